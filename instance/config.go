@@ -1,0 +1,120 @@
+package instance
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Mode is how an instance takes part in elections (raft.md section 4).
+type Mode uint8
+
+// Election modes.
+const (
+	ModeOff       Mode = iota // no Raft: rows are not stamped; votes, and leads only after box.ctl.promote
+	ModeVoter                 // votes, never leads
+	ModeManual                // votes, leads only after box.ctl.promote
+	ModeCandidate             // votes and starts elections itself
+)
+
+// Fencing is when a leader without a quorum resigns.
+type Fencing uint8
+
+// Fencing modes: the interval without quorum contact is the death timeout
+// (soft) or half of it (strict).
+const (
+	FencingSoft Fencing = iota
+	FencingStrict
+	FencingOff
+)
+
+// Config is what a Core is told. A zero field means its default.
+type Config struct {
+	UUID     string // own instance uuid; required
+	Name     string // own instance name; empty: none
+	Mode     Mode
+	Fencing  Fencing
+	ReadOnly bool // database.mode ro, or not the leader under failover manual
+
+	Heartbeat       time.Duration // between heartbeats; DeathTimeout / 4
+	DeathTimeout    time.Duration // silence after which a leader counts as gone; 1s
+	ElectionTimeout time.Duration // how long to wait for votes; 5s
+	StallTimeout    time.Duration // a group unsynced for so long makes a leader resign; 2s
+
+	SynchroQuorum      func(n int) int    // of n members; n/2+1
+	LinearizableQuorum func(n, q int) int // n-q+1
+	WaitLimit          time.Duration      // a writer waits so long for its outcome, then learns "unknown"; 5s
+	PromoteTimeout     time.Duration      // box.ctl.promote waits so long; 5s
+	QueueMaxSize       int                // bytes undecided at which writes are refused; 16 MiB
+	SyncAll            bool               // every transaction is synchronous
+
+	Rand  *rand.Rand // source of shifts and delays; required, seeded by the caller
+	Trace func(Fact) // told of every decision; nil: nobody
+	Break Break      // planted faults, for tests of the checkers only
+}
+
+// Fact is something that Core decided or met, for logs, counters and the
+// simulator's table. Kind is one of the Fact constants.
+type Fact struct {
+	Kind FactKind
+	Term uint64
+	Peer uint32 // the other instance, if any
+	LSN  uint64
+	Text string // cause or detail; may be empty
+}
+
+// FactKind names a Fact.
+type FactKind string
+
+// Break takes rules away, one by one, so that a test can show that a checker
+// sees it. The zero value is the real thing.
+type Break struct {
+	PromoteAtOnce          bool // a PROMOTE takes effect where it is written
+	FollowEffective        bool // a PROMOTE follows the last one in effect, not the newest in the log
+	CountOldTerm           bool // old-term rows are committed by counting
+	AckNoTerm              bool // acks of a greater term are counted
+	AckBeforeSync          bool // acks tell what was handed to the journal
+	RelayBeforeSync        bool // rows go to the relays with their group
+	VoteIgnoresInFlight    bool // a voter compares only what it has synced
+	NoExchange             bool // rows are taken from the leader only
+	WipedVotes             bool // an instance that lost its disk votes at once
+	DeadlinesAfterRequests bool // a Step runs deadlines last
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	if c.UUID == "" {
+		errs = append(errs, errors.New("instance: no uuid"))
+	}
+	if c.Rand == nil {
+		errs = append(errs, errors.New("instance: no source of chance"))
+	}
+	setDefault(&c.DeathTimeout, time.Second)
+	setDefault(&c.Heartbeat, c.DeathTimeout/4)
+	setDefault(&c.ElectionTimeout, 5*time.Second)
+	setDefault(&c.StallTimeout, 2*time.Second)
+	setDefault(&c.WaitLimit, 5*time.Second)
+	setDefault(&c.PromoteTimeout, 5*time.Second)
+	if c.QueueMaxSize == 0 {
+		c.QueueMaxSize = 16 << 20
+	}
+	if c.SynchroQuorum == nil {
+		c.SynchroQuorum = func(n int) int { return n/2 + 1 }
+	}
+	if c.LinearizableQuorum == nil {
+		c.LinearizableQuorum = func(n, q int) int { return n - q + 1 }
+	}
+	if c.Trace == nil {
+		c.Trace = func(Fact) {}
+	}
+	if c.Heartbeat >= c.DeathTimeout {
+		errs = append(errs, errors.New("instance: the heartbeat interval is not below the death timeout"))
+	}
+	return c, errors.Join(errs...)
+}
+
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}

@@ -1,0 +1,19 @@
+// Package instance is the node: Core, one deterministic machine made of raft,
+// limbo, vclock and box, and Loop, the only goroutine that owns it.
+//
+// Core takes events and returns effects. It does no I/O, reads no clock,
+// starts no goroutine and ranges over no map where order shows; time and
+// chance are arguments. test/sim runs whole clusters of it from a seed.
+//
+// # Invariants
+//
+//  1. A Step runs every expired deadline before it looks at an event.
+//  2. Rows leave the instance only after the sync of the group they are in;
+//     so do votes, terms and acks.
+//  3. At most one group is with the journal; the next one gathers meanwhile.
+//  4. All undecided DML of the limbo belongs to one term, the newest that is
+//     known to be in effect; it commits oldest first and is voided newest
+//     first.
+//
+// Sources: design sections 4, 5; spec limbo.md, raft.md, replication.md.
+package instance

@@ -1,0 +1,81 @@
+package instance
+
+import (
+	"tarragon/box"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// Effects is all that a Step allows to happen outside. Everything in it may
+// run at once: what has to wait for the disk waits in the core. It is valid
+// until the next Step; a Group and what Replies point to stay valid for ever.
+type Effects struct {
+	Group    *xrow.Group // append to the log as group number GroupNo and sync; nil: nothing
+	GroupNo  uint64
+	Replies  []Reply
+	Raft     *xrow.Raft // show this to every subscribed peer; nil: no change
+	Beat     bool       // send a heartbeat to every subscribed peer
+	BeatSync uint64     // VCLOCK_SYNC of heartbeats from now on
+	Ack      *AckState  // tell every upstream; nil: nothing new
+	Relay    uint64     // groups up to this number may go to the relays
+	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
+	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest
+	Lost     []LostRow  // voided rows for the side keyspace
+	Expelled bool       // our _cluster row is gone: stop replicating, stay read-only
+	Status   bool       // something that box.status, box.election or tarragon.leader tells has changed
+	Schema   bool       // the schema version has changed
+	Members  bool       // the confirmed _cluster has changed
+	Fatal    error      // a broken guarantee of the cluster; the instance must stop writing
+}
+
+// Reply answers a request. Data is a raw array, the DATA of the answer; nil:
+// an empty body.
+type Reply struct {
+	Conn, Sync uint64
+	Data       []byte
+	Err        *xrow.Error
+}
+
+// AckState is what an ack says, but for the VCLOCK_SYNC of each upstream.
+type AckState struct {
+	VClock    vclock.VClock // as it is on disk
+	Term      uint64        // persisted
+	Timestamp float64       // of the newest foreign row among them
+}
+
+// Snapshot is a consistent state: confirmed tuples by View, the rest by State.
+// The receiver sends CloseView when it is done.
+type Snapshot struct {
+	Tag   uint64
+	Err   *xrow.Error // set: no snapshot
+	View  *box.View
+	State State
+	ID    uint32 // answer to a JoinRequest: the joiner's replica ID
+}
+
+// LostRow is a row that a newer term voided.
+type LostRow struct {
+	Term   uint64
+	Origin uint32
+	LSN    uint64
+	Frame  []byte
+}
+
+// State is what a checkpoint or a JOIN carries besides confirmed tuples.
+type State struct {
+	VClock    vclock.VClock // a checkpoint: of the whole log before NextGroup; a JOIN: of what is decided
+	Term      uint64        // persisted
+	Vote      uint32
+	History   []TermSpan  // terms known to be in effect, oldest first
+	Confirmed uint64      // LSN of the newest span's owner up to which all is committed
+	Undecided *xrow.Group // a checkpoint: rows before NextGroup whose fate is open, in log order
+	NextGroup uint64      // a checkpoint: where replay of the log goes on
+}
+
+// TermSpan is a term in effect: the LSNs of its owner that belong to it.
+type TermSpan struct {
+	Term  uint64
+	Owner uint32
+	First uint64 // LSN of its PROMOTE
+	Last  uint64 // greatest LSN held of it; final once a newer term is in effect
+}

@@ -1,0 +1,156 @@
+package instance
+
+import (
+	"time"
+
+	"tarragon/box"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// Now is the time of a Step.
+type Now struct {
+	Mono time.Duration // monotonic, from any fixed start: all timing
+	Wall float64       // seconds since the epoch: row timestamps and nothing else
+}
+
+// Event is something that happened outside the core. Slices in events belong
+// to the core until Step returns; what it needs longer it copies.
+type Event interface{ event() }
+
+// Write is a batch of requests of one connection, in order.
+type Write struct {
+	Requests []Request
+	Release  func() // called by the Loop after the Step; nil: nothing to give back
+}
+
+// Request is one transaction of a client.
+type Request struct {
+	Conn uint64 // names the connection in the Reply
+	Sync uint64 // chosen by the client, echoed
+	User uint32 // effective user
+	DML  xrow.DML
+	// Do, when set, stands for DML: it runs statements in one transaction, inside
+	// the Step, and returns the raw DATA array of the answer. It must not block.
+	Do      func(*box.Txn) ([]byte, error)
+	Barrier bool // Do writes system spaces: wait until nothing is undecided, hold back what comes later
+	IsSync  bool // synchronous whatever its spaces are
+}
+
+// Rows are whole transactions from the stream of a peer, in its log order.
+type Rows struct {
+	From    uint32
+	Rows    []xrow.Row
+	Release func()
+}
+
+// RaftMsg is what a peer shows of its election state.
+type RaftMsg struct {
+	From uint32
+	Msg  xrow.Raft
+}
+
+// Heartbeat came from a peer's main loop. Every RaftMsg and Rows counts as one too.
+type Heartbeat struct {
+	From uint32
+	Sync uint64 // VCLOCK_SYNC to repeat in acks to this peer
+}
+
+// UpstreamState is how our applier of a peer stands.
+type UpstreamState uint8
+
+// States of an upstream as far as elections care.
+const (
+	UpstreamLost    UpstreamState = iota // the stream ended or fell silent
+	UpstreamFollow                       // the stream runs
+	UpstreamRefused                      // it ended and a new connection was refused: the process is gone
+)
+
+// Upstream reports a change of our applier of a peer.
+type Upstream struct {
+	Peer  uint32
+	State UpstreamState
+}
+
+// Downstream reports that a peer's applier subscribed to us or left.
+type Downstream struct {
+	Peer uint32
+	Up   bool
+}
+
+// Ack is a peer's word on what it has synced. Term is the peer's persisted
+// term, 0: not told.
+type Ack struct {
+	From   uint32
+	VClock vclock.VClock
+	Term   uint64
+	Sync   uint64
+}
+
+// Written answers Effects.Group: all groups up to this number are on disk.
+type Written struct{ Group uint64 }
+
+// WriteFailed answers Effects.Group too: nothing more will ever be written.
+type WriteFailed struct{ Err error }
+
+// PromoteRequest asks this instance to become leader (box.ctl.promote).
+type PromoteRequest struct{ Conn, Sync uint64 }
+
+// DemoteRequest asks this instance to give leadership up (box.ctl.demote).
+type DemoteRequest struct{ Conn, Sync uint64 }
+
+// LinearRead asks when a read may run that must see all that was acknowledged
+// before it. The answer is a Reply with no data.
+type LinearRead struct {
+	Conn, Sync uint64
+	Timeout    time.Duration // 0: the wait limit of writes
+}
+
+// StartCheckpoint asks for a consistent state to write down.
+type StartCheckpoint struct{ Tag uint64 }
+
+// CloseView gives a view of a Snapshot back.
+type CloseView struct{ View *box.View }
+
+// JoinRequest asks for the state, as a new member or as one that joins anew.
+type JoinRequest struct {
+	Tag   uint64
+	UUID  string
+	Name  string
+	Keeps bool // the joiner still has its old store: it keeps its ID and its own last LSN
+}
+
+// BootstrapRows makes an empty instance the first of a replica set.
+type BootstrapRows struct {
+	Rows []xrow.DML // inserts into system spaces, the own _cluster row among them
+	ID   uint32     // own replica ID in those rows
+}
+
+// Configure changes what is dynamic. Nil fields stay.
+type Configure struct {
+	Apply func(*Config)
+	Conn  uint64
+	Sync  uint64
+}
+
+// Shutdown makes a leader resign and refuses writes from then on.
+type Shutdown struct{}
+
+func (Write) event()           {}
+func (Rows) event()            {}
+func (RaftMsg) event()         {}
+func (Heartbeat) event()       {}
+func (Upstream) event()        {}
+func (Downstream) event()      {}
+func (Ack) event()             {}
+func (Written) event()         {}
+func (WriteFailed) event()     {}
+func (PromoteRequest) event()  {}
+func (DemoteRequest) event()   {}
+func (LinearRead) event()      {}
+func (StartCheckpoint) event() {}
+func (CloseView) event()       {}
+func (JoinRequest) event()     {}
+func (BootstrapRows) event()   {}
+func (Configure) event()       {}
+func (Shutdown) event()        {}

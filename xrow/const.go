@@ -1,0 +1,133 @@
+package xrow
+
+// Type is an IPROTO request type or reply code, the value of header key 0x00.
+type Type uint32
+
+// Row and request types (iproto.md section 4, replication.md section 3).
+const (
+	OK           Type = 0
+	Select       Type = 1
+	Insert       Type = 2
+	Replace      Type = 3
+	Update       Type = 4
+	Delete       Type = 5
+	Call16       Type = 6
+	Auth         Type = 7
+	Eval         Type = 8
+	Upsert       Type = 9
+	Call         Type = 10
+	Execute      Type = 11
+	Nop          Type = 12
+	Prepare      Type = 13
+	Begin        Type = 14
+	Commit       Type = 15
+	RollbackTxn  Type = 16
+	InsertArrow  Type = 17
+	RaftState    Type = 30
+	Promote      Type = 31
+	Demote       Type = 32
+	Confirm      Type = 40
+	Rollback     Type = 41
+	Ping         Type = 64
+	Join         Type = 65
+	Subscribe    Type = 66
+	VoteOld      Type = 67
+	Vote         Type = 68
+	FetchSnap    Type = 69
+	Register     Type = 70
+	JoinMeta     Type = 71
+	JoinSnapshot Type = 72
+	ID           Type = 73
+	Watch        Type = 74
+	Unwatch      Type = 75
+	Event        Type = 76
+	WatchOnce    Type = 77
+	Chunk        Type = 128
+
+	ErrorFlag Type = 0x8000 // an error reply: ErrorFlag | code
+)
+
+// Key is a key of a header or body map.
+type Key uint8
+
+// Header and body keys (iproto.md section 3).
+const (
+	KeyType          Key = 0x00
+	KeySync          Key = 0x01
+	KeyReplicaID     Key = 0x02
+	KeyLSN           Key = 0x03
+	KeyTimestamp     Key = 0x04
+	KeySchemaVersion Key = 0x05
+	KeyServerVersion Key = 0x06
+	KeyGroupID       Key = 0x07
+	KeyTSN           Key = 0x08
+	KeyFlags         Key = 0x09
+	KeyStreamID      Key = 0x0a
+
+	KeySpaceID       Key = 0x10
+	KeyIndexID       Key = 0x11
+	KeyLimit         Key = 0x12
+	KeyOffset        Key = 0x13
+	KeyIterator      Key = 0x14
+	KeyIndexBase     Key = 0x15
+	KeyFetchPosition Key = 0x1f
+
+	KeyKey            Key = 0x20
+	KeyTuple          Key = 0x21
+	KeyFunctionName   Key = 0x22
+	KeyUserName       Key = 0x23
+	KeyInstanceUUID   Key = 0x24
+	KeyReplicasetUUID Key = 0x25
+	KeyVClock         Key = 0x26
+	KeyExpr           Key = 0x27
+	KeyOps            Key = 0x28
+	KeyBallot         Key = 0x29
+	KeyAfterPosition  Key = 0x2e
+	KeyAfterTuple     Key = 0x2f
+	KeyData           Key = 0x30
+	KeyError24        Key = 0x31
+	KeyPosition       Key = 0x35
+	KeySQLText        Key = 0x40
+	KeyStmtID         Key = 0x43
+
+	KeyReplicaAnon    Key = 0x50
+	KeyIDFilter       Key = 0x51
+	KeyError          Key = 0x52
+	KeyTerm           Key = 0x53 // also a header key of ours: the term of the leader that wrote the row
+	KeyVersion        Key = 0x54
+	KeyFeatures       Key = 0x55
+	KeyTimeout        Key = 0x56
+	KeyEventKey       Key = 0x57
+	KeyEventData      Key = 0x58
+	KeyTxnIsolation   Key = 0x59
+	KeyVClockSync     Key = 0x5a
+	KeyAuthType       Key = 0x5b
+	KeyReplicasetName Key = 0x5c
+	KeyInstanceName   Key = 0x5d
+	KeySpaceName      Key = 0x5e
+	KeyIndexName      Key = 0x5f
+	KeyIsSync         Key = 0x61
+)
+
+// Keys of our own. Original peers skip them; their numbers are fixed in
+// docs/protocol/keys.md and never used for anything else.
+const (
+	KeyPrevTerm    Key = 0x70 // PROMOTE, uint: the term of the PROMOTE that it follows
+	KeyRules       Key = 0x71 // PROMOTE, SUBSCRIBE, ballot, uint: 1 = strong rules
+	KeyHistory     Key = 0x72 // JOIN META, array of [term, owner, first LSN, last LSN]
+	KeyIncarnation Key = 0x73 // JOIN, uint: 1 when the joiner still has its old store and its own last LSN
+	KeyCommitted   Key = 0x74 // JOIN META, array [term, LSN] up to which the state is committed
+)
+
+// Flags of the last row of a transaction.
+type Flags uint8
+
+// Flag bits (replication.md section 2).
+const (
+	FlagCommit   Flags = 1 // last row of a transaction of several rows
+	FlagWaitSync Flags = 2 // the transaction waits in the limbo
+	FlagWaitAck  Flags = 4 // the transaction is synchronous itself
+)
+
+// GroupLocal is the group ID of rows that never leave the instance.
+const GroupLocal = 1

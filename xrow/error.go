@@ -1,0 +1,63 @@
+package xrow
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Code is Tarantool's number of an error. A Code is an error too, so that
+// errors.Is(err, xrow.ErrReadonly) works.
+type Code uint32
+
+// Error is the symbol of the code, as in ER_READONLY without the prefix.
+func (c Code) Error() string {
+	if known, ok := errCodes[c]; ok {
+		return known.symbol
+	}
+	return fmt.Sprintf("error %d", uint32(c))
+}
+
+// Error is what a client or a peer receives: all but Err cross the wire, Err
+// is the cause and stays in our log.
+type Error struct {
+	Code    Code
+	Type    string // class; empty: the usual one of the code, see Class
+	Message string
+	Fields  []byte // raw map of payload fields (key 6 of an error element); nil: none
+	Err     error
+}
+
+func (e *Error) Error() string        { return e.Message }
+func (e *Error) Unwrap() error        { return e.Err }
+func (e *Error) Is(target error) bool { return target == e.Code }
+
+// Errorf makes the error of a code, its text filled in with args. printf
+// lengths of C (%llu) are understood.
+func Errorf(c Code, args ...any) *Error {
+	text := errCodes[c].text
+	text = strings.NewReplacer("%llu", "%d", "%lld", "%d", "%u", "%d").Replace(text)
+	return &Error{Code: c, Message: fmt.Sprintf(text, args...)}
+}
+
+// Class is the name of the error's class, on which appliers of the original
+// act first (replication.md section 5).
+func (e *Error) Class() string {
+	if e.Type != "" {
+		return e.Type
+	}
+	switch e.Code {
+	case ErrAccessDenied:
+		return "AccessDeniedError"
+	case ErrXlogGap:
+		return "XlogGapError"
+	case ErrMemoryIssue:
+		return "OutOfMemory"
+	case ErrIllegalParams:
+		return "IllegalParams"
+	case ErrTimeout:
+		return "TimedOut"
+	case ErrSystem:
+		return "SystemError"
+	}
+	return "ClientError"
+}

@@ -1,0 +1,47 @@
+package xrow
+
+import "tarragon/vclock"
+
+// Group is what goes to the log with one sync: frames of whole transactions,
+// back to back, and a table that lets a relay cut them without decoding.
+//
+// A group is built by one goroutine, handed over, and never changed after that.
+type Group struct {
+	Rows  []byte
+	Table []Ref
+	// Before is the vclock in front of the first row, After behind the last.
+	Before, After vclock.VClock
+}
+
+// Ref says where a row of a group is and what a relay needs to know of it.
+type Ref struct {
+	Offset  uint32 // of the frame's first byte in Rows
+	Origin  uint32 // replica ID; 0: local, never sent
+	LSN     uint64
+	SpaceID uint32 // 0: no DML
+	Type    Type
+	First   bool   // first row of a transaction
+	Term    uint64 // PROMOTE and DEMOTE: the term of the body, so that a relay can hold it back; else 0
+}
+
+// Frame is the wire form of row i.
+func (g *Group) Frame(i int) []byte {
+	end := uint32(len(g.Rows))
+	if i+1 < len(g.Table) {
+		end = g.Table[i+1].Offset
+	}
+	return g.Rows[g.Table[i].Offset:end]
+}
+
+// Row decodes row i; its body points into the group.
+func (g *Group) Row(i int) (Row, error) { return Decode(g.Frame(i)[FrameHead:]) }
+
+// Add appends an encoded frame.
+func (g *Group) Add(r *Row, spaceID uint32, first bool, term uint64) {
+	g.Table = append(g.Table, Ref{Offset: uint32(len(g.Rows)), Origin: r.ReplicaID, LSN: r.LSN, SpaceID: spaceID,
+		Type: r.Type, First: first, Term: term})
+	g.Rows = r.Append(g.Rows)
+	if r.LSN > g.After[r.ReplicaID] {
+		g.After[r.ReplicaID] = r.LSN
+	}
+}
