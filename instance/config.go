@@ -4,17 +4,19 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"tarragon/raft"
 )
 
 // Mode is how an instance takes part in elections (raft.md section 4).
-type Mode uint8
+type Mode = raft.Mode
 
 // Election modes.
 const (
-	ModeOff       Mode = iota // no Raft: rows are not stamped; votes, and leads only after box.ctl.promote
-	ModeVoter                 // votes, never leads
-	ModeManual                // votes, leads only after box.ctl.promote
-	ModeCandidate             // votes and starts elections itself
+	ModeOff       = raft.Off       // no Raft: rows are not stamped; votes, and leads only after box.ctl.promote
+	ModeVoter     = raft.Voter     // votes, never leads
+	ModeManual    = raft.Manual    // votes, leads only after box.ctl.promote
+	ModeCandidate = raft.Candidate // votes and starts elections itself
 )
 
 // Fencing is when a leader without a quorum resigns.
@@ -41,30 +43,18 @@ type Config struct {
 	ElectionTimeout time.Duration // how long to wait for votes; 5s
 	StallTimeout    time.Duration // a group unsynced for so long makes a leader resign; 2s
 
-	SynchroQuorum      func(n int) int    // of n members; n/2+1
-	LinearizableQuorum func(n, q int) int // n-q+1
-	WaitLimit          time.Duration      // a writer waits so long for its outcome, then learns "unknown"; 5s
-	PromoteTimeout     time.Duration      // box.ctl.promote waits so long; 5s
-	QueueMaxSize       int                // bytes undecided at which writes are refused; 16 MiB
-	SyncAll            bool               // every transaction is synchronous
+	SynchroQuorum      func(n int) int          // of n members; n/2+1
+	LinearizableQuorum func(n, q int) int       // n-q+1
+	WaitLimit          time.Duration            // a writer waits so long for its outcome, then learns "unknown"; 5s
+	PromoteTimeout     time.Duration            // box.ctl.promote waits so long; 5s
+	QueueMaxSize       int                      // bytes undecided at which writes are refused; 16 MiB
+	SyncAll            bool                     // every transaction is synchronous
+	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
 	Rand  *rand.Rand // source of shifts and delays; required, seeded by the caller
 	Trace func(Fact) // told of every decision; nil: nobody
 	Break Break      // planted faults, for tests of the checkers only
 }
-
-// Fact is something that Core decided or met, for logs, counters and the
-// simulator's table. Kind is one of the Fact constants.
-type Fact struct {
-	Kind FactKind
-	Term uint64
-	Peer uint32 // the other instance, if any
-	LSN  uint64
-	Text string // cause or detail; may be empty
-}
-
-// FactKind names a Fact.
-type FactKind string
 
 // Break takes rules away, one by one, so that a test can show that a checker
 // sees it. The zero value is the real thing.

@@ -21,6 +21,7 @@ type Effects struct {
 	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
 	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest
 	Lost     []LostRow  // voided rows for the side keyspace
+	Refused  []Refusal  // peers whose stream cannot go on
 	Expelled bool       // our _cluster row is gone: stop replicating, stay read-only
 	Status   bool       // something that box.status, box.election or tarragon.leader tells has changed
 	Schema   bool       // the schema version has changed
@@ -34,6 +35,12 @@ type Reply struct {
 	Conn, Sync uint64
 	Data       []byte
 	Err        *xrow.Error
+}
+
+// Refusal ends the stream from a peer: what it sent cannot be taken.
+type Refusal struct {
+	Peer uint32
+	Err  *xrow.Error
 }
 
 // AckState is what an ack says, but for the VCLOCK_SYNC of each upstream.

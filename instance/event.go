@@ -114,10 +114,13 @@ type CloseView struct{ View *box.View }
 
 // JoinRequest asks for the state, as a new member or as one that joins anew.
 type JoinRequest struct {
-	Tag   uint64
-	UUID  string
-	Name  string
-	Keeps bool // the joiner still has its old store: it keeps its ID and its own last LSN
+	Tag  uint64
+	UUID string
+	Name string
+	// Incarnation is of the joiner's store: drawn at random when it was made,
+	// and written into its _cluster row. A member that comes with another one has
+	// lost its disk and gets a new replica ID.
+	Incarnation uint64
 }
 
 // BootstrapRows makes an empty instance the first of a replica set.

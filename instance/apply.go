@@ -1,0 +1,305 @@
+package instance
+
+import (
+	"fmt"
+
+	"tarragon/limbo"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// takeRows takes whole transactions from the stream of a peer. A transaction
+// that cannot be taken ends the stream; those before it stay.
+func (c *Core) takeRows(ev Rows) {
+	c.raft.Heard(c.now.Mono, ev.From)
+	if c.failed != nil || c.expelled {
+		return
+	}
+	if c.cfg.Break.NoExchange && ev.From != c.raft.Leader() {
+		return
+	}
+	for start := 0; start < len(ev.Rows); {
+		end := start
+		for end < len(ev.Rows) && ev.Rows[end].Flags&xrow.FlagCommit == 0 {
+			end++
+		}
+		if end == len(ev.Rows) {
+			c.refuseStream(ev.From, protocolError("a transaction without its last row"))
+			return
+		}
+		if err := c.takeTxn(ev.Rows[start : end+1]); err != nil {
+			c.refuseStream(ev.From, clientError(err))
+			return
+		}
+		start = end + 1
+	}
+	c.raft.VClockGrew()
+}
+
+func (c *Core) refuseStream(peer uint32, err *xrow.Error) {
+	c.eff.Refused = append(c.eff.Refused, Refusal{Peer: peer, Err: err})
+}
+
+// takeTxn takes one transaction: the term it tells of first, in a record
+// before the rows; then what becomes of it; then the rows.
+func (c *Core) takeTxn(rows []xrow.Row) error {
+	last := &rows[len(rows)-1]
+	if err := checkTxn(rows); err != nil {
+		return err
+	}
+	if last.LSN <= c.vclock[last.ReplicaID] {
+		return nil // from another path of the mesh
+	}
+	if rows[0].LSN <= c.vclock[last.ReplicaID] {
+		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
+			rows[0].LSN, last.ReplicaID, c.vclock[last.ReplicaID]))
+	}
+	if last.Term > c.raft.Term() {
+		c.raft.Adopt(last.Term, c.now.Mono)
+		c.afterRaft()
+	}
+	return c.apply(rows)
+}
+
+// checkTxn refuses rows that no honest relay sends.
+func checkTxn(rows []xrow.Row) error {
+	origin := rows[0].ReplicaID
+	if origin == 0 || origin >= vclock.Max {
+		return xrow.Errorf(xrow.ErrUnknownReplica, fmt.Sprint(origin), "this replica set")
+	}
+	if rows[0].TSN != rows[0].LSN {
+		return protocolError("a transaction whose first row is missing")
+	}
+	for i := range rows {
+		r := &rows[i]
+		switch {
+		case r.ReplicaID != origin || r.Term != rows[0].Term || r.TSN != rows[0].TSN:
+			return &xrow.Error{Code: xrow.ErrUnsupported, Message: "replication does not support interleaving transactions"}
+		case i > 0 && r.LSN <= rows[i-1].LSN:
+			return xrow.Errorf(xrow.ErrInvalidOrder, origin, rows[i-1].LSN, r.LSN)
+		case r.GroupID == xrow.GroupLocal:
+			return protocolError("a local row in a stream")
+		case r.Type.IsSynchro() && len(rows) > 1:
+			return protocolError(r.Type.String() + " in a transaction of several rows")
+		case !r.Type.IsDML() && !r.Type.IsSynchro() && r.Type != xrow.Nop:
+			return xrow.Errorf(xrow.ErrUnknownRequestType, uint32(r.Type))
+		}
+	}
+	return nil
+}
+
+// apply puts a checked transaction into the log and draws its conclusions.
+func (c *Core) apply(rows []xrow.Row) error {
+	r := &rows[0]
+	if r.Type.IsSynchro() {
+		return c.applySynchro(r)
+	}
+	switch c.limbo.Judge(r.Term, r.ReplicaID) {
+	case limbo.Void:
+		c.trace(FactLate, r.ReplicaID, r.LSN, "")
+		c.appendNop(rows)
+		return nil
+	case limbo.Alien:
+		if allNop(rows) { // stands for rows of a term that was void before we saw its PROMOTE
+			c.appendRows(rows)
+			return nil
+		}
+		err := fmt.Errorf("row %d of instance %d in term %d without the PROMOTE of that term", r.LSN, r.ReplicaID, r.Term)
+		c.broken(err)
+		return splitBrain(err.Error())
+	}
+	if err := c.checkGap(r); err != nil {
+		return err
+	}
+	return c.applyDML(rows)
+}
+
+// checkGap: within a term LSNs have no gaps, so that a node holds a prefix of
+// each term.
+func (c *Core) checkGap(r *xrow.Row) error {
+	if r.Term == 0 {
+		return nil
+	}
+	if next := c.limbo.Next(r.Term); r.LSN != next {
+		return protocolError(fmt.Sprintf("LSN %d of instance %d in term %d, expected %d", r.LSN, r.ReplicaID, r.Term, next))
+	}
+	return nil
+}
+
+func allNop(rows []xrow.Row) bool {
+	for i := range rows {
+		if rows[i].Type != xrow.Nop {
+			return false
+		}
+	}
+	return true
+}
+
+// applyDML applies statements as an undecided transaction; without a term it
+// was decided by its author's write.
+func (c *Core) applyDML(rows []xrow.Row) error {
+	last := &rows[len(rows)-1]
+	if last.Term == 0 && c.limbo.Len() > 0 && c.limbo.Queue()[0].Term != 0 && !allNop(rows) {
+		return splitBrain("got an async transaction without a term while others are undecided")
+	}
+	if n := len(c.limbo.Pending()); n > 0 && last.Term != 0 {
+		c.trace(FactBehindPromote, last.ReplicaID, last.LSN, "")
+	}
+	c.seq++
+	tx := c.box.Begin(c.seq)
+	for i := range rows {
+		if rows[i].Type == xrow.Nop {
+			continue
+		}
+		d, err := xrow.DecodeDML(rows[i].Type, rows[i].Body)
+		if err == nil {
+			err = tx.Apply(&d)
+		}
+		if err != nil {
+			tx.Abort()
+			return err
+		}
+	}
+	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
+	sync := last.Flags&xrow.FlagWaitAck != 0 || tx.IsSync()
+	tx.Prepare()
+	p.frames = c.appendRows(rows)
+	c.limbo.Note(last.Term, last.LSN, true)
+	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Bytes: len(p.frames), Sync: sync, P: p}
+	c.limbo.Push(e)
+	if last.Term == 0 {
+		c.limbo.Written(c.written)
+		c.settle()
+	}
+	if p.ddl {
+		c.dropOldVotes()
+	}
+	return nil
+}
+
+// dropOldVotes: who holds the row that ends a replica ID forgets what that ID
+// voted for.
+func (c *Core) dropOldVotes() {
+	var mask uint32
+	for _, m := range c.box.NewestMembers() {
+		mask |= 1 << m.ID
+	}
+	for _, m := range c.ids {
+		if mask&(1<<m.ID) == 0 {
+			c.raft.DropVotes(m.ID)
+		}
+	}
+}
+
+// applySynchro takes CONFIRM and PROMOTE.
+func (c *Core) applySynchro(r *xrow.Row) error {
+	s, err := xrow.DecodeSynchro(r.Body)
+	if err != nil {
+		return err
+	}
+	one := (*[1]xrow.Row)(r)[:]
+	switch r.Type {
+	case xrow.Confirm:
+		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Alien {
+			err := fmt.Errorf("CONFIRM of term %d by instance %d without its PROMOTE", r.Term, r.ReplicaID)
+			c.broken(err)
+			return splitBrain(err.Error())
+		}
+		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Keep {
+			if err := c.checkGap(r); err != nil {
+				return err
+			}
+		}
+		c.appendRows(one)
+		c.limbo.Note(r.Term, r.LSN, false)
+		return c.confirm(r.Term, s.LSN)
+	case xrow.Promote:
+		p := limbo.Promote{Term: s.Term, Owner: r.ReplicaID, LSN: r.LSN, PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.LSN}
+		return c.takePromote(r, p)
+	}
+	return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set does not support " + r.Type.String()}
+}
+
+func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
+	if p.Term == 0 || p.Term != r.Term {
+		return protocolError("PROMOTE with a wrong term")
+	}
+	void, err := c.limbo.AddPromote(p)
+	if err != nil {
+		c.broken(err)
+		return splitBrain(err.Error())
+	}
+	c.appendRows((*[1]xrow.Row)(r)[:])
+	if void {
+		c.trace(FactPromoteVoid, p.Owner, p.LSN, "late")
+		return nil
+	}
+	if c.cfg.Break.PromoteAtOnce {
+		return c.confirm(p.Term, p.LSN)
+	}
+	return nil
+}
+
+// confirm takes a fact down: rows of a term are committed up to an LSN.
+func (c *Core) confirm(term, lsn uint64) error {
+	before := c.limbo.Current().Term
+	voided := c.limbo.Voided(term)
+	if err := c.limbo.Confirm(term, lsn); err != nil {
+		c.broken(err)
+		return splitBrain(err.Error())
+	}
+	if c.limbo.Current().Term != before {
+		c.tookEffect(voided)
+	}
+	c.settle()
+	return nil
+}
+
+// appendRows puts foreign rows into the group that gathers, as they came but
+// for the SYNC of the connection. It returns their frames. A replayed row is
+// in the log already: only the vclock follows.
+func (c *Core) appendRows(rows []xrow.Row) []byte {
+	if c.replay {
+		for i := range rows {
+			c.vclock.Follow(rows[i].ReplicaID, rows[i].LSN)
+		}
+		return encodeFrames(rows)
+	}
+	at := 0
+	if c.open != nil {
+		at = len(c.open.Rows)
+	}
+	for i := range rows {
+		r := rows[i]
+		r.Sync, r.SchemaVersion, r.StreamID = 0, 0, 0
+		space, term := uint32(0), uint64(0)
+		if r.Type.IsDML() {
+			if d, err := xrow.DecodeDML(r.Type, r.Body); err == nil {
+				space = d.SpaceID
+			}
+		} else if r.Type == xrow.Promote {
+			term = r.Term
+		}
+		c.add(&r, space, i == 0, term)
+	}
+	return c.open.Rows[at:len(c.open.Rows):len(c.open.Rows)]
+}
+
+// appendNop keeps the LSNs of rows that are void. A synchronous one keeps the
+// flag that says so (limbo.md, corrections).
+func (c *Core) appendNop(rows []xrow.Row) {
+	nops := make([]xrow.Row, len(rows))
+	for i, r := range rows {
+		flags := r.Flags & (xrow.FlagCommit | xrow.FlagWaitAck)
+		nops[i] = xrow.Row{Type: xrow.Nop, ReplicaID: r.ReplicaID, LSN: r.LSN, TSN: r.TSN, Timestamp: r.Timestamp, Flags: flags, Term: r.Term}
+	}
+	c.appendRows(nops)
+}
+
+func encodeFrames(rows []xrow.Row) []byte {
+	var b []byte
+	for i := range rows {
+		b = rows[i].Append(b)
+	}
+	return b
+}

@@ -1,0 +1,402 @@
+package instance
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+
+	"tarragon/box"
+	"tarragon/limbo"
+	"tarragon/raft"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// Core is the machine. Its owner, the Loop or the simulator, feeds it with
+// Step and runs the effects.
+type Core struct {
+	cfg   Config
+	box   *box.Box
+	raft  *raft.Raft
+	limbo limbo.Limbo[payload]
+
+	self    uint32 // replica ID; 0: not registered
+	members uint32 // confirmed voters, a bit each
+	quorum  int    // synchronous quorum of them
+	ids     []box.Member
+
+	vclock vclock.VClock // everything handed to the journal or gathering for it
+	onDisk vclock.VClock // what is synced
+	acked  [vclock.Max]vclock.VClock
+
+	open     *xrow.Group // gathers; nil: nothing yet
+	openRec  *raft.Record
+	inflight *flight // with the journal; nil: it is idle
+	nextNo   uint64  // number that open will get
+	written  uint64
+	scratch  []byte // body being encoded
+	results  []byte // answers of transactions in open; replaced with it
+
+	seq       uint64        // local transaction number
+	held      []Request     // behind a barrier, copied
+	heldLen   int           // their bytes
+	heldJoins []JoinRequest // registrations behind a barrier
+	barrier   bool          // a transaction on system spaces is undecided
+	local     []waiter      // fully local transactions wait for their group only
+
+	leading   bool          // our PROMOTE of the raft term is in the log
+	confirmAt time.Duration // an idle leader writes CONFIRM then; 0: nothing to tell
+	beatAt    time.Duration
+	beatSync  uint64
+	waiting   int    // queued transactions that a client waits for
+	waitHead  uint64 // transactions before this number have no waiting client
+	promotes  []promoteWaiter
+	reads     []linearRead
+	snaps     []pendingSnap
+
+	failed   error // the journal's; nothing is ever written again
+	stalled  bool
+	expelled bool
+	closing  bool
+	replay   bool // rows come from our own log
+	started  bool
+
+	now    Now
+	eff    Effects
+	status statusKey
+	schema uint64
+}
+
+// payload is what a limbo entry carries for us.
+type payload struct {
+	conn, sync uint64
+	waiting    bool // a client waits for the outcome
+	answered   bool // it was told that it is done (asynchronous)
+	ddl        bool
+	data       []byte        // its answer
+	until      time.Duration // it waits so long
+	since      time.Duration // when it was queued
+	frames     []byte        // its rows as they are in the log
+	join       *JoinRequest
+}
+
+// flight is a group that the journal has.
+type flight struct {
+	no     uint64
+	after  vclock.VClock
+	record *raft.Record
+	since  time.Duration
+	stamp  float64 // of the newest foreign row
+}
+
+// waiter is a client that waits for a group only.
+type waiter struct {
+	group      uint64
+	conn, sync uint64
+	data       []byte
+}
+
+// New makes a core over an empty box, or one that Restore and Replay will fill.
+func New(cfg Config, b *box.Box) (*Core, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{cfg: cfg, box: b, nextNo: 1}
+	c.raft = raft.New(c.raftConfig(), raft.Record{Term: 1})
+	return c, nil
+}
+
+func (c *Core) raftConfig() raft.Config {
+	fencing := c.cfg.DeathTimeout
+	switch c.cfg.Fencing {
+	case FencingStrict:
+		fencing /= 2
+	case FencingOff:
+		fencing = 0
+	}
+	return raft.Config{Mode: c.cfg.Mode, ElectionTimeout: c.cfg.ElectionTimeout, DeathTimeout: c.cfg.DeathTimeout,
+		FencingInterval: fencing, Rand: c.cfg.Rand,
+		Trace: func(f raft.Fact) {
+			c.cfg.Trace(Fact{Kind: FactKind(f.Kind), Term: f.Term, Peer: f.Peer, Text: f.Text})
+		}}
+}
+
+// Step runs what is due, then the events in order, and returns what may happen
+// outside now. The result is valid until the next Step.
+func (c *Core) Step(now Now, events []Event) *Effects {
+	c.now = now
+	c.eff = Effects{BeatSync: c.beatSync, Lost: c.eff.Lost[:0], Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
+		Refused: c.eff.Refused[:0]}
+	if !c.cfg.Break.DeadlinesAfterRequests {
+		c.runDeadlines()
+	}
+	for _, ev := range events {
+		c.handle(ev)
+	}
+	if c.cfg.Break.DeadlinesAfterRequests {
+		c.runDeadlines()
+	}
+	c.finish()
+	return &c.eff
+}
+
+func (c *Core) handle(ev Event) {
+	switch ev := ev.(type) {
+	case Write:
+		c.write(ev.Requests)
+	case Rows:
+		c.takeRows(ev)
+	case Written:
+		c.groupWritten(ev.Group)
+	case Ack:
+		c.takeAck(ev)
+	case Heartbeat:
+		c.raft.Heard(c.now.Mono, ev.From)
+		c.tellAck(0)
+	case RaftMsg:
+		c.takeRaft(ev)
+	case Upstream:
+		c.raft.Upstream(c.now.Mono, ev.Peer, ev.State == UpstreamFollow, ev.State == UpstreamRefused)
+		if ev.State == UpstreamFollow {
+			c.tellAck(0)
+		}
+	case Downstream:
+		// The relay sends what we show first of all; nothing else hangs on it.
+	case WriteFailed:
+		c.journalFailed(ev.Err)
+	case LinearRead:
+		c.linearRead(ev)
+	case PromoteRequest:
+		c.promote(ev)
+	case DemoteRequest:
+		c.demote(ev)
+	case StartCheckpoint:
+		c.startCheckpoint(ev)
+	case CloseView:
+		ev.View.Close()
+	case JoinRequest:
+		c.joinRequest(ev)
+	case BootstrapRows:
+		c.bootstrap(ev)
+	case Configure:
+		c.configure(ev)
+	case Shutdown:
+		c.shutdown()
+	default:
+		panic(fmt.Sprintf("instance: unknown event %T", ev))
+	}
+	c.afterRaft()
+}
+
+// runDeadlines comes before all requests: a process that was paused resigns
+// before it takes one more write.
+func (c *Core) runDeadlines() {
+	now := c.now.Mono
+	if d := c.raft.Deadline(); d != 0 && now >= d {
+		if c.leading && now >= d+c.cfg.DeathTimeout {
+			c.trace(FactWokeLate, 0, 0, "")
+		}
+		c.raft.Tick(now)
+		c.afterRaft()
+	}
+	if c.inflight != nil && !c.stalled && now >= c.inflight.since+c.cfg.StallTimeout {
+		c.stalled = true
+		c.trace(FactStall, 0, 0, "")
+		c.raft.Resign(now, "the disk stalls")
+		c.raft.SetSelf(c.self, c.able(), now)
+		c.afterRaft()
+	}
+	if c.started && now >= c.beatAt {
+		c.eff.Beat = true
+		c.beatAt = now + c.cfg.Heartbeat
+	}
+	c.expireWaits()
+}
+
+// Deadline is when Step has something to do although nothing happens.
+func (c *Core) Deadline() time.Duration {
+	d := c.beatAt
+	earliest := func(t time.Duration) {
+		if t != 0 && t < d {
+			d = t
+		}
+	}
+	earliest(c.raft.Deadline())
+	if c.inflight != nil && !c.stalled {
+		earliest(c.inflight.since + c.cfg.StallTimeout)
+	}
+	if c.inflight == nil {
+		earliest(c.confirmAt)
+	}
+	earliest(c.waitDeadline())
+	return d
+}
+
+// finish is the end of a Step: what follows from all events together.
+func (c *Core) finish() {
+	c.count()
+	c.releaseJoins()
+	c.releaseHeld()
+	c.raft.Holds(&c.vclock)
+	c.checkPromotes()
+	c.checkReads()
+	c.flush()
+	if c.raft.TakeShow() {
+		m := c.raft.Shown(&c.vclock)
+		c.eff.Raft = toRaftBody(m)
+	}
+	if l := c.raft.Leader(); c.raft.State() != raft.StateLeader && c.raft.SeesLeader() {
+		c.eff.Lazy = l
+	}
+	c.eff.BeatSync = c.beatSync
+	c.eff.Relay = c.written
+	if c.cfg.Break.RelayBeforeSync {
+		c.eff.Relay = c.nextNo - 1
+	}
+	c.noteStatus()
+}
+
+// afterRaft draws the conclusions of a call of the election machine: its
+// record goes to the log at once, behind what was handed over before and
+// before what comes next.
+func (c *Core) afterRaft() {
+	if rec, ok := c.raft.TakeRecord(); ok && c.failed == nil {
+		if rec.Vote != 0 && rec.Vote != c.self && (c.open != nil || c.inflight != nil) {
+			c.trace(FactVoteInFlight, rec.Vote, 0, "")
+		}
+		c.addRecord(rec)
+	}
+	leads := c.raft.State() == raft.StateLeader
+	switch {
+	case leads && !c.leading:
+		c.lead()
+	case !leads && c.leading:
+		c.leading = false
+		c.limbo.Rest()
+		c.confirmAt = 0
+	}
+}
+
+func (c *Core) takeRaft(ev RaftMsg) {
+	mine := &c.vclock
+	if c.cfg.Break.VoteIgnoresInFlight {
+		mine = &c.onDisk
+	}
+	m := fromRaftBody(&ev.Msg)
+	if m.VClock != nil && m.VClock.Compare(mine) == vclock.Incomparable {
+		c.trace(FactIncomparable, ev.From, 0, "")
+	}
+	c.raft.Receive(c.now.Mono, ev.From, m, mine)
+}
+
+func (c *Core) takeAck(ev Ack) {
+	if ev.From == 0 || ev.From >= vclock.Max {
+		return
+	}
+	if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {
+		c.trace(FactHigherTermAck, ev.From, 0, "")
+		c.raft.Adopt(ev.Term, c.now.Mono)
+		return
+	}
+	c.raft.Acked(c.now.Mono, ev.From, &ev.VClock)
+	c.acked[ev.From] = ev.VClock
+	if c.leading {
+		c.limbo.Ack(ev.From, ev.VClock[c.self])
+	}
+	c.ackReads(ev)
+}
+
+// tellAck asks the adapter to tell all upstreams what is on our disk.
+func (c *Core) tellAck(stamp float64) {
+	v := c.onDisk
+	if c.cfg.Break.AckBeforeSync {
+		v = c.vclock
+	}
+	if c.eff.Ack != nil && stamp == 0 {
+		stamp = c.eff.Ack.Timestamp
+	}
+	c.eff.Ack = &AckState{VClock: v.Global(), Term: c.raft.Saved().Term, Timestamp: stamp}
+}
+
+// able tells whether we may vote and campaign.
+func (c *Core) able() bool {
+	return c.self != 0 && !c.expelled && c.failed == nil && !c.stalled && !c.closing &&
+		(c.members&(1<<c.self) != 0 || c.cfg.Break.WipedVotes)
+}
+
+// refreshMembers reads the confirmed _cluster anew.
+func (c *Core) refreshMembers() {
+	c.ids = c.box.Members()
+	var mask uint32
+	self := uint32(0)
+	for _, m := range c.ids {
+		if m.ID == 0 || m.ID >= vclock.Max {
+			continue
+		}
+		mask |= 1 << m.ID
+		if m.UUID == c.cfg.UUID {
+			self = m.ID
+		}
+	}
+	if c.self != 0 && self != c.self && mask != 0 && !c.expelled {
+		c.expelled = true
+		c.eff.Expelled = true
+		c.trace(FactExpelled, c.self, 0, "")
+		c.raft.Resign(c.now.Mono, "expelled")
+	}
+	if c.self == 0 {
+		c.self = self
+	}
+	n := bits.OnesCount32(mask)
+	c.members = mask
+	c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1)), 1), vclock.Max)
+	election := max(n/2+1, n-c.quorum+1)
+	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
+	c.raft.SetMembers(mask, election, c.now.Mono)
+	c.eff.Members = true
+}
+
+func (c *Core) configure(ev Configure) {
+	old := c.cfg
+	ev.Apply(&c.cfg)
+	if cfg, err := c.cfg.withDefaults(); err != nil {
+		c.cfg = old
+		c.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrCfg, Message: err.Error()})
+		return
+	} else {
+		c.cfg = cfg
+	}
+	c.raft.Configure(c.raftConfig(), c.now.Mono)
+	if c.started {
+		c.refreshMembers()
+	}
+	c.reply(ev.Conn, ev.Sync, nil, nil)
+}
+
+func (c *Core) shutdown() {
+	c.closing = true
+	c.raft.Resign(c.now.Mono, "shutdown")
+	c.raft.SetSelf(c.self, false, c.now.Mono)
+}
+
+func (c *Core) reply(conn, sync uint64, data []byte, err *xrow.Error) {
+	if conn == 0 {
+		return
+	}
+	c.eff.Replies = append(c.eff.Replies, Reply{Conn: conn, Sync: sync, Data: data, Err: err})
+}
+
+func (c *Core) trace(kind FactKind, peer uint32, lsn uint64, text string) {
+	c.cfg.Trace(Fact{Kind: kind, Term: c.raft.Term(), Peer: peer, LSN: lsn, Text: text})
+}
+
+// broken reports a guarantee of the cluster that somebody's disk has broken:
+// nothing more is written.
+func (c *Core) broken(err error) {
+	c.trace(FactBroken, 0, 0, err.Error())
+	c.eff.Fatal = err
+	c.failed = err
+	c.raft.Resign(c.now.Mono, "broken guarantee")
+	c.raft.SetSelf(c.self, false, c.now.Mono)
+}

@@ -1,0 +1,40 @@
+package instance
+
+// Fact is something that Core decided or met, for logs, counters and the
+// simulator's table. Kind is one of the Fact constants.
+type Fact struct {
+	Kind FactKind
+	Term uint64
+	Peer uint32 // the other instance, if any
+	LSN  uint64
+	Text string // cause or detail; may be empty
+}
+
+// FactKind names a Fact. The machine raft has more kinds; they pass through
+// with their own names.
+type FactKind string
+
+// Kinds of facts.
+const (
+	FactPromoteWritten  FactKind = "promote written"     // a winner wrote its PROMOTE
+	FactPromoteMetQueue FactKind = "promote met rows"    // it follows undecided transactions
+	FactPromoteChained  FactKind = "promote chained"     // it follows a PROMOTE that is not in effect
+	FactInEffect        FactKind = "promote in effect"   // on the leader by its quorum, on followers by CONFIRM
+	FactPromoteVoid     FactKind = "promote void"        // a PROMOTE that a newer term leaves out
+	FactCommitted       FactKind = "committed"           // transactions up to LSN
+	FactVoided          FactKind = "voided"              // an undecided transaction
+	FactVoidedAsync     FactKind = "voided async"        // one that its client was told is done
+	FactLate            FactKind = "late row"            // a row of an older term became NOP
+	FactBehindPromote   FactKind = "row behind promote"  // an older term's row arrived behind a pending PROMOTE
+	FactHigherTermAck   FactKind = "ack of greater term" // a leader learnt a term from an ack
+	FactVoteInFlight    FactKind = "vote behind rows"    // a vote record follows rows that are not on disk yet
+	FactIncomparable    FactKind = "incomparable vclock" // a candidate's vclock and ours each hold what the other lacks
+	FactStall           FactKind = "disk stalls"
+	FactDiskFailed      FactKind = "disk failed"
+	FactWokeLate        FactKind = "woke late" // a leader found a deadline long past before a request
+	FactUnknown         FactKind = "outcome unknown"
+	FactRegistered      FactKind = "registered"
+	FactNewLife         FactKind = "new life" // a member that lost its disk got a new ID
+	FactExpelled        FactKind = "expelled"
+	FactBroken          FactKind = "broken guarantee"
+)

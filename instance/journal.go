@@ -1,0 +1,174 @@
+package instance
+
+import (
+	"time"
+
+	"tarragon/raft"
+	"tarragon/xrow"
+)
+
+// confirmDelay is how long an idle leader waits before it spends a sync on a
+// CONFIRM alone: a client that sends one request after the other has the next
+// one here by then, and its group carries the CONFIRM.
+const confirmDelay = time.Millisecond
+
+// add appends a row to the group that gathers. The row's LSN must be the next
+// of its origin's; the vclock follows.
+func (c *Core) add(r *xrow.Row, space uint32, first bool, term uint64) {
+	if c.open == nil {
+		c.open = &xrow.Group{Before: c.vclock, After: c.vclock}
+		c.results = nil
+	}
+	c.open.Add(r, space, first, term)
+	c.vclock.Follow(r.ReplicaID, r.LSN)
+}
+
+// addOwn appends a row of ours that stands alone, stamped with our term.
+func (c *Core) addOwn(t xrow.Type, body []byte, promoteTerm uint64) (lsn uint64) {
+	lsn = c.vclock[c.self] + 1
+	r := xrow.Row{Type: t, ReplicaID: c.self, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
+		Flags: xrow.FlagCommit, Term: c.raft.Term(), Body: body}
+	c.add(&r, 0, true, promoteTerm)
+	return lsn
+}
+
+// addRecord appends {term, vote}: a local row, never relayed.
+func (c *Core) addRecord(rec raft.Record) {
+	body := xrow.Raft{Term: rec.Term, Vote: rec.Vote}
+	c.scratch = body.AppendBody(c.scratch[:0])
+	lsn := c.vclock[0] + 1
+	r := xrow.Row{Type: xrow.RaftState, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
+		Flags: xrow.FlagCommit, Body: c.scratch}
+	c.add(&r, 0, true, 0)
+	c.openRec = &rec
+}
+
+// flush hands the gathered group to the journal if that is idle. What comes
+// while it syncs gathers, so batching follows the disk by itself.
+func (c *Core) flush() {
+	if c.failed != nil || c.inflight != nil || c.replay {
+		return
+	}
+	if untold := c.limbo.Untold(c.raft.Term()); untold != 0 && c.leading {
+		switch {
+		case c.open != nil || c.confirmAt != 0 && c.now.Mono >= c.confirmAt:
+			c.addConfirm(untold)
+		case c.confirmAt == 0:
+			c.confirmAt = c.now.Mono + confirmDelay
+		}
+	}
+	if c.open == nil {
+		return
+	}
+	c.inflight = &flight{no: c.nextNo, after: c.vclock, record: c.openRec, since: c.now.Mono}
+	if last := c.lastForeign(); last >= 0 {
+		if r, err := c.open.Row(last); err == nil {
+			c.inflight.stamp = r.Timestamp
+		}
+	}
+	c.eff.Group, c.eff.GroupNo = c.open, c.nextNo
+	c.open, c.openRec = nil, nil
+	c.nextNo++
+}
+
+// lastForeign finds the newest row of another origin in the open group.
+func (c *Core) lastForeign() int {
+	for i := len(c.open.Table) - 1; i >= 0; i-- {
+		if o := c.open.Table[i].Origin; o != 0 && o != c.self {
+			return i
+		}
+	}
+	return -1
+}
+
+// addConfirm writes down that rows of our term up to an LSN are committed.
+func (c *Core) addConfirm(lsn uint64) {
+	body := xrow.Synchro{ReplicaID: c.self, LSN: lsn}
+	c.scratch = body.AppendBody(c.scratch[:0], xrow.Confirm)
+	own := c.addOwn(xrow.Confirm, c.scratch, 0)
+	c.limbo.Note(c.raft.Term(), own, false)
+	c.limbo.Told(lsn)
+	c.confirmAt = 0
+}
+
+// groupWritten: everything up to a group is on disk. Now it may be shown.
+func (c *Core) groupWritten(no uint64) {
+	f := c.inflight
+	if f == nil || f.no != no {
+		panic("instance: the journal answered for a group it does not have")
+	}
+	c.inflight = nil
+	c.written = no
+	c.onDisk = f.after
+	if c.stalled {
+		c.stalled = false
+		c.raft.SetSelf(c.self, c.able(), c.now.Mono)
+	}
+	if f.record != nil {
+		c.raft.Persisted(*f.record, c.now.Mono)
+		c.afterRaft()
+	}
+	if c.leading {
+		c.limbo.Ack(c.self, c.onDisk[c.self])
+	}
+	c.limbo.Written(no)
+	c.settle()
+	c.answerLocal()
+	c.showAsync()
+	c.snapsWritten()
+	c.tellAck(f.stamp)
+}
+
+// showAsync answers asynchronous transactions that are on our disk and have no
+// undecided synchronous one before them.
+func (c *Core) showAsync() {
+	if !c.leading {
+		return
+	}
+	var seq uint64
+	c.limbo.Show(func(e *entry) {
+		seq = e.Seq
+		e.P.answered = true
+		c.answer(&e.P, nil)
+	})
+	if seq != 0 {
+		c.box.Show(seq)
+	}
+}
+
+func (c *Core) answerLocal() {
+	n := 0
+	for n < len(c.local) && c.local[n].group <= c.written {
+		w := &c.local[n]
+		c.reply(w.conn, w.sync, w.data, nil)
+		n++
+	}
+	c.local = append(c.local[:0], c.local[n:]...)
+}
+
+// journalFailed: a failed sync is never retried. We stop writing and acking
+// for good, and go on answering reads from memory.
+func (c *Core) journalFailed(err error) {
+	if c.failed != nil {
+		return
+	}
+	c.failed = err
+	c.trace(FactDiskFailed, 0, 0, err.Error())
+	c.raft.Resign(c.now.Mono, "the disk failed")
+	c.raft.SetSelf(c.self, false, c.now.Mono)
+	c.afterRaft()
+	unknown := &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". The outcome of the transaction is unknown", Err: err}
+	queue := c.limbo.Queue()
+	for i := range queue {
+		c.answer(&queue[i].P, unknown)
+	}
+	for _, w := range c.local {
+		c.reply(w.conn, w.sync, nil, unknown)
+	}
+	c.local = nil
+	c.failHeld(unknown)
+	for _, s := range c.snaps {
+		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: s.snap.Tag, View: s.snap.View, Err: unknown})
+	}
+	c.snaps = nil
+}

@@ -1,0 +1,174 @@
+package instance
+
+import (
+	"fmt"
+
+	"tarragon/box"
+	"tarragon/raft"
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// spaceCluster is _cluster: [id, uuid, name, incarnation]; the last field is
+// ours.
+const spaceCluster = 320
+
+// bootstrap makes an empty instance the first of a replica set. The rows are
+// without a term: decided by this write.
+func (c *Core) bootstrap(ev BootstrapRows) {
+	c.self = ev.ID
+	c.seq++
+	tx := c.box.Begin(c.seq)
+	for i := range ev.Rows {
+		if err := tx.Apply(&ev.Rows[i]); err != nil {
+			panic(fmt.Sprintf("instance: bootstrap row of space %d: %v", ev.Rows[i].SpaceID, err))
+		}
+	}
+	c.submit(tx, &Request{}, payload{ddl: true})
+}
+
+// joinRequest registers a joiner, if that is needed, and gives it the state
+// once its registration is committed.
+func (c *Core) joinRequest(ev JoinRequest) {
+	if !c.writable() {
+		c.failJoin(&ev, c.readonly())
+		return
+	}
+	j := ev
+	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) { return nil, c.register(tx, &j) }}
+	if c.barrier || len(c.held) > 0 || c.limbo.Len() > 0 {
+		c.heldJoins = append(c.heldJoins, j)
+		return
+	}
+	c.execute(&r, &j)
+}
+
+// releaseJoins runs registrations that waited for a barrier. They go before
+// requests of clients: each is short, and a joiner waits for it.
+func (c *Core) releaseJoins() {
+	for len(c.heldJoins) > 0 && c.limbo.Len() == 0 {
+		j := c.heldJoins[0]
+		c.heldJoins = c.heldJoins[1:]
+		c.barrier = false
+		held := c.held
+		c.held = nil
+		c.joinRequest(j)
+		c.held = held
+	}
+}
+
+// register writes the joiner's _cluster row unless it is there: same uuid,
+// same incarnation.
+func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
+	var used uint32
+	var old *box.Member
+	members := c.box.NewestMembers()
+	for i := range members {
+		used |= 1 << members[i].ID
+		if members[i].UUID == j.UUID {
+			old = &members[i]
+		} else if j.Name != "" && members[i].Name == j.Name {
+			return xrow.Errorf(xrow.ErrInstanceNameDuplicate, j.Name, members[i].UUID)
+		}
+	}
+	if old != nil && old.Incarnation == j.Incarnation {
+		return nil
+	}
+	id := c.freeID(used)
+	if id == 0 {
+		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max-1)
+	}
+	if old != nil {
+		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, old.ID)}
+		if err := tx.Apply(&d); err != nil {
+			return err
+		}
+		c.trace(FactNewLife, old.ID, uint64(id), j.UUID)
+	}
+	d := xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: MemberTuple(id, j.UUID, j.Name, j.Incarnation)}
+	if err := tx.Apply(&d); err != nil {
+		return err
+	}
+	c.trace(FactRegistered, id, 0, j.UUID)
+	return nil
+}
+
+// freeID is the smallest free replica ID, one that no LSN was ever used of if
+// there is any: a fresh component cannot collide with LSNs that were forgotten.
+func (c *Core) freeID(used uint32) uint32 {
+	for id := uint32(1); id < vclock.Max; id++ {
+		if used&(1<<id) == 0 && c.vclock[id] == 0 {
+			return id
+		}
+	}
+	for id := uint32(1); id < vclock.Max; id++ {
+		if used&(1<<id) == 0 {
+			return id
+		}
+	}
+	return 0
+}
+
+// MemberTuple is a tuple of _cluster.
+func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
+	b := msgp.AppendUint32([]byte{0x94}, id)
+	b = msgp.AppendString(b, uuid)
+	if name == "" {
+		b = msgp.AppendNil(b)
+	} else {
+		b = msgp.AppendString(b, name)
+	}
+	return msgp.AppendUint64(b, incarnation)
+}
+
+// registered: the row that registers a joiner is committed, so it may have the
+// state.
+func (c *Core) registered(j *JoinRequest) {
+	for _, m := range c.ids {
+		if m.UUID == j.UUID {
+			c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: j.Tag, View: c.box.OpenView(), State: c.joinState(), ID: m.ID})
+			return
+		}
+	}
+	c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
+}
+
+func (c *Core) failJoin(j *JoinRequest, err *xrow.Error) {
+	if j != nil {
+		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: j.Tag, Err: err})
+	}
+}
+
+// joinState is the state behind what is decided: rows that are not come with
+// the stream. The term goes first; the vote is for the leader, so that nobody
+// votes again in the term of its own registration.
+func (c *Core) joinState() State {
+	v := c.vclock
+	v[c.self] = min(v[c.self], c.onDisk[c.self])
+	queue := c.limbo.Queue()
+	for i := range queue {
+		v[queue[i].Origin] = min(v[queue[i].Origin], c.beforeEntry(&queue[i]))
+	}
+	for _, p := range c.limbo.Pending() {
+		v[p.Owner] = min(v[p.Owner], p.LSN-1)
+	}
+	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed()}
+	if c.raft.State() == raft.StateLeader {
+		s.Vote = c.self
+	}
+	if n := len(s.History); n > 0 {
+		s.History[n-1].Last = min(s.History[n-1].Last, v[s.History[n-1].Owner])
+	}
+	return s
+}
+
+// beforeEntry is the LSN in front of an undecided transaction's first row.
+func (c *Core) beforeEntry(e *entry) uint64 {
+	if len(e.P.frames) == 0 {
+		return e.LSN
+	}
+	n := uint64(len(splitFrames(e.P.frames)))
+	return e.LSN - n
+}

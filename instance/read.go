@@ -1,0 +1,79 @@
+package instance
+
+import (
+	"math/bits"
+	"time"
+
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// linearRead is a read that must see all that was acknowledged before it came:
+// it takes a quorum round, never a lease, and works on followers too.
+type linearRead struct {
+	conn, sync uint64
+	beat       uint64        // heartbeats from this number on count
+	heard      uint32        // members that answered one, a bit each
+	target     vclock.VClock // what they hold
+	until      time.Duration
+}
+
+func (c *Core) linearRead(ev LinearRead) {
+	limit := ev.Timeout
+	if limit == 0 {
+		limit = c.cfg.WaitLimit
+	}
+	if n := len(c.reads); n == 0 || c.reads[n-1].beat != c.beatSync || !c.eff.Beat {
+		c.beatSync++
+	}
+	c.eff.Beat = true
+	c.reads = append(c.reads, linearRead{conn: ev.Conn, sync: ev.Sync, beat: c.beatSync, until: c.now.Mono + limit,
+		heard: 1 << c.self, target: c.onDisk})
+}
+
+// ackReads lets an ack that answers a late enough heartbeat count.
+func (c *Core) ackReads(ev Ack) {
+	for i := range c.reads {
+		r := &c.reads[i]
+		if ev.Sync >= r.beat && r.heard&(1<<ev.From) == 0 {
+			r.heard |= 1 << ev.From
+			r.target.Merge(&ev.VClock)
+		}
+	}
+}
+
+// checkReads answers reads whose target is held and decided.
+func (c *Core) checkReads() {
+	if len(c.reads) == 0 {
+		return
+	}
+	n := bits.OnesCount32(c.members)
+	need := max(c.cfg.LinearizableQuorum(max(n, 1), c.quorum), 1)
+	keep := c.reads[:0]
+	for _, r := range c.reads {
+		switch {
+		case bits.OnesCount32(r.heard&c.members) >= need && c.decided(&r.target):
+			c.reply(r.conn, r.sync, nil, nil)
+		case c.now.Mono >= r.until:
+			c.reply(r.conn, r.sync, nil, xrow.Errorf(xrow.ErrTimeout))
+		default:
+			keep = append(keep, r)
+		}
+	}
+	c.reads = keep
+}
+
+// decided tells whether everything up to a vclock is held here and its fate is
+// known.
+func (c *Core) decided(target *vclock.VClock) bool {
+	if !c.vclock.Covers(target) {
+		return false
+	}
+	queue := c.limbo.Queue()
+	for i := range queue {
+		if queue[i].LSN <= target[queue[i].Origin] {
+			return false
+		}
+	}
+	return true
+}

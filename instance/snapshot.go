@@ -1,0 +1,220 @@
+package instance
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"tarragon/limbo"
+	"tarragon/raft"
+	"tarragon/xrow"
+)
+
+// pendingSnap is a checkpoint whose log is not on disk yet.
+type pendingSnap struct {
+	snap  Snapshot
+	group uint64
+}
+
+// startCheckpoint takes the confirmed state of this moment, and all that goes
+// with it from the same moment. It may be used once the log before it is
+// on disk.
+func (c *Core) startCheckpoint(ev StartCheckpoint) {
+	if c.failed != nil {
+		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, Err: &xrow.Error{Code: xrow.ErrWALIO, Message: c.failed.Error()}})
+		return
+	}
+	next := c.nextNo
+	if c.open != nil {
+		next++
+	}
+	s := State{VClock: c.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
+		Confirmed: c.limbo.Confirmed(), Undecided: c.undecided(), NextGroup: next}
+	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: next - 1}
+	if snap.group <= c.written {
+		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
+		return
+	}
+	c.snaps = append(c.snaps, snap)
+}
+
+func (c *Core) snapsWritten() {
+	keep := c.snaps[:0]
+	for _, s := range c.snaps {
+		if s.group <= c.written {
+			c.eff.Snaps = append(c.eff.Snaps, s.snap)
+		} else {
+			keep = append(keep, s)
+		}
+	}
+	c.snaps = keep
+}
+
+// undecided gathers rows whose fate is open: the log before a checkpoint may
+// go, they must not.
+func (c *Core) undecided() *xrow.Group {
+	g := &xrow.Group{}
+	for _, e := range c.limbo.Queue() {
+		for i, frame := range splitFrames(e.P.frames) {
+			r, err := xrow.Decode(frame[xrow.FrameHead:])
+			if err != nil {
+				panic(fmt.Sprintf("instance: a row of ours does not decode: %v", err))
+			}
+			g.Add(&r, 0, i == 0, 0)
+		}
+	}
+	for _, p := range c.limbo.Pending() {
+		body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
+		r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
+			Term: p.Term, Body: body.AppendBody(nil, xrow.Promote)}
+		g.Add(&r, 0, true, p.Term)
+	}
+	return g
+}
+
+// splitFrames cuts encoded rows.
+func splitFrames(b []byte) (frames [][]byte) {
+	for len(b) > 0 {
+		n := xrow.FrameHead + int(binary.BigEndian.Uint32(b[1:]))
+		frames = append(frames, b[:n])
+		b = b[n:]
+	}
+	return frames
+}
+
+// Restore sets the state that a checkpoint or a JOIN carries; the box has its
+// tuples already. Replay follows, then Start.
+func (c *Core) Restore(s State) error {
+	c.replay = true
+	defer func() { c.replay = false }()
+	c.vclock = s.VClock
+	c.raft = raft.New(c.raftConfig(), raft.Record{Term: s.Term, Vote: s.Vote})
+	c.limbo.Restore(fromSpans(s.History), s.Confirmed)
+	if s.NextGroup > 0 {
+		c.nextNo = s.NextGroup
+		c.written = s.NextGroup - 1
+		c.limbo.Written(c.written)
+	}
+	if s.Undecided == nil {
+		return nil
+	}
+	return c.restoreUndecided(s.Undecided)
+}
+
+// restoreUndecided applies rows that the vclock counts already.
+func (c *Core) restoreUndecided(g *xrow.Group) error {
+	full := c.vclock
+	defer func() { c.vclock = full }()
+	for i := range g.Table {
+		ref := &g.Table[i]
+		c.vclock[ref.Origin] = min(c.vclock[ref.Origin], ref.LSN-1)
+	}
+	return c.replayRows(g)
+}
+
+// Replay applies one group of the own log. Its conclusions are the same as
+// when the rows came; nothing is written.
+func (c *Core) Replay(no uint64, g *xrow.Group) error {
+	if no != c.nextNo {
+		return fmt.Errorf("instance: group %d of the log follows %d", no, c.nextNo-1)
+	}
+	c.replay = true
+	defer func() { c.replay = false }()
+	if err := c.replayRows(g); err != nil {
+		return fmt.Errorf("replay group %d: %w", no, err)
+	}
+	c.nextNo = no + 1
+	c.written = no
+	c.limbo.Written(no)
+	c.settle()
+	return c.failed
+}
+
+func (c *Core) replayRows(g *xrow.Group) error {
+	var txn []xrow.Row
+	for i := range g.Table {
+		r, err := g.Row(i)
+		if err != nil {
+			return err
+		}
+		if r.ReplicaID == 0 {
+			if err := c.replayLocal(&r); err != nil {
+				return err
+			}
+			if r.Flags&xrow.FlagCommit == 0 {
+				continue // local rows go before the others of their transaction
+			}
+			continue
+		}
+		txn = append(txn, r)
+		if r.Flags&xrow.FlagCommit == 0 {
+			continue
+		}
+		if last := &txn[len(txn)-1]; last.LSN > c.vclock[last.ReplicaID] {
+			if err := c.apply(txn); err != nil {
+				return err
+			}
+		}
+		txn = txn[:0]
+	}
+	if len(txn) > 0 {
+		return fmt.Errorf("instance: the log ends within a transaction of instance %d", txn[0].ReplicaID)
+	}
+	return nil
+}
+
+// replayLocal takes {term, vote} and rows of local spaces.
+func (c *Core) replayLocal(r *xrow.Row) error {
+	if r.LSN <= c.vclock[0] {
+		return nil
+	}
+	c.vclock.Follow(0, r.LSN)
+	if r.Type == xrow.RaftState {
+		body, err := xrow.DecodeRaft(r.Body)
+		if err != nil {
+			return err
+		}
+		c.raft.Restore(raft.Record{Term: body.Term, Vote: body.Vote})
+		return nil
+	}
+	if r.Type == xrow.Nop {
+		return nil
+	}
+	d, err := xrow.DecodeDML(r.Type, r.Body)
+	if err != nil {
+		return err
+	}
+	c.seq++
+	tx := c.box.Begin(c.seq)
+	if err := tx.Apply(&d); err != nil {
+		tx.Abort()
+		return err
+	}
+	tx.Prepare()
+	return nil
+}
+
+// Start ends the recovery. The instance is a follower, whatever it was.
+func (c *Core) Start(now Now) {
+	c.now = now
+	c.onDisk = c.vclock
+	c.beatAt = now.Mono
+	c.started = true
+	c.refreshMembers()
+	c.raft.Holds(&c.vclock)
+}
+
+func toSpans(in []limbo.Span) []TermSpan {
+	out := make([]TermSpan, len(in))
+	for i, s := range in {
+		out[i] = TermSpan(s)
+	}
+	return out
+}
+
+func fromSpans(in []TermSpan) []limbo.Span {
+	out := make([]limbo.Span, len(in))
+	for i, s := range in {
+		out[i] = limbo.Span(s)
+	}
+	return out
+}

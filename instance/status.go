@@ -1,0 +1,189 @@
+package instance
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"tarragon/box"
+	"tarragon/raft"
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// Info is what an operator sees of the core. It is read under the shared side
+// of the Loop's latch.
+type Info struct {
+	ID            uint32
+	UUID          string
+	RO            bool
+	ROReason      string // empty when writable
+	VClock        vclock.VClock
+	Synced        vclock.VClock
+	Term          uint64
+	Vote          uint32
+	Mode          raft.Mode
+	State         raft.State
+	Leader        uint32 // 0: none known
+	LeaderIdle    time.Duration
+	QueueOwner    uint32
+	QueueTerm     uint64
+	QueueLen      int
+	QueueSize     int
+	QueueAge      time.Duration // of the oldest undecided transaction
+	Quorum        int
+	Members       []box.Member
+	History       []TermSpan
+	Confirmed     uint64 // LSN of the queue's owner up to which all is committed
+	GroupsWritten uint64
+	Failed        error
+	Stalled       bool
+	Expelled      bool
+}
+
+// Info describes the state at a moment of monotonic time.
+func (c *Core) Info(now time.Duration) Info {
+	cur := c.limbo.Current()
+	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable(), VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
+		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now),
+		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.quorum,
+		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
+		Failed: c.failed, Stalled: c.stalled, Expelled: c.expelled}
+	if q := c.limbo.Queue(); len(q) > 0 {
+		i.QueueAge = now - q[0].P.since
+	}
+	if i.RO {
+		i.ROReason, _ = c.roReason()
+	}
+	return i
+}
+
+// Box is the spaces. Readers hold the shared side of the Loop's latch.
+func (c *Core) Box() *box.Box { return c.box }
+
+// roReason is the word of box.info.ro_reason and the text behind it.
+func (c *Core) roReason() (reason, state string) {
+	cur := c.limbo.Current()
+	switch {
+	case c.failed != nil:
+		return "disk", "its disk failed: " + c.failed.Error()
+	case c.expelled:
+		return "expelled", "it was expelled from the replica set"
+	case c.self == 0:
+		return "orphan", "it is an orphan"
+	case c.closing:
+		return "shutdown", "it is shutting down"
+	case c.cfg.ReadOnly:
+		return "config", "box.cfg.read_only is true"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "state is election %s with term %d", c.raft.State(), c.raft.Term())
+	if l := c.raft.Leader(); l != 0 {
+		fmt.Fprintf(&b, ", leader is %d (%s)", l, c.uuidOf(l))
+	}
+	fmt.Fprintf(&b, ", synchro queue with term %d belongs to %d", cur.Term, cur.Owner)
+	if cur.Owner != 0 {
+		fmt.Fprintf(&b, " (%s)", c.uuidOf(cur.Owner))
+	}
+	if cur.Owner == c.self {
+		b.WriteString(" and is frozen until promotion")
+	}
+	return "synchro", b.String()
+}
+
+func (c *Core) uuidOf(id uint32) string {
+	for _, m := range c.ids {
+		if m.ID == id {
+			return m.UUID
+		}
+	}
+	return "unknown"
+}
+
+// readonly is ER_READONLY with all that a client needs to find the leader
+// (schema.md section 12.3). leader_uri is ours.
+func (c *Core) readonly() *xrow.Error {
+	reason, state := c.roReason()
+	e := &xrow.Error{Code: xrow.ErrReadonly, Message: xrow.Errorf(xrow.ErrReadonly).Message + " - " + state}
+	f := fields{b: []byte{0x80}}
+	f.str("name", "READONLY")
+	f.str("reason", reason)
+	if reason == "synchro" {
+		f.str("state", c.raft.State().String())
+		f.num("term", c.raft.Term())
+		if l := c.raft.Leader(); l != 0 {
+			f.num("leader_id", uint64(l))
+			f.uuid("leader_uuid", c.uuidOf(l))
+		}
+		cur := c.limbo.Current()
+		f.num("queue_owner_id", uint64(cur.Owner))
+		f.num("queue_term", cur.Term)
+		if cur.Owner != 0 {
+			f.uuid("queue_owner_uuid", c.uuidOf(cur.Owner))
+		}
+		if l := c.raft.Leader(); l != 0 && c.cfg.Address != nil {
+			if uri := c.cfg.Address(c.uuidOf(l)); uri != "" {
+				f.str("leader_uri", uri)
+			}
+		}
+	}
+	e.Fields = f.b
+	return e
+}
+
+// fields builds a small map with string keys.
+type fields struct{ b []byte }
+
+func (f *fields) key(name string) {
+	f.b[0]++
+	f.b = msgp.AppendString(f.b, name)
+}
+
+func (f *fields) str(name, v string) {
+	f.key(name)
+	f.b = msgp.AppendString(f.b, v)
+}
+
+func (f *fields) num(name string, v uint64) {
+	f.key(name)
+	f.b = msgp.AppendUint64(f.b, v)
+}
+
+// uuid appends an extension of type 2; what is no uuid is left out.
+func (f *fields) uuid(name, text string) {
+	raw, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	if err != nil || len(raw) != 16 {
+		return
+	}
+	f.key(name)
+	f.b = append(append(f.b, 0xd8, 0x02), raw...)
+}
+
+// statusKey is what box.status, box.election and tarragon.leader depend on.
+type statusKey struct {
+	ro       bool
+	term     uint64
+	state    raft.State
+	leader   uint32
+	owner    uint32
+	inEffect uint64
+	id       uint32
+}
+
+// noteStatus tells whether something that is watched has changed.
+func (c *Core) noteStatus() {
+	cur := c.limbo.Current()
+	k := statusKey{ro: !c.writable(), term: c.raft.Saved().Term, state: c.raft.State(), leader: c.raft.Leader(),
+		owner: cur.Owner, inEffect: cur.Term, id: c.self}
+	if k != c.status {
+		c.status = k
+		c.eff.Status = true
+	}
+	if v := c.box.SchemaVersion(); v != c.schema {
+		c.schema = v
+		c.eff.Schema = true
+	}
+}

@@ -1,0 +1,423 @@
+package instance
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+
+	"tarragon/box"
+	"tarragon/limbo"
+	"tarragon/raft"
+	"tarragon/xrow"
+)
+
+type entry = limbo.Entry[payload]
+
+// write takes requests of clients in order. Behind a barrier they wait.
+func (c *Core) write(requests []Request) {
+	for i := range requests {
+		c.request(&requests[i])
+	}
+}
+
+func (c *Core) request(r *Request) {
+	if c.barrier || len(c.held) > 0 {
+		c.hold(r)
+		return
+	}
+	if c.isBarrier(r) && c.limbo.Len() > 0 {
+		c.hold(r)
+		return
+	}
+	c.execute(r, nil)
+}
+
+// isBarrier: the request changes system spaces. It starts when nothing is
+// undecided, and nothing is accepted behind it until it is decided.
+func (c *Core) isBarrier(r *Request) bool {
+	return r.Barrier || r.Do == nil && c.box.IsDDLSpace(r.DML.SpaceID)
+}
+
+// hold keeps a copy of a request until the barrier is gone.
+func (c *Core) hold(r *Request) {
+	size := len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128
+	if c.heldLen+size > c.cfg.QueueMaxSize {
+		c.reply(r.Conn, r.Sync, nil, queueFull())
+		return
+	}
+	h := *r
+	h.DML.Key, h.DML.Tuple, h.DML.Ops = bytes.Clone(r.DML.Key), bytes.Clone(r.DML.Tuple), bytes.Clone(r.DML.Ops)
+	c.held = append(c.held, h)
+	c.heldLen += size
+}
+
+// releaseHeld runs what waited for a barrier, up to the next one.
+func (c *Core) releaseHeld() {
+	for len(c.held) > 0 {
+		r := c.held[0]
+		if c.barrier && c.limbo.Len() > 0 || c.isBarrier(&r) && c.limbo.Len() > 0 {
+			return
+		}
+		c.barrier = false
+		c.heldLen -= len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128
+		c.held = c.held[1:]
+		c.execute(&r, nil)
+	}
+	if c.limbo.Len() == 0 {
+		c.barrier = false
+	}
+}
+
+func (c *Core) failHeld(err *xrow.Error) {
+	for i := range c.held {
+		c.reply(c.held[i].Conn, c.held[i].Sync, nil, err)
+	}
+	c.held, c.heldLen = nil, 0
+}
+
+// writable tells whether this instance takes writes to replicated spaces.
+func (c *Core) writable() bool {
+	if c.self == 0 || c.failed != nil || c.expelled || c.closing || c.cfg.ReadOnly {
+		return false
+	}
+	cur := c.limbo.Current()
+	if c.cfg.Mode == raft.Off && cur.Owner == 0 && !c.leading {
+		return c.raft.Term() <= max(cur.Term, 1)
+	}
+	return c.leading && cur.Term == c.raft.Term()
+}
+
+// stampTerm is the term that our rows carry; 0: they are decided by their
+// write.
+func (c *Core) stampTerm() uint64 {
+	if c.leading {
+		return c.raft.Term()
+	}
+	return 0
+}
+
+// execute runs one transaction. join is set for the registration of a member.
+func (c *Core) execute(r *Request, join *JoinRequest) {
+	if err := c.refuse(r); err != nil {
+		c.reply(r.Conn, r.Sync, nil, err)
+		c.failJoin(join, err)
+		return
+	}
+	c.tellBeforeBarrier(r)
+	c.seq++
+	tx := c.box.Begin(c.seq)
+	data, err := c.run(tx, r)
+	if err == nil {
+		err = c.refuseSync(tx, r)
+	}
+	if err != nil {
+		tx.Abort()
+		e := clientError(err)
+		c.reply(r.Conn, r.Sync, nil, e)
+		c.failJoin(join, e)
+		return
+	}
+	p := payload{conn: r.Conn, sync: r.Sync, waiting: r.Conn != 0, data: data, ddl: tx.IsDDL(), join: join,
+		since: c.now.Mono, until: c.now.Mono + c.cfg.WaitLimit}
+	c.submit(tx, r, p)
+}
+
+// run executes the statements and gives the raw DATA of the answer.
+func (c *Core) run(tx *box.Txn, r *Request) ([]byte, error) {
+	if r.Do != nil {
+		return r.Do(tx)
+	}
+	tuple, err := tx.Execute(r.User, &r.DML)
+	if err != nil {
+		return nil, err
+	}
+	return c.data(r.DML.Type, tuple), nil
+}
+
+// data copies a tuple into the DATA array of an answer: array32, as the
+// original writes it. UPSERT answers with an empty one.
+func (c *Core) data(t xrow.Type, tuple []byte) []byte {
+	n := uint32(1)
+	if tuple == nil || t == xrow.Upsert {
+		n, tuple = 0, nil
+	}
+	if cap(c.results)-len(c.results) < len(tuple)+5 {
+		c.results = make([]byte, 0, max(4<<10, len(tuple)+5, min(2*cap(c.results), 1<<20)))
+	}
+	at := len(c.results)
+	c.results = binary.BigEndian.AppendUint32(append(c.results, 0xdd), n)
+	c.results = append(c.results, tuple...)
+	return c.results[at:len(c.results):len(c.results)]
+}
+
+// refuse checks what does not depend on the transaction.
+func (c *Core) refuse(r *Request) *xrow.Error {
+	if c.failed != nil {
+		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.failed.Error(), Err: c.failed}
+	}
+	if !c.writable() && (r.Do != nil || c.box.IsGlobalSpace(r.DML.SpaceID)) {
+		return c.readonly()
+	}
+	if c.limbo.Size() >= c.cfg.QueueMaxSize {
+		return queueFull()
+	}
+	return nil
+}
+
+// refuseSync: nobody owns the queue, so nothing synchronous can be decided.
+func (c *Core) refuseSync(tx *box.Txn, r *Request) error {
+	if c.stampTerm() == 0 && (tx.IsSync() || r.IsSync || c.cfg.SyncAll) && !tx.IsLocal() {
+		return xrow.Errorf(xrow.ErrSyncQueueUnclaimed)
+	}
+	return nil
+}
+
+// tellBeforeBarrier writes the CONFIRM of what came before a change of the
+// schema in front of it: followers must have settled all that by then.
+func (c *Core) tellBeforeBarrier(r *Request) {
+	if !c.isBarrier(r) || !c.leading {
+		return
+	}
+	if lsn := c.limbo.Untold(c.raft.Term()); lsn != 0 {
+		c.addConfirm(lsn)
+	}
+}
+
+// submit encodes the rows of a transaction into the group that gathers, and
+// queues it for its outcome.
+func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
+	rows := tx.Rows()
+	term := c.stampTerm()
+	sync := term != 0 && !tx.IsLocal() && (tx.IsSync() || r.IsSync || c.cfg.SyncAll || tx.IsDDL())
+	if len(rows) == 0 {
+		tx.Prepare()
+		if p.join != nil {
+			c.registered(p.join) // it is a member already
+			return
+		}
+		c.submitEmpty(term, p)
+		return
+	}
+	flags := xrow.FlagCommit
+	if sync {
+		flags |= xrow.FlagWaitSync | xrow.FlagWaitAck
+	} else if c.limbo.HasSync() && !tx.IsLocal() {
+		flags |= xrow.FlagWaitSync
+	}
+	at := 0
+	if c.open != nil {
+		at = len(c.open.Rows)
+	}
+	c.encode(rows, term, flags)
+	tx.Prepare()
+	if tx.IsLocal() {
+		c.local = append(c.local, waiter{group: c.nextNo, conn: p.conn, sync: p.sync, data: p.data})
+		return
+	}
+	p.frames = c.open.Rows[at:len(c.open.Rows):len(c.open.Rows)]
+	lsn := c.vclock[c.self]
+	c.limbo.Note(term, lsn, true)
+	c.countWaiting(&p)
+	c.limbo.Push(entry{Origin: c.self, LSN: lsn, Term: term, Seq: c.seq, Group: c.nextNo, Bytes: len(p.frames), Sync: sync, P: p})
+	if p.ddl {
+		c.barrier = true
+	}
+}
+
+// submitEmpty answers a transaction that changed nothing. What it saw may be
+// undecided, so it shares the fate of the last transaction before it.
+func (c *Core) submitEmpty(term uint64, p payload) {
+	queue := c.limbo.Queue()
+	if len(queue) == 0 || !queue[len(queue)-1].Sync && !c.limbo.HasSync() {
+		c.reply(p.conn, p.sync, p.data, nil)
+		return
+	}
+	last := queue[len(queue)-1]
+	c.countWaiting(&p)
+	c.limbo.Push(entry{Origin: c.self, LSN: last.LSN, Term: term, Seq: c.seq, Group: last.Group, P: p})
+}
+
+// encode appends the rows of one transaction: local ones first, so that what
+// is left without them is a whole transaction too.
+func (c *Core) encode(rows []box.LogRow, term uint64, flags xrow.Flags) {
+	firstLocal, firstGlobal := c.vclock[0]+1, c.vclock[c.self]+1
+	tsn := firstLocal
+	for i := range rows {
+		if !rows[i].Local {
+			tsn = firstGlobal
+			break
+		}
+	}
+	for i := range rows {
+		row := &rows[i]
+		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.self, TSN: tsn, Timestamp: c.now.Wall, Term: term}
+		if row.Local {
+			r.ReplicaID, r.GroupID, r.Term = 0, xrow.GroupLocal, 0
+		}
+		r.LSN = c.vclock[r.ReplicaID] + 1
+		if i == len(rows)-1 {
+			r.Flags = flags
+		}
+		c.scratch = row.DML.AppendBody(c.scratch[:0])
+		r.Body = c.scratch
+		c.add(&r, row.DML.SpaceID, i == 0, 0)
+	}
+}
+
+// count commits what a quorum has and answers its clients at once. CONFIRM,
+// which tells the others, need not be waited for.
+func (c *Core) count() {
+	if !c.leading {
+		c.settle()
+		return
+	}
+	if c.cfg.Break.CountOldTerm {
+		c.countOldTerm()
+	}
+	before := c.limbo.Current().Term
+	voided := c.limbo.Voided(c.raft.Term())
+	lsn, err := c.limbo.Count(c.raft.Term(), c.members, c.quorum)
+	if err != nil {
+		c.broken(err)
+		return
+	}
+	if lsn != 0 && c.limbo.Current().Term != before {
+		c.tookEffect(voided)
+		c.addConfirm(lsn)
+	}
+	c.settle()
+	c.showAsync()
+}
+
+// countOldTerm (planted fault): rows of the older term commit when a quorum
+// holds them, as Raft's figure 8 warns against.
+func (c *Core) countOldTerm() {
+	cur := c.limbo.Current()
+	if cur.Term == c.raft.Term() || cur.Owner == 0 {
+		return
+	}
+	for _, e := range c.limbo.Queue() {
+		holders := 1
+		for _, m := range c.ids {
+			if m.ID != c.self && c.acked[m.ID][cur.Owner] >= e.LSN {
+				holders++
+			}
+		}
+		if holders >= c.quorum {
+			_ = c.limbo.Confirm(cur.Term, e.LSN)
+			return
+		}
+	}
+}
+
+func (c *Core) tookEffect(voided int) {
+	cur := c.limbo.Current()
+	c.trace(FactInEffect, cur.Owner, cur.First, "")
+	for range voided {
+		c.trace(FactPromoteVoid, 0, 0, "")
+	}
+}
+
+// settle draws the conclusions of what the limbo decided.
+func (c *Core) settle() {
+	done := c.limbo.TakeCommitted()
+	if n := len(done); n > 0 {
+		c.box.Confirm(done[n-1].Seq)
+		ddl := false
+		for i := range done {
+			c.answer(&done[i].P, nil)
+			ddl = ddl || done[i].P.ddl
+		}
+		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
+		if ddl {
+			c.refreshMembers()
+		}
+		for i := range done {
+			if j := done[i].P.join; j != nil {
+				c.registered(j)
+			}
+		}
+	}
+	void := c.limbo.TakeVoid()
+	if n := len(void); n > 0 {
+		c.box.Rollback(void[n-1].Seq)
+		for i := range void {
+			c.voided(&void[i])
+		}
+	}
+}
+
+func (c *Core) voided(e *entry) {
+	kind := FactVoided
+	if e.P.answered || !e.Sync {
+		kind = FactVoidedAsync
+	}
+	c.trace(kind, e.Origin, e.LSN, "")
+	c.answer(&e.P, xrow.Errorf(xrow.ErrSyncRollback))
+	c.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
+	if len(e.P.frames) > 0 {
+		c.eff.Lost = append(c.eff.Lost, LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
+	}
+}
+
+// answer replies to the client that waits for a transaction, if one does.
+func (c *Core) answer(p *payload, err *xrow.Error) {
+	if !p.waiting {
+		return
+	}
+	p.waiting = false
+	c.waiting--
+	if err != nil {
+		c.reply(p.conn, p.sync, nil, err)
+		return
+	}
+	c.reply(p.conn, p.sync, p.data, nil)
+}
+
+func (c *Core) countWaiting(p *payload) {
+	if p.waiting {
+		c.waiting++
+	}
+}
+
+// expireWaits lets clients go whose wait limit is over. The transaction stays:
+// only a quorum or a newer PROMOTE decides it.
+func (c *Core) expireWaits() {
+	queue := c.limbo.Queue()
+	for i := 0; c.waiting > 0 && i < len(queue); i++ {
+		e := &queue[i]
+		if e.Seq < c.waitHead || !e.P.waiting {
+			continue
+		}
+		if c.now.Mono < e.P.until {
+			c.waitHead = e.Seq
+			return
+		}
+		c.trace(FactUnknown, e.Origin, e.LSN, "")
+		c.answer(&e.P, outcomeUnknown())
+		c.waitHead = e.Seq + 1
+	}
+}
+
+func (c *Core) waitDeadline() (d time.Duration) {
+	for i, queue := 0, c.limbo.Queue(); c.waiting > 0 && i < len(queue); i++ {
+		if queue[i].P.waiting {
+			d = queue[i].P.until
+			break
+		}
+	}
+	for i := range c.promotes {
+		d = sooner(d, c.promotes[i].until)
+	}
+	for i := range c.reads {
+		d = sooner(d, c.reads[i].until)
+	}
+	return d
+}
+
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

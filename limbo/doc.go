@@ -1,0 +1,26 @@
+// Package limbo keeps transactions from the log to their outcome: committed or
+// void. It knows which term is in effect, the PROMOTEs that are not yet, and
+// what of the queue each of them would commit.
+//
+// The machine does no I/O, reads no clock and starts no goroutine. What it
+// decides is taken with [Limbo.TakeCommitted] and [Limbo.TakeVoid].
+//
+// # Invariants
+//
+//  1. All queued entries with a term have the term in effect and its owner's
+//     LSNs, which strictly grow. Older terms were settled when it took effect;
+//     a newer one takes writes only after its own CONFIRM, which settles this
+//     one.
+//  2. Entries commit oldest first and are voided newest first.
+//  3. A PROMOTE takes effect when a quorum has it, and on a follower when a
+//     CONFIRM of its term is read, never before. What its chain of
+//     predecessors names is committed with it; the rest is void.
+//  4. A leader counts rows of its own term only.
+//  5. confirmed never goes back within a term.
+//
+// An entry without a term was decided by its author's write; it commits once
+// that write is on disk and everything before it is decided.
+//
+// Sources: design section 5, rules 4, 7 to 11; model/chain.go, model/leader.go;
+// spec limbo.md.
+package limbo

@@ -1,0 +1,75 @@
+package limbo
+
+import (
+	"math/bits"
+
+	"tarragon/vclock"
+)
+
+// Lead begins a leadership: our PROMOTE of the term is in the log as a pending
+// one.
+func (l *Limbo[P]) Lead(promoteLSN uint64) {
+	l.leading, l.worth, l.told = true, promoteLSN, 0
+	l.acks = [vclock.Max]uint64{}
+}
+
+// Rest ends a leadership: nothing is counted any more.
+func (l *Limbo[P]) Rest() { l.leading = false }
+
+// Leading tells whether acks are counted.
+func (l *Limbo[P]) Leading() bool { return l.leading }
+
+// Ack takes a member's word on what it has synced of our own LSNs; our own
+// disk is a member like any other.
+func (l *Limbo[P]) Ack(id uint32, lsn uint64) { l.acks[id] = max(l.acks[id], lsn) }
+
+// Count commits what a quorum has. members is a bit per voter. It returns the
+// LSN to confirm, 0 if nothing new is committed. term is ours, self our ID.
+func (l *Limbo[P]) Count(term uint64, members uint32, quorum int) (lsn uint64, err error) {
+	if !l.leading {
+		return 0, nil
+	}
+	lsn = min(l.quorumLSN(members, quorum), l.worth)
+	cur := l.Current()
+	if cur.Term == term {
+		if lsn <= l.confirmed {
+			return 0, nil
+		}
+	} else if i := l.find(term); i < 0 || lsn < l.pending[i].LSN {
+		return 0, nil // the PROMOTE has no quorum yet
+	}
+	if err := l.Confirm(term, lsn); err != nil {
+		return 0, err
+	}
+	return lsn, nil
+}
+
+// quorumLSN is the greatest own LSN that a quorum of members has synced.
+func (l *Limbo[P]) quorumLSN(members uint32, quorum int) uint64 {
+	if quorum < 1 || bits.OnesCount32(members) < quorum {
+		return 0
+	}
+	var top [vclock.Max]uint64 // descending
+	n := 0
+	for rest := members; rest != 0; rest &= rest - 1 {
+		lsn := l.acks[bits.TrailingZeros32(rest)]
+		i := n
+		for ; i > 0 && top[i-1] < lsn; i-- {
+			top[i] = top[i-1]
+		}
+		top[i] = lsn
+		n++
+	}
+	return top[quorum-1]
+}
+
+// Told takes down that a CONFIRM up to an LSN is in the log.
+func (l *Limbo[P]) Told(lsn uint64) { l.told = max(l.told, lsn) }
+
+// Untold is the LSN that a CONFIRM of ours has yet to tell, 0 if none.
+func (l *Limbo[P]) Untold(term uint64) uint64 {
+	if !l.leading || l.Current().Term != term || l.confirmed <= l.told {
+		return 0
+	}
+	return l.confirmed
+}

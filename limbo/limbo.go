@@ -1,0 +1,379 @@
+package limbo
+
+import (
+	"fmt"
+	"slices"
+
+	"tarragon/vclock"
+)
+
+// Span is a term in effect: the LSNs of its owner that belong to it.
+type Span struct {
+	Term  uint64
+	Owner uint32
+	First uint64 // LSN of its PROMOTE
+	Last  uint64 // greatest LSN held of it
+}
+
+// Promote is a PROMOTE row.
+type Promote struct {
+	Term      uint64
+	Owner     uint32
+	LSN       uint64
+	PrevTerm  uint64 // the row that it follows: 0, 0, 0 for the first of all
+	PrevOwner uint32
+	PrevLSN   uint64
+	Last      uint64 // greatest LSN held of its term; set by the limbo
+}
+
+// Entry is a transaction whose outcome is open.
+type Entry[P any] struct {
+	Origin uint32
+	LSN    uint64 // of its last row
+	Term   uint64 // 0: decided by its write
+	Seq    uint64 // local transaction number, strictly growing
+	Group  uint64 // number of the group that it is in
+	Bytes  int
+	Sync   bool // it is synchronous itself
+	P      P
+}
+
+// Verdict is what becomes of a row that arrives.
+type Verdict uint8
+
+// Verdicts.
+const (
+	Keep  Verdict = iota // take it
+	Void                 // a newer term in effect excludes it: keep it as NOP
+	Alien                // its term never promoted anybody here: a disk lied, or a bug
+)
+
+// Limbo is the machine. The zero value holds nothing and no term is in effect.
+type Limbo[P any] struct {
+	spans     []Span    // terms in effect, oldest first; the last one is current
+	pending   []Promote // not in effect, ascending terms, all greater than the current
+	confirmed uint64    // LSN of the current owner up to which all is committed
+
+	queue []Entry[P] // undecided, in log order
+	size  int        // sum of Bytes
+	syncs int        // synchronous entries among them
+	shown int        // entries at the head that their own leader's readers see
+
+	written uint64 // groups on disk
+
+	leading bool
+	worth   uint64             // greatest own LSN of the term that is no CONFIRM: what is worth committing
+	acks    [vclock.Max]uint64 // own LSN that each member has synced
+	told    uint64             // LSN of the newest CONFIRM written in this term
+
+	committed []Entry[P]
+	void      []Entry[P]
+}
+
+// Current is the term in effect; zero if none ever was.
+func (l *Limbo[P]) Current() Span {
+	if len(l.spans) == 0 {
+		return Span{}
+	}
+	return l.spans[len(l.spans)-1]
+}
+
+// History lists the terms in effect, oldest first. The caller must not change it.
+func (l *Limbo[P]) History() []Span { return l.spans }
+
+// Confirmed is the LSN of the current owner up to which all is committed.
+func (l *Limbo[P]) Confirmed() uint64 { return l.confirmed }
+
+// Pending lists PROMOTEs that are not in effect. The caller must not change it.
+func (l *Limbo[P]) Pending() []Promote { return l.pending }
+
+// Len is the number of undecided transactions, Size their bytes.
+func (l *Limbo[P]) Len() int { return len(l.queue) }
+
+// Size is the bytes of undecided transactions.
+func (l *Limbo[P]) Size() int { return l.size }
+
+// Queue is what is undecided, in log order. It is valid until the next call.
+func (l *Limbo[P]) Queue() []Entry[P] { return l.queue }
+
+// Restore sets the terms in effect from a checkpoint.
+func (l *Limbo[P]) Restore(history []Span, confirmed uint64) {
+	l.spans, l.confirmed = slices.Clone(history), confirmed
+}
+
+// Newest is the newest PROMOTE in the log, in effect or not, with the greatest
+// LSN held of its term: what a new PROMOTE follows.
+func (l *Limbo[P]) Newest() (term uint64, owner uint32, last uint64) {
+	if n := len(l.pending); n > 0 {
+		p := l.pending[n-1]
+		return p.Term, p.Owner, p.Last
+	}
+	s := l.Current()
+	return s.Term, s.Owner, s.Last
+}
+
+// Judge says what becomes of a row of a term.
+func (l *Limbo[P]) Judge(term uint64, origin uint32) Verdict {
+	cur := l.Current()
+	switch {
+	case term == 0:
+		return Keep
+	case term < cur.Term:
+		// The term in effect names rows that were held when its PROMOTE was
+		// taken. One that comes only now is not among them.
+		return Void
+	case term == cur.Term:
+		if origin != cur.Owner {
+			return Alien
+		}
+		return Keep
+	}
+	for _, p := range l.pending {
+		if p.Term == term && p.Owner == origin {
+			return Keep
+		}
+	}
+	return Alien
+}
+
+// Note takes down that a row of a term is held now. worth: it is more than a
+// CONFIRM.
+func (l *Limbo[P]) Note(term, lsn uint64, worth bool) {
+	if n := len(l.spans); n > 0 && l.spans[n-1].Term == term {
+		l.spans[n-1].Last = max(l.spans[n-1].Last, lsn)
+	}
+	for i := range l.pending {
+		if l.pending[i].Term == term {
+			l.pending[i].Last = max(l.pending[i].Last, lsn)
+		}
+	}
+	if l.leading && worth {
+		l.worth = max(l.worth, lsn)
+	}
+}
+
+// Next is the LSN that the next row of a term must have: what is held of a
+// term is always a prefix of it. 0: the term is not known here.
+func (l *Limbo[P]) Next(term uint64) uint64 {
+	if cur := l.Current(); cur.Term == term {
+		return cur.Last + 1
+	}
+	if i := l.find(term); i >= 0 {
+		return l.pending[i].Last + 1
+	}
+	return 0
+}
+
+// Push appends an undecided transaction.
+func (l *Limbo[P]) Push(e Entry[P]) {
+	if n := len(l.queue); n > 0 && l.queue[n-1].Seq >= e.Seq {
+		panic(fmt.Sprintf("limbo: transaction %d after %d", e.Seq, l.queue[n-1].Seq))
+	}
+	if cur := l.Current(); e.Term != 0 && e.Term != cur.Term {
+		panic(fmt.Sprintf("limbo: entry of term %d while %d is in effect", e.Term, cur.Term))
+	}
+	l.queue = append(l.queue, e)
+	l.size += e.Bytes
+	if e.Sync {
+		l.syncs++
+	}
+}
+
+func (l *Limbo[P]) uncount(e *Entry[P]) {
+	l.size -= e.Bytes
+	if e.Sync {
+		l.syncs--
+	}
+}
+
+// AddPromote takes a PROMOTE down. void: it is not worth keeping, a newer term
+// is in effect. An error: the row that it follows is not held, which no honest
+// disk brings about.
+func (l *Limbo[P]) AddPromote(p Promote) (void bool, err error) {
+	cur := l.Current()
+	if p.Term <= cur.Term {
+		return true, nil
+	}
+	for _, q := range l.pending {
+		if q.Term == p.Term {
+			return false, fmt.Errorf("limbo: two PROMOTEs of term %d, by %d and %d", p.Term, q.Owner, p.Owner)
+		}
+	}
+	if p.PrevTerm != 0 && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
+		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows LSN %d of %d in term %d, which is not here",
+			p.Term, p.Owner, p.PrevLSN, p.PrevOwner, p.PrevTerm)
+	}
+	p.Last = p.LSN
+	l.pending = append(l.pending, p)
+	slices.SortFunc(l.pending, func(a, b Promote) int { return int(int64(a.Term - b.Term)) })
+	return false, nil
+}
+
+// holds tells whether the row (term, owner, lsn) is held and not excluded.
+func (l *Limbo[P]) holds(term uint64, owner uint32, lsn uint64) bool {
+	if cur := l.Current(); cur.Term == term {
+		return cur.Owner == owner && cur.First <= lsn && lsn <= cur.Last
+	}
+	for _, p := range l.pending {
+		if p.Term == term {
+			return p.Owner == owner && p.LSN <= lsn && lsn <= p.Last
+		}
+	}
+	return false
+}
+
+// Confirm is the fact that the rows of a term are committed up to an LSN. An
+// error: the term is unknown, or its chain leads not to the term in effect.
+func (l *Limbo[P]) Confirm(term, lsn uint64) error {
+	cur := l.Current()
+	if term < cur.Term {
+		return nil // settled long ago
+	}
+	if term > cur.Term {
+		if err := l.effect(term); err != nil {
+			return err
+		}
+	}
+	l.confirmed = max(l.confirmed, min(lsn, l.Current().Last))
+	l.drain()
+	return nil
+}
+
+// effect settles the queue by the chain of the PROMOTE of a term.
+func (l *Limbo[P]) effect(term uint64) error {
+	i := l.find(term)
+	if i < 0 {
+		return fmt.Errorf("limbo: term %d takes effect, but its PROMOTE is not here", term)
+	}
+	cur := l.Current()
+	var chain []Promote // newest first
+	p := l.pending[i]
+	for {
+		chain = append(chain, p)
+		if p.PrevTerm == cur.Term {
+			break
+		}
+		j := l.find(p.PrevTerm)
+		if j < 0 || p.PrevTerm < cur.Term {
+			return fmt.Errorf("limbo: the chain of term %d leads not to term %d, which is in effect", term, cur.Term)
+		}
+		p = l.pending[j]
+	}
+	l.confirmed = max(l.confirmed, p.PrevLSN)
+	l.drain()
+	l.voidRest()
+	if n := len(l.spans); n > 0 {
+		l.spans[n-1].Last = p.PrevLSN
+	}
+	slices.Reverse(chain)
+	for k, q := range chain {
+		last := q.Last
+		if k+1 < len(chain) {
+			last = chain[k+1].PrevLSN
+		}
+		l.spans = append(l.spans, Span{Term: q.Term, Owner: q.Owner, First: q.LSN, Last: last})
+	}
+	top := chain[len(chain)-1]
+	l.pending = slices.DeleteFunc(l.pending, func(q Promote) bool { return q.Term <= top.Term })
+	l.confirmed = top.LSN
+	return nil
+}
+
+// Voided counts the pending PROMOTEs that the effect of a term would void.
+func (l *Limbo[P]) Voided(term uint64) (n int) {
+	on := term
+	for i := len(l.pending) - 1; i >= 0; i-- {
+		p := l.pending[i]
+		if p.Term > term {
+			continue
+		}
+		if p.Term == on {
+			on = p.PrevTerm
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *Limbo[P]) find(term uint64) int {
+	return slices.IndexFunc(l.pending, func(p Promote) bool { return p.Term == term })
+}
+
+// drain commits what is decided at the head of the queue.
+func (l *Limbo[P]) drain() {
+	n := 0
+	for ; n < len(l.queue); n++ {
+		e := &l.queue[n]
+		if e.Term == 0 && e.Group > l.written || e.Term != 0 && e.LSN > l.confirmed {
+			break
+		}
+		l.uncount(e)
+	}
+	if n == 0 {
+		return
+	}
+	l.committed = append(l.committed, l.queue[:n]...)
+	l.queue = dropFront(l.queue, n)
+	l.shown = max(l.shown-n, 0)
+}
+
+// voidRest voids all that is left with a term, newest first.
+func (l *Limbo[P]) voidRest() {
+	for len(l.queue) > 0 {
+		e := l.queue[len(l.queue)-1]
+		if e.Term == 0 {
+			panic("limbo: an entry without a term behind one that is void")
+		}
+		l.uncount(&e)
+		l.void = append(l.void, e)
+		l.queue = l.queue[:len(l.queue)-1]
+	}
+	l.shown = 0
+}
+
+// dropFront removes n entries and keeps the array.
+func dropFront[E any](s []E, n int) []E {
+	m := copy(s, s[n:])
+	clear(s[m:])
+	return s[:m]
+}
+
+// TakeCommitted gives what was committed since it was asked last, oldest
+// first. It is valid until the next call of any method.
+func (l *Limbo[P]) TakeCommitted() []Entry[P] {
+	out := l.committed
+	l.committed = l.committed[:0]
+	return out
+}
+
+// TakeVoid gives what was voided, newest first; otherwise like TakeCommitted.
+func (l *Limbo[P]) TakeVoid() []Entry[P] {
+	out := l.void
+	l.void = l.void[:0]
+	return out
+}
+
+// Written tells that groups up to a number are on disk.
+func (l *Limbo[P]) Written(group uint64) {
+	l.written = max(l.written, group)
+	l.drain()
+}
+
+// Show moves the mark of what the leader's own readers see over asynchronous
+// entries that are on its disk, up to the first synchronous one, and calls f
+// with each that is newly seen.
+func (l *Limbo[P]) Show(f func(e *Entry[P])) {
+	for l.shown < len(l.queue) {
+		e := &l.queue[l.shown]
+		if e.Sync || e.Group > l.written {
+			return
+		}
+		l.shown++
+		f(e)
+	}
+}
+
+// HasSync tells whether an undecided synchronous transaction is queued: an
+// asynchronous one behind it waits for it.
+func (l *Limbo[P]) HasSync() bool { return l.syncs > 0 }

@@ -1,0 +1,610 @@
+package raft
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"time"
+
+	"tarragon/vclock"
+)
+
+// Mode is how an instance takes part in elections (raft.md section 4).
+type Mode uint8
+
+// Election modes.
+const (
+	Off       Mode = iota // no Raft: votes, and leads only after a promotion by hand
+	Voter                 // votes, never leads
+	Manual                // votes, leads only after a promotion by hand
+	Candidate             // votes and starts elections itself
+)
+
+func (m Mode) String() string {
+	return [...]string{"off", "voter", "manual", "candidate"}[m]
+}
+
+// State is the role of an instance, with the numbers of the wire.
+type State uint8
+
+// States.
+const (
+	StateFollower  State = 1
+	StateCandidate State = 2
+	StateLeader    State = 3
+)
+
+func (s State) String() string {
+	switch s {
+	case StateCandidate:
+		return "candidate"
+	case StateLeader:
+		return "leader"
+	}
+	return "follower"
+}
+
+// Config is fixed but for what SetMode and Configure change.
+type Config struct {
+	Mode            Mode
+	ElectionTimeout time.Duration // how long a candidate waits for votes
+	DeathTimeout    time.Duration // silence after which a leader counts as gone
+	FencingInterval time.Duration // a leader without a quorum for so long resigns; 0: never
+	Rand            *rand.Rand    // source of shifts; required
+	Trace           func(Fact)    // told of every decision, refusals too; required
+}
+
+// Fact is a decision of the machine.
+type Fact struct {
+	Kind string // one of the Fact constants
+	Term uint64
+	Peer uint32
+	Text string
+}
+
+// Kinds of facts.
+const (
+	FactNewTerm    = "new term"
+	FactCampaign   = "campaign"
+	FactVote       = "vote"
+	FactRefuse     = "refuse vote"
+	FactLeader     = "leader"
+	FactFollow     = "follow"
+	FactLeaderLost = "leader lost"
+	FactResign     = "resign"
+	FactGiveUp     = "give up election"
+	FactSplitVote  = "split vote"
+	FactConflict   = "conflicting leader"
+	FactPreVote    = "pre-vote refused"
+)
+
+// Message is what an instance shows of itself.
+type Message struct {
+	Term         uint64
+	Vote         uint32
+	State        State
+	Leader       uint32
+	IsLeaderSeen bool
+	VClock       *vclock.VClock // a candidate's
+}
+
+// Record is what has to be on disk before it is shown.
+type Record struct {
+	Term uint64
+	Vote uint32
+}
+
+// peer is what is known of another instance.
+type peer struct {
+	live     bool          // our applier gets its stream
+	seesLead bool          // its last message says that it sees a leader
+	term     uint64        // of its last message
+	heard    time.Duration // last packet of its stream
+	acked    time.Duration // last ack over our relay
+	vclock   vclock.VClock // of its last ack or candidacy: a hint for the order of candidacies
+}
+
+// Raft is the machine. The zero value is not usable, see New.
+type Raft struct {
+	cfg  Config
+	self uint32 // 0: not registered, takes no part
+
+	term uint64 // decided; >= saved.Term
+	vote uint32
+	// saved is on disk, handed is with the journal; Invariant: saved.Term <= handed.Term <= term.
+	saved, handed Record
+
+	state   State
+	waiting bool   // voted for ourselves, the record is not on disk yet
+	leader  uint32 // of term; 0: none known
+	seen    bool   // we hear the leader
+
+	members uint32 // bit per registered voter, ourselves included
+	quorum  int    // votes needed to lead
+	able    bool   // may vote and campaign: registered by a committed row, disk in order
+
+	votes    uint32        // candidate: bit per member that voted for us
+	answered uint32        // candidate: bit per member that spoke in this term
+	byHand   bool          // the candidacy or leadership was asked for by hand
+	at       time.Duration // candidate: when to give up; follower: when to campaign, 0: not set
+	peers    [vclock.Max]peer
+	show     bool // Shown has changed
+}
+
+// New makes a follower of the given record, which is on disk.
+func New(cfg Config, saved Record) *Raft {
+	if saved.Term == 0 {
+		saved.Term = 1
+	}
+	return &Raft{cfg: cfg, term: saved.Term, vote: saved.Vote, saved: saved, handed: saved, state: StateFollower}
+}
+
+// Restore replaces the record by one read from the log.
+func (r *Raft) Restore(saved Record) {
+	if saved.Term < r.term {
+		panic(fmt.Sprintf("raft: term goes back from %d to %d", r.term, saved.Term))
+	}
+	r.term, r.vote, r.saved, r.handed = saved.Term, saved.Vote, saved, saved
+}
+
+// Term is the decided term, perhaps not on disk yet.
+func (r *Raft) Term() uint64 { return r.term }
+
+// Saved is what is on disk.
+func (r *Raft) Saved() Record { return r.saved }
+
+// State is our role.
+func (r *Raft) State() State { return r.state }
+
+// Leader is the leader of the term, 0 if none is known.
+func (r *Raft) Leader() uint32 { return r.leader }
+
+// SeesLeader tells whether we hear a leader or are one.
+func (r *Raft) SeesLeader() bool { return r.seen || r.state == StateLeader }
+
+// Vote is the decided vote of the term, 0 if none.
+func (r *Raft) Vote() uint32 { return r.vote }
+
+// LeaderIdle is the time since the leader was heard.
+func (r *Raft) LeaderIdle(now time.Duration) time.Duration {
+	if r.leader == 0 || r.leader == r.self {
+		return 0
+	}
+	return now - r.peers[r.leader].heard
+}
+
+// Mode is the election mode.
+func (r *Raft) Mode() Mode { return r.cfg.Mode }
+
+// SetSelf tells our replica ID, and whether we may vote and campaign: not
+// before the row that registers us is known to be committed, and not with a
+// disk that fails or stalls.
+func (r *Raft) SetSelf(id uint32, able bool, now time.Duration) {
+	r.self = id
+	if r.able != able {
+		r.able = able
+		r.plan(now)
+	}
+}
+
+// SetMembers tells who votes, and how many votes make a leader. A candidate
+// that has enough becomes leader at once.
+func (r *Raft) SetMembers(members uint32, quorum int, now time.Duration) {
+	if r.members == members && r.quorum == quorum {
+		return
+	}
+	r.members, r.quorum = members, quorum
+	r.countVotes(now)
+	r.plan(now)
+}
+
+// DropVotes forgets what a replica ID voted for in this term: the row that
+// ends its life is held here.
+func (r *Raft) DropVotes(id uint32) { r.votes &^= 1 << id }
+
+// Configure changes timeouts and the mode. A leader that may no longer lead
+// resigns.
+func (r *Raft) Configure(cfg Config, now time.Duration) {
+	r.cfg = cfg
+	if r.state != StateFollower && (cfg.Mode == Voter || cfg.Mode == Off && !r.byHand) {
+		r.Resign(now, "mode "+cfg.Mode.String())
+	}
+	r.plan(now)
+}
+
+// TakeRecord gives the record that has to go to the journal now, behind all
+// rows handed to it before.
+func (r *Raft) TakeRecord() (Record, bool) {
+	want := Record{r.term, r.vote}
+	if want == r.handed {
+		return want, false
+	}
+	r.handed = want
+	return want, true
+}
+
+// Persisted tells that a record is on disk.
+func (r *Raft) Persisted(rec Record, now time.Duration) {
+	r.saved = rec
+	r.show = true
+	if r.waiting && rec.Term == r.term && rec.Vote == r.self {
+		r.waiting = false
+		r.becomeCandidate(now)
+	}
+}
+
+// TakeShow tells whether Shown has changed since it was asked last.
+func (r *Raft) TakeShow() bool {
+	show := r.show
+	r.show = false
+	return show
+}
+
+// Shown is what peers may know of us: nothing that is not on disk.
+func (r *Raft) Shown(v *vclock.VClock) Message {
+	m := Message{Term: r.saved.Term, Vote: r.saved.Vote, State: StateFollower}
+	if r.saved.Term != r.term {
+		return m
+	}
+	m.State, m.Leader, m.IsLeaderSeen = r.state, r.leader, r.seen && r.state != StateLeader
+	if r.state == StateCandidate {
+		g := v.Global()
+		m.VClock = &g
+	}
+	return m
+}
+
+// VClockGrew lets a candidate show that it holds more now.
+func (r *Raft) VClockGrew() {
+	if r.state == StateCandidate {
+		r.show = true
+	}
+}
+
+// Receive takes what a peer shows. mine is the vclock of everything that was
+// handed to the journal.
+func (r *Raft) Receive(now time.Duration, from uint32, m Message, mine *vclock.VClock) {
+	if from == 0 || from >= vclock.Max || from == r.self || m.Term < r.term {
+		return
+	}
+	p := &r.peers[from]
+	p.live, p.heard = true, now
+	if m.Term > r.term {
+		r.newTerm(m.Term)
+	}
+	p.term, p.seesLead = m.Term, m.IsLeaderSeen || m.State == StateLeader
+	if m.VClock != nil {
+		p.vclock = *m.VClock
+	}
+	r.answered |= 1 << from
+	switch {
+	case m.State == StateLeader:
+		r.follow(now, from)
+		return
+	case r.leader == from:
+		r.leaderResigned(now)
+	}
+	if m.State == StateCandidate && m.Vote == from {
+		r.consider(now, from, m.VClock, mine)
+	}
+	if m.Vote == r.self && r.state == StateCandidate && m.Vote != 0 {
+		r.votes |= 1 << from
+		r.countVotes(now)
+	}
+	r.checkSplit(now)
+	r.plan(now)
+}
+
+// consider grants a vote or refuses it.
+func (r *Raft) consider(now time.Duration, from uint32, theirs, mine *vclock.VClock) {
+	var why string
+	switch {
+	case !r.able || r.self == 0:
+		why = "no voter"
+	case r.leader != 0:
+		why = "a leader is known"
+	case r.vote == from:
+		return
+	case r.vote != 0:
+		why = fmt.Sprintf("voted for %d", r.vote)
+	case r.state != StateFollower || r.waiting:
+		why = "a candidate itself"
+	case theirs == nil || !theirs.Covers(mine):
+		why = "its vclock lacks rows of ours"
+	}
+	if why != "" {
+		r.trace(FactRefuse, from, why)
+		return
+	}
+	r.vote = from
+	r.at = now + r.cfg.ElectionTimeout + r.shift(r.cfg.ElectionTimeout/10)
+	r.trace(FactVote, from, "")
+}
+
+// Adopt follows a greater term that a row or an ack told of.
+func (r *Raft) Adopt(term uint64, now time.Duration) {
+	if term > r.term {
+		r.newTerm(term)
+		r.plan(now)
+	}
+}
+
+func (r *Raft) newTerm(term uint64) {
+	r.term, r.vote = term, 0
+	r.state, r.waiting, r.byHand = StateFollower, false, false
+	r.leader, r.seen = 0, false
+	r.votes, r.answered, r.at = 0, 0, 0
+	r.show = true
+	r.trace(FactNewTerm, 0, "")
+}
+
+func (r *Raft) follow(now time.Duration, from uint32) {
+	if r.leader != 0 && r.leader != from {
+		r.trace(FactConflict, from, "")
+		return
+	}
+	if r.leader == from && r.seen {
+		return
+	}
+	r.state, r.waiting, r.votes, r.at = StateFollower, false, 0, 0
+	r.leader, r.seen, r.show = from, true, true
+	r.trace(FactFollow, from, "")
+}
+
+func (r *Raft) leaderResigned(now time.Duration) {
+	r.leader, r.seen, r.show = 0, false, true
+	r.at = 0
+	r.trace(FactLeaderLost, 0, "it resigned")
+}
+
+// Heard notes a packet of a peer's main loop.
+func (r *Raft) Heard(now time.Duration, from uint32) {
+	p := &r.peers[from]
+	p.heard, p.live = now, true
+	if from == r.leader && !r.seen && r.state == StateFollower {
+		r.seen, r.show, r.at = true, true, 0
+		r.trace(FactFollow, from, "heard again")
+	}
+}
+
+// Acked notes an ack of a peer over our relay.
+func (r *Raft) Acked(now time.Duration, from uint32, v *vclock.VClock) {
+	r.peers[from].acked = now
+	r.peers[from].vclock = *v
+}
+
+// Upstream tells that the stream from a peer runs, ended, or that its process
+// is gone. A leader whose process is gone is lost at once: pre-vote makes it
+// safe to ask.
+func (r *Raft) Upstream(now time.Duration, from uint32, live, gone bool) {
+	p := &r.peers[from]
+	p.live = live
+	if live {
+		p.heard = now
+	} else {
+		p.seesLead = false
+		if r.vote == from && r.leader == 0 && r.state == StateFollower && !r.waiting {
+			r.at = 0 // whom we voted for will not lead
+		}
+	}
+	if gone && from == r.leader && r.seen {
+		r.loseLeader(now, "its process is gone")
+	}
+	r.plan(now)
+}
+
+func (r *Raft) loseLeader(now time.Duration, why string) {
+	r.seen, r.show, r.at = false, true, 0
+	r.trace(FactLeaderLost, r.leader, why)
+	r.plan(now)
+}
+
+// Promote starts an election by hand, without asking who sees a leader. false:
+// this instance may not lead.
+func (r *Raft) Promote(now time.Duration) bool {
+	if r.self == 0 || !r.able || r.cfg.Mode == Voter {
+		return false
+	}
+	r.campaign(now)
+	r.byHand = true
+	return true
+}
+
+// Resign gives leadership or candidacy up in the same term, and stays back
+// from the next election for a while.
+func (r *Raft) Resign(now time.Duration, why string) {
+	if r.state == StateFollower && !r.waiting {
+		return
+	}
+	if r.state == StateLeader {
+		r.leader = 0
+	}
+	r.state, r.waiting, r.byHand, r.votes = StateFollower, false, false, 0
+	r.show = true
+	r.at = now + r.cfg.DeathTimeout
+	r.trace(FactResign, 0, why)
+}
+
+// Tick runs what is due.
+func (r *Raft) Tick(now time.Duration) {
+	if r.seen && r.state == StateFollower && now >= r.peers[r.leader].heard+r.cfg.DeathTimeout {
+		r.loseLeader(now, "silence")
+	}
+	if r.state == StateLeader {
+		if d := r.fencedAt(); d != 0 && now >= d {
+			r.Resign(now, "no quorum")
+		}
+		return
+	}
+	if r.at == 0 || now < r.at || r.waiting {
+		return
+	}
+	if r.state == StateCandidate {
+		r.giveUp(now, "no quorum of votes in time")
+		return
+	}
+	r.at = 0
+	if r.mayCampaign() {
+		r.campaign(now)
+		return
+	}
+	r.plan(now)
+}
+
+// Deadline is when Tick has something to do, 0: never.
+func (r *Raft) Deadline() (d time.Duration) {
+	earliest := func(t time.Duration) {
+		if t != 0 && (d == 0 || t < d) {
+			d = t
+		}
+	}
+	if r.seen && r.state == StateFollower {
+		earliest(r.peers[r.leader].heard + r.cfg.DeathTimeout)
+	}
+	if r.state == StateLeader {
+		earliest(r.fencedAt())
+		return d
+	}
+	if !r.waiting {
+		earliest(r.at)
+	}
+	return d
+}
+
+// fencedAt is when a leader has been without a quorum for too long.
+func (r *Raft) fencedAt() time.Duration {
+	if r.cfg.FencingInterval == 0 || r.quorum <= 1 {
+		return 0
+	}
+	return max(r.quorumContact()+r.cfg.FencingInterval, 1)
+}
+
+// quorumContact is the latest moment at which a quorum, ourselves included,
+// had given word since.
+func (r *Raft) quorumContact() time.Duration {
+	var acks [vclock.Max]time.Duration
+	n := 0
+	for id := range r.peers {
+		if r.members&(1<<id) != 0 && uint32(id) != r.self {
+			// Insertion keeps the newest first; there are at most 31.
+			t := r.peers[id].acked
+			i := n
+			for ; i > 0 && acks[i-1] < t; i-- {
+				acks[i] = acks[i-1]
+			}
+			acks[i] = t
+			n++
+		}
+	}
+	if need := r.quorum - 1; need <= n {
+		return acks[need-1]
+	}
+	return 0
+}
+
+// plan sets the moment of the next candidacy of a follower that sees no
+// leader. Who holds more goes first, so that candidacies rarely collide.
+func (r *Raft) plan(now time.Duration) {
+	if r.state != StateFollower || r.waiting || r.at != 0 || r.seen || !r.mayCampaign() {
+		return
+	}
+	step := r.cfg.DeathTimeout / 50
+	r.at = now + time.Duration(r.rank())*step + r.shift(step)
+}
+
+// rank counts the live members that should campaign before us.
+func (r *Raft) rank() (n int) {
+	mine := r.peers[r.self].vclock.Signature()
+	for id := range r.peers {
+		p := &r.peers[id]
+		if uint32(id) == r.self || !p.live || r.members&(1<<id) == 0 {
+			continue
+		}
+		theirs := p.vclock.Global()
+		if s := theirs.Signature(); s > mine || s == mine && uint32(id) < r.self {
+			n++
+		}
+	}
+	return n
+}
+
+// Holds tells the machine our own vclock, a hint for the order of candidacies.
+func (r *Raft) Holds(v *vclock.VClock) { r.peers[r.self].vclock = v.Global() }
+
+// mayCampaign is the pre-vote: a quorum of voters, ourselves included, is in
+// touch and sees no leader.
+func (r *Raft) mayCampaign() bool {
+	if r.self == 0 || !r.able || r.cfg.Mode != Candidate || r.seen || r.members&(1<<r.self) == 0 {
+		return false
+	}
+	with := 1
+	for id := range r.peers {
+		p := &r.peers[id]
+		if uint32(id) != r.self && r.members&(1<<id) != 0 && p.live && !(p.seesLead && p.term == r.term) {
+			with++
+		}
+	}
+	return with >= r.quorum
+}
+
+// campaign raises the term and votes for ourselves: one record in the journal.
+func (r *Raft) campaign(now time.Duration) {
+	r.newTerm(r.term + 1)
+	r.vote, r.waiting = r.self, true
+	r.trace(FactCampaign, 0, "")
+}
+
+func (r *Raft) becomeCandidate(now time.Duration) {
+	r.state, r.votes, r.show = StateCandidate, 1<<r.self, true
+	r.answered |= 1 << r.self
+	r.at = now + r.cfg.ElectionTimeout + r.shift(r.cfg.ElectionTimeout/10)
+	r.countVotes(now)
+}
+
+func (r *Raft) countVotes(now time.Duration) {
+	if r.state != StateCandidate || r.quorum < 1 || bits.OnesCount32(r.votes&r.members) < r.quorum {
+		return
+	}
+	r.state, r.leader, r.seen, r.show, r.at = StateLeader, r.self, false, true, 0
+	for id := range r.peers {
+		r.peers[id].acked = now // the fencing interval starts anew
+	}
+	r.trace(FactLeader, r.self, "")
+}
+
+// checkSplit shortens the wait of a candidate that cannot win any more.
+func (r *Raft) checkSplit(now time.Duration) {
+	if r.state != StateCandidate {
+		return
+	}
+	open := bits.OnesCount32(r.members &^ r.answered)
+	if bits.OnesCount32(r.votes&r.members)+open >= r.quorum {
+		return
+	}
+	soon := now + r.cfg.DeathTimeout/50 + r.shift(r.cfg.DeathTimeout/10)
+	if soon < r.at {
+		r.at = soon
+		r.trace(FactSplitVote, 0, "")
+	}
+}
+
+func (r *Raft) giveUp(now time.Duration, why string) {
+	r.state, r.votes, r.byHand, r.show = StateFollower, 0, false, true
+	r.at = 0
+	r.trace(FactGiveUp, 0, why)
+	if r.mayCampaign() {
+		r.at = now + r.cfg.DeathTimeout/50 + r.shift(r.cfg.DeathTimeout/5)
+	}
+}
+
+// shift is a random duration below limit.
+func (r *Raft) shift(limit time.Duration) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
+	return time.Duration(r.cfg.Rand.Int64N(int64(limit)))
+}
+
+func (r *Raft) trace(kind string, peer uint32, text string) {
+	r.cfg.Trace(Fact{Kind: kind, Term: r.term, Peer: peer, Text: text})
+}
