@@ -1,12 +1,42 @@
-// Package box keeps spaces, tuples and indexes in memory, with a version of
-// each tuple for everybody who may still see it.
+// Package box keeps spaces, tuples and indexes in memory: the data dictionary,
+// users and rights, transactions, update operations, versions and read views.
+//
+// Box is a value. It does no I/O, reads no clock, starts no goroutine and takes
+// no lock. One owner changes it; any number of readers may call the methods
+// that say so while the owner changes nothing (they share a latch that lives
+// elsewhere). What a reader calls never changes anything, caches included.
+//
+// # Tuples and versions
+//
+// A tuple is a MessagePack array behind a 20-byte header, in a slab that the
+// garbage collector does not scan:
+//
+//	begin u48 | end u48 | prev u32 | size u32 | array
+//
+// begin is the number of the transaction that made the version, end that of
+// the one that replaced or deleted it (all ones: nobody), prev the version
+// below it. An index entry is a 64-bit hint of the first key part and the
+// 32-bit reference of the newest version that has the entry's key. A reader
+// whose bound is S goes down from there to the first version with begin <= S
+// and takes it when its end is above S and its key is the entry's.
+//
+// # Invariants
+//
+//  1. Along prev, begin never grows; only the newest version of a key can have
+//     no end.
+//  2. A transaction is undecided from Prepare until Confirm or Rollback.
+//     Confirm runs oldest first, Rollback newest first.
+//  3. Default readers see begin <= max(confirmed, shown), a view what was
+//     confirmed when it was opened, writers the newest. Local and temporary
+//     spaces are decided by Prepare.
+//  4. A version is freed, and its keys leave the indexes, once it is superseded
+//     by a confirmed one and no open view can see it; older ones first.
+//  5. The dictionary of readers changes at Confirm, that of writers with each
+//     statement on a system space.
+//  6. An entry of a secondary index is ordered by its parts, then by the parts
+//     of the primary key: versions of different tuples may share a unique key
+//     as long as only one of them has no end.
+//
+// Sources: spec schema.md, iproto.md sections 10, 11; Tarantool, src/box/alter.cc,
+// src/box/tuple_compare.cc, src/box/xrow_update.c, src/box/user.cc, src/box/sysview.c.
 package box
-
-// Box is the state of all spaces.
-type Box struct{}
-
-// Txn is a transaction that is being built.
-type Txn struct{}
-
-// View is the confirmed state of one moment.
-type View struct{}
