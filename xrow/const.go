@@ -82,6 +82,10 @@ const (
 	KeyExpr           Key = 0x27
 	KeyOps            Key = 0x28
 	KeyBallot         Key = 0x29
+	KeyTupleMeta      Key = 0x2a
+	KeyOptions        Key = 0x2b
+	KeyOldTuple       Key = 0x2c
+	KeyNewTuple       Key = 0x2d
 	KeyAfterPosition  Key = 0x2e
 	KeyAfterTuple     Key = 0x2f
 	KeyData           Key = 0x30
@@ -106,6 +110,7 @@ const (
 	KeyInstanceName   Key = 0x5d
 	KeySpaceName      Key = 0x5e
 	KeyIndexName      Key = 0x5f
+	KeyTupleFormats   Key = 0x60
 	KeyIsSync         Key = 0x61
 )
 

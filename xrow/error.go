@@ -61,3 +61,11 @@ func (e *Error) Class() string {
 	}
 	return "ClientError"
 }
+
+func badMsgpack(what string, cause error) error {
+	return &Error{Code: ErrInvalidMsgpack, Message: "Invalid MsgPack - " + what, Err: cause}
+}
+
+func missing(field string) error {
+	return &Error{Code: ErrMissingRequestField, Message: fmt.Sprintf("Missing mandatory field '%s' in request", field)}
+}

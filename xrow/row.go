@@ -2,7 +2,6 @@ package xrow
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 
 	"github.com/tinylib/msgp/msgp"
@@ -16,12 +15,12 @@ type Row struct {
 	GroupID       uint32
 	LSN           uint64
 	Timestamp     float64 // seconds since the epoch, the author's wall time
-	TSN           uint64  // LSN of the first row of the transaction, decoded; equal to LSN for a single row
+	TSN           uint64  // LSN of the first global row of the transaction, decoded; 0 stands for LSN: a single row
 	Flags         Flags   // FlagCommit is set on every last row in memory; the wire leaves it out for single rows
 	StreamID      uint64
 	SchemaVersion uint64
 	Term          uint64 // ours: term of the leader that wrote the row; 0: none
-	Body          []byte // raw map; nil: no body. Points into the input of Decode
+	Body          []byte // raw value, a map but in PING; nil: no body. Points into the input of Decode
 }
 
 // FrameHead is the length of the prefix of every frame: 0xce and a u32.
@@ -34,7 +33,7 @@ func (r *Row) Append(dst []byte) []byte {
 	dst = append(dst, 0xce, 0, 0, 0, 0)
 	dst = r.AppendHeader(dst)
 	dst = append(dst, r.Body...)
-	binary.BigEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-FrameHead))
+	EndFrame(dst, start)
 	return dst
 }
 
@@ -42,194 +41,180 @@ func (r *Row) Append(dst []byte) []byte {
 func (r *Row) AppendHeader(dst []byte) []byte {
 	at := len(dst)
 	dst = append(dst, 0x80)
-	put := func(k Key, v uint64) {
-		dst = append(dst, byte(k))
-		dst = msgp.AppendUint64(dst, v)
-		dst[at]++
-	}
-	put(KeyType, uint64(r.Type))
+	pairs := byte(1)
+	dst = appendField(dst, KeyType, uint64(r.Type))
 	if r.Sync != 0 {
-		put(KeySync, r.Sync)
+		dst = appendField(dst, KeySync, r.Sync)
+		pairs++
 	}
 	if r.ReplicaID != 0 {
-		put(KeyReplicaID, uint64(r.ReplicaID))
+		dst = appendField(dst, KeyReplicaID, uint64(r.ReplicaID))
+		pairs++
 	}
 	if r.GroupID != 0 {
-		put(KeyGroupID, uint64(r.GroupID))
+		dst = appendField(dst, KeyGroupID, uint64(r.GroupID))
+		pairs++
 	}
 	if r.LSN != 0 {
-		put(KeyLSN, r.LSN)
+		dst = appendField(dst, KeyLSN, r.LSN)
+		pairs++
 	}
 	if r.Timestamp != 0 {
-		dst = append(dst, byte(KeyTimestamp))
-		dst = msgp.AppendFloat64(dst, r.Timestamp)
-		dst[at]++
+		dst = append(dst, byte(KeyTimestamp), 0xcb)
+		dst = binary.BigEndian.AppendUint64(dst, math.Float64bits(r.Timestamp))
+		pairs++
 	}
 	flags := r.Flags
-	if r.LSN != 0 {
-		if single := r.TSN == r.LSN && flags&FlagCommit != 0; single {
-			flags &^= FlagCommit
-		} else {
-			put(KeyTSN, r.LSN-r.TSN)
-		}
+	if r.isSingle() {
+		flags &^= FlagCommit
+	} else {
+		dst = appendField(dst, KeyTSN, r.LSN-r.TSN)
+		pairs++
 	}
 	if r.StreamID != 0 {
-		put(KeyStreamID, r.StreamID)
+		dst = appendField(dst, KeyStreamID, r.StreamID)
+		pairs++
 	}
 	if flags != 0 {
-		put(KeyFlags, uint64(flags))
+		dst = appendField(dst, KeyFlags, uint64(flags))
+		pairs++
 	}
 	if r.SchemaVersion != 0 {
-		put(KeySchemaVersion, r.SchemaVersion)
+		dst = appendField(dst, KeySchemaVersion, r.SchemaVersion)
+		pairs++
 	}
 	if r.Term != 0 {
-		put(KeyTerm, r.Term)
+		dst = appendField(dst, KeyTerm, r.Term)
+		pairs++
 	}
+	dst[at] |= pairs
 	return dst
 }
 
-// Decode reads a row from the payload of one frame (without the length). The
-// whole payload must be a header map and at most one map more; the error is an
-// INVALID_MSGPACK [Error].
-func Decode(b []byte) (r Row, err error) {
-	n, err := Scan(b)
-	if err != nil {
-		return r, badMsgpack("packet header", err)
+// isSingle tells whether the row is a transaction of its own, or in none:
+// then neither TSN nor COMMIT is written.
+func (r *Row) isSingle() bool {
+	return r.LSN == 0 || r.TSN == 0 || r.TSN == r.LSN && r.Flags&FlagCommit != 0
+}
+
+func appendField(dst []byte, k Key, v uint64) []byte {
+	if v <= 0x7f {
+		return append(dst, byte(k), byte(v))
 	}
-	if err := r.decodeHeader(b[:n]); err != nil {
+	return msgp.AppendUint64(append(dst, byte(k)), v)
+}
+
+// Decode reads a row from the payload of one frame (without the length). The
+// whole payload must be a header map and at most one value more, none behind a
+// NOP; the error is an INVALID_MSGPACK [Error]. Nothing is allocated unless it
+// fails.
+func Decode(b []byte) (r Row, err error) {
+	n, err := r.DecodeHeader(b)
+	if err != nil || n == len(b) {
 		return r, err
 	}
-	if n == len(b) {
-		return r, nil
+	if r.Type == Nop {
+		return r, badMsgpack("packet body", errJunk)
 	}
 	m, err := Scan(b[n:])
-	if err != nil || n+m != len(b) || !isMap(b[n]) {
+	if err != nil {
 		return r, badMsgpack("packet body", err)
+	}
+	if n+m != len(b) {
+		return r, badMsgpack("packet body", errJunk)
 	}
 	r.Body = b[n:]
 	return r, nil
 }
 
-// decodeHeader reads the header map; b was scanned.
-func (r *Row) decodeHeader(b []byte) error {
+// DecodeHeader reads the header that b begins with over a zero r and returns
+// its length. What follows is not looked at.
+func (r *Row) DecodeHeader(b []byte) (n int, err error) {
+	size, err := Scan(b)
+	if err != nil {
+		return 0, badMsgpack("packet header", err)
+	}
 	pairs, n, ok := ReadMapHeader(b)
 	if !ok {
-		return badMsgpack("packet header", nil)
+		return 0, badMsgpack("packet header", nil)
 	}
 	hasTSN := false
 	for range pairs {
-		key, size, ok := ReadUint(b[n:])
-		if !ok || key > math.MaxUint8 {
-			if n, ok = skipPair(b, n); !ok {
-				return badMsgpack("packet header", nil)
-			}
-			continue
+		key, m, ok := ReadUint(b[n:])
+		if !ok {
+			return 0, badMsgpack("packet header", nil)
 		}
-		n += size
-		if Key(key) == KeyTimestamp {
-			if b[n] != 0xcb {
-				return badMsgpack("packet header", nil)
-			}
-			r.Timestamp = math.Float64frombits(binary.BigEndian.Uint64(b[n+1:]))
-			n += 9
-			continue
-		}
-		field := r.headerField(Key(key), &hasTSN)
-		if field == nil {
-			m, err := Scan(b[n:])
-			if err != nil {
-				return badMsgpack("packet header", err)
+		n += m
+		if key > 0xff || keyKinds[key] != kindUint {
+			if m, ok = r.otherField(key, b[n:]); !ok {
+				return 0, badMsgpack("packet header", nil)
 			}
 			n += m
 			continue
 		}
-		v, size, ok := ReadUint(b[n:])
+		v, m, ok := ReadUint(b[n:])
 		if !ok {
-			return badMsgpack("packet header", nil)
+			return 0, badMsgpack("packet header", nil)
 		}
-		field(v)
-		n += size
+		n += m
+		switch Key(key) {
+		case KeyType:
+			r.Type = Type(narrow(v))
+		case KeySync:
+			r.Sync = v
+		case KeyReplicaID:
+			r.ReplicaID = narrow(v)
+		case KeyGroupID:
+			r.GroupID = narrow(v)
+		case KeyLSN:
+			if v > maxLSN {
+				return 0, badMsgpack("packet header", nil)
+			}
+			r.LSN = v
+		case KeyTSN:
+			r.TSN, hasTSN = v, true
+		case KeyFlags:
+			r.Flags = Flags(v)
+		case KeyStreamID:
+			r.StreamID = v
+		case KeySchemaVersion:
+			r.SchemaVersion = v
+		case KeyTerm:
+			r.Term = v
+		}
 	}
-	return r.finishHeader(hasTSN)
+	r.finishHeader(hasTSN)
+	return size, nil
 }
 
-// headerField tells where the unsigned value of a header key goes; nil: unknown key.
-func (r *Row) headerField(key Key, hasTSN *bool) func(uint64) {
-	switch key {
-	case KeyType:
-		return func(v uint64) { r.Type = Type(v) }
-	case KeySync:
-		return func(v uint64) { r.Sync = v }
-	case KeyReplicaID:
-		return func(v uint64) { r.ReplicaID = uint32(v) }
-	case KeyGroupID:
-		return func(v uint64) { r.GroupID = uint32(v) }
-	case KeyLSN:
-		return func(v uint64) { r.LSN = v }
-	case KeyTSN:
-		return func(v uint64) { r.TSN, *hasTSN = v, true }
-	case KeyFlags:
-		return func(v uint64) { r.Flags = Flags(v) }
-	case KeyStreamID:
-		return func(v uint64) { r.StreamID = v }
-	case KeySchemaVersion:
-		return func(v uint64) { r.SchemaVersion = v }
-	case KeyTerm:
-		return func(v uint64) { r.Term = v }
+// otherField reads the timestamp, or passes over a value that has no meaning
+// in a header. The type of known keys is checked nevertheless.
+func (r *Row) otherField(key uint64, b []byte) (n int, ok bool) {
+	if key <= 0xff && !Key(key).Accepts(b[0]) {
+		return 0, false
 	}
-	return nil
+	if Key(key) == KeyTimestamp && key <= 0xff {
+		r.Timestamp = math.Float64frombits(binary.BigEndian.Uint64(b[1:]))
+		return 9, true
+	}
+	n, err := Scan(b)
+	return n, err == nil
 }
 
-func (r *Row) finishHeader(hasTSN bool) error {
-	if r.LSN == 0 {
-		return nil
-	}
-	if hasTSN {
+// finishHeader makes TSN absolute. A row without TSN is a transaction of its
+// own; one without an LSN is in none.
+func (r *Row) finishHeader(hasTSN bool) {
+	switch {
+	case r.LSN == 0:
+		r.TSN = 0
+	case hasTSN:
 		r.TSN = r.LSN - r.TSN // wraps around for local rows, as in the original
-	} else {
+	default:
 		r.TSN = r.LSN
 		r.Flags |= FlagCommit
 	}
-	return nil
 }
 
-func skipPair(b []byte, n int) (int, bool) {
-	for range 2 {
-		m, err := Scan(b[n:])
-		if err != nil {
-			return n, false
-		}
-		n += m
-	}
-	return n, true
-}
-
-// IsDML tells whether the type changes tuples (NOP is none).
-func (t Type) IsDML() bool {
-	return t >= Insert && t <= Delete || t == Upsert
-}
-
-// IsSynchro tells whether the row acts on the limbo.
-func (t Type) IsSynchro() bool {
-	return t == Confirm || t == Rollback || t == Promote || t == Demote
-}
-
-func (t Type) String() string {
-	if name, ok := typeNames[t]; ok {
-		return name
-	}
-	if t&ErrorFlag != 0 {
-		return fmt.Sprintf("ERROR(%d)", uint32(t&^ErrorFlag))
-	}
-	return fmt.Sprintf("TYPE(%d)", uint32(t))
-}
-
-var typeNames = map[Type]string{
-	OK: "OK", Select: "SELECT", Insert: "INSERT", Replace: "REPLACE", Update: "UPDATE", Delete: "DELETE",
-	Call16: "CALL_16", Auth: "AUTH", Eval: "EVAL", Upsert: "UPSERT", Call: "CALL", Execute: "EXECUTE", Nop: "NOP",
-	Prepare: "PREPARE", Begin: "BEGIN", Commit: "COMMIT", RollbackTxn: "ROLLBACK", InsertArrow: "INSERT_ARROW",
-	RaftState: "RAFT", Promote: "PROMOTE", Demote: "DEMOTE", Confirm: "CONFIRM", Rollback: "SYNC_ROLLBACK",
-	Ping: "PING", Join: "JOIN", Subscribe: "SUBSCRIBE", VoteOld: "VOTE_DEPRECATED", Vote: "VOTE",
-	FetchSnap: "FETCH_SNAPSHOT", Register: "REGISTER", JoinMeta: "JOIN_META", JoinSnapshot: "JOIN_SNAPSHOT",
-	ID: "ID", Watch: "WATCH", Unwatch: "UNWATCH", Event: "EVENT", WatchOnce: "WATCH_ONCE", Chunk: "CHUNK",
-}
+// narrow keeps a number that is too large for 32 bits too large, so that it is
+// refused as unknown later and not taken for another one.
+func narrow(v uint64) uint32 { return uint32(min(v, math.MaxUint32)) }

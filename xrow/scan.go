@@ -15,6 +15,7 @@ var (
 	errTruncated = wrapped("truncated input")
 	errReserved  = wrapped("reserved byte 0xc1")
 	errDepth     = wrapped("nested too deeply")
+	errJunk      = wrapped("junk after input")
 )
 
 type scanError struct{ detail string }
@@ -27,35 +28,75 @@ func (e *scanError) Is(target error) bool { return target == ErrMsgpack }
 // length. It neither recurses nor allocates, and never looks beyond b: a header
 // that promises more elements than there are bytes is refused at once.
 func Scan(b []byte) (n int, err error) {
-	var left [MaxDepth]uint64 // values still to come at each depth
-	depth := 0
-	left[0] = 1
+	var shallow [8]uint64 // nearly all input fits; a larger array costs its clearing
+	n, err = scan(b, shallow[:])
+	if err == errDepth {
+		var deep [MaxDepth]uint64
+		return scan(b, deep[:])
+	}
+	return n, err
+}
+
+// scan is Scan with as many levels as outer has room for.
+func scan(b []byte, outer []uint64) (n int, err error) {
+	depth := 0        // of the value at n
+	left := uint64(1) // values still to come at this depth; outer has those of the depths above
 	for {
-		for left[depth] == 0 {
+		if n >= len(b) {
+			return n, errTruncated
+		}
+		size, inside := int(scalar[b[n]]), uint64(0)
+		if size == 0 {
+			if size, inside, err = step(b[n:]); err != nil {
+				return n, err
+			}
+		}
+		if size > len(b)-n {
+			return n, errTruncated
+		}
+		n += size
+		left--
+		if inside > 0 {
+			if inside > uint64(len(b)-n) {
+				return n, errTruncated
+			}
+			if depth+1 == len(outer) {
+				return n, errDepth
+			}
+			outer[depth] = left
+			depth++
+			left = inside
+		}
+		for left == 0 {
 			if depth == 0 {
 				return n, nil
 			}
 			depth--
+			left = outer[depth]
 		}
-		left[depth]--
-		size, inside, err := step(b[n:])
-		if err != nil {
-			return n, err
-		}
-		n += size
-		if inside == 0 {
-			continue
-		}
-		if inside > uint64(len(b)-n) {
-			return n, errTruncated
-		}
-		if depth+1 == MaxDepth {
-			return n, errDepth
-		}
-		depth++
-		left[depth] = inside
 	}
 }
+
+// scalar has the length of every token that its first byte tells alone and
+// that has no content but its own bytes; 0: all others.
+var scalar = func() (size [256]uint8) {
+	for c := range 0x80 {
+		size[c] = 1
+	}
+	for c := 0xa0; c <= 0xbf; c++ {
+		size[c] = uint8(1 + c&0x1f)
+	}
+	size[0xc0], size[0xc2], size[0xc3] = 1, 1, 1
+	size[0xca], size[0xcb] = 5, 9
+	for i := range 4 {
+		size[0xcc+i] = 1 + 1<<i
+		size[0xd0+i] = 1 + 1<<i
+	}
+	for c := 0xe0; c <= 0xff; c++ {
+		size[c] = 1
+	}
+	return size
+}()
 
 // step measures the token at the head of b: its bytes, and the number of
 // values that follow as its content.

@@ -1,0 +1,153 @@
+package xrow
+
+import (
+	"tarragon/vclock"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// Ballot is what an instance tells of itself before anybody logged in: the
+// answer to VOTE, and the data of the event internal.ballot.
+type Ballot struct {
+	IsROCfg         bool // read_only is configured
+	IsRO            bool // not writable now, whatever the reason
+	IsAnon          bool
+	IsBooted        bool
+	VClock          vclock.VClock
+	GCVClock        vclock.VClock // the oldest position that a subscriber can begin at
+	CanLead         bool          // election mode candidate or manual
+	BootstrapLeader string        // UUID; empty: none chosen yet
+	InstanceName    string        // empty: none
+	Registered      []string      // UUIDs of all members, the own one too; fewer than 32
+	Rules           uint64        // ours: 1 = knows strong rules
+}
+
+// Keys of a ballot (replication.md section 4.3).
+const (
+	ballotIsROCfg         Key = 0x01
+	ballotVClock          Key = 0x02
+	ballotGCVClock        Key = 0x03
+	ballotIsRO            Key = 0x04
+	ballotIsAnon          Key = 0x05
+	ballotIsBooted        Key = 0x06
+	ballotCanLead         Key = 0x07
+	ballotBootstrapLeader Key = 0x08
+	ballotRegistered      Key = 0x09
+	ballotInstanceName    Key = 0x0a
+)
+
+// AppendBody encodes {BALLOT: {...}}, which is both the body of the answer to
+// VOTE and the data of the event.
+func (b *Ballot) AppendBody(dst []byte) []byte {
+	leader := b.BootstrapLeader
+	if leader == "" {
+		leader = NilUUID
+	}
+	m := openMap(append(dst, 0x81, byte(KeyBallot)))
+	m.bool(ballotIsROCfg, b.IsROCfg)
+	m.bool(ballotIsRO, b.IsRO)
+	m.bool(ballotIsAnon, b.IsAnon)
+	m.bool(ballotIsBooted, b.IsBooted)
+	m.vclock(ballotVClock, &b.VClock)
+	m.vclock(ballotGCVClock, &b.GCVClock)
+	m.bool(ballotCanLead, b.CanLead)
+	m.string(ballotBootstrapLeader, leader)
+	m.string(ballotInstanceName, b.InstanceName)
+	m.key(ballotRegistered)
+	m.dst = msgp.AppendArrayHeader(m.dst, uint32(len(b.Registered)))
+	for _, uuid := range b.Registered {
+		m.dst = msgp.AppendString(m.dst, uuid)
+	}
+	m.uintNonzero(KeyRules, b.Rules)
+	return m.dst
+}
+
+// DecodeBallot reads the answer to VOTE. What it does not tell has its
+// default: booted, all else false or empty.
+func DecodeBallot(body []byte) (b Ballot, err error) {
+	b.IsBooted = true
+	_, err = b.Update(body)
+	return b, err
+}
+
+// Update reads the data of an event over b: what it does not tell stays as it
+// is. An instance that has just started sends an empty map, which says nothing.
+func (b *Ballot) Update(data []byte) (empty bool, err error) {
+	empty = true
+	f := openFields(data)
+	for f.next() {
+		if f.key == KeyBallot {
+			told, ok := b.update(f.val)
+			if !ok {
+				return true, badMsgpack("packet body", nil)
+			}
+			empty = empty && !told
+		}
+	}
+	if f.bad {
+		return true, badMsgpack("packet body", nil)
+	}
+	return empty, nil
+}
+
+// update reads the inner map; told: it has a known key, the name apart.
+func (b *Ballot) update(m []byte) (told, ok bool) {
+	f := openFields(m)
+	for f.next() {
+		known, ok := true, false
+		switch f.key {
+		case ballotIsROCfg:
+			b.IsROCfg, _, ok = ReadBool(f.val)
+		case ballotIsRO:
+			b.IsRO, _, ok = ReadBool(f.val)
+		case ballotIsAnon:
+			b.IsAnon, _, ok = ReadBool(f.val)
+		case ballotIsBooted:
+			b.IsBooted, _, ok = ReadBool(f.val)
+		case ballotVClock:
+			ok = readVClock(f.val, &b.VClock)
+		case ballotGCVClock:
+			ok = readVClock(f.val, &b.GCVClock)
+		case ballotCanLead:
+			b.CanLead, _, ok = ReadBool(f.val)
+		case ballotBootstrapLeader:
+			b.BootstrapLeader, ok = readUUID(f.val)
+		case ballotRegistered:
+			b.Registered, ok = readUUIDs(f.val)
+		case ballotInstanceName:
+			known = false
+			b.InstanceName, ok = readName(f.val)
+		case KeyRules:
+			known = false
+			b.Rules, ok = u64(f.val)
+		default:
+			known, ok = false, true
+		}
+		if !ok {
+			return told, false
+		}
+		told = told || known
+	}
+	return told, !f.bad
+}
+
+// readUUIDs reads fewer than 32 UUIDs.
+func readUUIDs(v []byte) (uuids []string, ok bool) {
+	elems, n, ok := ReadArrayHeader(v)
+	if !ok || elems >= vclock.Max {
+		return nil, false
+	}
+	for range elems {
+		m, err := Scan(v[n:])
+		if err != nil {
+			return nil, false
+		}
+		uuid, ok := readUUID(v[n : n+m])
+		if !ok {
+			return nil, false
+		}
+		uuids = append(uuids, uuid)
+		n += m
+	}
+	return uuids, true
+}

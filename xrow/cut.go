@@ -1,0 +1,119 @@
+package xrow
+
+import "tarragon/vclock"
+
+// Cut appends to out the byte runs of the group that a peer at pos lacks:
+// whole transactions without local rows, without rows of origins in skip (bit
+// i: origin i) and without rows that pos covers. Runs point into the group
+// wherever the bytes can go out as they are.
+//
+// Pos then moves over all rows of the group, sent or not, component 0 too: it
+// stays the place in this instance's log from which the rest follows.
+//
+// What is left of a transaction is a whole one again: its first row's LSN is
+// the TSN of all, and its last row has the flags. As the rows of a transaction
+// have one origin but for local ones, which come first, nothing needs to be
+// encoded anew for that but in transactions that others wrote differently.
+func (g *Group) Cut(pos *vclock.VClock, skip uint32, out [][]byte) [][]byte {
+	c := cutter{g: g, pos: pos, skip: skip | 1<<0, out: out}
+	for from := 0; from < len(g.Table); {
+		to := g.endOfTransaction(from)
+		c.transaction(from, to)
+		for i := from; i < to; i++ {
+			ref := &g.Table[i]
+			pos[ref.Origin] = max(pos[ref.Origin], ref.LSN)
+		}
+		from = to
+	}
+	c.flush()
+	return c.out
+}
+
+// cutter gathers adjacent rows of a group in one run.
+type cutter struct {
+	g          *Group
+	pos        *vclock.VClock
+	skip       uint32
+	out        [][]byte
+	start, end uint32 // the open run; empty: none
+}
+
+// lacks tells whether row i is to be sent.
+func (c *cutter) lacks(i int) bool {
+	ref := &c.g.Table[i]
+	return c.skip>>ref.Origin&1 == 0 && ref.LSN > c.pos[ref.Origin]
+}
+
+// transaction sends what is lacking of rows from..to-1.
+func (c *cutter) transaction(from, to int) {
+	first, last := -1, -1
+	for i := from; i < to; i++ {
+		if c.lacks(i) {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	if first < 0 {
+		return
+	}
+	global := from // the row that TSN names
+	for c.g.Table[global].Origin == 0 {
+		global++
+	}
+	if first != global || last != to-1 {
+		c.encodeAnew(from, to)
+		return
+	}
+	for i := first; i <= last; i++ {
+		if c.lacks(i) {
+			c.add(c.g.Table[i].Offset, c.g.end(i))
+		}
+	}
+}
+
+// add puts bytes start..end-1 of the group behind what was sent.
+func (c *cutter) add(start, end uint32) {
+	if start != c.end {
+		c.flush()
+		c.start = start
+	}
+	c.end = end
+}
+
+func (c *cutter) flush() {
+	if c.start != c.end {
+		c.out = append(c.out, c.g.Rows[c.start:c.end:c.end])
+	}
+	c.start, c.end = 0, 0
+}
+
+// encodeAnew sends the lacking rows of a transaction with a new TSN, the flags
+// of its last row moved to the last one that is sent. A group holds rows that
+// we encoded: one that does not decode is memory gone bad.
+func (c *cutter) encodeAnew(from, to int) {
+	c.flush()
+	var rows []Row
+	var flags Flags
+	for i := from; i < to; i++ {
+		row, err := c.g.Row(i)
+		if err != nil {
+			panic("xrow: a group holds a damaged row: " + err.Error())
+		}
+		flags = row.Flags
+		if c.lacks(i) {
+			rows = append(rows, row)
+		}
+	}
+	var run []byte
+	for i := range rows {
+		rows[i].TSN = rows[0].LSN
+		rows[i].Flags = 0
+		if i == len(rows)-1 {
+			rows[i].Flags = flags
+		}
+		run = rows[i].Append(run)
+	}
+	c.out = append(c.out, run)
+}

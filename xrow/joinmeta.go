@@ -1,0 +1,107 @@
+package xrow
+
+import (
+	"tarragon/vclock"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// TermSpan is a term that is in effect: the LSNs of its owner that belong to it.
+type TermSpan struct {
+	Term  uint64
+	Owner uint32
+	First uint64 // LSN of its PROMOTE
+	Last  uint64 // greatest LSN held of it
+}
+
+// JoinMetaBody is what we add to the JOIN_META row, which has no body in the
+// original. Original joiners do not look at it.
+type JoinMetaBody struct {
+	History   []TermSpan // terms in effect, oldest first
+	Term, LSN uint64     // committed: all rows of the term's owner up to this LSN
+}
+
+// AppendBody encodes {HISTORY: [[term, owner, first, last], ...], COMMITTED: [term, LSN]}.
+func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
+	dst = append(dst, 0x82, byte(KeyHistory))
+	dst = msgp.AppendArrayHeader(dst, uint32(len(j.History)))
+	for _, s := range j.History {
+		dst = append(dst, 0x94)
+		dst = msgp.AppendUint64(dst, s.Term)
+		dst = msgp.AppendUint32(dst, s.Owner)
+		dst = msgp.AppendUint64(dst, s.First)
+		dst = msgp.AppendUint64(dst, s.Last)
+	}
+	dst = append(dst, byte(KeyCommitted), 0x92)
+	dst = msgp.AppendUint64(dst, j.Term)
+	return msgp.AppendUint64(dst, j.LSN)
+}
+
+// DecodeJoinMeta reads the body of a JOIN_META row; ours is false when the
+// sender is of the original kind and told nothing. Terms must grow, and spans
+// must not be empty.
+func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
+	if body == nil {
+		return j, false, nil
+	}
+	f := openFields(body)
+	for f.next() {
+		var ok bool
+		switch f.key {
+		case KeyHistory:
+			if j.History, ok = readSpans(f.val); !ok {
+				return j, false, badMsgpack("invalid HISTORY", nil)
+			}
+			ours = true
+		case KeyCommitted:
+			var at [2]uint64
+			if !readUints(f.val, at[:]) || at[1] > maxLSN {
+				return j, false, badMsgpack("invalid COMMITTED", nil)
+			}
+			j.Term, j.LSN = at[0], at[1]
+		}
+	}
+	if f.bad {
+		return j, false, badMsgpack("request body", nil)
+	}
+	return j, ours, nil
+}
+
+func readSpans(v []byte) (spans []TermSpan, ok bool) {
+	elems, n, ok := ReadArrayHeader(v)
+	if !ok {
+		return nil, false
+	}
+	for range elems {
+		m, err := Scan(v[n:])
+		var s [4]uint64
+		if err != nil || !readUints(v[n:n+m], s[:]) {
+			return nil, false
+		}
+		n += m
+		span := TermSpan{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3]}
+		if s[1] >= vclock.Max || span.First > span.Last || span.Last > maxLSN ||
+			len(spans) > 0 && span.Term <= spans[len(spans)-1].Term {
+			return nil, false
+		}
+		spans = append(spans, span)
+	}
+	return spans, true
+}
+
+// readUints reads an array of exactly len(to) unsigned integers.
+func readUints(v []byte, to []uint64) bool {
+	elems, n, ok := ReadArrayHeader(v)
+	if !ok || elems != len(to) {
+		return false
+	}
+	for i := range to {
+		u, m, ok := ReadUint(v[n:])
+		if !ok {
+			return false
+		}
+		to[i] = u
+		n += m
+	}
+	return true
+}

@@ -1,0 +1,77 @@
+package xrow
+
+import "tarragon/vclock"
+
+// Raft is the body of a RAFT row: on the network what an instance shows of
+// itself, in the log {term, vote}.
+type Raft struct {
+	Term         uint64
+	Vote         uint32
+	State        uint8 // 1 follower, 2 candidate, 3 leader; 0: not given
+	LeaderID     uint32
+	IsLeaderSeen bool
+	VClock       *vclock.VClock // a candidate's, without component 0
+}
+
+// Keys of a RAFT body (raft.md section 1).
+const (
+	raftTerm         Key = 0
+	raftVote         Key = 1
+	raftState        Key = 2
+	raftVClock       Key = 3
+	raftLeaderID     Key = 4
+	raftIsLeaderSeen Key = 5
+)
+
+// AppendBody encodes the body in the original's order, which is not that of
+// the keys. The term is always there, zero values are left out.
+func (r *Raft) AppendBody(dst []byte) []byte {
+	m := openMap(dst)
+	m.uint(raftTerm, r.Term)
+	m.uintNonzero(raftVote, uint64(r.Vote))
+	m.uintNonzero(raftState, uint64(r.State))
+	m.uintNonzero(raftLeaderID, uint64(r.LeaderID))
+	if r.IsLeaderSeen {
+		m.bool(raftIsLeaderSeen, true)
+	}
+	if r.VClock != nil {
+		m.vclock(raftVClock, r.VClock)
+	}
+	return m.dst
+}
+
+// DecodeRaft reads the body of a RAFT row. Whether the values make sense is
+// for the receiver to say (raft.md section 1).
+func DecodeRaft(body []byte) (r Raft, err error) {
+	if body == nil {
+		return r, badMsgpack("malformed raft request", nil)
+	}
+	f := openFields(body)
+	for f.next() {
+		ok := true
+		switch f.key {
+		case raftTerm:
+			r.Term, ok = u64(f.val)
+		case raftVote:
+			r.Vote, ok = u32(f.val)
+		case raftState:
+			var v uint64
+			v, ok = u64(f.val)
+			r.State = uint8(min(v, 255))
+		case raftLeaderID:
+			r.LeaderID, ok = u32(f.val)
+		case raftIsLeaderSeen:
+			r.IsLeaderSeen, _, ok = ReadBool(f.val)
+		case raftVClock:
+			r.VClock = new(vclock.VClock)
+			ok = readVClock(f.val, r.VClock)
+		}
+		if !ok {
+			return r, badMsgpack("raft body", nil)
+		}
+	}
+	if f.bad {
+		return r, badMsgpack("raft body", nil)
+	}
+	return r, nil
+}

@@ -1,0 +1,224 @@
+package xrow
+
+import "tarragon/vclock"
+
+// JoinRequest is the body of JOIN and, but for UUID and name, of FETCH_SNAPSHOT.
+type JoinRequest struct {
+	InstanceUUID  string // empty: absent or nil
+	InstanceName  string // empty: none
+	ServerVersion uint32 // major<<16 | minor<<8 | patch; 0: not told, then no META stage
+	Incarnation   uint64 // ours: 1 when the joiner still has its old store and its own last LSN
+}
+
+// AppendBody encodes the body; empty fields are left out.
+func (j *JoinRequest) AppendBody(dst []byte) []byte {
+	m := openMap(dst)
+	m.string(KeyInstanceUUID, j.InstanceUUID)
+	m.string(KeyInstanceName, j.InstanceName)
+	m.uintNonzero(KeyServerVersion, uint64(j.ServerVersion))
+	m.uintNonzero(KeyIncarnation, j.Incarnation)
+	return m.dst
+}
+
+// DecodeJoin reads the body of JOIN or FETCH_SNAPSHOT.
+func DecodeJoin(body []byte) (j JoinRequest, err error) {
+	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation)
+	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.incarnation}, err
+}
+
+// RegisterRequest is the body of REGISTER.
+type RegisterRequest struct {
+	InstanceUUID string // empty: absent or nil
+	InstanceName string // empty: none
+	VClock       vclock.VClock
+}
+
+// AppendBody encodes the body; an empty name is left out.
+func (r *RegisterRequest) AppendBody(dst []byte) []byte {
+	m := openMap(dst)
+	m.string(KeyInstanceUUID, r.InstanceUUID)
+	m.string(KeyInstanceName, r.InstanceName)
+	m.vclock(KeyVClock, &r.VClock)
+	return m.dst
+}
+
+// DecodeRegister reads the body of REGISTER.
+func DecodeRegister(body []byte) (r RegisterRequest, err error) {
+	d, err := decodeRequest(body, useInstance|useVClock)
+	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock}, err
+}
+
+// SubscribeRequest is the body of SUBSCRIBE.
+type SubscribeRequest struct {
+	ReplicasetUUID string // empty: absent or nil
+	ReplicasetName string // empty: none
+	InstanceUUID   string // empty: absent or nil
+	InstanceName   string // empty: none
+	VClock         vclock.VClock
+	ServerVersion  uint32 // major<<16 | minor<<8 | patch
+	Anon           bool
+	IDFilter       uint32 // bit i: rows of origin i must not be sent
+	Rules          uint64 // ours: 1 = knows strong rules
+}
+
+// AppendBody encodes the body; empty names and zero Rules are left out.
+func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
+	m := openMap(dst)
+	m.string(KeyReplicasetUUID, s.ReplicasetUUID)
+	m.string(KeyReplicasetName, s.ReplicasetName)
+	m.string(KeyInstanceUUID, s.InstanceUUID)
+	m.string(KeyInstanceName, s.InstanceName)
+	m.vclock(KeyVClock, &s.VClock)
+	m.uint(KeyServerVersion, uint64(s.ServerVersion))
+	m.bool(KeyReplicaAnon, s.Anon)
+	m.idSet(KeyIDFilter, s.IDFilter)
+	m.uintNonzero(KeyRules, s.Rules)
+	return m.dst
+}
+
+// DecodeSubscribe reads the body of SUBSCRIBE.
+func DecodeSubscribe(body []byte) (s SubscribeRequest, err error) {
+	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules)
+	return d.SubscribeRequest, err
+}
+
+// SubscribeOK is the body of the answer to SUBSCRIBE.
+type SubscribeOK struct {
+	ReplicasetUUID string // empty: absent or nil
+	ReplicasetName string // empty: none
+	VClock         vclock.VClock
+}
+
+// AppendBody encodes the body; an empty name is left out.
+func (s *SubscribeOK) AppendBody(dst []byte) []byte {
+	m := openMap(dst)
+	m.string(KeyReplicasetUUID, s.ReplicasetUUID)
+	m.string(KeyReplicasetName, s.ReplicasetName)
+	m.vclock(KeyVClock, &s.VClock)
+	return m.dst
+}
+
+// DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
+func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
+	d, err := decodeRequest(body, useReplicaset|useVClock)
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock}, err
+}
+
+// AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
+// FETCH_SNAPSHOT.
+func AppendVClockBody(dst []byte, v *vclock.VClock) []byte {
+	return AppendVClock(append(dst, 0x81, byte(KeyVClock)), v)
+}
+
+// DecodeVClockBody reads the body of such an OK row; component 0 is dropped.
+func DecodeVClockBody(body []byte) (vclock.VClock, error) {
+	d, err := decodeRequest(body, useVClock)
+	return d.VClock, err
+}
+
+// use says which keys a request has.
+type use uint8
+
+const (
+	useReplicaset use = 1 << iota // UUID and name
+	useInstance                   // UUID and name
+	useVClock
+	useVersion
+	useAnon // and the filter
+	useRules
+	useIncarnation
+)
+
+// usedBy tells what has the key; 0: no request.
+func usedBy(k Key) use {
+	switch k {
+	case KeyReplicasetUUID, KeyReplicasetName:
+		return useReplicaset
+	case KeyInstanceUUID, KeyInstanceName:
+		return useInstance
+	case KeyVClock:
+		return useVClock
+	case KeyServerVersion:
+		return useVersion
+	case KeyReplicaAnon, KeyIDFilter:
+		return useAnon
+	case KeyRules:
+		return useRules
+	case KeyIncarnation:
+		return useIncarnation
+	}
+	return 0
+}
+
+// request is the union of all replication requests; SUBSCRIBE has nearly all.
+type request struct {
+	SubscribeRequest
+	incarnation uint64
+}
+
+// decodeRequest reads the keys in use. A key that the request does not use is
+// passed over whatever its value is, as in the original, and the texts of
+// errors are the original's.
+func decodeRequest(body []byte, in use) (d request, err error) {
+	f := openFields(body)
+	for f.next() {
+		if in&usedBy(f.key) == 0 {
+			continue
+		}
+		var ok bool
+		var what string
+		switch f.key {
+		case KeyReplicasetUUID:
+			what = "replicaset UUID"
+			d.ReplicasetUUID, ok = readUUID(f.val)
+		case KeyReplicasetName:
+			what = "invalid REPLICASET_NAME"
+			d.ReplicasetName, ok = readName(f.val)
+		case KeyInstanceUUID:
+			what = "instance UUID"
+			d.InstanceUUID, ok = readUUID(f.val)
+		case KeyInstanceName:
+			what = "invalid INSTANCE_NAME"
+			d.InstanceName, ok = readName(f.val)
+		case KeyVClock:
+			what = "invalid VCLOCK"
+			ok = readVClock(f.val, &d.VClock)
+		case KeyServerVersion:
+			what = "invalid VERSION"
+			d.ServerVersion, ok = u32(f.val)
+		case KeyReplicaAnon:
+			what = "invalid REPLICA_ANON flag"
+			d.Anon, _, ok = ReadBool(f.val)
+		case KeyIDFilter:
+			what = "invalid ID_FILTER"
+			d.IDFilter, ok = readIDSet(f.val)
+		case KeyRules:
+			what = "invalid RULES"
+			d.Rules, ok = u64(f.val)
+		case KeyIncarnation:
+			what = "invalid INCARNATION"
+			d.incarnation, ok = u64(f.val)
+		}
+		if !ok {
+			return d, badMsgpack(what, nil)
+		}
+	}
+	if f.bad {
+		return d, badMsgpack("request body", nil)
+	}
+	return d, nil
+}
+
+// readIDSet reads an array of instance IDs as a bit mask.
+func readIDSet(v []byte) (set uint32, ok bool) {
+	elems, n, ok := ReadArrayHeader(v)
+	for range elems {
+		id, m, ok := ReadUint(v[n:])
+		if !ok || id >= vclock.Max {
+			return 0, false
+		}
+		set |= 1 << id
+		n += m
+	}
+	return set, ok
+}
