@@ -39,9 +39,10 @@ func (b *Box) SchemaVersion() uint64 { return 0 }
 
 // Member is a row of _cluster.
 type Member struct {
-	ID   uint32
-	UUID string
-	Name string
+	ID          uint32
+	UUID        string
+	Name        string
+	Incarnation uint64 // of its store; 0: not told
 }
 
 // Members is the confirmed replica set, ascending by ID. Safe for readers.

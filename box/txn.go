@@ -49,3 +49,6 @@ func (t *Txn) Prepare() {}
 
 // Abort undoes all, as if it never had begun.
 func (t *Txn) Abort() {}
+
+// IsLocal tells whether all its rows are of local or temporary spaces.
+func (t *Txn) IsLocal() bool { return false }

@@ -197,7 +197,7 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 	if err != nil {
 		return err
 	}
-	one := (*[1]xrow.Row)(r)[:]
+	one := []xrow.Row{*r}
 	switch r.Type {
 	case xrow.Confirm:
 		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Alien {
@@ -229,7 +229,7 @@ func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
 		c.broken(err)
 		return splitBrain(err.Error())
 	}
-	c.appendRows((*[1]xrow.Row)(r)[:])
+	c.appendRows([]xrow.Row{*r})
 	if void {
 		c.trace(FactPromoteVoid, p.Owner, p.LSN, "late")
 		return nil

@@ -84,7 +84,7 @@ func (c *Core) lastForeign() int {
 // addConfirm writes down that rows of our term up to an LSN are committed.
 func (c *Core) addConfirm(lsn uint64) {
 	body := xrow.Synchro{ReplicaID: c.self, LSN: lsn}
-	c.scratch = body.AppendBody(c.scratch[:0], xrow.Confirm)
+	c.scratch = body.AppendBody(c.scratch[:0])
 	own := c.addOwn(xrow.Confirm, c.scratch, 0)
 	c.limbo.Note(c.raft.Term(), own, false)
 	c.limbo.Told(lsn)

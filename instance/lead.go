@@ -20,7 +20,7 @@ func (c *Core) lead() {
 	}
 	term := c.raft.Term()
 	body := xrow.Synchro{ReplicaID: prevOwner, LSN: prevLSN, Term: term, PrevTerm: prevTerm, Rules: 1}
-	c.scratch = body.AppendBody(c.scratch[:0], xrow.Promote)
+	c.scratch = body.AppendBody(c.scratch[:0])
 	chained := len(c.limbo.Pending()) > 0
 	lsn := c.addOwn(xrow.Promote, c.scratch, term)
 	void, err := c.limbo.AddPromote(limbo.Promote{Term: term, Owner: c.self, LSN: lsn,

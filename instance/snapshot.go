@@ -65,7 +65,7 @@ func (c *Core) undecided() *xrow.Group {
 	for _, p := range c.limbo.Pending() {
 		body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
 		r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
-			Term: p.Term, Body: body.AppendBody(nil, xrow.Promote)}
+			Term: p.Term, Body: body.AppendBody(nil)}
 		g.Add(&r, 0, true, p.Term)
 	}
 	return g

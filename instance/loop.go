@@ -1,0 +1,176 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tarragon/xrow"
+)
+
+// Journal writes groups to the log in order, each with a sync. It answers by
+// Written or WriteFailed to the Loop. Append never blocks: at most one group
+// is unanswered.
+type Journal interface {
+	Append(no uint64, g *xrow.Group)
+}
+
+// Peers carries effects to relays and appliers. Handle is called once for each
+// Step that has something for them, on the Loop's goroutine: it must not block
+// and not keep e. g is the group that was handed to the journal just now, nil
+// if none was.
+type Peers interface {
+	Handle(e *Effects)
+}
+
+// Clients carries answers to connections. Reply is called once for a Step, on
+// the Loop's goroutine: it must not block and not keep the slice.
+type Clients interface {
+	Reply(replies []Reply)
+}
+
+// Watcher is told of what the rest of the process hangs on. It must not block.
+type Watcher interface {
+	Changed(e *Effects) // status, schema, members, lost rows, snapshots, expulsion, fatal errors
+}
+
+// LoopConfig joins a Loop to its adapters.
+type LoopConfig struct {
+	Journal Journal
+	Peers   Peers
+	Clients Clients
+	Watcher Watcher
+	Clock   func() Now // nil: the machine's clock
+	Backlog int        // events that may wait; 1024
+}
+
+// Loop is the one goroutine that owns a Core. Adapters reach the core through
+// Submit, readers through Read.
+type Loop struct {
+	core   *Core
+	cfg    LoopConfig
+	events chan Event
+	done   chan struct{}
+	latch  sync.RWMutex
+	batch  []Event
+}
+
+// ErrClosed is what Submit says when the Loop has ended.
+var ErrClosed = errors.New("instance: the loop has ended")
+
+// maxBatch bounds the events of one Step, so that deadlines are looked at often.
+const maxBatch = 256
+
+// NewLoop makes the Loop of a recovered core.
+func NewLoop(core *Core, cfg LoopConfig) *Loop {
+	if cfg.Clock == nil {
+		cfg.Clock = systemClock()
+	}
+	if cfg.Backlog == 0 {
+		cfg.Backlog = 1024
+	}
+	return &Loop{core: core, cfg: cfg, events: make(chan Event, cfg.Backlog), done: make(chan struct{})}
+}
+
+func systemClock() func() Now {
+	start := time.Now()
+	return func() Now {
+		t := time.Now()
+		return Now{Mono: t.Sub(start) + time.Second, Wall: float64(t.UnixNano()) / 1e9}
+	}
+}
+
+// Submit hands an event over. It waits while too many are waiting, and fails
+// with ErrClosed once the Loop has ended.
+func (l *Loop) Submit(ev Event) error {
+	select {
+	case l.events <- ev:
+		return nil
+	case <-l.done:
+		return ErrClosed
+	}
+}
+
+// Read runs f under the shared side of the latch: it may look at the core and
+// its box, and must not keep what it sees there.
+func (l *Loop) Read(f func(c *Core)) {
+	l.latch.RLock()
+	defer l.latch.RUnlock()
+	f(l.core)
+}
+
+// Now is the Loop's clock.
+func (l *Loop) Now() Now { return l.cfg.Clock() }
+
+// Run owns the core until ctx ends: nothing else touches it. It never blocks
+// but for events, so loop and adapters cannot deadlock.
+func (l *Loop) Run(ctx context.Context) error {
+	defer close(l.done)
+	l.latch.Lock()
+	l.core.Start(l.cfg.Clock())
+	l.latch.Unlock()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		l.batch = l.batch[:0]
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case ev := <-l.events:
+			l.drain(ev)
+		case <-timer.C:
+		}
+		l.step(timer)
+	}
+}
+
+// drain takes all that waits: one step, one group, one sync.
+func (l *Loop) drain(ev Event) {
+	l.batch = append(l.batch, ev)
+	for len(l.batch) < maxBatch {
+		select {
+		case ev := <-l.events:
+			l.batch = append(l.batch, ev)
+		default:
+			return
+		}
+	}
+}
+
+func (l *Loop) step(timer *time.Timer) {
+	now := l.cfg.Clock()
+	l.latch.Lock()
+	e := l.core.Step(now, l.batch)
+	deadline := l.core.Deadline()
+	l.latch.Unlock()
+	l.release()
+	if e.Group != nil {
+		l.cfg.Journal.Append(e.GroupNo, e.Group)
+	}
+	l.cfg.Peers.Handle(e)
+	if len(e.Replies) > 0 {
+		l.cfg.Clients.Reply(e.Replies)
+	}
+	if e.Status || e.Schema || e.Members || e.Expelled || e.Fatal != nil || len(e.Lost) > 0 || len(e.Snaps) > 0 {
+		l.cfg.Watcher.Changed(e)
+	}
+	timer.Reset(max(deadline-l.cfg.Clock().Mono, 0))
+}
+
+// release gives read buffers back: what the core needs longer it has copied.
+func (l *Loop) release() {
+	for i, ev := range l.batch {
+		switch ev := ev.(type) {
+		case Write:
+			if ev.Release != nil {
+				ev.Release()
+			}
+		case Rows:
+			if ev.Release != nil {
+				ev.Release()
+			}
+		}
+		l.batch[i] = nil
+	}
+}
