@@ -27,7 +27,7 @@ func (c *Core) takeRows(ev Rows) {
 			c.refuseStream(ev.From, protocolError("a transaction without its last row"))
 			return
 		}
-		if err := c.takeTxn(ev.Rows[start : end+1]); err != nil {
+		if err := c.takeTxn(ev.From, ev.Rows[start:end+1]); err != nil {
 			c.refuseStream(ev.From, clientError(err))
 			return
 		}
@@ -42,13 +42,16 @@ func (c *Core) refuseStream(peer uint32, err *xrow.Error) {
 
 // takeTxn takes one transaction: the term it tells of first, in a record
 // before the rows; then what becomes of it; then the rows.
-func (c *Core) takeTxn(rows []xrow.Row) error {
+func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 	last := &rows[len(rows)-1]
 	if err := checkTxn(rows); err != nil {
 		return err
 	}
 	if last.LSN <= c.vclock[last.ReplicaID] {
 		return nil // from another path of the mesh
+	}
+	if last.ReplicaID == c.self && c.lostOwn(last.LSN, from) {
+		return clientError(c.failed)
 	}
 	if rows[0].LSN <= c.vclock[last.ReplicaID] {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
@@ -117,7 +120,7 @@ func (c *Core) apply(rows []xrow.Row) error {
 // checkGap: within a term LSNs have no gaps, so that a node holds a prefix of
 // each term.
 func (c *Core) checkGap(r *xrow.Row) error {
-	if r.Term == 0 {
+	if r.Term == 0 || c.restoring {
 		return nil
 	}
 	if next := c.limbo.Next(r.Term); r.LSN != next {

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"time"
@@ -29,13 +30,14 @@ type Core struct {
 	onDisk vclock.VClock // what is synced
 	acked  [vclock.Max]vclock.VClock
 
-	open     *xrow.Group // gathers; nil: nothing yet
-	openRec  *raft.Record
-	inflight *flight // with the journal; nil: it is idle
-	nextNo   uint64  // number that open will get
-	written  uint64
-	scratch  []byte // body being encoded
-	results  []byte // answers of transactions in open; replaced with it
+	open                *xrow.Group // gathers; nil: nothing yet
+	openRec             *raft.Record
+	inflight            *flight // with the journal; nil: it is idle
+	nextNo              uint64  // number that open will get
+	written             uint64
+	scratch             []byte // body being encoded
+	results             []byte // answers; a full one is left to those who still point into it
+	lastRows, lastTable int    // sizes of the last group: the next one will need about as much
 
 	seq       uint64        // local transaction number
 	held      []Request     // behind a barrier, copied
@@ -52,14 +54,16 @@ type Core struct {
 	waitHead  uint64 // transactions before this number have no waiting client
 	promotes  []promoteWaiter
 	reads     []linearRead
+	beatNew   bool // beatSync was raised in this Step
 	snaps     []pendingSnap
 
-	failed   error // the journal's; nothing is ever written again
-	stalled  bool
-	expelled bool
-	closing  bool
-	replay   bool // rows come from our own log
-	started  bool
+	failed    error // the journal's; nothing is ever written again
+	stalled   bool
+	expelled  bool
+	closing   bool
+	replay    bool // rows come from our own log
+	started   bool
+	restoring bool // rows come from a checkpoint: CONFIRMs between them are gone
 
 	now    Now
 	eff    Effects
@@ -128,6 +132,7 @@ func (c *Core) Step(now Now, events []Event) *Effects {
 	c.now = now
 	c.eff = Effects{BeatSync: c.beatSync, Lost: c.eff.Lost[:0], Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
 		Refused: c.eff.Refused[:0]}
+	c.beatNew = false
 	if !c.cfg.Break.DeadlinesAfterRequests {
 		c.runDeadlines()
 	}
@@ -294,6 +299,9 @@ func (c *Core) takeAck(ev Ack) {
 	if ev.From == 0 || ev.From >= vclock.Max {
 		return
 	}
+	if c.lostOwn(ev.VClock[c.self], ev.From) {
+		return
+	}
 	if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {
 		c.trace(FactHigherTermAck, ev.From, 0, "")
 		c.raft.Adopt(ev.Term, c.now.Mono)
@@ -391,9 +399,26 @@ func (c *Core) trace(kind FactKind, peer uint32, lsn uint64, text string) {
 	c.cfg.Trace(Fact{Kind: kind, Term: c.raft.Term(), Peer: peer, LSN: lsn, Text: text})
 }
 
+// ErrLostData is the cause of Effects.Fatal when others hold rows of ours that
+// our disk does not have: it comes back as a new incarnation, never by writing
+// on (design section 5, rule 13).
+var ErrLostData = errors.New("instance: this disk has lost rows that others hold")
+
+// lostOwn tells whether somebody holds more of our own rows than we do.
+func (c *Core) lostOwn(lsn uint64, from uint32) bool {
+	if c.self == 0 || lsn <= c.vclock[c.self] {
+		return false
+	}
+	c.broken(fmt.Errorf("%w: LSN %d of ours is at instance %d, here it ends with %d", ErrLostData, lsn, from, c.vclock[c.self]))
+	return true
+}
+
 // broken reports a guarantee of the cluster that somebody's disk has broken:
 // nothing more is written.
 func (c *Core) broken(err error) {
+	if c.failed != nil {
+		return
+	}
 	c.trace(FactBroken, 0, 0, err.Error())
 	c.eff.Fatal = err
 	c.failed = err

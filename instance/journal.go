@@ -16,8 +16,8 @@ const confirmDelay = time.Millisecond
 // of its origin's; the vclock follows.
 func (c *Core) add(r *xrow.Row, space uint32, first bool, term uint64) {
 	if c.open == nil {
-		c.open = &xrow.Group{Before: c.vclock, After: c.vclock}
-		c.results = nil
+		c.open = &xrow.Group{Before: c.vclock, After: c.vclock,
+			Rows: make([]byte, 0, c.lastRows+c.lastRows/4), Table: make([]xrow.Ref, 0, c.lastTable+c.lastTable/4)}
 	}
 	c.open.Add(r, space, first, term)
 	c.vclock.Follow(r.ReplicaID, r.LSN)
@@ -66,6 +66,7 @@ func (c *Core) flush() {
 			c.inflight.stamp = r.Timestamp
 		}
 	}
+	c.lastRows, c.lastTable = len(c.open.Rows), len(c.open.Table)
 	c.eff.Group, c.eff.GroupNo = c.open, c.nextNo
 	c.open, c.openRec = nil, nil
 	c.nextNo++

@@ -48,6 +48,12 @@ func (c *Core) joinRequest(ev JoinRequest) {
 // releaseJoins runs registrations that waited for a barrier. They go before
 // requests of clients: each is short, and a joiner waits for it.
 func (c *Core) releaseJoins() {
+	if len(c.heldJoins) > 0 && !c.writable() {
+		for i := range c.heldJoins {
+			c.failJoin(&c.heldJoins[i], c.readonly())
+		}
+		c.heldJoins = nil
+	}
 	for len(c.heldJoins) > 0 && c.limbo.Len() == 0 {
 		j := c.heldJoins[0]
 		c.heldJoins = c.heldJoins[1:]

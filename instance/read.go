@@ -23,10 +23,10 @@ func (c *Core) linearRead(ev LinearRead) {
 	if limit == 0 {
 		limit = c.cfg.WaitLimit
 	}
-	if n := len(c.reads); n == 0 || c.reads[n-1].beat != c.beatSync || !c.eff.Beat {
+	if !c.beatNew { // reads of one Step share a round
 		c.beatSync++
+		c.beatNew, c.eff.Beat = true, true
 	}
-	c.eff.Beat = true
 	c.reads = append(c.reads, linearRead{conn: ev.Conn, sync: ev.Sync, beat: c.beatSync, until: c.now.Mono + limit,
 		heard: 1 << c.self, target: c.onDisk})
 }

@@ -103,7 +103,8 @@ func (c *Core) Restore(s State) error {
 // restoreUndecided applies rows that the vclock counts already.
 func (c *Core) restoreUndecided(g *xrow.Group) error {
 	full := c.vclock
-	defer func() { c.vclock = full }()
+	c.restoring = true
+	defer func() { c.vclock, c.restoring = full, false }()
 	for i := range g.Table {
 		ref := &g.Table[i]
 		c.vclock[ref.Origin] = min(c.vclock[ref.Origin], ref.LSN-1)

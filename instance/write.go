@@ -53,6 +53,9 @@ func (c *Core) hold(r *Request) {
 
 // releaseHeld runs what waited for a barrier, up to the next one.
 func (c *Core) releaseHeld() {
+	if len(c.held) > 0 && !c.writable() {
+		c.failHeld(c.readonly())
+	}
 	for len(c.held) > 0 {
 		r := c.held[0]
 		if c.barrier && c.limbo.Len() > 0 || c.isBarrier(&r) && c.limbo.Len() > 0 {
@@ -142,7 +145,7 @@ func (c *Core) data(t xrow.Type, tuple []byte) []byte {
 		n, tuple = 0, nil
 	}
 	if cap(c.results)-len(c.results) < len(tuple)+5 {
-		c.results = make([]byte, 0, max(4<<10, len(tuple)+5, min(2*cap(c.results), 1<<20)))
+		c.results = make([]byte, 0, max(16<<10, len(tuple)+5))
 	}
 	at := len(c.results)
 	c.results = binary.BigEndian.AppendUint32(append(c.results, 0xdd), n)
@@ -175,11 +178,8 @@ func (c *Core) refuseSync(tx *box.Txn, r *Request) error {
 // tellBeforeBarrier writes the CONFIRM of what came before a change of the
 // schema in front of it: followers must have settled all that by then.
 func (c *Core) tellBeforeBarrier(r *Request) {
-	if !c.isBarrier(r) || !c.leading {
-		return
-	}
-	if lsn := c.limbo.Untold(c.raft.Term()); lsn != 0 {
-		c.addConfirm(lsn)
+	if c.isBarrier(r) {
+		c.tellSchema()
 	}
 }
 
@@ -331,6 +331,7 @@ func (c *Core) settle() {
 		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
 		if ddl {
 			c.refreshMembers()
+			c.tellSchema()
 		}
 		for i := range done {
 			if j := done[i].P.join; j != nil {
@@ -344,6 +345,17 @@ func (c *Core) settle() {
 		for i := range void {
 			c.voided(&void[i])
 		}
+	}
+}
+
+// tellSchema writes the CONFIRM of a change of the schema before anything that
+// builds on it.
+func (c *Core) tellSchema() {
+	if !c.leading {
+		return
+	}
+	if lsn := c.limbo.Untold(c.raft.Term()); lsn != 0 {
+		c.addConfirm(lsn)
 	}
 }
 

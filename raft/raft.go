@@ -136,7 +136,7 @@ func New(cfg Config, saved Record) *Raft {
 	if saved.Term == 0 {
 		saved.Term = 1
 	}
-	return &Raft{cfg: cfg, term: saved.Term, vote: saved.Vote, saved: saved, handed: saved, state: StateFollower}
+	return &Raft{cfg: cfg, term: saved.Term, vote: saved.Vote, saved: saved, handed: saved, state: StateFollower, show: true}
 }
 
 // Restore replaces the record by one read from the log.
@@ -192,6 +192,11 @@ func (r *Raft) SetSelf(id uint32, able bool, now time.Duration) {
 func (r *Raft) SetMembers(members uint32, quorum int, now time.Duration) {
 	if r.members == members && r.quorum == quorum {
 		return
+	}
+	for id := range r.peers {
+		if members&^r.members&(1<<id) != 0 {
+			r.peers[id].acked = now // a new member has the fencing interval to give word
+		}
 	}
 	r.members, r.quorum = members, quorum
 	r.countVotes(now)
