@@ -44,11 +44,11 @@ type Ack struct {
 	Sync   uint64        // VCLOCK_SYNC of the last heartbeat; 0: none came
 }
 
-// AppendBody encodes the body; a zero Sync is left out.
+// AppendBody encodes the body; zero Term and Sync are left out.
 func (a *Ack) AppendBody(dst []byte) []byte {
 	m := openMap(dst)
 	m.vclock(KeyVClock, &a.VClock)
-	m.uint(KeyTerm, a.Term)
+	m.uintNonzero(KeyTerm, a.Term)
 	m.uintNonzero(KeyVClockSync, a.Sync)
 	return m.dst
 }

@@ -106,7 +106,7 @@ func appendField(dst []byte, k Key, v uint64) []byte {
 
 // Decode reads a row from the payload of one frame (without the length). The
 // whole payload must be a header map and at most one value more, none behind a
-// NOP; the error is an INVALID_MSGPACK [Error]. Nothing is allocated unless it
+// NOP, both without malformed extensions; the error is an INVALID_MSGPACK [Error]. Nothing is allocated unless it
 // fails.
 func Decode(b []byte) (r Row, err error) {
 	n, err := r.DecodeHeader(b)
@@ -116,7 +116,7 @@ func Decode(b []byte) (r Row, err error) {
 	if r.Type == Nop {
 		return r, badMsgpack("packet body", errJunk)
 	}
-	m, err := Scan(b[n:])
+	m, err := ScanStrict(b[n:])
 	if err != nil {
 		return r, badMsgpack("packet body", err)
 	}
@@ -130,7 +130,7 @@ func Decode(b []byte) (r Row, err error) {
 // DecodeHeader reads the header that b begins with over a zero r and returns
 // its length. What follows is not looked at.
 func (r *Row) DecodeHeader(b []byte) (n int, err error) {
-	size, err := Scan(b)
+	size, err := ScanStrict(b)
 	if err != nil {
 		return 0, badMsgpack("packet header", err)
 	}

@@ -27,18 +27,20 @@ func (e *scanError) Is(target error) bool { return target == ErrMsgpack }
 // Scan goes over the one MessagePack value that b begins with and returns its
 // length. It neither recurses nor allocates, and never looks beyond b: a header
 // that promises more elements than there are bytes is refused at once.
-func Scan(b []byte) (n int, err error) {
+func Scan(b []byte) (n int, err error) { return scanWith(b, false) }
+
+func scanWith(b []byte, exts bool) (n int, err error) {
 	var shallow [8]uint64 // nearly all input fits; a larger array costs its clearing
-	n, err = scan(b, shallow[:])
+	n, err = scan(b, shallow[:], exts)
 	if err == errDepth {
 		var deep [MaxDepth]uint64
-		return scan(b, deep[:])
+		return scan(b, deep[:], exts)
 	}
 	return n, err
 }
 
-// scan is Scan with as many levels as outer has room for.
-func scan(b []byte, outer []uint64) (n int, err error) {
+// scan goes as deep as outer has room for; exts: extensions are looked into.
+func scan(b []byte, outer []uint64, exts bool) (n int, err error) {
 	depth := 0        // of the value at n
 	left := uint64(1) // values still to come at this depth; outer has those of the depths above
 	for {
@@ -49,6 +51,13 @@ func scan(b []byte, outer []uint64) (n int, err error) {
 		if size == 0 {
 			if size, inside, err = step(b[n:]); err != nil {
 				return n, err
+			}
+			if exts {
+				if t, payload, _, ok := ReadExt(b[n : n+size]); ok {
+					if err := CheckExt(t, payload); err != nil {
+						return n, err
+					}
+				}
 			}
 		}
 		if size > len(b)-n {
