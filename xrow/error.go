@@ -2,7 +2,8 @@ package xrow
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // Code is Tarantool's number of an error. A Code is an error too, so that
@@ -31,12 +32,24 @@ func (e *Error) Error() string        { return e.Message }
 func (e *Error) Unwrap() error        { return e.Err }
 func (e *Error) Is(target error) bool { return target == e.Code }
 
-// Errorf makes the error of a code, its text filled in with args. printf
-// lengths of C (%llu) are understood.
+// Errorf makes the error of a code, its text filled in with args.
 func Errorf(c Code, args ...any) *Error {
-	text := errCodes[c].text
-	text = strings.NewReplacer("%llu", "%d", "%lld", "%d", "%u", "%d").Replace(text)
-	return &Error{Code: c, Message: fmt.Sprintf(text, args...)}
+	return &Error{Code: c, Message: fmt.Sprintf(errCodes[c].text, args...)}
+}
+
+// AccessDenied makes ER_ACCESS_DENIED: access ("Read", "Write", "Execute" ...)
+// to an object of a type ("space", "universe" ...) is denied for user. Its
+// class has fields of its own.
+func AccessDenied(access, objectType, object, user string) *Error {
+	e := Errorf(ErrAccessDenied, access, objectType, object, user)
+	e.Fields = msgp.AppendMapHeader(nil, 4)
+	for _, field := range [...][2]string{
+		{"object_type", objectType}, {"object_name", object}, {"access_type", access}, {"user", user},
+	} {
+		e.Fields = msgp.AppendString(e.Fields, field[0])
+		e.Fields = msgp.AppendString(e.Fields, field[1])
+	}
+	return e
 }
 
 // Class is the name of the error's class, on which appliers of the original

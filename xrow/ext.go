@@ -39,17 +39,12 @@ func ScanStrict(b []byte) (n int, err error) { return scanWith(b, true) }
 
 // ReadExt reads an extension; payload points into b.
 func ReadExt(b []byte) (t ExtType, payload []byte, n int, ok bool) {
-	if len(b) == 0 {
+	if len(b) == 0 || !isExt(b[0]) {
 		return 0, nil, 0, false
 	}
-	head := 0
-	switch c := b[0]; {
-	case c >= 0xc7 && c <= 0xc9:
-		head = 2 + 1<<(c-0xc7)
-	case c >= 0xd4 && c <= 0xd8:
-		head = 2
-	default:
-		return 0, nil, 0, false
+	head := 2
+	if b[0] <= 0xc9 {
+		head += 1 << (b[0] - 0xc7)
 	}
 	n, _, err := step(b)
 	if err != nil {

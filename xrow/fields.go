@@ -51,6 +51,11 @@ func (f *fields) next() bool {
 
 // scan measures the value at the head of rest.
 func (f *fields) scan() int {
+	if len(f.rest) > 0 {
+		if n := int(scalar[f.rest[0]]); n > 0 && n <= len(f.rest) {
+			return n
+		}
+	}
 	n, err := Scan(f.rest)
 	if err != nil {
 		f.bad, f.left = true, 0

@@ -221,3 +221,34 @@ func TestAddAndCutDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func BenchmarkAdd(b *testing.B) {
+	var g Group
+	row := hotRow()
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(g.Table) == 512 {
+			g.Rows, g.Table = g.Rows[:0], g.Table[:0]
+		}
+		row.LSN++
+		row.TSN = row.LSN
+		g.Add(&row, 512, true, 0)
+	}
+}
+
+func BenchmarkCut512(b *testing.B) {
+	var g Group
+	row := hotRow()
+	for range 512 {
+		row.LSN++
+		row.TSN = row.LSN
+		g.Add(&row, 512, true, 0)
+	}
+	var pos vclock.VClock
+	var out [][]byte
+	b.ReportAllocs()
+	for b.Loop() {
+		pos = vclock.VClock{}
+		out = g.Cut(&pos, 1<<2, out[:0])
+	}
+}

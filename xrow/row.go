@@ -128,12 +128,9 @@ func Decode(b []byte) (r Row, err error) {
 }
 
 // DecodeHeader reads the header that b begins with over a zero r and returns
-// its length. What follows is not looked at.
+// its length. What follows is not looked at. The bytes need no Scan before: a
+// header is flat but for values of unknown keys, which are scanned here.
 func (r *Row) DecodeHeader(b []byte) (n int, err error) {
-	size, err := ScanStrict(b)
-	if err != nil {
-		return 0, badMsgpack("packet header", err)
-	}
 	pairs, n, ok := ReadMapHeader(b)
 	if !ok {
 		return 0, badMsgpack("packet header", nil)
@@ -184,21 +181,21 @@ func (r *Row) DecodeHeader(b []byte) (n int, err error) {
 		}
 	}
 	r.finishHeader(hasTSN)
-	return size, nil
+	return n, nil
 }
 
 // otherField reads the timestamp, or passes over a value that has no meaning
 // in a header. The type of known keys is checked nevertheless.
 func (r *Row) otherField(key uint64, b []byte) (n int, ok bool) {
-	if key <= 0xff && !Key(key).Accepts(b[0]) {
-		return 0, false
-	}
-	if Key(key) == KeyTimestamp && key <= 0xff {
+	if key == uint64(KeyTimestamp) {
+		if len(b) < 9 || b[0] != 0xcb {
+			return 0, false
+		}
 		r.Timestamp = math.Float64frombits(binary.BigEndian.Uint64(b[1:]))
 		return 9, true
 	}
-	n, err := Scan(b)
-	return n, err == nil
+	n, err := ScanStrict(b)
+	return n, err == nil && (key > 0xff || Key(key).Accepts(b[0]))
 }
 
 // finishHeader makes TSN absolute. A row without TSN is a transaction of its

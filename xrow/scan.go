@@ -47,16 +47,22 @@ func scan(b []byte, outer []uint64, exts bool) (n int, err error) {
 		if n >= len(b) {
 			return n, errTruncated
 		}
-		size, inside := int(scalar[b[n]]), uint64(0)
-		if size == 0 {
+		c := b[n]
+		size, inside := int(scalar[c]), uint64(0)
+		switch {
+		case size > 0:
+		case c <= 0x8f:
+			size, inside = 1, 2*uint64(c&0x0f)
+		case c <= 0x9f:
+			size, inside = 1, uint64(c&0x0f)
+		default:
 			if size, inside, err = step(b[n:]); err != nil {
 				return n, err
 			}
-			if exts {
-				if t, payload, _, ok := ReadExt(b[n : n+size]); ok {
-					if err := CheckExt(t, payload); err != nil {
-						return n, err
-					}
+			if exts && isExt(c) {
+				t, payload, _, _ := ReadExt(b[n:])
+				if err := CheckExt(t, payload); err != nil {
+					return n, err
 				}
 			}
 		}
@@ -191,17 +197,17 @@ func number(b []byte, width int) uint64 {
 
 // ReadUint reads an unsigned integer of any width.
 func ReadUint(b []byte) (v uint64, n int, ok bool) {
-	if len(b) == 0 {
+	if len(b) > 0 && b[0] <= 0x7f { // small, so that it can be inlined
+		return uint64(b[0]), 1, true
+	}
+	return readWideUint(b)
+}
+
+func readWideUint(b []byte) (v uint64, n int, ok bool) {
+	if len(b) == 0 || b[0] < 0xcc || b[0] > 0xcf {
 		return 0, 0, false
 	}
-	c := b[0]
-	if c <= 0x7f {
-		return uint64(c), 1, true
-	}
-	if c < 0xcc || c > 0xcf {
-		return 0, 0, false
-	}
-	width := 1 << (c - 0xcc)
+	width := 1 << (b[0] - 0xcc)
 	if len(b) < 1+width {
 		return 0, 0, false
 	}
@@ -257,4 +263,5 @@ func ReadBool(b []byte) (v bool, n int, ok bool) {
 
 func isMap(c byte) bool    { return c&0xf0 == 0x80 || c == 0xde || c == 0xdf }
 func isArray(c byte) bool  { return c&0xf0 == 0x90 || c == 0xdc || c == 0xdd }
+func isExt(c byte) bool    { return c >= 0xc7 && c <= 0xc9 || c >= 0xd4 && c <= 0xd8 }
 func isString(c byte) bool { return c&0xe0 == 0xa0 || c >= 0xd9 && c <= 0xdb }
