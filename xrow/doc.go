@@ -7,17 +7,27 @@
 //
 //	0xce | length u32 big endian | header map | body map or nothing
 //
+// The package does no I/O and knows no rule of replication: whether a row may
+// be applied is for others to say. Its formats are those of
+// docs/protocol/rows.md and keys.md, on disk and on the wire.
+//
 // # Invariants
 //
 //  1. decode(encode(row)) == row, and encode(decode(bytes)) == bytes where the
 //     bytes were in the canonical layout (keys in the original's order, smallest
 //     integers).
-//  2. Nothing is read from foreign bytes before [Scan] went over them: depth
-//     and length are bounded, nothing is allocated.
+//  2. Foreign bytes cost bounded stack and no memory before [Scan] or
+//     [ScanStrict] went over them; [Decode] does that itself. Decoders of bodies
+//     take scanned bytes.
 //  3. The rows of one transaction are next to each other, local ones first,
 //     and the last one alone carries flags. So what is left without the local
-//     rows is still a whole transaction.
+//     rows is still a whole transaction, byte for byte.
+//  4. Every refusal is an [*Error] with the code and text that the original
+//     answers with.
+//  5. Rows, DML bodies, acks, heartbeats and groups are encoded, decoded and
+//     cut without allocation.
 //
-// Sources: replication.md sections 2, 3; limbo.md 1; raft.md 1; Tarantool,
-// src/box/xrow.c, src/box/iproto_constants.h.
+// Sources: replication.md sections 2, 3, 4.3, 5, 7, 8, 11; limbo.md 1;
+// raft.md 1; iproto.md 2, 3, 7, 19; Tarantool, src/box/xrow.c,
+// src/box/iproto_constants.h, src/lib/core/decimal.c, datetime.h, mp_interval.c.
 package xrow
