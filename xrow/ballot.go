@@ -22,7 +22,7 @@ type Ballot struct {
 	Rules           uint64        // ours: 1 = knows strong rules
 }
 
-// Keys of a ballot (replication.md section 4.3).
+// Keys of a ballot (Tarantool: IPROTO_BALLOT_KEYS).
 const (
 	ballotIsROCfg         Key = 0x01
 	ballotVClock          Key = 0x02

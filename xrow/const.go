@@ -3,7 +3,7 @@ package xrow
 // Type is an IPROTO request type or reply code, the value of header key 0x00.
 type Type uint32
 
-// Row and request types (iproto.md section 4, replication.md section 3).
+// Row and request types (Tarantool: IPROTO_TYPES).
 const (
 	OK           Type = 0
 	Select       Type = 1
@@ -50,7 +50,7 @@ const (
 // Key is a key of a header or body map.
 type Key uint8
 
-// Header and body keys (iproto.md section 3).
+// Header and body keys (Tarantool: IPROTO_KEYS).
 const (
 	KeyType          Key = 0x00
 	KeySync          Key = 0x01
@@ -127,7 +127,7 @@ const (
 // Flags of the last row of a transaction.
 type Flags uint8
 
-// Flag bits (replication.md section 2).
+// Flag bits (docs/protocol/rows.md, Transactions).
 const (
 	FlagCommit   Flags = 1 // last row of a transaction of several rows
 	FlagWaitSync Flags = 2 // the transaction waits in the limbo

@@ -22,12 +22,12 @@
 //  3. The rows of one transaction are next to each other, local ones first,
 //     and the last one alone carries flags. So what is left without the local
 //     rows is still a whole transaction, byte for byte.
-//  4. Every refusal is an [*Error] with the code and text that the original
-//     answers with.
+//  4. A refused row or body is an [*Error] with the code and text that the
+//     original answers with.
 //  5. Rows, DML bodies, acks, heartbeats and groups are encoded, decoded and
 //     cut without allocation.
 //
-// Sources: replication.md sections 2, 3, 4.3, 5, 7, 8, 11; limbo.md 1;
-// raft.md 1; iproto.md 2, 3, 7, 19; Tarantool, src/box/xrow.c,
-// src/box/iproto_constants.h, src/lib/core/decimal.c, datetime.h, mp_interval.c.
+// Sources: Tarantool 3.x, src/box/xrow.c, src/box/iproto_constants.h,
+// src/box/mp_error.cc, src/lib/core/decimal.c, datetime.h and mp_interval.c;
+// recorded conversations in testdata/frames.
 package xrow

@@ -1,6 +1,6 @@
 package xrow
 
-// Error codes (schema.md section 12.5; Tarantool, src/box/errcode.h).
+// Error codes (Tarantool: src/box/errcode.h).
 const (
 	ErrUnknown                       Code = 0
 	ErrIllegalParams                 Code = 1

@@ -53,7 +53,7 @@ func AccessDenied(access, objectType, object, user string) *Error {
 }
 
 // Class is the name of the error's class, on which appliers of the original
-// act first (replication.md section 5).
+// act before they look at the code (Tarantool: applier_f).
 func (e *Error) Class() string {
 	if e.Type != "" {
 		return e.Type

@@ -11,7 +11,7 @@ import (
 )
 
 func TestErrorReplyLayout(t *testing.T) {
-	// The gap error of replication.md section 17, but for file and line.
+	// The gap error of a 3.8 relay, but for file and line.
 	e := &Error{Code: ErrXlogGap, Message: "gap"}
 	want := "ce00000035 83 00 ce000080db 01 cf0000000000000007 05 cf0000000000000050" +
 		"82 31 a3676170 52 81 00 91 86 00 ac" + hexOf("XlogGapError") + "02 00 01 a0 03 a3676170 04 00 05 ccdb"

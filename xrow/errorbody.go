@@ -6,7 +6,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// Keys of one element of an error's stack (iproto.md section 7).
+// Keys of one element of an error's stack (Tarantool: src/box/mp_error.cc).
 const (
 	errType    = 0
 	errFile    = 1

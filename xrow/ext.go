@@ -8,7 +8,7 @@ import (
 // ExtType is the type of a MessagePack extension.
 type ExtType int8
 
-// Extension types (iproto.md section 19).
+// Extension types (Tarantool: mp_extension_types.h).
 const (
 	ExtDecimal     ExtType = 1
 	ExtUUID        ExtType = 2

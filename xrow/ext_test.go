@@ -8,7 +8,7 @@ import (
 
 func TestCheckExt(t *testing.T) {
 	for _, c := range []struct{ hex, want string }{
-		// Values that a server sent and took (iproto.md section 19).
+		// Values that a 3.8 server sent and took.
 		{"d6 01 02 01 23 4d", ""}, // -12.34
 		{"d5 01 00 0c", ""},       // 0
 		{"d5 01 f6 1c", ""},       // 1e10

@@ -13,7 +13,7 @@ type Raft struct {
 	VClock       *vclock.VClock // a candidate's, without component 0
 }
 
-// Keys of a RAFT body (raft.md section 1).
+// Keys of a RAFT body (Tarantool: IPROTO_RAFT_KEYS).
 const (
 	raftTerm         Key = 0
 	raftVote         Key = 1
@@ -41,7 +41,7 @@ func (r *Raft) AppendBody(dst []byte) []byte {
 }
 
 // DecodeRaft reads the body of a RAFT row. Whether the values make sense is
-// for the receiver to say (raft.md section 1).
+// for the receiver to say.
 func DecodeRaft(body []byte) (r Raft, err error) {
 	if body == nil {
 		return r, badMsgpack("malformed raft request", nil)

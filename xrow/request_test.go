@@ -42,8 +42,8 @@ func hexOf(s string) string {
 	return hex.EncodeToString([]byte(s))
 }
 
-// TestBodiesHaveTheOriginalsLayout has bytes of replication.md section 17 and
-// of recorded conversations; ours follow the original's keys.
+// TestBodiesHaveTheOriginalsLayout has bytes of recorded conversations; our own
+// keys follow the original's.
 func TestBodiesHaveTheOriginalsLayout(t *testing.T) {
 	confirmed := clock(t, "{1: 20}")
 	for _, c := range []struct {
