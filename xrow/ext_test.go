@@ -17,6 +17,7 @@ func TestCheckExt(t *testing.T) {
 		{"d5 01 4c 1c", ""},       // 1e-76
 		{"c7 03 01 d0 b5 1c", ""}, // 1e75
 		{"c7 28 01 00" + strings.Repeat("99", 38) + "9c", "decimal"}, // 77 digits
+		{"c7 28 01 01" + strings.Repeat("99", 38) + "9c", "decimal"}, // the same with one behind the point
 		{"c7 28 01 00 09" + strings.Repeat("99", 37) + "9c", ""},     // 76 digits
 		{"c7 29 01 00" + strings.Repeat("00", 39) + "0c", "decimal"}, // too many bytes, whatever they hold
 		{"d5 01 4d 1c", "decimal"},                                   // 1e-77
