@@ -52,7 +52,7 @@ func (o *options) roleNames(v *value, path string, known *value) []string {
 func (o *options) privileges(v *value, path string) []Privilege {
 	var out []Privilege
 	for i, p := range v.at("privileges").list() {
-		if len(p.at("permissions").list()) == 0 {
+		if p.at("permissions") == nil {
 			o.mistake(p.where, itemPath(path+".privileges", i), "The permissions field must be defined for a privilege")
 		}
 		universe, _ := parseBool(p.at("universe").str())

@@ -67,6 +67,11 @@ func (f Formula) Eval(n, q int) (int, error) {
 // Check evaluates the formula for every possible number of members. synchro
 // gives Q; nil: Q may not be used.
 func (f Formula) Check(synchro *Formula) error {
+	if len(f.code) == 1 && f.code[0].kind == opPush {
+		if v := math.Floor(f.code[0].value); v < 1 || v > MaxMembers {
+			return fmt.Errorf("the value must be greater than zero and less than maximal number of replicas")
+		}
+	}
 	if synchro == nil && f.UsesQ() {
 		return fmt.Errorf("Q is known to linearizable_quorum only")
 	}

@@ -131,6 +131,9 @@ func (l *loader) find() (place, bool) {
 		names = append(names, p.name)
 	}
 	known := strings.Join(names, ", ")
+	if len(names) == 0 {
+		known = "none"
+	}
 	switch {
 	case len(names) == 0 && len(l.mistakes) > 0:
 		// The reason is among them.

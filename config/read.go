@@ -26,7 +26,8 @@ type reader struct {
 	nodes int // followed so far
 }
 
-// parseYAML is the root node of a text with one document; nil: an empty text.
+// parseYAML is the root node of a text with one document. An empty text has a
+// root without a kind.
 func parseYAML(data []byte) (root *yaml.Node, err error) {
 	if len(data) > maxYAMLBytes {
 		return nil, fmt.Errorf("larger than %d bytes", maxYAMLBytes)
@@ -41,7 +42,7 @@ func parseYAML(data []byte) (root *yaml.Node, err error) {
 	var doc yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return nil, nil
+		return &yaml.Node{}, nil
 	case err != nil:
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func parseYAML(data []byte) (root *yaml.Node, err error) {
 		return nil, err
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		return nil, nil
+		return &yaml.Node{}, nil
 	}
 	return doc.Content[0], nil
 }
