@@ -10,6 +10,7 @@
 //	TT_<PATH>, as in TT_IPROTO_LISTEN
 //	the file: instance scope, replicaset scope, group scope, global scope
 //	TT_<PATH>_DEFAULT, then the old names, as in TT_LISTEN
+//	the defaults of the caller ([Source].Defaults)
 //	the default of schema.txt
 //
 // Maps merge, lists and scalars replace, null counts as not set.

@@ -113,9 +113,9 @@ next:
 }
 
 // readFlags is what the flags set.
-func (l *loader) readFlags() *value {
+func (l *loader) readFlags(flags []Flag) *value {
 	v := &value{kind: record, fields: map[string]*value{}}
-	for _, f := range l.src.Flags {
+	for _, f := range flags {
 		path := strings.Split(f.Path, ".")
 		n, known := schema.lookup(path)
 		if n == nil {

@@ -175,7 +175,7 @@ type Log struct {
 	To     string // stderr or file
 	File   string
 	Level  int    // 0 fatal, 1 syserror, 2 error, 3 crit, 4 warn, 5 info, 6 verbose, 7 debug
-	Format string // plain or json
+	Format string // plain or json; empty: plain on a terminal, else json
 }
 
 // Tarragon is the section of our own.

@@ -13,6 +13,7 @@ type Source struct {
 	Instance string // name of the instance; empty: TT_INSTANCE_NAME
 	Environ  []string
 	Flags    []Flag // the last one wins
+	Defaults []Flag // in place of those of schema.txt: below everything else
 	// ReadFile stands for os.ReadFile, for File and what it refers to.
 	ReadFile func(path string) ([]byte, error)
 }
@@ -64,7 +65,7 @@ func Load(src Source) (*Instance, error) {
 // LoadAll resolves all instances of the file, for tools that look at a whole
 // cluster. Environment and flags are left out: they belong to one process.
 func LoadAll(src Source) ([]*Instance, error) {
-	src.Flags = nil
+	src.Flags, src.Defaults = nil, nil
 	l := newLoader(src)
 	l.over, l.under, l.flags = nil, nil, nil
 	if l.root == nil {
@@ -101,7 +102,8 @@ func newLoader(src Source) *loader {
 		l.src.Instance = l.env["TT_INSTANCE_NAME"]
 	}
 	l.over, l.under = l.readEnv()
-	l.flags = l.readFlags()
+	l.under = merge(l.readFlags(src.Defaults), l.under)
+	l.flags = l.readFlags(src.Flags)
 	if l.src.File != "" {
 		r := reader{findings: &l.findings}
 		before := len(l.mistakes)
