@@ -111,7 +111,7 @@ func (f *serveFlags) options() ([]config.Flag, error) {
 		if !ok || path == "" {
 			return nil, usagef("--set %s: path=value expected", kv)
 		}
-		out = append(out, config.Flag{Name: "--set", Path: path, Value: val})
+		out = append(out, config.Flag{Name: "--set " + path, Path: path, Value: val})
 	}
 	add := func(name, path, val string) {
 		if val != "" {
