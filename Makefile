@@ -1,0 +1,75 @@
+# Targets for people and for CI; "make help" lists them.
+
+# Packages with goroutines: these run under the race detector.
+RACE := $(wildcard instance iproto replication xlog server cmd)
+# The last word on a release: longer times.
+FUZZTIME ?= 20s
+SEEDS    ?= 500
+SEED     ?= 1
+
+.DEFAULT_GOAL := build
+.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+build: tools ## bin/tarragon
+	go build -o bin/tarragon ./cmd/tarragon
+
+demo: build ## three nodes survive the loss of their leader, within a minute
+	bin/tarragon demo
+
+test: fmt vet unit race fuzz-short sim ## everything that CI runs
+
+# One line for everything that is missing.
+tools:
+	@missing=; \
+	command -v go >/dev/null || missing="$$missing Go (go.dev/dl, the version in go.mod),"; \
+	command -v git >/dev/null || missing="$$missing git,"; \
+	command -v "$$(go env CC 2>/dev/null || echo cc)" >/dev/null || missing="$$missing a C compiler (gcc or clang, for the race detector),"; \
+	if [ -n "$$missing" ]; then echo "missing:$${missing%,}" >&2; exit 1; fi
+
+fmt: tools
+	@wrong=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$wrong" ]; then echo "gofmt -w is needed for:" $$wrong >&2; exit 1; fi
+
+# bench is a module of its own, so that the server does not depend on its plots.
+vet: tools
+	go vet ./...
+	@if [ -f bench/go.mod ]; then cd bench && go vet ./...; fi
+
+unit: tools ## unit tests
+	go test $$(go list ./... | grep -v '/test/sim$$')
+
+race: tools ## tests of the concurrent packages under the race detector
+	CGO_ENABLED=1 go test -race $(patsubst %,./%/...,$(RACE))
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=$(FUZZTIME)
+
+fuzz-short:
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=2s
+
+# go test fuzzes one target of one package at a time.
+.PHONY: fuzz-run
+fuzz-run: tools
+	@set -e; for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do \
+		for target in $$(grep -h -o '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6- | sort -u); do \
+			echo "fuzz ./$$dir $$target $(FUZZ_FOR)"; \
+			go test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_FOR) -fuzzminimizetime 20x >fuzz.log 2>&1 \
+				|| { cat fuzz.log; rm -f fuzz.log; exit 1; }; \
+		done; \
+	done; rm -f fuzz.log
+
+sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
+	@if [ -d test/sim ]; then go test ./test/sim -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
+
+lint: fmt vet ## gofmt, go vet, and staticcheck where it is installed
+	@if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "staticcheck is not installed: skipped"; fi
+
+bench: build ## throughput and latency of three local nodes, and of the packages
+	@if [ -f bench/go.mod ]; then cd bench && go run .; fi
+	go test -run '^$$' -bench . -benchmem ./...
+
+clean: ## remove what was built
+	rm -rf bin fuzz.log

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/tarantool/go-tarantool/v2"
+
+	"tarragon/config"
+)
+
+// target is an instance that a tool connects to.
+type target struct {
+	name     string // empty: not known before it answers
+	uri      config.URI
+	login    string
+	password string
+}
+
+// connectFlags say which instances a tool talks to, and as whom.
+type connectFlags struct {
+	file         string
+	addrs        []string
+	user         string
+	passwordFile string
+	timeout      time.Duration
+}
+
+const connectHelp = `The instances are those of --config, or of --addr, which may be repeated; without
+either the node that a plain "tarragon serve" runs here. The user is that of
+--user with --password-file, of TT_CLI_USERNAME with TT_CLI_PASSWORD, of the
+address (login:password@host:port), or, with --config, the first one with the
+role super.`
+
+func (f *connectFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVarP(&f.file, "config", "c", "", "YAML file of the cluster (TT_CONFIG)")
+	fl.StringArrayVarP(&f.addrs, "addr", "a", nil, "address of an instance, may be repeated")
+	fl.StringVarP(&f.user, "user", "u", "", "user to connect as (TT_CLI_USERNAME)")
+	fl.StringVar(&f.passwordFile, "password-file", "", "file with the user's password (else TT_CLI_PASSWORD)")
+	fl.DurationVar(&f.timeout, "timeout", 3*time.Second, "longest wait for an instance")
+}
+
+// targets resolves the flags.
+func (f *connectFlags) targets(p process) ([]target, error) {
+	file := f.file
+	if file == "" && len(f.addrs) == 0 {
+		file = lookupEnv(p.environ, "TT_CONFIG")
+	}
+	var out []target
+	var err error
+	switch {
+	case f.file != "" && len(f.addrs) > 0:
+		return nil, usagef("--config and --addr exclude each other")
+	case len(f.addrs) > 0:
+		out, err = addressTargets(f.addrs)
+	case file != "":
+		out, err = fileTargets(file, p.environ)
+	default:
+		out, err = loneTargets()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, f.login(p, out)
+}
+
+func addressTargets(addrs []string) ([]target, error) {
+	var out []target
+	for _, a := range addrs {
+		u, err := config.ParseURI(a)
+		if err != nil {
+			return nil, usagef("--addr: %w", err)
+		}
+		out = append(out, target{uri: u, login: u.Login, password: u.Password})
+	}
+	return out, nil
+}
+
+// fileTargets are all instances of a file. One without an address stays, and
+// is shown as such.
+func fileTargets(file string, environ []string) ([]target, error) {
+	all, err := config.LoadAll(config.Source{File: file, Environ: environ})
+	if err != nil {
+		return nil, err
+	}
+	var out []target
+	for _, in := range all {
+		t := target{name: in.Name, uri: in.IProto.AdvertiseClient}
+		if t.uri.IsZero() {
+			t.uri = in.IProto.AdvertisePeer
+		}
+		for _, u := range in.Credentials.Users {
+			if u.HasPassword && contains(u.Roles, "super") {
+				t.login, t.password = u.Name, u.Password
+				break
+			}
+		}
+		if t.login == "" {
+			t.login, t.password = in.IProto.AdvertisePeer.Login, in.IProto.AdvertisePeer.Password
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// loneTargets is the node of a plain serve in this directory.
+func loneTargets() ([]target, error) {
+	t := target{login: loneUser}
+	t.uri, _ = config.ParseURI(defaultAddress)
+	data, err := os.ReadFile(filepath.Join(defaultDataDir, passwordFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, usagef("which instances? There is no ./%s of a plain serve here: give --config or --addr", defaultDataDir)
+	case err != nil:
+		return nil, fmt.Errorf("read the password of the node: %w", err)
+	}
+	t.password = strings.TrimSpace(string(data))
+	return []target{t}, nil
+}
+
+// login puts the user that was asked for into all targets.
+func (f *connectFlags) login(p process, out []target) error {
+	user, password := f.user, lookupEnv(p.environ, "TT_CLI_PASSWORD")
+	if user == "" {
+		user = lookupEnv(p.environ, "TT_CLI_USERNAME")
+	}
+	if f.passwordFile != "" {
+		data, err := os.ReadFile(f.passwordFile)
+		if err != nil {
+			return usagef("--password-file: %w", err)
+		}
+		password = strings.TrimSpace(string(data))
+	}
+	if user == "" {
+		if f.passwordFile != "" {
+			return usagef("--password-file needs --user")
+		}
+		return nil
+	}
+	for i := range out {
+		out[i].login, out[i].password = user, password
+	}
+	return nil
+}
+
+func contains(list []string, word string) bool {
+	for _, s := range list {
+		if s == word {
+			return true
+		}
+	}
+	return false
+}
+
+// label names a target in messages.
+func (t target) label() string {
+	switch {
+	case t.name == "":
+		return t.uri.Address()
+	case t.uri.IsZero():
+		return t.name
+	}
+	return t.name + " (" + t.uri.Address() + ")"
+}
+
+// errNoAddress is an instance of the file that nobody can connect to.
+var errNoAddress = errors.New("no address to connect to: neither iproto.listen nor iproto.advertise has one")
+
+// call connects, calls one function and disconnects. Arguments go as they are.
+func (t target) call(ctx context.Context, timeout time.Duration, function string, arguments ...any) ([]any, error) {
+	if t.uri.IsZero() {
+		return nil, errNoAddress
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	address := t.uri.Address()
+	if t.uri.Unix != "" {
+		address = "unix:" + t.uri.Unix
+	}
+	conn, err := tarantool.Connect(ctx, tarantool.NetDialer{Address: address, User: t.login, Password: t.password},
+		tarantool.Opts{Timeout: timeout, SkipSchema: true, Logger: quiet{}})
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if arguments == nil {
+		arguments = []any{}
+	}
+	return conn.Do(tarantool.NewCallRequest(function).Args(arguments).Context(ctx)).Get()
+}
+
+// quiet keeps the driver from writing to our standard error.
+type quiet struct{}
+
+// Report does nothing: what matters comes back as an error.
+func (quiet) Report(tarantool.ConnLogKind, *tarantool.Connection, ...any) {}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newPromote(p process) *cobra.Command {
+	return newControl(p, control{
+		verb: "promote", function: "box.ctl.promote", done: "is the leader",
+		short: "make an instance the leader",
+		long:  "Promote makes the named instance run for leader, and waits for the outcome.",
+	})
+}
+
+func newDemote(p process) *cobra.Command {
+	return newControl(p, control{
+		verb: "demote", function: "box.ctl.demote", done: "gave leadership up",
+		short: "make a leader step down",
+		long:  "Demote makes the named instance give leadership up. Another instance is elected then.",
+	})
+}
+
+// control is a command that calls one function on one instance.
+type control struct {
+	verb, function, done string
+	short, long          string
+}
+
+func newControl(p process, c control) *cobra.Command {
+	var f connectFlags
+	cmd := &cobra.Command{
+		Use:   c.verb + " [INSTANCE]",
+		Short: c.short,
+		Long:  c.long + " The name may be left out when there is one instance only.\n\n" + connectHelp,
+		Example: fmt.Sprintf("  tarragon %[1]s i-002 --config cluster.yaml\n  tarragon %[1]s --addr admin:secret@10.0.0.2:3301",
+			c.verb),
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			targets, err := f.targets(p)
+			if err != nil {
+				return err
+			}
+			t, err := pick(cmd.Context(), targets, f, strings.Join(a, ""))
+			if err != nil {
+				return err
+			}
+			if _, err := t.call(cmd.Context(), f.timeout, c.function); err != nil {
+				return fmt.Errorf("%s %s: %w", c.verb, t.label(), err)
+			}
+			_, err = fmt.Fprintf(p.out, "%s %s\n", t.label(), c.done)
+			return err
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+// pick finds the instance of a name. Addresses have no names before the
+// instances told theirs.
+func pick(ctx context.Context, targets []target, f connectFlags, name string) (target, error) {
+	if name == "" {
+		if len(targets) == 1 {
+			return targets[0], nil
+		}
+		return target{}, usagef("which instance? %s", names(targets))
+	}
+	var silent []string
+	for _, t := range targets {
+		if t.name == name {
+			return t, nil
+		}
+	}
+	for i, in := range askAll(ctx, targets, f.timeout) {
+		if in.Error != "" {
+			silent = append(silent, in.Address+": "+in.Error)
+		} else if in.Name == name {
+			targets[i].name = name
+			return targets[i], nil
+		}
+	}
+	if len(silent) > 0 {
+		return target{}, fmt.Errorf("no instance that answers has the name %q; these do not answer: %s", name, strings.Join(silent, "; "))
+	}
+	return target{}, usagef("no instance has the name %q: %s", name, names(targets))
+}
+
+func names(targets []target) string {
+	var out []string
+	for _, t := range targets {
+		out = append(out, t.label())
+	}
+	return "there are " + strings.Join(out, ", ")
+}
+
+func newExpel(p process) *cobra.Command {
+	var f connectFlags
+	cmd := &cobra.Command{
+		Use:   "expel INSTANCE",
+		Short: "remove an instance from its replica set for good",
+		Long: `Expel finds the leader and has it remove the named instance from the replica set.
+The instance stops, read-only, and says so; the quorum is counted without it.
+Take it out of the configuration too, or it comes back as a new member.
+
+` + connectHelp,
+		Example: "  tarragon expel i-003 --config cluster.yaml\n  tarragon expel i-003 --addr admin:secret@10.0.0.1:3301",
+		Args:    args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			targets, err := f.targets(p)
+			if err != nil {
+				return err
+			}
+			return expel(cmd.Context(), p, f, targets, a[0])
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+// expel asks the leader. Instances that do not answer are no obstacle: the one
+// to expel is often dead.
+func expel(ctx context.Context, p process, f connectFlags, targets []target, name string) error {
+	all := askAll(ctx, targets, f.timeout)
+	leader := -1
+	for i, in := range all {
+		if in.Error == "" && !in.ReadOnly && (leader < 0 || in.Term > all[leader].Term) {
+			leader = i
+		}
+	}
+	if leader < 0 {
+		return fmt.Errorf("expel %s: no leader among the instances that answer: %s", name, names(targets))
+	}
+	t := targets[leader]
+	t.name = all[leader].Name
+	if _, err := t.call(ctx, f.timeout, "tarragon.expel", name); err != nil {
+		return fmt.Errorf("expel %s: %s: %w", name, t.label(), err)
+	}
+	_, err := fmt.Fprintf(p.out, "%s is expelled, by %s\n", name, t.label())
+	return err
+}

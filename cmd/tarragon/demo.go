@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+)
+
+const demoHelp = `Demo runs three nodes as processes in a temporary directory and tells line by
+line, with times: the election, a schema made by go-tarantool, a stream of
+writes, SIGKILL of the leader, the time to the next commit, the killed node's
+return; then a leader that is paused (SIGSTOP) for eight seconds and goes on. At
+the end every acknowledged row is looked up on all nodes.
+
+It exits with 0 only when all held.`
+
+// demoFlags are the flags of demo.
+type demoFlags struct {
+	keep bool
+}
+
+func newDemo(p process) *cobra.Command {
+	var f demoFlags
+	cmd := &cobra.Command{
+		Use:     "demo",
+		Short:   "watch three nodes survive the loss of their leader",
+		Long:    demoHelp,
+		Example: "  tarragon demo\n  tarragon demo --keep",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), p, f) },
+	}
+	cmd.Flags().BoolVar(&f.keep, "keep", false, "leave the cluster running and print how to connect")
+	return cmd
+}
+
+// runDemo needs nodes to run.
+func runDemo(context.Context, process, demoFlags) error { return errNoNode }

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// instanceInfo is what status shows of an instance.
+type instanceInfo struct {
+	Name      string     `json:"name"`
+	Address   string     `json:"address"`
+	Error     string     `json:"error,omitempty"` // why it did not answer; then the rest is empty
+	ID        uint64     `json:"id,omitempty"`
+	UUID      string     `json:"uuid,omitempty"`
+	Version   string     `json:"version,omitempty"`
+	Status    string     `json:"status,omitempty"`
+	Role      string     `json:"role,omitempty"` // leader, follower, candidate; with elections off: rw, ro
+	Term      uint64     `json:"term"`
+	Leader    string     `json:"leader,omitempty"` // name, or id where it has none
+	VClock    string     `json:"vclock,omitempty"`
+	Signature uint64     `json:"signature"`
+	Lag       *float64   `json:"lag_seconds,omitempty"` // the greatest of the upstreams
+	Quorum    uint64     `json:"synchro_quorum,omitempty"`
+	Undecided *undecided `json:"undecided,omitempty"`
+	ReadOnly  bool       `json:"read_only"`
+	Reason    string     `json:"read_only_reason,omitempty"`
+	Streams   []stream   `json:"streams,omitempty"`
+	LastError string     `json:"last_error,omitempty"`
+	Uptime    uint64     `json:"uptime_seconds,omitempty"`
+}
+
+// undecided is the queue of transactions without a quorum.
+type undecided struct {
+	Owner string  `json:"owner"`
+	Count uint64  `json:"count"`
+	Age   float64 `json:"oldest_seconds"`
+}
+
+// stream is a replication stream of an instance.
+type stream struct {
+	Direction string  `json:"direction"` // upstream: rows come from the peer; downstream: they go there
+	Peer      string  `json:"peer"`
+	Status    string  `json:"status"`
+	Lag       float64 `json:"lag_seconds"`
+	Idle      float64 `json:"idle_seconds"`
+	Message   string  `json:"message,omitempty"`
+}
+
+// healthy reports whether a stream does what it is for.
+func (s stream) healthy() bool { return s.Status == "follow" || s.Status == "sync" }
+
+// parseInfo reads the answer of box.info. Numbers come in any of msgpack's
+// forms, and every key may be missing.
+func parseInfo(answer []any) (*instanceInfo, error) {
+	if len(answer) == 0 {
+		return nil, fmt.Errorf("box.info answered nothing")
+	}
+	m := asMap(answer[0])
+	if m == nil {
+		return nil, fmt.Errorf("box.info answered %T, not a map", answer[0])
+	}
+	in := &instanceInfo{
+		Name: str(m["name"]), ID: num(m["id"]), UUID: str(m["uuid"]), Version: str(m["version"]),
+		Status: str(m["status"]), Signature: num(m["signature"]), VClock: vclockText(m["vclock"]),
+		ReadOnly: truth(m["ro"]), Reason: str(m["ro_reason"]), Uptime: num(m["uptime"]),
+	}
+	names := memberNames(m)
+	if in.Name == "" && in.ID != 0 {
+		in.Name = names.of(in.ID)
+	}
+	election := asMap(m["election"])
+	in.Term, in.Role = num(election["term"]), str(election["state"])
+	if leader := num(election["leader"]); leader != 0 {
+		in.Leader = names.of(leader)
+		if name := str(election["leader_name"]); name != "" {
+			in.Leader = name
+		}
+	} else if !in.ReadOnly && in.Role != "leader" {
+		in.Role = "rw" // elections are off: what may write is all there is to know
+	}
+	synchro := asMap(m["synchro"])
+	in.Quorum = num(synchro["quorum"])
+	if queue := asMap(synchro["queue"]); num(queue["len"]) > 0 {
+		in.Undecided = &undecided{Owner: names.of(num(queue["owner"])), Count: num(queue["len"]), Age: float(queue["age"])}
+	}
+	in.Streams = streams(asMap(m["replication"]), names)
+	for _, s := range in.Streams {
+		if s.Direction == "upstream" && (in.Lag == nil || s.Lag > *in.Lag) {
+			lag := s.Lag
+			in.Lag = &lag
+		}
+		if s.Message != "" && in.LastError == "" {
+			in.LastError = s.Peer + ": " + s.Message
+		}
+	}
+	if e := str(asMap(m["tarragon"])["last_error"]); e != "" {
+		in.LastError = e
+	}
+	return in, nil
+}
+
+// idNames are the names of members by their id.
+type idNames map[uint64]string
+
+func (n idNames) of(id uint64) string {
+	if name := n[id]; name != "" {
+		return name
+	}
+	return strconv.FormatUint(id, 10)
+}
+
+func memberNames(info map[any]any) idNames {
+	names := idNames{}
+	for id, v := range asMap(info["replication"]) {
+		names[num(id)] = str(asMap(v)["name"])
+	}
+	if name := str(info["name"]); name != "" {
+		names[num(info["id"])] = name
+	}
+	return names
+}
+
+// streams are all upstreams and downstreams, by the id of the peer.
+func streams(replication map[any]any, names idNames) []stream {
+	var ids []uint64
+	byID := map[uint64]map[any]any{}
+	for id, v := range replication {
+		ids = append(ids, num(id))
+		byID[num(id)] = asMap(v)
+	}
+	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
+	var out []stream
+	for _, id := range ids {
+		for _, direction := range []string{"upstream", "downstream"} {
+			m := asMap(byID[id][direction])
+			if m == nil {
+				continue
+			}
+			message := str(m["message"])
+			if more := str(m["system_message"]); more != "" {
+				message += " (" + more + ")"
+			}
+			out = append(out, stream{
+				Direction: direction, Peer: names.of(id), Status: str(m["status"]),
+				Lag: float(m["lag"]), Idle: float(m["idle"]), Message: message,
+			})
+		}
+	}
+	return out
+}
+
+func vclockText(v any) string {
+	m := asMap(v)
+	var ids []uint64
+	lsn := map[uint64]uint64{}
+	for id, n := range m {
+		ids = append(ids, num(id))
+		lsn[num(id)] = num(n)
+	}
+	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
+	var parts []string
+	for _, id := range ids {
+		parts = append(parts, fmt.Sprintf("%d: %d", id, lsn[id]))
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// asMap is a decoded map, nil if it is none. A list with holes may come where
+// a map with keys 1, 2, 3 was meant: the original encodes such tables so.
+func asMap(v any) map[any]any {
+	switch v := v.(type) {
+	case map[any]any:
+		return v
+	case map[string]any:
+		m := make(map[any]any, len(v))
+		for k, x := range v {
+			m[k] = x
+		}
+		return m
+	case []any:
+		m := make(map[any]any, len(v))
+		for i, x := range v {
+			m[uint64(i+1)] = x
+		}
+		return m
+	}
+	return nil
+}
+
+func str(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	case fmt.Stringer: // a uuid
+		return v.String()
+	}
+	return ""
+}
+
+func truth(v any) bool { b, _ := v.(bool); return b }
+
+func float(v any) float64 {
+	switch v := v.(type) {
+	case float64:
+		return v
+	case float32:
+		return float64(v)
+	case int8, int16, int32, int64, int, uint8, uint16, uint32, uint64, uint:
+		return float64(num(v))
+	}
+	return 0
+}
+
+// num is a number that cannot be negative; what is counts as 0.
+func num(v any) uint64 {
+	var n int64
+	switch v := v.(type) {
+	case int8:
+		n = int64(v)
+	case int16:
+		n = int64(v)
+	case int32:
+		n = int64(v)
+	case int64:
+		n = v
+	case int:
+		n = int64(v)
+	case uint8:
+		return uint64(v)
+	case uint16:
+		return uint64(v)
+	case uint32:
+		return uint64(v)
+	case uint64:
+		return v
+	case uint:
+		return uint64(v)
+	case float64:
+		n = int64(v)
+	case float32:
+		n = int64(v)
+	}
+	return uint64(max(n, 0))
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"tarragon/config"
+)
+
+// runWith runs the program as main does.
+func runWith(t *testing.T, environ []string, words ...string) (out, errOut string, err error) {
+	t.Helper()
+	var o, e bytes.Buffer
+	err = run(t.Context(), words, process{in: strings.NewReader(""), out: &o, err: &e, environ: environ})
+	return o.String(), e.String(), err
+}
+
+// TestLoneNode: the first start makes a directory and a password that only the
+// owner can read and shows it; the second finds both and shows nothing.
+func TestLoneNode(t *testing.T) {
+	t.Chdir(t.TempDir())
+	p := process{}
+	cfg, lone, err := resolveServe(p, serveFlags{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.IProto.Listen; len(got) != 1 || got[0].Address() != "127.0.0.1:3301" {
+		t.Errorf("listens on %v", got)
+	}
+	dir, _ := filepath.Abs(defaultDataDir)
+	if cfg.WAL.Dir != filepath.Join(dir, "store") || cfg.Replication.ElectionMode != config.ElectionCandidate || cfg.ReadOnly {
+		t.Errorf("%+v %+v", cfg.WAL, cfg.Replication)
+	}
+	u := cfg.Credentials.Users[0]
+	if u.Name != "tarragon" || u.Roles[0] != "super" || len(u.Password) != 24 || u.Password != lone.password {
+		t.Errorf("user %+v", u)
+	}
+	for path, want := range map[string]os.FileMode{dir: 0o700 | os.ModeDir, lone.passwordPath(): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+	var first bytes.Buffer
+	if err := lone.announce(&first, cfg); err != nil {
+		t.Fatal(err)
+	}
+	dial := fmt.Sprintf(`NetDialer{Address: "127.0.0.1:3301", User: "tarragon", Password: %q}`, u.Password)
+	for _, want := range []string{"(created)", "this machine only", "shown this once", dial} {
+		if !strings.Contains(first.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, first.String())
+		}
+	}
+
+	if err := os.Chmod(lone.passwordPath(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cfg, again, err := resolveServe(p, serveFlags{})
+	if err != nil || again.password != lone.password || cfg.Credentials.Users[0].Password != lone.password {
+		t.Fatalf("%v: the password changed", err)
+	}
+	if info, _ := os.Stat(lone.passwordPath()); info.Mode() != 0o600 {
+		t.Errorf("the password file is %v", info.Mode())
+	}
+	var second bytes.Buffer
+	if err := again.announce(&second, cfg); err != nil || strings.Contains(second.String(), lone.password) {
+		t.Errorf("%v: shown twice\n%s", err, second.String())
+	}
+}
+
+func TestLonePrecedence(t *testing.T) {
+	t.Chdir(t.TempDir())
+	p := process{environ: []string{"TT_IPROTO_LISTEN=127.0.0.1:5", "TT_INSTANCE_NAME=x", "TT_WAL_MODE=write"}}
+	cfg, _, err := resolveServe(p, serveFlags{data: "d", walMode: "none", set: []string{"tarragon.sync_all=true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.IProto.Listen[0].Port != "5" || cfg.Name != "x" || cfg.WAL.Mode != config.WALNone || !cfg.Tarragon.SyncAll || !strings.HasSuffix(cfg.WAL.Dir, "/d/store") {
+		t.Errorf("%+v", cfg)
+	}
+	if _, err := os.Stat(defaultDataDir); err == nil {
+		t.Error("the default directory was made all the same")
+	}
+}
+
+// TestLoneRefusals: nothing is damaged, and one line says what is wrong.
+func TestLoneRefusals(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := resolveServe(process{}, serveFlags{data: "file"}); err == nil || !strings.Contains(err.Error(), "is a file") {
+		t.Errorf("data is a file: %v", err)
+	}
+	if err := os.MkdirAll("d", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("d/password", []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := resolveServe(process{}, serveFlags{data: "d"}); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("empty password: %v", err)
+	}
+	if _, _, err := resolveServe(process{}, serveFlags{set: []string{"wal.mode=x"}}); exitCode(err) != exitUsage {
+		t.Errorf("mistake: %v", err)
+	}
+	if _, err := os.Stat(defaultDataDir); err == nil {
+		t.Error("a directory was made for a wrong configuration")
+	}
+}
+
+func TestServeCheck(t *testing.T) {
+	t.Chdir(t.TempDir())
+	text := "vinyl: {memory: 1}\ngroups: {g: {replicasets: {r: {instances: {i1: {}}}}}}\n"
+	if err := os.WriteFile("c.yaml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _, err := runWith(t, []string{"TT_CONFIG=c.yaml"}, "serve", "--check", "-i", "i1")
+	if err != nil || !strings.Contains(out, "warning: c.yaml:1: vinyl") || !strings.Contains(out, "instance i1 is good") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, _, err = runWith(t, nil, "serve", "--check")
+	if err != nil || !strings.Contains(out, "is good") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if entries, _ := os.ReadDir("."); len(entries) != 1 {
+		t.Errorf("a check left %v", entries)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		words []string
+		want  int
+	}{
+		{[]string{"version"}, exitOK},
+		{nil, exitOK},
+		{[]string{"--help"}, exitOK},
+		{[]string{"sevre"}, exitUsage},
+		{[]string{"serve", "--nonsense"}, exitUsage},
+		{[]string{"serve", "extra"}, exitUsage},
+		{[]string{"serve", "--set", "x"}, exitUsage},
+		{[]string{"serve", "--config", "none.yaml", "-i", "i"}, exitUsage},
+		{[]string{"status", "--addr", "nonsense"}, exitUsage},
+		{[]string{"expel"}, exitUsage},
+		{[]string{"expel", "x", "--addr", freeAddress(t)}, exitFailed},
+	} {
+		_, _, err := runWith(t, nil, c.words...)
+		if got := exitCode(err); got != c.want {
+			t.Errorf("%v: exit code %d, want %d (%v)", c.words, got, c.want, err)
+		}
+	}
+}
+
+func TestComplain(t *testing.T) {
+	var b bytes.Buffer
+	complain(&b, errors.Join(errors.New("one"), errors.New("two")))
+	complain(&b, errUnhealthy)
+	if b.String() != "tarragon: one\ntarragon: two\n" {
+		t.Errorf("%q", b.String())
+	}
+}
+
+// TestHelp: every command says what it does, at length and by example.
+func TestHelp(t *testing.T) {
+	var check func(c *cobra.Command)
+	check = func(c *cobra.Command) {
+		if c.Short == "" || c.HasParent() && c.Example == "" {
+			t.Errorf("%s has no help", c.CommandPath())
+		}
+		for _, sub := range c.Commands() {
+			check(sub)
+		}
+	}
+	check(newRoot(process{}))
+	out, _, err := runWith(t, nil, "serve", "--help")
+	if err != nil || !strings.Contains(out, "--instance") || !strings.Contains(out, "./tarragon-data") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestLoggerForms(t *testing.T) {
+	var b bytes.Buffer
+	log, _, err := newLogger(config.Log{To: "stderr", Level: 5}, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info().Str("peer", "i2").Msg("x")
+	log.Debug().Msg("hidden")
+	if !strings.HasPrefix(b.String(), `{"level":"info","peer":"i2"`) || strings.Contains(b.String(), "hidden") {
+		t.Errorf("%s", b.String())
+	}
+	b.Reset()
+	log, _, _ = newLogger(config.Log{To: "stderr", Level: 7, Format: "plain"}, &b)
+	log.Debug().Msg("shown")
+	if !strings.Contains(b.String(), "DBG shown") {
+		t.Errorf("%s", b.String())
+	}
+	file := filepath.Join(t.TempDir(), "a", "b.log")
+	log, closeLog, err := newLogger(config.Log{To: "file", File: file, Level: 5}, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info().Msg("kept")
+	if err := closeLog(); err != nil {
+		t.Error(err)
+	}
+	if data, _ := os.ReadFile(file); !strings.Contains(string(data), `"kept"`) {
+		t.Errorf("%s", data)
+	}
+}

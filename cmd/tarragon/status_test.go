@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// info is the box.info of box-info.md, section 1.4, for one of three.
+func info(id int, name, state string, ro bool) map[string]any {
+	m := map[string]any{
+		"version": "3.8.0", "id": id, "name": name, "uuid": "856d80e3-0000-4000-8000-000000000001", "status": "running",
+		"ro": ro, "signature": 17, "vclock": map[int]any{0: 2, 1: 15}, "uptime": 13,
+		"election": map[string]any{"state": state, "term": 2, "vote": 1, "leader": 1, "leader_name": "i1", "leader_idle": 0.67},
+		"synchro":  map[string]any{"quorum": 2, "queue": map[string]any{"owner": 1, "term": 2, "len": 3, "age": 0.25}},
+		"replication": map[int]any{
+			1: map[string]any{"id": 1, "name": "i1", "lsn": 15,
+				"upstream":   map[string]any{"status": "follow", "idle": 0.67, "peer": "repl@127.0.0.1:3961", "lag": 9e-05},
+				"downstream": map[string]any{"status": "stopped", "message": "unexpected EOF", "system_message": "Broken pipe"}},
+			2: map[string]any{"id": 2, "name": "i2", "lsn": 0},
+			3: map[string]any{"id": 3, "name": "i3"},
+		},
+	}
+	if ro {
+		m["ro_reason"] = "election"
+	}
+	return m
+}
+
+func TestStatusTable(t *testing.T) {
+	leader := serveFake(t, map[string]any{"box.info": info(1, "i1", "leader", false)})
+	follower := serveFake(t, map[string]any{"box.info": info(2, "i2", "follower", true)})
+	out, errOut, err := runWith(t, nil, "status", "--addr", leader.address, "--addr", follower.address)
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errOut)
+	}
+	out = strings.NewReplacer(leader.address, "LEADER", follower.address, "FOLLOWER").Replace(out)
+	for _, want := range []string{"INSTANCE", "i1", "i2", "leader", "{0: 2, 1: 15}", "90µs", "3 of i1, oldest 250ms", "election", "1/1", "0/1",
+		"i1: last error: i1: unexpected EOF (Broken pipe)", "i2: downstream i1 is stopped: unexpected EOF (Broken pipe)"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+func TestStatusUnhealthy(t *testing.T) {
+	follower := serveFake(t, map[string]any{"box.info": info(2, "i2", "follower", true)})
+	denied := serveFake(t, map[string]any{"box.info": errors.New("Execute access to function 'box.info' is denied for user 'guest'")})
+	out, _, err := runWith(t, nil, "status", "--json", "--addr", follower.address, "--addr", denied.address, "--addr", freeAddress(t))
+	if exitCode(err) != exitUnhealthy {
+		t.Errorf("exit code %d, %v", exitCode(err), err)
+	}
+	var got struct {
+		Instances []instanceInfo
+		Problems  []string
+		Healthy   bool
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got.Healthy || len(got.Instances) != 3 || len(got.Problems) != 3 || got.Instances[0].Error != "" ||
+		!strings.Contains(got.Instances[1].Error, "denied") || got.Instances[2].Error == "" {
+		t.Errorf("%s", out)
+	}
+	out, _, err = runWith(t, nil, "status", "--addr", follower.address)
+	if exitCode(err) != exitUnhealthy || !strings.Contains(out, "no leader") {
+		t.Errorf("no leader: %v\n%s", err, out)
+	}
+}
+
+// TestTwoLeaders: two instances that lead the same term are the worst news.
+func TestTwoLeaders(t *testing.T) {
+	one := serveFake(t, map[string]any{"box.info": info(1, "i1", "leader", false)})
+	two := serveFake(t, map[string]any{"box.info": info(2, "i2", "leader", false)})
+	out, _, err := runWith(t, nil, "status", "--addr", one.address, "--addr", two.address)
+	if exitCode(err) != exitUnhealthy || !strings.Contains(out, "i1 and i2 both lead term 2") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// freeAddress is one where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestControl(t *testing.T) {
+	functions := func(m map[string]any) map[string]any {
+		return map[string]any{"box.info": m, "box.ctl.promote": true, "box.ctl.demote": errors.New("no"), "tarragon.expel": true}
+	}
+	leader := serveFake(t, functions(info(1, "i1", "leader", false)))
+	follower := serveFake(t, functions(info(2, "i2", "follower", true)))
+	both := []string{"--addr", leader.address, "--addr", follower.address, "--addr", freeAddress(t)}
+	with := func(words ...string) []string { return append(words, both...) }
+
+	if out, _, err := runWith(t, nil, with("promote", "i2")...); err != nil || !strings.Contains(out, "is the leader") {
+		t.Errorf("promote: %v %s", err, out)
+	}
+	if _, _, err := runWith(t, nil, with("demote", "i1")...); exitCode(err) != exitFailed {
+		t.Errorf("demote: %v", err)
+	}
+	if _, _, err := runWith(t, nil, with("promote")...); exitCode(err) != exitUsage {
+		t.Errorf("no name: %v", err)
+	}
+	if _, _, err := runWith(t, nil, with("promote", "i9")...); exitCode(err) != exitFailed {
+		t.Errorf("unknown name, one does not answer: %v", err)
+	}
+	if _, _, err := runWith(t, nil, "promote", "i9", "--addr", leader.address); exitCode(err) != exitUsage {
+		t.Errorf("unknown name: %v", err)
+	}
+	if out, _, err := runWith(t, nil, with("expel", "i3")...); err != nil || !strings.Contains(out, "i3 is expelled, by i1") {
+		t.Errorf("expel: %v %s", err, out)
+	}
+	if _, _, err := runWith(t, nil, "expel", "i3", "--addr", follower.address); exitCode(err) != exitFailed {
+		t.Errorf("expel without a leader: %v", err)
+	}
+	if got := strings.Join(follower.calls, " "); !strings.Contains(got, "box.ctl.promote[]") || strings.Contains(got, "expel") {
+		t.Errorf("calls of the follower: %s", got)
+	}
+	if got := strings.Join(leader.calls, " "); !strings.Contains(got, "tarragon.expel[i3]") {
+		t.Errorf("calls of the leader: %s", got)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	text := `
+credentials: {users: {repl: {password: a, roles: [replication]}, root: {password: b, roles: [super]}}}
+iproto: {advertise: {peer: {login: repl}}}
+groups: {g: {replicasets: {r: {instances: {
+  i1: {iproto: {listen: [{uri: '127.0.0.1:1'}]}}, i2: {iproto: {listen: [{uri: '127.0.0.1:2'}], advertise: {client: 'host:9'}}}, i3: {}}}}}}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := connectFlags{file: file}
+	got, err := f.targets(process{})
+	if err != nil || len(got) != 3 || got[0].login != "root" || got[0].password != "b" || got[1].uri.Address() != "host:9" || !got[2].uri.IsZero() {
+		t.Errorf("%v %+v", err, got)
+	}
+	got, err = f.targets(process{environ: []string{"TT_CLI_USERNAME=u", "TT_CLI_PASSWORD=p"}})
+	if err != nil || got[0].login != "u" || got[0].password != "p" {
+		t.Errorf("%v %+v", err, got)
+	}
+	if _, err := (&connectFlags{file: file, addrs: []string{"x:1"}}).targets(process{}); exitCode(err) != exitUsage {
+		t.Errorf("both: %v", err)
+	}
+	t.Chdir(t.TempDir())
+	if _, err := (&connectFlags{}).targets(process{}); exitCode(err) != exitUsage {
+		t.Errorf("nothing: %v", err)
+	}
+}

@@ -1,0 +1,127 @@
+package config
+
+// address reads one URI of the configuration and reports what is wrong with it.
+func (o *options) address(v *value, path string, login, dial bool) (URI, bool) {
+	u, err := ParseURI(v.text)
+	switch {
+	case err != nil && u.IsZero():
+		o.mistake(v.where, path, "%v", err)
+		return URI{}, false
+	case u.Login != "" && login:
+		o.mistake(v.where, path, "Login must be set via the 'login' option")
+		return URI{}, false
+	case u.Login != "":
+		o.mistake(v.where, path, "Login cannot be set for as part of the URI")
+		return URI{}, false
+	}
+	if dial {
+		if err := u.dialable(); err != nil {
+			o.mistake(v.where, path, "bad URI %q: %v", v.text, err)
+			return URI{}, false
+		}
+	}
+	return u, true
+}
+
+// plain refuses TLS: what asks for it must not get plain text.
+func (o *options) plain(v *value, path string) {
+	if t := v.at("params", "transport"); t.str() == "ssl" {
+		o.mistake(t.where, path+".params.transport", "ssl is not served: traffic would go unencrypted")
+	}
+}
+
+func (o *options) listen() []URI {
+	var out []URI
+	for i, item := range o.get("iproto.listen").list() {
+		path := itemPath("iproto.listen", i)
+		o.plain(item, path)
+		uri := item.at("uri")
+		if uri == nil {
+			o.mistake(item.where, path, "The URI is required for iproto.listen")
+			continue
+		}
+		u, ok := o.address(uri, path+".uri", false, false)
+		if !ok {
+			continue
+		}
+		if u.Unix != "" {
+			u.Unix = inDir(o.text("process.work_dir"), u.Unix)
+		}
+		for _, old := range out {
+			if old == u {
+				o.mistake(uri.where, path+".uri", "the address %s is there twice", u)
+			}
+		}
+		out = append(out, u)
+	}
+	return out
+}
+
+// peerURI is how other instances connect: iproto.advertise.peer, its address
+// by default the first of iproto.listen that one can connect to.
+func (o *options) peerURI() URI {
+	const path = "iproto.advertise.peer"
+	adv := o.get(path)
+	var u URI
+	if adv != nil {
+		o.plain(adv, path)
+		switch {
+		case len(adv.fields) == 0:
+			o.mistake(adv.where, path, "An URI should have at least one field")
+		case adv.at("password") != nil && adv.at("login") == nil:
+			o.mistake(adv.where, path, "Password cannot be set without setting login")
+		case adv.at("params") != nil && adv.at("uri") == nil:
+			o.mistake(adv.where, path, "Params cannot be set without setting uri")
+		}
+	}
+	if uri := adv.at("uri"); uri != nil {
+		u, _ = o.address(uri, path+".uri", true, true)
+	} else {
+		u = o.firstDialable()
+	}
+	if u.IsZero() {
+		return URI{}
+	}
+	u.Login = adv.at("login").str()
+	u.Password = adv.at("password").str()
+	if u.Login != "" && adv.at("password") == nil {
+		u.Password = o.passwordOf(u.Login)
+	}
+	return u
+}
+
+func (o *options) firstDialable() URI {
+	for _, item := range o.get("iproto.listen").list() {
+		u, err := ParseURI(item.at("uri").str())
+		if err != nil || u.Login != "" || u.dialable() != nil {
+			continue
+		}
+		if u.Unix != "" {
+			u.Unix = inDir(o.text("process.work_dir"), u.Unix)
+		}
+		return u
+	}
+	return URI{}
+}
+
+// passwordOf looks up the password of a peer's login. guest has none.
+func (o *options) passwordOf(login string) string {
+	if login == "guest" {
+		return ""
+	}
+	user := o.get("credentials.users").at(login)
+	if user == nil {
+		o.bad("iproto.advertise.peer.login", "Cannot find user %s in the config to use its password in a replication peer URI", login)
+		return ""
+	}
+	return user.at("password").str()
+}
+
+func (o *options) clientURI() URI {
+	v := o.get("iproto.advertise.client")
+	if v == nil {
+		return URI{}
+	}
+	u, _ := o.address(v, "iproto.advertise.client", false, true)
+	return u
+}

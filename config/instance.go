@@ -1,0 +1,198 @@
+package config
+
+import "time"
+
+// Instance is the resolved configuration of one instance. Paths are joined
+// with WorkDir already.
+type Instance struct {
+	Name       string
+	Replicaset string // name; empty without a file
+	Group      string // name; empty without a file
+	Source     string // the file, for messages; empty without one
+
+	WorkDir     string
+	Credentials Credentials
+	IProto      IProto
+	Database    Database
+	Replication Replication
+	WAL         WAL
+	Snapshot    Snapshot
+	Memtx       Memtx
+	Log         Log
+	Tarragon    Tarragon
+
+	// Leader names the writable instance with failover manual; empty: none.
+	Leader string
+	// ReadOnly is what database.mode and the failover mode come to. With
+	// failover election it is false but for members with election mode off:
+	// there the election decides.
+	ReadOnly bool
+	// Members are all instances of the replica set by name, this one too.
+	Members []Member
+
+	Warnings []Warning
+}
+
+// Member is an instance of the replica set as the others see it.
+type Member struct {
+	Name         string
+	UUID         string // database.instance_uuid; empty: not said
+	Peer         URI    // how peers connect, with login and password; zero: no way
+	Client       URI    // how clients connect; zero: as peers do
+	ElectionMode ElectionMode
+	ReadOnly     bool
+}
+
+// Credentials are the users and roles that the file asks for, by name.
+type Credentials struct {
+	Users []User
+	Roles []Role
+}
+
+// User is an entry of credentials.users.
+type User struct {
+	Name        string
+	Password    string
+	HasPassword bool // false: the password is left alone
+	Roles       []string
+	Privileges  []Privilege
+}
+
+// Role is an entry of credentials.roles.
+type Role struct {
+	Name       string
+	Roles      []string
+	Privileges []Privilege
+}
+
+// Privilege grants Permissions on everything that the other fields name.
+type Privilege struct {
+	Permissions []string
+	Universe    bool
+	Spaces      []string
+	Functions   []string
+	Sequences   []string
+	LuaEval     bool
+	LuaCall     []string
+	SQL         []string
+}
+
+// IProto is how the instance is reached.
+type IProto struct {
+	Listen          []URI
+	AdvertisePeer   URI // zero: no address that others could use
+	AdvertiseClient URI
+	NetMsgMax       int // requests in progress
+	Readahead       int // bytes
+}
+
+// Database holds identities and the limits of transactions.
+type Database struct {
+	InstanceUUID      string // empty: random
+	ReplicasetUUID    string // empty: the bootstrapper's
+	TxnSynchroTimeout time.Duration
+}
+
+// Failover says who decides which instance may write.
+type Failover string
+
+// Failover modes.
+const (
+	FailoverOff      Failover = "off"
+	FailoverManual   Failover = "manual"
+	FailoverElection Failover = "election"
+)
+
+// ElectionMode is the part an instance takes in elections.
+type ElectionMode string
+
+// Election modes.
+const (
+	ElectionOff       ElectionMode = "off"
+	ElectionVoter     ElectionMode = "voter"
+	ElectionCandidate ElectionMode = "candidate"
+	ElectionManual    ElectionMode = "manual"
+)
+
+// FencingMode says how soon a leader without a quorum steps down.
+type FencingMode string
+
+// Fencing modes.
+const (
+	FencingOff    FencingMode = "off"
+	FencingSoft   FencingMode = "soft"
+	FencingStrict FencingMode = "strict"
+)
+
+// Replication is everything about the replica set.
+type Replication struct {
+	Failover            Failover
+	ElectionMode        ElectionMode // resolved: never empty
+	ElectionTimeout     time.Duration
+	ElectionFencing     FencingMode
+	Timeout             time.Duration // heartbeat period; a peer is dead after four
+	ConnectTimeout      time.Duration
+	ReconnectTimeout    time.Duration // resolved: Timeout when not set
+	SynchroQuorum       Formula
+	LinearizableQuorum  Formula
+	SynchroTimeout      time.Duration
+	SynchroQueueMaxSize int64 // bytes; 0: no limit
+	BootstrapStrategy   string
+	Peers               []URI // replication.peers, or else those of Members; none when alone
+}
+
+// WALMode says what an acknowledged write survives.
+type WALMode string
+
+// Modes of the log.
+const (
+	WALNone  WALMode = "none"
+	WALWrite WALMode = "write"
+	WALFsync WALMode = "fsync"
+)
+
+// WAL is the log.
+type WAL struct {
+	Mode WALMode
+	Dir  string
+}
+
+// Snapshot says when checkpoints are made and how many are kept.
+type Snapshot struct {
+	Dir      string
+	Interval time.Duration // 0: never by time
+	WALSize  int64         // bytes of log since the last one
+	Count    int
+}
+
+// Memtx is the limits of the storage engine.
+type Memtx struct {
+	MaxTupleSize int // bytes
+}
+
+// Log is where the log of the process goes.
+type Log struct {
+	To     string // stderr or file
+	File   string
+	Level  int    // 0 fatal, 1 syserror, 2 error, 3 crit, 4 warn, 5 info, 6 verbose, 7 debug
+	Format string // plain or json; empty: plain on a terminal, else json
+}
+
+// Tarragon is the section of our own.
+type Tarragon struct {
+	SnapshotThreshold int64         // rows of log since the last checkpoint that start one; 0: no limit
+	MaxLogEntries     int64         // rows of log kept for slow replicas; 0: no limit
+	MaxLogBytes       int64         // the same in bytes
+	SyncAll           bool          // every transaction is synchronous
+	StallTimeout      time.Duration // a leader whose disk is silent for longer resigns
+}
+
+// Warning is something that works and is probably not meant.
+type Warning struct {
+	Where string // file:line, variable or flag; may be empty
+	Path  string
+	Text  string
+}
+
+// String is the warning in one line.
+func (w Warning) String() string { return location(w.Where, w.Path, w.Text) }

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"math"
+)
+
+// maxTuple is what fits a frame after login.
+const maxTuple = 64 << 20
+
+// instance resolves one instance: its own options, then what it is among the
+// others of its replica set.
+func (l *loader) instance(p place) *Instance {
+	v, vars := l.optionsOf(p, true)
+	o := &options{loader: l, v: v, vars: vars}
+	in := &Instance{
+		Name: p.name, Replicaset: p.replicaset, Group: p.group, Source: l.src.File,
+		WorkDir:     o.text("process.work_dir"),
+		Credentials: o.credentials(),
+		IProto:      o.iproto(),
+		Database:    o.database(),
+		Replication: o.replication(),
+		WAL:         WAL{Mode: WALMode(o.text("wal.mode")), Dir: o.path("wal.dir")},
+		Snapshot:    o.snapshot(),
+		Memtx: Memtx{
+			MaxTupleSize: int(o.size("memtx.max_tuple_size", 1, maxTuple, "the value must be between 1 byte and 64 MiB, the largest frame")),
+		},
+		Log:      o.log(),
+		Tarragon: o.tarragon(),
+	}
+	o.unserved()
+	l.replicaset(in, p, o)
+	return in
+}
+
+func (o *options) iproto() IProto {
+	ip := IProto{
+		Listen:    o.listen(),
+		NetMsgMax: int(o.integer("iproto.net_msg_max", 2, math.MaxInt32, "minimal value is 2")),
+		Readahead: int(o.size("iproto.readahead", 128, math.MaxInt32, "specified value is out of bounds")),
+	}
+	ip.AdvertisePeer = o.peerURI()
+	ip.AdvertiseClient = o.clientURI()
+	return ip
+}
+
+func (o *options) database() Database {
+	return Database{
+		InstanceUUID:      o.text("database.instance_uuid"),
+		ReplicasetUUID:    o.text("database.replicaset_uuid"),
+		TxnSynchroTimeout: o.timeout("database.txn_synchro_timeout", "the value must be greater than 0"),
+	}
+}
+
+func (o *options) replication() Replication {
+	r := Replication{
+		Failover:           Failover(o.text("replication.failover")),
+		ElectionMode:       o.electionMode(),
+		ElectionTimeout:    o.timeout("replication.election_timeout", "the value must be a positive number"),
+		ElectionFencing:    FencingMode(o.text("replication.election_fencing_mode")),
+		Timeout:            o.timeout("replication.timeout", "the value must be greather than 0"),
+		ConnectTimeout:     o.timeout("replication.connect_timeout", "the value must be greather than 0"),
+		SynchroQuorum:      o.formula("replication.synchro_quorum"),
+		LinearizableQuorum: o.formula("replication.linearizable_quorum"),
+		SynchroTimeout:     o.timeout("replication.synchro_timeout", "the value must be greater than zero"),
+		BootstrapStrategy:  o.text("replication.bootstrap_strategy"),
+	}
+	r.SynchroQueueMaxSize = o.size("replication.synchro_queue_max_size", 0, math.MaxInt64, "replication_synchro_queue_max_size must be >= 0")
+	r.ReconnectTimeout = r.Timeout
+	if o.isSet("replication.reconnect_timeout") {
+		r.ReconnectTimeout = o.duration("replication.reconnect_timeout")
+	}
+	if err := r.SynchroQuorum.Check(nil); err != nil {
+		o.bad("replication.synchro_quorum", "%v", err)
+	} else if err := r.LinearizableQuorum.Check(&r.SynchroQuorum); err != nil {
+		o.bad("replication.linearizable_quorum", "%v", err)
+	}
+	return r
+}
+
+// electionMode is what failover makes of an election mode that is not set.
+func (o *options) electionMode() ElectionMode {
+	if o.isSet("replication.election_mode") {
+		return ElectionMode(o.text("replication.election_mode"))
+	}
+	if o.text("replication.failover") == string(FailoverElection) && !o.boolean("replication.anon") {
+		return ElectionCandidate
+	}
+	return ElectionOff
+}
+
+func (o *options) snapshot() Snapshot {
+	s := Snapshot{
+		Dir:      o.path("snapshot.dir"),
+		Interval: o.duration("snapshot.by.interval"),
+		WALSize:  o.size("snapshot.by.wal_size", 1, math.MaxInt64, "the value must be greater than zero"),
+		Count:    int(o.integer("snapshot.count", 1, math.MaxInt32, "the value must not be less than one")),
+	}
+	if o.isSet("snapshot.dir") && s.Dir != o.path("wal.dir") {
+		o.warn(o.where("snapshot.dir"), "snapshot.dir", "checkpoints are kept in the store of the log: in wal.dir")
+	}
+	return s
+}
+
+func (o *options) log() Log {
+	lg := Log{To: o.text("log.to"), Format: o.text("log.format")}
+	lg.Level, _ = parseLevel(o.text("log.level"))
+	switch lg.To {
+	case "file":
+		lg.File = o.path("log.file")
+	case "pipe", "syslog":
+		o.bad("log.to", "%s is not served yet: use stderr or file", lg.To)
+	}
+	return lg
+}
+
+func (o *options) tarragon() Tarragon {
+	const negative = "the value must not be negative"
+	return Tarragon{
+		SnapshotThreshold: o.integer("tarragon.snapshot_threshold", 0, math.MaxInt64, negative),
+		MaxLogEntries:     o.integer("tarragon.max_log_entries", 0, math.MaxInt64, negative),
+		MaxLogBytes:       o.size("tarragon.max_log_bytes", 0, math.MaxInt64, negative),
+		SyncAll:           o.boolean("tarragon.sync_all"),
+		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
+	}
+}
+
+// unserved reports values that are known and mean something we do not do.
+func (o *options) unserved() {
+	if o.boolean("replication.anon") {
+		o.bad("replication.anon", "anonymous replicas are not served yet")
+	}
+	if o.boolean("isolated") {
+		o.bad("isolated", "the isolated mode is not served yet")
+	}
+	if s := o.text("replication.bootstrap_strategy"); s != "auto" {
+		o.bad("replication.bootstrap_strategy", "%s is not served yet: use auto", s)
+	}
+	if o.text("replication.failover") == "supervised" {
+		o.bad("replication.failover", "supervised is not served: it needs a coordinator outside")
+	}
+	if t := o.text("security.auth_type"); t != "chap-sha1" {
+		o.bad("security.auth_type", "\"chap-sha1\" is the only authentication method (auth_type) available (%q requested)", t)
+	}
+	if o.text("compat.replication_synchro_timeout") == "old" {
+		o.warn(o.where("compat.replication_synchro_timeout"), "compat.replication_synchro_timeout",
+			"no timer rolls a transaction back here: the behaviour is always \"new\"")
+	}
+	if o.text("compat.box_consider_system_spaces_synchronous") == "old" {
+		o.warn(o.where("compat.box_consider_system_spaces_synchronous"), "compat.box_consider_system_spaces_synchronous",
+			"system spaces are always synchronous under elections: the behaviour is \"new\"")
+	}
+}
