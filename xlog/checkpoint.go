@@ -356,6 +356,21 @@ func checkChunk(value []byte) ([]byte, error) {
 	return value[:n], nil
 }
 
+// eachTuple goes over the tuples of a chunk without its checksum.
+func eachTuple(tuples []byte, f func(tuple []byte) error) error {
+	for len(tuples) > 0 {
+		size, n := binary.Uvarint(tuples)
+		if n <= 0 || size > uint64(len(tuples)-n) {
+			return damaged("bad tuple in a chunk")
+		}
+		if err := f(tuples[n : n+int(size)]); err != nil {
+			return err
+		}
+		tuples = tuples[n+int(size):]
+	}
+	return nil
+}
+
 func (r *CheckpointReader) damaged(format string, args ...any) error {
 	return fmt.Errorf("checkpoint %d: %w", r.id, damaged("space %d: "+format, append([]any{r.space}, args...)...))
 }
