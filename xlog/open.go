@@ -116,7 +116,8 @@ func (s *Store) openLocked(c card, known bool) error {
 	if err != nil {
 		return errors.Join(err, s.db.Close())
 	}
-	s.log(Info, nil, "store %s: groups %d to %d, vclock %s, %d checkpoints", dir, s.First(), s.Last(), s.after, len(s.ckpts))
+	s.log(Info, nil, "store %s: mode %s, %d groups up to %d, vclock %s, %d checkpoints", dir, s.opts.Mode,
+		s.Last()+1-s.First(), s.Last(), s.after, len(s.ckpts))
 	if c.lost {
 		s.log(Warn, nil, "store %s may have lost what it had reported as written: the last stop was not clean", dir)
 	}

@@ -75,23 +75,33 @@ func (s *Store) ends() (first, last uint64, err error) {
 // what came before them.
 func (s *Store) clockBeforeFirst() error {
 	var between []head
-	found := false
 	err := s.walk(s.first, func(_ uint64, h head, _ reader) (bool, error) {
 		between = append(between, h)
-		found = h.full
-		return !found && len(between) <= anchorEvery, nil
+		return !h.full && len(between) <= anchorEvery, nil
 	})
 	if err != nil {
 		return err
 	}
-	if !found {
+	clock, ok := clockInFront(between)
+	if !ok {
 		return damaged("group %d: no vclock before it or in the groups behind it", s.first)
 	}
-	s.before = between[len(between)-1].before
-	for i := len(between) - 2; i >= 0; i-- {
-		between[i].raise(&s.before)
-	}
+	s.before = clock
 	return nil
+}
+
+// clockInFront is the vclock in front of the first of the groups, of which the
+// last one has a whole vclock.
+func clockInFront(groups []head) (clock vclock.VClock, ok bool) {
+	n := len(groups) - 1
+	if n < 0 || !groups[n].full {
+		return clock, false
+	}
+	clock = groups[n].before
+	for i := n - 1; i >= 0; i-- {
+		groups[i].raise(&clock)
+	}
+	return clock, true
 }
 
 // Prune drops groups below a number, never the newest one. Space is given back

@@ -158,9 +158,12 @@ func (s *Store) startAt(state *State) {
 
 // copyGroups appends the groups of a run.
 func (s *surveyor) copyGroups(to *Store, keep run, report *RepairReport) error {
-	clock := vclock.VClock{}
+	clock, err := s.clockBefore(keep)
+	if err != nil {
+		return err
+	}
 	dropped := uint64(0)
-	err := s.raw.visit(&visitor{group: func(no uint64, value []byte, _ string) error {
+	err = s.raw.visit(&visitor{group: func(no uint64, value []byte, _ string) error {
 		if no < keep.first || no > keep.last {
 			dropped++
 			return nil
@@ -176,6 +179,30 @@ func (s *surveyor) copyGroups(to *Store, keep run, report *RepairReport) error {
 		report.Dropped = append(report.Dropped, fmt.Sprintf("%d groups outside of %d to %d", dropped, keep.first, keep.last))
 	}
 	return err
+}
+
+// clockBefore is the vclock in front of a run, told by the first whole one in it.
+func (s *surveyor) clockBefore(r run) (clock vclock.VClock, err error) {
+	if r.last < r.first {
+		return clock, nil
+	}
+	var between []head
+	err = s.raw.visit(&visitor{group: func(no uint64, value []byte, _ string) error {
+		if no < r.first || len(between) > 0 && between[len(between)-1].full {
+			return nil
+		}
+		h, _, err := decodeHead(value)
+		between = append(between, h)
+		return err
+	}})
+	if err != nil {
+		return clock, err
+	}
+	clock, ok := clockInFront(between)
+	if !ok {
+		return clock, damaged("no vclock in groups %d to %d", r.first, r.last)
+	}
+	return clock, nil
 }
 
 // copier copies valid checkpoints and voided rows.
