@@ -1,0 +1,42 @@
+package xlog
+
+import (
+	"fmt"
+	"testing"
+
+	"tarragon/xrow"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// BenchmarkAppend appends groups of rows of about 100 bytes, one sync each, on
+// the real file system.
+func BenchmarkAppend(b *testing.B) {
+	for _, mode := range []Mode{Fsync, Write} {
+		for _, rows := range []int{1, 512} {
+			b.Run(fmt.Sprintf("%s/%d", mode, rows), func(b *testing.B) {
+				f := &fixture{t: b, opts: Options{Dir: b.TempDir(), FS: vfs.Default, Mode: mode}}
+				f.open()
+				origins := make([]uint32, rows)
+				for i := range origins {
+					origins[i] = 1
+				}
+				var one [1]*xrow.Group
+				b.ReportAllocs()
+				b.SetBytes(int64(len(f.group(64, origins...).Rows)))
+				f.groups = nil
+				f.clock[1] = 0
+				for b.Loop() {
+					b.StopTimer()
+					one[0] = f.group(64, origins...)
+					f.groups = f.groups[:0]
+					b.StartTimer()
+					f.append(one[:]...)
+				}
+				m := f.s.db.Metrics()
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows), "ns/row")
+				b.ReportMetric(float64(m.Compact.Count), "compactions")
+			})
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package xlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Entry is a row of the log in readable form.
+type Entry struct {
+	Group     uint64          `json:"group"`
+	Position  int             `json:"position"` // in the group
+	LSN       uint64          `json:"lsn"`
+	ReplicaID uint32          `json:"replica_id"`
+	Type      string          `json:"type"`
+	Space     uint32          `json:"space,omitempty"`
+	Term      uint64          `json:"term,omitempty"` // of the leader that wrote the row
+	Timestamp float64         `json:"timestamp"`
+	TSN       uint64          `json:"tsn"`
+	Flags     []string        `json:"flags,omitempty"`
+	Body      json.RawMessage `json:"body,omitempty"`
+	Error     string          `json:"error,omitempty"` // why the row could not be read
+}
+
+// String is the entry as one line.
+func (e Entry) String() string {
+	if e.Error != "" {
+		return fmt.Sprintf("%d.%d %d:%d DAMAGED %s", e.Group, e.Position, e.ReplicaID, e.LSN, e.Error)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d.%d %d:%d %s", e.Group, e.Position, e.ReplicaID, e.LSN, e.Type)
+	if e.Space != 0 {
+		fmt.Fprintf(&b, " space=%d", e.Space)
+	}
+	if e.Term != 0 {
+		fmt.Fprintf(&b, " term=%d", e.Term)
+	}
+	fmt.Fprintf(&b, " time=%.6f tsn=%d", e.Timestamp, e.TSN)
+	if len(e.Flags) > 0 {
+		fmt.Fprintf(&b, " flags=%s", strings.Join(e.Flags, ","))
+	}
+	if e.Body != nil {
+		fmt.Fprintf(&b, " %s", e.Body)
+	}
+	return b.String()
+}
+
+// Filter chooses rows. A zero field chooses all.
+type Filter struct {
+	Spaces    []uint32
+	Replicas  []uint32
+	Types     []xrow.Type
+	FromLSN   uint64
+	ToLSN     uint64 // included
+	FromGroup uint64
+	ToGroup   uint64 // included
+}
+
+// ParseType finds a row type by its name, as Cat prints it.
+func ParseType(name string) (xrow.Type, bool) {
+	for t := xrow.Type(0); t < xrow.Ping; t++ {
+		if strings.EqualFold(t.String(), name) {
+			return t, true
+		}
+	}
+	return 0, false
+}
+
+func (f *Filter) wants(ref *xrow.Ref) bool {
+	return (len(f.Spaces) == 0 || slices.Contains(f.Spaces, ref.SpaceID)) &&
+		(len(f.Replicas) == 0 || slices.Contains(f.Replicas, ref.Origin)) &&
+		(len(f.Types) == 0 || slices.Contains(f.Types, ref.Type)) &&
+		ref.LSN >= f.FromLSN && (f.ToLSN == 0 || ref.LSN <= f.ToLSN)
+}
+
+// Cat prints the rows of a store, which need not open and may be in use. fs
+// nil is the operating system's. After all that can be read it returns what
+// could not, as an error that wraps ErrCorrupt; an error of emit ends it.
+func Cat(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
+	r, err := openRaw(fs, dir)
+	if err != nil {
+		return err
+	}
+	v := visitor{group: func(no uint64, value []byte, file string) error {
+		if no < f.FromGroup || f.ToGroup != 0 && no > f.ToGroup {
+			return nil
+		}
+		g, err := decodeValue(value, vclock.VClock{})
+		if err != nil {
+			r.problem(Problem{File: file, Group: no, Text: err.Error()})
+			return nil
+		}
+		for i := range g.Table {
+			if !f.wants(&g.Table[i]) {
+				continue
+			}
+			if err := emit(entry(no, g, i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	if err := r.visit(&v); err != nil {
+		return err
+	}
+	var all []error
+	for _, p := range r.problems {
+		all = append(all, damaged("%s", p))
+	}
+	return errors.Join(all...)
+}
+
+// entry reads row i of a group.
+func entry(no uint64, g *xrow.Group, i int) Entry {
+	ref := &g.Table[i]
+	e := Entry{Group: no, Position: i, LSN: ref.LSN, ReplicaID: ref.Origin, Type: ref.Type.String(), Space: ref.SpaceID}
+	row, err := readRow(g, i)
+	if err != nil {
+		e.Error = err.Error()
+		return e
+	}
+	e.Term, e.Timestamp, e.TSN = row.Term, row.Timestamp, row.TSN
+	for bit, name := range [...]string{"commit", "wait_sync", "wait_ack"} {
+		if row.Flags&(1<<bit) != 0 {
+			e.Flags = append(e.Flags, name)
+		}
+	}
+	if row.Body != nil {
+		e.Body = renderBody(row.Type, row.Body)
+	}
+	return e
+}
+
+// readRow decodes row i and compares it with the row table.
+func readRow(g *xrow.Group, i int) (row xrow.Row, err error) {
+	if len(g.Frame(i)) < xrow.FrameHead {
+		return row, damaged("short frame")
+	}
+	if row, err = g.Row(i); err != nil {
+		return row, err
+	}
+	ref := &g.Table[i]
+	if row.ReplicaID != ref.Origin || row.LSN != ref.LSN || row.Type != ref.Type {
+		return row, damaged("row %d:%d %s does not match the row table", row.ReplicaID, row.LSN, row.Type)
+	}
+	return row, nil
+}

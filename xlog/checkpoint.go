@@ -1,0 +1,393 @@
+package xlog
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// CheckpointInfo tells of a valid checkpoint.
+type CheckpointInfo struct {
+	ID     uint64
+	Tuples uint64
+	Bytes  uint64 // of all tuples
+	State  State
+}
+
+const (
+	// chunkBytes is how much goes under one key: enough to make keys cheap.
+	chunkBytes = 32 << 10
+	// tableBytes is how much goes into one table of a checkpoint.
+	tableBytes = 64 << 20
+)
+
+// CheckpointWriter writes a checkpoint while the log goes on. It belongs to one
+// goroutine and ends with Finish or Abort.
+type CheckpointWriter struct {
+	s       *Store
+	id      uint64
+	table   *tableWriter
+	paths   []string
+	chunk   []byte
+	inChunk uint64
+	space   uint32
+	ordinal uint64 // in the space, of the next tuple
+	begun   uint64 // ordinal of the chunk's first tuple
+	end     endRecord
+}
+
+// NewCheckpoint begins a checkpoint. Nothing of it is seen before Finish.
+func (s *Store) NewCheckpoint() (*CheckpointWriter, error) {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	w := &CheckpointWriter{s: s, id: s.nextID}
+	s.nextID++
+	return w, nil
+}
+
+// Add appends a tuple. Spaces come in ascending order of their IDs, tuples of a
+// space in primary-key order. The tuple is copied.
+func (w *CheckpointWriter) Add(space uint32, tuple []byte) error {
+	if space != w.space {
+		if space < w.space {
+			return fmt.Errorf("xlog: space %d comes after space %d in a checkpoint", space, w.space)
+		}
+		if err := w.flush(); err != nil {
+			return err
+		}
+		w.space, w.ordinal, w.begun = space, 0, 0
+	}
+	w.chunk = binary.AppendUvarint(w.chunk, uint64(len(tuple)))
+	w.chunk = append(w.chunk, tuple...)
+	w.inChunk++
+	w.ordinal++
+	w.end.tuples++
+	w.end.bytes += uint64(len(tuple))
+	if len(w.chunk) < chunkBytes {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush writes the chunk: its tuples, then their CRC32C.
+func (w *CheckpointWriter) flush() error {
+	if w.inChunk == 0 {
+		return nil
+	}
+	w.chunk = binary.LittleEndian.AppendUint32(w.chunk, crc32.Checksum(w.chunk, castagnoli))
+	w.end.chunks++
+	w.end.checksum = crc32.Update(w.end.checksum, castagnoli, w.chunk)
+	err := w.set(chunkKey(w.id, w.space, w.begun), w.chunk)
+	w.chunk, w.inChunk, w.begun = w.chunk[:0], 0, w.ordinal
+	return err
+}
+
+func (w *CheckpointWriter) set(key, value []byte) (err error) {
+	if err := w.s.usable(); err != nil {
+		return err
+	}
+	if w.table == nil {
+		if w.table, err = w.s.newTable(); err != nil {
+			return err
+		}
+	}
+	if err := w.table.set(key, value); err != nil || w.table.size < tableBytes {
+		return err
+	}
+	return w.closeTable()
+}
+
+func (w *CheckpointWriter) closeTable() error {
+	path, err := w.table.finish()
+	w.table = nil
+	if err == nil {
+		w.paths = append(w.paths, path)
+	}
+	return err
+}
+
+// Finish writes the end record and makes the checkpoint valid, all at once and
+// durably. Replay goes on with group state.NextGroup; Finish waits until the
+// group before it is synced. A checkpoint that came by JOIN has NextGroup =
+// Last()+1, and its vclock is from then on that behind the log.
+func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
+	if state.NextGroup == 0 {
+		return 0, fmt.Errorf("xlog: a checkpoint without NextGroup")
+	}
+	w.end.state = state
+	if err := w.flush(); err != nil {
+		return 0, err
+	}
+	if err := w.set(endKey(w.id), appendEnd(nil, &w.end)); err != nil {
+		return 0, err
+	}
+	if w.table != nil {
+		if err := w.closeTable(); err != nil {
+			return 0, err
+		}
+	}
+	s := w.s
+	if err := s.awaitSynced(state.NextGroup - 1); err != nil {
+		return 0, err
+	}
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	if err := s.ingest("take in a checkpoint", w.paths); err != nil {
+		return 0, err
+	}
+	s.ckpts = append([]CheckpointInfo{w.end.info(w.id)}, s.ckpts...)
+	s.baseOn(&state)
+	s.log(Info, nil, "checkpoint %d: %d tuples, %d bytes, vclock %s, next group %d", w.id, w.end.tuples, w.end.bytes,
+		state.VClock, state.NextGroup)
+	return w.id, nil
+}
+
+// awaitSynced waits until group no is synced.
+func (s *Store) awaitSynced(no uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.last.Load() < no {
+		if err := s.usable(); err != nil {
+			return err
+		}
+		s.advanced.Wait()
+	}
+	return nil
+}
+
+// baseOn fits the end of the log to a new checkpoint: where that stands at the
+// end of the log its vclock counts, and the next group has to carry it.
+func (s *Store) baseOn(state *State) {
+	s.appendMu.Lock()
+	defer s.appendMu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := s.last.Load()
+	if state.NextGroup != last+1 || state.VClock == s.after {
+		return
+	}
+	if s.first > last {
+		s.before = state.VClock
+	}
+	s.after = state.VClock
+	s.anchored = false
+}
+
+// Abort drops what was written.
+func (w *CheckpointWriter) Abort() {
+	if w.table != nil {
+		w.table.abort()
+		w.table = nil
+	}
+	for _, path := range w.paths {
+		_ = w.s.fs.Remove(path) // what stays is removed by the next Open
+	}
+	w.paths = nil
+}
+
+func (e *endRecord) info(id uint64) CheckpointInfo {
+	return CheckpointInfo{ID: id, Tuples: e.tuples, Bytes: e.bytes, State: e.state}
+}
+
+// Checkpoints lists the valid ones, newest first.
+func (s *Store) Checkpoints() []CheckpointInfo {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	return slices.Clone(s.ckpts)
+}
+
+// loadCheckpoints reads the end records.
+func (s *Store) loadCheckpoints() error {
+	it, err := s.newIter(chunkKey(0, 0, 0), appendPrefix(nil, spaceCheckpoint+1))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = it.Close() }()
+	for ok := it.First(); ok; ok = it.First() {
+		id, _, _, _ := parseChunkKey(it.Key())
+		s.nextID = id + 1
+		if it.SeekGE(endKey(id)) && string(it.Key()) == string(endKey(id)) {
+			value, err := it.ValueAndErr()
+			if err != nil {
+				return s.readError("a checkpoint", err)
+			}
+			end, err := decodeEnd(value)
+			if err != nil {
+				return fmt.Errorf("checkpoint %d: %w", id, err)
+			}
+			s.ckpts = append(s.ckpts, end.info(id))
+		} else {
+			s.log(Warn, nil, "checkpoint %d has no end record: ignored", id)
+		}
+		it.SetBounds(chunkKey(id+1, 0, 0), appendPrefix(nil, spaceCheckpoint+1))
+	}
+	slices.Reverse(s.ckpts)
+	if err := it.Error(); err != nil {
+		return s.readError("checkpoints", err)
+	}
+	return nil
+}
+
+// DropCheckpoint removes a checkpoint. One that is being read stays readable.
+func (s *Store) DropCheckpoint(id uint64) error {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(s.ckpts, func(c CheckpointInfo) bool { return c.ID == id })
+	if i < 0 {
+		return fmt.Errorf("%w: checkpoint %d", ErrNotFound, id)
+	}
+	s.ckpts = slices.Delete(slices.Clone(s.ckpts), i, i+1)
+	return s.excise("remove a checkpoint", chunkKey(id, 0, 0), successor(endKey(id)))
+}
+
+// CheckpointReader reads the tuples of a checkpoint in order. It belongs to one
+// goroutine and must be closed before the store.
+type CheckpointReader struct {
+	s     *Store
+	id    uint64
+	it    *pebble.Iterator
+	want  endRecord
+	got   endRecord
+	space uint32
+	chunk []byte // tuples of the current chunk that are left
+}
+
+// OpenCheckpoint starts reading a checkpoint.
+func (s *Store) OpenCheckpoint(id uint64) (*CheckpointReader, error) {
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	it, err := s.newIter(chunkKey(id, 0, 0), successor(endKey(id)))
+	if err != nil {
+		return nil, err
+	}
+	r := &CheckpointReader{s: s, id: id, it: it}
+	if !it.SeekGE(endKey(id)) {
+		r.Close()
+		return nil, fmt.Errorf("%w: checkpoint %d", ErrNotFound, id)
+	}
+	value, err := it.ValueAndErr()
+	if err == nil {
+		r.want, err = decodeEnd(value)
+	}
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("checkpoint %d: %w", id, err)
+	}
+	it.First()
+	return r, nil
+}
+
+// State is what the checkpoint carries besides tuples.
+func (r *CheckpointReader) State() State { return r.want.state }
+
+// Info tells of the checkpoint.
+func (r *CheckpointReader) Info() CheckpointInfo { return r.want.info(r.id) }
+
+// Next reads a tuple, which is valid until the next call. ok is false behind
+// the last one, when all that was promised has been there and was whole.
+func (r *CheckpointReader) Next() (space uint32, tuple []byte, ok bool, err error) {
+	if len(r.chunk) == 0 {
+		if more, err := r.nextChunk(); err != nil || !more {
+			return 0, nil, false, err
+		}
+	}
+	size, n := binary.Uvarint(r.chunk)
+	if n <= 0 || size > uint64(len(r.chunk)-n) {
+		return 0, nil, false, r.damaged("bad tuple")
+	}
+	tuple = r.chunk[n : n+int(size)]
+	r.chunk = r.chunk[n+int(size):]
+	r.got.tuples++
+	r.got.bytes += size
+	return r.space, tuple, true, nil
+}
+
+// nextChunk moves to the next chunk, or checks the totals behind the last.
+func (r *CheckpointReader) nextChunk() (more bool, err error) {
+	if err := r.s.usable(); err != nil {
+		return false, err
+	}
+	if r.got.chunks > 0 {
+		r.it.Next()
+	}
+	if err := r.it.Error(); err != nil {
+		return false, r.s.readError(fmt.Sprintf("checkpoint %d", r.id), err)
+	}
+	if !r.it.Valid() || string(r.it.Key()) == string(endKey(r.id)) {
+		if r.got.chunks != r.want.chunks || r.got.tuples != r.want.tuples || r.got.bytes != r.want.bytes ||
+			r.got.checksum != r.want.checksum {
+			return false, r.damaged("%d of %d chunks, %d of %d tuples", r.got.chunks, r.want.chunks, r.got.tuples, r.want.tuples)
+		}
+		return false, nil
+	}
+	value, err := r.it.ValueAndErr()
+	if err != nil {
+		return false, r.s.readError(fmt.Sprintf("checkpoint %d", r.id), err)
+	}
+	if r.chunk, err = checkChunk(value); err != nil {
+		return false, r.damaged("%v", err)
+	}
+	_, r.space, _, _ = parseChunkKey(r.it.Key())
+	r.got.chunks++
+	r.got.checksum = crc32.Update(r.got.checksum, castagnoli, value)
+	return true, nil
+}
+
+// checkChunk cuts the checksum off.
+func checkChunk(value []byte) ([]byte, error) {
+	n := len(value) - crcLen
+	if n <= 0 || crc32.Checksum(value[:n], castagnoli) != binary.LittleEndian.Uint32(value[n:]) {
+		return nil, damaged("bad checksum of a chunk")
+	}
+	return value[:n], nil
+}
+
+// eachTuple goes over the tuples of a chunk without its checksum.
+func eachTuple(tuples []byte, f func(tuple []byte) error) error {
+	for len(tuples) > 0 {
+		size, n := binary.Uvarint(tuples)
+		if n <= 0 || size > uint64(len(tuples)-n) {
+			return damaged("bad tuple in a chunk")
+		}
+		if err := f(tuples[n : n+int(size)]); err != nil {
+			return err
+		}
+		tuples = tuples[n+int(size):]
+	}
+	return nil
+}
+
+func (r *CheckpointReader) damaged(format string, args ...any) error {
+	return fmt.Errorf("checkpoint %d: %w", r.id, damaged("space %d: "+format, append([]any{r.space}, args...)...))
+}
+
+// Close gives the reader's resources back.
+func (r *CheckpointReader) Close() {
+	if r.it != nil {
+		_ = r.it.Close() // its error was seen by nextChunk
+		r.it = nil
+	}
+}
+
+// newIter opens an iterator over [start, end).
+func (s *Store) newIter(start, end []byte) (*pebble.Iterator, error) {
+	it, err := s.db.NewIterWithContext(context.Background(), &pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return nil, s.readError("the store", err)
+	}
+	return it, nil
+}

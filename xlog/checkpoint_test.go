@@ -1,0 +1,269 @@
+package xlog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"tarragon/vclock"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+func tupleOf(space uint32, i int) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{0x92, 0xce}, uint32(i)), []byte(fmt.Sprint(space, strings.Repeat("x", i%300)))...)
+}
+
+// checkpoint writes n tuples into each of two spaces.
+func (f *fixture) checkpoint(n int, state State) uint64 {
+	f.t.Helper()
+	w, err := f.s.NewCheckpoint()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.addTuples(w, n)
+	id, err := w.Finish(state)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return id
+}
+
+func (f *fixture) addTuples(w *CheckpointWriter, n int) {
+	f.t.Helper()
+	for _, space := range []uint32{280, 512} {
+		for i := range n {
+			if err := w.Add(space, tupleOf(space, i)); err != nil {
+				f.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (f *fixture) checkCheckpoint(id uint64, n int) State {
+	f.t.Helper()
+	r, err := f.s.OpenCheckpoint(id)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer r.Close()
+	for i := 0; ; i++ {
+		space, tuple, ok, err := r.Next()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if !ok {
+			if i != 2*n {
+				f.t.Fatalf("%d tuples of %d", i, 2*n)
+			}
+			return r.State()
+		}
+		want := []uint32{280, 512}[i/n]
+		if space != want || string(tuple) != string(tupleOf(want, i%n)) {
+			f.t.Fatalf("tuple %d of space %d is %q", i, space, tuple)
+		}
+	}
+}
+
+func TestCheckpointComesBack(t *testing.T) {
+	f := newFixture(t)
+	f.fill(70, 10)
+	state := State{VClock: f.clock, Term: 7, Vote: 2, Confirmed: 12, NextGroup: 71, Undecided: f.groups[68],
+		History: []TermSpan{{Term: 5, Owner: 1, First: 1, Last: 9}, {Term: 7, Owner: 2, First: 4, Last: 1 << 40}}}
+	id := f.checkpoint(5000, state)
+	empty := f.checkpoint(0, State{VClock: f.clock, NextGroup: 71})
+	for range 2 {
+		got := f.checkCheckpoint(id, 5000)
+		sameGroup(t, got.Undecided, state.Undecided)
+		got.Undecided = nil
+		want := state
+		want.Undecided = nil
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Fatalf("%+v\nwant %+v", got, want)
+		}
+		f.checkCheckpoint(empty, 0)
+		list := f.s.Checkpoints()
+		if len(list) != 2 || list[0].ID != empty || list[1].ID != id || list[1].Tuples != 10000 || list[1].State.Term != 7 {
+			t.Fatalf("%+v", list)
+		}
+		f.crash()
+	}
+	if err := f.s.DropCheckpoint(id); err != nil {
+		t.Fatal(err)
+	}
+	f.crash()
+	if _, err := f.s.OpenCheckpoint(id); !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	f.checkCheckpoint(empty, 0)
+	if next := f.checkpoint(1, State{NextGroup: 71, VClock: f.clock}); next != empty+1 {
+		t.Fatal(next)
+	}
+}
+
+func TestUnfinishedCheckpointIsNotThere(t *testing.T) {
+	f := newFixture(t)
+	w, err := f.s.NewCheckpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.addTuples(w, 1000)
+	if err := w.closeTable(); err != nil {
+		t.Fatal(err)
+	}
+	f.crash()
+	if list := f.s.Checkpoints(); len(list) != 0 {
+		t.Fatalf("%+v", list)
+	}
+	if names, _ := f.fs.List("store/" + ingestDir); len(names) != 0 {
+		t.Fatal(names)
+	}
+	// The same tables, taken in without an end record.
+	w, _ = f.s.NewCheckpoint()
+	f.addTuples(w, 1000)
+	if err := errors.Join(w.flush(), w.closeTable(), f.s.ingest("test", w.paths)); err != nil {
+		t.Fatal(err)
+	}
+	id := w.id
+	f.crash()
+	if list := f.s.Checkpoints(); len(list) != 0 {
+		t.Fatalf("%+v", list)
+	}
+	if _, err := f.s.OpenCheckpoint(id); !errors.Is(err, ErrNotFound) {
+		t.Fatal(err)
+	}
+	if next := f.checkpoint(1, State{NextGroup: 1}); next <= id {
+		t.Fatalf("number %d is used again", next)
+	}
+}
+
+func TestAbortLeavesNothing(t *testing.T) {
+	f := newFixture(t)
+	w, err := f.s.NewCheckpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.addTuples(w, 1000)
+	w.Abort()
+	if names, _ := f.fs.List("store/" + ingestDir); len(names) != 0 {
+		t.Fatal(names)
+	}
+}
+
+// TestMissingChunkIsDamage removes a chunk: the counts of the end record tell.
+func TestMissingChunkIsDamage(t *testing.T) {
+	f := newFixture(t)
+	id := f.checkpoint(3000, State{NextGroup: 1})
+	it, err := f.s.newIter(chunkKey(id, 512, 1), endKey(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	it.First()
+	key := append([]byte(nil), it.Key()...)
+	if err := errors.Join(it.Close(), f.s.db.Delete(key, pebble.Sync)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := f.s.OpenCheckpoint(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for ok := true; ok && err == nil; {
+		_, _, ok, err = r.Next()
+	}
+	if !errors.Is(err, ErrCorrupt) {
+		t.Fatal(err)
+	}
+}
+
+func TestCheckpointOfAJoinBasesTheLog(t *testing.T) {
+	f := newFixture(t)
+	f.clock = vclock.VClock{0: 1, 1: 100, 2: 7}
+	f.checkpoint(10, State{VClock: f.clock, NextGroup: 1})
+	for range 2 {
+		if f.s.VClock() != f.clock || f.s.Last() != 0 || f.s.First() != 1 {
+			t.Fatal(f.s.VClock(), f.s.First(), f.s.Last())
+		}
+		if _, err := f.s.Seek(&vclock.VClock{1: 99, 2: 7}); !errors.Is(err, ErrGap) {
+			t.Fatal(err)
+		}
+		f.crash()
+	}
+	f.fill(100, 10)
+	f.crash()
+	f.check(1)
+	if no, err := f.s.Seek(&vclock.VClock{1: 100, 2: 7}); err != nil || no != 1 {
+		t.Fatal(no, err)
+	}
+}
+
+// TestFinishWaitsForTheSync: a checkpoint may be taken while the last group it
+// stands for is on its way to the disk.
+func TestFinishWaitsForTheSync(t *testing.T) {
+	f := newFixture(t)
+	f.fill(3, 10)
+	w, err := f.s.NewCheckpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := f.group(10, 1)
+	done := make(chan error)
+	go func() {
+		_, err := w.Finish(State{VClock: f.clock, NextGroup: 5})
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		t.Fatal("finished before the sync", err)
+	default:
+	}
+	f.append(g)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLostRows(t *testing.T) {
+	f := newFixture(t)
+	rows := []LostRow{{3, 2, 9, []byte("c")}, {2, 1, 7, []byte("a")}, {3, 2, 8, []byte("b")}, {3, 2, 8, []byte("b")}}
+	for range 3 {
+		if err := f.s.PutLost(rows); err != nil {
+			t.Fatal(err)
+		}
+		f.crash()
+	}
+	var got []string
+	if err := f.s.EachLost(func(r LostRow) bool {
+		got = append(got, fmt.Sprintf("%d %d:%d %s", r.Term, r.Origin, r.LSN, r.Frame))
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(got, ", ") != "2 1:7 a, 3 2:8 b, 3 2:9 c" {
+		t.Fatal(got)
+	}
+}
+
+// TestLogThatLostItsEndIsDropped: the checkpoint is on disk, the groups before
+// it are not (mode Write, the machine went down).
+func TestLogThatLostItsEndIsDropped(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Mode = Write })
+	f.fill(50, 10000)
+	if err := f.s.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	f.fill(10, 10)
+	f.checkpoint(10, State{VClock: f.clock, NextGroup: 61})
+	f.fs = f.fs.CrashClone(vfs.CrashCloneCfg{})
+	f.opts.FS, f.opts.BootID = f.fs, "second"
+	f.open()
+	if f.s.First() != 61 || f.s.Last() != 60 || f.s.VClock() != f.clock || !f.s.MayHaveLost() {
+		t.Fatal(f.s.First(), f.s.Last(), f.s.VClock())
+	}
+	f.fill(1, 10)
+	f.reopen()
+	f.check(61)
+}

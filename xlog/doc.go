@@ -1,0 +1,50 @@
+// Package xlog keeps the log of an instance in a Pebble store: groups of rows,
+// checkpoints, rows that a newer term voided, and a few named values.
+//
+// Pebble's write-ahead log is the only journal. A group is one key, so it is
+// there whole or not at all, and a batch of groups costs one sync.
+//
+// # Invariants
+//
+//  1. A group is reported written only after the sync of the batch it is in
+//     (in the mode that was chosen), and readers see no group before that.
+//  2. After the first failed write or sync nothing is written or read again:
+//     every call answers [ErrFailed]. A failed sync is never retried.
+//  3. Groups have consecutive numbers. What is missing is at the old end only.
+//  4. A checkpoint is in the store with its end record or not at all: its files
+//     are taken in by one edit of the manifest.
+//  5. Only groups go through Pebble's memtable. Everything else is written as
+//     a table of its own that no other one overlaps, and removed by excision.
+//     So tables of the log never overlap, and nothing is ever compacted.
+//  6. Bytes that were synced are never cut off silently: Open goes over the
+//     newest journal file itself before Pebble may repair its tail.
+//
+// # Layout
+//
+// Keys, integers big endian; the replica set's number is 0 so far:
+//
+//	replica set u32 | 'l' | number u64                          a group
+//	replica set u32 | 'c' | id u64 | space u32 | ordinal u64    tuples of a checkpoint
+//	replica set u32 | 'v' | term u64 | origin u32 | LSN u64     a voided row
+//	replica set u32 | 'm' | name                                a named value
+//
+// A group:
+//
+//	version u8 = 1
+//	flags u8: 1 = the clock is whole, else it has the authors of the rows only
+//	rows uvarint | bytes of all rows uvarint
+//	clock before the group: count u8, then count times (ID u8, LSN uvarint)
+//	for each row:
+//	  flags u8: 1 first of a transaction, 2 has a term, 4 same origin,
+//	            8 same type, 16 same space as the row before, 32 next LSN
+//	  bytes uvarint
+//	  [origin u8] [type uvarint] [space uvarint] [LSN - last one varint] [term uvarint]
+//	rows, in wire format
+//	CRC32C u32 little endian over all of the above
+//
+// The clock is whole in every 64th group, in the first one after Open, and
+// where it jumps. Any group's vclock follows from the nearest whole one before
+// or behind it. docs/protocol/store.md has the rest.
+//
+// Sources: Pebble v2.1.7, record, wal, ingest and excise.
+package xlog

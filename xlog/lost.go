@@ -1,0 +1,75 @@
+package xlog
+
+import (
+	"bytes"
+	"slices"
+)
+
+// LostRow is a row that a newer term voided, kept for the operator.
+type LostRow struct {
+	Term   uint64 // of the row
+	Origin uint32
+	LSN    uint64
+	Frame  []byte // the row in wire format
+}
+
+// PutLost keeps voided rows; they are on disk when it returns. A row that is
+// there already is written again.
+func (s *Store) PutLost(rows []LostRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	type pair struct{ key, frame []byte }
+	pairs := make([]pair, len(rows))
+	for i := range rows {
+		pairs[i] = pair{lostKey(rows[i].Term, rows[i].Origin, rows[i].LSN), rows[i].Frame}
+	}
+	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
+	pairs = slices.CompactFunc(pairs, func(a, b pair) bool { return bytes.Equal(a.key, b.key) })
+	w, err := s.newTable()
+	if err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		if err := w.set(p.key, p.frame); err != nil {
+			return err
+		}
+	}
+	path, err := w.finish()
+	if err != nil {
+		return err
+	}
+	return s.ingest("keep voided rows", []string{path})
+}
+
+// EachLost goes over the voided rows by term, origin and LSN until f returns
+// false. A frame is valid during the call.
+func (s *Store) EachLost(f func(LostRow) bool) error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	it, err := s.newIter(lostKey(0, 0, 0), appendPrefix(nil, spaceLost+1))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = it.Close() }()
+	for ok := it.First(); ok; ok = it.Next() {
+		row := LostRow{}
+		row.Term, row.Origin, row.LSN, ok = parseLostKey(it.Key())
+		if row.Frame, err = it.ValueAndErr(); err != nil || !ok {
+			return s.readError("voided rows", err)
+		}
+		if !f(row) {
+			return nil
+		}
+	}
+	if err := it.Error(); err != nil {
+		return s.readError("voided rows", err)
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package xlog
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// pebbleFormat is the version that Pebble writes. It has sync chunks in the
+// write-ahead log, which tell damage from a torn tail, and checksums in the
+// footers of tables.
+const pebbleFormat = pebble.FormatTableFormatV6
+
+// Open opens the store in a directory of its own, and creates it where there is
+// nothing. It refuses what it cannot vouch for and changes nothing then: a
+// directory of something else, a newer format, a store that is open, damage.
+func Open(o Options) (*Store, error) {
+	s, err := newStore(o)
+	if err != nil {
+		return nil, err
+	}
+	dir := s.opts.Dir
+	c, known, err := readCard(s.fs, dir)
+	if err == nil && !known {
+		err = checkForeign(s.fs, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fs.MkdirAll(s.fs.PathJoin(dir, ingestDir), 0o755); err != nil {
+		return nil, fmt.Errorf("xlog: %w", err)
+	}
+	if s.lock, err = lock(s.fs, dir); err != nil {
+		return nil, err
+	}
+	if err := s.openLocked(c, known); err != nil {
+		_ = s.lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func newStore(o Options) (*Store, error) {
+	if o.Dir == "" {
+		return nil, errors.New("xlog: Options.Dir is empty")
+	}
+	if o.Mode > None {
+		return nil, fmt.Errorf("xlog: unknown mode %d", o.Mode)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.BootID == "" {
+		o.BootID = bootID()
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = defaultCacheSize
+	}
+	if o.MemTableSize == 0 {
+		o.MemTableSize = defaultMemTableSize
+	}
+	s := &Store{opts: o, fs: &walFS{FS: o.FS}, nextID: 1}
+	s.fs.noSync.Store(o.Mode != Fsync)
+	s.advanced = sync.NewCond(&s.mu)
+	s.fail.tell(func(error) {
+		s.mu.Lock()
+		s.advanced.Broadcast()
+		s.mu.Unlock()
+	})
+	return s, nil
+}
+
+func lock(fs vfs.FS, dir string) (*pebble.Lock, error) {
+	l, err := pebble.LockDirectory(dir, fs)
+	if err == nil {
+		return l, nil
+	}
+	if oserror.IsPermission(err) {
+		return nil, fmt.Errorf("xlog: %w", err)
+	}
+	return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+}
+
+// openLocked is Open from the lock on.
+func (s *Store) openLocked(c card, known bool) error {
+	dir := s.opts.Dir
+	if !known {
+		c = card{version: storeVersion, clean: true}
+		if err := writeCard(s.fs, dir, &c); err != nil {
+			return fmt.Errorf("xlog: %w", err)
+		}
+	}
+	if err := s.sweep(); err != nil {
+		return err
+	}
+	bad := c.badStop(s.opts.BootID)
+	c.lost = c.lost || bad
+	if err := s.checkJournals(bad); err != nil {
+		return err
+	}
+	if err := s.openPebble(c.created); err != nil {
+		return err
+	}
+	c.created, c.mode, c.boot, c.clean = true, s.opts.Mode, s.opts.BootID, s.opts.Mode == Fsync
+	s.card = c
+	err := s.load()
+	if err == nil {
+		err = s.updateCard()
+	}
+	if err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	s.log(Info, nil, "store %s: mode %s, %d groups up to %d, vclock %s, %d checkpoints", dir, s.opts.Mode,
+		s.Last()+1-s.First(), s.Last(), s.after, len(s.ckpts))
+	if c.lost {
+		s.log(Warn, nil, "store %s may have lost what it had reported as written: the last stop was not clean", dir)
+	}
+	return nil
+}
+
+// updateCard writes the card where it has changed.
+func (s *Store) updateCard() error {
+	old, ok, err := readCard(s.fs, s.opts.Dir)
+	if err == nil && (!ok || old != s.card) {
+		err = writeCard(s.fs, s.opts.Dir, &s.card)
+	}
+	return err
+}
+
+// sweep removes tables that were never taken in.
+func (s *Store) sweep() error {
+	dir := s.fs.PathJoin(s.opts.Dir, ingestDir)
+	names, err := s.fs.List(dir)
+	for _, name := range names {
+		err = errors.Join(err, s.fs.Remove(s.fs.PathJoin(dir, name)))
+	}
+	if err != nil {
+		return fmt.Errorf("xlog: %w", err)
+	}
+	return nil
+}
+
+// openPebble opens the database. A store that is not yet of our format is
+// opened twice: Pebble begins its log before it raises the format.
+func (s *Store) openPebble(created bool) error {
+	desc, err := pebble.Peek(s.opts.Dir, s.fs)
+	if err == nil && (!desc.Exists || desc.FormatMajorVersion < pebbleFormat) {
+		if created && !desc.Exists {
+			return damaged("%s has no manifest", s.opts.Dir)
+		}
+		var db *pebble.DB
+		if db, err = pebble.Open(s.opts.Dir, s.pebbleOptions()); err == nil {
+			err = db.Close()
+		}
+	}
+	if err == nil {
+		s.db, err = pebble.Open(s.opts.Dir, s.pebbleOptions())
+	}
+	if err == nil {
+		return s.fail.get()
+	}
+	if pebble.IsCorruptionError(err) || strings.Contains(err.Error(), "does not exist") {
+		return damaged("%s: %v", s.opts.Dir, err)
+	}
+	if strings.Contains(err.Error(), "unknown format major version") {
+		return fmt.Errorf("%w: %w", ErrNewer, err)
+	}
+	return fmt.Errorf("xlog: %w", err)
+}
+
+// pebbleOptions keep Pebble from ever compacting in steady state. The tables
+// of the log do not overlap (invariant 5), so they are one sublevel however
+// many they are; only the limit on their number has to go. Compactions stay
+// on: should tables of the small keyspaces pile up, they are merged.
+func (s *Store) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          s.fs,
+		Lock:                        s.lock,
+		Logger:                      logger{s},
+		FormatMajorVersion:          pebbleFormat,
+		CacheSize:                   s.opts.CacheSize,
+		MemTableSize:                s.opts.MemTableSize,
+		MemTableStopWritesThreshold: 3,
+		L0CompactionFileThreshold:   1 << 30,
+		L0CompactionThreshold:       8,
+		L0StopWritesThreshold:       1 << 20,
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { s.fail.set(err) },
+			DataCorruption:  func(info pebble.DataCorruptionInfo) { s.log(Error, nil, "damage: %s", info) },
+		},
+	}
+	// Rows are small and written once: the time for compressing them would be
+	// taken from transactions.
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 32 << 10
+		o.Levels[i].IndexBlockSize = 64 << 10
+	}
+	return o
+}
+
+// tableOptions are those of tables that are written beside the store.
+func (s *Store) tableOptions() sstable.WriterOptions {
+	o := s.pebbleOptions()
+	o.EnsureDefaults()
+	w := o.MakeWriterOptions(6, s.db.TableFormat())
+	w.Compression = sstable.SnappyCompression
+	return w
+}
+
+// logger passes on what matters of Pebble's log. A Fatalf that returns makes
+// Pebble go on after a failed write, so it latches the store.
+type logger struct{ s *Store }
+
+func (l logger) Infof(string, ...any) {}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.s.log(Warn, nil, "pebble: "+format, args...)
+}
+
+func (l logger) Fatalf(format string, args ...any) {
+	l.s.fail.set(fmt.Errorf(format, args...))
+}
+
+// Close stops the store. In the modes Write and None it first makes all of the
+// log durable, so that the stop counts as a clean one. A store that has failed
+// is left as it is: a failed write is not tried again.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return ErrClosed
+	}
+	if err := s.fail.get(); err != nil {
+		return err
+	}
+	s.appendMu.Lock()
+	defer s.appendMu.Unlock()
+	s.mu.Lock()
+	s.advanced.Broadcast() // Finish gives up
+	s.mu.Unlock()
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	var err error
+	if s.opts.Mode != Fsync {
+		err = s.db.Flush()
+	}
+	if err == nil {
+		err = s.fail.get()
+	}
+	if err == nil && !s.card.clean {
+		s.card.clean = true
+		err = writeCard(s.fs, s.opts.Dir, &s.card)
+	}
+	return errors.Join(err, s.db.Close(), s.lock.Close())
+}

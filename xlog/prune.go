@@ -1,0 +1,166 @@
+package xlog
+
+import (
+	"fmt"
+
+	"tarragon/vclock"
+)
+
+// load finds the ends of the log and the checkpoints after Open.
+func (s *Store) load() error {
+	if err := s.loadCheckpoints(); err != nil {
+		return err
+	}
+	first, last, err := s.ends()
+	if err != nil {
+		return err
+	}
+	next, clock := uint64(1), vclock.VClock{}
+	if len(s.ckpts) > 0 {
+		next, clock = s.ckpts[0].State.NextGroup, s.ckpts[0].State.VClock
+	}
+	if next > last+1 && last > 0 {
+		// The log lost its end (mode Write or None): what is left of it is
+		// older than the checkpoint.
+		s.log(Warn, nil, "groups %d to %d are dropped: checkpoint %d goes on with %d", first, last, s.ckpts[0].ID, next)
+		if err := s.excise("remove groups", logKey(0), logEnd()); err != nil {
+			return err
+		}
+		last = 0
+	}
+	if last == 0 {
+		s.first, s.before, s.after = next, clock, clock
+		s.last.Store(next - 1)
+		return nil
+	}
+	s.first = first
+	if err := s.clockBeforeFirst(); err != nil {
+		return err
+	}
+	// after is that in front of a group that is not there: walk to the end.
+	s.last.Store(last)
+	if s.after, err = s.clockBefore(last); err != nil {
+		return err
+	}
+	err = s.walk(last, func(_ uint64, h head, table reader) (bool, error) {
+		return false, follow(&s.after, h, table)
+	})
+	if next == last+1 {
+		s.after = clock // a checkpoint that came by JOIN may be ahead
+	}
+	return err
+}
+
+// ends are the numbers of the oldest and the newest group; 0: the log is empty.
+func (s *Store) ends() (first, last uint64, err error) {
+	it, err := s.newIter(logKey(0), logEnd())
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = it.Close() }()
+	if it.First() {
+		first, _ = parseLogKey(it.Key())
+	}
+	if it.Last() {
+		last, _ = parseLogKey(it.Key())
+	}
+	if err := it.Error(); err != nil {
+		return 0, 0, s.readError("the log", err)
+	}
+	return first, last, nil
+}
+
+// clockBeforeFirst finds s.before. The first whole vclock behind it says it of
+// all authors but those of the groups between, and these groups themselves say
+// what came before them.
+func (s *Store) clockBeforeFirst() error {
+	var between []head
+	err := s.walk(s.first, func(_ uint64, h head, _ reader) (bool, error) {
+		between = append(between, h)
+		return !h.full && len(between) <= anchorEvery, nil
+	})
+	if err != nil {
+		return err
+	}
+	clock, ok := clockInFront(between)
+	if !ok {
+		return damaged("group %d: no vclock before it or in the groups behind it", s.first)
+	}
+	s.before = clock
+	return nil
+}
+
+// clockInFront is the vclock in front of the first of the groups, of which the
+// last one has a whole vclock.
+func clockInFront(groups []head) (clock vclock.VClock, ok bool) {
+	n := len(groups) - 1
+	if n < 0 || !groups[n].full {
+		return clock, false
+	}
+	clock = groups[n].before
+	for i := n - 1; i >= 0; i-- {
+		groups[i].raise(&clock)
+	}
+	return clock, true
+}
+
+// Prune drops groups below a number, never the newest one. Space is given back
+// in whole tables, so some groups below it may stay; First tells. Readers that
+// are behind get a gap.
+func (s *Store) Prune(before uint64) error {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	boundary, err := s.tableBoundary(min(before, s.last.Load()))
+	first := s.First()
+	if err != nil || boundary <= first {
+		return err
+	}
+	clock, err := s.clockBefore(boundary)
+	if err != nil {
+		return err
+	}
+	if ok, err := s.hasAnchor(boundary); err != nil || !ok {
+		return err
+	}
+	s.mu.Lock()
+	s.first, s.before = boundary, clock
+	s.mu.Unlock()
+	s.log(Info, nil, "log: groups %d to %d removed", first, boundary-1)
+	return s.excise("remove groups", logKey(0), logKey(boundary))
+}
+
+// tableBoundary is the number behind the newest group in a table that has only
+// groups below before; 0: there is none.
+func (s *Store) tableBoundary(before uint64) (uint64, error) {
+	levels, err := s.db.SSTables()
+	if err != nil {
+		return 0, s.readError("tables", err)
+	}
+	boundary := uint64(0)
+	for _, tables := range levels {
+		for i := range tables {
+			if no, ok := parseLogKey(tables[i].Largest.UserKey); ok && no < before {
+				boundary = max(boundary, no+1)
+			}
+		}
+	}
+	return boundary, nil
+}
+
+// hasAnchor tells whether a whole vclock is near enough behind group no for
+// clockBeforeFirst to find it after the next Open.
+func (s *Store) hasAnchor(no uint64) (found bool, err error) {
+	left := anchorEvery
+	err = s.walk(no, func(_ uint64, h head, _ reader) (bool, error) {
+		left--
+		found = h.full
+		return !found && left > 0, nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("xlog: prune: %w", err)
+	}
+	return found, nil
+}

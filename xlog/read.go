@@ -1,0 +1,291 @@
+package xlog
+
+import (
+	"fmt"
+	"io"
+
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Last is the number of the newest synced group; 0: there was none yet. Where
+// the log has no groups, but a checkpoint, it is the one before its NextGroup.
+func (s *Store) Last() uint64 { return s.last.Load() }
+
+// First is the number of the oldest group, Last()+1 where there is none.
+func (s *Store) First() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
+}
+
+// VClock is the vclock behind the newest group.
+func (s *Store) VClock() vclock.VClock {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.after
+}
+
+// bounds is one consistent look at the ends of the log.
+func (s *Store) bounds() (first, last uint64, before, after vclock.VClock) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first, s.last.Load(), s.before, s.after
+}
+
+// Reader reads groups in order while others are appended. It belongs to one
+// goroutine and must be closed before the store.
+type Reader struct {
+	s      *Store
+	next   uint64
+	before vclock.VClock // in front of next
+	known  bool          // before is set
+	it     *pebble.Iterator
+	left   int // groups until the iterator is given back
+}
+
+// readerSpan is how many groups are read from one iterator: it holds back the
+// removal of tables and memtables that it may still need.
+const readerSpan = 256
+
+// Read starts a reader at group from, which may be one that is not there yet.
+func (s *Store) Read(from uint64) *Reader { return &Reader{s: s, next: from} }
+
+// Next reads a group. It answers io.EOF when all that is synced was read; a
+// later call may find more. An error that wraps ErrGap says that the group is
+// no longer there, one that wraps ErrCorrupt names the position of damage.
+func (r *Reader) Next() (no uint64, g *xrow.Group, err error) {
+	if err := r.s.usable(); err != nil {
+		r.Close()
+		return 0, nil, err
+	}
+	first, last, _, _ := r.s.bounds()
+	if r.next > last {
+		r.Close()
+		return 0, nil, io.EOF
+	}
+	if r.next < first {
+		r.Close()
+		return 0, nil, r.s.missing(r.next)
+	}
+	if !r.known {
+		if r.before, err = r.s.clockBefore(r.next); err != nil {
+			return 0, nil, err
+		}
+		r.known = true
+	}
+	value, err := r.step()
+	if err != nil {
+		r.Close()
+		return 0, nil, err
+	}
+	if g, err = decodeValue(value, r.before); err != nil {
+		r.Close()
+		return 0, nil, at(r.next, err)
+	}
+	r.next++
+	r.before = g.After
+	return r.next - 1, g, nil
+}
+
+// step moves to group next and returns a copy of its value.
+func (r *Reader) step() (value []byte, err error) {
+	found := false
+	if r.it != nil && r.left > 0 {
+		found = r.it.Next()
+	}
+	if !found {
+		r.Close()
+		if r.it, err = r.s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(r.next), UpperBound: logEnd()}); err != nil {
+			return nil, r.s.readError("the log", err)
+		}
+		r.left = readerSpan
+		found = r.it.First()
+	}
+	r.left--
+	if err := r.it.Error(); err != nil {
+		return nil, r.s.readError(fmt.Sprintf("group %d", r.next), err)
+	}
+	if !found {
+		return nil, r.s.missing(r.next)
+	}
+	if no, _ := parseLogKey(r.it.Key()); no != r.next {
+		return nil, r.s.missing(r.next)
+	}
+	value, err = r.it.ValueAndErr()
+	if err != nil {
+		return nil, r.s.readError(fmt.Sprintf("group %d", r.next), err)
+	}
+	return append([]byte(nil), value...), nil
+}
+
+// Close gives the reader's resources back; Next takes them again.
+func (r *Reader) Close() {
+	if r.it != nil {
+		_ = r.it.Close() // its error was seen by step
+		r.it = nil
+	}
+}
+
+// at adds a position to what went wrong with a group.
+func at(no uint64, err error) error { return fmt.Errorf("group %d: %w", no, err) }
+
+// clockBefore is the vclock in front of a group, no <= Last()+1.
+func (s *Store) clockBefore(no uint64) (vclock.VClock, error) {
+	first, last, before, after := s.bounds()
+	if no == last+1 {
+		return after, nil
+	}
+	start := no - no%anchorEvery
+	if start < first {
+		start = first
+	}
+	v := before
+	err := s.walk(start, func(at uint64, h head, table reader) (bool, error) {
+		if h.full {
+			v = h.before
+		}
+		if at == no {
+			return false, nil
+		}
+		return true, follow(&v, h, table)
+	})
+	return v, err
+}
+
+// follow raises v by the rows of a group.
+func follow(v *vclock.VClock, h head, table reader) error {
+	g := xrow.Group{Before: *v, After: *v, Table: make([]xrow.Ref, h.rows)}
+	if !table.table(&g, h.bytes) {
+		return damaged("bad row table of a group")
+	}
+	*v = g.After
+	return nil
+}
+
+// walk goes over the heads of groups from number start on, which must be
+// there, until f says stop.
+func (s *Store) walk(start uint64, f func(no uint64, h head, table reader) (more bool, err error)) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(start), UpperBound: logEnd()})
+	if err != nil {
+		return s.readError("the log", err)
+	}
+	defer func() { _ = it.Close() }()
+	next := start
+	for ok := it.First(); ok; ok = it.Next() {
+		no, _ := parseLogKey(it.Key())
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return s.readError("the log", err)
+		}
+		if no != next {
+			return s.missing(next)
+		}
+		next++
+		h, table, err := decodeHead(value)
+		more := false
+		if err == nil {
+			more, err = f(no, h, table)
+		}
+		if err != nil {
+			return at(no, err)
+		}
+		if !more {
+			return nil
+		}
+	}
+	if err := it.Error(); err != nil {
+		return s.readError("the log", err)
+	}
+	if next == start {
+		return s.missing(start)
+	}
+	return nil
+}
+
+// missing tells why a group that was looked for is not there.
+func (s *Store) missing(no uint64) error {
+	if first := s.First(); no < first {
+		return fmt.Errorf("%w: group %d is asked for, the oldest is %d", ErrGap, no, first)
+	}
+	return at(no, damaged("missing"))
+}
+
+// Seek tells where a relay starts for a peer that holds v: the greatest group
+// that has nothing but what v covers in front of it. A [GapError] says that
+// rows beyond v are no longer in the log. Component 0 does not count.
+func (s *Store) Seek(v *vclock.VClock) (group uint64, err error) {
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	first, last, before, after := s.bounds()
+	if !v.Covers(&before) {
+		return 0, &GapError{Peer: v.Global(), Oldest: before.Global()}
+	}
+	if v.Covers(&after) {
+		return last + 1, nil
+	}
+	start, err := s.lastAnchor(v, first, last)
+	if err != nil {
+		return 0, err
+	}
+	// Where start is no anchor it is first, with before in front of it.
+	group, err = s.seekFrom(v, start, before, last)
+	if err == nil && group > last { // a checkpoint put after further than the log goes
+		err = &GapError{Peer: v.Global(), Oldest: after.Global()}
+	}
+	return group, err
+}
+
+// lastAnchor is the greatest anchor in [first, last] with a vclock that v
+// covers, or first. Anchors' vclocks never go back, so it halves.
+func (s *Store) lastAnchor(v *vclock.VClock, first, last uint64) (uint64, error) {
+	low, high := first/anchorEvery, last/anchorEvery // an anchor's number / anchorEvery; low is covered, or first
+	for low < high {
+		mid := low + (high-low+1)/2
+		covered := false
+		err := s.walk(mid*anchorEvery, func(no uint64, h head, _ reader) (bool, error) {
+			if no != mid*anchorEvery || !h.full {
+				return false, damaged("has no vclock")
+			}
+			covered = v.Covers(&h.before)
+			return false, nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		if covered {
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return max(low*anchorEvery, first), nil
+}
+
+// seekFrom goes on from a group that v covers what is before, group by group.
+func (s *Store) seekFrom(v *vclock.VClock, start uint64, before vclock.VClock, last uint64) (uint64, error) {
+	found, clock := last+1, before
+	err := s.walk(start, func(no uint64, h head, table reader) (bool, error) {
+		if no > last {
+			return false, nil
+		}
+		if h.full {
+			if !v.Covers(&h.before) { // the clock jumps here
+				return false, &GapError{Peer: v.Global(), Oldest: h.before.Global()}
+			}
+			clock = h.before
+		}
+		if err := follow(&clock, h, table); err != nil {
+			return false, err
+		}
+		found = no
+		return v.Covers(&clock), nil
+	})
+	if err == nil && v.Covers(&clock) {
+		found = last + 1
+	}
+	return found, err
+}

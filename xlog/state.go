@@ -1,0 +1,125 @@
+package xlog
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// State is what a checkpoint carries besides tuples.
+type State struct {
+	VClock    vclock.VClock // of the whole log before NextGroup
+	Term      uint64
+	Vote      uint32
+	History   []TermSpan  // oldest first
+	Confirmed uint64      // LSN of the newest span's owner up to which all is committed
+	Undecided *xrow.Group // rows before NextGroup whose fate is open; nil: none
+	NextGroup uint64      // where replay of the log goes on
+}
+
+// TermSpan is a term in effect: the LSNs of its owner that belong to it.
+type TermSpan struct {
+	Term  uint64
+	Owner uint32
+	First uint64
+	Last  uint64
+}
+
+// maxSpans bounds the history that a decoder believes.
+const maxSpans = 1 << 24
+
+func appendState(dst []byte, s *State) []byte {
+	dst = appendClock(dst, &s.VClock)
+	dst = binary.AppendUvarint(dst, s.Term)
+	dst = binary.AppendUvarint(dst, uint64(s.Vote))
+	dst = binary.AppendUvarint(dst, s.Confirmed)
+	dst = binary.AppendUvarint(dst, s.NextGroup)
+	dst = binary.AppendUvarint(dst, uint64(len(s.History)))
+	for _, span := range s.History {
+		dst = binary.AppendUvarint(dst, span.Term)
+		dst = binary.AppendUvarint(dst, uint64(span.Owner))
+		dst = binary.AppendUvarint(dst, span.First)
+		dst = binary.AppendUvarint(dst, span.Last)
+	}
+	if s.Undecided == nil {
+		return binary.AppendUvarint(dst, 0)
+	}
+	group := appendValue(nil, s.Undecided, true)
+	return append(binary.AppendUvarint(dst, uint64(len(group))), group...)
+}
+
+func (r *reader) state() (s State, err error) {
+	s.VClock = r.clock()
+	s.Term, s.Vote = r.uvarint(), r.u32()
+	s.Confirmed, s.NextGroup = r.uvarint(), r.uvarint()
+	spans := r.uvarint()
+	if spans > maxSpans || spans > uint64(len(r.b)) {
+		return s, damaged("bad term history")
+	}
+	if spans > 0 {
+		s.History = make([]TermSpan, spans)
+	}
+	for i := range s.History {
+		s.History[i] = TermSpan{Term: r.uvarint(), Owner: r.u32(), First: r.uvarint(), Last: r.uvarint()}
+	}
+	size := r.uvarint()
+	if r.bad || size > uint64(len(r.b)) {
+		return s, damaged("bad state")
+	}
+	if size > 0 {
+		s.Undecided, err = decodeValue(r.b[:size], vclock.VClock{})
+		r.b = r.b[size:]
+	}
+	return s, err
+}
+
+// endRecord makes a checkpoint valid: the state, and what was written before it.
+type endRecord struct {
+	chunks   uint64
+	tuples   uint64
+	bytes    uint64 // of all tuples
+	checksum uint32 // CRC32C over all chunks, in order
+	state    State
+}
+
+const endVersion = 1
+
+func appendEnd(dst []byte, e *endRecord) []byte {
+	start := len(dst)
+	dst = append(dst, endVersion)
+	dst = binary.AppendUvarint(dst, e.chunks)
+	dst = binary.AppendUvarint(dst, e.tuples)
+	dst = binary.AppendUvarint(dst, e.bytes)
+	dst = binary.LittleEndian.AppendUint32(dst, e.checksum)
+	dst = appendState(dst, &e.state)
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+}
+
+func decodeEnd(value []byte) (e endRecord, err error) {
+	if len(value) < crcLen {
+		return e, damaged("no end record")
+	}
+	body := value[:len(value)-crcLen]
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(value[len(body):]) {
+		return e, damaged("bad checksum of an end record")
+	}
+	r := reader{b: body}
+	if version := r.byte(); version > endVersion {
+		return e, newer("checkpoint", uint64(version), endVersion)
+	}
+	e.chunks, e.tuples, e.bytes = r.uvarint(), r.uvarint(), r.uvarint()
+	if r.bad || len(r.b) < crcLen {
+		return e, damaged("bad end record")
+	}
+	e.checksum = binary.LittleEndian.Uint32(r.b)
+	r.b = r.b[crcLen:]
+	if e.state, err = r.state(); err != nil {
+		return e, err
+	}
+	if len(r.b) != 0 {
+		return e, damaged("bad end record")
+	}
+	return e, nil
+}

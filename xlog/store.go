@@ -1,0 +1,231 @@
+package xlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"tarragon/vclock"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Mode is what an append waits for.
+type Mode uint8
+
+// Modes, by the names of wal.mode.
+const (
+	Fsync Mode = iota // the disk: survives the machine
+	Write             // the kernel: survives the process, not the machine
+	None              // nothing: survives neither; for single nodes only
+)
+
+func (m Mode) String() string {
+	switch m {
+	case Fsync:
+		return "fsync"
+	case Write:
+		return "write"
+	case None:
+		return "none"
+	}
+	return fmt.Sprintf("Mode(%d)", uint8(m))
+}
+
+// Options say how to open a store. A zero field means its default.
+type Options struct {
+	Dir  string // of its own: nothing else may be in it; required
+	FS   vfs.FS // the operating system's
+	Mode Mode   // Fsync
+	// Log is told of what an operator may want to know: recovery, retention,
+	// trouble. It may be called from any goroutine; nil for none.
+	Log func(Event)
+	// BootID names the current life of the machine; empty: read from Linux.
+	BootID       string
+	CacheSize    int64  // bytes of table blocks kept in memory; 8 MiB
+	MemTableSize uint64 // bytes; 64 MiB: a journal file and a table of the log are about as long
+}
+
+// Event is something that happened in the store.
+type Event struct {
+	Level Level
+	Text  string
+	Err   error // nil: none
+}
+
+// Level tells how much an Event matters.
+type Level uint8
+
+// Levels of events.
+const (
+	Debug Level = iota
+	Info
+	Warn
+	Error
+)
+
+const (
+	defaultCacheSize    = 8 << 20
+	defaultMemTableSize = 64 << 20
+)
+
+// Store is an open store. Its methods may be called from any goroutine, but
+// there is one appender at a time.
+type Store struct {
+	db   *pebble.DB
+	lock *pebble.Lock
+	opts Options
+	fs   *walFS
+	fail latch
+
+	appendMu sync.Mutex
+	scratch  []byte // head of the group that is being encoded
+	anchored bool   // the next group's vclock follows from those before it
+
+	metaMu sync.Mutex // serialises everything that is written as a table
+	ckpts  []CheckpointInfo
+	nextID uint64
+
+	last     atomic.Uint64 // number of the newest synced group
+	mu       sync.Mutex    // guards what follows, and last is set under it
+	advanced *sync.Cond    // last has moved, or the store is of no more use
+	first    uint64
+	before   vclock.VClock // in front of group first
+	after    vclock.VClock // behind group last, and what a checkpoint added
+
+	tables atomic.Uint64 // names of tables to ingest
+	card   card
+	closed atomic.Bool
+}
+
+// latch keeps the first failure.
+type latch struct {
+	mu   sync.Mutex
+	err  error
+	told []func(error)
+}
+
+func (l *latch) get() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// set keeps err if it is the first, and tells those who asked.
+func (l *latch) set(err error) {
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		return
+	}
+	l.err = fmt.Errorf("%w: %w", ErrFailed, err)
+	told := l.told
+	l.told = nil
+	err = l.err
+	l.mu.Unlock()
+	for _, f := range told {
+		f(err)
+	}
+}
+
+// tell calls f with the first failure, at once if there was one.
+func (l *latch) tell(f func(error)) {
+	l.mu.Lock()
+	err := l.err
+	if err == nil {
+		l.told = append(l.told, f)
+	}
+	l.mu.Unlock()
+	if err != nil {
+		f(err)
+	}
+}
+
+// usable tells why the store must not be used.
+func (s *Store) usable() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	return s.fail.get()
+}
+
+// Mode is the mode the store was opened in.
+func (s *Store) Mode() Mode { return s.opts.Mode }
+
+// MayHaveLost tells that groups which were reported written may be missing: the
+// mode was not Fsync, and there was no clean stop before the machine (mode
+// None: the process) went down. It stays true until ForgetLoss.
+func (s *Store) MayHaveLost() bool {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	return s.card.lost
+}
+
+// ForgetLoss ends MayHaveLost: the instance has a new identity, or holds again
+// what its peers have of it.
+func (s *Store) ForgetLoss() error {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	s.card.lost = false
+	return s.writeError("write the card", writeCard(s.fs, s.opts.Dir, &s.card))
+}
+
+// Meta reads a named value.
+func (s *Store) Meta(name string) (value []byte, ok bool, err error) {
+	if err := s.usable(); err != nil {
+		return nil, false, err
+	}
+	v, closer, err := s.db.Get(metaKey(name))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, s.readError("value "+name, err)
+	}
+	defer func() { _ = closer.Close() }()
+	return append([]byte{}, v...), true, nil
+}
+
+// SetMeta writes a named value; it is on disk when SetMeta returns.
+func (s *Store) SetMeta(name string, value []byte) error {
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	key := metaKey(name)
+	return s.ingestOne(key, value, pebble.KeyRange{Start: key, End: successor(key)})
+}
+
+// readError says what a failed read means: damage, or a disk that cannot be read.
+func (s *Store) readError(what string, err error) error {
+	if err := s.fail.get(); err != nil {
+		return err
+	}
+	if pebble.IsCorruptionError(err) {
+		return damaged("%s: %v", what, err)
+	}
+	return fmt.Errorf("xlog: read %s: %w", what, err)
+}
+
+// writeError latches a failed write.
+func (s *Store) writeError(what string, err error) error {
+	if err != nil {
+		s.fail.set(fmt.Errorf("%s: %w", what, err))
+	}
+	return s.fail.get()
+}
+
+func (s *Store) log(level Level, err error, format string, args ...any) {
+	if s.opts.Log != nil {
+		s.opts.Log(Event{Level: level, Text: fmt.Sprintf(format, args...), Err: err})
+	}
+}
+
+var _ io.Closer = (*Store)(nil)

@@ -1,0 +1,78 @@
+package xlog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// tableWriter writes one table beside the store, to be ingested.
+type tableWriter struct {
+	s    *Store
+	path string
+	w    *sstable.Writer
+	size uint64
+}
+
+// bytesPerSync spreads the writing of a large table, so that the sync of a
+// group does not wait for all of it.
+const bytesPerSync = 1 << 20
+
+func (s *Store) newTable() (*tableWriter, error) {
+	path := s.fs.PathJoin(s.opts.Dir, ingestDir, fmt.Sprintf("%06d.sst", s.tables.Add(1)))
+	f, err := s.fs.Create(path, "pebble-ingestion")
+	if err != nil {
+		return nil, s.writeError("create a table", err)
+	}
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: bytesPerSync})
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.tableOptions())
+	return &tableWriter{s: s, path: path, w: w}, nil
+}
+
+func (w *tableWriter) set(key, value []byte) error {
+	w.size += uint64(len(key) + len(value))
+	return w.s.writeError("write a table", w.w.Set(key, value))
+}
+
+// finish syncs the table.
+func (w *tableWriter) finish() (path string, err error) {
+	return w.path, w.s.writeError("sync a table", w.w.Close())
+}
+
+// abort removes the table. What goes wrong is left for the next Open to remove.
+func (w *tableWriter) abort() {
+	_ = w.w.Close()
+	_ = w.s.fs.Remove(w.path)
+}
+
+// ingest takes tables in with one edit of the manifest.
+func (s *Store) ingest(what string, paths []string) error {
+	return s.writeError(what, s.db.Ingest(context.Background(), paths))
+}
+
+// ingestOne replaces all that is in span by one pair.
+func (s *Store) ingestOne(key, value []byte, span pebble.KeyRange) error {
+	w, err := s.newTable()
+	if err != nil {
+		return err
+	}
+	if err := w.set(key, value); err != nil {
+		return err
+	}
+	path, err := w.finish()
+	if err != nil {
+		return err
+	}
+	_, err = s.db.IngestAndExcise(context.Background(), []string{path}, nil, nil, span)
+	return s.writeError("write a value", err)
+}
+
+// excise removes all keys of a span. Where whole tables are in it this costs
+// one edit of the manifest.
+func (s *Store) excise(what string, start, end []byte) error {
+	return s.writeError(what, s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}))
+}

@@ -1,0 +1,199 @@
+package xlog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/crc32"
+	"os"
+	"strings"
+	"testing"
+
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"pgregory.net/rapid"
+)
+
+// realGroup is a group of rows that a Tarantool relay sent.
+func realGroup(t testing.TB) *xrow.Group {
+	text, err := os.ReadFile("testdata/frames.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &xrow.Group{Before: vclock.VClock{1: 3, 2: 1}}
+	g.After = g.Before
+	for _, line := range strings.Fields(text2frames(string(text))) {
+		frame, err := hex.DecodeString(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row, err := xrow.Decode(frame[xrow.FrameHead:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		space, term := uint32(0), uint64(0)
+		if row.Type.IsDML() {
+			d, err := xrow.DecodeDML(row.Type, row.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			space = d.SpaceID
+		}
+		if row.Type == xrow.Promote {
+			p, err := xrow.DecodeSynchro(row.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			term = p.Term
+		}
+		at := len(g.Rows)
+		g.Add(&row, space, row.TSN == row.LSN, term)
+		if !bytes.Equal(g.Rows[at:], frame) {
+			t.Fatalf("frame %x became %x", frame, g.Rows[at:])
+		}
+	}
+	if len(g.Table) < 10 {
+		t.Fatal(len(g.Table))
+	}
+	return g
+}
+
+// text2frames leaves comments out.
+func text2frames(text string) string {
+	var b strings.Builder
+	for _, line := range strings.Split(text, "\n") {
+		if !strings.HasPrefix(line, "#") {
+			b.WriteString(line + "\n")
+		}
+	}
+	return b.String()
+}
+
+func TestRealRowsComeBack(t *testing.T) {
+	g := realGroup(t)
+	for _, full := range []bool{false, true} {
+		before := g.Before
+		if full {
+			before = vclock.VClock{}
+		}
+		got, err := decodeValue(appendValue(nil, g, full), before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameGroup(t, got, g)
+	}
+}
+
+// TestValueIsSmall: the row table costs two bytes for a row like the one before.
+func TestValueIsSmall(t *testing.T) {
+	f := &fixture{t: t}
+	origins := make([]uint32, 512)
+	for i := range origins {
+		origins[i] = 1
+	}
+	g := f.group(10, origins...)
+	if head := len(appendHead(nil, g, false)); head > 512*2+20 {
+		t.Fatalf("%d bytes for 512 rows", head)
+	}
+}
+
+func drawGroup(t *rapid.T) *xrow.Group {
+	g := &xrow.Group{}
+	for i := range g.Before {
+		if rapid.Bool().Draw(t, "set") {
+			g.Before[i] = rapid.Uint64Range(1, 1<<63).Draw(t, "lsn")
+		}
+	}
+	g.After = g.Before
+	for range rapid.IntRange(0, 20).Draw(t, "rows") {
+		ref := xrow.Ref{Offset: uint32(len(g.Rows)), Origin: rapid.Uint32Range(0, 31).Draw(t, "origin"),
+			LSN: rapid.Uint64().Draw(t, "lsn"), SpaceID: rapid.Uint32().Draw(t, "space"),
+			Type: xrow.Type(rapid.Uint32().Draw(t, "type")), First: rapid.Bool().Draw(t, "first"), Term: rapid.Uint64().Draw(t, "term")}
+		if n := len(g.Table); n > 0 && rapid.Bool().Draw(t, "same") {
+			prev := g.Table[n-1]
+			ref.Origin, ref.Type, ref.SpaceID, ref.LSN = prev.Origin, prev.Type, prev.SpaceID, prev.LSN+1
+		}
+		g.Table = append(g.Table, ref)
+		g.Rows = append(g.Rows, rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "frame")...)
+		g.After[ref.Origin] = max(g.After[ref.Origin], ref.LSN)
+	}
+	return g
+}
+
+func TestAnyGroupComesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := drawGroup(t)
+		got, err := decodeValue(appendValue(nil, g, rapid.Bool().Draw(t, "full")), g.Before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Rows, g.Rows) || got.Before != g.Before || got.After != g.After || len(got.Table) != len(g.Table) {
+			t.Fatalf("%+v\n%+v", got, g)
+		}
+		for i := range g.Table {
+			if got.Table[i] != g.Table[i] {
+				t.Fatalf("%+v\n%+v", got.Table[i], g.Table[i])
+			}
+		}
+	})
+}
+
+// TestEveryFlippedBitIsSeen: the checksum covers all of a value.
+func TestEveryFlippedBitIsSeen(t *testing.T) {
+	value := appendValue(nil, realGroup(t), true)
+	for i := range value {
+		value[i] ^= 4
+		if _, err := decodeValue(value, vclock.VClock{}); err == nil {
+			t.Fatalf("byte %d", i)
+		}
+		value[i] ^= 4
+	}
+}
+
+// FuzzDecodeValue: any bytes give an error or a group that can be cut, read
+// and encoded again. The checksum is made right, or nothing would pass it.
+func FuzzDecodeValue(f *testing.F) {
+	for _, full := range []bool{false, true} {
+		value := appendValue(nil, realGroup(f), full)
+		f.Add(value[:len(value)-crcLen])
+	}
+	f.Add([]byte{1, 0, 2, 0, 0, 63, 0, 63, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		value := withCRC(b)
+		g, err := decodeValue(value, vclock.VClock{5: 5})
+		if err != nil {
+			return
+		}
+		for i := range g.Table {
+			entry(1, g, i)
+		}
+		again, err := decodeValue(appendValue(nil, g, true), vclock.VClock{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameGroup(t, again, g)
+	})
+}
+
+// FuzzDecodeEnd: as FuzzDecodeValue, for end records.
+func FuzzDecodeEnd(f *testing.F) {
+	e := endRecord{chunks: 1, tuples: 2, bytes: 3, checksum: 4, state: State{Term: 9, History: []TermSpan{{1, 2, 3, 4}},
+		NextGroup: 5, Undecided: realGroup(f)}}
+	b := appendEnd(nil, &e)
+	f.Add(b[:len(b)-crcLen])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := decodeEnd(withCRC(b))
+		if err != nil {
+			return
+		}
+		again, err := decodeEnd(appendEnd(nil, &e))
+		if err != nil || again.state.NextGroup != e.state.NextGroup || len(again.state.History) != len(e.state.History) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func withCRC(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(bytes.Clone(b), crc32.Checksum(b, castagnoli))
+}
