@@ -84,18 +84,16 @@ func (c *Client) Do(t xrow.Type, body []byte) (xrow.Row, error) {
 		if row.Sync != c.sync {
 			return row, fmt.Errorf("%w: answer to %d, not to %d", ErrProtocol, row.Sync, c.sync)
 		}
-		return row, AnswerError(&row)
+		return row, answerError(&row)
 	}
 }
 
-// AnswerError is the error that a reply carries; nil: it is none.
-func AnswerError(row *xrow.Row) error {
-	if row.Type&xrow.ErrorFlag == 0 {
-		return nil
+// answerError is the error that a reply carries; nil: it is none.
+func answerError(row *xrow.Row) error {
+	if e := row.AsError(); e != nil {
+		return e
 	}
-	e := decodeErrorBody(row.Body)
-	e.Code = xrow.Code(row.Type &^ xrow.ErrorFlag)
-	return e
+	return nil
 }
 
 // Hello exchanges versions and features by ID. A server that does not know ID
@@ -162,7 +160,7 @@ func (c *Client) ReadEvent() (key string, value []byte, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if err := AnswerError(&row); err != nil {
+	if err := answerError(&row); err != nil {
 		return "", nil, err
 	}
 	if row.Type != xrow.Event {

@@ -111,7 +111,7 @@ func (c *Conn) consume() error {
 func (c *Conn) refuse(err error) error {
 	var fe *frameError
 	if errors.As(err, &fe) {
-		c.out = AppendError(c.out, 0, c.srv.backend.SchemaVersion(), errMsgpack(fe.details))
+		c.out = xrow.AppendErrorReply(c.out, errMsgpack(fe.details), 0, c.srv.backend.SchemaVersion())
 		c.bad(err)
 	}
 	return err

@@ -97,7 +97,7 @@ func (c *Conn) replyLocked(sync, schemaVersion uint64, data []byte, err *xrow.Er
 		return
 	}
 	if err != nil {
-		c.pending = AppendError(c.pending, sync, schemaVersion, err)
+		c.pending = xrow.AppendErrorReply(c.pending, err, sync, schemaVersion)
 	} else {
 		c.pending = AppendData(c.pending, sync, schemaVersion, data)
 	}

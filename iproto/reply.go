@@ -8,36 +8,16 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// replyHead is the length of what every reply begins with: the frame's length
-// and a header of fixed width.
-const replyHead = xrow.FrameHead + 27
-
-// appendHead begins a reply; endFrame fills in its length.
-func appendHead(dst []byte, code xrow.Type, sync, schemaVersion uint64) []byte {
-	at := len(dst)
-	dst = append(dst,
-		0xce, 0, 0, 0, 0,
-		0x83,
-		byte(xrow.KeyType), 0xce, 0, 0, 0, 0,
-		byte(xrow.KeySync), 0xcf, 0, 0, 0, 0, 0, 0, 0, 0,
-		byte(xrow.KeySchemaVersion), 0xcf, 0, 0, 0, 0, 0, 0, 0, 0)
-	head := dst[at : at+replyHead]
-	binary.BigEndian.PutUint32(head[8:], uint32(code))
-	binary.BigEndian.PutUint64(head[14:], sync)
-	binary.BigEndian.PutUint64(head[24:], schemaVersion)
-	return dst
-}
-
-// endFrame writes the length of the frame that began at the given offset.
+// endFrame fills in the length of the frame that began at the given offset.
 func endFrame(dst []byte, at int) []byte {
-	binary.BigEndian.PutUint32(dst[at+1:], uint32(len(dst)-at-xrow.FrameHead))
+	xrow.EndFrame(dst, at)
 	return dst
 }
 
 // AppendEmpty encodes an OK reply with an empty body.
 func AppendEmpty(dst []byte, sync, schemaVersion uint64) []byte {
 	at := len(dst)
-	return endFrame(append(appendHead(dst, xrow.OK, sync, schemaVersion), 0x80), at)
+	return endFrame(append(xrow.AppendReplyHead(dst, xrow.OK, sync, schemaVersion), 0x80), at)
 }
 
 // AppendData encodes an OK reply whose DATA is a raw array. The array's header
@@ -48,7 +28,7 @@ func AppendData(dst []byte, sync, schemaVersion uint64, data []byte) []byte {
 		return AppendEmpty(dst, sync, schemaVersion)
 	}
 	at := len(dst)
-	dst = appendHead(dst, xrow.OK, sync, schemaVersion)
+	dst = xrow.AppendReplyHead(dst, xrow.OK, sync, schemaVersion)
 	dst = appendDataKey(dst, uint32(n))
 	return endFrame(append(dst, data[size:]...), at)
 }
@@ -57,13 +37,6 @@ func AppendData(dst []byte, sync, schemaVersion uint64, data []byte) []byte {
 func appendDataKey(dst []byte, n uint32) []byte {
 	dst = append(dst, 0x81, byte(xrow.KeyData), 0xdd)
 	return binary.BigEndian.AppendUint32(dst, n)
-}
-
-// AppendError encodes an error reply.
-func AppendError(dst []byte, sync, schemaVersion uint64, e *xrow.Error) []byte {
-	at := len(dst)
-	dst = appendHead(dst, xrow.ErrorFlag|xrow.Type(e.Code), sync, schemaVersion)
-	return endFrame(appendErrorBody(dst, e), at)
 }
 
 // AppendEvent encodes an EVENT. value is raw; nil: the key has none.
@@ -86,7 +59,7 @@ func AppendEvent(dst []byte, sync uint64, key string, value []byte) []byte {
 // appendID encodes the reply to ID.
 func appendID(dst []byte, sync, schemaVersion uint64, features Features) []byte {
 	at := len(dst)
-	dst = appendHead(dst, xrow.OK, sync, schemaVersion)
+	dst = xrow.AppendReplyHead(dst, xrow.OK, sync, schemaVersion)
 	dst = append(dst, 0x83)
 	dst = appendVersionFeatures(dst, features)
 	dst = append(dst, byte(xrow.KeyAuthType))

@@ -98,7 +98,7 @@ func (c *Conn) handleSmall(t xrow.Type) *xrow.Error {
 // begin starts an OK reply in the reader's output.
 func (c *Conn) begin() (at int) {
 	at = len(c.out)
-	c.out = appendHead(c.out, xrow.OK, c.head.sync, c.srv.backend.SchemaVersion())
+	c.out = xrow.AppendReplyHead(c.out, xrow.OK, c.head.sync, c.srv.backend.SchemaVersion())
 	return at
 }
 
@@ -107,7 +107,7 @@ func (c *Conn) ok() {
 }
 
 func (c *Conn) fail(e *xrow.Error) {
-	c.out = AppendError(c.out, c.head.sync, c.srv.backend.SchemaVersion(), e)
+	c.out = xrow.AppendErrorReply(c.out, e, c.head.sync, c.srv.backend.SchemaVersion())
 }
 
 // checkBody is what requests that need a body map have in common.
@@ -229,12 +229,12 @@ func (q *Select) clone() *Select {
 // appendSelect runs a read and encodes its answer.
 func (s *Server) appendSelect(out []byte, q *Select) []byte {
 	at := len(out)
-	out = appendHead(out, xrow.OK, q.Sync, s.backend.SchemaVersion())
+	out = xrow.AppendReplyHead(out, xrow.OK, q.Sync, s.backend.SchemaVersion())
 	start := len(out)
 	out = appendDataKey(out, 0)
 	res, n, position, err := s.backend.Select(q, out)
 	if err != nil {
-		return AppendError(out[:at], q.Sync, s.backend.SchemaVersion(), asError(err))
+		return xrow.AppendErrorReply(out[:at], asError(err), q.Sync, s.backend.SchemaVersion())
 	}
 	binary.BigEndian.PutUint32(res[start+3:], n)
 	if position != nil {
