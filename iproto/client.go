@@ -163,6 +163,10 @@ func (c *Client) ReadEvent() (key string, value []byte, err error) {
 	if err := answerError(&row); err != nil {
 		return "", nil, err
 	}
+	return decodeEvent(&row)
+}
+
+func decodeEvent(row *xrow.Row) (key string, value []byte, err error) {
 	if row.Type != xrow.Event {
 		return "", nil, fmt.Errorf("%w: %v among events", ErrProtocol, row.Type)
 	}

@@ -1,7 +1,6 @@
 package iproto
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -62,7 +61,7 @@ func (c *Conn) User() uint32 { return c.user.Load() }
 // serve is the reader: it returns when the connection is over, with the cause.
 func (c *Conn) serve() error {
 	var salt [saltSize]byte
-	if _, err := rand.Read(salt[:]); err != nil {
+	if err := c.srv.salt(salt[:]); err != nil {
 		return err
 	}
 	copy(c.salt[:], salt[:])

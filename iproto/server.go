@@ -2,6 +2,7 @@ package iproto
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -66,6 +67,7 @@ type Server struct {
 	cfg     Config
 	backend Backend
 	conns   connTable
+	salt    func([]byte) error // fills the salt of a greeting
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -81,7 +83,9 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, backend: b, stop: make(chan struct{}), left: make(chan struct{}, 1)}, nil
+	s := &Server{cfg: cfg, backend: b, stop: make(chan struct{}), left: make(chan struct{}, 1)}
+	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
+	return s, nil
 }
 
 // Listen opens all addresses or none and starts to accept. An address is
