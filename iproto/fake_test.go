@@ -130,7 +130,11 @@ func (n *fakeNode) answerLocked(b *Batch, backwards bool) {
 		slices.Reverse(b.Writes)
 	}
 	for _, w := range b.Writes {
-		n.answers.Reply(b.Conn, w.Sync, append([]byte{0x91}, w.DML.Tuple...), nil)
+		data := []byte{0x90}
+		if w.DML.Tuple != nil {
+			data = append([]byte{0x91}, w.DML.Tuple...)
+		}
+		n.answers.Reply(b.Conn, w.Sync, data, nil)
 	}
 	n.answers.Flush()
 	b.Release()
