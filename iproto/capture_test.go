@@ -48,13 +48,13 @@ func readCapture(t testing.TB, name string) []line {
 
 // replay plays the client's part of a recording and compares what the server
 // answers. before is called in front of each line.
-func replay(t *testing.T, f *fixture, name string, before func(l line)) {
+func replay(t *testing.T, f *fixture, name string, before func(l, next line)) {
 	lines := readCapture(t, name)
 	peers := map[string]*peer{}
 	last := "" // the connection that sent before
 	for i, l := range lines {
-		if before != nil {
-			before(l)
+		if before != nil && i+1 < len(lines) {
+			before(l, lines[i+1])
 		}
 		switch {
 		case l.Kind == "greeting":
@@ -172,12 +172,12 @@ func TestCaptureWatch(t *testing.T) {
 		c.Reply(q.Sync, []byte{0x90}, nil)
 		c.Flush()
 	}
-	replay(t, f, "watch", func(l line) {
-		if l.Kind != "frame" || l.From != "server" || l.data[7] != byte(xrow.Event) {
+	replay(t, f, "watch", func(_, next line) {
+		if next.Kind != "frame" || next.From != "server" || next.data[7] != byte(xrow.Event) {
 			return
 		}
 		// The node's own keys take the value that was recorded next.
-		row, err := xrow.Decode(l.data[xrow.FrameHead:])
+		row, err := xrow.Decode(next.data[xrow.FrameHead:])
 		if err != nil {
 			t.Fatal(err)
 		}
