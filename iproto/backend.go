@@ -1,0 +1,106 @@
+package iproto
+
+import (
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// Backend is what a server needs of the node. Its methods are called by the
+// readers of many connections at the same time, each with what belongs to its
+// own connection. Errors that go to the client are *xrow.Error; any other error
+// is told as code 0 (unknown error).
+type Backend interface {
+	// Ready is nil once the instance can serve data, else the error for the
+	// client (116, LOADING). Login, data and calls ask it first.
+	Ready() *xrow.Error
+
+	// SchemaVersion is the number in every reply header.
+	SchemaVersion() uint64
+
+	// User looks a user up by name. hash is SHA1(SHA1(password)), nil: the user
+	// cannot log in by password. name is only valid during the call.
+	User(name []byte) (id uint32, hash []byte, ok bool)
+
+	// CanLogin says whether the user may have a session (42, ACCESS_DENIED).
+	CanLogin(user uint32) error
+
+	// ResolveSpace and ResolveIndex turn names in requests into numbers: 36
+	// NO_SUCH_SPACE, 148 NO_SUCH_INDEX_NAME. name is only valid during the call.
+	ResolveSpace(name []byte) (uint32, error)
+	ResolveIndex(space uint32, name []byte) (uint32, error)
+
+	// Select reads confirmed state: it appends the tuples to out, back to back,
+	// and returns the grown slice and their number. position is set when the
+	// request asks for one and there was a tuple: the text of POSITION. It must
+	// not keep q or anything in it.
+	Select(q *Select, out []byte) (res []byte, n uint32, position []byte, err error)
+
+	// Submit hands over writes. Each is answered once by Answers.Reply under
+	// batch.Conn and its own sync, in any order; batch.Release may be called as
+	// soon as nothing reads the requests any more. Submit may block: then the
+	// connection is not read.
+	Submit(batch *Batch)
+
+	// Linear hands over a read that must see everything acknowledged before it.
+	// The backend owns q. It ends with one call of Conn.FinishSelect, or of
+	// Conn.Reply with an error.
+	Linear(c *Conn, q *Select)
+
+	// Call hands over CALL, CALL_16 or EVAL. The backend owns q and answers with
+	// one Reply, at once or later from any goroutine; it must not block.
+	Call(c *Conn, q *Call)
+
+	// AppendBallot appends the map under the key BALLOT of a VOTE reply.
+	AppendBallot(dst []byte) []byte
+
+	// VClock is the vclock for the old form of VOTE.
+	VClock() vclock.VClock
+
+	// Replicate takes a connection over for JOIN, SUBSCRIBE, REGISTER or
+	// FETCH_SNAPSHOT. It runs on the reader; nothing else touches the connection
+	// before it returns. An *xrow.Error is sent to the peer; then, and after nil,
+	// the connection serves further requests, but is closed after SUBSCRIBE in
+	// any case and after any other error.
+	Replicate(l *Link, user uint32, row *xrow.Row) error
+}
+
+// Select is a SELECT request. Its slices point into the read buffer, but for
+// one that was handed to Backend.Linear.
+type Select struct {
+	Sync          uint64
+	User          uint32
+	Space, Index  uint32
+	Iterator      uint32
+	Offset, Limit uint32
+	Key           []byte // raw array
+	FetchPosition bool
+	AfterPosition []byte // nil: none; may be empty: from the start
+	AfterTuple    []byte // raw array; nil: none
+	// MaxBytes is how far out may grow by the tuples; beyond it the backend
+	// answers with an error instead of a longer result.
+	MaxBytes int
+}
+
+// Batch is the writes that one read of a connection brought, in order.
+type Batch struct {
+	Conn   uint64 // names the connection in Answers.Reply
+	Writes []Write
+	buf    *readBuf // what the writes point into; returned by Release
+}
+
+// Write is one INSERT, REPLACE, UPDATE, DELETE or UPSERT with its names
+// resolved. The slices in DML point into the batch's read buffer.
+type Write struct {
+	Sync uint64
+	User uint32
+	DML  xrow.DML
+}
+
+// Call is a CALL, CALL_16 or EVAL request.
+type Call struct {
+	Sync uint64
+	User uint32
+	Type xrow.Type
+	Name string // of the function; the text of EVAL
+	Args []byte // raw array
+}

@@ -1,0 +1,310 @@
+package iproto
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tarragon/xrow"
+)
+
+// Conn is a connection of a client.
+type Conn struct {
+	id   uint64
+	srv  *Server
+	nc   net.Conn
+	peer string
+	user atomic.Uint32 // effective user; written by the reader
+
+	// The reader's own.
+	salt     [saltUsed]byte
+	features Features // what the client announced last
+	maxFrame int
+	buf      *readBuf
+	r, w     int // buf.data[r:w] was read and not yet cut
+	base     int // size of the next buffer, following what the client sends
+	quiet    int // reads in a row that would have fitted a smaller one
+	head     header
+	body     body
+	sel      Select
+	batch    *Batch // writes of the current buffer; nil: none
+	credit   int    // how many more of them may wait for the node
+	out      []byte // answers made by the reader since the last emit
+
+	// Guarded by the Hub's lock.
+	watchers  map[string]*watcher
+	watchCost int
+
+	output
+}
+
+// newConn prepares a connection; serve runs it.
+func newConn(s *Server, nc net.Conn) *Conn {
+	c := &Conn{srv: s, nc: nc, peer: nc.RemoteAddr().String(), base: smallestBuf, maxFrame: MaxFrameBeforeAuth}
+	c.output.init()
+	return c
+}
+
+// ID names the connection in Batch, Answers and calls. Numbers are not reused.
+func (c *Conn) ID() uint64 { return c.id }
+
+// RemoteAddr is the address of the client, as text.
+func (c *Conn) RemoteAddr() string { return c.peer }
+
+// User is the user that the session runs as.
+func (c *Conn) User() uint32 { return c.user.Load() }
+
+// serve is the reader: it returns when the connection is over, with the cause.
+func (c *Conn) serve() error {
+	var salt [saltSize]byte
+	if err := c.srv.salt(salt[:]); err != nil {
+		return err
+	}
+	copy(c.salt[:], salt[:])
+	c.out = AppendGreeting(c.out, c.srv.cfg.Version, c.srv.cfg.InstanceUUID, &salt)
+	c.buf = newReadBuf(c.base)
+	defer func() { c.buf.release() }()
+	c.emit()
+	for {
+		if err := c.fill(); err != nil {
+			return err
+		}
+		err := c.consume()
+		c.submit()
+		c.emit()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// consume cuts and handles every whole frame in the buffer.
+func (c *Conn) consume() error {
+	for {
+		head, size, err := frameHead(c.buf.data[c.r:c.w], c.maxFrame)
+		if err != nil {
+			return c.refuse(err)
+		}
+		if head == 0 || c.w-c.r < head+size {
+			return nil
+		}
+		frame := c.buf.data[c.r+head : c.r+head+size]
+		c.r += head + size
+		if err := c.handle(frame); err != nil {
+			return err
+		}
+		if len(c.out) > outputSoft {
+			c.emit()
+			if err := c.waitRoom(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// refuse answers bytes that cannot be cut into frames; the connection is over.
+func (c *Conn) refuse(err error) error {
+	var fe *frameError
+	if errors.As(err, &fe) {
+		c.out = xrow.AppendErrorReply(c.out, errMsgpack(fe.details), 0, c.srv.backend.SchemaVersion())
+		c.bad(err)
+	}
+	return err
+}
+
+// bad reports foreign bytes that were no request.
+func (c *Conn) bad(err error) {
+	if f := c.srv.cfg.Trace.BadBytes; f != nil {
+		f(c, err)
+	}
+}
+
+// fill waits for bytes from the client, and before that for room in the output.
+func (c *Conn) fill() error {
+	if err := c.waitRoom(); err != nil {
+		return err
+	}
+	c.makeRoom()
+	free := len(c.buf.data) - c.w
+	n, err := c.nc.Read(c.buf.data[c.w:])
+	c.w += n
+	if n > 0 {
+		c.adapt(n, free)
+		return nil
+	}
+	if cause := c.closeCause(); cause != nil {
+		return cause
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	if err == io.EOF && c.w > c.r {
+		return fmt.Errorf("inside a frame: %w", io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// makeRoom sees to free bytes behind c.w. A frame that was announced but has
+// not arrived makes the buffer at most twice what is there: an announcement
+// alone costs no memory.
+func (c *Conn) makeRoom() {
+	have := c.w - c.r
+	_, size, _ := frameHead(c.buf.data[c.r:c.w], c.maxFrame) // a fault was reported by consume
+	need := max(c.base, min(size+2*xrow.FrameHead, 2*have), have+minRead)
+	whole := len(c.buf.data)
+	switch {
+	case c.buf.shared():
+		if whole-c.w >= minRead && whole-c.r >= need {
+			return // behind the bytes that a batch still points into there is room
+		}
+	case whole >= need && (whole <= largestBuf || have > whole/4):
+		copy(c.buf.data, c.buf.data[c.r:c.w])
+		c.r, c.w = 0, have
+		return
+	}
+	next := newReadBuf(need)
+	copy(next.data, c.buf.data[c.r:c.w])
+	c.buf.release()
+	c.buf, c.r, c.w = next, 0, have
+}
+
+// adapt lets the buffer follow the client: up at once, down after a while.
+func (c *Conn) adapt(n, free int) {
+	switch {
+	case n == free && c.base < largestBuf/4:
+		c.base *= 4
+		c.quiet = 0
+	case c.base > smallestBuf && n < c.base/8:
+		if c.quiet++; c.quiet == 64 {
+			c.base /= 4
+			c.quiet = 0
+		}
+	default:
+		c.quiet = 0
+	}
+}
+
+// addWrite puts a write into the batch of this buffer.
+func (c *Conn) addWrite(d *xrow.DML) error {
+	if c.credit == 0 {
+		if err := c.takeCredit(); err != nil {
+			return err
+		}
+	}
+	if c.batch == nil {
+		c.batch = newBatch(c.id, c.buf)
+	}
+	c.credit--
+	c.batch.Writes = append(c.batch.Writes, Write{Sync: c.head.sync, User: c.User(), DML: *d})
+	return nil
+}
+
+// takeCredit finds out how many more writes may wait for the node. At the limit
+// the batch goes out and the reader waits.
+func (c *Conn) takeCredit() error {
+	c.credit = c.srv.cfg.MaxInFlight - c.inFlight()
+	if c.batch != nil {
+		c.credit -= len(c.batch.Writes)
+	}
+	if c.credit > 0 {
+		return nil
+	}
+	c.submit()
+	c.emit()
+	n, err := c.waitCredit(c.srv.cfg.MaxInFlight)
+	c.credit = n
+	return err
+}
+
+// submit hands the batch to the node.
+func (c *Conn) submit() {
+	if c.batch == nil {
+		return
+	}
+	b := c.batch
+	c.batch, c.credit = nil, 0
+	c.addInFlight(len(b.Writes))
+	c.srv.backend.Submit(b)
+}
+
+// reserve counts one request that the node answers later and that is no write.
+func (c *Conn) reserve() error {
+	c.submit()
+	if c.inFlight() >= c.srv.cfg.MaxInFlight {
+		c.emit()
+		if _, err := c.waitCredit(c.srv.cfg.MaxInFlight); err != nil {
+			return err
+		}
+	}
+	c.addInFlight(1)
+	return nil
+}
+
+// Reply answers a request that was handed to the backend: data is the raw
+// array for DATA, nil: an empty body. It may be called from any goroutine, and
+// Flush must follow.
+func (c *Conn) Reply(sync uint64, data []byte, err *xrow.Error) {
+	c.reply(sync, c.srv.backend.SchemaVersion(), data, err)
+}
+
+// FinishSelect runs a read that Backend.Linear was given, on this goroutine,
+// and answers it.
+func (c *Conn) FinishSelect(q *Select) {
+	out := c.srv.appendSelect(nil, q)
+	c.answer(out)
+	c.Flush()
+}
+
+// armWrite bounds the next write. The deadline is set anew only when a quarter
+// of it has passed, as doing so for each write costs more than it is worth.
+func (c *Conn) armWrite() {
+	limit := c.srv.cfg.SlowTimeout
+	now := time.Now()
+	if now.Sub(c.armed) > limit/4 {
+		c.armed = now
+		c.nc.SetWriteDeadline(now.Add(limit)) // fails only on a closed connection, and then so does the write
+	}
+}
+
+// writeChunk is how much of the output must leave within Config.SlowTimeout.
+const writeChunk = 256 << 10
+
+// writeAll sends b. Only the goroutine that holds output.writing calls it.
+func (c *Conn) writeAll(b []byte) error {
+	for len(b) > 0 {
+		c.armWrite()
+		n, err := c.nc.Write(b[:min(len(b), writeChunk)])
+		b = b[n:]
+		if err != nil {
+			var ne net.Error
+			if errors.As(err, &ne) && ne.Timeout() {
+				return ErrSlowClient
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// output is the write side of a connection, shared by all who answer.
+type output struct {
+	mu      sync.Mutex
+	changed sync.Cond     // the reader waits here for room, credit or silence
+	wake    chan struct{} // capacity 1: something waits for the writer
+	done    chan struct{} // closed with the connection
+
+	pending  []byte      // encoded frames that nobody writes yet
+	spare    []byte      // an empty buffer to swap pending with
+	writing  bool        // somebody writes what was pending
+	waitsFor func() bool // what the reader waits for on changed; nil: it does not
+	detached bool        // the connection is a replication stream: nothing may be pushed
+	inflight int         // requests that the node has not answered
+	dirty    bool        // in the list of an Answers
+	cause    error       // why the connection is closed; nil: it is open
+
+	armed time.Time // when the write deadline was set; the writing goroutine's own
+}

@@ -1,0 +1,58 @@
+package iproto
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"tarragon/xrow"
+)
+
+// Frame limits (the original's is 2 GiB).
+const (
+	MaxFrameBeforeAuth = 64 << 10
+	MaxFrame           = 64 << 20
+)
+
+// ErrFrame is the cause when bytes cannot be cut into frames: nothing that
+// follows can be understood.
+var ErrFrame = errors.New("iproto: bad frame")
+
+type frameError struct {
+	details string // as the client is told, behind "Invalid MsgPack - "
+}
+
+func (e *frameError) Error() string        { return ErrFrame.Error() + ": " + e.details }
+func (e *frameError) Is(target error) bool { return target == ErrFrame }
+
+// frameHead reads the length in front of a frame. head is the length's own
+// size, 0: more bytes are needed to tell. As in the original the length is
+// looked at only when at least one byte follows it.
+func frameHead(b []byte, limit int) (head, size int, err error) {
+	if len(b) == 0 {
+		return 0, 0, nil
+	}
+	if b[0] == 0xce && len(b) > xrow.FrameHead { // what every client sends
+		n := binary.BigEndian.Uint32(b[1:])
+		if uint64(n) <= uint64(limit) {
+			return xrow.FrameHead, int(n), nil
+		}
+		return 0, 0, tooBig(uint64(n))
+	}
+	if kinds[b[0]] != kindUint {
+		return 0, 0, &frameError{"packet length"}
+	}
+	n, head, ok := xrow.ReadUint(b)
+	if !ok || len(b) == head {
+		return 0, 0, nil
+	}
+	if n > math.MaxInt32 || n > uint64(limit) {
+		return 0, 0, tooBig(n)
+	}
+	return head, int(n), nil
+}
+
+func tooBig(n uint64) error {
+	return &frameError{fmt.Sprintf("too big packet size in the header: %d", n)}
+}

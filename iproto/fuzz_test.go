@@ -1,0 +1,163 @@
+package iproto
+
+import (
+	"bytes"
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+
+	"tarragon/xrow"
+)
+
+// clientFrames are recorded frames of every shape.
+func clientFrames(t testing.TB) (frames [][]byte) {
+	text, err := os.ReadFile("testdata/client-frames.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range strings.Fields(string(text)) {
+		b, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, b)
+	}
+	return frames
+}
+
+// FuzzFrame checks that a frame is cut alike however much has arrived, and
+// never beyond what is there.
+func FuzzFrame(f *testing.F) {
+	for _, b := range clientFrames(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		head, size, err := frameHead(b, MaxFrame)
+		if head < 0 || size < 0 || head > len(b) || size > MaxFrame {
+			t.Fatalf("head %d size %d of %d bytes", head, size, len(b))
+		}
+		for n := range min(len(b), 16) {
+			h, s, e := frameHead(b[:n], MaxFrame)
+			if h != 0 && (h != head || s != size) || e != nil && err == nil {
+				t.Fatalf("%d bytes: %d %d %v, whole: %d %d %v", n, h, s, e, head, size, err)
+			}
+		}
+	})
+}
+
+// FuzzRequest feeds decoders, and compares what they make of a body with what
+// the slow scanner says.
+func FuzzRequest(f *testing.F) {
+	for _, b := range clientFrames(f) {
+		if head, size, err := frameHead(b, MaxFrame); err == nil && head > 0 && head+size <= len(b) {
+			f.Add(b[head : head+size])
+		}
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		var h header
+		n, ok := h.decode(frame)
+		scanned, err := xrow.Scan(frame)
+		if ok && (err != nil || scanned != n) {
+			t.Fatalf("header of %d bytes, scan says %d, %v", n, scanned, err)
+		}
+		if !ok {
+			return
+		}
+		var q body
+		e := q.decode(frame[n:])
+		rest := frame[n:]
+		scanned, err = xrow.Scan(rest)
+		wellFormed := len(rest) == 0 || err == nil && scanned == len(rest)
+		if (e == nil) != wellFormed {
+			t.Fatalf("decode: %v, scan: %d of %d, %v", e, scanned, len(rest), err)
+		}
+		for _, array := range [][]byte{q.key, q.tuple, q.ops, q.afterTuple, q.features} {
+			if array == nil {
+				continue
+			}
+			if n, err := xrow.Scan(array); err != nil || n != len(array) || kinds[array[0]] != kindArray {
+				t.Fatalf("not one array: %x", array)
+			}
+		}
+		if q.tuple != nil {
+			decodeChap(q.tuple)
+		}
+		decodeFeatures(q.features)
+	})
+}
+
+// FuzzConnection throws bytes at a server: it must answer or close, and go on
+// with the next connection.
+func FuzzConnection(f *testing.F) {
+	var all []byte
+	for _, b := range clientFrames(f) {
+		f.Add(b)
+		all = append(all, b...)
+	}
+	f.Add(all)
+	hub := NewHub()
+	node := &fakeNode{ballot: []byte{0x80}, arrived: make(chan struct{}, 1), tuples: [][]byte{{0x91, 1}}}
+	srv, err := NewServer(Config{Version: "3.8.0", InstanceUUID: testUUID, Hub: hub, Pagination: true}, node)
+	if err != nil {
+		f.Fatal(err)
+	}
+	node.answers = srv.Answers()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		node.writes, node.calls, node.linear, node.conns = nil, nil, nil, nil
+		nc := &scriptedConn{in: bytes.NewReader(b)}
+		srv.Serve(nc)
+		out := nc.written()
+		if len(out) < GreetingSize {
+			t.Fatalf("no greeting in %d bytes", len(out))
+		}
+		l := &Link{limit: 2 * MaxFrame, buf: out[GreetingSize:], w: len(out) - GreetingSize}
+		for l.r < l.w {
+			head, size, err := frameHead(l.buf[l.r:l.w], l.limit)
+			if err != nil || head+size > l.w-l.r {
+				return // cut off by the end of the connection
+			}
+			if _, err := xrow.Decode(l.buf[l.r+head : l.r+head+size]); err != nil {
+				t.Fatalf("the server sent %x", l.buf[l.r:])
+			}
+			l.r += head + size
+		}
+	})
+}
+
+// FuzzReply feeds the client's decoders.
+func FuzzReply(f *testing.F) {
+	for _, name := range []string{"connect", "watch", "malformed"} {
+		for _, l := range readCapture(f, name) {
+			if l.From == "server" && l.Kind == "frame" {
+				f.Add(l.data[xrow.FrameHead:])
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		row, err := xrow.Decode(b)
+		if err != nil {
+			return
+		}
+		if answerError(&row) == nil {
+			decodeEvent(&row)
+			findKey(row.Body, xrow.KeyBallot)
+		}
+	})
+}
+
+// FuzzGreeting: a greeting that parses is built again from what was read.
+func FuzzGreeting(f *testing.F) {
+	f.Add(readCapture(f, "connect")[0].data)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		g, err := ParseGreeting(b)
+		if err != nil {
+			return
+		}
+		var salt [saltSize]byte
+		copy(salt[:], g.Salt[:])
+		if again, err := ParseGreeting(AppendGreeting(nil, g.Version, g.UUID, &salt)); err == nil && again != g {
+			t.Fatalf("%+v, again %+v", g, again)
+		}
+	})
+}

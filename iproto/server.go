@@ -1,0 +1,277 @@
+package iproto
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Config is fixed before the first connection. A zero field means its default.
+type Config struct {
+	Version      string        // of the greeting; required, "X.Y.Z" with or without a suffix
+	InstanceUUID string        // of the greeting; required
+	Hub          *Hub          // watchable keys; required
+	Pagination   bool          // the backend serves FETCH_POSITION, AFTER_POSITION and AFTER_TUPLE
+	MaxInFlight  int           // requests of one connection that wait for the node; 768, as net_msg_max
+	OutputLimit  int           // unsent bytes at which a client is taken for dead; 64 MiB
+	SlowTimeout  time.Duration // time for 256 KiB of output to leave; 30s
+	MaxResult    int           // bytes of tuples in one answer; 1 GiB
+	Trace        Trace
+}
+
+// Trace is told what happens to connections; nil functions are not called.
+// They are called by many goroutines.
+type Trace struct {
+	Opened   func(c *Conn)
+	Closed   func(c *Conn, cause error)
+	BadBytes func(c *Conn, err error) // a frame that was no request; the client got an error
+	Accept   func(addr net.Addr, err error)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	if _, ok := VersionNumber(c.Version); !ok || len(c.Version) >= 20 {
+		errs = append(errs, fmt.Errorf("iproto: version %q: want X.Y.Z with at most 19 bytes", c.Version))
+	}
+	if len(c.InstanceUUID) != 36 {
+		errs = append(errs, fmt.Errorf("iproto: instance UUID %q", c.InstanceUUID))
+	}
+	if c.Hub == nil {
+		errs = append(errs, errors.New("iproto: no hub"))
+	}
+	if c.MaxInFlight <= 0 {
+		c.MaxInFlight = 768
+	}
+	if c.OutputLimit <= 0 {
+		c.OutputLimit = 64 << 20
+	}
+	if c.SlowTimeout <= 0 {
+		c.SlowTimeout = 30 * time.Second
+	}
+	if c.MaxResult <= 0 {
+		c.MaxResult = 1 << 30
+	}
+	return c, errors.Join(errs...)
+}
+
+// Server serves client connections. The order of its end: StopListening,
+// Shutdown, Close; each includes the ones before it where they were left out.
+type Server struct {
+	cfg     Config
+	backend Backend
+	conns   connTable
+	salt    func([]byte) error // fills the salt of a greeting
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	closed    bool          // no further connection is served
+	stop      chan struct{} // closed by StopListening
+	left      chan struct{} // capacity 1: a connection has ended
+	wg        sync.WaitGroup
+}
+
+// NewServer returns a server without listeners.
+func NewServer(cfg Config, b Backend) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, backend: b, stop: make(chan struct{}), left: make(chan struct{}, 1)}
+	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
+	return s, nil
+}
+
+// Listen opens all addresses or none and starts to accept. An address is
+// host:port, or a path of a Unix socket: with a slash in it, or behind "unix/:".
+func (s *Server) Listen(addrs ...string) error {
+	var opened []net.Listener
+	for _, addr := range addrs {
+		ln, err := listen(addr)
+		if err != nil {
+			for _, ln := range opened {
+				ln.Close()
+			}
+			return err
+		}
+		opened = append(opened, ln)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = append(s.listeners, opened...)
+	for _, ln := range opened {
+		s.wg.Go(func() { s.accept(ln) })
+	}
+	return nil
+}
+
+// SplitAddr turns an address into what package net wants.
+func SplitAddr(addr string) (network, address string) {
+	if path, ok := strings.CutPrefix(addr, "unix/:"); ok {
+		return "unix", path
+	}
+	if strings.Contains(addr, "/") {
+		return "unix", addr
+	}
+	return "tcp", addr
+}
+
+// listen opens one address. A socket file that nobody serves is taken over.
+func listen(addr string) (net.Listener, error) {
+	network, address := SplitAddr(addr)
+	ln, err := net.Listen(network, address)
+	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) {
+		return ln, err
+	}
+	if nc, dialErr := net.Dial(network, address); dialErr == nil {
+		nc.Close()
+		return nil, err
+	} else if !errors.Is(dialErr, syscall.ECONNREFUSED) {
+		return nil, err
+	}
+	if err := os.Remove(address); err != nil {
+		return nil, err
+	}
+	return net.Listen(network, address)
+}
+
+// Addrs are the addresses listened on.
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var addrs []net.Addr
+	for _, ln := range s.listeners {
+		addrs = append(addrs, ln.Addr())
+	}
+	return addrs
+}
+
+// Connections is how many there are now.
+func (s *Server) Connections() int {
+	s.conns.mu.Lock()
+	defer s.conns.mu.Unlock()
+	return s.conns.open
+}
+
+// Pauses after a failed accept: it fails when file descriptors run out, and
+// trying again at once would only burn the CPU.
+const (
+	acceptPauseMin = 5 * time.Millisecond
+	acceptPauseMax = time.Second
+)
+
+// accept serves one listener until it is closed.
+func (s *Server) accept(ln net.Listener) {
+	pause := acceptPauseMin
+	for {
+		nc, err := ln.Accept()
+		if err == nil {
+			pause = acceptPauseMin
+			s.wg.Go(func() { s.Serve(nc) })
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if f := s.cfg.Trace.Accept; f != nil {
+			f(ln.Addr(), err)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, acceptPauseMax)
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// Serve serves one connection and returns when it has ended.
+func (s *Server) Serve(nc net.Conn) {
+	c := newConn(s, nc)
+	s.mu.Lock()
+	ok := !s.closed && s.conns.add(c)
+	if ok {
+		s.wg.Add(1)
+	}
+	s.mu.Unlock()
+	if !ok {
+		nc.Close()
+		return
+	}
+	defer s.wg.Done()
+	if f := s.cfg.Trace.Opened; f != nil {
+		f(c)
+	}
+	s.wg.Go(c.runWriter)
+	c.close(c.serve())
+	s.cfg.Hub.drop(c)
+	s.conns.remove(c)
+	if f := s.cfg.Trace.Closed; f != nil {
+		f(c, c.closeCause())
+	}
+	select {
+	case s.left <- struct{}{}:
+	default:
+	}
+}
+
+// StopListening closes all listeners; connections go on.
+func (s *Server) StopListening() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.stop:
+		return
+	default:
+	}
+	close(s.stop)
+	for _, ln := range s.listeners {
+		ln.Close()
+	}
+}
+
+// Shutdown tells the clients that watch box.shutdown, stops listening, and
+// waits until they have left or ctx is done; then it closes all connections.
+// Requests are served all the while.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.StopListening()
+	s.cfg.Hub.Set(EventShutdown, []byte{0xc3})
+	for s.waitedFor() {
+		select {
+		case <-s.left:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	s.Close()
+}
+
+// waitedFor tells whether some client still has to leave by itself.
+func (s *Server) waitedFor() bool {
+	for _, c := range s.conns.all() {
+		if s.cfg.Hub.watches(c, EventShutdown) {
+			return true
+		}
+	}
+	return false
+}
+
+// Close ends all connections and waits for their goroutines. The backend must
+// still take what it is given meanwhile.
+func (s *Server) Close() {
+	s.StopListening()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	for _, c := range s.conns.all() {
+		c.close(ErrServerClosed)
+	}
+	s.wg.Wait()
+}

@@ -1,0 +1,159 @@
+package iproto
+
+import (
+	"tarragon/xrow"
+)
+
+// handleID answers with our features and remembers the client's.
+func (c *Conn) handleID() *xrow.Error {
+	q := &c.body
+	if q.shape != bodyMap {
+		return errMsgpack("request body")
+	}
+	features, ok := decodeFeatures(q.features)
+	if !ok {
+		return errMsgpack("request body")
+	}
+	c.features = features
+	c.out = appendID(c.out, c.head.sync, c.srv.backend.SchemaVersion(), c.srv.features())
+	return nil
+}
+
+// decodeFeatures reads a raw array of numbers; nil: an empty set.
+func decodeFeatures(b []byte) (set Features, ok bool) {
+	if b == nil {
+		return 0, true
+	}
+	count, n, ok := xrow.ReadArrayHeader(b)
+	for range count {
+		f, size, isUint := xrow.ReadUint(b[n:])
+		if !isUint {
+			return 0, false
+		}
+		set = set.With(Feature(f))
+		n += size
+	}
+	return set, ok
+}
+
+// features is what the server really does.
+func (s *Server) features() Features {
+	f := Features(0).With(FeatureErrorExtension).With(FeatureWatchers).With(FeatureNames).With(FeatureWatchOnce)
+	if s.cfg.Pagination {
+		f = f.With(FeaturePagination)
+	}
+	return f
+}
+
+// handleAuth logs the session in. After a failure it goes on as it was.
+func (c *Conn) handleAuth() *xrow.Error {
+	q := &c.body
+	if e := q.checkBody(); e != nil {
+		return e
+	}
+	if !q.present(xrow.KeyUserName) {
+		return errMissing("USER_NAME")
+	}
+	if q.tuple == nil {
+		return errMissing("TUPLE")
+	}
+	if e := c.srv.backend.Ready(); e != nil {
+		return e
+	}
+	guest := string(q.user) == "guest"
+	if count, _, _ := xrow.ReadArrayHeader(q.tuple); !guest || count != 0 {
+		scramble, e := decodeChap(q.tuple)
+		if e != nil {
+			return e
+		}
+		return c.login(q.user, func(hash []byte) bool { return checkScramble(scramble, &c.salt, hash) }, MaxFrame)
+	}
+	return c.login(q.user, func([]byte) bool { return true }, MaxFrameBeforeAuth)
+}
+
+// login switches the session to a user who passes. An unknown user and a wrong
+// password look the same.
+func (c *Conn) login(name []byte, passes func(hash []byte) bool, maxFrame int) *xrow.Error {
+	id, hash, ok := c.srv.backend.User(name)
+	if !ok || !passes(hash) {
+		return xrow.Errorf(xrow.ErrCredsMismatch)
+	}
+	if err := c.srv.backend.CanLogin(id); err != nil {
+		return asError(err)
+	}
+	c.user.Store(id)
+	c.maxFrame = maxFrame
+	c.ok()
+	return nil
+}
+
+// decodeChap reads the scramble out of a raw [method, scramble], which was
+// found well-formed.
+func decodeChap(b []byte) ([]byte, *xrow.Error) {
+	count, n, _ := xrow.ReadArrayHeader(b)
+	if count < 2 {
+		return nil, errMsgpack("authentication request body")
+	}
+	method, size, ok := xrow.ReadString(b[n:])
+	if !ok {
+		return nil, errMsgpack("authentication request body")
+	}
+	if string(method) != MethodChapSHA1 {
+		e := xrow.Errorf(xrow.ErrUnknownAuthMethod, string(method))
+		return nil, withFields(e, "value", string(method))
+	}
+	scramble, ok := readText(b[n+size:])
+	if !ok {
+		return nil, errAuthRequest("scramble must be string")
+	}
+	if len(scramble) != HashSize {
+		return nil, errAuthRequest("invalid scramble size")
+	}
+	return scramble, nil
+}
+
+func errAuthRequest(details string) *xrow.Error {
+	return withFields(xrow.Errorf(xrow.ErrInvalidAuthRequest, MethodChapSHA1, details),
+		"auth_method", MethodChapSHA1, "details", details)
+}
+
+// readText reads a str or a bin of a value that was found well-formed.
+func readText(b []byte) ([]byte, bool) {
+	switch kinds[b[0]] {
+	case kindStr:
+		s, _, ok := xrow.ReadString(b)
+		return s, ok
+	case kindBin:
+		n, ok := skip(b)
+		return b[1+1<<(b[0]-0xc4) : n], ok
+	}
+	return nil, false
+}
+
+func (c *Conn) handleWatch(t xrow.Type) *xrow.Error {
+	q, hub := &c.body, c.srv.cfg.Hub
+	if e := q.checkBody(); e != nil {
+		return e
+	}
+	if !q.present(xrow.KeyEventKey) {
+		return errMissing("EVENT_KEY")
+	}
+	switch t {
+	case xrow.Watch:
+		e := hub.watch(c, q.event, c.head.sync)
+		c.Flush()
+		return e
+	case xrow.Unwatch:
+		hub.unwatch(c, q.event)
+		return nil
+	}
+	value := hub.Value(string(q.event))
+	count := uint32(0)
+	if value != nil {
+		count = 1
+	}
+	at := c.begin()
+	c.out = appendDataKey(c.out, count)
+	c.out = endFrame(append(c.out, value...), at)
+	return nil
+}

@@ -1,0 +1,80 @@
+package iproto
+
+import (
+	"errors"
+	"time"
+
+	"tarragon/xrow"
+)
+
+// handleReplication gives the connection to replication. It comes back after
+// everything but SUBSCRIBE.
+func (c *Conn) handleReplication(frame []byte) error {
+	c.submit()
+	if c.inFlight() > 0 {
+		text := "Can't process join/subscribe while there are pending requests"
+		c.fail(xrow.Errorf(xrow.ErrProtocol, text))
+		return nil
+	}
+	row, err := xrow.Decode(frame)
+	if err != nil {
+		c.fail(asError(err))
+		return nil
+	}
+	link, err := c.detach()
+	if err != nil {
+		return err
+	}
+	err = c.srv.backend.Replicate(link, c.User(), &row)
+	var e *xrow.Error
+	if err != nil && !errors.As(err, &e) {
+		return err
+	}
+	c.attach(link)
+	if e != nil {
+		c.fail(e)
+	}
+	if row.Type == xrow.Subscribe {
+		if e != nil {
+			return e
+		}
+		return ErrTakenOver
+	}
+	return nil
+}
+
+// detach ends the client side of the connection: what was answered is written,
+// nothing more will be pushed.
+func (c *Conn) detach() (*Link, error) {
+	c.srv.cfg.Hub.drop(c)
+	c.mu.Lock()
+	c.detached = true
+	c.mu.Unlock()
+	c.emit()
+	c.drain()
+	if err := c.waitSilence(); err != nil {
+		return nil, err
+	}
+	c.armed = time.Time{}
+	c.nc.SetWriteDeadline(time.Time{}) // fails only on a closed connection
+	l := NewLink(c.nc, MaxFrame)
+	if rest := c.w - c.r; rest > len(l.buf) {
+		l.buf = make([]byte, rest)
+	}
+	l.w = copy(l.buf, c.buf.data[c.r:c.w])
+	c.r = c.w
+	return l, nil
+}
+
+// attach takes the connection back with the bytes that the link has read and
+// not used.
+func (c *Conn) attach(l *Link) {
+	c.nc.SetDeadline(time.Time{}) // fails only on a closed connection
+	c.mu.Lock()
+	c.detached = false
+	c.mu.Unlock()
+	rest := l.buf[l.r:l.w]
+	next := newReadBuf(max(c.base, len(rest)))
+	c.buf.release()
+	c.buf, c.r, c.w = next, 0, copy(next.data, rest)
+}
