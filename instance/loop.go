@@ -48,12 +48,15 @@ type LoopConfig struct {
 // Loop is the one goroutine that owns a Core. Adapters reach the core through
 // Submit, readers through Read.
 type Loop struct {
-	core   *Core
-	cfg    LoopConfig
-	events chan Event
-	done   chan struct{}
-	latch  sync.RWMutex
-	batch  []Event
+	core    *Core
+	cfg     LoopConfig
+	events  chan Event // of clients
+	urgent  chan Event // of the journal and of peers: they go first
+	quit    chan struct{}
+	done    chan struct{}
+	closing sync.Once
+	latch   sync.RWMutex
+	batch   []Event
 }
 
 // ErrClosed is what Submit says when the Loop has ended.
@@ -70,7 +73,7 @@ func NewLoop(core *Core, cfg LoopConfig) *Loop {
 	if cfg.Backlog == 0 {
 		cfg.Backlog = 1024
 	}
-	return &Loop{core: core, cfg: cfg, events: make(chan Event, cfg.Backlog), done: make(chan struct{})}
+	return &Loop{core: core, cfg: cfg, events: make(chan Event, cfg.Backlog), urgent: make(chan Event, cfg.Backlog), quit: make(chan struct{}), done: make(chan struct{})}
 }
 
 func systemClock() func() Now {
@@ -84,8 +87,13 @@ func systemClock() func() Now {
 // Submit hands an event over. It waits while too many are waiting, and fails
 // with ErrClosed once the Loop has ended.
 func (l *Loop) Submit(ev Event) error {
+	to := l.urgent
+	switch ev.(type) {
+	case Write, LinearRead:
+		to = l.events
+	}
 	select {
-	case l.events <- ev:
+	case to <- ev:
 		return nil
 	case <-l.done:
 		return ErrClosed
@@ -103,7 +111,13 @@ func (l *Loop) Read(f func(c *Core)) {
 // Now is the Loop's clock.
 func (l *Loop) Now() Now { return l.cfg.Clock() }
 
-// Run owns the core until ctx ends: nothing else touches it. It never blocks
+// Close ends Run and waits for it.
+func (l *Loop) Close() {
+	l.closing.Do(func() { close(l.quit) })
+	<-l.done
+}
+
+// Run owns the core until Close or until ctx ends: nothing else touches it. It never blocks
 // but for events, so loop and adapters cannot deadlock.
 func (l *Loop) Run(ctx context.Context) error {
 	defer close(l.done)
@@ -117,20 +131,25 @@ func (l *Loop) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-l.quit:
+			return nil
+		case ev := <-l.urgent:
+			l.batch = append(l.batch, ev)
 		case ev := <-l.events:
-			l.drain(ev)
+			l.batch = append(l.batch, ev)
 		case <-timer.C:
 		}
+		l.drain(l.urgent)
+		l.drain(l.events)
 		l.step(timer)
 	}
 }
 
-// drain takes all that waits: one step, one group, one sync.
-func (l *Loop) drain(ev Event) {
-	l.batch = append(l.batch, ev)
+// drain takes what waits: one step, one group, one sync.
+func (l *Loop) drain(from <-chan Event) {
 	for len(l.batch) < maxBatch {
 		select {
-		case ev := <-l.events:
+		case ev := <-from:
 			l.batch = append(l.batch, ev)
 		default:
 			return
