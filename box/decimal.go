@@ -131,7 +131,7 @@ func (d decimal) append(dst []byte) []byte {
 		digits = "0" + digits
 	}
 	for i := 0; i+1 < len(digits); i += 2 {
-		payload = append(payload, (digits[i]-'0')<<4|digits[i+1]-'0')
+		payload = append(payload, (digits[i]-'0')<<4|(digits[i+1]-'0'))
 	}
 	payload = append(payload, (digits[len(digits)-1]-'0')<<4|sign)
 	return appendExt(dst, extDecimal, payload)

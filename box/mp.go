@@ -130,7 +130,11 @@ func skip(b []byte, i int) int {
 }
 
 // arrayHead reads an array header: number of elements, and where they begin.
+// No bytes are an empty array.
 func arrayHead(b []byte) (n, at int) {
+	if len(b) == 0 {
+		return 0, 0
+	}
 	at, n = token(b, 0)
 	return n, at
 }
