@@ -1,5 +1,7 @@
 package box
 
+import "cmp"
+
 // Config is fixed for the life of a Box. A zero field means its default.
 type Config struct {
 	// MaxTupleSize bounds a tuple, header included; 1 MiB. Larger tuples stall
@@ -8,91 +10,174 @@ type Config struct {
 }
 
 // Box is the state of all spaces. The zero value is not usable, see [New].
-type Box struct{}
+type Box struct {
+	config Config
+	mem    arena
+	nodes  pool
+
+	dict    *Schema // of readers: confirmed
+	head    *Schema // of writers: with all prepared transactions
+	version uint64  // schema version
+
+	current *Txn   // open
+	pending []*Txn // undecided, oldest first
+	unused  []*Txn
+	last    uint64 // number of the newest transaction that began
+
+	// Invariant: no pending transaction has a number <= confirmed.
+	confirmed uint64
+	shown     uint64
+
+	updates updater
+	views   views
+	garbage trash
+	loading bool // Load was called and LoadDone was not
+}
 
 // New returns a box that knows the layout of the system spaces and holds no row.
-func New(c Config) *Box { panic("box: not built yet") }
-
-// Begin starts a transaction. seq is chosen by the caller and strictly grows;
-// one transaction is open at a time.
-func (b *Box) Begin(seq uint64) *Txn { panic("box: not built yet") }
+func New(c Config) *Box {
+	c.MaxTupleSize = cmp.Or(c.MaxTupleSize, 1<<20)
+	b := &Box{config: c, mem: newArena(), version: 1}
+	b.dict = newSchema()
+	b.defineSystemSpaces()
+	b.head = b.dict
+	return b
+}
 
 // Confirm decides every prepared transaction with a number <= seq: committed for good.
-func (b *Box) Confirm(seq uint64) {}
+func (b *Box) Confirm(seq uint64) {
+	n := 0
+	for _, t := range b.pending {
+		if t.seq > seq {
+			break
+		}
+		for i := range t.stmts {
+			b.settle(&t.stmts[i], t.seq, false)
+		}
+		for _, g := range t.dropped {
+			b.garbage.add(b, g, t.seq)
+		}
+		b.dict = t.dict
+		b.version += t.schemaOps
+		b.unused = append(b.unused, t)
+		n++
+	}
+	b.pending = b.pending[:copy(b.pending, b.pending[n:])]
+	b.confirmed = max(b.confirmed, seq)
+}
 
 // Show lets default readers see prepared transactions with a number <= seq
 // although they are not confirmed.
-func (b *Box) Show(seq uint64) {}
+func (b *Box) Show(seq uint64) { b.shown = max(b.shown, seq) }
 
 // Rollback makes every prepared transaction with a number >= seq vanish, newest first.
-func (b *Box) Rollback(seq uint64) {}
-
-// Work frees up to that many tuples of dropped and truncated spaces, and tells
-// whether more are left. The owner calls it until it says no.
-func (b *Box) Work(rows int) (more bool) { return false }
+func (b *Box) Rollback(seq uint64) {
+	n := len(b.pending)
+	for n > 0 && b.pending[n-1].seq >= seq {
+		n--
+		b.pending[n].vanish()
+		b.unused = append(b.unused, b.pending[n])
+	}
+	b.pending = b.pending[:n]
+}
 
 // Schema is the confirmed dictionary. Safe for readers; the value never changes.
-func (b *Box) Schema() *Schema { return nil }
+func (b *Box) Schema() *Schema { return b.dict }
 
-// SchemaVersion grows with every confirmed change of a space or an index.
-func (b *Box) SchemaVersion() uint64 { return 0 }
+// SchemaVersion grows with every confirmed change of a space or an index. Safe
+// for readers.
+func (b *Box) SchemaVersion() uint64 { return b.version }
+
+// bound is what default readers of a space see.
+func (b *Box) bound(sp *space) uint64 {
+	if sp.decidedByWrite() {
+		return noEnd
+	}
+	return max(b.confirmed, b.shown)
+}
 
 // Member is a row of _cluster.
 type Member struct {
 	ID          uint32
 	UUID        string
 	Name        string
-	Incarnation uint64 // of its store; 0: not told
+	Incarnation uint64 // of its store, the fourth field, which is ours; 0: not told
 }
 
 // Members is the confirmed replica set, ascending by ID. Safe for readers.
-func (b *Box) Members() []Member { return nil }
+func (b *Box) Members() []Member { return b.members(b.dict, b.confirmed) }
 
 // NewestMembers includes undecided changes. Safe for readers.
-func (b *Box) NewestMembers() []Member { return nil }
+func (b *Box) NewestMembers() []Member { return b.members(b.head, noEnd) }
 
-// ReplicasetUUID is empty before bootstrap. Safe for readers.
-func (b *Box) ReplicasetUUID() string { return "" }
-
-// SpaceInfo describes a space for status pages and space:len().
-type SpaceInfo struct {
-	ID      uint32
-	Owner   uint32
-	Name    string
-	Engine  string
-	Local   bool
-	Temp    bool
-	Sync    bool
-	Rows    int // visible to default readers
-	Bytes   int // of those tuples
-	Indexes []IndexInfo
+func (b *Box) members(s *Schema, bound uint64) (all []Member) {
+	b.each(s.spaces[idCluster], bound, func(tuple []byte) {
+		row := splitRow(tuple)
+		all = append(all, Member{uint32(row.uint(0)), row.string(1), row.string(2), row.uint(3)})
+	})
+	return all
 }
 
-// IndexInfo describes an index.
-type IndexInfo struct {
-	ID     uint32
-	Name   string
-	Type   string
-	Unique bool
+// ReplicasetUUID is empty before bootstrap. Safe for readers.
+func (b *Box) ReplicasetUUID() (id string) {
+	b.each(b.dict.spaces[idSchema], b.confirmed, func(tuple []byte) {
+		row := splitRow(tuple)
+		if key := row.string(0); key == "replicaset_uuid" || key == "cluster" {
+			id = row.string(1)
+		}
+	})
+	return id
+}
+
+// each goes over the tuples of a space that a bound sees, in primary-key order.
+func (b *Box) each(sp *space, bound uint64, f func(tuple []byte)) {
+	pk := sp.primary()
+	if pk == nil {
+		return
+	}
+	for at := pk.first(); at.leaf != 0; at = pk.next(at) {
+		if r := pk.visible(pk.refAt(at), bound); r != 0 {
+			f(b.mem.tuple(r))
+		}
+	}
 }
 
 // Spaces lists all spaces, ascending by ID. Safe for readers.
-func (b *Box) Spaces() []SpaceInfo { return nil }
+func (b *Box) Spaces() []SpaceInfo { return b.dict.Spaces() }
 
 // Space describes one space. Safe for readers.
-func (b *Box) Space(id uint32) (SpaceInfo, bool) { return SpaceInfo{}, false }
+func (b *Box) Space(id uint32) (SpaceInfo, bool) { return b.dict.Space(id) }
 
 // IsDDLSpace tells whether a request on the space must run behind a barrier.
-func (b *Box) IsDDLSpace(space uint32) bool { return false }
+func (b *Box) IsDDLSpace(space uint32) bool { return space > 256 && space < firstUserSpace }
 
 // IsSyncSpace tells whether a transaction that writes the space is synchronous.
-func (b *Box) IsSyncSpace(space uint32) bool { return false }
+// For the owner: it looks at the newest dictionary.
+func (b *Box) IsSyncSpace(space uint32) bool {
+	sp := b.head.spaces[space]
+	return sp != nil && sp.sync
+}
+
+// IsGlobalSpace tells whether a space exists and is replicated. For the owner.
+func (b *Box) IsGlobalSpace(space uint32) bool {
+	sp := b.head.spaces[space]
+	return sp != nil && !sp.decidedByWrite()
+}
 
 // ResolveSpace finds a space by name in the confirmed dictionary.
-func (b *Box) ResolveSpace(name string) (id uint32, ok bool) { return 0, false }
+func (b *Box) ResolveSpace(name string) (id uint32, ok bool) {
+	id, ok = b.dict.names[name]
+	return id, ok
+}
 
 // ResolveIndex finds an index by name in the confirmed dictionary.
-func (b *Box) ResolveIndex(space uint32, name string) (id uint32, ok bool) { return 0, false }
+func (b *Box) ResolveIndex(space uint32, name string) (id uint32, ok bool) {
+	id, err := b.dict.FindIndex(space, name)
+	return id, err == nil
+}
 
 // UserByName finds a user (not a role) in the confirmed dictionary.
-func (b *Box) UserByName(name string) (User, bool) { return User{}, false }
+func (b *Box) UserByName(name string) (User, bool) {
+	u, ok := b.dict.UserByName(name)
+	return u, ok && !u.Role
+}

@@ -1,5 +1,11 @@
 package box
 
+import (
+	"encoding/base64"
+
+	"tarragon/xrow"
+)
+
 // Iterator types of SELECT.
 const (
 	EQ  uint32 = 0
@@ -9,8 +15,10 @@ const (
 	LE  uint32 = 4
 	GE  uint32 = 5
 	GT  uint32 = 6
-	NP  uint32 = 12
-	PP  uint32 = 13
+	NP  uint32 = 12 // next prefix
+	PP  uint32 = 13 // previous prefix
+
+	iterators = 14
 )
 
 // Query is a SELECT. The slices passed xrow.Scan where they are MessagePack.
@@ -26,17 +34,342 @@ type Query struct {
 
 	// MaxRows bounds how many tuples one call looks at; 0: no bound. When More
 	// is set on return the caller lets go of its latch and calls again with the
-	// same Query, which has gone on to Offset, Limit and resume by itself.
+	// same Query, which has gone on to the right Offset, Limit and place by itself.
 	MaxRows int
 	More    bool
 	// Position of the last row that was returned, base64; nil: no row.
 	Position []byte
 
-	resume []byte // comparison key of the last tuple that was looked at
+	resume []byte // values of the comparison key that was looked at last
 }
 
 // Select appends the tuples back to back (no array header) to out, and tells
 // their number. It sees confirmed and shown versions. Safe for readers.
 func (b *Box) Select(user uint32, q *Query, out []byte) (res []byte, n int, err error) {
-	return out, 0, nil
+	return b.query(b.dict, user, q, out, false)
+}
+
+// Query reads with the transaction's own writes, the newest versions. Rights
+// are those of user.
+func (t *Txn) Query(user uint32, q *Query, out []byte) (res []byte, n int, err error) {
+	return t.box.query(t.dict, user, q, out, true)
+}
+
+// scan is a query that was checked.
+type scan struct {
+	ix       *index
+	dict     *Schema
+	user     *account
+	base     uint32 // space whose view is read; 0: no view
+	bound    uint64
+	iterator uint32
+	key      []byte // values
+	parts    int
+}
+
+func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, newest bool) ([]byte, int, error) {
+	s, err := b.prepareScan(dict, user, q)
+	if err != nil {
+		return out, 0, err
+	}
+	if newest {
+		s.bound = noEnd
+	}
+	q.More = false
+	if q.resume == nil {
+		if err := s.setAfter(q); err != nil {
+			return out, 0, err
+		}
+	}
+	if q.Limit == 0 {
+		return out, 0, nil
+	}
+	out, n := s.run(q, out)
+	return out, n, nil
+}
+
+// prepareScan finds the space and the index, and checks rights, iterator and key.
+func (b *Box) prepareScan(dict *Schema, user uint32, q *Query) (s scan, err error) {
+	if q.Iterator >= iterators {
+		return s, xrow.Errorf(xrow.ErrIllegalParams, "Invalid iterator type")
+	}
+	if q.SpaceName != "" {
+		if q.Space, err = dict.FindSpace(q.SpaceName); err != nil {
+			return s, err
+		}
+	}
+	sp, err := dict.needSpace(q.Space)
+	if err != nil {
+		return s, err
+	}
+	if q.IndexName != "" {
+		if q.Index, err = dict.FindIndex(sp.id, q.IndexName); err != nil {
+			return s, err
+		}
+	}
+	if user != UserInternal {
+		if err := dict.allowedSpace(user, sp, PrivRead); err != nil {
+			return s, err
+		}
+	}
+	if s.ix, err = sp.needIndex(q.Index); err != nil {
+		return s, err
+	}
+	s.dict, s.user, s.iterator, s.bound = dict, dict.users[user], q.Iterator, b.bound(sp)
+	if s.key, s.parts, err = s.ix.checkKey(q.Key, false); err != nil {
+		return s, err
+	}
+	if err := s.checkIterator(sp, q); err != nil {
+		return s, err
+	}
+	if sp.engine == engineSysview {
+		s.base = viewBase(sp.id)
+		if user == UserInternal || s.user == nil {
+			s.user = dict.users[UserAdmin]
+		}
+		if s.ix, err = dict.spaces[s.base].needIndex(q.Index); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (s *scan) checkIterator(sp *space, q *Query) error {
+	ix := s.ix
+	feature := func(what string) error {
+		return xrow.Errorf(xrow.ErrUnsupportedIndexFeature, ix.name, ix.typeName(), sp.name, sp.engine, what)
+	}
+	known := s.iterator <= GT || s.iterator == NP || s.iterator == PP
+	if ix.hash {
+		known = s.iterator == EQ || s.iterator == ALL || s.iterator == GT
+	}
+	if !known {
+		return feature("requested iterator type")
+	}
+	if !ix.hash {
+		return nil
+	}
+	if s.parts != len(ix.parts) && (s.iterator == EQ || s.iterator == GT && s.parts > 0) {
+		return xrow.Errorf(xrow.ErrPartialKey, ix.typeName(), len(ix.parts), s.parts)
+	}
+	if s.iterator == ALL {
+		s.parts = 0
+	}
+	if q.FetchPosition || len(q.AfterPosition) > 0 || q.AfterTuple != nil {
+		return feature("pagination")
+	}
+	return nil
+}
+
+func (s *scan) descending() bool {
+	switch s.iterator {
+	case REQ, LT, LE, PP:
+		return true
+	}
+	return false
+}
+
+// setAfter turns the position that a client gave into the place to go on from.
+func (s *scan) setAfter(q *Query) error {
+	bad := xrow.ErrIteratorPosition
+	var values []byte
+	switch {
+	case len(q.AfterPosition) > 0:
+		raw := make([]byte, base64.RawStdEncoding.DecodedLen(len(q.AfterPosition)))
+		n, err := base64.RawStdEncoding.Decode(raw, q.AfterPosition)
+		if err != nil {
+			return xrow.Errorf(bad)
+		}
+		raw = raw[:n]
+		if size, err := xrow.Scan(raw); err != nil || size != len(raw) || kindOf(raw) != kindArray || checkExts(raw) != nil {
+			return xrow.Errorf(bad)
+		}
+		parts, at := arrayHead(raw)
+		if parts != s.ix.posParts {
+			return xrow.Errorf(bad)
+		}
+		values = raw[at:]
+	case q.AfterTuple != nil:
+		if checkExts(q.AfterTuple) != nil {
+			return xrow.Errorf(bad)
+		}
+		values = s.ix.appendKey(nil, q.AfterTuple, s.ix.posParts)
+	default:
+		return nil
+	}
+	if s.ix.checkParts(values, s.ix.posParts, false) != nil || !s.satisfied(values) {
+		return xrow.Errorf(bad)
+	}
+	q.resume = values
+	return nil
+}
+
+// satisfied tells whether the query could have returned the position.
+func (s *scan) satisfied(pos []byte) bool {
+	c := 0
+	at, key := 0, s.key
+	for i := range s.parts {
+		p := &s.ix.cmp[i]
+		if c = p.sign(compareValues(p.typ, pos[at:], key)); c != 0 {
+			break
+		}
+		at = skip(pos, at)
+		if i+1 < s.parts {
+			key = key[skip(key, 0):]
+		}
+	}
+	if s.parts == 0 {
+		return true
+	}
+	switch s.iterator {
+	case EQ, REQ:
+		return c == 0
+	case LT, PP:
+		return c < 0
+	case LE:
+		return c <= 0
+	case GT, NP:
+		return c > 0
+	}
+	return c >= 0
+}
+
+// countParts is how many values a resume key has: that of a client may be
+// shorter than the full comparison key.
+func countParts(values []byte) (n int) {
+	for at := 0; at < len(values); n++ {
+		at = skip(values, at)
+	}
+	return n
+}
+
+// start is the place of the first tuple to look at.
+func (s *scan) start(resume []byte) place {
+	ix := s.ix
+	if resume != nil {
+		p := ix.keyProbe(resume, countParts(resume))
+		if s.descending() {
+			return ix.previous(ix.seek(&p, false))
+		}
+		return ix.seek(&p, true)
+	}
+	if s.parts == 0 {
+		if s.descending() {
+			return ix.previous(place{})
+		}
+		return ix.first()
+	}
+	p := ix.keyProbe(s.key, s.parts)
+	switch s.iterator {
+	case GT:
+		return ix.seek(&p, true)
+	case NP:
+		return s.nextPrefix()
+	case LT, PP:
+		return ix.previous(ix.seek(&p, false))
+	case LE, REQ:
+		return ix.previous(ix.seek(&p, true))
+	}
+	return ix.seek(&p, false)
+}
+
+// nextPrefix seeks behind all strings that begin with the last key part.
+func (s *scan) nextPrefix() place {
+	last := 0
+	for range s.parts - 1 {
+		last = skip(s.key, last)
+	}
+	p := &s.ix.cmp[s.parts-1]
+	v := s.key[last:]
+	if k := kindOf(v); p.desc || k != kindStr && k != kindBin {
+		probe := s.ix.keyProbe(s.key, s.parts)
+		return s.ix.seek(&probe, true)
+	}
+	prefix := text(v)
+	for len(prefix) > 0 && prefix[len(prefix)-1] == 0xff {
+		prefix = prefix[:len(prefix)-1]
+	}
+	if len(prefix) == 0 {
+		if s.parts == 1 {
+			return place{}
+		}
+		probe := s.ix.keyProbe(s.key[:last], s.parts-1)
+		return s.ix.seek(&probe, true)
+	}
+	key := append([]byte(nil), s.key[:last]...)
+	if kindOf(v) == kindStr {
+		key = appendStrHead(key, len(prefix))
+	} else {
+		key = appendBinHead(key, len(prefix))
+	}
+	key = append(key, prefix...)
+	key[len(key)-1]++
+	probe := s.ix.keyProbe(key, s.parts)
+	return s.ix.seek(&probe, false)
+}
+
+// run collects tuples until the limit, the end, or the bound of rows to look at.
+func (s *scan) run(q *Query, out []byte) ([]byte, int) {
+	ix, n := s.ix, 0
+	down := s.descending()
+	equal := s.parts > 0 && (s.iterator == EQ || s.iterator == REQ)
+	single := equal && s.parts == len(ix.cmp)
+	probe := probe{}
+	if equal {
+		probe = ix.keyProbe(s.key, s.parts)
+	}
+	var last, seen ref
+	left := q.MaxRows
+	for at := s.start(q.resume); at.leaf != 0; {
+		r := ix.refAt(at)
+		if equal && ix.differs(at, r, &probe) {
+			break
+		}
+		if q.MaxRows > 0 && left == 0 {
+			q.More = true
+			break
+		}
+		left--
+		seen = r
+		if u := ix.visible(r, s.bound); u != 0 && (s.base == 0 || s.dict.visibleRow(s.base, s.user, ix.mem.tuple(u))) {
+			if q.Offset > 0 {
+				q.Offset--
+			} else {
+				out = append(out, ix.mem.tuple(u)...)
+				last = u
+				if n++; uint32(n) == q.Limit {
+					break
+				}
+			}
+		}
+		if single {
+			break
+		}
+		if down {
+			at = ix.previous(at)
+		} else {
+			at = ix.next(at)
+		}
+	}
+	if q.FetchPosition && last != 0 {
+		key := appendArrayHead(nil, ix.posParts)
+		key = ix.appendKey(key, ix.mem.tuple(last), ix.posParts)
+		q.Position = base64.RawStdEncoding.AppendEncode(q.Position[:0], key)
+	}
+	if q.More {
+		q.Limit -= uint32(n)
+		q.resume = ix.appendKey(make([]byte, 0, 32), ix.mem.tuple(seen), len(ix.cmp))
+	}
+	return out, n
+}
+
+// differs tells whether an entry lies outside of the probe's key.
+func (ix *index) differs(at place, r ref, p *probe) bool {
+	if ix.pool.leaf(at.leaf).hints[at.pos] != p.hint {
+		return true
+	}
+	if ix.exactHint && p.parts == 1 {
+		return false
+	}
+	return ix.compare(r, p) != 0
 }

@@ -1,35 +1,42 @@
 package box
 
-// Priv is a set of privilege bits.
-type Priv uint32
+import (
+	"maps"
+	"slices"
+	"strconv"
 
-// Privilege bits of _priv (schema.md section 10).
-const (
-	PrivRead    Priv = 1 << iota // R
-	PrivWrite                    // W
-	PrivExecute                  // X
-	PrivSession                  // S
-	PrivUsage                    // U
-	PrivCreate                   // C
-	PrivDrop                     // D
-	PrivAlter                    // A
-	PrivReference
-	PrivTrigger
-	PrivInsert
-	PrivUpdate
-	PrivDelete
-	PrivGrant
-	PrivMetagrant
-	PrivAll Priv = 1<<32 - 1
+	"tarragon/xrow"
 )
 
-// IDs of users and roles that always exist.
+// IDs of system spaces that the box looks into.
 const (
-	UserGuest       uint32 = 0
-	UserAdmin       uint32 = 1
-	RolePublic      uint32 = 2
-	RoleReplication uint32 = 3
-	RoleSuper       uint32 = 31
+	idSchema         = 272
+	idCollation      = 276
+	idSpace          = 280
+	idIndex          = 288
+	idFunc           = 296
+	idUser           = 304
+	idPriv           = 312
+	idCluster        = 320
+	idTrigger        = 328
+	idTruncate       = 330
+	idSequence       = 284
+	idSpaceSequence  = 340
+	idFkConstraint   = 356
+	idCkConstraint   = 364
+	idFuncIndex      = 372
+	firstUserSpace   = 512
+	firstTempSpace   = 1 << 30
+	lastSpace        = 2147483646
+	maxIndexes       = 128
+	maxParts         = 255
+	maxFieldNo       = 32767
+	maxUsers         = 32
+	maxReplicas      = 31
+	firstUser        = 32
+	engineMemtx      = "memtx"
+	engineSysview    = "sysview"
+	maxNameInMessage = 1 << 10
 )
 
 // User is a user or a role.
@@ -41,45 +48,260 @@ type User struct {
 	Hash  []byte // SHA1(SHA1(password)), 20 bytes; nil: no password is set
 }
 
-// Schema is a dictionary: spaces, indexes, users and rights. The one of
-// [Box.Schema] never changes, that of [Txn.Schema] with the transaction's next
-// statement.
-type Schema struct{}
+// space is a definition with its indexes. It never changes; DDL makes another.
+type space struct {
+	id, owner uint32
+	name      string
+	engine    string
+	local     bool // group_id 1
+	temp      bool // data is not logged
+	tempType  bool // the definition is not logged either
+	sync      bool
+	format    *format
+	indexes   []*index // ascending by ID
+	stats     *stats
+	// defined tells that a row of _space stands behind it. System spaces are
+	// known before their rows come.
+	defined bool
+}
 
-// FindSpace resolves a name; the error is NO_SUCH_SPACE.
-func (s *Schema) FindSpace(name string) (id uint32, err error) { return 0, nil }
+// stats counts what default readers see; changed when transactions are decided.
+type stats struct{ rows, bytes int }
 
-// FindIndex resolves a name; the error is NO_SUCH_SPACE or NO_SUCH_INDEX_NAME.
-func (s *Schema) FindIndex(space uint32, name string) (id uint32, err error) { return 0, nil }
+func (sp *space) system() bool { return sp.id < firstUserSpace && sp.id > 256 }
 
-// User finds a user or role by ID.
-func (s *Schema) User(id uint32) (User, bool) { return User{}, false }
+// decidedByWrite tells whether readers see every version at once.
+func (sp *space) decidedByWrite() bool { return sp.local || sp.temp }
 
-// UserByName finds a user or role by name.
-func (s *Schema) UserByName(name string) (User, bool) { return User{}, false }
+// primary is the index with ID 0, nil: none yet.
+func (sp *space) primary() *index {
+	if len(sp.indexes) == 0 || sp.indexes[0].id != 0 {
+		return nil
+	}
+	return sp.indexes[0]
+}
 
-// NextSpaceID, NextIndexID and NextUserID are what box.schema would choose.
-func (s *Schema) NextSpaceID() uint32 { return 0 }
-
-// NextIndexID is one more than the largest index ID of the space.
-func (s *Schema) NextIndexID(space uint32) uint32 { return 0 }
-
-// NextUserID is one more than the largest ID of a user or role, at least 32.
-func (s *Schema) NextUserID() uint32 { return 0 }
-
-// CheckUniverse tells whether user has the right on universe; the error is ACCESS_DENIED.
-func (s *Schema) CheckUniverse(user uint32, need Priv) error { return nil }
-
-// CheckSpace tells whether user has the right on a space; the error is
-// NO_SUCH_SPACE or ACCESS_DENIED.
-func (s *Schema) CheckSpace(user, space uint32, need Priv) error { return nil }
-
-// CheckDDL tells whether user may create, alter or drop an object of a class
-// ("space", "user", "role", "function", "sequence"); id is that of an existing
-// object. The owner may all but create.
-func (s *Schema) CheckDDL(user uint32, class string, id uint32, name string, owner uint32, need Priv) error {
+func (sp *space) index(id uint32) *index {
+	if int(id) < len(sp.indexes) && sp.indexes[id].id == id {
+		return sp.indexes[id]
+	}
+	for _, ix := range sp.indexes {
+		if ix.id == id {
+			return ix
+		}
+	}
 	return nil
 }
 
-// IsGlobalSpace tells whether a space exists and is replicated.
-func (b *Box) IsGlobalSpace(space uint32) bool { return false }
+// needIndex is index with the error of a client.
+func (sp *space) needIndex(id uint32) (*index, error) {
+	if ix := sp.index(id); ix != nil && sp.primary() != nil {
+		return ix, nil
+	}
+	return nil, xrow.Errorf(xrow.ErrNoSuchIndexID, id, sp.name)
+}
+
+// Schema is a dictionary: spaces, indexes, users and rights. The one of
+// [Box.Schema] never changes, that of [Txn.Schema] with the transaction's next
+// statement.
+type Schema struct {
+	spaces    map[uint32]*space
+	names     map[string]uint32
+	ids       []uint32 // of spaces, ascending
+	users     map[uint32]*account
+	userNames map[string]uint32
+	grants    []grant // in primary-key order of _priv
+}
+
+func newSchema() *Schema {
+	return &Schema{
+		spaces: map[uint32]*space{}, names: map[string]uint32{},
+		users: map[uint32]*account{}, userNames: map[string]uint32{},
+	}
+}
+
+func (s *Schema) clone() *Schema {
+	return &Schema{
+		spaces: maps.Clone(s.spaces), names: maps.Clone(s.names), ids: slices.Clone(s.ids),
+		users: maps.Clone(s.users), userNames: maps.Clone(s.userNames), grants: slices.Clone(s.grants),
+	}
+}
+
+// putSpace adds or replaces a definition.
+func (s *Schema) putSpace(sp *space) {
+	if old := s.spaces[sp.id]; old != nil {
+		delete(s.names, old.name)
+	} else {
+		at, _ := slices.BinarySearch(s.ids, sp.id)
+		s.ids = slices.Insert(s.ids, at, sp.id)
+	}
+	s.spaces[sp.id] = sp
+	s.names[sp.name] = sp.id
+}
+
+func (s *Schema) dropSpace(sp *space) {
+	delete(s.spaces, sp.id)
+	delete(s.names, sp.name)
+	at, _ := slices.BinarySearch(s.ids, sp.id)
+	s.ids = slices.Delete(s.ids, at, at+1)
+}
+
+func (s *Schema) needSpace(id uint32) (*space, error) {
+	if sp := s.spaces[id]; sp != nil {
+		return sp, nil
+	}
+	return nil, noSuchSpace(strconv.FormatUint(uint64(id), 10))
+}
+
+func noSuchSpace(name string) error {
+	if len(name) > maxNameInMessage {
+		name = name[:maxNameInMessage]
+	}
+	return xrow.Errorf(xrow.ErrNoSuchSpace, name)
+}
+
+// FindSpace resolves a name; the error is NO_SUCH_SPACE.
+func (s *Schema) FindSpace(name string) (id uint32, err error) {
+	if id, ok := s.names[name]; ok {
+		return id, nil
+	}
+	return 0, noSuchSpace(name)
+}
+
+// FindIndex resolves a name; the error is NO_SUCH_SPACE or NO_SUCH_INDEX_NAME.
+func (s *Schema) FindIndex(space uint32, name string) (id uint32, err error) {
+	sp, err := s.needSpace(space)
+	if err != nil {
+		return 0, err
+	}
+	for _, ix := range sp.indexes {
+		if ix.name == name {
+			return ix.id, nil
+		}
+	}
+	if len(name) > maxNameInMessage {
+		name = name[:maxNameInMessage]
+	}
+	return 0, xrow.Errorf(xrow.ErrNoSuchIndexName, name, sp.name)
+}
+
+// User finds a user or role by ID.
+func (s *Schema) User(id uint32) (User, bool) {
+	if a := s.users[id]; a != nil {
+		return a.User, true
+	}
+	return User{}, false
+}
+
+// UserByName finds a user or role by name.
+func (s *Schema) UserByName(name string) (User, bool) {
+	id, ok := s.userNames[name]
+	if !ok {
+		return User{}, false
+	}
+	return s.User(id)
+}
+
+// NextSpaceID is what the original gives to a new space: one more than the
+// largest, or the first gap when the range is full.
+func (s *Schema) NextSpaceID() uint32 {
+	next := uint32(firstUserSpace)
+	for _, id := range s.ids {
+		if id >= firstUserSpace && id < firstTempSpace {
+			next = id + 1
+		}
+	}
+	if next < firstTempSpace {
+		return next
+	}
+	for next = firstUserSpace; s.spaces[next] != nil; next++ {
+	}
+	return next
+}
+
+// NextIndexID is one more than the largest index ID of the space.
+func (s *Schema) NextIndexID(space uint32) uint32 {
+	sp := s.spaces[space]
+	if sp == nil || len(sp.indexes) == 0 {
+		return 0
+	}
+	return sp.indexes[len(sp.indexes)-1].id + 1
+}
+
+// NextUserID is one more than the largest ID of a user or role, at least 32.
+func (s *Schema) NextUserID() uint32 {
+	next := uint32(firstUser)
+	for id := range s.users { // the maximum does not depend on the order
+		next = max(next, id+1)
+	}
+	return next
+}
+
+// SpaceInfo describes a space for status pages and procedures.
+type SpaceInfo struct {
+	ID      uint32
+	Owner   uint32
+	Name    string
+	Engine  string
+	Local   bool
+	Temp    bool
+	Sync    bool
+	Rows    int // visible to default readers
+	Bytes   int // of those tuples
+	Fields  []FieldInfo
+	Indexes []IndexInfo // ascending by ID
+}
+
+// FieldInfo is an element of a declared format.
+type FieldInfo struct {
+	Name     string
+	Type     string
+	Nullable bool
+}
+
+// IndexInfo describes an index.
+type IndexInfo struct {
+	ID     uint32
+	Name   string
+	Type   string // TREE or HASH
+	Unique bool
+	Parts  []PartInfo
+}
+
+// PartInfo is a part of an index; Field counts from 0.
+type PartInfo struct {
+	Field    uint32
+	Type     string
+	Nullable bool
+}
+
+// Space describes one space.
+func (s *Schema) Space(id uint32) (SpaceInfo, bool) {
+	sp := s.spaces[id]
+	if sp == nil {
+		return SpaceInfo{}, false
+	}
+	info := SpaceInfo{ID: sp.id, Owner: sp.owner, Name: sp.name, Engine: sp.engine, Local: sp.local, Temp: sp.temp, Sync: sp.sync,
+		Rows: sp.stats.rows, Bytes: sp.stats.bytes}
+	for _, fd := range sp.format.named {
+		info.Fields = append(info.Fields, FieldInfo{fd.name, fd.typ.String(), fd.nullable})
+	}
+	for _, ix := range sp.indexes {
+		ii := IndexInfo{ID: ix.id, Name: ix.name, Type: ix.typeName(), Unique: ix.unique}
+		for _, p := range ix.parts {
+			ii.Parts = append(ii.Parts, PartInfo{p.field, p.typ.String(), p.nullable})
+		}
+		info.Indexes = append(info.Indexes, ii)
+	}
+	return info, true
+}
+
+// Spaces lists all spaces, ascending by ID.
+func (s *Schema) Spaces() []SpaceInfo {
+	all := make([]SpaceInfo, 0, len(s.ids))
+	for _, id := range s.ids {
+		info, _ := s.Space(id)
+		all = append(all, info)
+	}
+	return all
+}

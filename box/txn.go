@@ -1,10 +1,35 @@
 package box
 
-import "tarragon/xrow"
+import (
+	"fmt"
+
+	"tarragon/xrow"
+)
 
 // Txn is a transaction of the owner's. It is valid until the box has confirmed
 // it, rolled it back, or Abort.
-type Txn struct{}
+type Txn struct {
+	box  *Box
+	seq  uint64
+	open bool // Prepare has not come yet
+
+	stmts []stmt
+	rows  []LogRow // global ones
+	local []LogRow
+	all   []LogRow // local, then rows: what Rows returns
+	buf   []byte   // what rows point to where no version holds it
+	work  []byte   // the tuple that a statement builds
+
+	sync bool
+	ddl  bool
+
+	// base is the writers' dictionary before the transaction, dict the one with
+	// its changes; the same as long as it has none.
+	base, dict *Schema
+	schemaOps  uint64    // changes that the schema version counts
+	built      []*index  // trees made here, to be freed when it vanishes
+	dropped    []garbage // what to free once it is confirmed
+}
 
 // LogRow is one change to log.
 type LogRow struct {
@@ -12,43 +37,243 @@ type LogRow struct {
 	Local bool // of a local space: logged with replica ID 0, never sent
 }
 
+// stmt is a change of one tuple: what undoes it, and what it leaves behind.
+type stmt struct {
+	sp       *space
+	old, new ref // old: the live version before; 0: none
+}
+
+// Begin starts a transaction. seq is chosen by the caller and strictly grows;
+// one transaction is open at a time.
+func (b *Box) Begin(seq uint64) *Txn {
+	if b.current != nil || seq <= b.last || seq >= noEnd {
+		panic(fmt.Sprintf("box: transaction %d begins behind %d", seq, b.last))
+	}
+	var t *Txn
+	if n := len(b.unused); n > 0 {
+		t = b.unused[n-1]
+		b.unused = b.unused[:n-1]
+	} else {
+		t = new(Txn)
+	}
+	*t = Txn{box: b, seq: seq, open: true, base: b.head, dict: b.head,
+		stmts: t.stmts[:0], rows: t.rows[:0], local: t.local[:0], all: t.all[:0], buf: t.buf[:0], work: t.work[:0]}
+	b.current, b.last = t, seq
+	return t
+}
+
 // Execute runs a client's statement: existence, rights and shape are checked in
 // Tarantool's order. result is the raw tuple of the reply (new for INSERT,
 // REPLACE and UPDATE, old for DELETE; nil: none), valid until the next
 // statement. After an error the statement is undone and the transaction usable.
 // The slices of d passed xrow.Scan and are not kept.
-func (t *Txn) Execute(user uint32, d *xrow.DML) (result []byte, err error) { return nil, nil }
+func (t *Txn) Execute(user uint32, d *xrow.DML) (result []byte, err error) {
+	sp, err := t.dict.needSpace(d.SpaceID)
+	if err != nil {
+		return nil, err
+	}
+	if user != UserInternal {
+		if err := t.dict.allowedSpace(user, sp, PrivWrite); err != nil {
+			return nil, err
+		}
+	}
+	return t.run(sp, d, actor{user: user, client: user != UserInternal, log: true})
+}
 
 // Apply runs the statement of a replicated or recovered row: no rights are
 // checked and nothing is added to Rows.
-func (t *Txn) Apply(d *xrow.DML) error { return nil }
+func (t *Txn) Apply(d *xrow.DML) error {
+	sp, err := t.dict.needSpace(d.SpaceID)
+	if err == nil {
+		_, err = t.run(sp, d, actor{})
+	}
+	return err
+}
 
-// Query reads with the transaction's own writes, the newest versions. Rights
-// are those of user.
-func (t *Txn) Query(user uint32, q *Query, out []byte) (res []byte, n int, err error) {
-	return out, 0, nil
+// actor is who makes a change: a client with rights, or a row of the log.
+type actor struct {
+	user   uint32
+	client bool // rights count
+	log    bool // Rows is to have it
+}
+
+// run executes a statement; on an error all is as before it.
+func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) {
+	if !t.open {
+		panic("box: statement after Prepare")
+	}
+	mark := t.mark()
+	s, result, err := t.statement(sp, d)
+	if err == nil && (s.old != 0 || s.new != 0) && sp.id < firstUserSpace {
+		err = t.trigger(&s, who)
+	}
+	if err != nil {
+		t.undoTo(mark)
+		return nil, err
+	}
+	if s.old == 0 && s.new == 0 && d.Type != xrow.Upsert {
+		return nil, nil
+	}
+	t.note(&s, d, who)
+	return result, nil
+}
+
+// mark is how far a transaction has come.
+type mark struct{ stmts int }
+
+func (t *Txn) mark() mark { return mark{len(t.stmts)} }
+
+// undoTo takes statements back, newest first.
+func (t *Txn) undoTo(m mark) {
+	for i := len(t.stmts) - 1; i >= m.stmts; i-- {
+		t.box.undo(&t.stmts[i])
+	}
+	t.stmts = t.stmts[:m.stmts]
+}
+
+// note adds the row to log and what the transaction has become by it.
+func (t *Txn) note(s *stmt, d *xrow.DML, who actor) {
+	sp := s.sp
+	if sp.temp || sp.id == idSpace && t.tempDefinition(s) || sp.id == idIndex && t.tempDefinition(s) || sp.id == idTruncate && t.tempDefinition(s) {
+		return
+	}
+	t.sync = t.sync || sp.sync
+	t.ddl = t.ddl || sp.id < firstUserSpace && !sp.local
+	if !who.log {
+		return
+	}
+	row := LogRow{DML: xrow.DML{Type: d.Type, SpaceID: sp.id, IndexBase: d.IndexBase}, Local: sp.local}
+	switch d.Type {
+	case xrow.Insert, xrow.Replace:
+		row.DML.Tuple = t.box.mem.tuple(s.new)
+		row.DML.IndexBase = 0
+	case xrow.Update:
+		row.DML.Key = t.keep(t.primaryKey(sp, s.old))
+		row.DML.Tuple = t.keep(d.Tuple)
+	case xrow.Delete:
+		row.DML.Key = t.keep(t.primaryKey(sp, s.old))
+		row.DML.IndexBase = 0
+	case xrow.Upsert:
+		row.DML.Tuple, row.DML.Ops = t.keep(d.Tuple), t.keep(d.Ops)
+	}
+	if sp.local {
+		t.local = append(t.local, row)
+	} else {
+		t.rows = append(t.rows, row)
+	}
+}
+
+// tempDefinition tells whether a row of _space, _index or _truncate belongs to
+// a space of type temporary, whose definition is not logged.
+func (t *Txn) tempDefinition(s *stmt) bool {
+	r := s.new
+	if r == 0 {
+		r = s.old
+	}
+	if r == 0 {
+		return false
+	}
+	id, _ := uintOf(value((&walker{b: t.box.mem.tuple(r)}).field(0)))
+	if id < firstTempSpace {
+		return false
+	}
+	for _, dict := range [...]*Schema{t.dict, t.base} {
+		if sp := dict.spaces[uint32(id)]; sp != nil {
+			return sp.tempType
+		}
+	}
+	return true
+}
+
+// keep copies b to memory that lives as long as the transaction.
+func (t *Txn) keep(b []byte) []byte {
+	at := len(t.buf)
+	t.buf = append(t.buf, b...)
+	return t.buf[at:len(t.buf):len(t.buf)]
+}
+
+// primaryKey builds the raw key of a version in the work buffer.
+func (t *Txn) primaryKey(sp *space, r ref) []byte {
+	pk := sp.primary()
+	t.work = appendArrayHead(t.work[:0], len(pk.parts))
+	t.work = pk.appendKey(t.work, t.box.mem.tuple(r), len(pk.parts))
+	return t.work
 }
 
 // Schema is the dictionary with the transaction's own changes.
-func (t *Txn) Schema() *Schema { return nil }
+func (t *Txn) Schema() *Schema { return t.dict }
 
 // Rows is what to log, local rows first; valid as long as the Txn.
-func (t *Txn) Rows() []LogRow { return nil }
+func (t *Txn) Rows() []LogRow {
+	if len(t.local) == 0 {
+		return t.rows
+	}
+	t.all = append(append(t.all[:0], t.local...), t.rows...)
+	return t.all
+}
 
 // IsSync tells whether a synchronous space was written.
-func (t *Txn) IsSync() bool { return false }
+func (t *Txn) IsSync() bool { return t.sync }
+
+// IsLocal tells whether it changed nothing but local and temporary spaces.
+func (t *Txn) IsLocal() bool { return len(t.rows) == 0 }
 
 // IsDDL tells whether a system space that is logged was written.
-func (t *Txn) IsDDL() bool { return false }
+func (t *Txn) IsDDL() bool { return t.ddl }
 
 // NeedsWork tells whether the owner should call [Box.Work] once it is decided.
-func (t *Txn) NeedsWork() bool { return false }
+func (t *Txn) NeedsWork() bool { return len(t.dropped) > 0 || len(t.built) > 0 }
 
-// Prepare ends the statements; the transaction is undecided from now on.
-func (t *Txn) Prepare() {}
+// Prepare ends the statements; the transaction is undecided from now on. What
+// it did in local and temporary spaces is decided by this.
+func (t *Txn) Prepare() {
+	b := t.box
+	t.close()
+	kept := t.stmts[:0]
+	for _, s := range t.stmts {
+		if s.sp.decidedByWrite() {
+			b.settle(&s, t.seq, true)
+		} else {
+			kept = append(kept, s)
+		}
+	}
+	t.stmts = kept
+	b.head = t.dict
+	b.pending = append(b.pending, t)
+}
 
 // Abort undoes all, as if it never had begun.
-func (t *Txn) Abort() {}
+func (t *Txn) Abort() {
+	t.close()
+	t.vanish()
+	t.box.unused = append(t.box.unused, t)
+}
 
-// IsLocal tells whether all its rows are of local or temporary spaces.
-func (t *Txn) IsLocal() bool { return false }
+func (t *Txn) close() {
+	if !t.open {
+		panic("box: transaction has ended")
+	}
+	t.open = false
+	t.box.current = nil
+}
+
+// vanish undoes the statements and forgets the changes of the dictionary.
+func (t *Txn) vanish() {
+	t.undoTo(mark{})
+	for _, ix := range t.built {
+		t.box.garbage.dropNodes(t.box, ix)
+	}
+	if t.dict != t.base {
+		t.box.head = t.base
+	}
+}
+
+func appendArrayHead(dst []byte, n int) []byte {
+	switch {
+	case n < 16:
+		return append(dst, 0x90|byte(n))
+	case n < 1<<16:
+		return append(dst, 0xdc, byte(n>>8), byte(n))
+	}
+	return append(dst, 0xdd, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}

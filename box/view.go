@@ -1,39 +1,116 @@
 package box
 
-import "tarragon/xrow"
+import "slices"
 
 // View is the confirmed state of one moment. The versions it needs live until
 // Close.
-type View struct{}
+type View struct {
+	box   *Box
+	dict  *Schema
+	bound uint64 // transactions up to here are seen
+	local uint64 // the same for spaces that are decided by their write
+}
 
-// Cursor is a place in a View; the zero value is its start. It survives writes.
-type Cursor struct{}
+// views are the open ones, oldest first.
+type views struct{ open []*View }
+
+// need tells whether an open view sees what transaction seq replaced.
+func (v *views) need(seq uint64, byWrite bool) bool {
+	if len(v.open) == 0 {
+		return false
+	}
+	if byWrite {
+		return v.open[0].local < seq
+	}
+	return v.open[0].bound < seq
+}
 
 // OpenView pins the confirmed state of this moment. For the owner only.
-func (b *Box) OpenView() *View { return nil }
+func (b *Box) OpenView() *View {
+	v := &View{box: b, dict: b.dict, bound: b.confirmed, local: b.last}
+	b.views.open = append(b.views.open, v)
+	return v
+}
 
-// Close gives the view back. For the owner only.
-func (v *View) Close() {}
+// Close gives the view back; what it alone needed is freed, large spaces by
+// [Box.Work]. For the owner only.
+func (v *View) Close() {
+	at := slices.Index(v.box.views.open, v)
+	if at < 0 {
+		return
+	}
+	v.box.views.open = slices.Delete(v.box.views.open, at, at+1)
+	v.box.garbage.sweep(v.box)
+}
+
+// Cursor is a place in a View; the zero value is its start. It survives writes.
+type Cursor struct {
+	space uint32
+	key   []byte // primary key of the last tuple; nil: before the first
+}
 
 // Next calls f for up to limit tuples behind c, in the order of Load: ascending
 // space ID, then primary key. Temporary spaces are left out; local ones are
 // not, see IsLocal. tuple is valid during the call. Safe for readers.
 func (v *View) Next(c *Cursor, limit int, f func(space uint32, tuple []byte) error) (more bool, err error) {
+	at, _ := slices.BinarySearch(v.dict.ids, c.space)
+	for _, id := range v.dict.ids[at:] {
+		sp := v.dict.spaces[id]
+		if id != c.space {
+			c.space, c.key = id, c.key[:0]
+		}
+		if sp.temp || sp.primary() == nil || sp.engine != engineMemtx {
+			continue
+		}
+		if limit, err = v.scan(sp, c, limit, f); err != nil || limit == 0 {
+			return err == nil, err
+		}
+	}
 	return false, nil
 }
 
+// scan goes on in one space and returns what is left of limit.
+func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple []byte) error) (int, error) {
+	pk := sp.primary()
+	bound := v.bound
+	if sp.decidedByWrite() {
+		bound = v.local
+	}
+	at := pk.first()
+	if len(c.key) > 0 {
+		p := pk.keyProbe(c.key, len(pk.cmp))
+		at = pk.seek(&p, true)
+	}
+	var last ref
+	for ; at.leaf != 0 && limit > 0; at = pk.next(at) {
+		last = pk.refAt(at) // dead entries count too: a slice must end
+		limit--
+		r := pk.visible(last, bound)
+		if r == 0 || v.tempDefinition(sp, v.box.mem.tuple(r)) {
+			continue
+		}
+		if err := f(sp.id, v.box.mem.tuple(r)); err != nil {
+			return limit, err
+		}
+	}
+	if last != 0 {
+		c.key = pk.appendKey(c.key[:0], v.box.mem.tuple(last), len(pk.cmp))
+	}
+	return limit, nil
+}
+
+// tempDefinition tells whether the row belongs to a space of type temporary.
+func (v *View) tempDefinition(sp *space, tuple []byte) bool {
+	if sp.id != idSpace && sp.id != idIndex && sp.id != idTruncate {
+		return false
+	}
+	id, _ := uintOf((&walker{b: tuple}).field(0))
+	of := v.dict.spaces[uint32(id)]
+	return of != nil && of.tempType
+}
+
 // IsLocal tells whether the space never leaves this instance: a JOIN skips it.
-func (v *View) IsLocal(space uint32) bool { return false }
-
-// Load puts a tuple of a checkpoint or a JOIN into a box that has seen no
-// transaction yet. Tuples come in the order of [View.Next].
-func (b *Box) Load(space uint32, tuple []byte) error { return nil }
-
-// LoadDone builds the secondary indexes. Nothing else may run before it.
-func (b *Box) LoadDone() error { return nil }
-
-// BootstrapRows are the rows of a fresh database, as INSERTs in the order in
-// which they must be applied. An empty instance or replica set name is left out.
-func BootstrapRows(replicasetUUID, instanceUUID, instanceName, replicasetName string) []xrow.DML {
-	return nil
+func (v *View) IsLocal(space uint32) bool {
+	sp := v.dict.spaces[space]
+	return sp != nil && sp.local
 }

@@ -22,7 +22,7 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	for i := range ev.Rows {
-		if err := tx.Apply(&ev.Rows[i]); err != nil {
+		if _, err := tx.Execute(box.UserInternal, &ev.Rows[i]); err != nil {
 			panic(fmt.Sprintf("instance: bootstrap row of space %d: %v", ev.Rows[i].SpaceID, err))
 		}
 	}
@@ -88,13 +88,13 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	}
 	if old != nil {
 		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, old.ID)}
-		if err := tx.Apply(&d); err != nil {
+		if _, err := tx.Execute(box.UserInternal, &d); err != nil {
 			return err
 		}
 		c.trace(FactNewLife, old.ID, uint64(id), j.UUID)
 	}
 	d := xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: MemberTuple(id, j.UUID, j.Name, j.Incarnation)}
-	if err := tx.Apply(&d); err != nil {
+	if _, err := tx.Execute(box.UserInternal, &d); err != nil {
 		return err
 	}
 	c.trace(FactRegistered, id, 0, j.UUID)

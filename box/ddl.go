@@ -1,0 +1,377 @@
+package box
+
+import (
+	"strconv"
+
+	"tarragon/xrow"
+)
+
+// trigger does what a change of a system space means, in the transaction's
+// dictionary. It checks first and changes last.
+func (t *Txn) trigger(s *stmt, who actor) error {
+	var old, new []byte
+	if s.old != 0 {
+		old = t.box.mem.tuple(s.old)
+	}
+	if s.new != 0 {
+		new = t.box.mem.tuple(s.new)
+	}
+	switch s.sp.id {
+	case idSpace:
+		return t.onSpace(old, new, who)
+	case idIndex:
+		return t.onIndex(old, new, who)
+	case idTruncate:
+		return t.onTruncate(old, new, who)
+	case idUser:
+		return t.onUser(old, new, who)
+	case idPriv:
+		return t.onPriv(old, new, who)
+	case idCluster:
+		return onCluster(old, new)
+	case idFunc:
+		return t.onOwned(old, new, who, classFunction)
+	case idSequence:
+		return t.onOwned(old, new, who, classSequence)
+	case idTrigger, idSpaceSequence, idFkConstraint, idCkConstraint, idFuncIndex:
+		if new != nil {
+			return unsupported("rows in space '" + s.sp.name + "'")
+		}
+	}
+	return nil
+}
+
+// schema is the dictionary of the transaction, for changing it.
+func (t *Txn) schema() *Schema {
+	if t.dict == t.base {
+		t.dict = t.base.clone()
+	}
+	return t.dict
+}
+
+// allowed checks a client's right on an object; rows of the log have all.
+func (t *Txn) allowed(who actor, class string, id uint32, name string, owner uint32, need Priv) error {
+	if !who.client {
+		return nil
+	}
+	return t.dict.CheckDDL(who.user, class, id, name, owner, need)
+}
+
+// onSpace creates, alters or drops a space.
+func (t *Txn) onSpace(old, new []byte, who actor) error {
+	if new == nil {
+		return t.dropSpace(t.dict.spaces[uint32(splitRow(old).uint(0))], who)
+	}
+	sp, err := parseSpace(new)
+	if err != nil {
+		return err
+	}
+	was := t.dict.spaces[sp.id]
+	if was == nil {
+		if err := t.allowed(who, classSpace, sp.id, sp.name, sp.owner, PrivCreate); err != nil {
+			return err
+		}
+		if owner := t.dict.users[sp.owner]; owner == nil && who.client {
+			return xrow.Errorf(xrow.ErrNoSuchUser, strconv.Itoa(int(sp.owner)))
+		}
+		t.schema().putSpace(sp)
+		t.schemaOps++
+		return nil
+	}
+	if err := t.allowed(who, classSpace, was.id, was.name, was.owner, PrivAlter); err != nil {
+		return err
+	}
+	return t.alterSpace(was, sp)
+}
+
+func (t *Txn) dropSpace(sp *space, who actor) error {
+	if err := t.allowed(who, classSpace, sp.id, sp.name, sp.owner, PrivDrop); err != nil {
+		return err
+	}
+	fail := func(detail string) error { return xrow.Errorf(xrow.ErrDropSpace, sp.name, detail) }
+	if len(sp.indexes) > 0 {
+		return fail("the space has indexes")
+	}
+	for _, g := range t.dict.grants {
+		if g.class == classSpace && g.id == sp.id && !g.whole {
+			return fail("the space has grants")
+		}
+	}
+	if t.hasRow(idTruncate, sp.id) {
+		return fail("the space has truncate record")
+	}
+	t.schema().dropSpace(sp)
+	t.schemaOps++
+	return nil
+}
+
+// hasRow tells whether a system space has a row with that unsigned primary key.
+func (t *Txn) hasRow(space, id uint32) bool {
+	values := appendUint(nil, uint64(id))
+	return t.dict.spaces[space].primary().find(values) != 0
+}
+
+func appendUint(dst []byte, v uint64) []byte {
+	if v < 1<<7 {
+		return append(dst, byte(v))
+	}
+	return append(dst, 0xcf, byte(v>>56), byte(v>>48), byte(v>>40), byte(v>>32), byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
+}
+
+// alterSpace changes the definition of a space and keeps its tuples.
+func (t *Txn) alterSpace(was, sp *space) error {
+	fail := func(detail string) error { return xrow.Errorf(xrow.ErrAlterSpace, was.name, detail) }
+	switch {
+	case was.engine != sp.engine:
+		return fail("can not change space engine")
+	case was.local != sp.local:
+		return fail("replication group is immutable")
+	case was.temp != sp.temp || was.tempType != sp.tempType:
+		return fail("temporariness cannot change")
+	}
+	sp.stats = was.stats
+	return t.redefine(was, sp, was.indexes)
+}
+
+// redefine puts sp in the place of was, with the given index definitions, those
+// without a tree to be built. Tuples are checked against the new shape.
+func (t *Txn) redefine(was, sp *space, defs []*index) error {
+	sp.indexes = nil
+	if err := checkFields(sp, defs); err != nil {
+		return err
+	}
+	sp.format = newFormat(sp.format.named, sp.format.fieldCount, defs)
+	var refs []ref
+	if pk := was.primary(); pk != nil {
+		refs = pk.liveRefs()
+	}
+	for _, r := range refs {
+		if err := sp.format.check(t.box.mem.tuple(r)); err != nil {
+			return err
+		}
+	}
+	built := len(t.built)
+	for _, def := range defs {
+		ix := *def
+		ix.setOrder(primaryParts(defs))
+		same := was.index(ix.id)
+		if same == nil || same.tree != ix.tree && ix.tree != nil || !ix.sameOrder(same) || ix.unique && !same.unique {
+			ix.tree = t.box.newTree()
+			t.built = append(t.built, &ix)
+			if a, b := ix.build(refs); b != 0 {
+				t.unbuild(built)
+				return duplicate(sp, &ix, t.box.mem.tuple(a), t.box.mem.tuple(b))
+			}
+		} else {
+			ix.tree = same.tree
+		}
+		sp.indexes = append(sp.indexes, &ix)
+	}
+	for _, ix := range was.indexes {
+		if now := sp.index(ix.id); now == nil || now.tree != ix.tree {
+			t.dropped = append(t.dropped, garbage{ix, ix.id == 0 && sp.primary() == nil})
+		}
+	}
+	t.schema().putSpace(sp)
+	t.schemaOps++
+	return nil
+}
+
+// unbuild gives the trees back that were made since.
+func (t *Txn) unbuild(since int) {
+	for _, ix := range t.built[since:] {
+		t.box.garbage.dropNodes(t.box, ix)
+	}
+	t.built = t.built[:since]
+}
+
+func primaryParts(defs []*index) []part {
+	if len(defs) > 0 && defs[0].id == 0 {
+		return defs[0].parts
+	}
+	return nil
+}
+
+// checkFields tells whether indexes agree with each other and with the format.
+func checkFields(sp *space, defs []*index) error {
+	for i, ix := range defs {
+		for _, p := range ix.parts {
+			for _, other := range defs[:i] {
+				for _, q := range other.parts {
+					if p.field == q.field && !p.typ.contains(q.typ) && !q.typ.contains(p.typ) {
+						return xrow.Errorf(xrow.ErrIndexPartTypeMismatch, sp.format.fieldName(int(p.field)), q.typ, p.typ)
+					}
+				}
+			}
+			if int(p.field) < len(sp.format.named) {
+				f := sp.format.named[p.field]
+				if !f.typ.contains(p.typ) && !p.typ.contains(f.typ) {
+					return xrow.Errorf(xrow.ErrFormatMismatchIndexPart, sp.format.fieldName(int(p.field)), f.typ, p.typ)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// liveRefs are the newest versions of all tuples of a primary index.
+func (ix *index) liveRefs() (refs []ref) {
+	for at := ix.first(); at.leaf != 0; at = ix.next(at) {
+		if r := ix.refAt(at); ix.mem.live(r) {
+			refs = append(refs, r)
+		}
+	}
+	return refs
+}
+
+func (b *Box) newTree() *tree { return &tree{root: b.nodes.newLeaf()} }
+
+// onIndex creates, alters or drops an index.
+func (t *Txn) onIndex(old, new []byte, who actor) error {
+	row := splitRow(old)
+	need := PrivDrop
+	switch {
+	case old == nil:
+		row, need = splitRow(new), PrivCreate
+	case new != nil:
+		need = PrivAlter
+	}
+	sp, err := t.dict.needSpace(uint32(row.uint(0)))
+	if err != nil {
+		return err
+	}
+	if err := t.allowed(who, classSpace, sp.id, sp.name, sp.owner, need); err != nil {
+		return err
+	}
+	if new == nil {
+		return t.dropIndex(sp, uint32(row.uint(1)))
+	}
+	ix, err := parseIndex(new, sp)
+	if err != nil {
+		return err
+	}
+	if who.client && sp.system() && old == nil {
+		return xrow.Errorf(xrow.ErrModifyIndex, ix.name, sp.name, "can't create index on system space")
+	}
+	if ix.id != 0 && sp.primary() == nil {
+		return xrow.Errorf(xrow.ErrAlterSpace, sp.name, "can not add a secondary key before primary")
+	}
+	ix.pool, ix.mem = &t.box.nodes, &t.box.mem
+	return t.redefine(sp, sp.copy(), withIndex(sp.indexes, ix))
+}
+
+// copy is a definition to be changed.
+func (sp *space) copy() *space {
+	c := *sp
+	return &c
+}
+
+// withIndex is the list of definitions with one added or replaced.
+func withIndex(defs []*index, ix *index) []*index {
+	list := make([]*index, 0, len(defs)+1)
+	for _, def := range defs {
+		if def.id < ix.id {
+			list = append(list, def)
+		}
+	}
+	list = append(list, ix)
+	for _, def := range defs {
+		if def.id > ix.id {
+			list = append(list, def)
+		}
+	}
+	return list
+}
+
+func (t *Txn) dropIndex(sp *space, id uint32) error {
+	if id == 0 {
+		switch {
+		case sp.system():
+			return xrow.Errorf(xrow.ErrLastDrop, sp.name)
+		case len(sp.indexes) > 1:
+			return xrow.Errorf(xrow.ErrDropPrimaryKey, sp.name)
+		}
+	}
+	var defs []*index
+	for _, ix := range sp.indexes {
+		if ix.id != id {
+			defs = append(defs, ix)
+		}
+	}
+	now := sp.copy()
+	if id == 0 {
+		now.stats = &stats{}
+	}
+	return t.redefine(sp, now, defs)
+}
+
+// onTruncate empties a space: every index gets a new tree.
+func (t *Txn) onTruncate(old, new []byte, who actor) error {
+	if new == nil {
+		return nil // the space is being dropped
+	}
+	sp, err := t.dict.needSpace(uint32(splitRow(new).uint(0)))
+	if err != nil {
+		return err
+	}
+	if who.client {
+		if err := t.dict.allowedSpace(who.user, sp, PrivWrite); err != nil {
+			return err
+		}
+	}
+	if sp.system() {
+		return xrow.Errorf(xrow.ErrTruncateSystemSpace, sp.name)
+	}
+	if len(sp.indexes) == 0 {
+		return nil
+	}
+	now := sp.copy()
+	now.stats = &stats{}
+	now.indexes = nil
+	for _, ix := range sp.indexes {
+		fresh := *ix
+		fresh.tree = t.box.newTree()
+		now.indexes = append(now.indexes, &fresh)
+		t.built = append(t.built, &fresh)
+		t.dropped = append(t.dropped, garbage{ix, ix.id == 0})
+	}
+	t.schema().putSpace(now)
+	return nil
+}
+
+// onOwned checks the rights on a row whose objects the box only keeps: id,
+// owner and name come first.
+func (t *Txn) onOwned(old, new []byte, who actor, class string) error {
+	row, need := splitRow(old), PrivDrop
+	switch {
+	case old == nil:
+		row, need = splitRow(new), PrivCreate
+	case new != nil:
+		need = PrivAlter
+	}
+	if err := checkName(row.string(2)); err != nil {
+		return err
+	}
+	return t.allowed(who, class, uint32(row.uint(0)), row.string(2), uint32(row.uint(1)), need)
+}
+
+// onCluster checks a member's row.
+func onCluster(old, new []byte) error {
+	if new == nil {
+		return nil
+	}
+	row := splitRow(new)
+	switch id := row.uint(0); {
+	case id == 0:
+		return xrow.Errorf(xrow.ErrReplicaIDIsReserved, id)
+	case id > maxReplicas:
+		return xrow.Errorf(xrow.ErrReplicaMax, maxReplicas)
+	}
+	if !validUUID(row.string(1)) {
+		return xrow.Errorf(xrow.ErrInvalidUUID, shortName(row.string(1)))
+	}
+	if old != nil && splitRow(old).string(1) != row.string(1) {
+		return unsupported("updates of instance uuid")
+	}
+	return nil
+}

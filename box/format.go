@@ -1,0 +1,102 @@
+package box
+
+import (
+	"slices"
+	"strconv"
+
+	"tarragon/xrow"
+)
+
+// fieldDef is what a field must be.
+type fieldDef struct {
+	name     string // empty: none
+	typ      fieldType
+	nullable bool
+}
+
+// format is the shape of a space's tuples: its declared format, narrowed by the
+// parts of its indexes.
+type format struct {
+	named      []fieldDef // as declared
+	fields     []fieldDef // with the index parts
+	fieldCount uint32     // exact number of fields; 0: any
+	required   int        // fewest fields a tuple can have
+	checked    int        // fields from here on take anything
+}
+
+// newFormat merges a declared format with the parts of indexes.
+func newFormat(declared []fieldDef, fieldCount uint32, indexes []*index) *format {
+	f := &format{named: declared, fields: slices.Clone(declared), fieldCount: fieldCount}
+	mentioned := len(declared)
+	for _, ix := range indexes {
+		for _, p := range ix.parts {
+			for len(f.fields) <= int(p.field) {
+				f.fields = append(f.fields, fieldDef{nullable: true})
+			}
+			fd := &f.fields[p.field]
+			if fd.typ.contains(p.typ) {
+				fd.typ = p.typ
+			}
+			fd.nullable = fd.nullable && p.nullable
+		}
+	}
+	for i, fd := range f.fields {
+		if !fd.nullable {
+			f.required = i + 1
+		}
+		if fd.typ != typeAny || !fd.nullable && i >= mentioned {
+			f.checked = i + 1
+		}
+	}
+	return f
+}
+
+// fieldName is how messages call a field: its number from 1, and its name.
+func (f *format) fieldName(i int) string {
+	s := strconv.Itoa(i + 1)
+	if i < len(f.named) && f.named[i].name != "" {
+		s += " (" + f.named[i].name + ")"
+	}
+	return s
+}
+
+// check tells whether a tuple has the shape. Missing fields are reported before
+// wrong types.
+func (f *format) check(tuple []byte) error {
+	n, at := arrayHead(tuple)
+	if f.fieldCount != 0 && n != int(f.fieldCount) {
+		return xrow.Errorf(xrow.ErrExactFieldCount, n, f.fieldCount)
+	}
+	if n < f.required {
+		for i := n; ; i++ {
+			if !f.fields[i].nullable {
+				return xrow.Errorf(xrow.ErrFieldMissing, f.fieldName(i))
+			}
+		}
+	}
+	for i := range min(n, f.checked) {
+		fd := &f.fields[i]
+		v := tuple[at:]
+		at = skip(tuple, at)
+		if fd.typ == typeAny || v[0] == 0xc0 && fd.nullable {
+			continue
+		}
+		if !fd.typ.accepts(v) {
+			return xrow.Errorf(xrow.ErrFieldType, f.fieldName(i), fd.typ, kindOf(v))
+		}
+		if limits, bad := fd.typ.outOfRange(v); bad {
+			return xrow.Errorf(xrow.ErrFieldValueOutOfRange, f.fieldName(i), fd.typ, limits+", got "+numberText(v))
+		}
+	}
+	return nil
+}
+
+// byName finds a field by its whole name.
+func (f *format) byName(name []byte) (int, bool) {
+	for i := range f.named {
+		if f.named[i].name == string(name) {
+			return i, true
+		}
+	}
+	return 0, false
+}

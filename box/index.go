@@ -1,0 +1,309 @@
+package box
+
+import (
+	"cmp"
+	"slices"
+
+	"tarragon/xrow"
+)
+
+// part is one field of an index.
+type part struct {
+	field       uint32
+	typ         fieldType
+	nullable    bool
+	excludeNull bool
+	desc        bool
+}
+
+// index is a definition and the tree that belongs to it. The definition never
+// changes; altering an index makes another one, with the same tree where the
+// order stays.
+type index struct {
+	id     uint32
+	name   string
+	hash   bool
+	unique bool
+	parts  []part
+	// cmp is the order of the tree: parts, then those of the primary key that
+	// are not among them.
+	cmp []part
+	// posParts is how many parts of cmp identify a tuple of the index to a
+	// client: all, unless the declared ones are unique by themselves.
+	posParts  int
+	nullable  bool // some part is
+	excludes  bool // some part has exclude_null
+	exactHint bool // the hint is the whole first part
+
+	tree *tree
+	pool *pool
+	mem  *arena
+}
+
+func (ix *index) typeName() string {
+	if ix.hash {
+		return "HASH"
+	}
+	return "TREE"
+}
+
+// setOrder computes what follows from the parts.
+func (ix *index) setOrder(primary []part) {
+	ix.cmp = slices.Clone(ix.parts)
+	for _, p := range ix.parts {
+		ix.nullable = ix.nullable || p.nullable
+		ix.excludes = ix.excludes || p.excludeNull
+	}
+	for _, p := range primary {
+		if !slices.ContainsFunc(ix.parts, func(q part) bool { return q.field == p.field }) {
+			ix.cmp = append(ix.cmp, p)
+		}
+	}
+	ix.posParts = len(ix.cmp)
+	if ix.unique && !ix.nullable {
+		ix.posParts = len(ix.parts)
+	}
+	first := ix.parts[0]
+	ix.exactHint = first.typ == typeUnsigned && !first.nullable
+}
+
+// sameOrder tells whether two definitions order tuples alike, so that they can
+// share a tree.
+func (ix *index) sameOrder(other *index) bool {
+	return slices.Equal(ix.cmp, other.cmp) && ix.excludes == other.excludes
+}
+
+// probe is what is looked for in a tree: a tuple, or the values of a key.
+type probe struct {
+	hint  uint64
+	data  []byte // an array when tuple is set, else values back to back
+	tuple bool
+	parts int // how many parts of cmp count
+}
+
+func (ix *index) hint(value []byte) uint64 {
+	h := hintOf(ix.cmp[0].typ, value)
+	if ix.cmp[0].desc {
+		return ^h
+	}
+	return h
+}
+
+// tupleProbe looks for a tuple by all parts.
+func (ix *index) tupleProbe(tuple []byte) probe {
+	w := walker{b: tuple}
+	return probe{hint: ix.hint(w.field(ix.cmp[0].field)), data: tuple, tuple: true, parts: len(ix.cmp)}
+}
+
+// keyProbe looks for the values of a key of at least one part.
+func (ix *index) keyProbe(values []byte, parts int) probe {
+	return probe{hint: ix.hint(values), data: values, parts: parts}
+}
+
+// compare orders the tuple of a version against the probe.
+func (ix *index) compare(r ref, p *probe) int {
+	a := walker{b: ix.mem.tuple(r)}
+	if !p.tuple {
+		return ix.compareKey(&a, p.data, p.parts)
+	}
+	return ix.compareTuples(&a, &walker{b: p.data}, p.parts)
+}
+
+func (ix *index) compareKey(a *walker, values []byte, parts int) int {
+	for i := range ix.cmp[:parts] {
+		p := &ix.cmp[i]
+		if c := compareValues(p.typ, a.field(p.field), values); c != 0 {
+			return p.sign(c)
+		}
+		if i+1 < parts {
+			values = values[skip(values, 0):]
+		}
+	}
+	return 0
+}
+
+func (ix *index) compareTuples(a, b *walker, parts int) int {
+	for i := range ix.cmp[:parts] {
+		p := &ix.cmp[i]
+		if c := compareValues(p.typ, a.field(p.field), b.field(p.field)); c != 0 {
+			return p.sign(c)
+		}
+	}
+	return 0
+}
+
+func (p *part) sign(c int) int {
+	if p.desc {
+		return -c
+	}
+	return c
+}
+
+// sameKey tells whether two tuples have the same place in the index.
+func (ix *index) sameKey(a, b []byte) bool {
+	return ix.compareTuples(&walker{b: a}, &walker{b: b}, len(ix.cmp)) == 0
+}
+
+// leavesOut tells whether the tuple is not in the index at all (exclude_null).
+func (ix *index) leavesOut(tuple []byte) bool {
+	return ix.excludes && ix.hasNil(tuple, true)
+}
+
+// hasNil tells whether a part of the tuple is nil; with excluded only parts
+// that keep such tuples out are looked at.
+func (ix *index) hasNil(tuple []byte, excluded bool) bool {
+	w := walker{b: tuple}
+	for i := range ix.parts {
+		p := &ix.parts[i]
+		if p.nullable && (p.excludeNull || !excluded) && w.field(p.field)[0] == 0xc0 {
+			return true
+		}
+	}
+	return false
+}
+
+// walker reads fields of a tuple, cheaply when they come in ascending order.
+type walker struct {
+	b  []byte
+	n  int
+	no int
+	at int
+}
+
+var nilValue = []byte{0xc0}
+
+// field begins at the value; nil when the tuple is too short.
+func (w *walker) field(no uint32) []byte {
+	if w.at == 0 || int(no) < w.no {
+		w.n, w.at = arrayHead(w.b)
+		w.no = 0
+	}
+	if int(no) >= w.n {
+		return nilValue
+	}
+	for ; w.no < int(no); w.no++ {
+		w.at = skip(w.b, w.at)
+	}
+	return w.b[w.at:]
+}
+
+// checkKey validates a raw key. With exact it must be full and without nil.
+func (ix *index) checkKey(key []byte, exact bool) (values []byte, parts int, err error) {
+	parts, at := arrayHead(key)
+	switch {
+	case exact && !ix.unique:
+		return nil, 0, xrow.Errorf(xrow.ErrMoreThanOneTuple)
+	case exact && parts != len(ix.parts):
+		return nil, 0, xrow.Errorf(xrow.ErrExactMatch, len(ix.parts), parts)
+	case parts > len(ix.parts):
+		return nil, 0, xrow.Errorf(xrow.ErrKeyPartCount, len(ix.parts), parts)
+	}
+	values = key[at:]
+	return values, parts, ix.checkParts(values, parts, exact)
+}
+
+// checkParts validates the types of the first parts of cmp.
+func (ix *index) checkParts(values []byte, parts int, exact bool) error {
+	at := 0
+	for i := range parts {
+		p := &ix.cmp[i]
+		v := values[at:]
+		if v[0] == 0xc0 {
+			if !p.nullable || exact {
+				return xrow.Errorf(xrow.ErrKeyPartType, i, p.typ)
+			}
+		} else if !p.typ.accepts(v) {
+			return xrow.Errorf(xrow.ErrKeyPartType, i, p.typ)
+		} else if _, bad := p.typ.outOfRange(v); bad {
+			return xrow.Errorf(xrow.ErrKeyPartValueOutOfRange)
+		}
+		at = skip(values, at)
+	}
+	return nil
+}
+
+// appendKey appends the values of the first parts of cmp of a tuple.
+func (ix *index) appendKey(dst, tuple []byte, parts int) []byte {
+	w := walker{b: tuple}
+	for i := range parts {
+		dst = append(dst, value(w.field(ix.cmp[i].field))...)
+	}
+	return dst
+}
+
+// visible is the version under an entry that a reader with the given bound
+// sees by this index; 0: none.
+func (ix *index) visible(r ref, bound uint64) ref {
+	u := ix.mem.at(r, bound)
+	if u == 0 || ix.mem.end(u) <= bound && ix.mem.end(u) != noEnd {
+		return 0
+	}
+	if u != r && ix.id != 0 && (ix.leavesOut(ix.mem.tuple(u)) || !ix.sameKey(ix.mem.tuple(r), ix.mem.tuple(u))) {
+		return 0
+	}
+	return u
+}
+
+// find looks a live tuple up by a full unique key.
+func (ix *index) find(values []byte) ref {
+	p := ix.keyProbe(values, len(ix.parts))
+	for at := ix.seek(&p, false); at.leaf != 0; at = ix.next(at) {
+		r := ix.refAt(at)
+		if ix.compare(r, &p) != 0 {
+			return 0
+		}
+		if ix.mem.live(r) {
+			return r
+		}
+	}
+	return 0
+}
+
+// conflict finds a live tuple other than old that has the unique key of tuple.
+func (ix *index) conflict(tuple []byte, old ref) ref {
+	if ix.nullable && ix.hasNil(tuple, false) {
+		return 0
+	}
+	p := ix.tupleProbe(tuple)
+	p.parts = len(ix.parts)
+	for at := ix.seek(&p, false); at.leaf != 0; at = ix.next(at) {
+		r := ix.refAt(at)
+		if ix.compare(r, &p) != 0 {
+			return 0
+		}
+		if r != old && ix.mem.live(r) {
+			return r
+		}
+	}
+	return 0
+}
+
+// build fills an empty tree from the references of a space's tuples, in any order.
+func (ix *index) build(refs []ref) (dup, with ref) {
+	type entry struct {
+		hint uint64
+		r    ref
+	}
+	entries := make([]entry, 0, len(refs))
+	for _, r := range refs {
+		tuple := ix.mem.tuple(r)
+		if !ix.leavesOut(tuple) {
+			w := walker{b: tuple}
+			entries = append(entries, entry{ix.hint(w.field(ix.cmp[0].field)), r})
+		}
+	}
+	order := func(a, b entry, parts int) int {
+		if a.hint != b.hint || ix.exactHint && parts == 1 {
+			return cmp.Compare(a.hint, b.hint)
+		}
+		return ix.compareTuples(&walker{b: ix.mem.tuple(a.r)}, &walker{b: ix.mem.tuple(b.r)}, parts)
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return order(a, b, len(ix.cmp)) })
+	for i, e := range entries {
+		if i > 0 && ix.unique && order(entries[i-1], e, len(ix.parts)) == 0 && !(ix.nullable && ix.hasNil(ix.mem.tuple(e.r), false)) {
+			return entries[i-1].r, e.r
+		}
+		ix.append(e.hint, e.r)
+	}
+	return 0, 0
+}

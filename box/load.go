@@ -1,0 +1,84 @@
+package box
+
+import "fmt"
+
+// Load puts a tuple of a checkpoint or a JOIN into a box that has seen no
+// transaction yet. Tuples come in the order of [View.Next]; they passed
+// xrow.Scan. After an error the box is of no use.
+func (b *Box) Load(space uint32, tuple []byte) error {
+	if b.last != 0 {
+		panic("box: Load behind a transaction")
+	}
+	b.loading = true
+	sp, err := b.dict.needSpace(space)
+	if err != nil {
+		return err
+	}
+	pk, err := sp.needIndex(0)
+	if err != nil {
+		return err
+	}
+	if err := checkExts(tuple); err != nil {
+		return err
+	}
+	if err := sp.format.check(tuple); err != nil {
+		return err
+	}
+	r, err := b.mem.newVersion(0, 0, tuple)
+	if err != nil {
+		return err
+	}
+	if err := b.loadKey(sp, pk, tuple, r); err != nil {
+		return err
+	}
+	sp.stats.rows++
+	sp.stats.bytes += len(tuple)
+	if !sp.system() {
+		return nil
+	}
+	for _, ix := range sp.indexes[1:] {
+		ix.point(tuple, r)
+	}
+	// The dictionary of an empty box is changed in place: nobody reads it yet.
+	t := Txn{box: b, dict: b.dict}
+	err = t.trigger(&stmt{sp: sp, new: r}, actor{})
+	for _, g := range t.dropped {
+		b.garbage.add(b, g, 0)
+	}
+	b.version += t.schemaOps
+	return err
+}
+
+// loadKey adds a tuple to the primary index, without a search when it is the last.
+func (b *Box) loadKey(sp *space, pk *index, tuple []byte, r ref) error {
+	p := pk.tupleProbe(tuple)
+	if last := pk.previous(place{}); last.leaf == 0 || pk.before(pk.pool.leaf(last.leaf).hints[last.pos], pk.refAt(last), &p, false) {
+		pk.append(p.hint, r)
+		return nil
+	}
+	var way path
+	if pk.descend(&p, &way) {
+		at := way.steps[pk.tree.height]
+		return duplicate(sp, pk, b.mem.tuple(pk.pool.leaf(at.node).refs[at.slot]), tuple)
+	}
+	pk.insert(&way, p.hint, r)
+	return nil
+}
+
+// LoadDone builds the secondary indexes. No transaction may begin before it.
+func (b *Box) LoadDone() error {
+	b.loading = false
+	for _, id := range b.dict.ids {
+		sp := b.dict.spaces[id]
+		if sp.system() || len(sp.indexes) < 2 {
+			continue
+		}
+		refs := sp.indexes[0].liveRefs()
+		for _, ix := range sp.indexes[1:] {
+			if old, with := ix.build(refs); with != 0 {
+				return fmt.Errorf("load: %w", duplicate(sp, ix, b.mem.tuple(old), b.mem.tuple(with)))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package box
+
+// rowReader reads the fields of a row of a system space. What has another type
+// than asked for reads as zero; the format of the space was checked before.
+type rowReader [][]byte
+
+// splitRow cuts an array in its elements.
+func splitRow(b []byte) rowReader {
+	if len(b) == 0 || kindOf(b) != kindArray {
+		return nil
+	}
+	n, at := arrayHead(b)
+	r := make(rowReader, 0, n)
+	for range n {
+		end := skip(b, at)
+		r = append(r, b[at:end])
+		at = end
+	}
+	return r
+}
+
+func (r rowReader) raw(i int) []byte {
+	if i >= len(r) {
+		return nilValue
+	}
+	return r[i]
+}
+
+func (r rowReader) uint(i int) uint64 {
+	b := r.raw(i)
+	if kindOf(b) != kindUint {
+		return 0
+	}
+	u, _ := integer(b)
+	return u
+}
+
+func (r rowReader) string(i int) string { return stringOf(r.raw(i)) }
+
+func stringOf(b []byte) string {
+	if kindOf(b) != kindStr {
+		return ""
+	}
+	return string(text(b))
+}
+
+// eachPair goes over a map whose keys are strings; ok is false for another kind
+// of value.
+func eachPair(b []byte, f func(key string, v []byte) error) (ok bool, err error) {
+	if kindOf(b) != kindMap {
+		return false, nil
+	}
+	at, inside := token(b, 0)
+	for range inside / 2 {
+		end := skip(b, at)
+		key := b[at:end]
+		at = skip(b, end)
+		if kindOf(key) != kindStr {
+			return false, nil
+		}
+		if err := f(string(text(key)), b[end:at]); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}

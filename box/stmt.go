@@ -1,0 +1,310 @@
+package box
+
+import (
+	"bytes"
+
+	"tarragon/xrow"
+)
+
+// statement executes a DML on a space and leaves a stmt behind when a tuple
+// changed. Nothing is changed when it fails.
+func (t *Txn) statement(sp *space, d *xrow.DML) (s stmt, result []byte, err error) {
+	if sp.engine == engineSysview {
+		return s, nil, xrow.Errorf(xrow.ErrViewIsRO, sp.name)
+	}
+	if sp.engine == "service" {
+		return s, nil, unsupported("session settings")
+	}
+	for _, b := range [...][]byte{d.Key, d.Tuple, d.Ops} {
+		if err := checkExts(b); err != nil {
+			return s, nil, err
+		}
+	}
+	indexID := d.IndexID
+	if d.Type != xrow.Update && d.Type != xrow.Delete {
+		indexID = 0 // the original does not look at it
+	}
+	ix, err := sp.needIndex(indexID)
+	if err != nil {
+		return s, nil, err
+	}
+	switch d.Type {
+	case xrow.Insert, xrow.Replace:
+		s, err = t.put(sp, d.Tuple, d.Type == xrow.Insert)
+		if err == nil {
+			result = t.box.mem.tuple(s.new)
+		}
+		return s, result, err
+	case xrow.Update:
+		return t.update(sp, ix, d)
+	case xrow.Delete:
+		return t.delete(sp, ix, d)
+	case xrow.Upsert:
+		s, err = t.upsert(sp, d)
+		return s, nil, err
+	}
+	return s, nil, xrow.Errorf(xrow.ErrUnknownRequestType, d.Type)
+}
+
+// updater prepares the box's updater for a statement.
+func (b *Box) updater(sp *space, d *xrow.DML, lenient bool) *updater {
+	u := &b.updates
+	u.format, u.base, u.lenient, u.maxSize = sp.format, int64(d.IndexBase), lenient, b.config.MaxTupleSize
+	return u
+}
+
+// lookup finds the live tuple of a full key of a unique index.
+func (ix *index) lookup(key []byte) (ref, error) {
+	values, _, err := ix.checkKey(key, true)
+	if err != nil {
+		return 0, err
+	}
+	return ix.find(values), nil
+}
+
+func (t *Txn) update(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, err error) {
+	old, err := ix.lookup(d.Key)
+	if err != nil || old == 0 {
+		return s, nil, err
+	}
+	u := t.box.updater(sp, d, false)
+	t.work, err = u.apply(t.work[:0], t.box.mem.tuple(old), d.Tuple)
+	if err != nil {
+		return s, nil, err
+	}
+	if err := t.checkTuple(sp, t.work); err != nil {
+		return s, nil, err
+	}
+	if pk := sp.primary(); !pk.sameKey(t.box.mem.tuple(old), t.work) {
+		return s, nil, xrow.Errorf(xrow.ErrCantUpdatePrimaryKey, sp.name)
+	}
+	s, err = t.store(sp, t.work, false)
+	if err == nil {
+		result = t.box.mem.tuple(s.new)
+	}
+	return s, result, err
+}
+
+func (t *Txn) delete(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, err error) {
+	old, err := ix.lookup(d.Key)
+	if err != nil || old == 0 {
+		return s, nil, err
+	}
+	t.box.mem.setEnd(old, t.seq)
+	s = stmt{sp: sp, old: old}
+	t.stmts = append(t.stmts, s)
+	return s, t.box.mem.tuple(old), nil
+}
+
+// upsert inserts the tuple, or applies the operations to the one that is there.
+// Operations that do not fit it are left out, and so is all if the primary key
+// would change; what remains must have the space's shape.
+func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
+	if err := t.checkTuple(sp, d.Tuple); err != nil {
+		return s, err
+	}
+	u := t.box.updater(sp, d, true)
+	if err := u.check(d.Ops); err != nil {
+		return s, err
+	}
+	pk := sp.primary()
+	p := pk.tupleProbe(d.Tuple)
+	var way path
+	if !pk.descend(&p, &way) {
+		return t.store(sp, d.Tuple, true)
+	}
+	old := pk.refAt(place{way.steps[pk.tree.height].node, way.steps[pk.tree.height].slot})
+	if !t.box.mem.live(old) {
+		return t.store(sp, d.Tuple, true)
+	}
+	before := t.box.mem.tuple(old)
+	if t.work, err = u.apply(t.work[:0], before, d.Ops); err != nil {
+		return s, err
+	}
+	if bytes.Equal(t.work, before) {
+		return stmt{sp: sp}, nil
+	}
+	if err := t.checkTuple(sp, t.work); err != nil {
+		return s, err
+	}
+	if !pk.sameKey(before, t.work) {
+		return stmt{sp: sp}, nil
+	}
+	return t.store(sp, t.work, false)
+}
+
+// checkTuple tells whether a tuple may be stored in a space.
+func (t *Txn) checkTuple(sp *space, tuple []byte) error {
+	if err := sp.format.check(tuple); err != nil {
+		return err
+	}
+	if versionHead+len(tuple) > t.box.config.MaxTupleSize {
+		return tooLarge(len(tuple))
+	}
+	return nil
+}
+
+// put stores a tuple as INSERT or REPLACE do.
+func (t *Txn) put(sp *space, tuple []byte, insert bool) (stmt, error) {
+	if err := t.checkTuple(sp, tuple); err != nil {
+		return stmt{}, err
+	}
+	return t.store(sp, tuple, insert)
+}
+
+// store makes tuple the newest version of its primary key. It fails before it
+// changes anything.
+func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
+	mem, pk := &t.box.mem, sp.indexes[0]
+	p := pk.tupleProbe(tuple)
+	var way path
+	found := pk.descend(&p, &way)
+	var top ref // newest version of the key, dead or alive
+	if found {
+		at := way.steps[pk.tree.height]
+		top = pk.pool.leaf(at.node).refs[at.slot]
+	}
+	s = stmt{sp: sp}
+	if mem.live(top) {
+		s.old = top
+	}
+	if insert && s.old != 0 {
+		return s, duplicate(sp, pk, mem.tuple(top), tuple)
+	}
+	for _, ix := range sp.indexes[1:] {
+		if !ix.unique {
+			continue
+		}
+		if r := ix.conflict(tuple, s.old); r != 0 {
+			return s, duplicate(sp, ix, mem.tuple(r), tuple)
+		}
+	}
+	if s.new, err = mem.newVersion(t.seq, top, tuple); err != nil {
+		return stmt{}, err
+	}
+	if found {
+		pk.set(&way, s.new)
+	} else {
+		pk.insert(&way, p.hint, s.new)
+	}
+	for _, ix := range sp.indexes[1:] {
+		ix.point(tuple, s.new)
+	}
+	if s.old != 0 {
+		mem.setEnd(s.old, t.seq)
+	}
+	t.stmts = append(t.stmts, s)
+	return s, nil
+}
+
+// point makes the entry of the tuple's key lead to r.
+func (ix *index) point(tuple []byte, r ref) {
+	if ix.leavesOut(tuple) {
+		return
+	}
+	p := ix.tupleProbe(tuple)
+	var way path
+	if ix.descend(&p, &way) {
+		ix.set(&way, r)
+	} else {
+		ix.insert(&way, p.hint, r)
+	}
+}
+
+// unpoint takes r out of the index: the entry that leads to it leads to the
+// newest version below with the same key from now on, or goes.
+func (ix *index) unpoint(r, below ref) {
+	tuple := ix.mem.tuple(r)
+	p := ix.tupleProbe(tuple)
+	var way path
+	if ix.leavesOut(tuple) || !ix.descend(&p, &way) {
+		return
+	}
+	at := way.steps[ix.tree.height]
+	if ix.pool.leaf(at.node).refs[at.slot] != r {
+		return
+	}
+	for ; below != 0; below = ix.mem.prev(below) {
+		other := ix.mem.tuple(below)
+		if !ix.leavesOut(other) && ix.sameKey(tuple, other) {
+			ix.set(&way, below)
+			return
+		}
+	}
+	ix.remove(&way)
+}
+
+// undo takes a statement back; those after it were undone before.
+func (b *Box) undo(s *stmt) {
+	if s.new != 0 {
+		below := b.mem.prev(s.new)
+		for _, ix := range s.sp.indexes {
+			ix.unpoint(s.new, below)
+		}
+		b.mem.freeVersion(s.new)
+	}
+	if s.old != 0 {
+		b.mem.setEnd(s.old, noEnd)
+	}
+}
+
+// settle is called when a statement is decided: counts change, and what it
+// replaced is freed as soon as no view needs it.
+func (b *Box) settle(s *stmt, seq uint64, byWrite bool) {
+	if s.new != 0 {
+		s.sp.stats.rows++
+		s.sp.stats.bytes += len(b.mem.tuple(s.new))
+	}
+	if s.old == 0 {
+		return
+	}
+	s.sp.stats.rows--
+	s.sp.stats.bytes -= len(b.mem.tuple(s.old))
+	if b.views.need(seq, byWrite) {
+		b.garbage.addVersion(s, seq, byWrite)
+		return
+	}
+	b.freeOld(s)
+}
+
+// freeOld frees the version that a decided statement replaced or deleted.
+func (b *Box) freeOld(s *stmt) {
+	pk := s.sp.indexes[0]
+	for _, ix := range s.sp.indexes[1:] {
+		if s.new == 0 || !ix.sameKey(b.mem.tuple(s.old), b.mem.tuple(s.new)) || ix.leavesOut(b.mem.tuple(s.new)) {
+			ix.unpoint(s.old, 0)
+		}
+	}
+	if s.new != 0 {
+		b.mem.setPrev(s.new, 0)
+	} else {
+		b.unchain(pk, s.old)
+	}
+	b.mem.freeVersion(s.old)
+}
+
+// unchain takes a deleted version out of the primary index, or out of the chain
+// below the tuple that was inserted after it.
+func (b *Box) unchain(pk *index, r ref) {
+	p := pk.tupleProbe(b.mem.tuple(r))
+	var way path
+	if !pk.descend(&p, &way) {
+		return
+	}
+	at := way.steps[pk.tree.height]
+	top := pk.pool.leaf(at.node).refs[at.slot]
+	if top == r {
+		pk.remove(&way)
+		return
+	}
+	for ; top != 0; top = b.mem.prev(top) {
+		if b.mem.prev(top) == r {
+			b.mem.setPrev(top, 0)
+			return
+		}
+	}
+}
+
+func duplicate(sp *space, ix *index, old, new []byte) error {
+	return xrow.Errorf(xrow.ErrTupleFound, ix.name, sp.name, tupleText(old), tupleText(new))
+}

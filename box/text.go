@@ -1,0 +1,129 @@
+package box
+
+import (
+	"encoding/hex"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// maxText bounds a tuple in an error message.
+const maxText = 1 << 12
+
+// tupleText prints a value as the original does in its messages: JSON with
+// spaces behind commas and colons.
+func tupleText(b []byte) string {
+	s, _ := appendText(nil, b, 0)
+	if len(s) > maxText {
+		s = append(s[:maxText], "..."...)
+	}
+	return string(s)
+}
+
+// appendText prints the value at b[at:]; it stops early once enough is printed.
+func appendText(dst, b []byte, at int) ([]byte, int) {
+	end, inside := token(b, at)
+	v := b[at:]
+	switch kindOf(v) {
+	case kindNil:
+		return append(dst, "null"...), end
+	case kindBool:
+		return strconv.AppendBool(dst, v[0] == 0xc3), end
+	case kindUint, kindInt, kindFloat, kindDouble:
+		return append(dst, numberText(v)...), end
+	case kindStr:
+		return appendQuoted(dst, text(v)), end
+	case kindBin:
+		return appendQuoted(dst, text(v)), end
+	case kindExt:
+		return append(dst, extText(v)...), end
+	case kindMap:
+		dst = append(dst, '{')
+		at = end
+		for i := 0; i < inside && len(dst) < maxText; i += 2 {
+			if i > 0 {
+				dst = append(dst, ", "...)
+			}
+			dst, at = appendText(dst, b, at)
+			dst = append(dst, ": "...)
+			dst, at = appendText(dst, b, at)
+		}
+		return append(dst, '}'), at
+	}
+	dst = append(dst, '[')
+	at = end
+	for i := 0; i < inside && len(dst) < maxText; i++ {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst, at = appendText(dst, b, at)
+	}
+	return append(dst, ']'), at
+}
+
+func appendQuoted(dst, s []byte) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		case c < 0x20 || c == 0x7f:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
+
+func numberText(v []byte) string {
+	switch kindOf(v) {
+	case kindFloat:
+		return strconv.FormatFloat(float(v), 'g', -1, 32)
+	case kindDouble:
+		return strconv.FormatFloat(float(v), 'g', -1, 64)
+	}
+	u, neg := integer(v)
+	if neg {
+		return strconv.FormatInt(int64(u), 10)
+	}
+	return strconv.FormatUint(u, 10)
+}
+
+func extText(v []byte) string {
+	typ, p := ext(v)
+	switch typ {
+	case extDecimal:
+		if d, ok := readDecimal(p); ok {
+			return d.rat().FloatString(max(d.scale, 0))
+		}
+	case extUUID:
+		if id, err := uuid.FromBytes(p); err == nil {
+			return strconv.Quote(id.String())
+		}
+	}
+	return "(ext " + strconv.Itoa(int(typ)) + ": " + hex.EncodeToString(p) + ")"
+}
+
+// printable tells whether a name may be given to an object: not empty, not too
+// long, UTF-8 without control characters.
+func printable(s string) bool {
+	if s == "" || len(s) > 65000 || !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r > math.MaxInt32 {
+			return false
+		}
+	}
+	return true
+}

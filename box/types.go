@@ -1,0 +1,183 @@
+package box
+
+import (
+	"math"
+	"strings"
+)
+
+// fieldType is a declared type of a field or key part.
+type fieldType uint8
+
+const (
+	typeAny fieldType = iota
+	typeUnsigned
+	typeString
+	typeNumber
+	typeDouble
+	typeInteger
+	typeBoolean
+	typeVarbinary
+	typeScalar
+	typeDecimal
+	typeUUID
+	typeDatetime
+	typeInterval
+	typeArray
+	typeMap
+	typeInt8
+	typeUint8
+	typeInt16
+	typeUint16
+	typeInt32
+	typeUint32
+	typeInt64
+	typeUint64
+	typeFloat32
+	typeFloat64
+	typeUnknown
+)
+
+var typeNames = [...]string{"any", "unsigned", "string", "number", "double", "integer", "boolean", "varbinary", "scalar", "decimal", "uuid",
+	"datetime", "interval", "array", "map", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"}
+
+func (t fieldType) String() string { return typeNames[t] }
+
+// parseType reads a type's name as it may stand in _space and _index.
+func parseType(s string) fieldType {
+	s = strings.ToLower(s)
+	switch s {
+	case "*":
+		return typeAny
+	case "num", "uint":
+		return typeUnsigned
+	case "str":
+		return typeString
+	case "int":
+		return typeInteger
+	}
+	for i, name := range typeNames {
+		if name == s {
+			return fieldType(i)
+		}
+	}
+	return typeUnknown
+}
+
+// indexable tells whether a key part can have the type.
+func (t fieldType) indexable() bool {
+	switch t {
+	case typeAny, typeInterval, typeArray, typeMap, typeUnknown:
+		return false
+	}
+	return true
+}
+
+// accepts tells whether a value that is not nil fits the type.
+func (t fieldType) accepts(b []byte) bool {
+	k := kindOf(b)
+	switch t {
+	case typeAny:
+		return k != kindExt || extType(b) >= 0
+	case typeUnsigned, typeUint8, typeUint16, typeUint32, typeUint64:
+		return k == kindUint
+	case typeInteger, typeInt8, typeInt16, typeInt32, typeInt64:
+		return k == kindUint || k == kindInt
+	case typeNumber:
+		return k == kindUint || k == kindInt || k == kindFloat || k == kindDouble || k == kindExt && extType(b) == extDecimal
+	case typeDouble:
+		return k == kindUint || k == kindInt || k == kindFloat || k == kindDouble
+	case typeFloat32:
+		return k == kindFloat
+	case typeFloat64:
+		return k == kindDouble
+	case typeString:
+		return k == kindStr
+	case typeVarbinary:
+		return k == kindBin
+	case typeBoolean:
+		return k == kindBool
+	case typeArray:
+		return k == kindArray
+	case typeMap:
+		return k == kindMap
+	case typeDecimal:
+		return k == kindExt && extType(b) == extDecimal
+	case typeUUID:
+		return k == kindExt && extType(b) == extUUID
+	case typeDatetime:
+		return k == kindExt && extType(b) == extDatetime
+	case typeInterval:
+		return k == kindExt && extType(b) == extInterval
+	case typeScalar:
+		switch k {
+		case kindNil, kindArray, kindMap:
+			return false
+		case kindExt:
+			e := extType(b)
+			return e == extDecimal || e == extUUID || e == extDatetime
+		}
+		return true
+	}
+	return false
+}
+
+func extType(b []byte) int8 {
+	t, _ := ext(b)
+	return t
+}
+
+// outOfRange tells whether an integer that fits the kind of t is too small or
+// too large for it, and what the range is.
+func (t fieldType) outOfRange(b []byte) (limits string, bad bool) {
+	if t < typeInt8 || t > typeUint64 {
+		return "", false
+	}
+	u, neg := integer(b)
+	signed := func(lo int64, hi uint64) bool { return neg && int64(u) < lo || !neg && u > hi }
+	switch t {
+	case typeInt8:
+		return "[-128..127]", signed(math.MinInt8, math.MaxInt8)
+	case typeUint8:
+		return "[0..255]", u > math.MaxUint8
+	case typeInt16:
+		return "[-32768..32767]", signed(math.MinInt16, math.MaxInt16)
+	case typeUint16:
+		return "[0..65535]", u > math.MaxUint16
+	case typeInt32:
+		return "[-2147483648..2147483647]", signed(math.MinInt32, math.MaxInt32)
+	case typeUint32:
+		return "[0..4294967295]", u > math.MaxUint32
+	case typeInt64:
+		return "[-9223372036854775808..9223372036854775807]", signed(math.MinInt64, math.MaxInt64)
+	}
+	return "", false
+}
+
+// contains tells whether every value of u is a value of t, so that a field may
+// be widened from u to t, or an index of type u stand on a field of type t.
+func (t fieldType) contains(u fieldType) bool {
+	if t == u || t == typeAny {
+		return true
+	}
+	switch t {
+	case typeScalar:
+		return u.indexable()
+	case typeNumber:
+		return u.numeric()
+	case typeDouble:
+		return u == typeFloat32 || u == typeFloat64
+	case typeInteger:
+		return u == typeUnsigned || u >= typeInt8 && u <= typeUint64
+	case typeUnsigned:
+		return u == typeUint8 || u == typeUint16 || u == typeUint32 || u == typeUint64
+	}
+	return false
+}
+
+func (t fieldType) numeric() bool {
+	switch t {
+	case typeUnsigned, typeInteger, typeNumber, typeDouble, typeDecimal:
+		return true
+	}
+	return t >= typeInt8 && t <= typeFloat64
+}

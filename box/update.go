@@ -1,0 +1,452 @@
+package box
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// maxOps bounds the operations of one request.
+const maxOps = 4000
+
+// updater applies update operations. Its scratch memory is used again, so that
+// the usual update allocates nothing.
+type updater struct {
+	format  *format
+	base    int64 // INDEX_BASE
+	lenient bool  // UPSERT: operations that do not fit are left out
+	maxSize int
+
+	tuple   []byte
+	offsets []uint32 // of the fields of tuple, and of its end
+	pieces  []piece
+	n       int // fields now
+	values  []byte
+}
+
+// piece is a run of fields: fields from..from+n of the tuple as it was, or
+// values made since (from < 0): one value, or a run of nils.
+type piece struct {
+	from, n int
+	data    []byte
+}
+
+// op is one decoded operation.
+type op struct {
+	code   byte
+	no     int64 // field; negative: from the end
+	path   []byte
+	arg    []byte // the value after the field
+	offset int64
+	cut    int64
+	paste  []byte
+	count  uint64
+}
+
+// name is how messages call the field of an operation.
+func (o *op) name() string {
+	switch {
+	case o.path != nil:
+		return "'" + shortName(string(o.path)) + "'"
+	case o.no < 0:
+		return strconv.FormatInt(o.no, 10)
+	}
+	return strconv.FormatInt(o.no+1, 10)
+}
+
+func (o *op) missing() error {
+	if o.path != nil {
+		return xrow.Errorf(xrow.ErrNoSuchFieldName, shortName(string(o.path)))
+	}
+	no := o.no
+	if no >= 0 {
+		no++
+	}
+	return xrow.Errorf(xrow.ErrNoSuchFieldNo, no)
+}
+
+func (o *op) wrongType(expected string) error {
+	return xrow.Errorf(xrow.ErrUpdateArgType, o.code, o.name(), expected)
+}
+
+// check validates the operations without a tuple.
+func (u *updater) check(ops []byte) error {
+	return u.each(ops, func(*op) error { return nil })
+}
+
+// each decodes the operations one by one.
+func (u *updater) each(ops []byte, f func(*op) error) error {
+	n, at := arrayHead(ops)
+	if n > maxOps {
+		return xrow.Errorf(xrow.ErrIllegalParams, "too many operations for update")
+	}
+	for i := range n {
+		end := skip(ops, at)
+		var o op
+		if err := u.decode(&o, ops[at:end], i+1); err != nil {
+			return err
+		}
+		if err := f(&o); err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}
+
+// decode reads operation number (from 1).
+func (u *updater) decode(o *op, b []byte, number int) error {
+	if kindOf(b) != kindArray {
+		return xrow.Errorf(xrow.ErrIllegalParams, "update operation must be an array {op,..}")
+	}
+	n, at := arrayHead(b)
+	if n == 0 {
+		return xrow.Errorf(xrow.ErrIllegalParams, "update operation must be an array {op,..}, got empty array")
+	}
+	if kindOf(b[at:]) != kindStr {
+		return xrow.Errorf(xrow.ErrIllegalParams, "update operation name must be a string")
+	}
+	name := text(b[at:])
+	want := 3
+	if len(name) == 1 {
+		o.code = name[0]
+	}
+	switch o.code {
+	case '+', '-', '&', '|', '^', '=', '!', '#':
+	case ':':
+		want = 5
+	default:
+		return xrow.Errorf(xrow.ErrUnknownUpdateOp, number, `"`+shortName(string(name))+`"`)
+	}
+	if n != want {
+		return xrow.Errorf(xrow.ErrUnknownUpdateOp, number, fmt.Sprintf("wrong number of arguments, expected %d, got %d", want, n))
+	}
+	at = skip(b, at)
+	if err := u.decodeField(o, b[at:]); err != nil {
+		return err
+	}
+	o.arg = b[skip(b, at):]
+	return u.decodeArgs(o)
+}
+
+func (u *updater) decodeField(o *op, b []byte) error {
+	switch kindOf(b) {
+	case kindUint:
+		v, _ := integer(b)
+		if v > math.MaxInt32 || int64(v) < u.base {
+			return xrow.Errorf(xrow.ErrNoSuchFieldNo, v)
+		}
+		o.no = int64(v) - u.base
+	case kindInt:
+		v, _ := integer(b)
+		if int64(v) < math.MinInt32 {
+			return xrow.Errorf(xrow.ErrNoSuchFieldNo, int64(v))
+		}
+		o.no = int64(v)
+	case kindStr:
+		name := text(b)
+		if no, ok := u.format.byName(name); ok {
+			o.no = int64(no)
+			return nil
+		}
+		o.path = name
+	default:
+		return xrow.Errorf(xrow.ErrIllegalParams, "field id must be a number or a string")
+	}
+	return nil
+}
+
+func (u *updater) decodeArgs(o *op) error {
+	switch k := kindOf(o.arg); o.code {
+	case '+', '-':
+		if !typeNumber.accepts(o.arg) {
+			return o.wrongType("a number")
+		}
+	case '&', '|', '^':
+		if k != kindUint {
+			return o.wrongType("a positive integer")
+		}
+	case '#':
+		if k != kindUint {
+			return o.wrongType("a positive integer")
+		}
+		if o.count, _ = integer(o.arg); o.count == 0 {
+			return xrow.Errorf(xrow.ErrUpdateField, o.name(), "cannot delete 0 fields")
+		}
+	case ':':
+		return u.decodeSplice(o)
+	}
+	return nil
+}
+
+func (u *updater) decodeSplice(o *op) error {
+	rest := o.arg
+	for _, dst := range [...]*int64{&o.offset, &o.cut} {
+		v, neg := uint64(0), false
+		switch kindOf(rest) {
+		case kindUint, kindInt:
+			v, neg = integer(rest)
+		default:
+			return o.wrongType("an integer")
+		}
+		*dst = int64(v)
+		if !neg && v > math.MaxInt32 {
+			*dst = math.MaxInt32
+		}
+		if neg && *dst < math.MinInt32 {
+			*dst = math.MinInt32
+		}
+		rest = rest[skip(rest, 0):]
+	}
+	if o.offset >= 0 {
+		if o.offset < u.base {
+			return xrow.Errorf(xrow.ErrUpdateSplice, o.name(), "offset is out of bound")
+		}
+		o.offset -= u.base
+	}
+	if k := kindOf(rest); k != kindStr && k != kindBin {
+		return o.wrongType("a string or varbinary")
+	}
+	o.paste = text(rest)
+	return nil
+}
+
+// apply appends to dst the tuple with the operations done.
+func (u *updater) apply(dst, tuple, ops []byte) ([]byte, error) {
+	if err := u.check(ops); err != nil {
+		return dst, err
+	}
+	u.start(tuple)
+	err := u.each(ops, func(o *op) error {
+		err := u.do(o)
+		if u.lenient {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return dst, err
+	}
+	dst = appendArrayHead(dst, u.n)
+	for i := range u.pieces {
+		dst = append(dst, u.bytes(&u.pieces[i])...)
+	}
+	return dst, nil
+}
+
+func (u *updater) start(tuple []byte) {
+	n, at := arrayHead(tuple)
+	u.tuple, u.n, u.values = tuple, n, u.values[:0]
+	u.offsets = u.offsets[:0]
+	for range n {
+		u.offsets = append(u.offsets, uint32(at))
+		at = skip(tuple, at)
+	}
+	u.offsets = append(u.offsets, uint32(at))
+	u.pieces = append(u.pieces[:0], piece{from: 0, n: n})
+}
+
+func (u *updater) bytes(p *piece) []byte {
+	if p.from < 0 {
+		return p.data
+	}
+	return u.tuple[u.offsets[p.from]:u.offsets[p.from+p.n]]
+}
+
+// cutAt makes a piece begin at field no, and returns which one; one behind the
+// last piece when no is the number of fields.
+func (u *updater) cutAt(no int) int {
+	for i := range u.pieces {
+		p := &u.pieces[i]
+		if no == 0 {
+			return i
+		}
+		if no >= p.n {
+			no -= p.n
+			continue
+		}
+		right := piece{from: p.from, n: p.n - no}
+		if p.from < 0 {
+			right.data, p.data = p.data[no:], p.data[:no] // nils are one byte each
+		} else {
+			right.from += no
+		}
+		p.n = no
+		u.insertPiece(i+1, right)
+		return i + 1
+	}
+	return len(u.pieces)
+}
+
+func (u *updater) insertPiece(i int, p piece) {
+	u.pieces = append(u.pieces, piece{})
+	copy(u.pieces[i+1:], u.pieces[i:])
+	u.pieces[i] = p
+}
+
+// do applies one operation to what the ones before it have made.
+func (u *updater) do(o *op) error {
+	if o.path != nil {
+		return u.doPath(o)
+	}
+	no := o.no
+	if no < 0 {
+		no += int64(u.n)
+		if o.code == '!' {
+			no++
+		}
+		if no < 0 {
+			return o.missing()
+		}
+	}
+	switch o.code {
+	case '=', '!':
+		return u.put(o, int(no))
+	case '#':
+		u.remove(int(no), o.count)
+		return nil
+	}
+	if no >= int64(u.n) {
+		return o.missing()
+	}
+	i := u.single(int(no))
+	v, err := u.compute(o, u.bytes(&u.pieces[i]), u.typeOf(int(no)))
+	if err != nil {
+		return err
+	}
+	u.pieces[i] = piece{from: -1, n: 1, data: v}
+	return nil
+}
+
+func (u *updater) typeOf(no int) fieldType {
+	if no < len(u.format.fields) {
+		return u.format.fields[no].typ
+	}
+	return typeAny
+}
+
+// single makes field no a piece of its own.
+func (u *updater) single(no int) int {
+	i := u.cutAt(no)
+	u.cutAt(no + 1)
+	return i
+}
+
+// put assigns or inserts; fields between the end and no become nil.
+func (u *updater) put(o *op, no int) error {
+	if no > u.maxSize {
+		return tooLarge(no)
+	}
+	value := piece{from: -1, n: 1, data: o.arg}
+	if o.code == '=' && no < u.n {
+		u.pieces[u.single(no)] = value
+		return nil
+	}
+	if gap := no - u.n; gap > 0 {
+		u.insertPiece(len(u.pieces), piece{from: -1, n: gap, data: bytes.Repeat(nilValue, gap)})
+		u.n = no
+	}
+	u.insertPiece(u.cutAt(no), value)
+	u.n++
+	return nil
+}
+
+func (u *updater) remove(no int, count uint64) {
+	if no >= u.n {
+		return
+	}
+	k := int(min(count, uint64(u.n-no)))
+	i := u.cutAt(no)
+	j := u.cutAt(no + k)
+	u.pieces = append(u.pieces[:i], u.pieces[j:]...)
+	u.n -= k
+}
+
+// compute is the new value of a field for all operations that look at the old
+// one. It lives in the updater's memory.
+func (u *updater) compute(o *op, old []byte, typ fieldType) ([]byte, error) {
+	at := len(u.values)
+	var err error
+	switch o.code {
+	case '+', '-':
+		u.values, err = appendSum(u.values, o, old, typ)
+	case '&', '|', '^':
+		u.values, err = appendBits(u.values, o, old)
+	case ':':
+		u.values, err = appendSplice(u.values, o, old)
+	}
+	return u.values[at:len(u.values):len(u.values)], err
+}
+
+func appendBits(dst []byte, o *op, old []byte) ([]byte, error) {
+	a, ok := uintOf(old)
+	if !ok {
+		return dst, o.wrongType("a positive integer")
+	}
+	b, _ := integer(o.arg)
+	switch o.code {
+	case '&':
+		a &= b
+	case '|':
+		a |= b
+	default:
+		a ^= b
+	}
+	return msgp.AppendUint64(dst, a), nil
+}
+
+func appendSplice(dst []byte, o *op, old []byte) ([]byte, error) {
+	k := kindOf(old)
+	if k != kindStr && k != kindBin {
+		return dst, o.wrongType("a string or varbinary")
+	}
+	s := text(old)
+	size := int64(len(s))
+	from := o.offset
+	if from < 0 {
+		if from += size + 1; from < 0 {
+			return dst, xrow.Errorf(xrow.ErrUpdateSplice, o.name(), "offset is out of bound")
+		}
+	}
+	from = min(from, size)
+	cut := min(o.cut, size-from)
+	if cut < 0 {
+		cut = max(0, size-from+cut)
+	}
+	n := len(s) - int(cut) + len(o.paste)
+	if k == kindStr {
+		dst = appendStrHead(dst, n)
+	} else {
+		dst = appendBinHead(dst, n)
+	}
+	dst = append(dst, s[:from]...)
+	dst = append(dst, o.paste...)
+	return append(dst, s[from+cut:]...), nil
+}
+
+func appendStrHead(dst []byte, n int) []byte {
+	switch {
+	case n < 32:
+		return append(dst, 0xa0|byte(n))
+	case n < 1<<8:
+		return append(dst, 0xd9, byte(n))
+	case n < 1<<16:
+		return append(dst, 0xda, byte(n>>8), byte(n))
+	}
+	return append(dst, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}
+
+func appendBinHead(dst []byte, n int) []byte {
+	switch {
+	case n < 1<<8:
+		return append(dst, 0xc4, byte(n))
+	case n < 1<<16:
+		return append(dst, 0xc5, byte(n>>8), byte(n))
+	}
+	return append(dst, 0xc6, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}
