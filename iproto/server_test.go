@@ -178,6 +178,8 @@ func TestFrameLimits(t *testing.T) {
 	before := f.connect()
 	before.send(frame[:100])
 	before.wantError(0, xrow.ErrInvalidMsgpack, "Invalid MsgPack - too big packet size in the header: 131089")
+	before.send(frame[100:]) // more than the server will ever look at
+	before.nc.Close()
 	if cause := <-f.closed; !errors.Is(cause, ErrFrame) {
 		t.Fatalf("closed by %v", cause)
 	}
