@@ -129,7 +129,7 @@ func (q *body) decode(b []byte) *xrow.Error {
 
 // decodeForeign takes a body that is no map: only PING may have one.
 func (q *body) decodeForeign(b []byte) *xrow.Error {
-	if n, err := xrow.Scan(b); err != nil || n != len(b) {
+	if n, err := xrow.ScanStrict(b); err != nil || n != len(b) {
 		return errMalformed(b)
 	}
 	q.shape = bodyForeign
@@ -213,7 +213,9 @@ func (q *body) putArray(k xrow.Key, v []byte) {
 	}
 }
 
-// skip measures the value at the head of b without trusting it.
+// skip measures the value at the head of b without trusting it. A malformed
+// decimal, uuid, datetime or interval is refused with the whole request, also
+// where nobody looks at it, as in the original.
 func skip(b []byte) (n int, ok bool) {
 	if len(b) == 0 {
 		return 0, false
@@ -230,21 +232,25 @@ func skip(b []byte) (n int, ok bool) {
 		n = 1 + 1<<(c-0xcc)
 		return n, n <= len(b)
 	}
-	n, err := xrow.Scan(b)
+	n, err := xrow.ScanStrict(b)
 	return n, err == nil
 }
 
 // errMalformed says what is wrong with a body that is not well-formed.
 func errMalformed(b []byte) *xrow.Error {
-	n, err := xrow.Scan(b)
+	n, err := xrow.ScanStrict(b)
 	if err == nil {
 		details := "junk after input"
 		e := xrow.Errorf(xrow.ErrInvalidMsgpack, details)
 		return errBody(withFields(e, "details", details, "offset", uint64(n)))
 	}
 	details := "truncated input"
-	if n < len(b) && b[n] == 0xc1 {
+	switch {
+	case n >= len(b):
+	case b[n] == 0xc1:
 		details = "illegal code"
+	case kinds[b[n]] == kindExt:
+		details = "invalid extension"
 	}
 	e := xrow.Errorf(xrow.ErrInvalidMsgpack, details)
 	return errBody(withFields(e, "details", details, "offset", uint64(n)))
