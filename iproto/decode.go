@@ -121,10 +121,18 @@ func (q *body) decode(b []byte) *xrow.Error {
 		}
 		n += size
 	}
-	if n != len(b) {
+	if n != len(b) || len(b) >= xrow.MaxDepth && !scansWhole(b) {
 		return errMalformed(b)
 	}
 	return nil
+}
+
+// scansWhole holds a body to the depth that rows of the log are held to: each
+// of its values was found shallow enough by itself, but one level deeper, in a
+// row, it might be refused by every replica and by recovery.
+func scansWhole(b []byte) bool {
+	n, err := xrow.ScanStrict(b)
+	return err == nil && n == len(b)
 }
 
 // decodeForeign takes a body that is no map: only PING may have one.

@@ -306,6 +306,32 @@ func TestPagination(t *testing.T) {
 	}
 }
 
+// A tuple that reaches the node can be read back as a row: otherwise one client
+// could stop all replicas.
+func TestDepthIsThatOfRows(t *testing.T) {
+	accepted, refused := 0, 0
+	for depth := xrow.MaxDepth - 4; depth <= xrow.MaxDepth+2; depth++ {
+		tuple := append(bytes.Repeat([]byte{0x91}, depth), 1)
+		frame := (&xrow.Row{Type: xrow.Insert, Body: append([]byte{0x82, 0x10, 1, 0x21}, tuple...)}).Append(nil)
+		var q body
+		e := q.decode(frame[xrow.FrameHead+3:])
+		d := xrow.DML{Type: xrow.Insert, SpaceID: 512, Tuple: tuple}
+		row := xrow.Row{Type: xrow.Insert, ReplicaID: 1, LSN: 1, TSN: 1, Body: d.AppendBody(nil)}
+		_, err := xrow.Decode(row.Append(nil)[xrow.FrameHead:])
+		if e == nil && err != nil {
+			t.Errorf("depth %d: taken from a client, but the row: %v", depth, err)
+		}
+		if e == nil {
+			accepted++
+		} else {
+			refused++
+		}
+	}
+	if accepted == 0 || refused == 0 {
+		t.Errorf("%d accepted, %d refused: the limit was not met", accepted, refused)
+	}
+}
+
 // The words of a write that reach the node: only what its type has.
 func TestWriteBodies(t *testing.T) {
 	f := newFixture(t, nil)
