@@ -103,4 +103,7 @@ type Call struct {
 	Type xrow.Type
 	Name string // of the function; the text of EVAL
 	Args []byte // raw array
+	// Features are the client's: without FeatureErrorExtension an error object
+	// among the results is sent as a string.
+	Features Features
 }

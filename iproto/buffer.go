@@ -12,6 +12,7 @@ const (
 	smallestBuf = 4 << 10
 	bufClasses  = 5
 	largestBuf  = smallestBuf << (2 * (bufClasses - 1))
+	largestBase = 64 << 10 // what a connection keeps between frames: there may be thousands
 )
 
 // readBuf holds bytes of a connection as they came. The reader has one

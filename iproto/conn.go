@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"tarragon/xrow"
+
+	"github.com/valyala/bytebufferpool"
 )
 
 // Conn is a connection of a client.
@@ -31,9 +32,9 @@ type Conn struct {
 	head     header
 	body     body
 	sel      Select
-	batch    *Batch // writes of the current buffer; nil: none
-	credit   int    // how many more of them may wait for the node
-	out      []byte // answers made by the reader since the last emit
+	batch    *Batch                     // writes of the current buffer; nil: none
+	credit   int                        // how many more of them may wait for the node
+	out      *bytebufferpool.ByteBuffer // answers made by the reader since the last emit, which hands it on; nil: none
 
 	// Guarded by the Hub's lock.
 	watchers  map[string]*watcher
@@ -65,7 +66,8 @@ func (c *Conn) serve() error {
 		return err
 	}
 	copy(c.salt[:], salt[:])
-	c.out = AppendGreeting(c.out, c.srv.cfg.Version, c.srv.cfg.InstanceUUID, &salt)
+	c.open()
+	c.out.B = AppendGreeting(c.out.B, c.srv.cfg.Version, c.srv.cfg.InstanceUUID, &salt)
 	c.buf = newReadBuf(c.base)
 	defer func() { c.buf.release() }()
 	c.emit()
@@ -77,6 +79,10 @@ func (c *Conn) serve() error {
 		c.submit()
 		c.emit()
 		if err != nil {
+			c.waitSilence() // its error would be why the connection is closed: we have that
+			if told := new(xrow.Error); errors.Is(err, ErrFrame) || errors.As(err, &told) {
+				c.linger()
+			}
 			return err
 		}
 	}
@@ -97,7 +103,7 @@ func (c *Conn) consume() error {
 		if err := c.handle(frame); err != nil {
 			return err
 		}
-		if len(c.out) > outputSoft {
+		if c.out != nil && len(c.out.B) > outputSoft {
 			c.emit()
 			if err := c.waitRoom(); err != nil {
 				return err
@@ -110,10 +116,27 @@ func (c *Conn) consume() error {
 func (c *Conn) refuse(err error) error {
 	var fe *frameError
 	if errors.As(err, &fe) {
-		c.out = xrow.AppendErrorReply(c.out, errMsgpack(fe.details), 0, c.srv.backend.SchemaVersion())
+		c.open()
+		c.out.B = xrow.AppendErrorReply(c.out.B, errMsgpack(fe.details), 0, c.srv.backend.SchemaVersion())
 		c.bad(err)
 	}
 	return err
+}
+
+// Bounds of linger.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)
+
+// linger takes what the client still sends: closing with unread bytes would
+// make its system throw away the error that tells it why.
+func (c *Conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	io.CopyN(io.Discard, c.nc, lingerBytes) // its end, however it comes, is what we wait for
 }
 
 // bad reports foreign bytes that were no request.
@@ -175,7 +198,7 @@ func (c *Conn) makeRoom() {
 // adapt lets the buffer follow the client: up at once, down after a while.
 func (c *Conn) adapt(n, free int) {
 	switch {
-	case n == free && c.base < largestBuf/4:
+	case n == free && c.base < largestBase:
 		c.base *= 4
 		c.quiet = 0
 	case c.base > smallestBuf && n < c.base/8:
@@ -257,54 +280,4 @@ func (c *Conn) FinishSelect(q *Select) {
 	out := c.srv.appendSelect(nil, q)
 	c.answer(out)
 	c.Flush()
-}
-
-// armWrite bounds the next write. The deadline is set anew only when a quarter
-// of it has passed, as doing so for each write costs more than it is worth.
-func (c *Conn) armWrite() {
-	limit := c.srv.cfg.SlowTimeout
-	now := time.Now()
-	if now.Sub(c.armed) > limit/4 {
-		c.armed = now
-		c.nc.SetWriteDeadline(now.Add(limit)) // fails only on a closed connection, and then so does the write
-	}
-}
-
-// writeChunk is how much of the output must leave within Config.SlowTimeout.
-const writeChunk = 256 << 10
-
-// writeAll sends b. Only the goroutine that holds output.writing calls it.
-func (c *Conn) writeAll(b []byte) error {
-	for len(b) > 0 {
-		c.armWrite()
-		n, err := c.nc.Write(b[:min(len(b), writeChunk)])
-		b = b[n:]
-		if err != nil {
-			var ne net.Error
-			if errors.As(err, &ne) && ne.Timeout() {
-				return ErrSlowClient
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-// output is the write side of a connection, shared by all who answer.
-type output struct {
-	mu      sync.Mutex
-	changed sync.Cond     // the reader waits here for room, credit or silence
-	wake    chan struct{} // capacity 1: something waits for the writer
-	done    chan struct{} // closed with the connection
-
-	pending  []byte      // encoded frames that nobody writes yet
-	spare    []byte      // an empty buffer to swap pending with
-	writing  bool        // somebody writes what was pending
-	waitsFor func() bool // what the reader waits for on changed; nil: it does not
-	detached bool        // the connection is a replication stream: nothing may be pushed
-	inflight int         // requests that the node has not answered
-	dirty    bool        // in the list of an Answers
-	cause    error       // why the connection is closed; nil: it is open
-
-	armed time.Time // when the write deadline was set; the writing goroutine's own
 }

@@ -121,15 +121,23 @@ func (q *body) decode(b []byte) *xrow.Error {
 		}
 		n += size
 	}
-	if n != len(b) {
+	if n != len(b) || len(b) >= xrow.MaxDepth && !scansWhole(b) {
 		return errMalformed(b)
 	}
 	return nil
 }
 
+// scansWhole holds a body to the depth that rows of the log are held to: each
+// of its values was found shallow enough by itself, but one level deeper, in a
+// row, it might be refused by every replica and by recovery.
+func scansWhole(b []byte) bool {
+	n, err := xrow.ScanStrict(b)
+	return err == nil && n == len(b)
+}
+
 // decodeForeign takes a body that is no map: only PING may have one.
 func (q *body) decodeForeign(b []byte) *xrow.Error {
-	if n, err := xrow.Scan(b); err != nil || n != len(b) {
+	if n, err := xrow.ScanStrict(b); err != nil || n != len(b) {
 		return errMalformed(b)
 	}
 	q.shape = bodyForeign
@@ -213,7 +221,9 @@ func (q *body) putArray(k xrow.Key, v []byte) {
 	}
 }
 
-// skip measures the value at the head of b without trusting it.
+// skip measures the value at the head of b without trusting it. A malformed
+// decimal, uuid, datetime or interval is refused with the whole request, also
+// where nobody looks at it, as in the original.
 func skip(b []byte) (n int, ok bool) {
 	if len(b) == 0 {
 		return 0, false
@@ -230,21 +240,25 @@ func skip(b []byte) (n int, ok bool) {
 		n = 1 + 1<<(c-0xcc)
 		return n, n <= len(b)
 	}
-	n, err := xrow.Scan(b)
+	n, err := xrow.ScanStrict(b)
 	return n, err == nil
 }
 
 // errMalformed says what is wrong with a body that is not well-formed.
 func errMalformed(b []byte) *xrow.Error {
-	n, err := xrow.Scan(b)
+	n, err := xrow.ScanStrict(b)
 	if err == nil {
 		details := "junk after input"
 		e := xrow.Errorf(xrow.ErrInvalidMsgpack, details)
 		return errBody(withFields(e, "details", details, "offset", uint64(n)))
 	}
 	details := "truncated input"
-	if n < len(b) && b[n] == 0xc1 {
+	switch {
+	case n >= len(b):
+	case b[n] == 0xc1:
 		details = "illegal code"
+	case kinds[b[n]] == kindExt:
+		details = "invalid extension"
 	}
 	e := xrow.Errorf(xrow.ErrInvalidMsgpack, details)
 	return errBody(withFields(e, "details", details, "offset", uint64(n)))

@@ -57,7 +57,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		var h header
 		n, ok := h.decode(frame)
-		scanned, err := xrow.Scan(frame)
+		scanned, err := xrow.ScanStrict(frame)
 		if ok && (err != nil || scanned != n) {
 			t.Fatalf("header of %d bytes, scan says %d, %v", n, scanned, err)
 		}
@@ -67,7 +67,7 @@ func FuzzRequest(f *testing.F) {
 		var q body
 		e := q.decode(frame[n:])
 		rest := frame[n:]
-		scanned, err = xrow.Scan(rest)
+		scanned, err = xrow.ScanStrict(rest)
 		wellFormed := len(rest) == 0 || err == nil && scanned == len(rest)
 		if (e == nil) != wellFormed {
 			t.Fatalf("decode: %v, scan: %d of %d, %v", e, scanned, len(rest), err)

@@ -1,14 +1,37 @@
 package iproto
 
-import "tarragon/xrow"
+import (
+	"errors"
+	"net"
+	"sync"
+	"time"
 
-const (
-	// outputSoft is the size of unsent output above which a connection is not
-	// read any more.
-	outputSoft = 1 << 20
-	// keepOutput is the largest buffer kept for the next answers.
-	keepOutput = 256 << 10
+	"tarragon/xrow"
+
+	"github.com/valyala/bytebufferpool"
 )
+
+// outputSoft is the size of unsent output above which a connection is not read
+// any more.
+const outputSoft = 1 << 20
+
+// output is the write side of a connection, shared by all who answer.
+type output struct {
+	mu      sync.Mutex
+	changed sync.Cond     // the reader waits here for room, credit or silence
+	wake    chan struct{} // capacity 1: something waits for the writer
+	done    chan struct{} // closed with the connection
+
+	pending  *bytebufferpool.ByteBuffer // encoded frames that nobody writes yet; nil: none. Who writes it returns it
+	writing  bool                       // somebody writes what was pending
+	waitsFor func() bool                // what the reader waits for on changed; nil: it does not
+	detached bool                       // the connection is a replication stream: nothing may be pushed
+	inflight int                        // requests that the node has not answered
+	dirty    bool                       // in the list of an Answers
+	cause    error                      // why the connection is closed; nil: it is open
+
+	armed time.Time // when the write deadline was set; the writing goroutine's own
+}
 
 func (o *output) init() {
 	o.changed.L = &o.mu
@@ -21,58 +44,127 @@ func (c *Conn) runWriter() {
 	for {
 		select {
 		case <-c.wake:
-			c.drain()
+			c.drain(false)
 		case <-c.done:
 			return
 		}
 	}
 }
 
+// open sees to a buffer for the reader's own answers.
+func (c *Conn) open() {
+	if c.out == nil {
+		c.out = bytebufferpool.Get()
+	}
+}
+
 // emit hands the reader's own answers over and writes them, unless somebody is
 // writing: then that one takes them along.
 func (c *Conn) emit() {
-	if len(c.out) == 0 {
+	if c.out == nil {
 		return
 	}
+	out := c.out
+	c.out = nil
 	c.mu.Lock()
-	if len(c.pending) == 0 {
-		c.pending, c.out = c.out, c.pending[:0]
+	if c.pending == nil && len(out.B) > 0 {
+		c.pending, out = out, nil
 	} else {
-		c.pending = append(c.pending, c.out...)
-		c.out = c.out[:0]
+		c.append(out.B)
 	}
 	c.mu.Unlock()
-	if cap(c.out) > keepOutput {
-		c.out = nil
+	if out != nil {
+		bytebufferpool.Put(out)
 	}
-	c.drain()
+	c.drain(true)
 }
 
-// drain writes until nothing is pending. Whoever comes second leaves at once:
-// the first one takes what was added meanwhile.
-func (c *Conn) drain() {
+// append adds encoded frames; the caller holds the lock.
+func (o *output) append(frames []byte) {
+	if len(frames) > 0 {
+		b := o.room()
+		b.B = append(b.B, frames...)
+	}
+}
+
+// room is the buffer for further frames; the caller holds the lock and appends
+// at least one.
+func (o *output) room() *bytebufferpool.ByteBuffer {
+	if o.pending == nil {
+		o.pending = bytebufferpool.Get()
+	}
+	return o.pending
+}
+
+// unsent is how many bytes nobody writes yet; the caller holds the lock.
+func (o *output) unsent() int {
+	if o.pending == nil {
+		return 0
+	}
+	return len(o.pending.B)
+}
+
+// drain writes what is pending. Whoever comes second leaves at once: the first
+// one takes what was added meanwhile. The reader writes once and leaves the
+// rest to the writer: it has requests to read.
+func (c *Conn) drain(reader bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.writing {
 		return
 	}
 	c.writing = true
-	for len(c.pending) > 0 && c.cause == nil {
+	for c.pending != nil && c.cause == nil {
 		b := c.pending
-		c.pending, c.spare = c.spare[:0], nil
+		c.pending = nil
 		c.mu.Unlock()
-		err := c.writeAll(b)
+		err := c.writeAll(b.B)
+		bytebufferpool.Put(b)
 		c.mu.Lock()
-		if cap(b) <= keepOutput {
-			c.spare = b[:0]
-		}
 		if err != nil {
 			c.closeLocked(err)
 		}
 		c.notifyLocked()
+		if reader {
+			break
+		}
 	}
 	c.writing = false
+	if c.pending != nil {
+		c.Flush()
+	}
 	c.notifyLocked()
+}
+
+// armWrite bounds the next write. The deadline is set anew only when a quarter
+// of it has passed, as doing so for each write costs more than it is worth.
+func (c *Conn) armWrite() {
+	limit := c.srv.cfg.SlowTimeout
+	now := time.Now()
+	if now.Sub(c.armed) > limit/4 {
+		c.armed = now
+		c.nc.SetWriteDeadline(now.Add(limit)) // fails only on a closed connection, and then so does the write
+	}
+}
+
+// writeChunk is how much of the output must leave within Config.SlowTimeout.
+const writeChunk = 256 << 10
+
+// writeAll sends b. Only the goroutine that holds output.writing calls it.
+func (c *Conn) writeAll(b []byte) error {
+	for len(b) > 0 {
+		c.armWrite()
+		n, err := c.nc.Write(b[:min(len(b), writeChunk)])
+		b = b[n:]
+		if err != nil {
+			var ne net.Error
+			if errors.As(err, &ne) && ne.Timeout() {
+				return ErrSlowClient
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // Flush makes the writer send what Reply has left.
@@ -97,9 +189,11 @@ func (c *Conn) replyLocked(sync, schemaVersion uint64, data []byte, err *xrow.Er
 		return
 	}
 	if err != nil {
-		c.pending = xrow.AppendErrorReply(c.pending, err, sync, schemaVersion)
+		b := c.room()
+		b.B = xrow.AppendErrorReply(b.B, err, sync, schemaVersion)
 	} else {
-		c.pending = AppendData(c.pending, sync, schemaVersion, data)
+		b := c.room()
+		b.B = AppendData(b.B, sync, schemaVersion, data)
 	}
 	c.limitLocked()
 }
@@ -111,7 +205,7 @@ func (c *Conn) answer(frame []byte) {
 	c.inflight--
 	c.notifyLocked()
 	if c.cause == nil {
-		c.pending = append(c.pending, frame...)
+		c.append(frame)
 		c.limitLocked()
 	}
 }
@@ -121,14 +215,15 @@ func (c *Conn) push(sync uint64, key string, value []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cause == nil && !c.detached {
-		c.pending = AppendEvent(c.pending, sync, key, value)
+		b := c.room()
+		b.B = AppendEvent(b.B, sync, key, value)
 		c.limitLocked()
 	}
 }
 
 // limitLocked closes the connection of a client that lets its answers pile up.
 func (c *Conn) limitLocked() {
-	if len(c.pending) > c.srv.cfg.OutputLimit {
+	if c.unsent() > c.srv.cfg.OutputLimit {
 		c.closeLocked(ErrSlowClient)
 	}
 }
@@ -180,12 +275,12 @@ func (c *Conn) waitFor(ok func() bool) error {
 // waitRoom waits until the output is small enough to read on.
 func (c *Conn) waitRoom() error {
 	c.mu.Lock()
-	enough, cause := len(c.pending) <= outputSoft, c.cause
+	enough, cause := c.unsent() <= outputSoft, c.cause
 	c.mu.Unlock()
 	if enough || cause != nil {
 		return cause
 	}
-	return c.waitFor(func() bool { return len(c.pending) <= outputSoft })
+	return c.waitFor(func() bool { return c.unsent() <= outputSoft })
 }
 
 // waitCredit waits until the node has answered enough, and returns how many
@@ -207,7 +302,7 @@ func (c *Conn) waitCredit(limit int) (n int, err error) {
 
 // waitSilence waits until all that was answered is written and nobody writes.
 func (c *Conn) waitSilence() error {
-	return c.waitFor(func() bool { return !c.writing && len(c.pending) == 0 })
+	return c.waitFor(func() bool { return !c.writing && c.pending == nil })
 }
 
 func (c *Conn) inFlight() int {
@@ -220,43 +315,4 @@ func (c *Conn) addInFlight(n int) {
 	c.mu.Lock()
 	c.inflight += n
 	c.mu.Unlock()
-}
-
-// Answers gives the node's answers to many connections. It belongs to one
-// goroutine: Reply for each answer, Flush once behind the last one.
-type Answers struct {
-	srv   *Server
-	dirty []*Conn
-}
-
-// Answers returns a new way for answers to the clients of this server.
-func (s *Server) Answers() *Answers { return &Answers{srv: s} }
-
-// Reply appends one answer to the output of its connection: data is the raw
-// array for DATA, nil: an empty body. A connection that is gone is no error.
-func (a *Answers) Reply(conn, sync uint64, data []byte, err *xrow.Error) {
-	c := a.srv.conns.find(conn)
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	c.replyLocked(sync, a.srv.backend.SchemaVersion(), data, err)
-	fresh := !c.dirty
-	c.dirty = true
-	c.mu.Unlock()
-	if fresh {
-		a.dirty = append(a.dirty, c)
-	}
-}
-
-// Flush sends what was answered since the last Flush.
-func (a *Answers) Flush() {
-	for i, c := range a.dirty {
-		c.mu.Lock()
-		c.dirty = false
-		c.mu.Unlock()
-		c.Flush()
-		a.dirty[i] = nil
-	}
-	a.dirty = a.dirty[:0]
 }

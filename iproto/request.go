@@ -18,6 +18,7 @@ const iteratorEQ = 0
 
 // handle serves one frame. The error ends the connection.
 func (c *Conn) handle(frame []byte) error {
+	c.open()
 	n, ok := c.head.decode(frame)
 	if !ok {
 		e := errMsgpack("packet header")
@@ -78,13 +79,13 @@ func (c *Conn) handleSmall(t xrow.Type) *xrow.Error {
 		return c.handleWatch(t)
 	case xrow.Vote:
 		at := c.begin()
-		c.out = append(c.out, 0x81, byte(xrow.KeyBallot))
-		c.out = endFrame(c.srv.backend.AppendBallot(c.out), at)
+		c.out.B = append(c.out.B, 0x81, byte(xrow.KeyBallot))
+		c.out.B = endFrame(c.srv.backend.AppendBallot(c.out.B), at)
 	case xrow.VoteOld:
 		v := c.srv.backend.VClock()
 		at := c.begin()
-		c.out = append(c.out, 0x81, byte(xrow.KeyVClock))
-		c.out = endFrame(xrow.AppendVClock(c.out, &v), at)
+		c.out.B = append(c.out.B, 0x81, byte(xrow.KeyVClock))
+		c.out.B = endFrame(xrow.AppendVClock(c.out.B, &v), at)
 	case xrow.Begin, xrow.Commit, xrow.RollbackTxn:
 		return errOutOfStream(t)
 	case xrow.Execute, xrow.Prepare:
@@ -97,17 +98,17 @@ func (c *Conn) handleSmall(t xrow.Type) *xrow.Error {
 
 // begin starts an OK reply in the reader's output.
 func (c *Conn) begin() (at int) {
-	at = len(c.out)
-	c.out = xrow.AppendReplyHead(c.out, xrow.OK, c.head.sync, c.srv.backend.SchemaVersion())
+	at = len(c.out.B)
+	c.out.B = xrow.AppendReplyHead(c.out.B, xrow.OK, c.head.sync, c.srv.backend.SchemaVersion())
 	return at
 }
 
 func (c *Conn) ok() {
-	c.out = AppendEmpty(c.out, c.head.sync, c.srv.backend.SchemaVersion())
+	c.out.B = AppendEmpty(c.out.B, c.head.sync, c.srv.backend.SchemaVersion())
 }
 
 func (c *Conn) fail(e *xrow.Error) {
-	c.out = xrow.AppendErrorReply(c.out, e, c.head.sync, c.srv.backend.SchemaVersion())
+	c.out.B = xrow.AppendErrorReply(c.out.B, e, c.head.sync, c.srv.backend.SchemaVersion())
 }
 
 // checkBody is what requests that need a body map have in common.
@@ -213,7 +214,7 @@ func (c *Conn) handleSelect() error {
 	if q.iterator != iteratorEQ || q.key[0] == 0x90 {
 		c.submit() // writes that came before must not wait for a scan
 	}
-	c.out = c.srv.appendSelect(c.out, &c.sel)
+	c.out.B = c.srv.appendSelect(c.out.B, &c.sel)
 	return nil
 }
 
@@ -288,7 +289,9 @@ func (c *Conn) handleCall() error {
 		c.fail(e)
 		return nil
 	}
-	call := &Call{Sync: c.head.sync, User: c.User(), Type: t, Name: string(q.function), Args: emptyArray}
+	call := &Call{
+		Sync: c.head.sync, User: c.User(), Type: t, Name: string(q.function), Args: emptyArray, Features: c.features,
+	}
 	if t == xrow.Eval {
 		call.Name = string(q.expr)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -12,54 +11,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// Config is fixed before the first connection. A zero field means its default.
-type Config struct {
-	Version      string        // of the greeting; required, "X.Y.Z" with or without a suffix
-	InstanceUUID string        // of the greeting; required
-	Hub          *Hub          // watchable keys; required
-	Pagination   bool          // the backend serves FETCH_POSITION, AFTER_POSITION and AFTER_TUPLE
-	MaxInFlight  int           // requests of one connection that wait for the node; 768, as net_msg_max
-	OutputLimit  int           // unsent bytes at which a client is taken for dead; 64 MiB
-	SlowTimeout  time.Duration // time for 256 KiB of output to leave; 30s
-	MaxResult    int           // bytes of tuples in one answer; 1 GiB
-	Trace        Trace
-}
-
-// Trace is told what happens to connections; nil functions are not called.
-// They are called by many goroutines.
-type Trace struct {
-	Opened   func(c *Conn)
-	Closed   func(c *Conn, cause error)
-	BadBytes func(c *Conn, err error) // a frame that was no request; the client got an error
-	Accept   func(addr net.Addr, err error)
-}
-
-func (c Config) withDefaults() (Config, error) {
-	var errs []error
-	if _, ok := VersionNumber(c.Version); !ok || len(c.Version) >= 20 {
-		errs = append(errs, fmt.Errorf("iproto: version %q: want X.Y.Z with at most 19 bytes", c.Version))
-	}
-	if len(c.InstanceUUID) != 36 {
-		errs = append(errs, fmt.Errorf("iproto: instance UUID %q", c.InstanceUUID))
-	}
-	if c.Hub == nil {
-		errs = append(errs, errors.New("iproto: no hub"))
-	}
-	if c.MaxInFlight <= 0 {
-		c.MaxInFlight = 768
-	}
-	if c.OutputLimit <= 0 {
-		c.OutputLimit = 64 << 20
-	}
-	if c.SlowTimeout <= 0 {
-		c.SlowTimeout = 30 * time.Second
-	}
-	if c.MaxResult <= 0 {
-		c.MaxResult = 1 << 30
-	}
-	return c, errors.Join(errs...)
-}
 
 // Server serves client connections. The order of its end: StopListening,
 // Shutdown, Close; each includes the ones before it where they were left out.

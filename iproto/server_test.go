@@ -178,6 +178,8 @@ func TestFrameLimits(t *testing.T) {
 	before := f.connect()
 	before.send(frame[:100])
 	before.wantError(0, xrow.ErrInvalidMsgpack, "Invalid MsgPack - too big packet size in the header: 131089")
+	before.send(frame[100:]) // more than the server will ever look at
+	before.nc.Close()
 	if cause := <-f.closed; !errors.Is(cause, ErrFrame) {
 		t.Fatalf("closed by %v", cause)
 	}
@@ -301,6 +303,32 @@ func TestPagination(t *testing.T) {
 	}
 	if f.node.last.AfterPosition == nil {
 		t.Fatal("an empty AFTER_POSITION was lost")
+	}
+}
+
+// A tuple that reaches the node can be read back as a row: otherwise one client
+// could stop all replicas.
+func TestDepthIsThatOfRows(t *testing.T) {
+	accepted, refused := 0, 0
+	for depth := xrow.MaxDepth - 4; depth <= xrow.MaxDepth+2; depth++ {
+		tuple := append(bytes.Repeat([]byte{0x91}, depth), 1)
+		frame := (&xrow.Row{Type: xrow.Insert, Body: append([]byte{0x82, 0x10, 1, 0x21}, tuple...)}).Append(nil)
+		var q body
+		e := q.decode(frame[xrow.FrameHead+3:])
+		d := xrow.DML{Type: xrow.Insert, SpaceID: 512, Tuple: tuple}
+		row := xrow.Row{Type: xrow.Insert, ReplicaID: 1, LSN: 1, TSN: 1, Body: d.AppendBody(nil)}
+		_, err := xrow.Decode(row.Append(nil)[xrow.FrameHead:])
+		if e == nil && err != nil {
+			t.Errorf("depth %d: taken from a client, but the row: %v", depth, err)
+		}
+		if e == nil {
+			accepted++
+		} else {
+			refused++
+		}
+	}
+	if accepted == 0 || refused == 0 {
+		t.Errorf("%d accepted, %d refused: the limit was not met", accepted, refused)
 	}
 }
 

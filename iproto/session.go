@@ -15,7 +15,7 @@ func (c *Conn) handleID() *xrow.Error {
 		return errMsgpack("request body")
 	}
 	c.features = features
-	c.out = appendID(c.out, c.head.sync, c.srv.backend.SchemaVersion(), c.srv.features())
+	c.out.B = appendID(c.out.B, c.head.sync, c.srv.backend.SchemaVersion(), c.srv.features())
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (c *Conn) handleWatch(t xrow.Type) *xrow.Error {
 		count = 1
 	}
 	at := c.begin()
-	c.out = appendDataKey(c.out, count)
-	c.out = endFrame(append(c.out, value...), at)
+	c.out.B = appendDataKey(c.out.B, count)
+	c.out.B = endFrame(append(c.out.B, value...), at)
 	return nil
 }

@@ -51,7 +51,6 @@ func (c *Conn) detach() (*Link, error) {
 	c.detached = true
 	c.mu.Unlock()
 	c.emit()
-	c.drain()
 	if err := c.waitSilence(); err != nil {
 		return nil, err
 	}
@@ -73,6 +72,7 @@ func (c *Conn) attach(l *Link) {
 	c.mu.Lock()
 	c.detached = false
 	c.mu.Unlock()
+	c.open()
 	rest := l.buf[l.r:l.w]
 	next := newReadBuf(max(c.base, len(rest)))
 	c.buf.release()
