@@ -23,13 +23,15 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, Err: &xrow.Error{Code: xrow.ErrWALIO, Message: c.failed.Error()}})
 		return
 	}
-	next := c.nextNo
-	if c.open != nil {
-		next++
+	// More rows may join the group that gathers. So replay begins with that
+	// group; what the vclock covers of it is passed over.
+	last := c.nextNo
+	if c.open == nil {
+		last--
 	}
 	s := State{VClock: c.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
-		Confirmed: c.limbo.Confirmed(), Undecided: c.undecided(), NextGroup: next}
-	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: next - 1}
+		Confirmed: c.limbo.Confirmed(), Undecided: c.undecided(), NextGroup: c.nextNo}
+	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: last}
 	if snap.group <= c.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
 		return
