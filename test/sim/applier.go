@@ -74,7 +74,7 @@ func (a *applier) receive(c *conn, p packet) {
 			a.hearRaft(*p.hello.raft)
 		}
 	case packetRefuse:
-		a.refused(p.hello.cause)
+		a.refused(p.hello.cause, p.hello.leads)
 	case packetRows:
 		a.n.post(instance.Rows{From: a.id, Rows: p.rows})
 	case packetRaft:
@@ -91,14 +91,14 @@ func (a *applier) hearRaft(r xrow.Raft) {
 }
 
 // refused ends an attempt: the peer is there and does not want us now.
-func (a *applier) refused(cause refusal) {
+func (a *applier) refused(cause refusal, leads bool) {
 	a.conn.close(dialler)
 	a.conn = nil
 	if cause == refusedGap {
-		a.n.gap = true
 		a.n.w.tell(a.n, "lacks rows that n%d no longer has", a.peer.slot)
-		a.n.joinAnew()
-		return
+		if leads {
+			a.n.joinAnew()
+		}
 	}
 	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
 }

@@ -80,6 +80,7 @@ func (c *clientChecker) read(o *op, n *node) {
 
 // linear looks at a node's confirmed state after its quorum round.
 func (c *clientChecker) linear(o *op) {
+	c.w.count(LinearReads)
 	c.read(o, o.node)
 	versions := c.look(o.node)
 	for key := uint64(1); key <= registers; key++ {

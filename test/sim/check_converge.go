@@ -97,7 +97,7 @@ func (w *World) compare() {
 func readAll(w *World, v *box.View) (all []spaceTuple) {
 	var c box.Cursor
 	for more := true; more; {
-		part, m, err := slice(v, &c)
+		part, m, err := slice(v, &c, 1000)
 		if err != nil {
 			w.fail("convergence", "reading a view: %v", err)
 			return all

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"maps"
+
 	"tarragon/instance"
 	"tarragon/vclock"
 	"tarragon/xrow"
@@ -75,7 +77,9 @@ func (c *promiseChecker) relayed(n *node, no uint64) {
 	}
 }
 
-// wiped: a new incarnation promises anew.
+// wiped: a new incarnation promises anew. It begins with a vote for the leader
+// that registered it, so that it cannot vote again in that term.
 func (c *promiseChecker) wiped(n *node) {
+	maps.DeleteFunc(c.votes, func(b ballot, _ uint32) bool { return b.slot == n.slot })
 	c.term[n.slot], c.acks[n.slot] = 0, vclock.VClock{}
 }

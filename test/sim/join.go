@@ -29,26 +29,25 @@ func (n *node) beginJoin(keeps bool) {
 	n.watch(n.life)
 }
 
-// joinAnew stops the core of a replica that lacks rows nobody has any more and
-// asks for the state. The journal drains first; the old store stays until the
-// new one is complete.
+// joinAnew lets a replica that lacks rows the leader no longer has ask for the
+// state. Its core goes on meanwhile: it votes, and may catch up by itself.
 func (n *node) joinAnew() {
-	n.w.count(JoinedAnew)
+	if n.joining != nil {
+		return
+	}
+	n.joining = &joiner{n: n, keeps: true}
+	n.joining.trySoon(0)
+}
+
+// retire stops the core of a process for good. Its journal drains first.
+func (n *node) retire() {
 	n.w.net.processDied(n, false)
-	for n.disk.synced+1 < n.disk.next() {
+	for n.disk.synced+1 < n.disk.next() && !n.disk.failing {
 		n.disk.settle(n.disk.synced + 1)
 		n.w.check.synced(n, n.disk.at(n.disk.synced))
 	}
-	n.w.load.connectionsLost(n)
-	n.w.check.died(n)
-	n.life++
-	n.core, n.box, n.id = nil, nil, 0
-	n.inbox, n.stepPlanned, n.timerAt = nil, false, 0
-	n.shown, n.lastAck, n.relayed, n.lazy = nil, nil, 0, 0
-	n.relays, n.served, n.saving = nil, nil, false
-	n.snaps = map[uint64]func(instance.Snapshot){}
-	n.links = make([]*applier, len(n.w.nodes))
-	n.beginJoin(true)
+	n.endProcess()
+	n.up = true
 }
 
 func (j *joiner) trySoon(d time.Duration) {
@@ -113,17 +112,20 @@ func (j *joiner) receive(c *conn, p packet) {
 // before that leaves the old one.
 func (j *joiner) finish(state instance.State, id uint32) {
 	n, life := j.n, j.n.life
-	state, ok := j.merge(state)
-	if !ok {
-		j.conn = nil
-		j.trySoon(n.w.between(50*time.Millisecond, 400*time.Millisecond))
-		return
-	}
-	c := &checkpoint{state: state, tuples: j.tuples}
 	n.w.after(n.w.plan.sync.draw(n.w)+n.disk.slow, func() {
 		if n.life != life || !n.running() {
 			return
 		}
+		if j.keeps {
+			n.retire()
+		}
+		state, ok := j.merge(state)
+		if !ok {
+			n.reset()
+			n.recover()
+			return
+		}
+		c := &checkpoint{state: state, tuples: j.tuples}
 		n.disk.replace(c)
 		n.w.check.joined(n, c)
 		n.w.tell(n, "joined as %d (keeps: %v): vclock %v, term %d", id, j.keeps, n.disk.vclock, n.disk.term)
@@ -131,7 +133,10 @@ func (j *joiner) finish(state instance.State, id uint32) {
 			n.w.count(WipedCameBack)
 			n.wiped = false
 		}
-		n.joining = nil
+		if j.keeps {
+			n.w.count(JoinedAnew)
+		}
+		n.reset()
 		n.recover()
 	})
 }
@@ -163,6 +168,9 @@ func (s *joinServer) begin(snap instance.Snapshot) {
 		return
 	}
 	s.snap, s.open = snap, true
+	if s.n.saving {
+		s.n.w.count(JoinRacedCheckpoint)
+	}
 	if !s.conn.alive(acceptor) {
 		s.end()
 		return
@@ -186,7 +194,7 @@ func (s *joinServer) sendSoon() {
 
 // send takes the next slice of the view. Writes go on between slices.
 func (s *joinServer) send() {
-	part, more, err := slice(s.snap.View, &s.cursor)
+	part, more, err := slice(s.snap.View, &s.cursor, s.n.w.plan.slice)
 	if err != nil {
 		s.n.w.fail("join", "%s reads its view: %v", s.n.label(), err)
 		return
@@ -217,8 +225,8 @@ func (s *joinServer) end() {
 }
 
 // slice copies some tuples of a view.
-func slice(v *box.View, c *box.Cursor) (part []spaceTuple, more bool, err error) {
-	more, err = v.Next(c, 200, func(space uint32, tuple []byte) error {
+func slice(v *box.View, c *box.Cursor, limit int) (part []spaceTuple, more bool, err error) {
+	more, err = v.Next(c, limit, func(space uint32, tuple []byte) error {
 		if !v.IsLocal(space) {
 			part = append(part, spaceTuple{space, append([]byte(nil), tuple...)})
 		}

@@ -56,7 +56,8 @@ type op struct {
 	began    time.Duration
 	ended    time.Duration
 	outcome  outcome
-	answered func(err *xrow.Error) // of the harness's own requests
+	gaveUp   bool                  // the client left before the answer
+	answered func(err *xrow.Error) // called once, when the outcome is set; may be nil
 }
 
 // load is the clients.
@@ -98,6 +99,12 @@ func (l *load) invoke() {
 	o := l.begin(n, kind, 1+uint64(w.rng.IntN(registers)))
 	o.answered = func(*xrow.Error) { l.next() }
 	l.submit(o)
+	l.w.after(l.w.plan.config.WaitLimit+time.Second, func() {
+		if o.outcome == pending {
+			o.gaveUp = true
+			l.end(o, unknown, nil)
+		}
+	})
 }
 
 // choose is the node that a client asks: a leader for writes, mostly, anybody
@@ -185,7 +192,7 @@ func (l *load) answer(n *node, r instance.Reply) {
 	}
 	o := l.ops[r.Sync-1]
 	if o.outcome != pending {
-		if o.life == n.life {
+		if o.life == n.life && !o.gaveUp {
 			l.w.fail("answers", "%s answers request %d twice", n.label(), o.id)
 		}
 		return

@@ -25,7 +25,6 @@ type node struct {
 	paused   bool          // the process is stopped, its kernel is not
 	member   bool          // was part of the replica set
 	wiped    bool          // lost its disk and has not joined again
-	gap      bool          // needs rows that a peer no longer has: joins anew
 	offset   time.Duration // its monotonic time at the start of the world
 	drift    int64         // parts per million
 	wall     float64       // wall time beside the world's
@@ -111,7 +110,6 @@ func (n *node) recover() {
 
 // open lets a core that holds its state begin.
 func (n *node) open() {
-	n.gap = false
 	n.core.Start(n.now())
 	n.relayed = n.disk.synced
 	n.member = true
@@ -305,8 +303,14 @@ func (n *node) crash(hostGone bool) {
 		return
 	}
 	n.w.tell(n, "crashes (host gone: %v)", hostGone)
-	n.up, n.paused, n.hostGone = false, false, hostGone
+	n.hostGone = hostGone
 	n.w.net.processDied(n, hostGone)
+	n.endProcess()
+}
+
+// endProcess forgets what only the process knew.
+func (n *node) endProcess() {
+	n.up, n.paused = false, false
 	lost := n.disk.crash(func(no uint64) {
 		n.w.count(GroupSurvivedCrash)
 		n.w.check.synced(n, n.disk.at(no))

@@ -23,6 +23,7 @@ type plan struct {
 	sync  spread // a disk's sync
 	cpu   spread // between an event and its Step
 	think spread // a client between two operations
+	slice int    // tuples that a checkpoint or a join reads at once
 
 	faults []faultKind // the kinds that strike in this world
 	pace   spread      // between two faults
@@ -49,6 +50,7 @@ func draw(seed uint64, o Options) plan {
 		sync:    spread{100 * time.Microsecond, time.Duration(300+rng.IntN(8000)) * time.Microsecond},
 		cpu:     spread{0, time.Duration(1+rng.IntN(200)) * time.Microsecond},
 		think:   spread{time.Millisecond, time.Duration(20+rng.IntN(100)) * time.Millisecond},
+		slice:   20 + rng.IntN(100),
 		pace:    spread{100 * time.Millisecond, time.Duration(1+rng.IntN(5)) * time.Second},
 	}
 	if o.Hosts != 0 {

@@ -108,6 +108,9 @@ func (n *node) checkpoint() {
 		return
 	}
 	n.saving = true
+	if len(n.served) > 0 {
+		n.w.count(JoinRacedCheckpoint)
+	}
 	n.tag++
 	n.snaps[n.tag] = func(s instance.Snapshot) {
 		if s.Err != nil {
@@ -125,9 +128,6 @@ func (n *node) checkpoint() {
 
 func (c *saver) saveSoon() {
 	w, life := c.n.w, c.n.life
-	if len(c.n.served) > 0 {
-		w.count(JoinRacedCheckpoint)
-	}
 	w.after(w.plan.sync.draw(w), func() {
 		switch {
 		case c.n.life != life || !c.n.running():
@@ -142,7 +142,7 @@ func (c *saver) saveSoon() {
 // save takes the next slice; the last one makes the checkpoint valid.
 func (c *saver) save() {
 	n := c.n
-	part, more, err := slice(c.snap.View, &c.cursor)
+	part, more, err := slice(c.snap.View, &c.cursor, n.w.plan.slice)
 	if err != nil {
 		n.w.fail("checkpoint", "%s reads its view: %v", n.label(), err)
 		return

@@ -36,7 +36,9 @@ func (n *node) accept(c *conn, p packet) {
 }
 
 func (c *conn) refuse(cause refusal) {
-	c.send(acceptor, packet{kind: packetRefuse, hello: hello{cause: cause}})
+	n := c.ends[acceptor].host
+	leads := n.shown != nil && n.shown.State == stateLeader
+	c.send(acceptor, packet{kind: packetRefuse, hello: hello{cause: cause, leads: leads}})
 	c.close(acceptor)
 }
 

@@ -329,7 +329,7 @@ func (w *World) healEverything() {
 		n.heal(w.nodes)
 	}
 	w.load.stop()
-	if !w.run(w.now+convergeLimit, w.quiet) {
+	if !w.comesToRest(w.now + convergeLimit) {
 		w.fail("convergence", "no rest in time: %s", w.describe())
 		return
 	}
@@ -338,4 +338,17 @@ func (w *World) healEverything() {
 	if w.failure == nil {
 		w.run(max(w.now, time.Minute), nil)
 	}
+}
+
+// comesToRest waits until nothing moves any more. Words may still be in flight
+// when the disks are equal, so the rest must last.
+func (w *World) comesToRest(limit time.Duration) bool {
+	for w.run(limit, w.quiet) {
+		before := w.nodes[0].disk.vclock
+		w.run(w.now+time.Second, nil)
+		if w.quiet() && w.nodes[0].disk.vclock == before {
+			return true
+		}
+	}
+	return false
 }
