@@ -74,7 +74,7 @@ func (a *applier) receive(c *conn, p packet) {
 			a.hearRaft(*p.hello.raft)
 		}
 	case packetRefuse:
-		a.refused(p.hello.cause, p.hello.leads)
+		a.refused(p.hello.cause)
 	case packetRows:
 		a.n.post(instance.Rows{From: a.id, Rows: p.rows})
 	case packetRaft:
@@ -91,14 +91,12 @@ func (a *applier) hearRaft(r xrow.Raft) {
 }
 
 // refused ends an attempt: the peer is there and does not want us now.
-func (a *applier) refused(cause refusal, leads bool) {
+func (a *applier) refused(cause refusal) {
 	a.conn.close(dialler)
 	a.conn = nil
 	if cause == refusedGap {
 		a.n.w.tell(a.n, "lacks rows that n%d no longer has", a.peer.slot)
-		if leads {
-			a.n.joinAnew()
-		}
+		a.n.joinAnew(a.peer)
 	}
 	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
 }

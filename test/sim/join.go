@@ -17,7 +17,8 @@ type joinPart struct {
 // joiner is the receiving side: a process without a core.
 type joiner struct {
 	n      *node
-	keeps  bool // the old store is still there: ID, own LSN and undecided rows stay
+	keeps  bool  // the old store is still there: ID, own LSN and undecided rows stay
+	from   *node // whom a joiner with a store asks
 	conn   *conn
 	tuples []spaceTuple
 }
@@ -29,13 +30,14 @@ func (n *node) beginJoin(keeps bool) {
 	n.watch(n.life)
 }
 
-// joinAnew lets a replica that lacks rows the leader no longer has ask for the
-// state. Its core goes on meanwhile: it votes, and may catch up by itself.
-func (n *node) joinAnew() {
+// joinAnew lets a replica that lacks rows which a peer no longer has ask that
+// peer for its state. Its core goes on meanwhile: it votes, and may catch up by
+// itself.
+func (n *node) joinAnew(from *node) {
 	if n.joining != nil {
 		return
 	}
-	n.joining = &joiner{n: n, keeps: true}
+	n.joining = &joiner{n: n, keeps: true, from: from}
 	n.joining.trySoon(0)
 }
 
@@ -73,6 +75,9 @@ func (j *joiner) try() {
 			master = n
 		}
 	}
+	if j.from != nil {
+		master = j.from
+	}
 	if master == j.n {
 		j.trySoon(20 * time.Millisecond)
 		return
@@ -83,7 +88,9 @@ func (j *joiner) try() {
 }
 
 func (j *joiner) lost(c *conn, refused bool) {
-	if j.conn == c {
+	if j.conn == c && j.keeps {
+		j.n.joining = nil // the next refusal begins anew
+	} else if j.conn == c {
 		j.conn = nil
 		j.trySoon(j.n.w.between(50*time.Millisecond, 400*time.Millisecond))
 	}
@@ -117,14 +124,13 @@ func (j *joiner) finish(state instance.State, id uint32) {
 			return
 		}
 		if j.keeps {
+			if !n.ahead(&state) {
+				n.joining = nil // we know more than this peer: it has to learn from us first
+				return
+			}
 			n.retire()
 		}
-		state, ok := j.merge(state)
-		if !ok {
-			n.reset()
-			n.recover()
-			return
-		}
+		state = j.merge(state)
 		c := &checkpoint{state: state, tuples: j.tuples}
 		n.disk.replace(c)
 		n.w.check.joined(n, c)

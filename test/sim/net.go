@@ -100,7 +100,6 @@ type hello struct {
 	vclock      vclock.VClock
 	raft        *xrow.Raft
 	cause       refusal
-	leads       bool // the one who refuses is leader
 }
 
 // refusal is why an acceptor closes instead of answering.

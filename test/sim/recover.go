@@ -47,40 +47,48 @@ func (n *node) newCore() (err error) {
 // merge makes the state of a joiner out of what it received. One that still
 // has its store keeps its greater LSNs, its vote, and all rows of its log that
 // the received state does not settle: it may have acked them.
-func (j *joiner) merge(s instance.State) (instance.State, bool) {
+func (j *joiner) merge(s instance.State) instance.State {
 	d := j.n.disk
-	s.NextGroup = 1
-	if !j.keeps {
-		return s, true
-	}
-	if d.term > s.Term {
-		return s, false // a deposed leader: what it calls decided may be void
-	}
-	if d.term == s.Term && d.vote != 0 {
-		s.Vote = d.vote
-	}
-	s.Undecided = &xrow.Group{Before: s.VClock, After: s.VClock}
+	all := &xrow.Group{Before: s.VClock, After: s.VClock}
 	keep := func(g *xrow.Group) {
 		for i, ref := range g.Table {
-			if ref.Origin == 0 || ref.LSN <= s.Undecided.After[ref.Origin] {
+			if ref.Origin == 0 || ref.LSN <= all.After[ref.Origin] {
 				continue
 			}
 			row, err := g.Row(i)
 			if err != nil {
 				panic(err) // our own bytes
 			}
-			s.Undecided.Add(&row, ref.SpaceID, ref.First, ref.Term)
+			all.Add(&row, ref.SpaceID, ref.First, ref.Term)
 		}
 	}
-	if p := d.newest(); p != nil && p.state.Undecided != nil {
-		keep(p.state.Undecided)
+	if s.Undecided != nil {
+		keep(s.Undecided)
 	}
-	for _, g := range d.groups {
-		keep(g)
+	if j.keeps {
+		if p := d.newest(); p != nil && p.state.Undecided != nil {
+			keep(p.state.Undecided)
+		}
+		for _, g := range d.groups {
+			keep(g)
+		}
+		if d.term > s.Term || d.term == s.Term && d.vote != 0 {
+			s.Term, s.Vote = d.term, d.vote
+		}
 	}
-	s.VClock = merged(s.VClock, d.vclock)
-	s.NextGroup = d.next()
-	return s, true
+	s.VClock = merged(merged(s.VClock, all.After), d.vclock)
+	s.Undecided, s.NextGroup = all, d.next()
+	return s
+}
+
+// ahead tells whether a state knows as much to be committed as our core does.
+func (n *node) ahead(s *instance.State) bool {
+	mine := n.core.Info(n.mono())
+	if len(mine.History) == 0 || len(s.History) == 0 {
+		return len(mine.History) == 0
+	}
+	a, b := mine.History[len(mine.History)-1].Term, s.History[len(s.History)-1].Term
+	return b > a || b == a && s.Confirmed >= mine.Confirmed
 }
 
 // giveSnapshot hands the answer to a JoinRequest or StartCheckpoint on.

@@ -36,9 +36,7 @@ func (n *node) accept(c *conn, p packet) {
 }
 
 func (c *conn) refuse(cause refusal) {
-	n := c.ends[acceptor].host
-	leads := n.shown != nil && n.shown.State == stateLeader
-	c.send(acceptor, packet{kind: packetRefuse, hello: hello{cause: cause, leads: leads}})
+	c.send(acceptor, packet{kind: packetRefuse, hello: hello{cause: cause}})
 	c.close(acceptor)
 }
 
