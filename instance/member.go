@@ -30,8 +30,14 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 }
 
 // joinRequest registers a joiner, if that is needed, and gives it the state
-// once its registration is committed.
+// once its registration is committed. A member that still has its store gets
+// the state at once, from anybody: a candidate may need its vote, or a leader
+// its ack, before anything can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
+	if c.knows(&ev) {
+		c.registered(&ev)
+		return
+	}
 	if !c.writable() {
 		c.failJoin(&ev, c.readonly())
 		return
@@ -43,6 +49,17 @@ func (c *Core) joinRequest(ev JoinRequest) {
 		return
 	}
 	c.execute(&r, &j)
+}
+
+// knows tells whether the joiner is a member under its present incarnation, by
+// a committed row.
+func (c *Core) knows(j *JoinRequest) bool {
+	for _, m := range c.ids {
+		if m.UUID == j.UUID {
+			return m.Incarnation == j.Incarnation
+		}
+	}
+	return false
 }
 
 // releaseJoins runs registrations that waited for a barrier. They go before
@@ -147,8 +164,9 @@ func (c *Core) failJoin(j *JoinRequest, err *xrow.Error) {
 	}
 }
 
-// joinState is the state behind what is decided: rows that are not come with
-// the stream. The term goes first; the vote is for the leader, so that nobody
+// joinState is the state behind what is decided, and the rows that are not:
+// the log that had them may be gone. Our own go with it only if they are on
+// our disk. The term goes first; the vote is for the leader, so that nobody
 // votes again in the term of its own registration.
 func (c *Core) joinState() State {
 	v := c.vclock
@@ -167,6 +185,7 @@ func (c *Core) joinState() State {
 	if n := len(s.History); n > 0 {
 		s.History[n-1].Last = min(s.History[n-1].Last, v[s.History[n-1].Owner])
 	}
+	s.Undecided = c.undecided(c.onDisk[c.self])
 	return s
 }
 

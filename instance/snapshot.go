@@ -3,6 +3,7 @@ package instance
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"tarragon/limbo"
 	"tarragon/raft"
@@ -23,13 +24,15 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, Err: &xrow.Error{Code: xrow.ErrWALIO, Message: c.failed.Error()}})
 		return
 	}
-	next := c.nextNo
-	if c.open != nil {
-		next++
+	// More rows may join the group that gathers. So replay begins with that
+	// group; what the vclock covers of it is passed over.
+	last := c.nextNo
+	if c.open == nil {
+		last--
 	}
 	s := State{VClock: c.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
-		Confirmed: c.limbo.Confirmed(), Undecided: c.undecided(), NextGroup: next}
-	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: next - 1}
+		Confirmed: c.limbo.Confirmed(), Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}
+	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: last}
 	if snap.group <= c.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
 		return
@@ -49,11 +52,14 @@ func (c *Core) snapsWritten() {
 	c.snaps = keep
 }
 
-// undecided gathers rows whose fate is open: the log before a checkpoint may
-// go, they must not.
-func (c *Core) undecided() *xrow.Group {
+// undecided gathers rows whose fate is open, our own up to an LSN: the log
+// before a checkpoint may go, they must not.
+func (c *Core) undecided(own uint64) *xrow.Group {
 	g := &xrow.Group{}
 	for _, e := range c.limbo.Queue() {
+		if e.Origin == c.self && e.LSN > own {
+			continue
+		}
 		for i, frame := range splitFrames(e.P.frames) {
 			r, err := xrow.Decode(frame[xrow.FrameHead:])
 			if err != nil {
@@ -63,6 +69,9 @@ func (c *Core) undecided() *xrow.Group {
 		}
 	}
 	for _, p := range c.limbo.Pending() {
+		if p.Owner == c.self && p.LSN > own {
+			continue
+		}
 		body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
 		r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
 			Term: p.Term, Body: body.AppendBody(nil)}

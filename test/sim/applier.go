@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"time"
+
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// applier is the dialling side of a connection to one peer: it reads the
+// peer's rows and answers with acks.
+type applier struct {
+	n          *node
+	peer       *node
+	conn       *conn // nil: none
+	id         uint32
+	subscribed bool
+	sync       uint64    // VCLOCK_SYNC of the newest heartbeat that the core has seen
+	raft       xrow.Raft // what the peer showed last
+}
+
+// dialPeers starts an applier for every other host.
+func (n *node) dialPeers() {
+	for _, peer := range n.w.nodes {
+		if peer == n {
+			continue
+		}
+		a := &applier{n: n, peer: peer, id: n.memberID(peer)}
+		n.links[peer.slot] = a
+		a.dialSoon(0)
+	}
+	n.watch(n.life)
+}
+
+func (a *applier) dialSoon(d time.Duration) {
+	life := a.n.life
+	a.n.w.after(d, func() {
+		if a.n.life == life && a.n.running() && a.n.core != nil && a.conn == nil {
+			a.dial()
+		}
+	})
+}
+
+func (a *applier) dial() {
+	n := a.n
+	if n.paused {
+		a.dialSoon(n.w.plan.config.Heartbeat)
+		return
+	}
+	hi := hello{id: n.id, vclock: n.handedOver()}
+	a.conn = n.w.net.dial(n, a.peer, packet{kind: packetDial, hello: hi}, a.receive, a.lost)
+}
+
+// handedOver is the vclock of everything that the core gave to the journal,
+// safe or not: where a stream from a peer goes on.
+func (n *node) handedOver() (v vclock.VClock) {
+	v = n.disk.vclock
+	if k := len(n.disk.groups); k > 0 {
+		v.Merge(&n.disk.groups[k-1].After)
+	}
+	return v
+}
+
+func (a *applier) receive(c *conn, p packet) {
+	if a.conn != c {
+		return
+	}
+	switch p.kind {
+	case packetWelcome:
+		a.subscribed, a.id, a.sync = true, p.hello.id, 0
+		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow})
+		if p.hello.raft != nil {
+			a.hearRaft(*p.hello.raft)
+		}
+	case packetRefuse:
+		a.refused(p.hello.cause)
+	case packetRows:
+		a.n.post(instance.Rows{From: a.id, Rows: p.rows})
+	case packetRaft:
+		a.hearRaft(p.raft)
+	case packetBeat:
+		a.n.post(instance.Heartbeat{From: a.id, Sync: p.sync})
+	}
+}
+
+func (a *applier) hearRaft(r xrow.Raft) {
+	a.raft = r
+	a.n.post(instance.RaftMsg{From: a.id, Msg: r})
+	a.n.pumpAll()
+}
+
+// refused ends an attempt: the peer is there and does not want us now.
+func (a *applier) refused(cause refusal) {
+	a.conn.close(dialler)
+	a.conn = nil
+	if cause == refusedGap {
+		a.n.w.tell(a.n, "lacks rows that n%d no longer has", a.peer.slot)
+		a.n.joinAnew(a.peer)
+	}
+	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
+}
+
+// lost ends a stream, or an attempt that nobody answered.
+func (a *applier) lost(c *conn, refused bool) {
+	if a.conn != c {
+		return
+	}
+	was := a.subscribed
+	a.conn, a.subscribed, a.raft = nil, false, xrow.Raft{}
+	if a.id == 0 {
+		a.id = a.n.memberID(a.peer)
+	}
+	state := instance.UpstreamLost
+	if refused {
+		state = instance.UpstreamRefused
+	}
+	if a.id != 0 && (was || refused) {
+		a.n.post(instance.Upstream{Peer: a.id, State: state})
+	}
+	if was {
+		a.dialSoon(0) // at once: a refusal says that the process is gone
+		return
+	}
+	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
+}
+
+// refuseStream ends the stream of a peer whose rows cannot be taken. Honest
+// peers send no such rows.
+func (n *node) refuseStream(r instance.Refusal) {
+	n.w.fail("stream", "%s refuses the rows of %d: %v", n.label(), r.Peer, r.Err)
+}
+
+// watch closes connections that fell silent, for the whole life of a process.
+func (n *node) watch(life int) {
+	n.w.after(n.w.plan.config.Heartbeat, func() {
+		if n.life != life || !n.running() {
+			return
+		}
+		if !n.paused {
+			for _, c := range append([]*conn(nil), n.w.net.conns...) {
+				for side := range c.ends {
+					if c.ends[side].host == n && c.alive(side) {
+						c.expire(side)
+					}
+				}
+			}
+		}
+		n.watch(life)
+	})
+}
+
+// expire closes a side that heard nothing for the death timeout.
+func (c *conn) expire(side int) {
+	e := &c.ends[side]
+	if c.net.w.now-e.heard <= c.net.w.plan.config.DeathTimeout {
+		return
+	}
+	hangUp := e.hangUp
+	c.close(side)
+	if hangUp != nil {
+		hangUp()
+	}
+}
+
+// noteSyncs remembers what the acks of this Step will repeat.
+func (n *node) noteSyncs(batch []instance.Event) {
+	for _, ev := range batch {
+		if beat, ok := ev.(instance.Heartbeat); ok {
+			for _, a := range n.links {
+				if a != nil && a.subscribed && a.id == beat.From {
+					a.sync = beat.Sync
+				}
+			}
+		}
+	}
+}
+
+// ack tells every peer that we follow what is on our disk.
+func (n *node) ack(s instance.AckState) {
+	n.w.check.acked(n, &s)
+	n.lastAck = &s
+	for _, a := range n.links {
+		if a != nil && a.subscribed {
+			a.conn.send(dialler, packet{kind: packetAck, ack: s, sync: a.sync})
+		}
+	}
+}
+
+// learnID looks up our own replica ID and those of our peers.
+func (n *node) learnID() {
+	n.id = n.memberID(n)
+	for _, a := range n.links {
+		if a != nil && !a.subscribed {
+			a.id = n.memberID(a.peer)
+		}
+	}
+}
+
+// memberID is the ID that our _cluster has for a host; 0: none.
+func (n *node) memberID(peer *node) uint32 {
+	if n.box == nil {
+		return 0
+	}
+	for _, m := range n.box.NewestMembers() {
+		if m.UUID == peer.uuid {
+			return m.ID
+		}
+	}
+	return 0
+}
+
+// dropUnknownPeers ends streams with IDs that are no members any more.
+func (n *node) dropUnknownPeers() {
+	for _, a := range n.links {
+		if a != nil && a.subscribed && a.id != n.memberID(a.peer) {
+			c := a.conn
+			c.close(dialler)
+			a.lost(c, false)
+		}
+	}
+	for _, r := range append([]*relay(nil), n.relays...) {
+		if r.id != n.memberID(r.peer) {
+			r.conn.close(acceptor)
+			r.gone()
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// checks are all checkers of a world. The hooks below are called by the model
+// of the outside world; a checker never looks into a core.
+type checks struct {
+	w       *World
+	rows    rowChecker
+	promise promiseChecker
+	leader  leaderChecker
+	history historyChecker
+	client  clientChecker
+}
+
+func newChecks(w *World) *checks {
+	c := &checks{w: w}
+	c.rows.init(w)
+	c.promise.init(w)
+	c.leader.init(w)
+	c.history.init(w)
+	c.client.init(w)
+	return c
+}
+
+// row is what the checkers keep of a logged row. A NOP stands for a row whose
+// content its writer did not have any more.
+type row struct {
+	origin uint32
+	lsn    uint64
+	term   uint64
+	kind   xrow.Type
+	sum    uint64 // of type and body
+
+	synchro xrow.Synchro // CONFIRM, PROMOTE, ...
+
+	space uint32 // of a client's write; else 0
+	key   uint64
+	op    opID
+}
+
+// place is where a row stands among all committed rows.
+type place struct{ term, lsn uint64 }
+
+func (p place) less(q place) bool {
+	return p.term < q.term || p.term == q.term && p.lsn < q.lsn
+}
+
+func (r *row) place() place { return place{r.term, r.lsn} }
+
+// readRow decodes row i of a group for the checkers.
+func readRow(g *xrow.Group, i int) (*row, error) {
+	x, err := g.Row(i)
+	if err != nil {
+		return nil, err
+	}
+	r := &row{origin: x.ReplicaID, lsn: x.LSN, term: x.Term, kind: x.Type, sum: sumOf(x.Type, x.Body)}
+	switch {
+	case x.Type.IsSynchro():
+		r.synchro, err = xrow.DecodeSynchro(x.Body)
+	case x.Type == xrow.Insert || x.Type == xrow.Replace:
+		var d xrow.DML
+		if d, err = xrow.DecodeDML(x.Type, x.Body); err == nil && isClientSpace(d.SpaceID) {
+			r.space = d.SpaceID
+			r.key, r.op, err = readTuple(d.Tuple)
+		}
+	}
+	return r, err
+}
+
+// readTuple reads [key, op, ...].
+func readTuple(tuple []byte) (key uint64, op opID, err error) {
+	_, rest, err := msgp.ReadArrayHeaderBytes(tuple)
+	if err != nil {
+		return 0, 0, err
+	}
+	if key, rest, err = msgp.ReadUint64Bytes(rest); err != nil {
+		return 0, 0, err
+	}
+	value, _, err := msgp.ReadUint64Bytes(rest)
+	return key, opID(value), err
+}
+
+// sumOf is FNV-1a over a row's type and body.
+func sumOf(t xrow.Type, body []byte) uint64 {
+	h := uint64(0xcbf29ce484222325) ^ uint64(t)
+	h *= 0x100000001b3
+	for _, b := range body {
+		h = (h ^ uint64(b)) * 0x100000001b3
+	}
+	return h
+}
+
+// logged is called when a core hands a group to its disk. Rows of others are
+// facts from now on: they left their author.
+func (c *checks) logged(n *node, g *xrow.Group) {
+	rows := make([]*row, 0, len(g.Table))
+	for i, ref := range g.Table {
+		if ref.Origin == 0 {
+			continue
+		}
+		r, err := readRow(g, i)
+		if err != nil {
+			c.w.fail("rows", "%s logs a row that does not decode: %v", n.label(), err)
+			return
+		}
+		rows = append(rows, r)
+	}
+	c.rows.logged(n, g, rows)
+	for _, r := range rows {
+		if r.origin == n.id {
+			c.leader.wrote(n, r)
+			c.history.wrote(n, r)
+		}
+	}
+}
+
+// synced is called when a group is safe on the disk of n.
+func (c *checks) synced(n *node, g *xrow.Group) {
+	c.rows.synced(n, g)
+	c.history.held(n)
+}
+
+// lost is called for a group that a crash took away.
+func (c *checks) lost(n *node, g *xrow.Group) { c.rows.lost(n, g) }
+
+// died is called when a process ends, after its disk settled.
+func (c *checks) died(n *node) {
+	c.rows.died(n)
+	c.client.died(n)
+}
+
+// joined is called when a received state became the content of a disk.
+func (c *checks) joined(n *node, p *checkpoint) {
+	c.rows.joined(n, p)
+	c.history.held(n)
+}
+
+// wiped is called when a disk loses everything.
+func (c *checks) wiped(n *node) {
+	c.rows.wiped(n)
+	c.promise.wiped(n)
+	c.history.wiped(n)
+}
+
+// shown is called when an instance shows its election state.
+func (c *checks) shown(n *node, r *xrow.Raft) {
+	c.promise.shown(n, r)
+	c.leader.shown(n, r)
+}
+
+// acked is called when an instance says what it has on disk.
+func (c *checks) acked(n *node, s *instance.AckState) { c.promise.acked(n, s) }
+
+// mayRelay is called when groups are released to the relays.
+func (c *checks) mayRelay(n *node, no uint64) { c.promise.relayed(n, no) }
+
+// merged is v with w.
+func merged(v, w vclock.VClock) vclock.VClock {
+	v.Merge(&w)
+	return v
+}

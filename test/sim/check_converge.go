@@ -1,0 +1,234 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"tarragon/box"
+	"tarragon/instance"
+)
+
+// quiet tells whether a healed cluster has come to rest: one leader in effect,
+// everybody at the same vclock on disk, no client waiting.
+func (w *World) quiet() bool {
+	if w.inEffect() == nil || w.load.open > 0 {
+		return false
+	}
+	first := w.nodes[0].disk.vclock.Global()
+	for _, n := range w.nodes {
+		if !n.active() || n.disk.vclock.Global() != first || n.handedOver() != n.disk.vclock {
+			return false
+		}
+	}
+	return true
+}
+
+// describe tells how the nodes stand, for failures of progress.
+func (w *World) describe() string {
+	var b strings.Builder
+	for _, n := range w.nodes {
+		state := "down"
+		switch {
+		case n.running() && n.paused:
+			state = "paused"
+		case n.running() && n.core == nil:
+			state = "joining"
+		case n.running():
+			state = "up"
+		}
+		fmt.Fprintf(&b, "\n  %s %s disk %v term %d vote %d", n.label(), state, n.disk.vclock, n.disk.term, n.disk.vote)
+		if n.shown != nil {
+			fmt.Fprintf(&b, " shows term %d state %d leader %d seen %v", n.shown.Term, n.shown.State, n.shown.LeaderID, n.shown.IsLeaderSeen)
+		}
+	}
+	fmt.Fprintf(&b, "\n  clients wait for %d answers, terms in effect %v", w.load.open, w.check.history.effect)
+	return b.String()
+}
+
+// countChain counts the PROMOTEs that newer ones left behind.
+func (w *World) countChain() {
+	h := &w.check.history
+	for term := range h.promotes {
+		if _, ok := h.upTo[term]; !ok && term < h.effect[len(h.effect)-1] {
+			w.count(PromoteDied)
+		}
+	}
+}
+
+// final is the state of one node at the end.
+type final struct {
+	state  instance.State
+	tuples []spaceTuple
+}
+
+// compare asks every node for a checkpoint and compares them, byte by byte and
+// with the history that the checkers know.
+func (w *World) compare() {
+	finals := make([]*final, len(w.nodes))
+	got := 0
+	for i, n := range w.nodes {
+		n.tag++
+		n.snaps[n.tag] = func(s instance.Snapshot) {
+			got++
+			if s.Err != nil {
+				w.fail("convergence", "%s gives no checkpoint: %v", n.label(), s.Err)
+				return
+			}
+			finals[i] = &final{state: s.State, tuples: readAll(w, s.View)}
+			n.post(instance.CloseView{View: s.View})
+		}
+		n.post(instance.StartCheckpoint{Tag: n.tag})
+	}
+	if !w.run(w.now+convergeLimit, func() bool { return got == len(finals) }) {
+		w.fail("convergence", "only %d of %d nodes gave a checkpoint", got, len(finals))
+		return
+	}
+	for i, f := range finals {
+		w.compareTwo(w.nodes[i], finals[0], f)
+		w.compareHistory(w.nodes[i], f)
+	}
+	w.compareContent(finals[0])
+}
+
+func readAll(w *World, v *box.View) (all []spaceTuple) {
+	var c box.Cursor
+	for more := true; more; {
+		part, m, err := slice(v, &c, 1000)
+		if err != nil {
+			w.fail("convergence", "reading a view: %v", err)
+			return all
+		}
+		all, more = append(all, part...), m
+	}
+	return all
+}
+
+func (w *World) compareTwo(n *node, a, b *final) {
+	va, vb := a.state.VClock.Global(), b.state.VClock.Global()
+	if va != vb {
+		w.fail("convergence", "n0 is at %v, %s at %v", va, n.label(), vb)
+	}
+	if !slices.Equal(a.state.History, b.state.History) || a.state.Confirmed != b.state.Confirmed {
+		w.fail("convergence", "n0 has the history %v (%d), %s %v (%d)", a.state.History, a.state.Confirmed,
+			n.label(), b.state.History, b.state.Confirmed)
+	}
+	if u := b.state.Undecided; u != nil && len(u.Table) > 0 {
+		w.fail("convergence", "%s still has %d undecided rows", n.label(), len(u.Table))
+	}
+	for i := range max(len(a.tuples), len(b.tuples)) {
+		if i >= len(a.tuples) || i >= len(b.tuples) || a.tuples[i].space != b.tuples[i].space || !bytes.Equal(a.tuples[i].tuple, b.tuples[i].tuple) {
+			w.fail("convergence", "%s has other tuples than n0: number %d of %d and %d: %s", n.label(), i, len(b.tuples), len(a.tuples),
+				differ(a.tuples, b.tuples, i))
+			return
+		}
+	}
+}
+
+func differ(a, b []spaceTuple, i int) string {
+	show := func(s []spaceTuple) string {
+		if i >= len(s) {
+			return "none"
+		}
+		return fmt.Sprintf("space %d %x", s[i].space, s[i].tuple)
+	}
+	return show(a) + " and " + show(b)
+}
+
+// compareHistory: the terms that a node calls in effect are the chain that the
+// checkers followed.
+func (w *World) compareHistory(n *node, f *final) {
+	h := &w.check.history
+	newest := h.effect[len(h.effect)-1]
+	spans := f.state.History
+	if len(spans) == 0 || spans[len(spans)-1].Term != newest {
+		w.fail("convergence", "%s has the history %v, the newest term in effect is %d", n.label(), spans, newest)
+		return
+	}
+	for _, s := range spans[:len(spans)-1] {
+		if end, ok := h.end(newest, s.Term); s.Term != 0 && (!ok || end != s.Last) {
+			w.fail("convergence", "%s says that term %d ended at %d; the chain says %d (%v)", n.label(), s.Term, s.Last, end, ok)
+		}
+	}
+}
+
+// compareContent replays the committed rows and compares with the spaces, and
+// every answer with what became of its op.
+func (w *World) compareContent(f *final) {
+	var rows []*row
+	known := w.check.rows.known
+	for _, id := range slices.SortedFunc(maps.Keys(known), compareIDs) {
+		if r := known[id]; r.space != 0 && w.check.history.committed(r.place()) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b *row) int {
+		switch {
+		case a.place().less(b.place()):
+			return -1
+		case b.place().less(a.place()):
+			return 1
+		}
+		return 0
+	})
+	want := map[tupleKey]opID{}
+	survived := map[opID]bool{}
+	for _, r := range rows {
+		want[tupleKey{r.space, r.key}] = r.op
+		survived[r.op] = true
+	}
+	for _, t := range f.tuples {
+		if !isClientSpace(t.space) {
+			continue
+		}
+		key, id, err := readTuple(t.tuple)
+		if err != nil || want[tupleKey{t.space, key}] != id {
+			w.fail("content", "space %d has op %d under key %d, the history has op %d", t.space, id, key, want[tupleKey{t.space, key}])
+			return
+		}
+		delete(want, tupleKey{t.space, key})
+	}
+	for _, r := range rows {
+		if id, ok := want[tupleKey{r.space, r.key}]; ok {
+			w.fail("content", "space %d lacks key %d, which op %d wrote", r.space, r.key, id)
+			return
+		}
+	}
+	for _, o := range w.load.ops {
+		switch {
+		case o.kind >= opRead:
+		case o.outcome == acknowledged && o.kind != opAsync && !survived[o.id]:
+			w.fail("acknowledged", "op %d was acknowledged by n%d at %v and is lost", o.id, o.node.slot, o.ended)
+		case o.outcome == refused && survived[o.id]:
+			w.fail("answers", "op %d was refused by n%d at %v and is there", o.id, o.node.slot, o.ended)
+		}
+	}
+}
+
+type tupleKey struct {
+	space uint32
+	key   uint64
+}
+
+func compareIDs(a, b rowID) int {
+	if a.origin != b.origin {
+		return int(a.origin) - int(b.origin)
+	}
+	if a.lsn < b.lsn {
+		return -1
+	}
+	return 1
+}
+
+func slots(nodes []*node) (out []int) {
+	for _, n := range nodes {
+		out = append(out, n.slot)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func stack() string { return string(debug.Stack()) }

@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"maps"
+
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// promiseChecker: whatever an instance tells others is on its disk before:
+// terms, votes, acks, rows. Terms never go back, and there is one vote per
+// term, in all lives of a disk.
+type promiseChecker struct {
+	w     *World
+	off   bool            // planted faults: let the damage itself show
+	term  []uint64        // by slot: greatest term shown
+	acks  []vclock.VClock // by slot: greatest ack
+	votes map[ballot]uint32
+}
+
+type ballot struct {
+	slot int
+	term uint64
+}
+
+func (c *promiseChecker) init(w *World) {
+	c.w = w
+	c.off = w.plan.blindToPromises
+	c.term, c.acks = make([]uint64, len(w.nodes)), make([]vclock.VClock, len(w.nodes))
+	c.votes = map[ballot]uint32{}
+}
+
+func (c *promiseChecker) shown(n *node, r *xrow.Raft) {
+	if c.off {
+		return
+	}
+	d := n.disk
+	switch {
+	case r.Term < c.term[n.slot]:
+		c.w.fail("terms", "%s shows term %d after %d", n.label(), r.Term, c.term[n.slot])
+	case r.Term > d.term && r.Term > 1:
+		c.w.fail("promise", "%s shows term %d, its disk has %d", n.label(), r.Term, d.term)
+	case r.Vote != 0 && (d.term != r.Term || d.vote != r.Vote):
+		c.w.fail("promise", "%s shows a vote for %d in term %d, its disk has %d in %d", n.label(), r.Vote, r.Term, d.vote, d.term)
+	}
+	c.term[n.slot] = max(c.term[n.slot], r.Term)
+	if r.Vote == 0 {
+		return
+	}
+	b := ballot{n.slot, r.Term}
+	if old, ok := c.votes[b]; ok && old != r.Vote {
+		c.w.fail("votes", "%s votes for %d in term %d after a vote for %d", n.label(), r.Vote, r.Term, old)
+	}
+	c.votes[b] = r.Vote
+}
+
+func (c *promiseChecker) acked(n *node, s *instance.AckState) {
+	d := n.disk
+	if c.off {
+		return
+	}
+	switch {
+	case !d.vclock.Covers(&s.VClock):
+		c.w.fail("promise", "%s acks %v, its disk has %v", n.label(), s.VClock, d.vclock)
+	case !s.VClock.Covers(&c.acks[n.slot]):
+		c.w.fail("vclock", "%s acks %v after %v", n.label(), s.VClock, c.acks[n.slot])
+	case s.Term != d.term && s.Term > 1:
+		c.w.fail("promise", "%s acks under term %d, its disk has %d", n.label(), s.Term, d.term)
+	}
+	c.acks[n.slot] = s.VClock
+}
+
+func (c *promiseChecker) relayed(n *node, no uint64) {
+	if !c.off && no > n.disk.synced {
+		c.w.fail("promise", "%s releases group %d to its relays, its disk has %d", n.label(), no, n.disk.synced)
+	}
+}
+
+// wiped: a new incarnation promises anew. It begins with a vote for the leader
+// that registered it, so that it cannot vote again in that term.
+func (c *promiseChecker) wiped(n *node) {
+	maps.DeleteFunc(c.votes, func(b ballot, _ uint32) bool { return b.slot == n.slot })
+	c.term[n.slot], c.acks[n.slot] = 0, vclock.VClock{}
+}

@@ -1,0 +1,270 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// faultKind is one kind of trouble: strike makes it happen somewhere, and
+// plans its end.
+type faultKind struct {
+	name   string
+	strike func(w *World)
+}
+
+var faultKinds = []faultKind{
+	{"crash", strikeCrash},
+	{"host", strikeHost},
+	{"pause", strikePause},
+	{"cut", strikeCut},
+	{"oneway", strikeOneWay},
+	{"isolate", strikeIsolate},
+	{"delay", strikeDelay},
+	{"reset", strikeReset},
+	{"slowdisk", strikeSlowDisk},
+	{"stall", strikeStall},
+	{"diskfail", strikeDiskFail},
+	{"wipe", strikeWipe},
+	{"clock", strikeClock},
+	{"checkpoint", strikeCheckpoint},
+	{"prune", strikePrune},
+}
+
+func faultsNamed(names []string) (kinds []faultKind) {
+	for _, k := range faultKinds {
+		if slices.Contains(names, k.name) {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// trouble strikes again and again until the safety half ends.
+func (w *World) trouble(until time.Duration) {
+	w.after(w.plan.pace.draw(w), func() {
+		if w.now >= until || w.failure != nil {
+			return
+		}
+		k := w.plan.faults[w.rng.IntN(len(w.plan.faults))]
+		w.mix(uint64(len(k.name)), uint64(k.name[0]))
+		k.strike(w)
+		w.trouble(until)
+	})
+}
+
+// victim is a leader in every second draw, if there is one.
+func (w *World) victim() *node {
+	if w.chance(2) {
+		if n := w.leader(); n != nil {
+			return n
+		}
+	}
+	return w.nodes[w.rng.IntN(len(w.nodes))]
+}
+
+// leader is the running instance that shows itself as leader of the greatest
+// term.
+func (w *World) leader() (best *node) {
+	for _, n := range w.nodes {
+		if n.running() && n.shown != nil && n.shown.State == stateLeader && (best == nil || n.shown.Term > best.shown.Term) {
+			best = n
+		}
+	}
+	return best
+}
+
+// later plans the end of a fault. In the liveness half nothing ends by itself.
+func (w *World) later(low, high time.Duration, end func()) {
+	half := w.half
+	w.after(w.between(low, high), func() {
+		if w.half == half {
+			end()
+		}
+	})
+}
+
+func strikeCrash(w *World) {
+	n := w.victim()
+	if !n.running() {
+		return
+	}
+	n.crash(false)
+	n.restartLater(10*time.Millisecond, 4*time.Second)
+}
+
+func strikeHost(w *World) {
+	n := w.victim()
+	if !n.running() {
+		return
+	}
+	n.crash(true)
+	n.restartLater(500*time.Millisecond, 8*time.Second)
+}
+
+// restartLater brings a process back unless something else did before.
+func (n *node) restartLater(low, high time.Duration) {
+	life := n.life
+	n.w.later(low, high, func() {
+		if n.life == life && !n.running() {
+			n.start()
+		}
+	})
+}
+
+func strikePause(w *World) {
+	n := w.victim()
+	if !n.running() || n.paused {
+		return
+	}
+	n.pause()
+	life := n.life
+	w.later(50*time.Millisecond, 6*time.Second, func() {
+		if n.life == life {
+			n.resume()
+		}
+	})
+}
+
+// strikeCut splits the hosts in two groups.
+func strikeCut(w *World) {
+	side := make([]bool, len(w.nodes))
+	for i := range side {
+		side[i] = w.chance(2)
+	}
+	for a := range side {
+		for b := range side {
+			if side[a] != side[b] {
+				w.net.sever(a, b)
+			}
+		}
+	}
+	w.tell(nil, "partition: %v", side)
+	w.later(300*time.Millisecond, 6*time.Second, w.net.healAll)
+}
+
+func strikeOneWay(w *World) {
+	a, b := w.victim().slot, w.rng.IntN(len(w.nodes))
+	if a == b {
+		return
+	}
+	if w.chance(2) {
+		a, b = b, a
+	}
+	w.count(OneWayCut)
+	w.tell(nil, "n%d does not reach n%d any more", a, b)
+	w.net.sever(a, b)
+	w.later(300*time.Millisecond, 6*time.Second, func() { w.net.heal(a, b) })
+}
+
+// strikeIsolate cuts one host off, in one direction or both.
+func strikeIsolate(w *World) {
+	n := w.victim()
+	in, out := !w.chance(3), !w.chance(3)
+	w.tell(n, "is isolated (in %v, out %v)", in, out)
+	for _, peer := range w.nodes {
+		if peer == n {
+			continue
+		}
+		if in {
+			w.net.sever(peer.slot, n.slot)
+		}
+		if out {
+			w.net.sever(n.slot, peer.slot)
+		}
+	}
+	w.later(300*time.Millisecond, 6*time.Second, func() {
+		for _, peer := range w.nodes {
+			w.net.heal(peer.slot, n.slot)
+			w.net.heal(n.slot, peer.slot)
+		}
+	})
+}
+
+func strikeDelay(w *World) {
+	a, b := w.rng.IntN(len(w.nodes)), w.rng.IntN(len(w.nodes))
+	d := w.between(5*time.Millisecond, 400*time.Millisecond)
+	w.tell(nil, "packets from n%d to n%d take %v longer", a, b, d)
+	w.net.extra[a][b] = d
+	w.later(300*time.Millisecond, 5*time.Second, func() { w.net.extra[a][b] = 0 })
+}
+
+// strikeReset breaks some connections: what they carried is lost.
+func strikeReset(w *World) {
+	for _, c := range slices.Clone(w.net.conns) {
+		if w.chance(4) {
+			c.reset()
+		}
+	}
+}
+
+func strikeSlowDisk(w *World) {
+	n := w.victim()
+	n.disk.slow = w.between(5*time.Millisecond, 300*time.Millisecond)
+	w.tell(n, "syncs take %v longer", n.disk.slow)
+	d := n.disk
+	w.later(500*time.Millisecond, 6*time.Second, func() { d.slow = 0 })
+}
+
+func strikeStall(w *World) {
+	n := w.victim()
+	d := w.between(100*time.Millisecond, 5*time.Second)
+	w.tell(n, "its disk stalls for %v", d)
+	n.disk.stalled = w.now + d
+}
+
+// strikeDiskFail lets a sync fail. The process goes on without a journal until
+// somebody replaces it.
+func strikeDiskFail(w *World) {
+	n := w.victim()
+	if !n.running() || n.disk.failing {
+		return
+	}
+	w.tell(n, "its disk fails")
+	n.disk.failing = true
+	w.later(500*time.Millisecond, 5*time.Second, n.repair)
+}
+
+// repair restarts the process of a node whose disk failed; the disk is fine
+// again, with what was synced.
+func (n *node) repair() {
+	if n.disk.failing {
+		n.crash(false)
+		n.disk.failing = false
+		n.restartLater(10*time.Millisecond, time.Second)
+	}
+}
+
+// strikeWipe takes a disk away, one at a time: guarantees hold while a
+// majority of disks survives, and a lost one counts until it has joined.
+func strikeWipe(w *World) {
+	n := w.victim()
+	for _, m := range w.nodes {
+		if m.wiped || m.running() && m.core == nil {
+			return
+		}
+	}
+	if n.id >= 25 {
+		return // replica IDs are for ever
+	}
+	n.crash(w.chance(2))
+	w.tell(n, "loses its disk")
+	n.disk = newDisk(w)
+	n.wiped = true
+	w.check.wiped(n)
+	n.restartLater(50*time.Millisecond, 3*time.Second)
+}
+
+func strikeClock(w *World) {
+	n := w.victim()
+	n.wall += float64(w.rng.IntN(7200) - 3600)
+	w.tell(n, "its wall clock jumps")
+}
+
+func strikeCheckpoint(w *World) { w.victim().checkpoint() }
+
+func strikePrune(w *World) {
+	n := w.victim()
+	if n.running() {
+		n.prune(w.chance(2))
+	}
+}

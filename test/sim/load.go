@@ -1,0 +1,238 @@
+package sim
+
+import (
+	"time"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// Spaces of the clients. All hold [key, op]: who wrote is the value.
+const (
+	spaceRegisters = 512 // synchronous; a few keys that are replaced
+	spaceJournal   = 513 // synchronous; each op inserts its own key once
+	spaceCache     = 514 // asynchronous; a few keys that are replaced
+
+	registers = 6
+	admin     = 1
+)
+
+func isClientSpace(id uint32) bool { return id >= spaceRegisters && id <= spaceCache }
+
+// opID names a client's operation, and is the value that it writes.
+type opID uint64
+
+type opKind uint8
+
+const (
+	opInsert opKind = iota // into the journal
+	opRegister
+	opPair // a register and the journal, in one transaction
+	opAsync
+	opRead   // of the node that is asked, confirmed state
+	opLinear // with a quorum round
+	opSchema // makes a space, by hand
+)
+
+type outcome uint8
+
+const (
+	pending outcome = iota
+	acknowledged
+	refused // not committed, now and for ever
+	unknown
+)
+
+// op is one request of a client and what became of it.
+type op struct {
+	id       opID
+	kind     opKind
+	key      uint64
+	node     *node
+	life     int
+	began    time.Duration
+	ended    time.Duration
+	outcome  outcome
+	gaveUp   bool                  // the client left before the answer
+	answered func(err *xrow.Error) // called once, when the outcome is set; may be nil
+}
+
+// load is the clients.
+type load struct {
+	w       *World
+	ops     []*op // by ID - 1
+	running bool
+	open    int // ops without an answer
+	acked   int // writes acknowledged
+}
+
+// start lets a number of clients run until stop.
+func (l *load) start(clients int) {
+	l.running = true
+	for range clients {
+		l.next()
+	}
+}
+
+func (l *load) stop() { l.running = false }
+
+func (l *load) next() {
+	l.w.after(l.w.plan.think.draw(l.w), func() {
+		if l.running {
+			l.invoke()
+		}
+	})
+}
+
+// invoke begins one operation of a client at some node.
+func (l *load) invoke() {
+	w := l.w
+	kind := [...]opKind{opInsert, opRegister, opRegister, opPair, opAsync, opRead, opRead, opLinear}[w.rng.IntN(8)]
+	n := l.choose(kind)
+	if n == nil {
+		l.next()
+		return
+	}
+	o := l.begin(n, kind, 1+uint64(w.rng.IntN(registers)))
+	o.answered = func(*xrow.Error) { l.next() }
+	l.submit(o)
+	l.w.after(l.w.plan.config.WaitLimit+time.Second, func() {
+		if o.outcome == pending {
+			o.gaveUp = true
+			l.end(o, unknown, nil)
+		}
+	})
+}
+
+// choose is the node that a client asks: a leader for writes, mostly, anybody
+// for reads.
+func (l *load) choose(kind opKind) *node {
+	w := l.w
+	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	if kind < opRead && !w.chance(20) {
+		for _, m := range w.nodes {
+			if m.running() && m.core != nil && m.shown != nil && m.shown.State == stateLeader && !(n.shown != nil && n.shown.State == stateLeader && n.running()) {
+				n = m
+			}
+		}
+	}
+	if !n.running() || n.core == nil {
+		return nil
+	}
+	return n
+}
+
+func (l *load) begin(n *node, kind opKind, key uint64) *op {
+	o := &op{id: opID(len(l.ops) + 1), kind: kind, key: key, node: n, life: n.life, began: l.w.now}
+	l.ops = append(l.ops, o)
+	l.open++
+	return o
+}
+
+func (l *load) submit(o *op) {
+	switch o.kind {
+	case opRead:
+		if o.node.paused {
+			l.end(o, unknown, nil)
+			return
+		}
+		l.w.check.client.read(o, o.node)
+		l.end(o, acknowledged, nil)
+	case opLinear:
+		o.node.post(instance.LinearRead{Conn: 1, Sync: uint64(o.id)})
+	default:
+		o.node.post(instance.Write{Requests: []instance.Request{l.request(o)}})
+	}
+}
+
+// request is the transaction of a write.
+func (l *load) request(o *op) instance.Request {
+	r := instance.Request{Conn: 1, Sync: uint64(o.id), User: admin}
+	switch o.kind {
+	case opInsert:
+		r.DML = insert(spaceJournal, uint64(o.id), o.id)
+	case opRegister:
+		r.DML = replace(spaceRegisters, o.key, o.id)
+	case opAsync:
+		r.DML = replace(spaceCache, o.key, o.id)
+	case opPair:
+		r.Do = func(tx *box.Txn) ([]byte, error) {
+			first, second := replace(spaceRegisters, o.key, o.id), insert(spaceJournal, uint64(o.id), o.id)
+			if _, err := tx.Execute(admin, &first); err != nil {
+				return nil, err
+			}
+			_, err := tx.Execute(admin, &second)
+			return nil, err
+		}
+	}
+	return r
+}
+
+func insert(space uint32, key uint64, id opID) xrow.DML {
+	return xrow.DML{Type: xrow.Insert, SpaceID: space, Tuple: pair(key, id)}
+}
+
+func replace(space uint32, key uint64, id opID) xrow.DML {
+	return xrow.DML{Type: xrow.Replace, SpaceID: space, Tuple: pair(key, id)}
+}
+
+func pair(key uint64, id opID) []byte {
+	return msgp.AppendUint64(msgp.AppendUint64([]byte{0x92}, key), uint64(id))
+}
+
+// answer takes a Reply of a core.
+func (l *load) answer(n *node, r instance.Reply) {
+	l.w.mix(r.Sync, uint64(len(r.Data)))
+	if r.Sync == 0 || r.Sync > uint64(len(l.ops)) {
+		l.w.fail("answers", "%s answers a request that nobody sent: %d", n.label(), r.Sync)
+		return
+	}
+	o := l.ops[r.Sync-1]
+	if o.outcome != pending {
+		if o.life == n.life && !o.gaveUp {
+			l.w.fail("answers", "%s answers request %d twice", n.label(), o.id)
+		}
+		return
+	}
+	switch {
+	case r.Err == nil:
+		l.end(o, acknowledged, nil)
+		l.w.check.client.acknowledged(o)
+	case isFinal(r.Err.Code):
+		l.end(o, refused, r.Err)
+	default:
+		l.end(o, unknown, r.Err)
+	}
+}
+
+// isFinal tells whether an error says that nothing was committed, now or ever.
+func isFinal(c xrow.Code) bool {
+	switch c {
+	case xrow.ErrReadonly, xrow.ErrSyncRollback, xrow.ErrSyncQueueFull, xrow.ErrSyncQueueUnclaimed, xrow.ErrTupleFound:
+		return true
+	}
+	return false
+}
+
+func (l *load) end(o *op, out outcome, err *xrow.Error) {
+	o.outcome, o.ended = out, l.w.now
+	l.open--
+	if out == acknowledged && o.kind < opRead {
+		l.acked++
+	}
+	if o.answered != nil {
+		o.answered(err)
+	}
+}
+
+// connectionsLost ends what a dead process was asked: the outcome is unknown.
+func (l *load) connectionsLost(n *node) {
+	for _, o := range l.ops {
+		if o.outcome == pending && o.node == n && o.life == n.life {
+			l.end(o, unknown, nil)
+		}
+	}
+}

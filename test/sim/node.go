@@ -1,0 +1,360 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/xrow"
+)
+
+// node is a host with its disk and, most of the time, a process on it. It
+// stands for what Loop and the adapters do in a real instance.
+type node struct {
+	w    *World
+	slot int
+	uuid string
+	name string
+	disk *disk
+
+	life     int           // number of the process; work of an older one is void
+	up       bool          // a process runs, with or without a core
+	hostGone bool          // no kernel answers for the host
+	paused   bool          // the process is stopped, its kernel is not
+	member   bool          // was part of the replica set
+	wiped    bool          // lost its disk and has not joined again
+	offset   time.Duration // its monotonic time at the start of the world
+	drift    int64         // parts per million
+	wall     float64       // wall time beside the world's
+
+	core  *instance.Core // nil while the process joins
+	box   *box.Box
+	id    uint32 // replica ID; 0: none yet
+	inbox []instance.Event
+
+	stepPlanned bool
+	timerAt     time.Duration // of the planned timer event; 0: none
+	lastStep    time.Duration
+	idle        int // Steps without an event, one right after the other
+
+	shown   *xrow.Raft // what peers are shown
+	relayed uint64     // groups up to here may go out
+	lazy    uint32     // hold rows back from peers that see this leader
+	lastAck *instance.AckState
+	links   []*applier // by slot of the peer
+	relays  []*relay
+	joining *joiner
+	served  []*joinServer
+	snaps   map[uint64]func(instance.Snapshot)
+	tag     uint64
+	saving  bool // a checkpoint is being made
+}
+
+func (n *node) label() string {
+	if n.id == 0 {
+		return fmt.Sprintf("n%d/-", n.slot)
+	}
+	return fmt.Sprintf("n%d/%d", n.slot, n.id)
+}
+
+// running tells whether a process is there, paused or not.
+func (n *node) running() bool { return n.up }
+
+// active tells whether its core can be stepped now.
+func (n *node) active() bool { return n.up && !n.paused && n.core != nil }
+
+// mono is the node's monotonic time.
+func (n *node) mono() time.Duration {
+	return n.offset + n.w.now + time.Duration(int64(n.w.now)/1e6*n.drift)
+}
+
+// moment is the world's time at which the node's monotonic time is m.
+func (n *node) moment(m time.Duration) time.Duration {
+	t := m - n.offset
+	return time.Duration(float64(t)/(1+float64(n.drift)/1e6)) + time.Microsecond
+}
+
+// start runs a new process: it recovers what the disk has, or joins.
+func (n *node) start() {
+	n.reset()
+	if n.disk.empty() {
+		n.beginJoin(false)
+		return
+	}
+	n.recover()
+}
+
+// reset is the state of a process that has just begun.
+func (n *node) reset() {
+	n.life++
+	n.up, n.hostGone, n.paused = true, false, false
+	n.shown, n.lastAck, n.relayed, n.lazy, n.id = nil, nil, 0, 0, 0
+	n.inbox, n.stepPlanned, n.timerAt, n.idle = nil, false, 0, 0
+	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false
+	n.snaps = map[uint64]func(instance.Snapshot){}
+	n.links = make([]*applier, len(n.w.nodes))
+	n.core, n.box = nil, nil
+}
+
+// recover builds the core from the disk.
+func (n *node) recover() {
+	if err := n.restore(); err != nil {
+		n.w.fail("recovery", "%s: %v", n.label(), err)
+		return
+	}
+	n.w.tell(n, "recovered: vclock %v, term %d", n.disk.vclock, n.disk.term)
+	n.open()
+}
+
+// open lets a core that holds its state begin.
+func (n *node) open() {
+	n.core.Start(n.now())
+	n.relayed = n.disk.synced
+	n.member = true
+	n.learnID()
+	n.dialPeers()
+	n.plan(0)
+}
+
+// now is the time that a Step is told.
+func (n *node) now() instance.Now {
+	return instance.Now{Mono: n.mono(), Wall: 1.7e9 + n.w.now.Seconds() + n.wall}
+}
+
+// config is the same for every process of the node.
+func (n *node) config() instance.Config {
+	c := n.w.plan.config
+	c.UUID, c.Name = n.uuid, n.name
+	c.Rand = rand.New(rand.NewPCG(n.w.seed, uint64(n.slot)<<32|uint64(n.life)))
+	c.Trace = func(f instance.Fact) { n.w.fact(n, f) }
+	return c
+}
+
+// post hands events to the node's loop.
+func (n *node) post(events ...instance.Event) {
+	if !n.up || n.core == nil {
+		return
+	}
+	n.inbox = append(n.inbox, events...)
+	n.plan(n.w.plan.cpu.draw(n.w))
+}
+
+// plan makes sure that a Step comes.
+func (n *node) plan(d time.Duration) {
+	if n.stepPlanned {
+		return
+	}
+	n.stepPlanned = true
+	life := n.life
+	n.w.after(d, func() {
+		if n.life == life {
+			n.stepPlanned = false
+			n.step()
+		}
+	})
+}
+
+// step is one turn of the loop: all that waits, then the effects.
+func (n *node) step() {
+	if !n.active() {
+		return
+	}
+	batch := n.inbox
+	n.inbox = nil
+	n.noteSyncs(batch)
+	n.w.mix(uint64(n.w.now), uint64(n.slot), uint64(len(batch)))
+	eff := n.core.Step(n.now(), batch)
+	n.watchIdle(len(batch) > 0)
+	n.run(eff)
+	n.armTimer()
+}
+
+// watchIdle finds a deadline that never moves: Steps without an event that
+// follow each other faster than any timer should.
+func (n *node) watchIdle(busy bool) {
+	if busy || n.w.now-n.lastStep > time.Millisecond {
+		n.idle = 0
+	} else if n.idle++; n.idle > 1000 {
+		n.w.fail("deadline", "%s: 1000 idle Steps, deadline %v, time %v", n.label(), n.core.Deadline(), n.mono())
+	}
+	n.lastStep = n.w.now
+}
+
+// armTimer plans a Step for the core's next deadline. A planned timer that
+// comes too early looks again then.
+func (n *node) armTimer() {
+	if n.core == nil || !n.up {
+		return
+	}
+	at := max(n.moment(n.core.Deadline()), n.w.now+1)
+	if n.timerAt != 0 && n.timerAt <= at {
+		return
+	}
+	n.timerAt = at
+	life := n.life
+	n.w.queue.push(at, func() {
+		if n.life != life || n.timerAt != at {
+			return
+		}
+		n.timerAt = 0
+		if !n.active() {
+			return
+		}
+		if n.core.Deadline() <= n.mono() {
+			n.plan(0)
+		} else {
+			n.armTimer()
+		}
+	})
+}
+
+// run does what a Step allows, in an order that any real loop could take.
+func (n *node) run(eff *instance.Effects) {
+	w := n.w
+	if eff.Fatal != nil {
+		w.fail("fatal", "%s: %v", n.label(), eff.Fatal)
+		return
+	}
+	if eff.Group != nil {
+		n.write(eff.GroupNo, eff.Group)
+	}
+	if eff.Raft != nil {
+		n.show(eff.Raft)
+	}
+	if eff.Lazy != n.lazy {
+		n.lazy = eff.Lazy
+	}
+	if eff.Relay > n.relayed {
+		w.check.mayRelay(n, eff.Relay)
+		n.relayed = eff.Relay
+	}
+	n.pumpAll()
+	if eff.Beat {
+		n.beat(eff.BeatSync)
+	}
+	if eff.Ack != nil {
+		n.ack(*eff.Ack)
+	}
+	for _, r := range eff.Replies {
+		w.load.answer(n, r)
+	}
+	for _, s := range eff.Snaps {
+		n.giveSnapshot(s)
+	}
+	if len(eff.Lost) > 0 {
+		w.count(RowsVoided)
+	}
+	if eff.Members {
+		n.learnID()
+		n.dropUnknownPeers()
+	}
+	for _, r := range eff.Refused {
+		n.refuseStream(r)
+	}
+	if eff.Expelled {
+		w.tell(n, "is expelled")
+	}
+}
+
+// write hands a group to the disk.
+func (n *node) write(no uint64, g *xrow.Group) {
+	w := n.w
+	if no != n.disk.next() {
+		w.fail("journal", "%s writes group %d after %d", n.label(), no, n.disk.next()-1)
+		return
+	}
+	w.mix(no, uint64(len(g.Rows)), g.After.Signature())
+	w.check.logged(n, g)
+	life := n.life
+	n.disk.append(no, g, func(err error) {
+		if n.life != life || !n.up {
+			return
+		}
+		if err != nil {
+			n.post(instance.WriteFailed{Err: err})
+			return
+		}
+		w.check.synced(n, g)
+		n.post(instance.Written{Group: no})
+	})
+}
+
+// show sends a new election state to every peer that follows us.
+func (n *node) show(r *xrow.Raft) {
+	copied := *r
+	if r.VClock != nil {
+		v := *r.VClock
+		copied.VClock = &v
+	}
+	n.w.check.shown(n, &copied)
+	n.w.tell(n, "shows term %d vote %d state %d leader %d seen %v", r.Term, r.Vote, r.State, r.LeaderID, r.IsLeaderSeen)
+	n.shown = &copied
+	for _, to := range n.relays {
+		to.raft()
+	}
+}
+
+// crash ends the process. The host may go with it: then nobody refuses.
+func (n *node) crash(hostGone bool) {
+	if !n.up {
+		n.hostGone = n.hostGone || hostGone
+		return
+	}
+	n.w.tell(n, "crashes (host gone: %v)", hostGone)
+	n.hostGone = hostGone
+	n.w.net.processDied(n, hostGone)
+	n.endProcess()
+}
+
+// endProcess forgets what only the process knew.
+func (n *node) endProcess() {
+	n.up, n.paused = false, false
+	lost := n.disk.crash(func(no uint64) {
+		n.w.count(GroupSurvivedCrash)
+		n.w.check.synced(n, n.disk.at(no))
+	})
+	for _, g := range lost {
+		n.w.count(GroupLostInCrash)
+		n.w.check.lost(n, g)
+	}
+	n.w.load.connectionsLost(n)
+	n.w.check.died(n)
+	n.core, n.box = nil, nil
+	n.links, n.relays, n.joining, n.served = nil, nil, nil, nil
+}
+
+// pause stops the process as SIGSTOP does.
+func (n *node) pause() {
+	if n.up && !n.paused {
+		n.w.tell(n, "is paused")
+		n.paused = true
+	}
+}
+
+// resume lets it go on: late packets first or the missed deadlines of the
+// sockets first, nobody knows.
+func (n *node) resume() {
+	if !n.paused {
+		return
+	}
+	n.w.tell(n, "wakes up")
+	n.paused = false
+	if n.shown != nil && n.shown.State == stateLeader {
+		n.w.count(PausedLeaderWoke)
+	}
+	timeoutsFirst := n.w.chance(3)
+	for _, c := range append([]*conn(nil), n.w.net.conns...) {
+		for side := range c.ends {
+			if c.ends[side].host != n || !c.alive(side) {
+				continue
+			}
+			if timeoutsFirst {
+				c.expire(side)
+			}
+			c.wake(side)
+		}
+	}
+	n.plan(0)
+}

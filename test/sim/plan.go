@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"tarragon/instance"
+)
+
+// spread is a delay that is drawn anew each time, evenly between two ends.
+type spread struct{ low, high time.Duration }
+
+func (s spread) draw(w *World) time.Duration { return w.between(s.low, s.high) }
+
+// plan is what a seed draws before anything happens.
+type plan struct {
+	hosts   int
+	clients int
+	safety  time.Duration // how long faults strike
+	config  instance.Config
+
+	wire  spread // a packet's way
+	sync  spread // a disk's sync
+	cpu   spread // between an event and its Step
+	think spread // a client between two operations
+	slice int    // tuples that a checkpoint or a join reads at once
+
+	faults []faultKind // the kinds that strike in this world
+	pace   spread      // between two faults
+
+	blindToPromises bool // planted faults: watch the damage, not the broken promise
+}
+
+// Options bend a seed's plan; the zero value leaves it as drawn.
+type Options struct {
+	Break           instance.Break
+	Faults          []string // names of fault kinds instead of drawn ones
+	BlindToPromises bool
+	Hosts           int
+}
+
+// draw makes the plan of a seed.
+func draw(seed uint64, o Options) plan {
+	rng := rand.New(rand.NewPCG(seed, 0x7a7a))
+	p := plan{
+		hosts:   [...]int{3, 3, 3, 3, 5, 5, 4}[rng.IntN(7)],
+		clients: 2 + rng.IntN(5),
+		safety:  40 * time.Second,
+		wire:    spread{20 * time.Microsecond, time.Duration(100+rng.IntN(2000)) * time.Microsecond},
+		sync:    spread{100 * time.Microsecond, time.Duration(300+rng.IntN(8000)) * time.Microsecond},
+		cpu:     spread{0, time.Duration(1+rng.IntN(200)) * time.Microsecond},
+		think:   spread{time.Millisecond, time.Duration(20+rng.IntN(100)) * time.Millisecond},
+		slice:   20 + rng.IntN(100),
+		pace:    spread{100 * time.Millisecond, time.Duration(1+rng.IntN(5)) * time.Second},
+	}
+	if o.Hosts != 0 {
+		p.hosts = o.Hosts
+	}
+	death := time.Duration(400+rng.IntN(1200)) * time.Millisecond
+	p.config = instance.Config{
+		Mode:            instance.ModeCandidate,
+		Fencing:         instance.Fencing(rng.IntN(2)),
+		DeathTimeout:    death,
+		Heartbeat:       death / 4,
+		ElectionTimeout: time.Duration(500+rng.IntN(3000)) * time.Millisecond,
+		StallTimeout:    time.Duration(300+rng.IntN(2000)) * time.Millisecond,
+		WaitLimit:       time.Duration(500+rng.IntN(5000)) * time.Millisecond,
+		Break:           o.Break,
+	}
+	p.faults = drawFaults(rng, o.Faults)
+	p.blindToPromises = o.BlindToPromises
+	return p
+}
+
+// drawFaults takes at least three kinds, and one of them unseats leaders.
+func drawFaults(rng *rand.Rand, names []string) []faultKind {
+	if len(names) > 0 {
+		return faultsNamed(names)
+	}
+	order := rng.Perm(len(faultKinds))
+	n := 3 + rng.IntN(len(faultKinds)-2)
+	var picked []faultKind
+	for _, i := range order[:n] {
+		picked = append(picked, faultKinds[i])
+	}
+	return picked
+}

@@ -1,0 +1,202 @@
+package sim
+
+import (
+	"fmt"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// restore builds a core from the newest checkpoint and the log behind it.
+func (n *node) restore() error {
+	if err := n.newCore(); err != nil {
+		return err
+	}
+	from := uint64(1)
+	if p := n.disk.newest(); p != nil {
+		for _, t := range p.tuples {
+			if err := n.box.Load(t.space, t.tuple); err != nil {
+				return fmt.Errorf("load space %d: %w", t.space, err)
+			}
+		}
+		if err := n.box.LoadDone(); err != nil {
+			return fmt.Errorf("load: %w", err)
+		}
+		if err := n.core.Restore(p.state); err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		from = p.state.NextGroup
+	}
+	for no := from; no <= n.disk.synced; no++ {
+		if err := n.core.Replay(no, n.disk.at(no)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newCore makes a core over an empty box.
+func (n *node) newCore() (err error) {
+	n.box = box.New(box.Config{})
+	n.core, err = instance.New(n.config(), n.box)
+	return err
+}
+
+// merge makes the state of a joiner out of what it received. One that still
+// has its store keeps its greater LSNs, its vote, and all rows of its log that
+// the received state does not settle: it may have acked them.
+func (j *joiner) merge(s instance.State) instance.State {
+	d := j.n.disk
+	all := &xrow.Group{Before: s.VClock, After: s.VClock}
+	keep := func(g *xrow.Group) {
+		for i, ref := range g.Table {
+			if ref.Origin == 0 || ref.LSN <= all.After[ref.Origin] {
+				continue
+			}
+			row, err := g.Row(i)
+			if err != nil {
+				panic(err) // our own bytes
+			}
+			all.Add(&row, ref.SpaceID, ref.First, ref.Term)
+		}
+	}
+	if s.Undecided != nil {
+		keep(s.Undecided)
+	}
+	if j.keeps {
+		if p := d.newest(); p != nil && p.state.Undecided != nil {
+			keep(p.state.Undecided)
+		}
+		for _, g := range d.groups {
+			keep(g)
+		}
+		if d.term > s.Term || d.term == s.Term && d.vote != 0 {
+			s.Term, s.Vote = d.term, d.vote
+		}
+	}
+	s.VClock = merged(merged(s.VClock, all.After), d.vclock)
+	s.Undecided, s.NextGroup = all, d.next()
+	return s
+}
+
+// ahead tells whether a state knows as much to be committed as our core does.
+func (n *node) ahead(s *instance.State) bool {
+	mine := n.core.Info(n.mono())
+	if len(mine.History) == 0 || len(s.History) == 0 {
+		return len(mine.History) == 0
+	}
+	a, b := mine.History[len(mine.History)-1].Term, s.History[len(s.History)-1].Term
+	return b > a || b == a && s.Confirmed >= mine.Confirmed
+}
+
+// giveSnapshot hands the answer to a JoinRequest or StartCheckpoint on.
+func (n *node) giveSnapshot(s instance.Snapshot) {
+	give := n.snaps[s.Tag]
+	if give == nil {
+		n.w.fail("snapshots", "%s answers tag %d, which nobody waits for", n.label(), s.Tag)
+		return
+	}
+	delete(n.snaps, s.Tag)
+	give(s)
+}
+
+// saver writes a checkpoint down while writes go on.
+type saver struct {
+	n      *node
+	snap   instance.Snapshot
+	cursor box.Cursor
+	got    checkpoint
+}
+
+// checkpoint starts one, unless one is being made.
+func (n *node) checkpoint() {
+	if !n.active() || n.saving || n.disk.failing {
+		return
+	}
+	n.saving = true
+	if len(n.served) > 0 {
+		n.w.count(JoinRacedCheckpoint)
+	}
+	n.tag++
+	n.snaps[n.tag] = func(s instance.Snapshot) {
+		if s.Err != nil {
+			n.saving = false
+			if s.View != nil {
+				n.post(instance.CloseView{View: s.View})
+			}
+			return
+		}
+		c := &saver{n: n, snap: s, got: checkpoint{state: s.State}}
+		c.saveSoon()
+	}
+	n.post(instance.StartCheckpoint{Tag: n.tag})
+}
+
+func (c *saver) saveSoon() {
+	w, life := c.n.w, c.n.life
+	w.after(w.plan.sync.draw(w), func() {
+		switch {
+		case c.n.life != life || !c.n.running():
+		case c.n.paused:
+			c.saveSoon()
+		default:
+			c.save()
+		}
+	})
+}
+
+// save takes the next slice; the last one makes the checkpoint valid.
+func (c *saver) save() {
+	n := c.n
+	part, more, err := slice(c.snap.View, &c.cursor, n.w.plan.slice)
+	if err != nil {
+		n.w.fail("checkpoint", "%s reads its view: %v", n.label(), err)
+		return
+	}
+	c.got.tuples = append(c.got.tuples, part...)
+	if more {
+		c.saveSoon()
+		return
+	}
+	n.saving = false
+	n.post(instance.CloseView{View: c.snap.View})
+	if n.disk.failing {
+		return
+	}
+	n.disk.checkpoints = append(n.disk.checkpoints, &c.got)
+	if len(n.disk.checkpoints) > 2 {
+		n.disk.checkpoints = n.disk.checkpoints[1:]
+	}
+	n.w.tell(n, "has a checkpoint before group %d: %v", c.got.state.NextGroup, c.got.state.VClock)
+}
+
+// prune drops log: what peers need stays, unless they are to be left behind.
+func (n *node) prune(leaveBehind bool) {
+	p := n.disk.newest()
+	if p == nil {
+		return
+	}
+	to := p.state.NextGroup
+	if !leaveBehind {
+		var least vclock.VClock
+		for i := range least {
+			least[i] = ^uint64(0)
+		}
+		for _, peer := range n.w.nodes {
+			least.Min(&peer.disk.vclock)
+		}
+		if no, ok := n.seek(&least); ok {
+			to = min(to, no)
+		} else {
+			return
+		}
+	}
+	before := n.disk.first
+	n.disk.prune(to)
+	if n.disk.first > before {
+		n.w.count(LogPruned)
+		n.w.tell(n, "drops its log before group %d", n.disk.first)
+	}
+}

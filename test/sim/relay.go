@@ -1,0 +1,182 @@
+package sim
+
+import (
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// relay is the accepting side of a connection: it sends what is in the log.
+type relay struct {
+	n    *node
+	conn *conn
+	peer *node
+	id   uint32
+
+	next uint64        // the group to send next
+	pos  vclock.VClock // what the peer has or was sent
+	term uint64        // newest term that the peer was shown: a PROMOTE must not overtake it
+	held uint64        // groups up to here are sent even to a peer that sees the leader
+}
+
+// accept takes what arrives on a connection that a peer opened.
+func (n *node) accept(c *conn, p packet) {
+	if p.kind != packetDial {
+		return
+	}
+	if n.core == nil {
+		c.refuse(refusedBusy)
+		return
+	}
+	if p.hello.join {
+		n.serveJoin(c, p.hello)
+		return
+	}
+	n.subscribe(c, p.hello)
+}
+
+func (c *conn) refuse(cause refusal) {
+	c.send(acceptor, packet{kind: packetRefuse, hello: hello{cause: cause}})
+	c.close(acceptor)
+}
+
+// subscribe begins a stream from the peer's vclock on.
+func (n *node) subscribe(c *conn, hi hello) {
+	peer := c.ends[dialler].host
+	if hi.id == 0 || n.id == 0 || n.memberID(peer) != hi.id {
+		c.refuse(refusedUnknown)
+		return
+	}
+	next, ok := n.seek(&hi.vclock)
+	if !ok {
+		c.refuse(refusedGap)
+		return
+	}
+	for _, old := range append([]*relay(nil), n.relays...) {
+		if old.peer == peer {
+			old.conn.close(acceptor)
+			old.gone()
+		}
+	}
+	r := &relay{n: n, conn: c, peer: peer, id: hi.id, next: next, pos: hi.vclock, held: n.relayed}
+	n.relays = append(n.relays, r)
+	c.ends[acceptor].receive = r.receive
+	c.ends[acceptor].hangUp = r.gone
+	n.post(instance.Downstream{Peer: r.id, Up: true})
+	if n.shown != nil {
+		r.term = n.shown.Term
+	}
+	c.send(acceptor, packet{kind: packetWelcome, hello: hello{id: n.id, raft: n.shown}})
+	r.pump()
+}
+
+// seek finds the newest group before which the peer lacks nothing.
+func (n *node) seek(v *vclock.VClock) (no uint64, ok bool) {
+	d := n.disk
+	for no = d.next(); no > d.first; no-- {
+		if no == d.next() {
+			if last := n.handedOver(); v.Covers(&last) {
+				return no, true
+			}
+			continue
+		}
+		if v.Covers(&d.at(no).Before) {
+			return no, true
+		}
+	}
+	if g := d.at(d.first); g != nil {
+		return d.first, v.Covers(&g.Before)
+	}
+	return d.first, v.Covers(&d.vclock)
+}
+
+func (r *relay) receive(p packet) {
+	if p.kind == packetAck {
+		r.pos.Merge(&p.ack.VClock)
+		r.n.post(instance.Ack{From: r.id, VClock: p.ack.VClock, Term: p.ack.Term, Sync: p.sync})
+	}
+}
+
+// gone ends the stream.
+func (r *relay) gone() {
+	for i, o := range r.n.relays {
+		if o == r {
+			r.n.relays = append(r.n.relays[:i:i], r.n.relays[i+1:]...)
+			r.n.post(instance.Downstream{Peer: r.id, Up: false})
+			return
+		}
+	}
+}
+
+// raft shows the peer the newest election state.
+func (r *relay) raft() {
+	r.term = r.n.shown.Term
+	r.conn.send(acceptor, packet{kind: packetRaft, raft: *r.n.shown})
+}
+
+// beat sends a heartbeat to every peer. What a relay held back for a whole
+// interval goes out with it.
+func (n *node) beat(sync uint64) {
+	for _, r := range n.relays {
+		r.conn.send(acceptor, packet{kind: packetBeat, sync: sync})
+		r.pump()
+		r.held = n.relayed
+	}
+}
+
+func (n *node) pumpAll() {
+	for _, r := range append([]*relay(nil), n.relays...) {
+		r.pump()
+	}
+}
+
+// pump sends the groups that may go out and that the peer lacks.
+func (r *relay) pump() {
+	for r.next <= r.n.relayed {
+		if r.next > r.held && r.peerSeesLeader() {
+			return // the leader sends them itself; we do if the peer loses it
+		}
+		g := r.n.disk.at(r.next)
+		if g == nil {
+			r.conn.close(acceptor) // the log is gone: the peer finds out when it subscribes again
+			r.gone()
+			return
+		}
+		for _, ref := range g.Table {
+			if ref.Term > r.term {
+				return
+			}
+		}
+		if rows := cut(g, &r.pos); len(rows) > 0 {
+			r.conn.send(acceptor, packet{kind: packetRows, rows: rows})
+		}
+		r.next++
+	}
+}
+
+// peerSeesLeader tells whether this peer gets its rows from the leader.
+func (r *relay) peerSeesLeader() bool {
+	if r.n.lazy == 0 || r.id == r.n.lazy {
+		return false
+	}
+	a := r.n.links[r.peer.slot]
+	return a != nil && a.subscribed && a.raft.IsLeaderSeen && a.raft.LeaderID == r.n.lazy
+}
+
+// cut takes the rows of a group that a peer at pos lacks, as they arrive there,
+// and moves pos behind them. Local rows never leave the instance. Whole
+// transactions stay whole: their rows have one author and ascending LSNs.
+func cut(g *xrow.Group, pos *vclock.VClock) (rows []xrow.Row) {
+	for i, ref := range g.Table {
+		if ref.Origin == 0 || ref.LSN <= pos[ref.Origin] {
+			continue
+		}
+		row, err := g.Row(i)
+		if err != nil {
+			panic(err) // our own bytes
+		}
+		rows = append(rows, row)
+		pos[ref.Origin] = ref.LSN
+	}
+	return rows
+}

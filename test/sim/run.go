@@ -1,0 +1,354 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// Result is what a seed's run gave.
+type Result struct {
+	Seed    uint64
+	Err     error
+	Hash    uint64        // of the whole trace
+	Virtual time.Duration // how long the world lived
+	Leaders int           // leaders after the first
+	Acked   int           // writes acknowledged
+	Faults  int           // kinds of faults drawn
+	Table   Table
+}
+
+// half of the run: what a fault plans for its own end holds within one half.
+type half uint8
+
+const (
+	booting half = iota
+	safety
+	liveness
+	ending
+)
+
+// Bounds of what must happen by itself.
+const (
+	bootLimit     = 60 * time.Second
+	electLimit    = 40 * time.Second // a healed majority leads and commits
+	convergeLimit = 60 * time.Second // everything healed is equal
+)
+
+// Run lives one world. The story goes to out, unless it is nil.
+func Run(seed uint64, o Options, out io.Writer) (res Result) {
+	w := newWorld(seed, o, out)
+	defer func() {
+		if p := recover(); p != nil {
+			w.fail("panic", "%v\n%s", p, stack())
+		}
+		res = w.result()
+	}()
+	for _, stage := range []struct {
+		name string
+		do   func(*World)
+	}{
+		{"first boot", (*World).boot},
+		{"faults", (*World).strike},
+		{"majority healed", (*World).healMajority},
+		{"all healed", (*World).healEverything},
+	} {
+		w.stage = stage.name
+		w.tell(nil, "== %s", stage.name)
+		if stage.do(w); w.failure != nil {
+			break
+		}
+	}
+	return res
+}
+
+func newWorld(seed uint64, o Options, out io.Writer) *World {
+	w := &World{seed: seed, plan: draw(seed, o), rng: rand.New(rand.NewPCG(seed, 1)), out: out, hash: 0xcbf29ce484222325}
+	for i := range w.plan.hosts {
+		n := &node{w: w, slot: i, disk: newDisk(w),
+			uuid:   fmt.Sprintf("%08x-0000-4000-8000-%012x", i+1, seed&0xffffffffffff),
+			name:   fmt.Sprintf("i-%03d", i+1),
+			offset: w.between(time.Second, time.Hour),
+			drift:  int64(w.rng.IntN(2001)) - 1000,
+		}
+		w.nodes = append(w.nodes, n)
+	}
+	w.net.init(w, w.plan.hosts)
+	w.load = &load{w: w}
+	w.check = newChecks(w)
+	return w
+}
+
+func (w *World) result() Result {
+	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
+		Acked: w.load.acked, Faults: len(w.plan.faults), Table: w.table}
+}
+
+// boot makes a replica set: the first node writes the bootstrap rows and leads
+// alone, the others join, a client makes the spaces. Nothing goes wrong yet.
+func (w *World) boot() {
+	first := w.nodes[0]
+	first.bootstrap()
+	if !w.run(bootLimit, func() bool { return w.inEffect() != nil }) {
+		w.fail("boot", "no leader in time")
+		return
+	}
+	for _, n := range w.nodes[1:] {
+		n.start()
+	}
+	if !w.run(w.now+bootLimit, func() bool { return w.members() == len(w.nodes) }) {
+		w.fail("boot", "%d of %d nodes in time", w.members(), len(w.nodes))
+		return
+	}
+	w.makeSpaces()
+}
+
+// bootstrap runs the first process of the first node.
+func (n *node) bootstrap() {
+	n.reset()
+	if err := n.newCore(); err != nil {
+		n.w.fail("boot", "%v", err)
+		return
+	}
+	n.core.Start(n.now())
+	n.member = true
+	rows := box.BootstrapRows(fmt.Sprintf("%08x-0000-4000-8000-%012x", 0xffff, n.w.seed&0xffffffffffff), n.uuid, n.name, "sim")
+	for i := range rows {
+		if rows[i].SpaceID == spaceCluster {
+			rows[i].Tuple = instance.MemberTuple(1, n.uuid, n.name, n.disk.incarnation)
+		}
+	}
+	n.dialPeers()
+	n.post(instance.BootstrapRows{Rows: rows, ID: 1}, instance.PromoteRequest{})
+}
+
+const (
+	spaceCluster = 320
+	spaceSpace   = 280
+	spaceIndex   = 288
+)
+
+// makeSpaces lets a client create the spaces of the load.
+func (w *World) makeSpaces() {
+	for _, s := range []struct {
+		id   uint32
+		name string
+		sync bool
+	}{{spaceRegisters, "registers", true}, {spaceJournal, "journal", true}, {spaceCache, "cache", false}} {
+		for _, d := range []xrow.DML{spaceRow(s.id, s.name, s.sync), indexRow(s.id)} {
+			if !w.schemaChange(d) {
+				return
+			}
+		}
+	}
+}
+
+// schemaChange writes a row of a system space and waits for it.
+func (w *World) schemaChange(d xrow.DML) bool {
+	for end := w.now + bootLimit; w.now < end && w.failure == nil; {
+		if n := w.inEffect(); n != nil {
+			o := w.load.begin(n, opSchema, 0)
+			n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, DML: d}}})
+			w.run(end, func() bool { return o.outcome != pending })
+			if o.outcome == acknowledged {
+				return true
+			}
+		}
+		w.run(w.now+50*time.Millisecond, nil)
+	}
+	w.fail("boot", "space %d cannot be made", d.SpaceID)
+	return false
+}
+
+func spaceRow(id uint32, name string, sync bool) xrow.DML {
+	b := msgp.AppendUint32([]byte{0x97}, id)
+	b = msgp.AppendUint32(b, admin)
+	b = msgp.AppendString(b, name)
+	b = msgp.AppendString(b, "memtx")
+	b = msgp.AppendUint32(b, 0)
+	if sync {
+		b = msgp.AppendBool(msgp.AppendString(msgp.AppendMapHeader(b, 1), "is_sync"), true)
+	} else {
+		b = msgp.AppendMapHeader(b, 0)
+	}
+	b = msgp.AppendArrayHeader(b, 0)
+	return xrow.DML{Type: xrow.Insert, SpaceID: spaceSpace, Tuple: b}
+}
+
+func indexRow(id uint32) xrow.DML {
+	b := msgp.AppendUint32([]byte{0x96}, id)
+	b = msgp.AppendUint32(b, 0)
+	b = msgp.AppendString(b, "pk")
+	b = msgp.AppendString(b, "tree")
+	b = msgp.AppendBool(msgp.AppendString(msgp.AppendMapHeader(b, 1), "unique"), true)
+	b = append(b, 0x91, 0x92, 0x00)
+	b = msgp.AppendString(b, "unsigned")
+	return xrow.DML{Type: xrow.Insert, SpaceID: spaceIndex, Tuple: b}
+}
+
+// members counts the hosts that are part of the replica set.
+func (w *World) members() (k int) {
+	for _, n := range w.nodes {
+		if n.member {
+			k++
+		}
+	}
+	return max(k, 1)
+}
+
+// inEffect is the running leader whose PROMOTE a quorum has; nil: none.
+func (w *World) inEffect() *node {
+	n := w.leader()
+	if n == nil || n.paused || len(w.check.history.effect) == 0 {
+		return nil
+	}
+	if w.check.history.effect[len(w.check.history.effect)-1] != n.shown.Term {
+		return nil
+	}
+	return n
+}
+
+// strike is the safety half. It ends with at least one more leader than it
+// began with.
+func (w *World) strike() {
+	w.half = safety
+	w.load.start(w.plan.clients)
+	began, leaders := w.now, w.check.leader.changes
+	end := began + w.plan.safety
+	w.trouble(end)
+	w.run(end, nil)
+	for w.check.leader.changes == leaders && w.failure == nil && w.now < end+time.Minute {
+		if n := w.leader(); n != nil {
+			strikeCrashOf(n)
+		}
+		w.run(w.now+2*time.Second, nil)
+	}
+	if w.check.leader.changes > leaders {
+		w.count(LeaderChanged)
+	}
+}
+
+func strikeCrashOf(n *node) {
+	n.crash(false)
+	n.restartLater(10*time.Millisecond, time.Second)
+}
+
+// healMajority is the liveness half: a random majority of good disks is healed,
+// the rest stays as broken as it is, and can only get worse. The majority must
+// have a leader in effect that commits what clients ask for.
+func (w *World) healMajority() {
+	w.half = liveness
+	alive := w.drawMajority()
+	w.tell(nil, "healed: %v", slots(alive))
+	w.sever(alive)
+	for _, n := range alive {
+		n.heal(alive)
+	}
+	w.count(MajorityHealed)
+	acked := 0
+	fresh := func() bool {
+		n := w.inEffect()
+		return n != nil && w.committedBy(alive, n, &acked)
+	}
+	if !w.run(w.now+electLimit, fresh) {
+		w.fail("liveness", "the majority %v has no leader that commits: %s", slots(alive), w.describe())
+		return
+	}
+	w.run(w.now+time.Second, nil)
+}
+
+// committedBy tells whether a write that began after the heal was acknowledged
+// by a leader of the healed majority.
+func (w *World) committedBy(alive []*node, n *node, from *int) bool {
+	if *from == 0 {
+		*from = len(w.load.ops)
+	}
+	for _, o := range w.load.ops[*from:] {
+		if o.outcome == acknowledged && o.kind < opAsync && o.node == n {
+			return true
+		}
+	}
+	return false
+}
+
+// drawMajority takes hosts whose disks are in order; those that lost theirs
+// cannot vote.
+func (w *World) drawMajority() (alive []*node) {
+	for _, i := range w.rng.Perm(len(w.nodes)) {
+		if n := w.nodes[i]; !n.wiped && len(alive) < len(w.nodes)/2+1 {
+			alive = append(alive, n)
+		}
+	}
+	return alive
+}
+
+// sever isolates the rest from the healed majority.
+func (w *World) sever(alive []*node) {
+	in := make([]bool, len(w.nodes))
+	for _, n := range alive {
+		in[n.slot] = true
+	}
+	for a := range in {
+		for b := range in {
+			if in[a] != in[b] {
+				w.net.sever(a, b)
+			}
+		}
+	}
+}
+
+// heal makes one node whole, and its connections to some others.
+func (n *node) heal(with []*node) {
+	n.disk.slow, n.disk.stalled = 0, 0
+	if n.disk.failing {
+		n.crash(false)
+		n.disk.failing = false
+	}
+	n.resume()
+	if !n.running() {
+		n.start()
+	}
+	for _, peer := range with {
+		n.w.net.heal(n.slot, peer.slot)
+		n.w.net.heal(peer.slot, n.slot)
+		n.w.net.extra[n.slot][peer.slot], n.w.net.extra[peer.slot][n.slot] = 0, 0
+	}
+}
+
+// healEverything must end in equal instances.
+func (w *World) healEverything() {
+	w.half = ending
+	for _, n := range w.nodes {
+		n.heal(w.nodes)
+	}
+	w.load.stop()
+	if !w.comesToRest(w.now + convergeLimit) {
+		w.fail("convergence", "no rest in time: %s", w.describe())
+		return
+	}
+	w.countChain()
+	w.compare()
+	if w.failure == nil {
+		w.run(max(w.now, time.Minute), nil)
+	}
+}
+
+// comesToRest waits until nothing moves any more. Words may still be in flight
+// when the disks are equal, so the rest must last.
+func (w *World) comesToRest(limit time.Duration) bool {
+	for w.run(limit, w.quiet) {
+		before := w.nodes[0].disk.vclock
+		w.run(w.now+time.Second, nil)
+		if w.quiet() && w.nodes[0].disk.vclock == before {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,83 @@
+package sim
+
+import (
+	"flag"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	firstSeed = flag.Uint64("seed", 1, "first seed of TestSeeds")
+	seedCount = flag.Int("seeds", 500, "how many seeds TestSeeds lives")
+	story     = flag.Bool("story", false, "TestSeeds tells the story of each seed; use with -seeds 1")
+)
+
+// TestSeeds lives many clusters and prints how often each rare event happened.
+// With the default number of seeds none may be missing.
+func TestSeeds(t *testing.T) {
+	count := *seedCount
+	if testing.Short() {
+		count = min(count, 20)
+	}
+	var table Table
+	for _, r := range runSeeds(*firstSeed, count, Options{}) {
+		table.Add(&r.Table)
+		switch {
+		case r.Err != nil:
+			t.Errorf("seed %d: %v", r.Seed, r.Err)
+		case r.Virtual < time.Minute || r.Faults < 3 || r.Table[LeaderChanged] == 0:
+			t.Errorf("seed %d proves too little: %v, %d kinds of faults, %d changes of leader under load",
+				r.Seed, r.Virtual, r.Faults, r.Table[LeaderChanged])
+		}
+	}
+	var out strings.Builder
+	missing := table.Print(&out)
+	t.Logf("%d seeds\n%s", count, out.String())
+	if count >= 500 {
+		for _, r := range missing {
+			t.Errorf("never happened: %v", r)
+		}
+	}
+}
+
+// runSeeds lives seeds on all processors; the results are in the order of the
+// seeds.
+func runSeeds(first uint64, count int, o Options) []Result {
+	results := make([]Result, count)
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := range next {
+				if *story {
+					results[i] = Run(first+uint64(i), o, os.Stdout)
+				} else {
+					results[i] = Run(first+uint64(i), o, nil)
+				}
+			}
+		})
+	}
+	for i := range count {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return results
+}
+
+// TestSameSeedSameHistory: a seed and a commit are enough to run a failure again.
+func TestSameSeedSameHistory(t *testing.T) {
+	for seed := uint64(1); seed <= 3; seed++ {
+		a, b := Run(seed, Options{}, nil), Run(seed, Options{}, nil)
+		if a.Hash != b.Hash || a.Acked != b.Acked || a.Table != b.Table {
+			t.Errorf("seed %d gave two histories: %016x and %016x", seed, a.Hash, b.Hash)
+		}
+		if c := Run(seed+1, Options{}, nil); c.Hash == a.Hash {
+			t.Errorf("seeds %d and %d gave one history", seed, seed+1)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+)
+
+// World is one cluster's life: its virtual time, its chance and its future.
+type World struct {
+	seed uint64
+	plan plan
+	rng  *rand.Rand
+	now  time.Duration
+
+	queue timeline
+	nodes []*node
+	net   network
+	load  *load
+	check *checks
+	table Table
+
+	half    half
+	stage   string // what the world is busy with, for the failure text
+	hash    uint64 // of everything that happened, in order
+	out     io.Writer
+	failure error
+}
+
+// event is something that happens at a moment; order breaks ties.
+type event struct {
+	at    time.Duration
+	order uint64
+	do    func()
+}
+
+// timeline is a binary heap of events, the earliest on top.
+type timeline struct {
+	heap  []event
+	order uint64
+}
+
+func (t *timeline) less(i, j int) bool {
+	a, b := &t.heap[i], &t.heap[j]
+	return a.at < b.at || a.at == b.at && a.order < b.order
+}
+
+func (t *timeline) push(at time.Duration, do func()) {
+	t.order++
+	t.heap = append(t.heap, event{at, t.order, do})
+	for i := len(t.heap) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !t.less(i, up) {
+			break
+		}
+		t.heap[i], t.heap[up] = t.heap[up], t.heap[i]
+		i = up
+	}
+}
+
+func (t *timeline) pop() event {
+	top := t.heap[0]
+	last := len(t.heap) - 1
+	t.heap[0] = t.heap[last]
+	t.heap[last] = event{}
+	t.heap = t.heap[:last]
+	for i := 0; ; {
+		least := i
+		for _, child := range [2]int{2*i + 1, 2*i + 2} {
+			if child < last && t.less(child, least) {
+				least = child
+			}
+		}
+		if least == i {
+			return top
+		}
+		t.heap[i], t.heap[least] = t.heap[least], t.heap[i]
+		i = least
+	}
+}
+
+// after plans something.
+func (w *World) after(d time.Duration, do func()) { w.queue.push(w.now+max(d, 0), do) }
+
+// run lets events happen until a condition holds or a moment has come. It
+// tells whether the condition came true.
+func (w *World) run(until time.Duration, done func() bool) bool {
+	for w.failure == nil {
+		if done != nil && done() {
+			return true
+		}
+		if len(w.queue.heap) == 0 || w.queue.heap[0].at > until {
+			w.now = until
+			return false
+		}
+		ev := w.queue.pop()
+		w.now = ev.at
+		ev.do()
+	}
+	return false
+}
+
+// fail notes the first violation; the world stops at it.
+func (w *World) fail(checker, format string, args ...any) {
+	if w.failure != nil {
+		return
+	}
+	w.failure = &Violation{Checker: checker, Seed: w.seed, At: w.now, Stage: w.stage, Text: fmt.Sprintf(format, args...)}
+	w.tell(nil, "VIOLATION %v", w.failure)
+}
+
+// Violation is a broken guarantee, or progress that did not come.
+type Violation struct {
+	Checker string
+	Seed    uint64
+	At      time.Duration
+	Stage   string
+	Text    string
+}
+
+func (v *Violation) Error() string {
+	return fmt.Sprintf("%s, at %v (%s): %s\nrepeat with: go run ./test/sim/cmd/sim -seed %d -v", v.Checker, v.At, v.Stage, v.Text, v.Seed)
+}
+
+// tell prints one line of the story.
+func (w *World) tell(n *node, format string, args ...any) {
+	if w.out == nil {
+		return
+	}
+	who := "--"
+	if n != nil {
+		who = n.label()
+	}
+	fmt.Fprintf(w.out, "%12.6f %-5s %s\n", w.now.Seconds(), who, fmt.Sprintf(format, args...))
+}
+
+// mix folds something that happened into the hash of the trace.
+func (w *World) mix(values ...uint64) {
+	for _, v := range values {
+		w.hash ^= v
+		w.hash *= 0x100000001b3
+		w.hash ^= w.hash >> 29
+	}
+}
+
+// between draws a duration, evenly.
+func (w *World) between(low, high time.Duration) time.Duration {
+	return low + time.Duration(w.rng.Int64N(int64(high-low)+1))
+}
+
+// chance is true in one of n draws.
+func (w *World) chance(n int) bool { return w.rng.IntN(n) == 0 }
