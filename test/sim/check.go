@@ -139,6 +139,9 @@ func (c *checks) died(n *node) {
 // joined is called when a received state became the content of a disk.
 func (c *checks) joined(n *node, p *checkpoint) {
 	c.rows.joined(n, p)
+	if n.wiped {
+		c.history.replaced(n)
+	}
 	c.history.held(n)
 }
 
@@ -146,7 +149,6 @@ func (c *checks) joined(n *node, p *checkpoint) {
 func (c *checks) wiped(n *node) {
 	c.rows.wiped(n)
 	c.promise.wiped(n)
-	c.history.wiped(n)
 }
 
 // shown is called when an instance shows its election state.

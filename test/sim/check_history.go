@@ -82,8 +82,9 @@ func (c *historyChecker) quorumLSN(at map[int]uint64) uint64 {
 	return lsns[len(lsns)-(members/2+1)]
 }
 
-// wiped: a lost disk holds nothing.
-func (c *historyChecker) wiped(n *node) {
+// replaced: what an ID acked before its disk was lost counted until the slot
+// got a new ID; that one counts by itself.
+func (c *historyChecker) replaced(n *node) {
 	for _, at := range c.disks {
 		delete(at, n.slot)
 	}

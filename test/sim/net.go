@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"tarragon/instance"
@@ -63,18 +65,25 @@ const (
 // pipe is one direction: packets arrive in order or not at all.
 type pipe struct {
 	last  time.Duration // arrival of the packet before
-	stuck []packet      // met a cut; they go on when it heals
+	sent  uint64        // packets, so far
+	stuck []packet      // met a cut; they go on when it heals, in the order of their sending
+}
+
+func (q *pipe) hold(p packet) {
+	q.stuck = append(q.stuck, p)
+	slices.SortStableFunc(q.stuck, func(a, b packet) int { return cmp.Compare(a.number, b.number) })
 }
 
 // packet is what one write to a socket carries.
 type packet struct {
-	kind  packetKind
-	rows  []xrow.Row
-	raft  xrow.Raft
-	sync  uint64
-	ack   instance.AckState
-	hello hello
-	part  *joinPart
+	number uint64 // in its direction
+	kind   packetKind
+	rows   []xrow.Row
+	raft   xrow.Raft
+	sync   uint64
+	ack    instance.AckState
+	hello  hello
+	part   *joinPart
 }
 
 type packetKind uint8
@@ -162,15 +171,19 @@ func (c *conn) send(side int, p packet) {
 func (c *conn) carry(to int, p packet) {
 	a, b := c.ends[1-to].host.slot, c.ends[to].host.slot
 	pipe := &c.pipes[to]
+	if p.number == 0 {
+		pipe.sent++
+		p.number = pipe.sent
+	}
 	if c.net.cut[a][b] || len(pipe.stuck) > 0 {
-		pipe.stuck = append(pipe.stuck, p)
+		pipe.hold(p)
 		return
 	}
 	at := max(c.net.w.now+c.net.delay(a, b), pipe.last+1)
 	pipe.last = at
 	c.net.w.queue.push(at, func() {
 		if c.net.cut[a][b] || len(pipe.stuck) > 0 {
-			pipe.stuck = append(pipe.stuck, p)
+			pipe.hold(p)
 			return
 		}
 		c.arrive(to, p)
