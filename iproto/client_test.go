@@ -152,3 +152,27 @@ func TestLinkRefusesLargeFrames(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+func TestFrameHead(t *testing.T) {
+	for _, c := range []struct {
+		in         []byte
+		head, size int
+	}{
+		{[]byte{}, 0, 0},
+		{[]byte{0xce, 0, 0, 0}, 0, 0},
+		{[]byte{0xce, 0, 0, 0, 0}, 0, 0}, // looked at only when a byte follows
+		{[]byte{0xce, 0, 0, 0, 0, 1}, 5, 0},
+		{[]byte{0}, 0, 0},
+		{[]byte{0, 1}, 1, 0},
+		{[]byte{5, 1}, 1, 5},
+		{[]byte{0xcc, 5, 1}, 2, 5},
+		{[]byte{0xcd, 1, 0, 1}, 3, 256},
+	} {
+		if head, size, err := frameHead(c.in, MaxFrame); head != c.head || size != c.size || err != nil {
+			t.Errorf("%x: %d, %d, %v; want %d, %d", c.in, head, size, err, c.head, c.size)
+		}
+	}
+	if _, _, err := frameHead([]byte{0xce, 0xff, 0xff, 0xff, 0xff}, MaxFrame); err != nil {
+		t.Errorf("a length with nothing behind it: %v", err)
+	}
+}

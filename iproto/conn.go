@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"tarragon/xrow"
 
@@ -80,9 +79,6 @@ func (c *Conn) serve() error {
 		c.emit()
 		if err != nil {
 			c.waitSilence() // its error would be why the connection is closed: we have that
-			if told := new(xrow.Error); errors.Is(err, ErrFrame) || errors.As(err, &told) {
-				c.linger()
-			}
 			return err
 		}
 	}
@@ -121,22 +117,6 @@ func (c *Conn) refuse(err error) error {
 		c.bad(err)
 	}
 	return err
-}
-
-// Bounds of linger.
-const (
-	lingerTime  = time.Second
-	lingerBytes = 1 << 20
-)
-
-// linger takes what the client still sends: closing with unread bytes would
-// make its system throw away the error that tells it why.
-func (c *Conn) linger() {
-	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
-		return
-	}
-	io.CopyN(io.Discard, c.nc, lingerBytes) // its end, however it comes, is what we wait for
 }
 
 // bad reports foreign bytes that were no request.

@@ -105,3 +105,31 @@ func TestWatchBudget(t *testing.T) {
 	p.request(xrow.Watch, 2, watchBody("small"))
 	p.wantEvent(2, "small", nil)
 }
+
+// Watchers leave in any order without taking others along.
+func TestWatchersLeave(t *testing.T) {
+	f := newFixture(t, nil)
+	var peers []*peer
+	for range 5 {
+		p := f.connect()
+		p.request(xrow.Watch, 1, watchBody("k"))
+		p.wantEvent(1, "k", nil)
+		p.request(xrow.Watch, 1, watchBody("k"))
+		p.ping(2)
+		peers = append(peers, p)
+	}
+	value := byte(0)
+	for len(peers) > 0 {
+		i := len(peers) / 3
+		peers[i].request(xrow.Unwatch, 3, watchBody("k"))
+		peers[i].ping(4)
+		peers = append(peers[:i], peers[i+1:]...)
+		value++
+		f.hub.Set("k", []byte{value})
+		for _, p := range peers {
+			p.wantEvent(1, "k", []byte{value})
+			p.request(xrow.Watch, 1, watchBody("k"))
+			p.ping(5)
+		}
+	}
+}

@@ -116,6 +116,81 @@ func (n *countingNode) Select(q *Select, out []byte) ([]byte, uint32, []byte, er
 	return n.fakeNode.Select(q, out)
 }
 
+// The same when the answers come from elsewhere.
+func TestSlowCallerIsNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil)
+		calls := 0
+		f.node.onCall = func(c *Conn, q *Call) {
+			calls++
+			c.Reply(q.Sync, append([]byte{0x91, 0xc6, 0, 9, 0, 0}, make([]byte, 9<<16)...), nil)
+			c.Flush()
+		}
+		p := f.pipe()
+		go func() {
+			for i := uint64(1); i <= 100; i++ {
+				p.request(xrow.Call, i, []byte{0x81, 0x22, 0xa1, 'f'})
+			}
+		}()
+		synctest.Wait()
+		if calls > 5 {
+			t.Fatalf("%d calls of a client that reads no answer", calls)
+		}
+		for i := uint64(1); i <= 100; i++ {
+			p.wantOK(i)
+		}
+	})
+}
+
+// A client whose bytes make no sense hears so behind the answers that are
+// still on their way.
+func TestRefusalWaitsForTheWriter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil)
+		p := f.pipe()
+		p.request(xrow.Call, 1, []byte{0x81, 0x22, 0xa1, 'f'})
+		synctest.Wait() // the writer waits for us to read
+		p.send([]byte{0xa0})
+		synctest.Wait()
+		p.wantOK(1)
+		p.wantError(0, xrow.ErrInvalidMsgpack, "Invalid MsgPack - packet length")
+	})
+}
+
+// What a batch points into stays as it is until its release, whatever the
+// client sends meanwhile and whoever else needs buffers.
+func TestBatchKeepsItsBytes(t *testing.T) {
+	f := newFixture(t, nil)
+	f.node.hold = true
+	p := f.connect()
+	const rounds, perRound = 20, 40
+	sync := uint64(0)
+	for range rounds {
+		var b []byte
+		for range perRound {
+			sync++
+			b = (&xrow.Row{Type: xrow.Insert, Sync: sync, Body: insertBody(sync)}).Append(b)
+		}
+		p.send(b)
+		p.ping(1 << 32)
+		f.connect().ping(1 << 32)
+	}
+	f.node.mu.Lock()
+	defer f.node.mu.Unlock()
+	seen := uint64(0)
+	for _, b := range f.node.held {
+		for _, w := range b.Writes {
+			seen++
+			if want := insertBody(w.Sync)[6:]; w.Sync != seen || !bytes.Equal(w.DML.Tuple, want) {
+				t.Fatalf("write %d: tuple %x, want %x", w.Sync, w.DML.Tuple, want)
+			}
+		}
+	}
+	if seen != rounds*perRound {
+		t.Fatalf("%d writes", seen)
+	}
+}
+
 func TestSlowClientIsClosed(t *testing.T) {
 	t.Run("output passes the limit", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -125,6 +200,7 @@ func TestSlowClientIsClosed(t *testing.T) {
 				c.Flush()
 			}
 			p := f.pipe()
+			start := time.Now()
 			for i := uint64(1); ; i++ {
 				if i > 6 {
 					t.Fatal("still open")
@@ -137,6 +213,9 @@ func TestSlowClientIsClosed(t *testing.T) {
 			}
 			if cause := <-f.closed; cause != ErrSlowClient {
 				t.Fatalf("closed by %v", cause)
+			}
+			if time.Since(start) != 0 {
+				t.Fatal("not closed before the clock of the bubble moved on")
 			}
 		})
 	})
@@ -372,14 +451,18 @@ func TestUserOfWrite(t *testing.T) {
 	b := (&xrow.Row{Type: xrow.Insert, Sync: 1, Body: insertBody(1)}).Append(nil)
 	b = (&xrow.Row{Type: xrow.Auth, Sync: 2, Body: auth}).Append(b)
 	b = (&xrow.Row{Type: xrow.Insert, Sync: 3, Body: insertBody(3)}).Append(b)
+	b = (&xrow.Row{Type: xrow.Select, Sync: 4, Body: selectBody(3)}).Append(b)
 	p.send(b)
-	for range 3 {
+	for range 4 {
 		if row := p.read(); row.Type != xrow.OK {
 			t.Fatalf("%d: %v", row.Sync, row.AsError())
 		}
 	}
 	if a, b := f.node.writes[0].User, f.node.writes[1].User; a != 0 || b != 33 {
 		t.Fatalf("users %d, %d; want 0, 33", a, b)
+	}
+	if f.node.last.User != 33 {
+		t.Fatalf("the select ran as user %d", f.node.last.User)
 	}
 }
 
@@ -436,7 +519,6 @@ func TestTakeover(t *testing.T) {
 func TestTakeoverDropsWatchers(t *testing.T) {
 	f := newFixture(t, nil)
 	f.node.replicate = func(l *Link, user uint32, row *xrow.Row) error {
-		f.hub.Set("k", []byte{1})
 		return l.WriteRow(&xrow.Row{Type: xrow.OK, Sync: 5})
 	}
 	p := f.connect()
@@ -444,6 +526,29 @@ func TestTakeoverDropsWatchers(t *testing.T) {
 	p.request(xrow.Watch, 1, watch)
 	p.read()
 	p.request(xrow.Watch, 1, watch)
+	p.request(xrow.Join, 2, []byte{0x80})
+	p.wantOK(5)
+	f.hub.Set("k", []byte{1})
+	p.ping(6)
+}
+
+// Nor may they come in between while it is one.
+func TestTakeoverIsSilent(t *testing.T) {
+	f := newFixture(t, nil)
+	var c *Conn
+	f.node.onCall = func(conn *Conn, q *Call) {
+		c = conn
+		c.Reply(q.Sync, emptyArray, nil)
+		c.Flush()
+	}
+	f.node.replicate = func(l *Link, user uint32, row *xrow.Row) error {
+		c.push(1, "k", nil)
+		c.Flush()
+		return l.WriteRow(&xrow.Row{Type: xrow.OK, Sync: 5})
+	}
+	p := f.connect()
+	p.request(xrow.Call, 1, []byte{0x81, 0x22, 0xa1, 'f'})
+	p.wantOK(1)
 	p.request(xrow.Join, 2, []byte{0x80})
 	p.wantOK(5)
 	p.ping(6)
@@ -556,6 +661,16 @@ func TestConnTable(t *testing.T) {
 	}
 	conns := make([]*Conn, 200)
 	seen := map[uint64]bool{}
+	defer func() {
+		last := new(Conn)
+		table.add(last)
+		delete(seen, last.id)
+		for id := range seen {
+			if table.find(id) != nil {
+				t.Fatalf("id %d found in the slot of %d", id, last.id)
+			}
+		}
+	}()
 	for round := range 3 {
 		for i := range conns {
 			conns[i] = new(Conn)
