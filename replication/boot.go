@@ -21,23 +21,25 @@ import (
 // one is booted it joins; it never begins a second replica set while a booted
 // peer is visible. Else the best of those that answer is named in the own
 // ballot, and it begins the replica set when a majority of all configured
-// instances, itself among them, names it. An instance names another one only
-// after the one it named before has been out of sight for a while, so two
-// majorities cannot name two.
+// instances, itself among them, names it in one quick round. An instance names
+// another one only many rounds after the first that it would have: whoever
+// counted on it has either begun by then or asked again. So two majorities do
+// not name two.
 type Boot struct {
-	Self         Identity
-	Addr         string // own address as configured; empty: the Peers do not have it
-	Peers        []Peer // all members as configured; ourselves may be among them
-	ReadOnly     bool   // by configuration
-	CanLead      bool
-	Timeout      time.Duration // for one ballot, and within a JOIN; required
-	RetryPause   time.Duration // between rounds; required
-	Logger       zerolog.Logger
-	Data         *BootData // what we hold; nil: nothing
-	roundsUnseen int       // rounds in which the one we named did not answer
+	Self        Identity
+	Addr        string // own address as configured; empty: the Peers do not have it
+	Peers       []Peer // all members as configured; ourselves may be among them
+	ReadOnly    bool   // by configuration
+	CanLead     bool
+	Timeout     time.Duration // for one ballot; 1s
+	JoinTimeout time.Duration // longest silence within a JOIN; 30s
+	RetryPause  time.Duration // between rounds; 250ms
+	Logger      zerolog.Logger
+	Data        *BootData // what we hold; nil: nothing
 
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
+	passed int    // rounds in a row in which another one would have been named
 }
 
 // BootData is what a restarted instance holds.
@@ -63,8 +65,8 @@ type Decision struct {
 	Peers  []Peer
 }
 
-// roundsToForget is how many rounds in a row the one we named must be out of
-// sight before another one may be named.
+// roundsToForget is how many rounds in a row another one must be the best
+// before our ballot names it.
 const roundsToForget = 20
 
 // Ballot is what we tell of ourselves before there is a hub. An instance that
@@ -131,13 +133,20 @@ func better(a, b *candidate) int {
 
 // Decide asks the peers until it knows what to do; ctx ends it.
 func (b *Boot) Decide(ctx context.Context) (Decision, error) {
+	setDefault(&b.Timeout, time.Second)
+	setDefault(&b.JoinTimeout, 30*time.Second)
+	setDefault(&b.RetryPause, 250*time.Millisecond)
 	said := ""
 	for {
+		begun := time.Now()
 		seen := b.round(ctx)
 		if err := context.Cause(ctx); err != nil {
 			return Decision{}, err
 		}
 		d, why := b.judge(seen)
+		if d.Action == ActionBootstrap && len(b.Peers) > 1 && time.Since(begun) > roundsToForget*b.RetryPause/2 {
+			why = "the answers took too long to rely on them"
+		}
 		if why == "" {
 			b.Logger.Info().Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
 			return d, nil
@@ -206,7 +215,7 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
-	named := b.name(best.uuid, seen)
+	named := b.name(best.uuid)
 	if named != b.Self.UUID {
 		return d, "instance " + named + " is to begin the replica set"
 	}
@@ -224,18 +233,16 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 
 // name puts an instance into our ballot, unless one that was put there before
 // may still rely on that.
-func (b *Boot) name(best string, seen []candidate) string {
+func (b *Boot) name(best string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.leader == "" {
-		b.leader = best
-	}
-	if b.leader == best || slices.ContainsFunc(seen, func(c candidate) bool { return c.uuid == b.leader }) {
-		b.roundsUnseen = 0
-		return b.leader
-	}
-	if b.roundsUnseen++; b.roundsUnseen >= roundsToForget {
-		b.leader, b.roundsUnseen = best, 0
+	switch {
+	case b.leader == "" || b.leader == best:
+		b.leader, b.passed = best, 0
+	default:
+		if b.passed++; b.passed >= roundsToForget {
+			b.leader, b.passed = best, 0
+		}
 	}
 	return b.leader
 }
@@ -272,8 +279,8 @@ func (b *Boot) judgeData(seen []candidate) Decision {
 	return join(better)
 }
 
-// JoinAny joins the first peer of the list that takes us. Errors that may pass
-// are told by Retry.
+// JoinAny joins the first peer of the list that takes us. Retry tells whether
+// it is worth to decide and try again.
 func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) (err error) {
 	for i := range peers {
 		p := &peers[i]
@@ -282,10 +289,11 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 			return err
 		}
 		b.Logger.Info().Str("peer", p.Addr).Msg("joining")
-		if err = Join(ctx, *p, b.Self, b.Timeout, sink); err == nil {
+		if err = Join(ctx, *p, b.Self, b.JoinTimeout, sink); err == nil {
 			b.Logger.Info().Str("peer", p.Addr).Msg("joined")
 			return nil
 		}
+		sink.Abort()
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
@@ -300,10 +308,6 @@ func Retry(err error) bool {
 	if !errors.As(err, &e) {
 		return true // the connection, or a state that is too old
 	}
-	switch e.Code {
-	case xrow.ErrReadonly, xrow.ErrReplicasetUUIDMismatch:
-		return e.Code == xrow.ErrReadonly
-	}
-	state, again := classify(e)
-	return again && state != StateOff
+	_, again := classify(e)
+	return again || e.Code == xrow.ErrReadonly
 }

@@ -27,10 +27,12 @@ type Sink interface {
 	Add(space uint32, tuple []byte) error
 	// Finish takes what goes with the tuples. NextGroup is the caller's to set.
 	Finish(s instance.State) error
+	// Abort drops what was added.
+	Abort()
 }
 
-// Join copies the state of a peer into sink. The caller drops what sink has
-// when Join fails: a part of a state is worth nothing.
+// Join copies the state of a peer into sink. When it fails the caller must
+// abort the sink: a part of a state is worth nothing.
 func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink Sink) error {
 	limit, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
