@@ -25,6 +25,22 @@ func (h *Hub) Ballot() xrow.Ballot {
 	return b
 }
 
+// AppendBallot appends the inner map of the ballot, as the client server wants
+// it for VOTE.
+func (h *Hub) AppendBallot(dst []byte) []byte {
+	b := h.Ballot()
+	return appendBallot(dst, &b)
+}
+
+// AppendBallot is as that of Hub.
+func (b *Boot) AppendBallot(dst []byte) []byte {
+	ballot := b.Ballot()
+	return appendBallot(dst, &ballot)
+}
+
+// appendBallot leaves out {BALLOT: around the map: two bytes.
+func appendBallot(dst []byte, b *xrow.Ballot) []byte { return append(dst, b.AppendBody(nil)[2:]...) }
+
 // askBallot asks a peer for its ballot. No login is needed for that.
 func askBallot(ctx context.Context, p *Peer, timeout time.Duration) (uuid string, b xrow.Ballot, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
