@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -208,8 +208,9 @@ func (m *groupMaker) promote(origin uint32, term uint64) *xrow.Group {
 // backend is the client server's view of an instance that only replicates.
 type backend struct {
 	iproto.Backend
-	hub    func() *Hub
-	ballot func(dst []byte) []byte
+	hub       func() *Hub
+	ballot    func(dst []byte) []byte
+	replicate func(l *iproto.Link, row *xrow.Row) error // instead of the hub
 }
 
 func (b *backend) Ready() *xrow.Error                 { return nil }
@@ -218,6 +219,9 @@ func (b *backend) User([]byte) (uint32, []byte, bool) { return 0, nil, false }
 func (b *backend) CanLogin(uint32) error              { return nil }
 func (b *backend) AppendBallot(dst []byte) []byte     { return b.ballot(dst) }
 func (b *backend) Replicate(l *iproto.Link, user uint32, row *xrow.Row) error {
+	if b.replicate != nil {
+		return b.replicate(l, row)
+	}
 	if h := b.hub(); h != nil {
 		return h.Serve(l, user, row)
 	}
@@ -247,7 +251,36 @@ type testHub struct {
 	gm   groupMaker
 	addr string
 	srv  *iproto.Server
-	term uint64
+
+	lines logLines
+}
+
+// logLines are lines of a log, for tests that wait for one.
+type logLines chan string
+
+func (l logLines) Write(b []byte) (int, error) {
+	select {
+	case l <- string(b):
+	default: // nobody reads them
+	}
+	return len(b), nil
+}
+
+// waitLog waits for a line with text in it.
+func (h *testHub) waitLog(text string) {
+	h.t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for {
+		select {
+		case line := <-h.lines:
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-limit.C:
+			h.t.Fatalf("no line with %q", text)
+		}
+	}
 }
 
 // testConfig has a death timeout that no test waits for.
@@ -258,8 +291,9 @@ func testConfig(id uint32, log Log) Config {
 
 func newTestHub(t testing.TB, id uint32, change func(*Config)) *testHub {
 	t.Helper()
-	h := &testHub{t: t, node: newFakeNode(id), log: newMemLog()}
+	h := &testHub{t: t, node: newFakeNode(id), log: newMemLog(), lines: make(logLines, 1024)}
 	cfg := testConfig(id, h.log)
+	cfg.Logger = zerolog.New(h.lines)
 	if change != nil {
 		change(&cfg)
 	}
@@ -285,7 +319,6 @@ func (h *testHub) write(g *xrow.Group, synced bool) {
 
 // show shows a term.
 func (h *testHub) show(term uint64) {
-	h.term = term
 	h.Handle(&instance.Effects{Raft: &xrow.Raft{Term: term, State: 1}})
 }
 
@@ -363,5 +396,3 @@ func (p *peer) ack(v vclock.VClock) {
 		p.t.Fatal(err)
 	}
 }
-
-var _ net.Conn = (*net.TCPConn)(nil)
