@@ -1,0 +1,55 @@
+package replication
+
+import (
+	"tarragon/instance"
+	"tarragon/xrow"
+)
+
+// ackWriter makes the acks of one connection. What is new is told at once to
+// everybody whose stream may depend on it: to all while no leader is heard, and
+// to the leader while one is. The other followers hear it with the answer to
+// their next heartbeat, which is soon enough for retention and hold-back.
+type ackWriter struct {
+	seen  uint64 // how often the core had spoken when we looked last
+	said  instance.AckState
+	stamp float64 // the newest TIMESTAMP that was sent
+	buf   []byte
+}
+
+// next is the frame to send now; nil: none. It is valid until the next call.
+func (w *ackWriter) next(a *applier) []byte {
+	h := a.hub
+	h.mu.Lock()
+	st, count, beat, sync, self := h.ack, h.acks, a.beat, a.sync, h.self
+	urgent := h.lazy == 0 || h.lazy == a.peer
+	answer := beat && count != w.seen // the core has spoken since the heartbeat came
+	if answer {
+		a.beat = false
+	}
+	h.mu.Unlock()
+	w.seen = count
+	if count == 0 || !answer && st.Term == w.said.Term && !(urgent && w.grew(&st, self)) {
+		return nil
+	}
+	w.said = st
+	ack := xrow.Ack{VClock: st.VClock, Term: st.Term, Sync: sync}
+	row := xrow.Row{Type: xrow.OK, Body: ack.AppendBody(w.buf[:0])}
+	w.buf = row.Body
+	if st.Timestamp != w.stamp {
+		w.stamp, row.Timestamp = st.Timestamp, st.Timestamp
+	}
+	start := len(w.buf)
+	w.buf = row.Append(w.buf)
+	return w.buf[start:]
+}
+
+// grew tells whether rows of others reached the disk: local writes alone
+// trigger no ack.
+func (w *ackWriter) grew(st *instance.AckState, self uint32) bool {
+	for i := range st.VClock {
+		if st.VClock[i] > w.said.VClock[i] && uint32(i) != self {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,398 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"tarragon/instance"
+	"tarragon/iproto"
+	"tarragon/xrow"
+
+	"github.com/rs/zerolog"
+)
+
+// State is where an applier stands, by the words of box.info.replication
+// (replication.md section 8).
+type State string
+
+// States of an applier.
+const (
+	StateConnect      State = "connect"
+	StateConnected    State = "connected"
+	StateAuth         State = "auth"
+	StateReady        State = "ready"
+	StateSync         State = "sync"
+	StateFollow       State = "follow"
+	StateLoading      State = "loading"
+	StateDisconnected State = "disconnected"
+	StateStopped      State = "stopped"
+	StateOff          State = "off"
+)
+
+// features of our requests' ID: what replication uses.
+var features = iproto.Features(0).With(iproto.FeatureErrorExtension).With(iproto.FeatureWatchers)
+
+// applier follows one configured peer.
+type applier struct {
+	hub  *Hub
+	conf Peer
+	log  zerolog.Logger
+	wake chan struct{} // capacity 1: there may be an ack to send
+	kick chan struct{} // capacity 1: the peer is there, connect now
+
+	home     chan *batch
+	followed uint32 // the peer that we followed last and that may turn out to be gone; 0: none
+	lastLog  string // text of the last failure that was logged
+
+	// Guarded by the hub's lock.
+	state   State
+	message string
+	uuid    string // of the peer, as its greeting says
+	peer    uint32 // its replica ID; 0: not known
+	lag     float64
+	heardAt time.Duration
+	gap     bool        // the last attempt ended with XlogGapError
+	tried   bool        // an attempt has ended
+	drop    func(error) // ends the connection
+	beat    bool        // a heartbeat waits for its ack
+	sync    uint64      // VCLOCK_SYNC of the newest heartbeat
+}
+
+func newApplier(h *Hub, p Peer) *applier {
+	return &applier{hub: h, conf: p, log: h.cfg.Logger.With().Str("peer", p.Addr).Str("name", p.Name).Logger(),
+		wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), home: newBatches(), state: StateConnect}
+}
+
+// firstPause is the pause after the second failed attempt; it doubles.
+const firstPause = 10 * time.Millisecond
+
+// run connects again and again, until the hub ends or the peer has refused us
+// for good. The first attempt after a stream was lost follows at once: it tells
+// whether the peer's process is gone.
+func (a *applier) run() {
+	ctx := a.hub.ctx
+	pause := time.Duration(0)
+	for ctx.Err() == nil {
+		wasUp, err := a.session(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		again := a.failed(err)
+		if !again {
+			return
+		}
+		if wasUp {
+			pause = 0
+			continue
+		}
+		pause = min(max(2*pause, firstPause), a.hub.cfg.ReconnectMax)
+		if !a.rest(ctx, pause) {
+			break
+		}
+	}
+	a.set(StateOff, context.Cause(ctx).Error())
+}
+
+// rest waits for the next attempt.
+func (a *applier) rest(ctx context.Context, pause time.Duration) bool {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-a.kick:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// failed takes down why an attempt ended, and tells whether to try again.
+func (a *applier) failed(err error) (again bool) {
+	state, again := classify(err)
+	if state == StateOff {
+		a.set(StateOff, "")
+		a.hub.noteGap(a, false, err)
+		return false
+	}
+	a.set(state, err.Error())
+	if text := string(state) + err.Error(); text != a.lastLog {
+		a.lastLog = text
+		ev := a.log.Warn()
+		if !again {
+			ev = a.log.Error()
+		}
+		ev.Str("state", string(state)).Err(err).Msg("upstream failed")
+	}
+	a.hub.noteGap(a, errors.Is(err, xrow.ErrXlogGap), err)
+	return again
+}
+
+// classify is the table of replication.md section 5.
+func classify(err error) (state State, again bool) {
+	var e *xrow.Error
+	if !errors.As(err, &e) {
+		return StateDisconnected, true
+	}
+	switch e.Class() {
+	case "SocketError", "SystemError", "TimedOut", "OutOfMemory", "SSLError":
+		return StateDisconnected, true
+	case "XlogGapError":
+		return StateLoading, true
+	}
+	switch e.Code {
+	case xrow.ErrConnectionToSelf:
+		return StateOff, false
+	case xrow.ErrLoading, xrow.ErrTooEarlySubscribe, xrow.ErrSyncQuorumTimeout, xrow.ErrSyncRollback, xrow.ErrCfg,
+		xrow.ErrAccessDenied, xrow.ErrNoSuchUser, xrow.ErrCredsMismatch:
+		return StateLoading, true
+	case xrow.ErrSystem, xrow.ErrSSL, xrow.ErrNilUUID:
+		return StateDisconnected, true
+	}
+	return StateStopped, false
+}
+
+func (a *applier) set(s State, message string) {
+	a.hub.mu.Lock()
+	defer a.hub.mu.Unlock()
+	a.state, a.message = s, message
+}
+
+// session is one connection, from the greeting to its end. wasUp tells that
+// rows could have come.
+func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c, err := a.connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	peer, target, err := a.subscribe(c)
+	if err != nil {
+		return false, err
+	}
+	err = a.follow(ctx, cancel, c, peer, target)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return true, err
+}
+
+// connect brings a connection to where requests are taken.
+func (a *applier) connect(ctx context.Context) (*iproto.Client, error) {
+	a.set(StateConnect, "")
+	limit, cancel := context.WithTimeout(ctx, a.hub.cfg.DeathTimeout)
+	defer cancel()
+	c, err := iproto.Dial(limit, a.conf.Addr)
+	if err != nil {
+		if isRefused(err) {
+			a.tellRefused()
+		}
+		return nil, err
+	}
+	if err := a.greet(c); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// isRefused tells that nobody listens there, not even a process that is stuck.
+func isRefused(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
+}
+
+// tellRefused lets the core know that the peer's process is gone: elections
+// need not wait for silence.
+func (a *applier) tellRefused() {
+	if a.followed == 0 {
+		return
+	}
+	a.log.Info().Uint32("id", a.followed).Msg("peer refuses connections: its process is gone")
+	_ = a.hub.node.Submit(instance.Upstream{Peer: a.followed, State: instance.UpstreamRefused}) // else the loop has ended
+	a.followed = 0
+}
+
+func (a *applier) greet(c *iproto.Client) error {
+	if err := c.SetDeadline(time.Now().Add(a.hub.cfg.DeathTimeout)); err != nil {
+		return err
+	}
+	a.hub.mu.Lock()
+	a.state, a.uuid = StateConnected, c.Greeting.UUID
+	a.hub.mu.Unlock()
+	switch c.Greeting.UUID {
+	case a.hub.cfg.UUID:
+		return xrow.Errorf(xrow.ErrConnectionToSelf)
+	case xrow.NilUUID:
+		return xrow.Errorf(xrow.ErrNilUUID)
+	}
+	return hello(c, &a.conf, func() { a.set(StateAuth, "") })
+}
+
+// hello exchanges features and logs in, if the peer is configured with a user.
+func hello(c *iproto.Client, p *Peer, auth func()) error {
+	if err := c.Hello(features); err != nil {
+		return err
+	}
+	if p.User == "" {
+		return nil
+	}
+	auth()
+	return c.Login(p.User, p.Password)
+}
+
+// subscribe asks for the stream. target is the peer's vclock: who holds it has
+// caught up.
+func (a *applier) subscribe(c *iproto.Client) (peer uint32, ok xrow.SubscribeOK, err error) {
+	a.set(StateReady, "")
+	h := a.hub
+	info := h.node.Info()
+	h.mu.Lock()
+	h.self = info.ID
+	h.mu.Unlock()
+	if info.ReplicasetUUID == "" {
+		return 0, ok, xrow.Errorf(xrow.ErrLoading)
+	}
+	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
+	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
+		return 0, ok, err
+	}
+	row, err := c.ReadRow()
+	if err != nil {
+		return 0, ok, err
+	}
+	if e := row.AsError(); e != nil {
+		return 0, ok, e
+	}
+	if row.Type != xrow.OK {
+		return 0, ok, xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
+	}
+	if ok, err = xrow.DecodeSubscribeOK(row.Body); err != nil {
+		return 0, ok, err
+	}
+	if ok.ReplicasetUUID != info.ReplicasetUUID {
+		return 0, ok, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(ok.ReplicasetUUID))
+	}
+	if row.ReplicaID == 0 || row.ReplicaID >= uint32(len(h.sees)) {
+		return 0, ok, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
+	}
+	return row.ReplicaID, ok, nil
+}
+
+// follow reads the stream until it ends.
+func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, peer uint32, target xrow.SubscribeOK) error {
+	h := a.hub
+	h.mu.Lock()
+	a.state, a.message, a.peer, a.drop = StateSync, "", peer, cancel
+	a.gap, a.tried = false, true
+	a.beat, a.sync = true, 0
+	h.mu.Unlock()
+	a.lastLog = ""
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return err
+	}
+	a.log.Info().Uint32("id", peer).Str("vclock", target.VClock.String()).Msg("upstream started")
+	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow}); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := a.sendAcks(ctx, c.Link); err != nil {
+			cancel(err)
+		}
+	}()
+	err := a.readStream(ctx, c, peer, &target)
+	cancel(err)
+	_ = c.SetDeadline(time.Unix(1, 0)) // the ack writer may be in a write
+	<-done
+	h.mu.Lock()
+	a.drop = nil
+	h.mu.Unlock()
+	h.setSight(peer, sight{})
+	a.followed = peer
+	if serr := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamLost}); serr != nil {
+		return serr
+	}
+	return err
+}
+
+func (a *applier) readStream(ctx context.Context, c *iproto.Client, peer uint32, target *xrow.SubscribeOK) error {
+	h := a.hub
+	s := stream{link: c.Link, from: peer, done: ctx.Done(), home: a.home}
+	defer s.drop()
+	s.onRows = func(ev instance.Rows) error { return h.node.Submit(ev) }
+	s.onRaft = func(msg xrow.Raft) error {
+		h.setSight(peer, sightOf(peer, &msg))
+		return h.node.Submit(instance.RaftMsg{From: peer, Msg: msg})
+	}
+	s.onHeartbeat = func(sync uint64) error {
+		h.mu.Lock()
+		a.beat, a.sync = true, sync
+		h.mu.Unlock()
+		return h.node.Submit(instance.Heartbeat{From: peer, Sync: sync})
+	}
+	s.onTime = func(stamp float64) { a.noteTime(stamp, target) }
+	for {
+		if err := c.SetReadDeadline(time.Now().Add(h.cfg.DeathTimeout)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil { // the deadline may have undone what ended us
+			return context.Cause(ctx)
+		}
+		if err := s.read(); err != nil {
+			return silence(err)
+		}
+	}
+}
+
+// sightOf is the leader that a peer shows: itself, or one that it hears.
+func sightOf(peer uint32, msg *xrow.Raft) sight {
+	switch {
+	case msg.State == 3:
+		return sight{term: msg.Term, leader: peer}
+	case msg.IsLeaderSeen:
+		return sight{term: msg.Term, leader: msg.LeaderID}
+	}
+	return sight{}
+}
+
+// noteTime keeps the lag, and ends SYNC when we hold what the peer held.
+func (a *applier) noteTime(stamp float64, target *xrow.SubscribeOK) {
+	h := a.hub
+	now := h.node.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a.lag = max(now.Wall-stamp, 0)
+	a.heardAt = now.Mono
+	if a.state == StateSync && a.lag <= syncLag && h.ack.VClock.Covers(&target.VClock) {
+		a.state = StateFollow
+	}
+}
+
+// syncLag is replication_sync_lag, in seconds.
+const syncLag = 10
+
+// sendAcks says what the core says of its disk, until ctx ends.
+func (a *applier) sendAcks(ctx context.Context, link *iproto.Link) error {
+	var w ackWriter
+	for {
+		if frame := w.next(a); frame != nil {
+			if _, err := link.Write(frame); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-a.wake:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,319 @@
+package replication
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"syscall"
+	"testing"
+
+	"tarragon/instance"
+	"tarragon/iproto"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// scripted is a peer whose side of each SUBSCRIBE the test plays.
+type scripted struct {
+	t    testing.TB
+	addr string
+	srv  *iproto.Server
+	subs chan *sub
+}
+
+// sub is one subscribed connection, at the relay's end.
+type sub struct {
+	*iproto.Link
+	t    testing.TB
+	row  xrow.Row
+	req  xrow.SubscribeRequest
+	done chan error // what the handler returns
+}
+
+func newScripted(t testing.TB, id uint32, addr string) *scripted {
+	s := &scripted{t: t, subs: make(chan *sub, 8)}
+	b := &backend{replicate: func(l *iproto.Link, row *xrow.Row) error {
+		req, err := xrow.DecodeSubscribe(row.Body)
+		if err != nil {
+			return err
+		}
+		c := &sub{Link: l, t: t, row: *row, req: req, done: make(chan error, 1)}
+		c.row.Body = bytes.Clone(row.Body)
+		s.subs <- c
+		return <-c.done
+	}}
+	s.srv, s.addr = serve(t, testUUID(id), addr, b)
+	return s
+}
+
+// accept takes the next SUBSCRIBE and answers it as instance id.
+func (s *scripted) accept(id uint32, v vclock.VClock) *sub {
+	s.t.Helper()
+	c := s.pending()
+	ok := xrow.SubscribeOK{ReplicasetUUID: testSet, VClock: v}
+	c.send(&xrow.Row{Type: xrow.OK, ReplicaID: id, Body: ok.AppendBody(nil)})
+	return c
+}
+
+func (s *scripted) pending() *sub {
+	s.t.Helper()
+	c := <-s.subs
+	s.t.Cleanup(func() { c.end(io.EOF) })
+	return c
+}
+
+// end ends the connection; an *xrow.Error is sent first.
+func (c *sub) end(err error) {
+	select {
+	case c.done <- err:
+	default: // it has ended
+	}
+}
+
+func (c *sub) send(rows ...*xrow.Row) {
+	c.t.Helper()
+	var b []byte
+	for _, r := range rows {
+		b = r.Append(b)
+	}
+	if _, err := c.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *sub) readAck() (a xrow.Ack, row xrow.Row) {
+	c.t.Helper()
+	row, err := c.ReadRow()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := a.Decode(row.Body); err != nil {
+		c.t.Fatal(err)
+	}
+	return a, row
+}
+
+func raftRow(m xrow.Raft) *xrow.Row { return &xrow.Row{Type: xrow.RaftState, Body: m.AppendBody(nil)} }
+
+func beatRow(id uint32, sync uint64) *xrow.Row {
+	return &xrow.Row{Type: xrow.OK, ReplicaID: id, Timestamp: 999.5, Body: xrow.AppendHeartbeatBody(nil, sync)}
+}
+
+// follower is a hub that follows a scripted instance 2.
+func follower(t testing.TB) (*testHub, *scripted) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	h := newTestHub(t, 1, func(c *Config) { c.Peers = []Peer{{Addr: s.addr}} })
+	return h, s
+}
+
+// Events come in the order of the stream, transactions whole, however the
+// bytes are cut.
+func TestApplierEvents(t *testing.T) {
+	h, s := follower(t)
+	c := s.accept(2, vclock.VClock{3: 4})
+	wait(t, h.node, func(ev instance.Upstream) bool {
+		return ev == instance.Upstream{Peer: 2, State: instance.UpstreamFollow}
+	})
+	rows := []xrow.Row{
+		testRow(3, 1, 1, true, 2, 10),
+		testRow(3, 2, 2, false, 2, 10), testRow(3, 3, 2, false, 2, 100_000), testRow(3, 4, 2, true, 2, 10),
+	}
+	stream := raftRow(xrow.Raft{Term: 2, State: 1, LeaderID: 3, IsLeaderSeen: true}).Append(nil)
+	for i := range rows {
+		stream = rows[i].Append(stream)
+	}
+	stream = beatRow(2, 5).Append(stream)
+	for len(stream) > 0 { // cut at every place, in the end
+		n := min(1+len(stream)%977, len(stream))
+		if _, err := c.Write(stream[:n]); err != nil {
+			t.Fatal(err)
+		}
+		stream = stream[n:]
+	}
+	raft := wait(t, h.node, func(ev instance.RaftMsg) bool { return true })
+	if raft.From != 2 || raft.Msg.Term != 2 || h.sees[2] != (sight{term: 2, leader: 3}) {
+		t.Errorf("raft %+v, sees %+v", raft, h.sees[2])
+	}
+	var got []xrow.Row
+	for len(got) < len(rows) {
+		ev := wait(t, h.node, func(ev instance.Rows) bool { return true })
+		if ev.From != 2 || ev.Rows[len(ev.Rows)-1].Flags&xrow.FlagCommit == 0 {
+			t.Fatalf("from %d, %d rows, the last %+v", ev.From, len(ev.Rows), ev.Rows[len(ev.Rows)-1])
+		}
+		for _, r := range ev.Rows {
+			r.Body = bytes.Clone(r.Body)
+			got = append(got, r)
+		}
+		ev.Release()
+	}
+	for i := range got {
+		if !bytes.Equal(got[i].Append(nil), rows[i].Append(nil)) {
+			t.Errorf("row %d differs", i)
+		}
+	}
+	beat := wait(t, h.node, func(ev instance.Heartbeat) bool { return true })
+	if beat != (instance.Heartbeat{From: 2, Sync: 5}) {
+		t.Errorf("heartbeat %+v", beat)
+	}
+	up := h.Status()[0].Upstream
+	if up.Status != StateSync || up.Lag != 0.5 {
+		t.Errorf("upstream %+v", up)
+	}
+	h.Handle(&instance.Effects{Ack: &instance.AckState{VClock: vclock.VClock{3: 4}}})
+	c.send(beatRow(2, 5))
+	wait(t, h.node, func(ev instance.Heartbeat) bool { return true })
+	c.send(beatRow(2, 5)) // the time of the one before was noted by now
+	wait(t, h.node, func(ev instance.Heartbeat) bool { return true })
+	if up := h.Status()[0].Upstream; up.Status != StateFollow {
+		t.Errorf("upstream %+v", up)
+	}
+}
+
+// An ack says what the core said last; the leader gets it at once, other
+// followers with the answer to a heartbeat, nobody for local writes alone.
+func TestApplierAcks(t *testing.T) {
+	h, s := follower(t)
+	c := s.accept(2, vclock.VClock{})
+	say := func(v vclock.VClock, stamp float64) {
+		h.Handle(&instance.Effects{Lazy: h.lazy, Ack: &instance.AckState{VClock: v, Term: 3, Timestamp: stamp}})
+	}
+	wait(t, h.node, func(ev instance.Upstream) bool { return true })
+	say(vclock.VClock{2: 1}, 0)
+	if a, row := c.readAck(); a.VClock != (vclock.VClock{2: 1}) || a.Term != 3 || a.Sync != 0 || row.Timestamp != 0 {
+		t.Errorf("first ack %+v", a)
+	}
+	say(vclock.VClock{1: 9, 2: 1}, 0) // own rows only: no ack
+	say(vclock.VClock{1: 9, 2: 2}, 17)
+	if a, row := c.readAck(); a.VClock != (vclock.VClock{1: 9, 2: 2}) || row.Timestamp != 17 {
+		t.Errorf("second ack %+v", a)
+	}
+	h.Handle(&instance.Effects{Lazy: 3})
+	say(vclock.VClock{1: 9, 2: 3}, 18) // we hear leader 3, and this is 2
+	c.send(beatRow(2, 4))
+	wait(t, h.node, func(ev instance.Heartbeat) bool { return true })
+	say(vclock.VClock{1: 9, 2: 4}, 0) // the core's answer to the heartbeat
+	if a, _ := c.readAck(); a.VClock != (vclock.VClock{1: 9, 2: 4}) || a.Sync != 4 {
+		t.Errorf("ack of the heartbeat %+v", a)
+	}
+	say(vclock.VClock{1: 9, 2: 5}, 0)
+	h.Handle(&instance.Effects{Lazy: 0}) // the leader is lost: what was not said is said
+	if a, _ := c.readAck(); a.VClock != (vclock.VClock{1: 9, 2: 5}) {
+		t.Errorf("ack after the leader was lost %+v", a)
+	}
+}
+
+// A peer that still takes connections is not reported as gone.
+func TestApplierLost(t *testing.T) {
+	h, s := follower(t)
+	s.accept(2, vclock.VClock{}).end(io.EOF)
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+	s.accept(2, vclock.VClock{})
+	if ev := wait(t, h.node, func(ev instance.Upstream) bool { return true }); ev.State != instance.UpstreamFollow {
+		t.Errorf("then %+v", ev)
+	}
+}
+
+// One whose process is gone is, at once: elections need not wait for silence.
+func TestApplierRefused(t *testing.T) {
+	h, s := follower(t)
+	c := s.accept(2, vclock.VClock{})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	s.srv.StopListening()
+	c.end(io.EOF)
+	lost := wait(t, h.node, func(ev instance.Upstream) bool { return true })
+	gone := wait(t, h.node, func(ev instance.Upstream) bool { return true })
+	if lost.State != instance.UpstreamLost || gone != (instance.Upstream{Peer: 2, State: instance.UpstreamRefused}) {
+		t.Errorf("%+v, then %+v", lost, gone)
+	}
+}
+
+// What the core cannot take ends the stream for good, visibly.
+func TestApplierRefusal(t *testing.T) {
+	h, s := follower(t)
+	s.accept(2, vclock.VClock{})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	h.Handle(&instance.Effects{Refused: []instance.Refusal{{Peer: 2, Err: xrow.Errorf(xrow.ErrSplitBrain, "two histories")}}})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+	h.waitLog("upstream failed")
+	up := h.Status()[0].Upstream
+	if up.Status != StateStopped || up.Message != xrow.Errorf(xrow.ErrSplitBrain, "two histories").Message {
+		t.Errorf("upstream %+v", up)
+	}
+}
+
+// Nonsense in a stream ends it with the original's error, and changes nothing.
+func TestApplierBadStream(t *testing.T) {
+	half := testRow(3, 1, 1, false, 2, 10)
+	for _, test := range []struct {
+		name string
+		rows []*xrow.Row
+		want xrow.Code
+	}{
+		{"unknown type", []*xrow.Row{{Type: xrow.Ping}}, xrow.ErrUnknownRequestType},
+		{"a heartbeat within a transaction", []*xrow.Row{&half, beatRow(2, 1)}, xrow.ErrUnsupported},
+		{"VCLOCK_SYNC going back", []*xrow.Row{beatRow(2, 2), beatRow(2, 1)}, xrow.ErrProtocol},
+		{"RAFT without a term", []*xrow.Row{raftRow(xrow.Raft{State: 1})}, xrow.ErrProtocol},
+		{"RAFT of a candidate for another", []*xrow.Row{raftRow(xrow.Raft{Term: 2, State: 2, Vote: 3, VClock: &vclock.VClock{}})}, xrow.ErrProtocol},
+		{"RAFT with an unknown state", []*xrow.Row{raftRow(xrow.Raft{Term: 2, State: 9})}, xrow.ErrProtocol},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h, s := follower(t)
+			c := s.accept(2, vclock.VClock{})
+			c.send(test.rows...)
+			wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+			h.waitLog("upstream failed")
+			if got := h.Status()[0].Upstream.Message; got == "" {
+				t.Error("no message")
+			}
+		})
+	}
+}
+
+// The table of replication.md section 5.
+func TestClassify(t *testing.T) {
+	for _, test := range []struct {
+		err   error
+		state State
+		again bool
+	}{
+		{io.EOF, StateDisconnected, true},
+		{syscall.ECONNRESET, StateDisconnected, true},
+		{xrow.Errorf(xrow.ErrConnectionToSelf), StateOff, false},
+		{xrow.Errorf(xrow.ErrLoading), StateLoading, true},
+		{xrow.Errorf(xrow.ErrCfg, "a", "b"), StateLoading, true},
+		{xrow.Errorf(xrow.ErrAccessDenied, "Read", "universe", "", "guest"), StateLoading, true},
+		{xrow.Errorf(xrow.ErrCredsMismatch), StateLoading, true},
+		{xrow.Errorf(xrow.ErrNilUUID), StateDisconnected, true},
+		{xrow.Errorf(xrow.ErrXlogGap, "gap"), StateLoading, true},
+		{&xrow.Error{Code: xrow.ErrXlogGap, Type: "ClientError"}, StateStopped, false},
+		{&xrow.Error{Code: xrow.ErrSystem, Type: "SocketError"}, StateDisconnected, true},
+		{xrow.Errorf(xrow.ErrSplitBrain, "x"), StateStopped, false},
+		{xrow.Errorf(xrow.ErrReadonly), StateStopped, false},
+		{xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, "a", "b"), StateStopped, false},
+	} {
+		if state, again := classify(test.err); state != test.state || again != test.again {
+			t.Errorf("%v: %s, again=%v; want %s, %v", test.err, state, again, test.state, test.again)
+		}
+	}
+}
+
+// When nobody can be followed and somebody has dropped our rows, the owner is
+// told, once.
+func TestApplierMustJoin(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	told := make(chan error, 8)
+	newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}, {Addr: "127.0.0.1:1"}}
+		c.MustJoin = func(err error) { told <- err }
+	})
+	for range 3 {
+		s.pending().end(gapError(ErrGap))
+	}
+	if err := <-told; !errors.Is(err, xrow.ErrXlogGap) {
+		t.Errorf("told %v", err)
+	}
+	s.pending().end(gapError(ErrGap))
+	if len(told) > 0 {
+		t.Error("told twice")
+	}
+}

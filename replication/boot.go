@@ -1,0 +1,313 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/rs/zerolog"
+)
+
+// Boot decides what an instance does at its start, and answers VOTE until the
+// hub does.
+//
+// An instance that has no data asks all configured peers for their ballots. If
+// one is booted it joins; it never begins a second replica set while a booted
+// peer is visible. Else the best of those that answer is named in the own
+// ballot, and it begins the replica set when a majority of all configured
+// instances, itself among them, names it in one quick round. An instance names
+// another one only many rounds after the first that it would have: whoever
+// counted on it has either begun by then or asked again. So two majorities do
+// not name two.
+type Boot struct {
+	Self        Identity
+	Addr        string // own address as configured; empty: the Peers do not have it
+	Peers       []Peer // all members as configured; ourselves may be among them
+	ReadOnly    bool   // by configuration
+	CanLead     bool
+	Timeout     time.Duration // for one ballot; 1s
+	JoinTimeout time.Duration // longest silence within a JOIN; 30s
+	RetryPause  time.Duration // between rounds; 250ms
+	Logger      zerolog.Logger
+	Data        *BootData // what we hold; nil: nothing
+
+	mu     sync.Mutex
+	leader string // UUID that our ballot names; empty: none yet
+	passed int    // rounds in a row in which another one would have been named
+}
+
+// BootData is what a restarted instance holds.
+type BootData struct {
+	VClock vclock.VClock
+}
+
+// Action is the outcome of Decide.
+type Action uint8
+
+// What an instance does at its start.
+const (
+	ActionRecover   Action = iota // it goes on with its own data
+	ActionBootstrap               // it begins the replica set
+	ActionJoin                    // it takes the state of a peer
+)
+
+func (a Action) String() string { return [...]string{"recover", "bootstrap", "join"}[a] }
+
+// Decision says what to do, and whom to join, the best peer first.
+type Decision struct {
+	Action Action
+	Peers  []Peer
+}
+
+// roundsToForget is how many rounds in a row another one must be the best
+// before our ballot names it.
+const roundsToForget = 20
+
+// Ballot is what we tell of ourselves before there is a hub. An instance that
+// is not booted is read-only: else the original takes its ballot for none.
+func (b *Boot) Ballot() xrow.Ballot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return xrow.Ballot{IsROCfg: b.ReadOnly, IsRO: true, CanLead: b.CanLead, BootstrapLeader: b.leader,
+		InstanceName: b.Self.Name, Rules: 1}
+}
+
+// candidate is an instance that answered, ourselves included.
+type candidate struct {
+	uuid   string
+	peer   Peer
+	ballot xrow.Ballot
+}
+
+// score is replication.md section 13.
+func (c *candidate) score() (n int) {
+	if c.ballot.IsBooted {
+		n += 1000
+	}
+	if !c.ballot.IsROCfg {
+		n += 100
+	}
+	if !c.ballot.IsRO {
+		n += 10
+	}
+	if c.ballot.CanLead {
+		n++
+	}
+	return n
+}
+
+// better orders candidates, the best first: score, then the larger vclock
+// (by its signature where they are incomparable, so that the order is one for
+// everybody), then the smaller UUID.
+func better(a, b *candidate) int {
+	if d := b.score() - a.score(); d != 0 {
+		return d
+	}
+	switch a.ballot.VClock.Compare(&b.ballot.VClock) {
+	case vclock.Greater:
+		return -1
+	case vclock.Less:
+		return 1
+	case vclock.Incomparable:
+		if x, y := a.ballot.VClock.Signature(), b.ballot.VClock.Signature(); x != y {
+			if x > y {
+				return -1
+			}
+			return 1
+		}
+	}
+	switch {
+	case a.uuid < b.uuid:
+		return -1
+	case a.uuid > b.uuid:
+		return 1
+	}
+	return 0
+}
+
+// Decide asks the peers until it knows what to do; ctx ends it.
+func (b *Boot) Decide(ctx context.Context) (Decision, error) {
+	setDefault(&b.Timeout, time.Second)
+	setDefault(&b.JoinTimeout, 30*time.Second)
+	setDefault(&b.RetryPause, 250*time.Millisecond)
+	said := ""
+	for {
+		begun := time.Now()
+		seen := b.round(ctx)
+		if err := context.Cause(ctx); err != nil {
+			return Decision{}, err
+		}
+		d, why := b.judge(seen)
+		if d.Action == ActionBootstrap && len(b.Peers) > 1 && time.Since(begun) > roundsToForget*b.RetryPause/2 {
+			why = "the answers took too long to rely on them"
+		}
+		if why == "" {
+			b.Logger.Info().Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
+			return d, nil
+		}
+		if why != said {
+			said = why
+			b.Logger.Info().Str("reason", why).Msg("waiting for peers")
+		}
+		t := time.NewTimer(b.RetryPause)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return Decision{}, context.Cause(ctx)
+		}
+	}
+}
+
+// round asks every peer once. Our own answer is among the result, once.
+func (b *Boot) round(ctx context.Context) []candidate {
+	answers := make([]*candidate, len(b.Peers))
+	var wg sync.WaitGroup
+	for i := range b.Peers {
+		p := &b.Peers[i]
+		if p.Addr == b.Addr {
+			continue
+		}
+		wg.Go(func() {
+			uuid, ballot, err := askBallot(ctx, p, b.Timeout)
+			if err != nil {
+				b.Logger.Debug().Str("peer", p.Addr).Err(err).Msg("no ballot")
+				return
+			}
+			answers[i] = &candidate{uuid: uuid, peer: *p, ballot: ballot}
+		})
+	}
+	wg.Wait()
+	seen := []candidate{{uuid: b.Self.UUID, ballot: b.Ballot()}}
+	for _, c := range answers {
+		if c != nil && c.uuid != b.Self.UUID {
+			seen = append(seen, *c)
+		}
+	}
+	return seen
+}
+
+// configured is the number of members as configured, ourselves included.
+func (b *Boot) configured() int {
+	if b.Addr == "" || slices.ContainsFunc(b.Peers, func(p Peer) bool { return p.Addr == b.Addr }) {
+		return max(len(b.Peers), 1)
+	}
+	return len(b.Peers) + 1
+}
+
+// judge draws the conclusion of one round; why is set when it must go on.
+func (b *Boot) judge(seen []candidate) (d Decision, why string) {
+	if b.Data != nil {
+		return b.judgeData(seen), ""
+	}
+	booted := slices.DeleteFunc(slices.Clone(seen), func(c candidate) bool { return !c.ballot.IsBooted })
+	if len(booted) > 0 {
+		return join(booted), ""
+	}
+	need := b.configured()/2 + 1
+	if len(seen) < need {
+		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
+	}
+	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
+	named := b.name(best.uuid)
+	if named != b.Self.UUID {
+		return d, "instance " + named + " is to begin the replica set"
+	}
+	votes := 1
+	for i := range seen {
+		if seen[i].uuid != b.Self.UUID && seen[i].ballot.BootstrapLeader == b.Self.UUID {
+			votes++
+		}
+	}
+	if votes < need {
+		return d, fmt.Sprintf("%d instances name this one to begin the replica set, and %d are needed", votes, need)
+	}
+	return Decision{Action: ActionBootstrap}, ""
+}
+
+// name puts an instance into our ballot, unless one that was put there before
+// may still rely on that.
+func (b *Boot) name(best string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.leader == "" || b.leader == best:
+		b.leader, b.passed = best, 0
+	default:
+		if b.passed++; b.passed >= roundsToForget {
+			b.leader, b.passed = best, 0
+		}
+	}
+	return b.leader
+}
+
+func join(booted []candidate) Decision {
+	slices.SortFunc(booted, func(x, y candidate) int { return better(&x, &y) })
+	d := Decision{Action: ActionJoin}
+	for i := range booted {
+		d.Peers = append(d.Peers, booted[i].peer)
+	}
+	return d
+}
+
+// judgeData goes on with what we hold, unless every peer that answers has
+// dropped rows that we lack and one of them holds all that we hold
+// (replication.md section 12; component 0 does not count).
+func (b *Boot) judgeData(seen []candidate) Decision {
+	var better []candidate
+	for i := range seen {
+		c := &seen[i]
+		if c.uuid == b.Self.UUID || !c.ballot.IsBooted {
+			continue
+		}
+		if b.Data.VClock.Covers(&c.ballot.GCVClock) {
+			return Decision{Action: ActionRecover}
+		}
+		if c.ballot.VClock.Covers(&b.Data.VClock) {
+			better = append(better, *c)
+		}
+	}
+	if len(better) == 0 {
+		return Decision{Action: ActionRecover}
+	}
+	return join(better)
+}
+
+// JoinAny joins the first peer of the list that takes us. Retry tells whether
+// it is worth to decide and try again.
+func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) (err error) {
+	for i := range peers {
+		p := &peers[i]
+		var sink Sink
+		if sink, err = newSink(); err != nil {
+			return err
+		}
+		b.Logger.Info().Str("peer", p.Addr).Msg("joining")
+		if err = Join(ctx, *p, b.Self, b.JoinTimeout, sink); err == nil {
+			b.Logger.Info().Str("peer", p.Addr).Msg("joined")
+			return nil
+		}
+		sink.Abort()
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		b.Logger.Warn().Str("peer", p.Addr).Err(err).Msg("join failed")
+	}
+	return err
+}
+
+// Retry tells whether a JOIN that failed so may succeed later, or elsewhere.
+func Retry(err error) bool {
+	var e *xrow.Error
+	if !errors.As(err, &e) {
+		return true // the connection, or a state that is too old
+	}
+	_, again := classify(e)
+	return again || e.Code == xrow.ErrReadonly
+}

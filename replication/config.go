@@ -1,0 +1,157 @@
+package replication
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/rs/zerolog"
+)
+
+// Config is fixed before the first connection. A zero field means its default.
+type Config struct {
+	UUID        string // own instance UUID; required
+	Name        string // own instance name; empty: none
+	Incarnation uint64 // of our store, see instance.JoinRequest
+	Version     uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
+	Peers       []Peer // all members as configured; ourselves may be among them
+
+	DeathTimeout time.Duration // silence after which a connection is given up; 1s
+	Heartbeat    time.Duration // as the core has it; DeathTimeout / 4
+	ReconnectMax time.Duration // longest pause between attempts to connect; DeathTimeout
+	JoinTimeout  time.Duration // longest silence within a JOIN, and wait for a registration; 30s
+	RingBytes    int           // of recent groups kept in memory for relays; 64 MiB
+
+	Log    Log                                       // the log on disk; required for SUBSCRIBE
+	CanLog bool                                      // the log survives the process: without that nobody may join (wal.mode none)
+	Rights func(user uint32, write bool) *xrow.Error // may this user replicate; write: and be registered; nil: everybody
+	// MustJoin is told once that no peer has the rows that we need any more:
+	// this instance has to join anew. It must not block.
+	MustJoin func(cause error)
+	Logger   zerolog.Logger
+}
+
+// Peer is where a member is reached and as whom.
+type Peer struct {
+	Addr     string // host:port, or the path of a Unix socket
+	User     string // empty: guest
+	Password string
+	Name     string // instance name, for people; empty: unknown
+}
+
+// Log reads the synced groups of the log.
+type Log interface {
+	// Seek is the greatest group with nothing in front of it but what v covers.
+	// An error that wraps ErrGap says that rows beyond v are gone.
+	Seek(v *vclock.VClock) (group uint64, err error)
+	// Read starts a reader at a group.
+	Read(from uint64) LogReader
+	// Oldest is the vclock in front of the oldest group.
+	Oldest() vclock.VClock
+}
+
+// LogReader goes over groups in order. It belongs to one goroutine.
+type LogReader interface {
+	// Next answers io.EOF at the end of what is synced; more may follow later.
+	// An error that wraps ErrGap says that the group is gone.
+	Next() (no uint64, g *xrow.Group, err error)
+	Close()
+}
+
+// ErrGap is wrapped by errors of a Log: what is asked for is no longer there.
+var ErrGap = errors.New("replication: rows are no longer in the log")
+
+// Node is the instance as this package sees it.
+type Node interface {
+	Submit(ev instance.Event) error
+	Now() instance.Now
+	Info() Info
+	// Read runs f while the core does not change.
+	Read(f func())
+}
+
+// Info is a consistent look at the instance.
+type Info struct {
+	ID             uint32 // 0: not registered
+	ReplicasetUUID string // empty: not booted
+	Synced         vclock.VClock
+	Term           uint64
+	RO             bool
+	ROCfg          bool // read-only by configuration
+	CanLead        bool
+	Members        []Member
+}
+
+// Member is a registered instance.
+type Member struct {
+	ID   uint32
+	UUID string
+}
+
+// FromLoop is the Node behind a Loop.
+func FromLoop(l *instance.Loop) Node { return loopNode{l} }
+
+type loopNode struct{ *instance.Loop }
+
+func (n loopNode) Read(f func()) { n.Loop.Read(func(*instance.Core) { f() }) }
+
+func (n loopNode) Info() (i Info) {
+	now := n.Loop.Now().Mono
+	n.Loop.Read(func(c *instance.Core) {
+		in := c.Info(now)
+		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), Synced: in.Synced.Global(), Term: in.Term, RO: in.RO,
+			ROCfg: in.ROReason == "config", CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual}
+		i.Members = make([]Member, len(in.Members))
+		for k, m := range in.Members {
+			i.Members[k] = Member{ID: m.ID, UUID: m.UUID}
+		}
+	})
+	return i
+}
+
+// member finds a registered instance by its UUID.
+func (i *Info) member(uuid string) (id uint32, ok bool) {
+	for _, m := range i.Members {
+		if m.UUID == uuid {
+			return m.ID, true
+		}
+	}
+	return 0, false
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	if len(c.UUID) != len(xrow.NilUUID) {
+		errs = append(errs, fmt.Errorf("replication: instance UUID %q", c.UUID))
+	}
+	if c.Version == 0 {
+		errs = append(errs, errors.New("replication: no version"))
+	}
+	if c.Log == nil {
+		errs = append(errs, errors.New("replication: no log"))
+	}
+	setDefault(&c.DeathTimeout, time.Second)
+	setDefault(&c.Heartbeat, c.DeathTimeout/4)
+	setDefault(&c.ReconnectMax, c.DeathTimeout)
+	setDefault(&c.JoinTimeout, 30*time.Second)
+	if c.RingBytes <= 0 {
+		c.RingBytes = 64 << 20
+	}
+	if c.Rights == nil {
+		c.Rights = func(uint32, bool) *xrow.Error { return nil }
+	}
+	if c.MustJoin == nil {
+		c.MustJoin = func(error) {}
+	}
+	return c, errors.Join(errs...)
+}
+
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d <= 0 {
+		*d = v
+	}
+}

@@ -1,0 +1,242 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// Hub carries effects of the core to relays and appliers. It is the
+// instance.Peers of a Loop.
+type Hub struct {
+	cfg  Config
+	node Node // set by Start
+
+	mu       sync.Mutex // guards what follows; never held over I/O or Submit
+	ring     ring
+	relayTo  uint64            // groups up to this number may be sent
+	raft     raftState         // what we show
+	beats    uint64            // heartbeats asked for so far
+	beatSync uint64            // VCLOCK_SYNC of heartbeats
+	self     uint32            // own replica ID; 0: not known yet
+	lazy     uint32            // the leader that we hear; 0: none, or ourselves
+	ack      instance.AckState // what acks say
+	acks     uint64            // how often it was said
+	sees     [vclock.Max]sight // what peers show, by their IDs
+	relays   []*relay
+	appliers []*applier
+	joins    map[uint64]chan instance.Snapshot
+	joining  map[string]bool // UUIDs with a JOIN under way
+	tags     uint64
+	expelled bool
+	closed   bool
+	gapTold  bool
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+}
+
+// raftState is our newest RAFT message, encoded.
+type raftState struct {
+	seq   uint64 // raised by each message; 0: none yet
+	term  uint64
+	frame []byte // never changed in place
+}
+
+// sight is what a peer shows of its election state, over our applier.
+type sight struct {
+	term   uint64
+	leader uint32 // the leader that it is, or hears; 0: none
+}
+
+// ErrClosed is why connections end when the Hub is closed.
+var ErrClosed = errors.New("replication: closed")
+
+// errExpelled is why they end when our own row in _cluster is gone.
+var errExpelled = errors.New("replication: this instance was expelled")
+
+// New makes a Hub that does nothing before Start.
+func New(cfg Config) (*Hub, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
+		joining: make(map[string]bool)}
+	h.ctx, h.cancel = context.WithCancelCause(context.Background())
+	return h, nil
+}
+
+// Start begins to serve and to follow the configured peers. The node's loop
+// may run already; what it has handed over since New is not lost.
+func (h *Hub) Start(node Node) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.node = node
+	for _, p := range h.cfg.Peers {
+		a := newApplier(h, p)
+		h.appliers = append(h.appliers, a)
+		h.wg.Go(a.run)
+	}
+}
+
+// Close ends all connections and waits for the goroutines. Loop and log must
+// outlive it.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.cancel(ErrClosed)
+	h.wg.Wait()
+}
+
+// Handle takes the effects of a Step. It implements instance.Peers.
+func (h *Hub) Handle(e *instance.Effects) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e.Group != nil {
+		h.ring.add(e.GroupNo, e.Group)
+	}
+	turn := e.Lazy != h.lazy // who gets acks and rows at once changes
+	wake := e.Beat || e.Raft != nil || e.Relay > h.relayTo || turn
+	h.relayTo = max(h.relayTo, e.Relay)
+	h.lazy = e.Lazy
+	h.beatSync = e.BeatSync
+	if e.Raft != nil {
+		row := xrow.Row{Type: xrow.RaftState, Body: e.Raft.AppendBody(nil)}
+		h.raft = raftState{seq: h.raft.seq + 1, term: e.Raft.Term, frame: row.Append(nil)}
+	}
+	if e.Beat {
+		h.beats++
+	}
+	if wake {
+		for _, r := range h.relays {
+			r.wakeUp()
+		}
+	}
+	if e.Ack != nil {
+		h.ack = *e.Ack
+		h.acks++
+	}
+	if e.Ack != nil || turn {
+		for _, a := range h.appliers {
+			signal(a.wake)
+		}
+	}
+	for _, r := range e.Refused {
+		h.refuse(r)
+	}
+	if e.Expelled && !h.expelled {
+		h.expelled = true
+		h.cancel(errExpelled)
+	}
+}
+
+// refuse ends the stream from a peer whose rows cannot be taken.
+func (h *Hub) refuse(r instance.Refusal) {
+	for _, a := range h.appliers {
+		if a.peer == r.Peer && a.drop != nil {
+			a.drop(r.Err)
+		}
+	}
+}
+
+// signal wakes the one that waits on c, or will.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// setSight takes down what a peer shows; leader 0: nothing is known.
+func (h *Hub) setSight(peer uint32, s sight) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if peer >= vclock.Max || h.sees[peer] == s {
+		return
+	}
+	h.sees[peer] = s
+	for _, r := range h.relays {
+		if r.peer == peer {
+			r.wakeUp()
+		}
+	}
+}
+
+// holdsBack tells whether a peer gets its rows from the leader that both of us
+// hear, so that our relay need not send them. The lock is held.
+func (h *Hub) holdsBack(peer uint32) bool {
+	return h.lazy != 0 && h.sees[peer].leader == h.lazy && h.sees[peer].term == h.raft.term
+}
+
+func (h *Hub) addRelay(r *relay) *xrow.Error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.expelled {
+		return xrow.Errorf(xrow.ErrLoading)
+	}
+	for _, other := range h.relays {
+		if other.uuid == r.uuid {
+			return errDuplicate()
+		}
+	}
+	if h.joining[r.uuid] {
+		return errDuplicate()
+	}
+	h.relays = append(h.relays, r)
+	h.wg.Add(1)
+	for _, a := range h.appliers { // it is up: no need to wait for the next attempt
+		if a.uuid == r.uuid {
+			signal(a.kick)
+		}
+	}
+	return nil
+}
+
+func (h *Hub) removeRelay(r *relay) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.relays = slices.DeleteFunc(h.relays, func(o *relay) bool { return o == r })
+	h.wg.Done()
+}
+
+func errDuplicate() *xrow.Error {
+	return xrow.Errorf(xrow.ErrCfg, "replication", "duplicate connection with the same replica UUID")
+}
+
+// wall is the time of rows and acks, as seconds since the epoch.
+func (h *Hub) wall() float64 { return h.node.Now().Wall }
+
+// noteGap takes down how an attempt to follow a peer ended. When nobody can be
+// followed and somebody no longer has the rows, the owner is told to join anew.
+func (h *Hub) noteGap(a *applier, gap bool, cause error) {
+	h.mu.Lock()
+	a.tried, a.gap = true, gap
+	tell := !h.gapTold && h.allBehind()
+	h.gapTold = h.gapTold || tell
+	h.mu.Unlock()
+	if tell {
+		h.cfg.Logger.Error().Err(cause).Msg("no peer has the rows that this instance needs: it has to join anew")
+		h.cfg.MustJoin(cause)
+	}
+}
+
+// allBehind tells whether every peer was tried and none can be followed, one at
+// least because of a gap. The lock is held.
+func (h *Hub) allBehind() bool {
+	gap := false
+	for _, a := range h.appliers {
+		if !a.tried || a.drop != nil {
+			return false
+		}
+		gap = gap || a.gap
+	}
+	return gap
+}

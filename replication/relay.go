@@ -1,0 +1,298 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"tarragon/instance"
+	"tarragon/iproto"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+const (
+	// writeBytes is about how much one write sends: enough to make system calls
+	// cheap, little enough that a heartbeat never waits long behind rows.
+	writeBytes = 512 << 10
+	// writeGroups bounds the groups of a write: each is at least one piece.
+	writeGroups = 512
+)
+
+// relay sends the log to one subscribed peer. It runs on the goroutine that
+// brought the SUBSCRIBE; its ack reader is another one.
+type relay struct {
+	hub  *Hub
+	link *iproto.Link
+	peer uint32
+	uuid string
+	self uint32
+	wake chan struct{} // capacity 1
+
+	// Owned by the relay's goroutine.
+	filter   uint32        // origins never sent, a bit each
+	ownUpTo  uint64        // rows of the peer itself up to here are sent: it may have lost them
+	pos      vclock.VClock // what the peer holds or was sent
+	next     uint64        // group to be sent next
+	reader   LogReader     // nil: from the ring
+	groups   []recent      // to be sent by this write
+	out      [][]byte
+	bufs     net.Buffers
+	scratch  []byte
+	sentRaft uint64 // number of the RAFT message sent last
+	sentBeat uint64 // number of the heartbeat sent last
+
+	// Guarded by the hub's lock.
+	acked  vclock.VClock // newest ack
+	ackAt  time.Duration // when it came; 0: none yet
+	ackLag float64       // seconds from an origin's write to its ack
+	hold   holdBack
+}
+
+// errSilent is why a connection ends on which nothing comes.
+var errSilent = errors.New("replication: nothing was heard for the death timeout")
+
+func (r *relay) wakeUp() { signal(r.wake) }
+
+// run sends until the connection or the hub ends. It never returns nil.
+func (r *relay) run() error {
+	ctx, cancel := context.WithCancelCause(r.hub.ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() { _ = r.link.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cancel(r.readAcks())
+	}()
+	err := r.send(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // what made the write fail
+	}
+	cancel(err)
+	_ = r.link.SetReadDeadline(time.Unix(1, 0))
+	<-done
+	if r.reader != nil {
+		r.reader.Close()
+	}
+	return err
+}
+
+func (r *relay) send(ctx context.Context) error {
+	for {
+		n, err := r.sendSome()
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// sendSome writes what there is, up to a limit. What it returns is 0 when there
+// was nothing.
+func (r *relay) sendSome() (n int64, err error) {
+	todo := r.take()
+	r.out = r.out[:0]
+	if todo.raft.seq != r.sentRaft {
+		r.out = append(r.out, todo.raft.frame)
+		r.sentRaft = todo.raft.seq
+	}
+	if todo.fromLog {
+		if err := r.readLog(&todo); err != nil {
+			return 0, r.sayGap(err)
+		}
+	}
+	for i := range r.groups {
+		r.cut(r.groups[i].g)
+		r.groups[i] = recent{}
+	}
+	if todo.beats != r.sentBeat {
+		r.out = append(r.out, r.heartbeat(todo.beatSync, r.next > todo.upTo))
+		r.sentBeat = todo.beats
+	}
+	if len(r.out) == 0 {
+		return int64(len(r.groups)), nil
+	}
+	r.bufs = r.out
+	return r.link.WriteBuffers(&r.bufs)
+}
+
+// todo is what one look at the hub has found.
+type todo struct {
+	raft     raftState
+	beats    uint64
+	beatSync uint64
+	upTo     uint64 // last group that may be sent now
+	fromLog  bool   // group next is no longer in the ring
+}
+
+// take looks at the hub: groups out of the ring go to r.groups.
+func (r *relay) take() (t todo) {
+	h := r.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t = todo{raft: h.raft, beats: h.beats, beatSync: h.beatSync, upTo: h.relayTo}
+	if t.beats != r.sentBeat {
+		r.hold.tick(h.node.Now().Mono, h.cfg.Heartbeat, h.relayTo)
+	}
+	if t.raft.seq == 0 {
+		t.upTo = 0 // the core has not begun: what it shows goes first
+	}
+	if h.holdsBack(r.peer) {
+		t.upTo = min(t.upTo, r.hold.due)
+	}
+	r.pos.Merge(&r.acked)
+	r.groups = r.groups[:0]
+	bytes := 0
+	for r.next <= t.upTo && bytes < writeBytes && len(r.groups) < writeGroups {
+		e, ok := h.ring.at(r.next)
+		if !ok {
+			t.fromLog = len(r.groups) == 0
+			break
+		}
+		if e.term > t.raft.term {
+			break // wait for the RAFT that goes before it
+		}
+		r.next++
+		r.groups = append(r.groups, e)
+		bytes += e.size
+	}
+	return t
+}
+
+// readLog fills r.groups from the log.
+func (r *relay) readLog(t *todo) error {
+	if r.reader == nil {
+		r.reader = r.hub.cfg.Log.Read(r.next)
+	}
+	bytes := 0
+	for r.next <= t.upTo && bytes < writeBytes && len(r.groups) < writeGroups {
+		no, g, err := r.reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if no != r.next {
+			return fmt.Errorf("replication: the log gave group %d, not %d", no, r.next)
+		}
+		e := newRecent(g)
+		r.groups = append(r.groups, e)
+		r.next++
+		bytes += e.size
+	}
+	return nil
+}
+
+// cut appends what the peer lacks of a group to out.
+func (r *relay) cut(g *xrow.Group) {
+	skip := r.filter
+	if r.pos[r.peer] >= r.ownUpTo {
+		skip |= 1 << r.peer
+	}
+	r.out = g.Cut(&r.pos, skip, r.out)
+}
+
+// heartbeat encodes one. Within a backlog it has no time: the peer would take
+// itself for caught up.
+func (r *relay) heartbeat(sync uint64, caughtUp bool) []byte {
+	row := xrow.Row{Type: xrow.OK, ReplicaID: r.self}
+	if caughtUp {
+		row.Timestamp = r.hub.wall()
+	}
+	row.Body = xrow.AppendHeartbeatBody(nil, sync)
+	r.scratch = row.Append(r.scratch[:0])
+	return r.scratch
+}
+
+// sayGap tells the peer that the log cannot serve it, in the class that its
+// applier waits for; the caller closes the connection behind it.
+func (r *relay) sayGap(err error) error {
+	if !errors.Is(err, ErrGap) {
+		return err
+	}
+	e := gapError(err)
+	row := e.Row(0, 0)
+	if werr := r.link.WriteRow(&row); werr != nil {
+		return werr
+	}
+	return fmt.Errorf("replication: instance %d is beyond the log: %w", r.peer, err)
+}
+
+func gapError(err error) *xrow.Error {
+	e := xrow.Errorf(xrow.ErrXlogGap, err.Error())
+	e.Err = err
+	return e
+}
+
+// readAcks takes the peer's acks down until the connection ends. Of acks that
+// arrive together only the newest counts.
+func (r *relay) readAcks() error {
+	var rows []xrow.Row
+	var buf []byte
+	var ack xrow.Ack
+	for {
+		if err := r.link.SetReadDeadline(time.Now().Add(r.hub.cfg.DeathTimeout)); err != nil {
+			return err
+		}
+		var err error
+		rows, buf, err = r.link.ReadRows(rows[:0], buf[:0])
+		if err != nil {
+			return silence(err)
+		}
+		last := &rows[len(rows)-1]
+		if e := last.AsError(); e != nil {
+			return fmt.Errorf("replication: instance %d says: %w", r.peer, e)
+		}
+		if err := ack.Decode(last.Body); err != nil {
+			return err
+		}
+		if err := r.noteAck(&ack, rows); err != nil {
+			return err
+		}
+		ev := instance.Ack{From: r.peer, VClock: ack.VClock, Term: ack.Term, Sync: ack.Sync}
+		if err := r.hub.node.Submit(ev); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *relay) noteAck(ack *xrow.Ack, rows []xrow.Row) error {
+	now := r.hub.node.Now()
+	r.hub.mu.Lock()
+	defer r.hub.mu.Unlock()
+	if !ack.VClock.Covers(&r.acked) {
+		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("the vclock of acks goes back from %s to %s", r.acked, ack.VClock))
+	}
+	r.acked = ack.VClock
+	r.ackAt = now.Mono
+	for i := range rows {
+		if t := rows[i].Timestamp; t != 0 {
+			r.ackLag = max(now.Wall-t, 0)
+		}
+	}
+	if r.hold.acked() {
+		r.wakeUp()
+	}
+	return nil
+}
+
+// silence names a read that ran into its deadline.
+func silence(err error) error {
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		return errSilent
+	}
+	return err
+}
