@@ -1,0 +1,3 @@
+package proc
+
+func boxInfo(c *call) error { return unsupported("box.info") }
