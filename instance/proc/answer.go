@@ -111,6 +111,15 @@ func (w *writer) num(key string, v uint64) {
 	w.b = msgp.AppendUint64(w.b, v)
 }
 
+// uint is the value behind id.
+func (w *writer) uint(v uint64) { w.b = msgp.AppendUint64(w.b, v) }
+
+// text is an element of an array.
+func (w *writer) text(v string) {
+	w.count()
+	w.b = msgp.AppendString(w.b, v)
+}
+
 func (w *writer) float(key string, v float64) {
 	w.key(key)
 	w.b = msgp.AppendFloat64(w.b, v)

@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"fmt"
 	"strings"
 
 	"tarragon/box"
@@ -189,7 +188,7 @@ func (c *call) method(in map[string]handler, of, name string, colon bool) (handl
 	h, ok := in[name]
 	switch {
 	case ok && !colon:
-		return nil, xrow.Errorf(xrow.ErrProcLua, fmt.Sprintf("Use %s:%s(...) instead of %s.%s(...)", of, name, of, name))
+		return nil, illegal("Use %s:%s(...) instead of %s.%s(...)", of, name, of, name)
 	case ok:
 		return h, nil
 	case of == "space" && name == "index":
