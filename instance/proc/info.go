@@ -238,11 +238,15 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 	w.str("mode", i.Mode.String())
 	w.boolean("stalled", i.Stalled)
 	w.boolean("expelled", i.Expelled)
-	failed := ""
+	failed, last := "", ""
 	if i.Failed != nil {
 		failed = i.Failed.Error()
+		last = "the disk failed: " + failed
+	} else if i.Stalled {
+		last = "the disk stalls"
 	}
 	w.strOrNil("failed", failed)
+	w.strOrNil("last_error", last)
 	w.vclock("synced", &i.Synced)
 	w.mapKey("undecided")
 	w.num("owner", uint64(i.QueueOwner))

@@ -92,10 +92,10 @@ type Call struct {
 	Type       xrow.Type
 	Name       string // of the function; the text of EVAL
 	Args       []byte // raw array that passed xrow.Scan; must stay valid until the answer
-	// ForceReply answers a call that needs no turn of the Loop: data is the raw
+	// Reply answers a call that needs no turn of the Loop: data is the raw
 	// DATA array, nil with an error. It is called at most once, on any goroutine,
 	// and not at all when the Loop replies.
-	ForceReply func(data []byte, err *xrow.Error)
+	Reply func(data []byte, err *xrow.Error)
 }
 
 // Procs serves procedures. It is safe for concurrent use.
@@ -160,6 +160,6 @@ type values [][]byte
 // one is a single returned value.
 func one(v []byte) values { return values{v} }
 
-func (c *call) reply(v values) { c.ForceReply(data(c.Type, v), nil) }
+func (c *call) reply(v values) { c.Reply(data(c.Type, v), nil) }
 
-func (c *call) fail(err error) { c.ForceReply(nil, clientError(err)) }
+func (c *call) fail(err error) { c.Reply(nil, clientError(err)) }
