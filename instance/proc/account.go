@@ -188,6 +188,9 @@ func passwd(c *call) error {
 }
 
 func (t *txn) setPassword(id uint64, password string) error {
+	if id == uint64(box.UserGuest) && password != "" {
+		return xrow.Errorf(xrow.ErrGuestUserPassword)
+	}
 	ops := msgp.AppendString([]byte{0x93, 0x93}, "=")
 	ops = appendAuth(append(ops, 5), password)
 	ops = append(append(msgp.AppendString(append(ops, 0x93), "="), 6), 0x90)

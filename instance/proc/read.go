@@ -208,10 +208,15 @@ var iteratorNames = map[string]uint32{"EQ": box.EQ, "REQ": box.REQ, "ALL": box.A
 	"NEIGHBOR": 11, "NP": box.NP, "PP": box.PP}
 
 // spaceLen is space:len() and index:len().
-func spaceLen(c *call) error {
-	info, ok := c.spaceInfo()
-	if !ok {
-		return xrow.Errorf(xrow.ErrNoSuchSpace, c.space.name)
+func spaceLen(c *call) (err error) {
+	var info box.SpaceInfo
+	c.p.env.Loop.Read(func(core *instance.Core) {
+		b := core.Box()
+		info, _ = b.Space(c.space.id)
+		err = b.Schema().CheckSpace(c.User, c.space.id, box.PrivRead)
+	})
+	if err != nil {
+		return err
 	}
 	c.reply(one(msgp.AppendUint64(nil, uint64(info.Rows))))
 	return nil
