@@ -379,8 +379,12 @@ func (c *Core) configure(ev Configure) {
 	if c.started {
 		c.refreshMembers()
 	}
-	c.reply(ev.Conn, ev.Sync, nil, nil)
+	c.reply(ev.Conn, ev.Sync, noValues, nil)
 }
+
+// noValues is the DATA of a procedure that returns nothing. Shared by all
+// answers: nobody changes it.
+var noValues = []byte{0xdd, 0, 0, 0, 0}
 
 func (c *Core) shutdown() {
 	c.closing = true

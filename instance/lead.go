@@ -51,7 +51,7 @@ type promoteWaiter struct {
 
 func (c *Core) promote(ev PromoteRequest) {
 	if c.leading && c.limbo.Current().Term == c.raft.Term() {
-		c.reply(ev.Conn, ev.Sync, nil, nil)
+		c.reply(ev.Conn, ev.Sync, noValues, nil)
 		return
 	}
 	if c.cfg.Mode == raft.Voter {
@@ -71,7 +71,7 @@ func (c *Core) checkPromotes() {
 	for _, w := range c.promotes {
 		switch {
 		case c.leading && c.raft.Term() == w.term && c.limbo.Current().Term == w.term:
-			c.reply(w.conn, w.sync, nil, nil)
+			c.reply(w.conn, w.sync, noValues, nil)
 		case c.raft.Term() > w.term && c.raft.Leader() != 0:
 			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingPromote, c.raft.Leader()))
 		case c.raft.Term() > w.term:
@@ -91,5 +91,5 @@ func (c *Core) demote(ev DemoteRequest) {
 	if c.raft.State() == raft.StateLeader {
 		c.raft.Resign(c.now.Mono, "box.ctl.demote")
 	}
-	c.reply(ev.Conn, ev.Sync, nil, nil)
+	c.reply(ev.Conn, ev.Sync, noValues, nil)
 }

@@ -1,0 +1,112 @@
+package proc
+
+import (
+	"math"
+
+	"tarragon/instance"
+)
+
+// boxCfg is box.cfg(options). Without options it changes nothing and returns
+// nothing; EVAL of "return box.cfg" reads them.
+func boxCfg(c *call) error {
+	if c.arg(0).isNil() {
+		c.reply(nil)
+		return nil
+	}
+	given, err := optionPairs(c.arg(0))
+	if err != nil {
+		return luaError("Error: cfg should be a table")
+	}
+	s := c.p.env.Settings
+	changes, err := s.check(given)
+	if err != nil {
+		return err
+	}
+	if c.p.env.Apply != nil && len(changes) > 0 {
+		if err := c.p.env.Apply(changes); err != nil {
+			return err
+		}
+	}
+	s.store(changes)
+	if apply := coreChanges(changes); apply != nil {
+		return c.submit(instance.Configure{Apply: apply, Conn: c.Conn, Sync: c.Sync})
+	}
+	c.reply(nil)
+	return nil
+}
+
+// coreChanges is what a core has to take over; nil: nothing.
+func coreChanges(changes []Change) func(*instance.Config) {
+	var all []func(*instance.Config)
+	for _, c := range changes {
+		if f := coreChange(c); f != nil {
+			all = append(all, f)
+		}
+	}
+	if all == nil {
+		return nil
+	}
+	return func(cfg *instance.Config) {
+		for _, f := range all {
+			f(cfg)
+		}
+	}
+}
+
+// coreChange translates one option. replication_timeout is the silence after
+// which a peer counts as gone: ours beat four times as often.
+func coreChange(c Change) func(*instance.Config) {
+	switch d := c.Duration(); c.Name {
+	case "read_only":
+		return func(cfg *instance.Config) { cfg.ReadOnly = c.Bool() }
+	case "replication_timeout":
+		return func(cfg *instance.Config) { cfg.DeathTimeout, cfg.Heartbeat = d, d/4 }
+	case "election_timeout":
+		return func(cfg *instance.Config) { cfg.ElectionTimeout = d }
+	case "election_mode":
+		return func(cfg *instance.Config) { cfg.Mode = electionMode(c.Text()) }
+	case "election_fencing_mode":
+		return func(cfg *instance.Config) { cfg.Fencing = fencing(c.Text()) }
+	case "replication_synchro_quorum":
+		return func(cfg *instance.Config) { cfg.SynchroQuorum = func(n int) int { return c.Quorum(n, 0) } }
+	case "replication_linearizable_quorum":
+		return func(cfg *instance.Config) { cfg.LinearizableQuorum = c.Quorum }
+	case "replication_synchro_timeout":
+		return func(cfg *instance.Config) { cfg.PromoteTimeout = d }
+	case "txn_synchro_timeout":
+		return func(cfg *instance.Config) { cfg.WaitLimit = d }
+	case "replication_synchro_queue_max_size":
+		return func(cfg *instance.Config) { cfg.QueueMaxSize = queueSize(c.Number()) }
+	}
+	return nil
+}
+
+// queueSize: 0 is no limit.
+func queueSize(f float64) int {
+	if f == 0 || f > math.MaxInt32<<16 {
+		return math.MaxInt
+	}
+	return int(f)
+}
+
+func electionMode(s string) instance.Mode {
+	switch s {
+	case "voter":
+		return instance.ModeVoter
+	case "candidate":
+		return instance.ModeCandidate
+	case "manual":
+		return instance.ModeManual
+	}
+	return instance.ModeOff
+}
+
+func fencing(s string) instance.Fencing {
+	switch s {
+	case "off":
+		return instance.FencingOff
+	case "strict":
+		return instance.FencingStrict
+	}
+	return instance.FencingSoft
+}

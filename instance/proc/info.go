@@ -1,0 +1,276 @@
+package proc
+
+import (
+	"time"
+
+	"tarragon/instance"
+	"tarragon/vclock"
+)
+
+// state is what box.info needs of the core, taken under the latch.
+type state struct {
+	info       instance.Info
+	replicaset string
+	schema     uint64
+}
+
+func (p *Procs) state() (s state) {
+	now := p.env.Loop.Now()
+	p.env.Loop.Read(func(core *instance.Core) {
+		s.info = core.Info(now.Mono)
+		s.replicaset = core.Box().ReplicasetUUID()
+		s.schema = core.Box().SchemaVersion()
+	})
+	return s
+}
+
+// boxInfo is box.info (box-info.md section 1).
+func boxInfo(c *call) error {
+	c.reply(one(c.p.info()))
+	return nil
+}
+
+func (p *Procs) info() []byte {
+	s := p.state()
+	i := &s.info
+	var w writer
+	w.openMap()
+	p.infoNode(&w, &s)
+	w.vclock("vclock", &i.VClock)
+	w.num("lsn", i.VClock[i.ID])
+	w.num("signature", i.VClock.Signature())
+	w.mapKey("replication")
+	p.infoMembers(&w, i)
+	w.close()
+	w.mapKey("replication_anon")
+	w.num("count", 0)
+	w.close()
+	p.infoElection(&w, i)
+	infoSynchro(&w, i)
+	p.infoOwn(&w, i)
+	for _, name := range [...]string{"memory", "gc", "vinyl", "sql"} {
+		w.raw(name, []byte{0x90}) // functions in the original
+	}
+	w.close()
+	return w.b
+}
+
+// infoNode is what the instance is and whether it takes writes.
+func (p *Procs) infoNode(w *writer, s *state) {
+	id, i := &p.env.Identity, &s.info
+	w.str("version", id.Version)
+	w.str("package", "Tarragon")
+	if i.ID == 0 {
+		w.raw("id", []byte{0xc0})
+	} else {
+		w.num("id", uint64(i.ID))
+	}
+	w.str("uuid", i.UUID)
+	w.strOrNil("name", id.Name)
+	w.mapKey("replicaset")
+	w.str("uuid", s.replicaset)
+	w.strOrNil("name", id.ReplicasetName)
+	w.close()
+	w.mapKey("cluster")
+	w.strOrNil("name", id.ClusterName)
+	w.close()
+	w.num("pid", uint64(id.PID))
+	w.str("hostname", id.Hostname)
+	w.num("uptime", uint64(max(p.env.Loop.Now().Mono-p.env.Started, 0)/time.Second))
+	status := "running"
+	if i.ID == 0 {
+		status = "orphan"
+	}
+	w.str("status", status)
+	w.boolean("ro", i.RO)
+	if i.RO {
+		w.str("ro_reason", i.ROReason)
+	}
+	w.num("schema_version", s.schema)
+	if p.env.Listen != nil {
+		w.listen(p.env.Listen())
+	}
+	w.mapKey("config")
+	w.str("status", "ready")
+	w.mapKey("hierarchy")
+	w.strOrNil("group", id.GroupName)
+	w.strOrNil("replicaset", id.ReplicasetName)
+	w.strOrNil("instance", id.Name)
+	w.close()
+	w.raw("alerts", []byte{0x90})
+	w.close()
+}
+
+// listen is one address, or a list of several; absent if there is none.
+func (w *writer) listen(addrs []string) {
+	switch len(addrs) {
+	case 0:
+	case 1:
+		w.str("listen", addrs[0])
+	default:
+		w.arrayKey("listen")
+		for _, a := range addrs {
+			w.text(a)
+		}
+		w.close()
+	}
+}
+
+// vclock writes the components that are set, that of local rows included.
+func (w *writer) vclock(key string, v *vclock.VClock) {
+	w.mapKey(key)
+	for id, lsn := range v {
+		if lsn != 0 {
+			w.id(uint64(id))
+			w.uint(lsn)
+		}
+	}
+	w.close()
+}
+
+// infoMembers is one entry for each row of _cluster.
+func (p *Procs) infoMembers(w *writer, i *instance.Info) {
+	var peers []PeerStatus
+	if p.env.Peers != nil {
+		peers = p.env.Peers()
+	}
+	for _, m := range i.Members {
+		w.id(uint64(m.ID))
+		w.openMap()
+		w.num("id", uint64(m.ID))
+		w.str("uuid", m.UUID)
+		w.strOrNil("name", m.Name)
+		lsn := uint64(0)
+		if m.ID < vclock.Max {
+			lsn = i.VClock[m.ID]
+		}
+		w.num("lsn", lsn)
+		for k := range peers {
+			if peers[k].UUID == m.UUID {
+				w.streams(&peers[k])
+				break
+			}
+		}
+		w.close()
+	}
+}
+
+// streams are both directions of replication with a peer.
+func (w *writer) streams(p *PeerStatus) {
+	if u := p.Upstream; u != nil {
+		w.mapKey("upstream")
+		w.str("status", u.Status)
+		if u.Status != "off" {
+			w.float("idle", u.Idle.Seconds())
+			w.float("lag", u.Lag.Seconds())
+			w.str("peer", u.Peer)
+		}
+		w.messages(u.Message, u.SystemMessage)
+		w.close()
+	}
+	if d := p.Downstream; d != nil {
+		w.mapKey("downstream")
+		w.str("status", d.Status)
+		if d.Status == "follow" {
+			w.float("idle", d.Idle.Seconds())
+			w.float("lag", d.Lag.Seconds())
+			w.mapKey("vclock")
+			for id, lsn := range d.VClock {
+				if id > 0 && lsn > 0 {
+					w.id(uint64(id))
+					w.uint(lsn)
+				}
+			}
+			w.close()
+		}
+		w.messages(d.Message, d.SystemMessage)
+		w.close()
+	}
+}
+
+func (w *writer) messages(message, system string) {
+	if message != "" {
+		w.str("message", message)
+	}
+	if system != "" {
+		w.str("system_message", system)
+	}
+}
+
+func (p *Procs) infoElection(w *writer, i *instance.Info) {
+	w.mapKey("election")
+	w.str("state", i.State.String())
+	w.num("term", i.Term)
+	w.num("vote", uint64(i.Vote))
+	w.num("leader", uint64(i.Leader))
+	w.strOrNil("leader_name", memberName(i, i.Leader))
+	w.float("leader_idle", i.LeaderIdle.Seconds())
+	w.close()
+}
+
+func memberName(i *instance.Info, id uint32) string {
+	for _, m := range i.Members {
+		if m.ID == id {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+func infoSynchro(w *writer, i *instance.Info) {
+	w.mapKey("synchro")
+	w.num("quorum", uint64(i.Quorum))
+	w.mapKey("queue")
+	w.num("owner", uint64(i.QueueOwner))
+	w.num("term", i.QueueTerm)
+	w.num("len", uint64(i.QueueLen))
+	w.num("size", uint64(i.QueueSize))
+	w.boolean("busy", false)
+	w.float("age", i.QueueAge.Seconds())
+	w.num("confirm_lag", 0)
+	w.close()
+	w.close()
+}
+
+// infoOwn is what the original has no place for, under the key tarragon.
+func (p *Procs) infoOwn(w *writer, i *instance.Info) {
+	w.mapKey("tarragon")
+	w.str("mode", i.Mode.String())
+	w.boolean("stalled", i.Stalled)
+	w.boolean("expelled", i.Expelled)
+	failed, last := "", ""
+	if i.Failed != nil {
+		failed = i.Failed.Error()
+		last = "the disk failed: " + failed
+	} else if i.Stalled {
+		last = "the disk stalls"
+	}
+	w.strOrNil("failed", failed)
+	w.strOrNil("last_error", last)
+	w.vclock("synced", &i.Synced)
+	w.mapKey("undecided")
+	w.num("owner", uint64(i.QueueOwner))
+	w.num("number", uint64(i.QueueLen))
+	w.num("bytes", uint64(i.QueueSize))
+	w.float("age", i.QueueAge.Seconds())
+	w.close()
+	w.num("confirmed", i.Confirmed)
+	w.arrayKey("history")
+	for _, t := range i.History {
+		w.count()
+		w.openMap()
+		w.num("term", t.Term)
+		w.num("owner", uint64(t.Owner))
+		w.num("first", t.First)
+		w.num("last", t.Last)
+		w.close()
+	}
+	w.close()
+	w.mapKey("log")
+	w.num("last_group", i.GroupsWritten)
+	if p.env.OldestGroup != nil {
+		w.num("first_group", p.env.OldestGroup())
+	}
+	w.close()
+	w.close()
+}

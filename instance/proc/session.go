@@ -1,0 +1,67 @@
+package proc
+
+import (
+	"tarragon/box"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// sessionUser is box.session.user() and effective_user().
+func sessionUser(c *call) error {
+	var name string
+	c.schema(func(s *box.Schema) {
+		u, _ := s.User(c.User)
+		name = u.Name
+	})
+	c.reply(one(msgp.AppendString(nil, name)))
+	return nil
+}
+
+// sessionNumber is a procedure that returns a number of the session.
+func sessionNumber(f func(c *call) uint64) handler {
+	return func(c *call) error {
+		c.reply(one(msgp.AppendUint64(nil, f(c))))
+		return nil
+	}
+}
+
+// sessionType is box.session.type().
+func sessionType(c *call) error {
+	c.reply(one(msgp.AppendString(nil, "binary")))
+	return nil
+}
+
+// sessionPeer is box.session.peer().
+func sessionPeer(c *call) error {
+	c.reply(one(msgp.AppendString(nil, c.p.env.SessionPeer(c.Conn))))
+	return nil
+}
+
+// su is box.session.su(user): the session goes on as another user. Without Lua
+// there is no reason to let everybody become admin who may call a procedure, as
+// the original does: it takes all rights on universe, or one's own name.
+func su(c *call) error {
+	if len(c.args) > 1 {
+		return unsupported("functions as arguments")
+	}
+	var u box.User
+	var err error
+	c.schema(func(s *box.Schema) {
+		var ok bool
+		if u, ok = account(s, c.arg(0)); !ok || u.Role {
+			err = noSuchUser(c.arg(0))
+		} else if u.ID != c.User && c.User != box.UserAdmin && s.CheckUniverse(c.User, box.PrivAll) != nil {
+			err = denied(s, c.User, "Session", "user", u.Name)
+		} else if s.CheckUniverse(u.ID, box.PrivSession) != nil {
+			err = denied(s, u.ID, "Session", "universe", "")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.p.env.Su(c.Conn, u.ID); err != nil {
+		return err
+	}
+	c.reply(nil)
+	return nil
+}
