@@ -61,6 +61,12 @@ func (c *Core) Info(now time.Duration) Info {
 	return i
 }
 
+// Acked is what a member says it has on disk; false: nothing since our start.
+func (c *Core) Acked(id uint32) (v vclock.VClock, ok bool) {
+	v = c.acked[id]
+	return v, v != (vclock.VClock{})
+}
+
 // Box is the spaces. Readers hold the shared side of the Loop's latch.
 func (c *Core) Box() *box.Box { return c.box }
 

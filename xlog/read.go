@@ -21,6 +21,12 @@ func (s *Store) First() uint64 {
 	return s.first
 }
 
+// Oldest is the vclock in front of the oldest group.
+func (s *Store) Oldest() vclock.VClock {
+	_, _, before, _ := s.bounds()
+	return before
+}
+
 // VClock is the vclock behind the newest group.
 func (s *Store) VClock() vclock.VClock {
 	s.mu.Lock()

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
+
+	"tarragon/internal/demo"
 )
 
 const demoHelp = `Demo runs three nodes as processes in a temporary directory and tells line by
@@ -33,5 +36,11 @@ func newDemo(p process) *cobra.Command {
 	return cmd
 }
 
-// runDemo needs nodes to run.
-func runDemo(context.Context, process, demoFlags) error { return errNoNode }
+// runDemo runs this very executable as three nodes.
+func runDemo(ctx context.Context, p process, f demoFlags) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return demo.Run(ctx, demo.Options{Binary: exe, Keep: f.keep, Out: p.out})
+}

@@ -1,0 +1,178 @@
+package server
+
+import (
+	"sync"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/instance/proc"
+	"tarragon/iproto"
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// backend is what the client server needs of the node.
+type backend struct{ s *Server }
+
+// scanSlice is how many tuples a reader looks at before it lets the latch go.
+const scanSlice = 1000
+
+func (b *backend) node() *node { return b.s.node.Load() }
+
+func (b *backend) Ready() *xrow.Error {
+	if !b.s.ready.Load() {
+		return xrow.Errorf(xrow.ErrLoading)
+	}
+	return nil
+}
+
+func (b *backend) SchemaVersion() uint64 {
+	n := b.node()
+	if n == nil {
+		return 1
+	}
+	return n.status.schema.Load()
+}
+
+func (b *backend) User(name []byte) (id uint32, hash []byte, ok bool) {
+	b.node().loop.Read(func(c *instance.Core) {
+		var u box.User
+		if u, ok = c.Box().UserByName(string(name)); ok {
+			id, hash = u.ID, u.Hash
+		}
+	})
+	return id, hash, ok
+}
+
+func (b *backend) CanLogin(user uint32) (err error) {
+	b.node().loop.Read(func(c *instance.Core) {
+		err = c.Box().Schema().CheckUniverse(user, box.PrivSession)
+	})
+	return err
+}
+
+func (b *backend) ResolveSpace(name []byte) (id uint32, err error) {
+	b.node().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindSpace(string(name)) })
+	return id, err
+}
+
+func (b *backend) ResolveIndex(space uint32, name []byte) (id uint32, err error) {
+	b.node().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindIndex(space, string(name)) })
+	return id, err
+}
+
+// Select answers on the connection's own goroutine, against what is confirmed.
+// A long scan lets the latch go every so many tuples.
+func (b *backend) Select(q *iproto.Select, out []byte) (res []byte, n uint32, position []byte, err error) {
+	query := box.Query{Space: q.Space, Index: q.Index, Iterator: q.Iterator, Key: q.Key, Offset: q.Offset, Limit: q.Limit,
+		FetchPosition: q.FetchPosition, AfterPosition: q.AfterPosition, AfterTuple: q.AfterTuple, MaxRows: scanSlice}
+	node, start := b.node(), len(out)
+	for {
+		var k int
+		node.loop.Read(func(c *instance.Core) { out, k, err = c.Box().Select(q.User, &query, out) })
+		n += uint32(k)
+		switch {
+		case err != nil:
+			return out, n, nil, err
+		case q.MaxBytes > 0 && len(out)-start > q.MaxBytes:
+			return out, n, nil, xrow.Errorf(xrow.ErrMemoryIssue, uint32(len(out)-start), "the answer", "SELECT")
+		case !query.More:
+			return out, n, query.Position, nil
+		}
+	}
+}
+
+var requestPool = sync.Pool{New: func() any { return new([]instance.Request) }}
+
+// Submit hands the writes of one read of a connection to the Loop.
+func (b *backend) Submit(batch *iproto.Batch) {
+	pooled := requestPool.Get().(*[]instance.Request)
+	requests := (*pooled)[:0]
+	for i := range batch.Writes {
+		w := &batch.Writes[i]
+		requests = append(requests, instance.Request{Conn: batch.Conn, Sync: w.Sync, User: w.User, DML: w.DML})
+	}
+	release := func() {
+		clear(requests)
+		*pooled = requests
+		requestPool.Put(pooled)
+		batch.Release()
+	}
+	if err := b.node().loop.Submit(instance.Write{Requests: requests, Release: release}); err != nil {
+		release()
+	}
+}
+
+// Linear runs a read once a quorum round says that all it must see is here.
+func (b *backend) Linear(c *iproto.Conn, q *iproto.Select) {
+	n := b.node()
+	if !b.linearizable(q.Space) {
+		c.Reply(q.Sync, nil, &xrow.Error{Code: xrow.ErrUnsupported, Message: "space \"" + b.spaceName(q.Space) + "\" does not support linearizable operations"})
+		c.Flush()
+		return
+	}
+	conn := b.s.calls.add(func(r instance.Reply) {
+		if r.Err != nil {
+			c.Reply(q.Sync, nil, r.Err)
+			c.Flush()
+			return
+		}
+		go c.FinishSelect(q)
+	})
+	if err := n.loop.Submit(instance.LinearRead{Conn: conn}); err != nil {
+		b.s.calls.answer(instance.Reply{Conn: conn, Err: xrow.Errorf(xrow.ErrShutdown)})
+	}
+}
+
+// linearizable: asynchronous rows may be lost with their leader, so no round
+// can promise anything of them. A space that is not there gets its usual error
+// from the read.
+func (b *backend) linearizable(space uint32) (ok bool) {
+	b.node().loop.Read(func(c *instance.Core) {
+		bx := c.Box()
+		ok = bx.IsSyncSpace(space) || !bx.IsGlobalSpace(space) || bx.IsDDLSpace(space) || b.s.in.Tarragon.SyncAll
+	})
+	return ok
+}
+
+func (b *backend) spaceName(id uint32) (name string) {
+	b.node().loop.Read(func(c *instance.Core) {
+		if info, ok := c.Box().Space(id); ok {
+			name = info.Name
+		}
+	})
+	return name
+}
+
+func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
+	b.node().procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: q.User, Type: q.Type, Name: q.Name, Args: q.Args,
+		Reply: func(data []byte, err *xrow.Error) {
+			c.Reply(q.Sync, data, err)
+			c.Flush()
+		}})
+}
+
+func (b *backend) AppendBallot(dst []byte) []byte {
+	if hub := b.s.hub.Load(); hub != nil && b.s.ready.Load() {
+		return hub.AppendBallot(dst)
+	}
+	if boot := b.s.boot.Load(); boot != nil {
+		return boot.AppendBallot(dst)
+	}
+	return append(dst, 0x80)
+}
+
+func (b *backend) VClock() (v vclock.VClock) {
+	if n := b.node(); n != nil {
+		n.loop.Read(func(c *instance.Core) { v = c.Info(0).VClock })
+	}
+	return v
+}
+
+func (b *backend) Replicate(l *iproto.Link, user uint32, row *xrow.Row) error {
+	hub := b.s.hub.Load()
+	if hub == nil || !b.s.ready.Load() {
+		return xrow.Errorf(xrow.ErrLoading)
+	}
+	return hub.Serve(l, user, row)
+}

@@ -1,0 +1,206 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/instance/proc"
+	"tarragon/replication"
+	"tarragon/xlog"
+	"tarragon/xrow"
+
+	"github.com/google/uuid"
+)
+
+// settle finds out where the state comes from, and builds the core from it.
+// bootstrap is set when this instance begins the replica set.
+func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
+	if s.anew == nil && (len(s.store.Checkpoints()) > 0 || s.store.Last() > 0) {
+		return false, s.recover()
+	}
+	boot := s.newBoot()
+	s.boot.Store(boot)
+	for {
+		d, err := boot.Decide(ctx)
+		if err != nil {
+			return false, err
+		}
+		if d.Action == replication.ActionBootstrap && s.anew == nil {
+			if err := s.in.BootstrapError(); err != nil {
+				return false, err
+			}
+			return true, s.recover()
+		}
+		err = boot.JoinAny(ctx, d.Peers, s.newSink)
+		switch {
+		case err == nil && s.anew != nil:
+			return false, errJoined
+		case err == nil:
+			return false, s.recover()
+		case !replication.Retry(err):
+			return false, err
+		}
+		s.log.Info().Err(err).Msg("no member takes us yet")
+		select {
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-time.After(joinPause):
+		}
+	}
+}
+
+// joinPause is between attempts to join.
+const joinPause = 200 * time.Millisecond
+
+func (s *Server) replicaIdentity() replication.Identity {
+	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber()}
+	if s.anew != nil && !s.anew.newLife {
+		id.Term = s.anew.term
+	}
+	return id
+}
+
+func (s *Server) newBoot() *replication.Boot {
+	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
+		CanLead: electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual, Logger: s.log}
+}
+
+// peers are all members as configured, ourselves among them.
+func (s *Server) peers() []replication.Peer {
+	names := make(map[string]string)
+	for _, m := range s.in.Members {
+		names[m.Peer.Address()] = m.Name
+	}
+	var out []replication.Peer
+	for _, u := range s.in.Replication.Peers {
+		out = append(out, replication.Peer{Addr: u.Address(), User: u.Login, Password: u.Password, Name: names[u.Address()]})
+	}
+	return out
+}
+
+func (s *Server) ownPeerAddr() string {
+	for _, m := range s.in.Members {
+		if m.Name == s.in.Name && !m.Peer.IsZero() {
+			return m.Peer.Address()
+		}
+	}
+	return ""
+}
+
+// sink writes what a JOIN brings into the store, as a checkpoint.
+type sink struct {
+	s *Server
+	*xlog.CheckpointWriter
+}
+
+func (s *Server) newSink() (replication.Sink, error) {
+	w, err := s.store.NewCheckpoint()
+	if err != nil {
+		return nil, err
+	}
+	return &sink{s, w}, nil
+}
+
+// Finish keeps what a rejoin must not forget: the last LSN of our own, and a
+// vote that was given in the very term.
+func (k *sink) Finish(st instance.State) error {
+	if a := k.s.anew; a != nil && !a.newLife {
+		st.VClock[a.self] = max(st.VClock[a.self], a.lsn)
+		if st.Term == a.term && a.vote != 0 {
+			st.Vote = a.vote
+		}
+	}
+	st.NextGroup = k.s.store.Last() + 1
+	_, err := k.CheckpointWriter.Finish(toStore(st))
+	return err
+}
+
+// makeNode joins the core to its adapters.
+func (s *Server) makeNode(core *instance.Core, b *box.Box) error {
+	n := &node{core: core, box: b}
+	n.status = newStatus(s, n)
+	n.keeper = newKeeper(s, n)
+	hub, err := s.newHub()
+	if err != nil {
+		return err
+	}
+	s.hub.Store(hub)
+	j := &journal{}
+	n.loop = instance.NewLoop(core, instance.LoopConfig{Journal: j, Peers: hub, Clients: &clients{s.answers, &s.calls}, Watcher: n.status})
+	n.journal = xlog.NewJournal(s.store,
+		func(no uint64) { _ = n.loop.Submit(instance.Written{Group: no}) },
+		func(err error) { _ = n.loop.Submit(instance.WriteFailed{Err: err}) })
+	j.Journal = n.journal
+	if n.procs, err = s.newProcs(n); err != nil {
+		return err
+	}
+	s.node.Store(n)
+	return nil
+}
+
+// journal is set once both ends exist.
+type journal struct{ *xlog.Journal }
+
+func (s *Server) newHub() (*replication.Hub, error) {
+	r := &s.in.Replication
+	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation,
+		Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
+		Log: storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
+}
+
+// rights of a user that wants to replicate; write: to be registered, too.
+func (s *Server) rights(user uint32, write bool) *xrow.Error {
+	n := s.node.Load()
+	if n == nil {
+		return xrow.Errorf(xrow.ErrLoading)
+	}
+	var err error
+	n.loop.Read(func(c *instance.Core) {
+		schema := c.Box().Schema()
+		if err = schema.CheckUniverse(user, box.PrivRead); err == nil && write {
+			err = schema.CheckSpace(user, spaceCluster, box.PrivWrite)
+		}
+	})
+	var e *xrow.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+const spaceCluster = 320
+
+// bootstrap begins the replica set with this instance.
+func (s *Server) bootstrap(n *node) error {
+	set := s.in.Database.ReplicasetUUID
+	if set == "" {
+		set = uuid.NewString()
+	}
+	rows := box.BootstrapRows(set, s.identity.UUID, s.in.Name, s.in.Replicaset)
+	for i := range rows {
+		if rows[i].SpaceID == spaceCluster {
+			rows[i].Tuple = instance.MemberTuple(1, s.identity.UUID, s.in.Name, s.identity.Incarnation)
+		}
+	}
+	s.log.Info().Str("replicaset", set).Msg("bootstrapping the replica set")
+	return n.loop.Submit(instance.BootstrapRows{Rows: rows, ID: 1})
+}
+
+// becameWritable aligns users and rights with the configuration: each new
+// leader does it, adding and changing, never dropping.
+func (s *Server) becameWritable() {
+	n := s.node.Load()
+	c := &s.in.Credentials
+	if len(c.Users) == 0 && len(c.Roles) == 0 {
+		return
+	}
+	conn := s.calls.add(func(r instance.Reply) {
+		if r.Err != nil {
+			s.log.Error().Err(r.Err).Msg("credentials of the configuration could not be applied")
+		}
+	})
+	_ = n.loop.Submit(instance.Write{Requests: []instance.Request{proc.AlignCredentials(conn, credentials(c), n.loop.Now().Wall)}})
+}

@@ -1,0 +1,33 @@
+package server
+
+import (
+	"tarragon/instance"
+	"tarragon/xlog"
+)
+
+// The store and the core have types of their own for the same things: neither
+// may import the other.
+
+func toStore(s instance.State) xlog.State {
+	out := xlog.State{VClock: s.VClock, Term: s.Term, Vote: s.Vote, Confirmed: s.Confirmed, Undecided: s.Undecided, NextGroup: s.NextGroup}
+	for _, h := range s.History {
+		out.History = append(out.History, xlog.TermSpan(h))
+	}
+	return out
+}
+
+func fromStore(s xlog.State) instance.State {
+	out := instance.State{VClock: s.VClock, Term: s.Term, Vote: s.Vote, Confirmed: s.Confirmed, Undecided: s.Undecided, NextGroup: s.NextGroup}
+	for _, h := range s.History {
+		out.History = append(out.History, instance.TermSpan(h))
+	}
+	return out
+}
+
+func lostRows(rows []instance.LostRow) []xlog.LostRow {
+	out := make([]xlog.LostRow, len(rows))
+	for i, r := range rows {
+		out[i] = xlog.LostRow(r)
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"tarragon/config"
+	"tarragon/xlog"
+
+	"github.com/google/uuid"
+)
+
+// identity is who this instance is. It is on disk before the first connect.
+type identity struct {
+	UUID        string
+	Incarnation uint64 // of the store: drawn when the instance lost or had no data
+}
+
+const (
+	metaUUID        = "instance_uuid"
+	metaIncarnation = "incarnation"
+)
+
+// loadIdentity reads the identity from the store, and makes one where there is
+// none. A uuid in the configuration that differs from the stored one is an
+// error: it is another instance's data.
+func loadIdentity(store *xlog.Store, in *config.Instance) (id identity, err error) {
+	raw, ok, err := store.Meta(metaUUID)
+	if err != nil {
+		return id, err
+	}
+	want := in.Database.InstanceUUID
+	if ok {
+		id.UUID = string(raw)
+		if want != "" && want != id.UUID {
+			return id, fmt.Errorf("the data directory belongs to instance %s, the configuration says %s", id.UUID, want)
+		}
+		raw, _, err := store.Meta(metaIncarnation)
+		if err != nil || len(raw) != 8 {
+			return id, errors.Join(errors.New("the store has no incarnation"), err)
+		}
+		id.Incarnation = binary.BigEndian.Uint64(raw)
+		return id, nil
+	}
+	id = identity{UUID: want, Incarnation: freshIncarnation()}
+	if id.UUID == "" {
+		id.UUID = uuid.NewString()
+	}
+	return id, id.save(store)
+}
+
+// freshIncarnation is never zero: that means "not told".
+func freshIncarnation() uint64 { return rand.Uint64() | 1 }
+
+func (id identity) save(store *xlog.Store) error {
+	if err := store.SetMeta(metaIncarnation, binary.BigEndian.AppendUint64(nil, id.Incarnation)); err != nil {
+		return err
+	}
+	return store.SetMeta(metaUUID, []byte(id.UUID))
+}
+
+// storeDir is where the store of an instance is.
+func storeDir(in *config.Instance) string { return filepath.Join(in.WAL.Dir, "store") }
+
+// A rejoin fills a second store; the old one stays until the new one is
+// complete. "new" exists only while it is being filled, "ready" only once it is
+// complete and waits to take the place of the old one.
+func newDir(dir string) string   { return dir + ".new" }
+func readyDir(dir string) string { return dir + ".ready" }
+
+// finishSwap puts a complete new store in the place of the old one, also when
+// the process died in between.
+func finishSwap(dir string) error {
+	ready := readyDir(dir)
+	if _, err := os.Stat(ready); err != nil {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.Rename(ready, dir); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func walMode(m config.WALMode) xlog.Mode {
+	switch m {
+	case config.WALWrite:
+		return xlog.Write
+	case config.WALNone:
+		return xlog.None
+	}
+	return xlog.Fsync
+}

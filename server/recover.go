@@ -1,0 +1,157 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"tarragon/box"
+	"tarragon/config"
+	"tarragon/instance"
+)
+
+// progressEvery is how often a long recovery says how far it is.
+const progressEvery = 2 * time.Second
+
+// recover builds the core from the newest valid checkpoint and the log behind
+// it.
+func (s *Server) recover() error {
+	b := box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
+	core, err := instance.New(s.coreConfig(), b)
+	if err != nil {
+		return err
+	}
+	from, err := s.loadCheckpoint(core, b)
+	if err != nil {
+		return err
+	}
+	if err := s.replayLog(core, from); err != nil {
+		return err
+	}
+	return s.makeNode(core, b)
+}
+
+func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, err error) {
+	all := s.store.Checkpoints()
+	if len(all) == 0 {
+		return s.store.First(), nil
+	}
+	r, err := s.store.OpenCheckpoint(all[0].ID)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	began, told := time.Now(), time.Now()
+	n := uint64(0)
+	for ; ; n++ {
+		space, tuple, ok, err := r.Next()
+		if err != nil {
+			return 0, fmt.Errorf("checkpoint %d: %w", all[0].ID, err)
+		}
+		if !ok {
+			break
+		}
+		if err := b.Load(space, tuple); err != nil {
+			return 0, fmt.Errorf("checkpoint %d, space %d: %w", all[0].ID, space, err)
+		}
+		if n%4096 == 0 && time.Since(told) > progressEvery {
+			told = time.Now()
+			s.log.Info().Uint64("tuples", n).Uint64("of", all[0].Tuples).Msg("loading the checkpoint")
+		}
+	}
+	if err := b.LoadDone(); err != nil {
+		return 0, fmt.Errorf("checkpoint %d: %w", all[0].ID, err)
+	}
+	state := fromStore(r.State())
+	s.log.Info().Uint64("checkpoint", all[0].ID).Uint64("tuples", n).Stringer("vclock", state.VClock).
+		Dur("took", time.Since(began)).Msg("checkpoint loaded")
+	return state.NextGroup, core.Restore(state)
+}
+
+func (s *Server) replayLog(core *instance.Core, from uint64) error {
+	last := s.store.Last()
+	if from > last {
+		return nil
+	}
+	r := s.store.Read(from)
+	defer r.Close()
+	began, told, rows := time.Now(), time.Now(), 0
+	for {
+		no, g, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("log: %w", err)
+		}
+		if err := core.Replay(no, g); err != nil {
+			return err
+		}
+		rows += len(g.Table)
+		if time.Since(told) > progressEvery {
+			told = time.Now()
+			s.log.Info().Uint64("group", no).Uint64("of", last).Int("rows", rows).Msg("replaying the log")
+		}
+	}
+	s.log.Info().Uint64("groups", last-from+1).Int("rows", rows).Dur("took", time.Since(began)).Msg("log replayed")
+	return nil
+}
+
+// coreConfig turns the configuration into the core's.
+func (s *Server) coreConfig() instance.Config {
+	r := &s.in.Replication
+	c := instance.Config{
+		UUID: s.identity.UUID, Name: s.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
+		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
+		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
+		QueueMaxSize: int(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll, Rand: seeded(),
+		SynchroQuorum: synchroQuorum(r.SynchroQuorum), LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
+		Address: s.addressOf, Trace: s.traceCore,
+	}
+	return c
+}
+
+func electionMode(m config.ElectionMode) instance.Mode {
+	switch m {
+	case config.ElectionVoter:
+		return instance.ModeVoter
+	case config.ElectionManual:
+		return instance.ModeManual
+	case config.ElectionCandidate:
+		return instance.ModeCandidate
+	}
+	return instance.ModeOff
+}
+
+func fencing(m config.FencingMode) instance.Fencing {
+	switch m {
+	case config.FencingStrict:
+		return instance.FencingStrict
+	case config.FencingOff:
+		return instance.FencingOff
+	}
+	return instance.FencingSoft
+}
+
+// The formulas were checked for every number of members when they were read.
+
+func synchroQuorum(f config.Formula) func(int) int {
+	return func(n int) int {
+		q, err := f.Eval(n, 0)
+		if err != nil {
+			return n/2 + 1
+		}
+		return q
+	}
+}
+
+func linearizableQuorum(f config.Formula) func(n, q int) int {
+	return func(n, q int) int {
+		v, err := f.Eval(n, q)
+		if err != nil {
+			return n - q + 1
+		}
+		return v
+	}
+}

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"tarragon/config"
+	"tarragon/instance"
+	"tarragon/xlog"
+)
+
+// rejoin ends a run: the instance must take the state from a peer anew. It
+// carries what must not be forgotten over that.
+type rejoin struct {
+	cause   error
+	newLife bool   // data was lost: a new incarnation, so a new replica ID
+	self    uint32 // else: own ID, and
+	lsn     uint64 // the own LSN that must not be used again,
+	term    uint64 // and the term and vote that were shown
+	vote    uint32
+}
+
+func (r *rejoin) Error() string { return "this instance has to join anew: " + r.cause.Error() }
+func (r *rejoin) Unwrap() error { return r.cause }
+
+// errJoined ends the run that filled the new store.
+var errJoined = errors.New("the new store is complete")
+
+// fatal answers a broken guarantee. A disk that lost rows comes back as a new
+// incarnation; anything else is for the operator.
+func (s *Server) fatal(err error) {
+	if errors.Is(err, instance.ErrLostData) {
+		s.broken(&rejoin{cause: err, newLife: true})
+		return
+	}
+	s.log.Error().Err(err).Msg("a guarantee of the replica set is broken: this instance stops writing; look at every member before you restart it")
+}
+
+// joinAnew is called when no peer has the log that we need.
+func (s *Server) joinAnew(cause error) {
+	n := s.node.Load()
+	if n == nil {
+		return
+	}
+	r := &rejoin{cause: cause}
+	n.loop.Read(func(c *instance.Core) {
+		i := c.Info(0)
+		r.self, r.lsn, r.term, r.vote = i.ID, i.VClock[i.ID], i.Term, i.Vote
+	})
+	s.broken(r)
+}
+
+// openAnew opens an empty second store beside the old one, which stays until
+// the new one is complete.
+func openAnew(in *config.Instance, r *rejoin, log func(xlog.Event)) (*xlog.Store, identity, error) {
+	dir := storeDir(in)
+	old, err := xlog.Open(xlog.Options{Dir: dir, Mode: walMode(in.WAL.Mode), Log: log})
+	if err != nil {
+		return nil, identity{}, fmt.Errorf("old store: %w", err)
+	}
+	id, err := loadIdentity(old, in)
+	if err = errors.Join(err, old.Close()); err != nil {
+		return nil, id, err
+	}
+	if r.newLife {
+		id.Incarnation = freshIncarnation()
+	}
+	if err := os.RemoveAll(newDir(dir)); err != nil {
+		return nil, id, err
+	}
+	store, err := xlog.Open(xlog.Options{Dir: newDir(dir), Mode: walMode(in.WAL.Mode), Log: log})
+	if err != nil {
+		return nil, id, err
+	}
+	return store, id, id.save(store)
+}
+
+// swapStores makes the complete new store the store.
+func swapStores(in *config.Instance) error {
+	dir := storeDir(in)
+	if err := os.Rename(newDir(dir), readyDir(dir)); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	return finishSwap(dir)
+}

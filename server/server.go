@@ -1,0 +1,251 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tarragon/box"
+	"tarragon/config"
+	"tarragon/instance"
+	"tarragon/instance/proc"
+	"tarragon/iproto"
+	"tarragon/replication"
+	"tarragon/xlog"
+
+	"github.com/rs/zerolog"
+)
+
+// Version is what the greeting and box.info say: the release of the original
+// whose protocol we speak, and who speaks it.
+const Version = "3.8.0-tarragon"
+
+// Config is what a Server is opened with.
+type Config struct {
+	Instance *config.Instance // resolved; required
+	Log      zerolog.Logger
+	// Ready is called once, when the instance is a member of a replica set and
+	// serves data; nil: nobody asks.
+	Ready func()
+}
+
+// Server is a running instance.
+type Server struct {
+	cfg      Config
+	in       *config.Instance
+	log      zerolog.Logger
+	identity identity
+	anew     *rejoin // set: this run fills a new store
+	store    *xlog.Store
+	events   *iproto.Hub
+	clients  *iproto.Server
+	answers  *iproto.Answers
+	hub      atomic.Pointer[replication.Hub]  // nil until the core runs
+	boot     atomic.Pointer[replication.Boot] // answers VOTE before that
+	drain    atomic.Int64                     // limit of a shutdown, a time.Duration
+	ready    atomic.Bool                      // a member of a replica set, with its data
+	calls    calls
+	addrs    addresses
+	started  time.Time
+
+	node atomic.Pointer[node] // nil until the core runs
+	fail chan error           // a part that cannot go on says why
+	bg   sync.WaitGroup
+	stop context.CancelCauseFunc
+}
+
+// node is what there is once the state is known: the core and all that hangs
+// on it.
+type node struct {
+	core    *instance.Core
+	box     *box.Box
+	loop    *instance.Loop
+	journal *xlog.Journal
+	keeper  *keeper
+	procs   *proc.Procs
+	status  *status
+	running bool // the loop was started
+}
+
+// errStopped is the cause of an orderly stop.
+var errStopped = errors.New("stopped")
+
+// Run opens the instance, serves until ctx ends or something breaks, and
+// closes it. An instance that has to join anew does so without returning.
+func Run(ctx context.Context, cfg Config) error {
+	var anew *rejoin
+	for {
+		err := runOnce(ctx, cfg, anew)
+		switch {
+		case errors.Is(err, errJoined):
+			if err := swapStores(cfg.Instance); err != nil {
+				return fmt.Errorf("take the new store: %w", err)
+			}
+			anew = nil
+		case errors.As(err, &anew) && ctx.Err() == nil:
+			cfg.Log.Warn().Err(err).Msg("joining the replica set anew")
+		case ctx.Err() != nil:
+			return nil // asked to stop
+		default:
+			return err
+		}
+	}
+}
+
+func runOnce(ctx context.Context, cfg Config, anew *rejoin) error {
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, fail: make(chan error, 8), started: time.Now(), events: iproto.NewHub()}
+	if err := s.open(); err != nil {
+		return err
+	}
+	run, stop := context.WithCancelCause(ctx)
+	s.stop = stop
+	err := s.serve(run)
+	s.close(err)
+	return err
+}
+
+// open does what needs no peer: directories, store, identity, listeners.
+func (s *Server) open() (err error) {
+	dir := storeDir(s.in)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if err := finishSwap(dir); err != nil {
+		return err
+	}
+	if s.anew != nil {
+		s.store, s.identity, err = openAnew(s.in, s.anew, s.logStore)
+	} else {
+		s.store, s.identity, err = openStore(s.in, s.logStore)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.openClients(); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
+	return nil
+}
+
+func openStore(in *config.Instance, log func(xlog.Event)) (*xlog.Store, identity, error) {
+	dir := storeDir(in)
+	store, err := xlog.Open(xlog.Options{Dir: dir, Mode: walMode(in.WAL.Mode), Log: log})
+	if err != nil {
+		return nil, identity{}, fmt.Errorf("store %s: %w", dir, err)
+	}
+	id, err := loadIdentity(store, in)
+	if err != nil {
+		return nil, id, errors.Join(err, store.Close())
+	}
+	return store, id, nil
+}
+
+func (s *Server) openClients() error {
+	cfg := iproto.Config{Version: Version, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
+		MaxInFlight: s.in.IProto.NetMsgMax, Trace: s.clientTrace()}
+	srv, err := iproto.NewServer(cfg, &backend{s})
+	if err != nil {
+		return err
+	}
+	s.clients, s.answers = srv, srv.Answers()
+	var addrs []string
+	for _, u := range s.in.IProto.Listen {
+		addrs = append(addrs, u.Address())
+	}
+	if err := srv.Listen(addrs...); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	for _, a := range srv.Addrs() {
+		s.log.Info().Str("addr", a.String()).Msg("listening")
+	}
+	return nil
+}
+
+// serve brings the instance into a replica set and runs it.
+func (s *Server) serve(ctx context.Context) error {
+	begin, err := s.settle(ctx)
+	if err != nil {
+		return err
+	}
+	n := s.node.Load()
+	loopErr := make(chan error, 1)
+	go func() { loopErr <- n.loop.Run(context.WithoutCancel(ctx)) }()
+	n.running = true
+	s.hub.Load().Start(replication.FromLoop(n.loop))
+	if begin {
+		if err := s.bootstrap(n); err != nil {
+			return err
+		}
+	}
+	s.background(ctx, n)
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case err := <-s.fail:
+		return err
+	case err := <-loopErr:
+		return err
+	}
+}
+
+func (s *Server) background(ctx context.Context, n *node) {
+	for _, f := range []func(context.Context){n.status.run, n.keeper.run} {
+		s.bg.Add(1)
+		go func() {
+			defer s.bg.Done()
+			f(ctx)
+		}()
+	}
+}
+
+// close ends the parts, each before what it needs.
+func (s *Server) close(cause error) {
+	n := s.node.Load()
+	if n != nil && n.running {
+		_ = n.loop.Submit(instance.Shutdown{}) // a leader resigns: the others need not wait for silence
+	}
+	if again := new(rejoin); !errors.As(cause, &again) && !errors.Is(cause, errJoined) {
+		limit := drainLimit
+		if d := s.drain.Load(); d > 0 {
+			limit = time.Duration(d)
+		}
+		drain, cancel := context.WithTimeout(context.Background(), limit)
+		s.clients.Shutdown(drain) // clients that watch box.shutdown leave by themselves
+		cancel()
+	}
+	s.stop(errStopped)
+	s.clients.Close() // nobody submits any more
+	if hub := s.hub.Load(); hub != nil {
+		hub.Close() // streams of peers end; the loop still takes what they say
+	}
+	s.bg.Wait() // checkpoints are given up
+	if n != nil {
+		if n.running {
+			n.loop.Close() // nobody steps the core
+		}
+		n.journal.Close() // what was handed over is written
+	}
+	if err := s.store.Close(); err != nil {
+		s.log.Error().Err(err).Msg("the store did not close cleanly")
+	}
+}
+
+// drainLimit is how long clients may take to leave (the original's
+// set_on_shutdown_timeout).
+const drainLimit = 3 * time.Second
+
+// broken tells the run why a part cannot go on. The first one counts.
+func (s *Server) broken(err error) {
+	select {
+	case s.fail <- err:
+	default:
+	}
+}
+
+func seeded() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }

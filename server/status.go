@@ -1,0 +1,195 @@
+package server
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"sync/atomic"
+
+	"tarragon/instance"
+	"tarragon/iproto"
+	"tarragon/raft"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// eventLeader is our own event: {id, uuid, name, uri, term} of the leader
+// whose PROMOTE is in effect, nil values while there is none.
+const eventLeader = "tarragon.leader"
+
+// status keeps the values that clients watch true. It is one goroutine, so
+// that the Loop never waits for watchers.
+type status struct {
+	s       *Server
+	n       *node
+	kick    chan struct{}
+	schema  atomic.Uint64
+	wasRW   bool
+	aligned uint64 // schema version at which credentials were aligned
+}
+
+func newStatus(s *Server, n *node) *status {
+	t := &status{s: s, n: n, kick: make(chan struct{}, 1)}
+	t.schema.Store(n.box.SchemaVersion())
+	return t
+}
+
+// Changed is called on the Loop's goroutine.
+func (t *status) Changed(e *instance.Effects) {
+	if e.Schema {
+		t.schema.Store(t.n.core.Box().SchemaVersion()) // we are the core's owner here
+	}
+	for _, snap := range e.Snaps {
+		t.route(snap)
+	}
+	if len(e.Lost) > 0 {
+		rows := append([]instance.LostRow(nil), e.Lost...)
+		select {
+		case t.n.keeper.lost <- rows:
+		default:
+			t.s.log.Error().Int("rows", len(rows)).Msg("too many voided rows at once: these are in the log only")
+		}
+	}
+	if e.Fatal != nil {
+		t.s.fatal(e.Fatal)
+	}
+	if e.Status {
+		t.n.procs.StatusChanged()
+	}
+	select {
+	case t.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (t *status) route(snap instance.Snapshot) {
+	if snap.Tag == keepTag {
+		t.n.keeper.snaps <- snap // capacity 1: one checkpoint is asked for at a time
+		return
+	}
+	t.s.hub.Load().Snapshot(snap)
+}
+
+func (t *status) run(ctx context.Context) {
+	for {
+		t.publish()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.kick:
+		}
+	}
+}
+
+// publish computes all values anew; Update tells only of changes.
+func (t *status) publish() {
+	var i instance.Info
+	var replicaset string
+	now := t.n.loop.Now().Mono
+	t.n.loop.Read(func(c *instance.Core) {
+		i = c.Info(now)
+		replicaset = c.Box().ReplicasetUUID()
+	})
+	t.s.learnAddresses(i.Members)
+	h := t.s.events
+	h.Update(iproto.EventID, t.boxID(&i, replicaset))
+	h.Update(iproto.EventStatus, boxStatus(&i))
+	h.Update(iproto.EventElection, boxElection(&i))
+	h.Update(iproto.EventSchema, boxSchema(t.schema.Load()))
+	h.Update(eventLeader, t.leader(&i))
+	t.noteReady(&i)
+	if schema := t.schema.Load(); !i.RO && (!t.wasRW || schema != t.aligned) {
+		t.aligned = schema
+		t.s.becameWritable()
+	}
+	t.wasRW = !i.RO
+}
+
+// noteReady opens the door once the instance is a member of a replica set.
+func (t *status) noteReady(i *instance.Info) {
+	if i.ID == 0 || t.s.ready.Swap(true) {
+		return
+	}
+	t.s.log.Info().Uint32("id", i.ID).Str("uuid", i.UUID).Stringer("vclock", i.VClock).Msg("ready")
+	if t.s.cfg.Ready != nil {
+		t.s.cfg.Ready()
+	}
+}
+
+func (t *status) boxID(i *instance.Info, replicaset string) []byte {
+	b := msgp.AppendMapHeader(nil, 6)
+	b = msgp.AppendString(b, "id")
+	b = appendIDOrNil(b, i.ID)
+	b = msgp.AppendString(b, "instance_uuid")
+	b = appendUUID(b, i.UUID)
+	b = msgp.AppendString(b, "instance_name")
+	b = appendNameOrNil(b, t.s.in.Name)
+	b = msgp.AppendString(b, "replicaset_uuid")
+	b = appendUUID(b, replicaset)
+	b = msgp.AppendString(b, "replicaset_name")
+	b = appendNameOrNil(b, t.s.in.Replicaset)
+	b = msgp.AppendString(b, "cluster_name")
+	return msgp.AppendNil(b)
+}
+
+func boxStatus(i *instance.Info) []byte {
+	b := msgp.AppendMapHeader(nil, 4)
+	b = msgp.AppendBool(msgp.AppendString(b, "is_ro"), i.RO)
+	b = msgp.AppendBool(msgp.AppendString(b, "is_ro_cfg"), i.ROReason == "config")
+	b = msgp.AppendString(msgp.AppendString(b, "status"), "running")
+	return msgp.AppendString(msgp.AppendString(b, "dd_version"), "3.8.0")
+}
+
+func boxElection(i *instance.Info) []byte {
+	b := msgp.AppendMapHeader(nil, 4)
+	b = msgp.AppendUint64(msgp.AppendString(b, "term"), i.Term)
+	b = msgp.AppendString(msgp.AppendString(b, "role"), i.State.String())
+	b = msgp.AppendBool(msgp.AppendString(b, "is_ro"), i.RO)
+	return msgp.AppendUint32(msgp.AppendString(b, "leader"), i.Leader)
+}
+
+func boxSchema(version uint64) []byte {
+	return msgp.AppendUint64(msgp.AppendString(msgp.AppendMapHeader(nil, 1), "version"), version)
+}
+
+func (t *status) leader(i *instance.Info) []byte {
+	id := i.Leader
+	if i.State != raft.StateLeader && i.QueueTerm != i.Term || i.QueueOwner != id {
+		id = 0
+	}
+	var uuid, name string
+	for _, m := range i.Members {
+		if m.ID == id {
+			uuid, name = m.UUID, m.Name
+		}
+	}
+	b := msgp.AppendMapHeader(nil, 5)
+	b = appendIDOrNil(msgp.AppendString(b, "id"), id)
+	b = appendNameOrNil(msgp.AppendString(b, "uuid"), uuid)
+	b = appendNameOrNil(msgp.AppendString(b, "name"), name)
+	b = appendNameOrNil(msgp.AppendString(b, "uri"), t.s.addressOf(uuid))
+	return msgp.AppendUint64(msgp.AppendString(b, "term"), i.Term)
+}
+
+func appendIDOrNil(b []byte, id uint32) []byte {
+	if id == 0 {
+		return msgp.AppendNil(b)
+	}
+	return msgp.AppendUint32(b, id)
+}
+
+func appendNameOrNil(b []byte, name string) []byte {
+	if name == "" {
+		return msgp.AppendNil(b)
+	}
+	return msgp.AppendString(b, name)
+}
+
+// appendUUID appends the extension type of uuids; what is none becomes nil.
+func appendUUID(b []byte, text string) []byte {
+	raw, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	if err != nil || len(raw) != 16 {
+		return msgp.AppendNil(b)
+	}
+	return append(append(b, 0xd8, 0x02), raw...)
+}

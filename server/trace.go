@@ -1,0 +1,70 @@
+package server
+
+import (
+	"errors"
+	"net"
+
+	"tarragon/instance"
+	"tarragon/iproto"
+	"tarragon/xlog"
+
+	"github.com/rs/zerolog"
+)
+
+// levels says how loud each fact is: what an operator acts on is a warning,
+// what explains the night is information, the rest is for debugging.
+var levels = map[instance.FactKind]zerolog.Level{
+	"new term": zerolog.InfoLevel, "campaign": zerolog.InfoLevel, "vote": zerolog.InfoLevel, "refuse vote": zerolog.InfoLevel,
+	"leader": zerolog.InfoLevel, "follow": zerolog.InfoLevel, "give up election": zerolog.InfoLevel, "split vote": zerolog.InfoLevel,
+	"leader lost": zerolog.WarnLevel, "resign": zerolog.WarnLevel, "conflicting leader": zerolog.WarnLevel,
+	instance.FactPromoteWritten: zerolog.InfoLevel, instance.FactInEffect: zerolog.InfoLevel, instance.FactPromoteVoid: zerolog.InfoLevel,
+	instance.FactVoided: zerolog.WarnLevel, instance.FactVoidedAsync: zerolog.WarnLevel, instance.FactUnknown: zerolog.WarnLevel,
+	instance.FactStall: zerolog.ErrorLevel, instance.FactDiskFailed: zerolog.ErrorLevel, instance.FactBroken: zerolog.ErrorLevel,
+	instance.FactWokeLate: zerolog.WarnLevel, instance.FactRegistered: zerolog.InfoLevel, instance.FactNewLife: zerolog.WarnLevel,
+	instance.FactExpelled: zerolog.ErrorLevel,
+}
+
+// traceCore logs what the core decides. It runs on the Loop's goroutine.
+func (s *Server) traceCore(f instance.Fact) {
+	level, ok := levels[f.Kind]
+	if !ok {
+		level = zerolog.DebugLevel
+	}
+	e := s.log.WithLevel(level)
+	if s.log.GetLevel() > level {
+		return
+	}
+	e = e.Uint64("term", f.Term)
+	if f.Peer != 0 {
+		e = e.Uint32("peer", f.Peer)
+	}
+	if f.LSN != 0 {
+		e = e.Uint64("lsn", f.LSN)
+	}
+	if f.Text != "" {
+		e = e.Str("cause", f.Text)
+	}
+	e.Msg(string(f.Kind))
+}
+
+func (s *Server) logStore(ev xlog.Event) {
+	level := map[xlog.Level]zerolog.Level{xlog.Debug: zerolog.DebugLevel, xlog.Info: zerolog.InfoLevel,
+		xlog.Warn: zerolog.WarnLevel, xlog.Error: zerolog.ErrorLevel}[ev.Level]
+	s.log.WithLevel(level).Err(ev.Err).Msg("store: " + ev.Text)
+}
+
+func (s *Server) clientTrace() iproto.Trace {
+	return iproto.Trace{
+		Closed: func(c *iproto.Conn, cause error) {
+			if cause != nil && !errors.Is(cause, net.ErrClosed) && !errors.Is(cause, iproto.ErrTakenOver) {
+				s.log.Debug().Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(cause).Msg("connection closed")
+			}
+		},
+		BadBytes: func(c *iproto.Conn, err error) {
+			s.log.Warn().Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
+		},
+		Accept: func(addr net.Addr, err error) {
+			s.log.Error().Str("addr", addr.String()).Err(err).Msg("accept failed")
+		},
+	}
+}
