@@ -22,9 +22,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Version is what the greeting and box.info say: the release of the original
-// whose protocol we speak, and who speaks it.
-const Version = "3.8.0-tarragon"
+// Version is what box.info says: the release of the original whose protocol we
+// speak, and who speaks it. The greeting has no room for more than the first
+// part in front of the uuid.
+const (
+	Version         = greetingVersion + "-tarragon"
+	greetingVersion = "3.8.0"
+)
 
 // Config is what a Server is opened with.
 type Config struct {
@@ -147,7 +151,7 @@ func openStore(in *config.Instance, log func(xlog.Event)) (*xlog.Store, identity
 }
 
 func (s *Server) openClients() error {
-	cfg := iproto.Config{Version: Version, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
+	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
 		MaxInFlight: s.in.IProto.NetMsgMax, Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
 	if err != nil {
