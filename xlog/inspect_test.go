@@ -242,7 +242,12 @@ func TestRepairGoesOnFromTheCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range raw.tables {
+	raw.live = nil
+	tables, err := raw.newTables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
 		if no, ok := parseLogKey(table.first); ok && no > 1 {
 			path := f.fs.PathJoin(f.opts.Dir, table.name)
 			b := f.read(path)

@@ -36,7 +36,7 @@ func Repair(fs vfs.FS, dir string) (*RepairReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.tryOpen() {
+	if s.raw.inUse {
 		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
 	}
 	report := &RepairReport{Before: s.finish()}
