@@ -40,3 +40,19 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkJournal is the latency of one small group from Append to written.
+func BenchmarkJournal(b *testing.B) {
+	f := &fixture{t: b, opts: Options{Dir: b.TempDir(), FS: vfs.Default}}
+	f.open()
+	written := make(chan uint64, 1)
+	j := NewJournal(f.s, func(no uint64) { written <- no }, func(err error) { b.Error(err) })
+	defer j.Close()
+	no := uint64(0)
+	for b.Loop() {
+		no++
+		j.Append(no, f.group(64, 1))
+		f.groups = f.groups[:0]
+		<-written
+	}
+}
