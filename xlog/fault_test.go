@@ -419,3 +419,12 @@ func TestDamagedTableIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestNewDirectoriesSurvive: the entries of all directories that Open makes are
+// synced, or a crash would take the store away as a whole.
+func TestNewDirectoriesSurvive(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Dir = "/data/a/store" })
+	f.fill(3, 10)
+	f.crash()
+	f.check(1)
+}
