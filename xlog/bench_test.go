@@ -1,6 +1,8 @@
 package xlog
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -39,4 +41,55 @@ func BenchmarkAppend(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkJournal is the latency of one small group from Append to written.
+func BenchmarkJournal(b *testing.B) {
+	f := &fixture{t: b, opts: Options{Dir: b.TempDir(), FS: vfs.Default}}
+	f.open()
+	written := make(chan uint64, 1)
+	j := NewJournal(f.s, func(no uint64) { written <- no }, func(err error) { b.Error(err) })
+	defer j.Close()
+	no := uint64(0)
+	for b.Loop() {
+		no++
+		j.Append(no, f.group(64, 1))
+		f.groups = f.groups[:0]
+		<-written
+	}
+}
+
+// BenchmarkCheckpoint writes and reads a checkpoint of 100,000 tuples of 75 bytes.
+func BenchmarkCheckpoint(b *testing.B) {
+	f := &fixture{t: b, opts: Options{Dir: b.TempDir(), FS: vfs.Default}}
+	f.open()
+	tuple := make([]byte, 75)
+	const tuples = 100_000
+	var id uint64
+	b.Run("write", func(b *testing.B) {
+		for b.Loop() {
+			w, err := f.s.NewCheckpoint()
+			for i := range tuples {
+				binary.BigEndian.PutUint64(tuple[8:], uint64(i)*0x9e3779b97f4a7c15)
+				err = errors.Join(err, w.Add(512, tuple))
+			}
+			if id, err = w.Finish(State{NextGroup: 1}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*tuples), "ns/tuple")
+	})
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			r, err := f.s.OpenCheckpoint(id)
+			for ok := err == nil; ok; {
+				_, _, ok, err = r.Next()
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			r.Close()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*tuples), "ns/tuple")
+	})
 }

@@ -111,6 +111,32 @@ func writeCard(fs vfs.FS, dir string, c *card) error {
 	return syncDir(fs, dir)
 }
 
+// mkdirAll makes a directory and those above it, durably: each new one is
+// synced into the one that it is in.
+func mkdirAll(fs vfs.FS, dir string) error {
+	var parents []string
+	for at := dir; ; at = fs.PathDir(at) {
+		if _, err := fs.Stat(at); err == nil {
+			break
+		} else if !oserror.IsNotExist(err) {
+			return err
+		}
+		parents = append(parents, fs.PathDir(at))
+		if fs.PathDir(at) == at {
+			break
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := syncDir(fs, parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func syncDir(fs vfs.FS, dir string) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {

@@ -63,11 +63,20 @@ type Filter struct {
 	ToGroup   uint64 // included
 }
 
+// typeName is the name of a row type. In the log ROLLBACK is that of the limbo;
+// the request of a client never gets there.
+func typeName(t xrow.Type) string {
+	if t == xrow.Rollback {
+		return xrow.RollbackTxn.String()
+	}
+	return t.String()
+}
+
 // ParseType finds a row type by its name, as Cat prints it.
 func ParseType(name string) (xrow.Type, bool) {
-	for t := xrow.Type(0); t < xrow.Ping; t++ {
-		if strings.EqualFold(t.String(), name) {
-			return t, true
+	for t := xrow.Ping; t > 0; t-- {
+		if strings.EqualFold(typeName(t-1), name) {
+			return t - 1, true
 		}
 	}
 	return 0, false
@@ -120,7 +129,7 @@ func Cat(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
 // entry reads row i of a group.
 func entry(no uint64, g *xrow.Group, i int) Entry {
 	ref := &g.Table[i]
-	e := Entry{Group: no, Position: i, LSN: ref.LSN, ReplicaID: ref.Origin, Type: ref.Type.String(), Space: ref.SpaceID}
+	e := Entry{Group: no, Position: i, LSN: ref.LSN, ReplicaID: ref.Origin, Type: typeName(ref.Type), Space: ref.SpaceID}
 	row, err := readRow(g, i)
 	if err != nil {
 		e.Error = err.Error()

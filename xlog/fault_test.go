@@ -231,6 +231,21 @@ func TestJournalTellsInOrderAndOnceOfFailure(t *testing.T) {
 	}
 }
 
+// TestJournalIsSilentAfterFailure: the failure may come from another goroutine
+// while a batch is being written.
+func TestJournalIsSilentAfterFailure(t *testing.T) {
+	f := newFixture(t)
+	written := make(chan uint64, 10)
+	j := NewJournal(f.s, func(no uint64) { written <- no }, func(error) {})
+	j.fail(errors.New("a write hangs"))
+	j.Append(1, f.group(10, 1))
+	j.Close()
+	<-j.done
+	if len(written) != 0 {
+		t.Fatal("written after failed")
+	}
+}
+
 func TestJournalCloseWritesWhatIsQueued(t *testing.T) {
 	f := newFixture(t)
 	j := NewJournal(f.s, func(uint64) {}, func(err error) { t.Error(err) })
@@ -403,4 +418,13 @@ func TestDamagedTableIsNamed(t *testing.T) {
 	if err == io.EOF || !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "group ") {
 		t.Fatal(err)
 	}
+}
+
+// TestNewDirectoriesSurvive: the entries of all directories that Open makes are
+// synced, or a crash would take the store away as a whole.
+func TestNewDirectoriesSurvive(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Dir = "/data/a/store" })
+	f.fill(3, 10)
+	f.crash()
+	f.check(1)
 }

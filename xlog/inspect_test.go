@@ -65,7 +65,7 @@ func TestEntryAsTextAndJSON(t *testing.T) {
 	f.append(g)
 	e := f.cat(Filter{})[0]
 	const body = `{"space_id": 512, "tuple": [null, true, -1, -300, -70000, -5000000000, 1.5, 2.5, "NaN", "text \"q\"", ` +
-		`"0xff00", {"1": [], "k": {}}, "00010203-0405-0607-0809-0a0b0c0d0e0f", "ext(1):10"]}`
+		`"0xff00", {"1": [], "k": {}}, "00010203-0405-0607-0809-0a0b0c0d0e0f", "ext(99):10"]}`
 	if want := `1.0 1:1 INSERT space=512 term=4 time=2.250000 tsn=1 flags=commit,wait_sync ` + body; e.String() != want {
 		t.Fatalf("%s\nwant\n%s", e, want)
 	}
@@ -82,8 +82,13 @@ func TestEntryAsTextAndJSON(t *testing.T) {
 			t.Errorf("no %s in %s", key, out)
 		}
 	}
-	if typ, ok := ParseType("insert"); !ok || typ != xrow.Insert {
-		t.Fatal(typ, ok)
+	for name, want := range map[string]xrow.Type{"insert": xrow.Insert, "ROLLBACK": xrow.Rollback, "Confirm": xrow.Confirm} {
+		if typ, ok := ParseType(name); !ok || typ != want {
+			t.Fatal(name, typ, ok)
+		}
+	}
+	if typ, ok := ParseType("insertion"); ok {
+		t.Fatal(typ)
 	}
 }
 
@@ -102,7 +107,7 @@ func someTuple() []byte {
 	b = msgp.AppendBytes(b, []byte{0xff, 0})
 	b = append(b, 0x82, 1, 0x90, 0xa1, 'k', 0x80)
 	b = append(b, 0xd8, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-	return append(b, 0xc7, 1, 1, 0x10)
+	return append(b, 0xc7, 1, 99, 0x10)
 }
 
 func (f *fixture) verify() *Report {
@@ -242,7 +247,12 @@ func TestRepairGoesOnFromTheCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range raw.tables {
+	raw.live = nil
+	tables, err := raw.newTables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables {
 		if no, ok := parseLogKey(table.first); ok && no > 1 {
 			path := f.fs.PathJoin(f.opts.Dir, table.name)
 			b := f.read(path)

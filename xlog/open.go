@@ -33,7 +33,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.fs.MkdirAll(s.fs.PathJoin(dir, ingestDir), 0o755); err != nil {
+	if err := mkdirAll(s.fs, s.fs.PathJoin(dir, ingestDir)); err != nil {
 		return nil, fmt.Errorf("xlog: %w", err)
 	}
 	if s.lock, err = lock(s.fs, dir); err != nil {
@@ -92,7 +92,11 @@ func (s *Store) openLocked(c card, known bool) error {
 	dir := s.opts.Dir
 	if !known {
 		c = card{version: storeVersion, clean: true}
-		if err := writeCard(s.fs, dir, &c); err != nil {
+		err := syncDir(s.fs, s.fs.PathDir(dir)) // an earlier Open may have made dir and died
+		if err == nil {
+			err = writeCard(s.fs, dir, &c)
+		}
+		if err != nil {
 			return fmt.Errorf("xlog: %w", err)
 		}
 	}

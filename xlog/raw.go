@@ -38,13 +38,19 @@ func (p Problem) String() string {
 
 // rawStore reads the files of a store without opening it: tables in the order
 // of their keys, then journal files. So it works where the manifest is damaged,
-// and beside a running instance. It may meet what was removed a moment ago.
+// and beside a running instance, whose files come and go meanwhile.
 type rawStore struct {
-	fs       vfs.FS
-	dir      string
-	options  *pebble.Options
-	tables   []rawTable
-	journals []journalFile
+	fs      vfs.FS
+	dir     string
+	options *pebble.Options
+	inUse   bool            // a process has the store open
+	openErr error           // why Pebble cannot open it
+	live    map[string]bool // tables that count; nil: not known, all do
+	tables  int
+	files   int // journal files
+
+	last     uint64          // group that was visited last
+	done     map[string]bool // tables that were visited
 	problems []Problem
 	notes    []string
 }
@@ -64,35 +70,76 @@ type visitor struct {
 	lost  func(LostRow) error
 }
 
-// openRaw lists the files and reads the first key of each table.
+// openRaw finds out how the store stands.
 func openRaw(fs vfs.FS, dir string) (*rawStore, error) {
 	if fs == nil {
 		fs = vfs.Default
 	}
-	names, err := fs.List(dir)
-	if err != nil {
-		return nil, fmt.Errorf("xlog: %w", err)
-	}
 	options := &pebble.Options{FS: fs}
 	options.EnsureDefaults()
 	r := &rawStore{fs: fs, dir: dir, options: options}
+	if _, err := fs.List(dir); err != nil {
+		return nil, fmt.Errorf("xlog: %w", err)
+	}
+	r.probe()
+	return r, nil
+}
+
+// probe lets Pebble check what only it knows, the manifest first of all.
+func (r *rawStore) probe() {
+	l, err := lock(r.fs, r.dir)
+	if err != nil {
+		r.inUse = errors.Is(err, ErrLocked)
+		return
+	}
+	defer func() { _ = l.Close() }()
+	db, err := pebble.Open(r.dir, &pebble.Options{FS: r.fs, Lock: l, ReadOnly: true, Logger: quiet{}})
+	if err != nil {
+		r.openErr = err
+		return
+	}
+	levels, err := db.SSTables()
+	live := map[string]bool{}
+	for _, tables := range levels {
+		for i := range tables {
+			live[fmt.Sprintf("%06d.sst", tables[i].BackingSSTNum)] = true
+		}
+	}
+	if r.openErr = errors.Join(err, db.Close()); r.openErr == nil {
+		r.live = live
+	}
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(string, ...any) {}
+
+// newTables lists the tables that were not visited yet, in the order of their
+// first keys.
+func (r *rawStore) newTables() ([]rawTable, error) {
+	names, err := r.fs.List(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("xlog: %w", err)
+	}
+	var tables []rawTable
 	for _, name := range names {
-		if !strings.HasSuffix(name, ".sst") {
+		if !strings.HasSuffix(name, ".sst") || r.done[name] || r.live != nil && !r.live[name] {
 			continue
 		}
 		t := rawTable{name: name}
-		err := r.scanTable(name, func(key, _ []byte) error {
+		if err := r.scanTable(name, func(key, _ []byte) error {
 			t.first = bytes.Clone(key)
 			return errStop
-		})
-		if err != nil {
-			r.problem(Problem{File: name, Text: err.Error()})
+		}); err != nil {
+			r.badTable(name, err)
 		}
 		if t.first != nil {
-			r.tables = append(r.tables, t)
+			tables = append(tables, t)
 		}
 	}
-	slices.SortFunc(r.tables, func(a, b rawTable) int {
+	slices.SortFunc(tables, func(a, b rawTable) int {
 		if c := bytes.Compare(a.first, b.first); c != 0 {
 			return c
 		}
@@ -101,30 +148,41 @@ func openRaw(fs vfs.FS, dir string) (*rawStore, error) {
 		}
 		return strings.Compare(b.name, a.name)
 	})
-	r.journals, err = journalFiles(fs, dir)
-	return r, err
+	return tables, nil
 }
 
 var errStop = errors.New("stop")
 
 func (r *rawStore) problem(p Problem) { r.problems = append(r.problems, p) }
 
+// badTable notes a table that cannot be read. Beside a running instance it is
+// one that is being written or has been removed.
+func (r *rawStore) badTable(name string, err error) {
+	if !r.inUse {
+		r.problem(Problem{File: name, Text: err.Error()})
+	}
+}
+
 // visit goes over the whole store once.
 func (r *rawStore) visit(v *visitor) error {
-	last := uint64(0)
-	group := v.group
-	if group != nil {
-		v.group = func(no uint64, value []byte, file string) error {
-			if no <= last {
-				return nil // in a table and in the journal
-			}
-			last = no
-			return group(no, value, file)
-		}
-		defer func() { v.group = group }()
-	}
+	r.last, r.done, r.tables, r.files = 0, map[string]bool{}, 0, 0
 	seen := map[string]bool{}
-	for _, t := range r.tables {
+	if err := r.visitTables(v, seen); err != nil {
+		return err
+	}
+	if err := r.visitJournals(v, seen); err != nil || !r.inUse {
+		return err
+	}
+	return r.visitTables(v, seen)
+}
+
+// visitTables goes over the tables that were not visited yet.
+func (r *rawStore) visitTables(v *visitor, seen map[string]bool) error {
+	tables, err := r.newTables()
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
 		var stop error
 		err := r.scanTable(t.name, func(key, value []byte) error {
 			stop = r.pair(v, seen, key, value, t.name)
@@ -134,19 +192,28 @@ func (r *rawStore) visit(v *visitor) error {
 			return stop
 		}
 		if err != nil {
-			r.problem(Problem{File: t.name, Text: err.Error()})
+			r.badTable(t.name, err)
 		}
+		r.done[t.name] = true
+		r.tables++
 	}
-	return r.visitJournals(v)
+	return nil
+}
+
+// group passes a group on unless it was there already: it may be in a table
+// and in the journal.
+func (r *rawStore) group(v *visitor, no uint64, value []byte, file string) error {
+	if v.group == nil || no <= r.last {
+		return nil
+	}
+	r.last = no
+	return v.group(no, value, file)
 }
 
 // pair sorts out a key of a table.
 func (r *rawStore) pair(v *visitor, seen map[string]bool, key, value []byte, file string) error {
 	if no, ok := parseLogKey(key); ok {
-		if v.group != nil {
-			return v.group(no, value, file)
-		}
-		return nil
+		return r.group(v, no, value, file)
 	}
 	if id, space, _, ok := parseChunkKey(key); ok {
 		if bytes.Equal(key, endKey(id)) {
@@ -181,19 +248,25 @@ func call2[T any](f func(T, []byte) error, a T, b []byte) error {
 }
 
 // visitJournals goes over the groups in journal files. What was synced must be
-// whole in all of them, and only the newest may break off.
-func (r *rawStore) visitJournals(v *visitor) error {
-	for i, j := range r.journals {
+// whole in all of them, and only the newest may break off. A running instance
+// turns the oldest into tables and uses the file again.
+func (r *rawStore) visitJournals(v *visitor, seen map[string]bool) error {
+	files, err := journalFiles(r.fs, r.dir)
+	if err != nil {
+		return err
+	}
+	r.files = len(files)
+	for i, j := range files {
 		var stop error
 		end, err := readJournal(r.fs, r.dir, j, func(rec []byte, offset int64) error {
-			stop = r.batch(v, rec, j.name, offset)
+			stop = r.batch(v, seen, rec, j.name, offset)
 			return stop
 		})
 		switch {
 		case stop != nil:
 			return stop
-		case err == nil:
-		case errors.Is(err, errWALTorn) && i == len(r.journals)-1:
+		case err == nil, r.inUse && i < len(files)-1:
+		case errors.Is(err, errWALTorn) && i == len(files)-1:
 			r.notes = append(r.notes, fmt.Sprintf("%s: torn tail at offset %d", j.name, end))
 		default:
 			r.problem(Problem{File: j.name, Offset: end, Text: err.Error()})
@@ -204,7 +277,7 @@ func (r *rawStore) visitJournals(v *visitor) error {
 }
 
 // batch goes over one record of a journal file.
-func (r *rawStore) batch(v *visitor, rec []byte, file string, offset int64) error {
+func (r *rawStore) batch(v *visitor, seen map[string]bool, rec []byte, file string, offset int64) error {
 	if len(rec) < batchrepr.HeaderLen {
 		r.problem(Problem{File: file, Offset: offset, Text: "bad batch"})
 		return nil
@@ -220,10 +293,15 @@ func (r *rawStore) batch(v *visitor, rec []byte, file string, offset int64) erro
 			return nil
 		}
 		no, isGroup := parseLogKey(key)
-		if kind != pebble.InternalKeyKindSet || !isGroup || v.group == nil {
+		if kind != pebble.InternalKeyKindSet || !isGroup {
 			continue
 		}
-		if err := v.group(no, value, file); err != nil {
+		if r.inUse && r.last > 0 && no > r.last+1 { // what is between became a table meanwhile
+			if err := r.visitTables(v, seen); err != nil {
+				return err
+			}
+		}
+		if err := r.group(v, no, value, file); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func Repair(fs vfs.FS, dir string) (*RepairReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.tryOpen() {
+	if s.raw.inUse {
 		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
 	}
 	report := &RepairReport{Before: s.finish()}
@@ -60,6 +60,9 @@ func Repair(fs vfs.FS, dir string) (*RepairReport, error) {
 	}
 	if err := fs.Rename(fresh, dir); err != nil {
 		return nil, fmt.Errorf("xlog: repair: the repaired store is %s, the damaged one %s: %w", fresh, report.Backup, err)
+	}
+	if err := syncDir(fs, fs.PathDir(dir)); err != nil {
+		return nil, fmt.Errorf("xlog: repair: %w", err)
 	}
 	report.Done = true
 	return report, nil

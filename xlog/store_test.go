@@ -190,3 +190,29 @@ func TestNumbersMustFollow(t *testing.T) {
 		t.Fatal(f.s.First(), f.s.Last())
 	}
 }
+
+// TestRealFileSystem: journal files are allocated ahead, used again, and read
+// back, on the file system of the machine.
+func TestRealFileSystem(t *testing.T) {
+	f := &fixture{t: t, opts: Options{Dir: t.TempDir() + "/a/store", MemTableSize: 256 << 10}}
+	f.open()
+	for range 3 {
+		f.fill(100, 5000)
+		if _, err := Open(f.opts); !errors.Is(err, ErrLocked) {
+			t.Fatal(err)
+		}
+		f.check(1)
+		f.checkpoint(100, State{VClock: f.clock, NextGroup: f.s.Last() + 1})
+		f.reopen()
+		f.check(1)
+		f.checkCheckpoint(f.s.Checkpoints()[0].ID, 100)
+	}
+	if err := f.s.Prune(200); err != nil || f.s.First() < 2 {
+		t.Fatal(f.s.First(), err)
+	}
+	f.reopen()
+	f.check(f.s.First())
+	if r, err := Verify(nil, f.opts.Dir); err != nil || !r.OK() || !r.InUse {
+		t.Fatal(r, err)
+	}
+}

@@ -8,7 +8,6 @@ import (
 
 	"tarragon/vclock"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -83,7 +82,6 @@ func Verify(fs vfs.FS, dir string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.report.InUse = s.tryOpen()
 	return s.finish(), nil
 }
 
@@ -118,7 +116,10 @@ func survey(fs vfs.FS, dir string) (*surveyor, error) {
 		raw.problem(Problem{File: cardName, Text: err.Error()})
 	}
 	s.report = Report{Dir: dir, Format: c.version, Mode: c.mode.String(), MayHaveLost: c.lost || c.badStop(bootID()),
-		Tables: len(raw.tables), Journals: len(raw.journals)}
+		InUse: raw.inUse}
+	if raw.openErr != nil {
+		raw.problem(Problem{Text: "does not open: " + raw.openErr.Error()})
+	}
 	err = raw.visit(&visitor{chunk: s.ckpts.chunk, end: s.ckpts.end, group: s.group,
 		lost: func(LostRow) error { s.report.Lost++; return nil }})
 	return s, err
@@ -156,29 +157,6 @@ func (s *surveyor) group(no uint64, value []byte, file string) error {
 	return nil
 }
 
-// tryOpen lets Pebble check what only it knows, the manifest first of all.
-func (s *surveyor) tryOpen() (inUse bool) {
-	l, err := lock(s.raw.fs, s.report.Dir)
-	if err != nil {
-		return errors.Is(err, ErrLocked)
-	}
-	defer func() { _ = l.Close() }()
-	db, err := pebble.Open(s.report.Dir, &pebble.Options{FS: s.raw.fs, Lock: l, ReadOnly: true, Logger: quiet{}})
-	if err == nil {
-		err = db.Close()
-	}
-	if err != nil {
-		s.raw.problem(Problem{Text: "does not open: " + err.Error()})
-	}
-	return false
-}
-
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(string, ...any) {}
-
 // finish sums up. A gap before what the newest checkpoint needs is no damage:
 // there were groups that had been removed and whose table is still there.
 func (s *surveyor) finish() *Report {
@@ -208,6 +186,7 @@ func (s *surveyor) finish() *Report {
 	if s.known {
 		r.VClock = s.clock.String()
 	}
+	r.Tables, r.Journals = s.raw.tables, s.raw.files
 	r.Problems, r.Notes = s.raw.problems, s.raw.notes
 	return r
 }
