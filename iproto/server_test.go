@@ -163,7 +163,7 @@ func TestBatchKeepsItsBytes(t *testing.T) {
 	f := newFixture(t, nil)
 	f.node.hold = true
 	p := f.connect()
-	const rounds, perRound = 20, 40
+	const rounds, perRound = 15, 40 // fewer than may be in flight
 	sync := uint64(0)
 	for range rounds {
 		var b []byte
