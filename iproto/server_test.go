@@ -385,6 +385,26 @@ func TestPagination(t *testing.T) {
 	}
 }
 
+// A scan may take long: the writes in front of it do not wait for it. A lookup
+// does not break a batch up.
+func TestWritesDoNotWaitForScans(t *testing.T) {
+	f := newFixture(t, nil)
+	p := f.connect()
+	scan := []byte{0x83, 0x10, 0xcd, 2, 0, 0x12, 1, 0x20, 0x90}
+	for i, c := range []struct {
+		body   []byte
+		before int
+	}{{scan, 1}, {selectBody(1), 1}} {
+		b := (&xrow.Row{Type: xrow.Insert, Sync: 1, Body: insertBody(1)}).Append(nil)
+		p.send((&xrow.Row{Type: xrow.Select, Sync: 2, Body: c.body}).Append(b))
+		p.read()
+		p.read()
+		if f.node.before != c.before {
+			t.Errorf("case %d: %d writes had reached the node, want %d", i, f.node.before, c.before)
+		}
+	}
+}
+
 // A tuple that reaches the node can be read back as a row: otherwise one client
 // could stop all replicas.
 func TestDepthIsThatOfRows(t *testing.T) {
