@@ -28,6 +28,7 @@ type fakeNode struct {
 	held   []*Batch  // writes kept
 	tuples [][]byte  // what SELECT finds
 	last   Select    // the newest SELECT, cloned
+	before int       // writes that had come before it
 	writes []Write   // every write ever, cloned
 	calls  []*Call   // every call
 	linear []*Select // reads that wait for finish
@@ -95,7 +96,7 @@ func (n *fakeNode) ResolveIndex(space uint32, name []byte) (uint32, error) {
 func (n *fakeNode) Select(q *Select, out []byte) ([]byte, uint32, []byte, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.last = *q.clone()
+	n.last, n.before = *q.clone(), len(n.writes)
 	if q.Space == 281 || q.Space == 289 {
 		return out, 0, nil, nil
 	}

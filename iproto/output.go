@@ -66,8 +66,12 @@ func (c *Conn) emit() {
 	}
 	out := c.out
 	c.out = nil
+	if len(out.B) == 0 { // the answers of others are the writer's
+		bytebufferpool.Put(out)
+		return
+	}
 	c.mu.Lock()
-	if c.pending == nil && len(out.B) > 0 {
+	if c.pending == nil {
 		c.pending, out = out, nil
 	} else {
 		c.append(out.B)
@@ -81,10 +85,8 @@ func (c *Conn) emit() {
 
 // append adds encoded frames; the caller holds the lock.
 func (o *output) append(frames []byte) {
-	if len(frames) > 0 {
-		b := o.room()
-		b.B = append(b.B, frames...)
-	}
+	b := o.room()
+	b.B = append(b.B, frames...)
 }
 
 // room is the buffer for further frames; the caller holds the lock and appends
@@ -302,6 +304,7 @@ func (c *Conn) waitCredit(limit int) (n int, err error) {
 
 // waitSilence waits until all that was answered is written and nobody writes.
 func (c *Conn) waitSilence() error {
+	c.Flush()
 	return c.waitFor(func() bool { return !c.writing && c.pending == nil })
 }
 

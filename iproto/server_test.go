@@ -163,7 +163,7 @@ func TestBatchKeepsItsBytes(t *testing.T) {
 	f := newFixture(t, nil)
 	f.node.hold = true
 	p := f.connect()
-	const rounds, perRound = 20, 40
+	const rounds, perRound = 15, 40 // fewer than may be in flight
 	sync := uint64(0)
 	for range rounds {
 		var b []byte
@@ -382,6 +382,26 @@ func TestPagination(t *testing.T) {
 	}
 	if f.node.last.AfterPosition == nil {
 		t.Fatal("an empty AFTER_POSITION was lost")
+	}
+}
+
+// A scan may take long: the writes in front of it do not wait for it. A lookup
+// does not break a batch up.
+func TestWritesDoNotWaitForScans(t *testing.T) {
+	f := newFixture(t, nil)
+	p := f.connect()
+	scan := []byte{0x83, 0x10, 0xcd, 2, 0, 0x12, 1, 0x20, 0x90}
+	for i, c := range []struct {
+		body   []byte
+		before int
+	}{{scan, 1}, {selectBody(1), 1}} {
+		b := (&xrow.Row{Type: xrow.Insert, Sync: 1, Body: insertBody(1)}).Append(nil)
+		p.send((&xrow.Row{Type: xrow.Select, Sync: 2, Body: c.body}).Append(b))
+		p.read()
+		p.read()
+		if f.node.before != c.before {
+			t.Errorf("case %d: %d writes had reached the node, want %d", i, f.node.before, c.before)
+		}
 	}
 }
 
