@@ -23,7 +23,7 @@ const (
 	defaultInstance = "i-001"
 	loneUser        = "tarragon"
 	passwordFile    = "password"
-	storeDir        = "store" // the log, in the data directory; nothing else may be in there
+	storeDir        = "store" // where the server keeps the log, in wal.dir
 	passwordBytes   = 18      // random ones: 24 characters
 )
 
@@ -51,8 +51,8 @@ func resolveLone(p process, f serveFlags, src config.Source) (*config.Instance, 
 	}
 	src.Defaults = []config.Flag{
 		{Name: "default", Path: "iproto.listen", Value: defaultAddress},
-		{Name: "default", Path: "wal.dir", Value: filepath.Join(dir, storeDir)},
-		{Name: "default", Path: "snapshot.dir", Value: filepath.Join(dir, storeDir)},
+		{Name: "default", Path: "wal.dir", Value: dir},
+		{Name: "default", Path: "snapshot.dir", Value: dir},
 		{Name: "default", Path: "replication.failover", Value: string(config.FailoverElection)},
 		{Name: "default", Path: "credentials.users." + loneUser + ".roles", Value: "super"},
 	}
