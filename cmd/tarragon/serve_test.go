@@ -87,6 +87,11 @@ func TestLonePrecedence(t *testing.T) {
 	if _, err := os.Stat(defaultDataDir); err == nil {
 		t.Error("the default directory was made all the same")
 	}
+	// Even an old variable, the lowest that a user can set, is above our defaults.
+	cfg, _, err = resolveServe(process{environ: []string{"TT_LISTEN=127.0.0.1:6"}}, serveFlags{data: "d"})
+	if err != nil || cfg.IProto.Listen[0].Port != "6" {
+		t.Errorf("%v %+v", err, cfg)
+	}
 }
 
 // TestLoneRefusals: nothing is damaged, and one line says what is wrong.
