@@ -160,9 +160,17 @@ func (l *loneNode) announce(w io.Writer, cfg *config.Instance) error {
 	}
 	fmt.Fprintf(&b, "\nConnect from Go:\n  conn, err := tarantool.Connect(ctx, tarantool.NetDialer{Address: %q, User: %q, Password: %s}, tarantool.Opts{})\n",
 		address, loneUser, literal)
-	fmt.Fprintln(&b, "Look at it:\n  tarragon status")
+	fmt.Fprintf(&b, "Look at it:\n  %s\n", l.statusCommand(address))
 	_, err := io.WriteString(w, b.String()+"\n")
 	return err
+}
+
+// statusCommand is how to look at the node from here.
+func (l *loneNode) statusCommand(address string) string {
+	if usual, err := filepath.Abs(defaultDataDir); err == nil && l.dir == usual && address == defaultAddress {
+		return "tarragon status"
+	}
+	return fmt.Sprintf("tarragon status --addr %s --user %s --password-file %s", address, loneUser, l.passwordPath())
 }
 
 // reach says who can connect to an address.
