@@ -40,6 +40,7 @@ vet: tools
 
 unit: tools ## unit tests
 	go test $$(go list ./... | grep -v '/test/sim$$')
+	@if [ -f bench/go.mod ]; then cd bench && go test ./...; fi
 
 race: tools ## tests of the concurrent packages under the race detector
 	CGO_ENABLED=1 go test -race $(patsubst %,./%/...,$(RACE))

@@ -40,6 +40,7 @@ type level struct {
 	names   []string // of the special keys
 }
 
+// levelOf is filled by init: the functions in it refer to it.
 var levelOf = map[scope]*level{}
 
 func init() {

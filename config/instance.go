@@ -86,7 +86,8 @@ type IProto struct {
 	Readahead       int // bytes
 }
 
-// Database holds identities and the limits of transactions.
+// Database holds identities and the limits of transactions. UUIDs are in small
+// letters.
 type Database struct {
 	InstanceUUID      string // empty: random
 	ReplicasetUUID    string // empty: the bootstrapper's

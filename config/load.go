@@ -47,7 +47,7 @@ type loader struct {
 // Load resolves the configuration of one instance. The error joins all
 // mistakes, each a [*Mistake].
 func Load(src Source) (*Instance, error) {
-	l := newLoader(src)
+	l := newLoader(src, true)
 	if l.root == nil && l.src.File != "" { // it could not be read
 		return nil, l.err()
 	}
@@ -65,9 +65,7 @@ func Load(src Source) (*Instance, error) {
 // LoadAll resolves all instances of the file, for tools that look at a whole
 // cluster. Environment and flags are left out: they belong to one process.
 func LoadAll(src Source) ([]*Instance, error) {
-	src.Flags, src.Defaults = nil, nil
-	l := newLoader(src)
-	l.over, l.under, l.flags = nil, nil, nil
+	l := newLoader(src, false)
 	if l.root == nil {
 		l.mistake("", "", "a configuration file is needed")
 		return nil, l.err()
@@ -88,7 +86,9 @@ func LoadAll(src Source) ([]*Instance, error) {
 	return out, nil
 }
 
-func newLoader(src Source) *loader {
+// newLoader reads the file and, for the process of an instance, what the
+// environment and the flags set.
+func newLoader(src Source, process bool) *loader {
 	l := &loader{src: src, env: map[string]string{}}
 	for _, kv := range src.Environ {
 		if name, val, ok := strings.Cut(kv, "="); ok {
@@ -101,9 +101,11 @@ func newLoader(src Source) *loader {
 	if l.src.Instance == "" {
 		l.src.Instance = l.env["TT_INSTANCE_NAME"]
 	}
-	l.over, l.under = l.readEnv()
-	l.under = merge(l.readFlags(src.Defaults), l.under)
-	l.flags = l.readFlags(src.Flags)
+	if process {
+		l.over, l.under = l.readEnv()
+		l.under = merge(l.readFlags(src.Defaults), l.under)
+		l.flags = l.readFlags(src.Flags)
+	}
 	if l.src.File != "" {
 		r := reader{findings: &l.findings}
 		before := len(l.mistakes)

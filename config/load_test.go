@@ -223,7 +223,7 @@ func TestMistakeFields(t *testing.T) {
 }
 
 func TestLoadAll(t *testing.T) {
-	all, err := LoadAll(Source{File: "x", Environ: []string{"TT_WAL_MODE=write"}, ReadFile: func(string) ([]byte, error) { return []byte(threeNodes), nil }})
+	all, err := LoadAll(Source{File: "x", Environ: []string{"TT_WAL_MODE=write", "TT_LOG_LEVEL=loud"}, ReadFile: func(string) ([]byte, error) { return []byte(threeNodes), nil }})
 	if err != nil || len(all) != 3 || all[2].Name != "i3" || all[0].WAL.Mode != WALFsync {
 		t.Errorf("%v %+v", err, all)
 	}

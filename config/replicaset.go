@@ -43,7 +43,7 @@ func (l *loader) replicaset(in *Instance, self place, own *options) {
 	l.checkAnon(in, peers)
 	for _, p := range peers {
 		m := Member{
-			Name: p.name, UUID: p.text("database.instance_uuid"), Peer: p.peerURI(), Client: p.clientURI(),
+			Name: p.name, UUID: strings.ToLower(p.text("database.instance_uuid")), Peer: p.peerURI(), Client: p.clientURI(),
 			ElectionMode: p.mode, ReadOnly: p.readOnly(in, len(peers)),
 		}
 		if p.name == self.name {
@@ -139,7 +139,7 @@ func (l *loader) checkMembers(in *Instance, peers []peer) {
 			}
 			addresses[addr] = m.Name
 		}
-		if uuid := strings.ToLower(m.UUID); uuid != "" {
+		if uuid := m.UUID; uuid != "" {
 			if other, twice := uuids[uuid]; twice {
 				l.mistake(peers[i].options.where("database.instance_uuid"), "database.instance_uuid", "instances %q and %q have the same uuid", other, m.Name)
 			}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"strings"
 )
 
 // maxTuple is what fits a frame after login.
@@ -45,8 +46,8 @@ func (o *options) iproto() IProto {
 
 func (o *options) database() Database {
 	return Database{
-		InstanceUUID:      o.text("database.instance_uuid"),
-		ReplicasetUUID:    o.text("database.replicaset_uuid"),
+		InstanceUUID:      strings.ToLower(o.text("database.instance_uuid")),
+		ReplicasetUUID:    strings.ToLower(o.text("database.replicaset_uuid")),
 		TxnSynchroTimeout: o.timeout("database.txn_synchro_timeout", "the value must be greater than 0"),
 	}
 }

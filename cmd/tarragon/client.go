@@ -18,10 +18,11 @@ import (
 
 // target is an instance that a tool connects to.
 type target struct {
-	name     string // empty: not known before it answers
-	uri      config.URI
-	login    string
-	password string
+	name       string // empty: not known before it answers
+	replicaset string // the same
+	uri        config.URI
+	login      string
+	password   string
 }
 
 // connectFlags say which instances a tool talks to, and as whom.
@@ -93,7 +94,7 @@ func fileTargets(file string, environ []string) ([]target, error) {
 	}
 	var out []target
 	for _, in := range all {
-		t := target{name: in.Name, uri: in.IProto.AdvertiseClient}
+		t := target{name: in.Name, replicaset: in.Replicaset, uri: in.IProto.AdvertiseClient}
 		if t.uri.IsZero() {
 			t.uri = in.IProto.AdvertisePeer
 		}

@@ -120,18 +120,25 @@ Take it out of the configuration too, or it comes back as a new member.
 	return cmd
 }
 
-// expel asks the leader. Instances that do not answer are no obstacle: the one
-// to expel is often dead.
+// expel asks the leader of the replica set that the instance is a member of.
+// Instances that do not answer are no obstacle: the one to expel is often dead.
 func expel(ctx context.Context, p process, f connectFlags, targets []target, name string) error {
+	leader, writable := -1, 0
 	all := askAll(ctx, targets, f.timeout)
-	leader := -1
 	for i, in := range all {
-		if in.Error == "" && !in.ReadOnly && (leader < 0 || in.Term > all[leader].Term) {
+		if in.Error != "" || in.ReadOnly {
+			continue
+		}
+		writable++
+		if contains(in.members, name) && (leader < 0 || in.Term > all[leader].Term) {
 			leader = i
 		}
 	}
-	if leader < 0 {
+	switch {
+	case writable == 0:
 		return fmt.Errorf("expel %s: no leader among the instances that answer: %s", name, names(targets))
+	case leader < 0:
+		return fmt.Errorf("expel %s: no leader has a member of this name", name)
 	}
 	t := targets[leader]
 	t.name = all[leader].Name

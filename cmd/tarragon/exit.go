@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"tarragon/config"
+	"tarragon/xlog"
 )
 
 // Exit codes. They are part of the interface: scripts depend on them.
@@ -14,7 +15,7 @@ const (
 	exitOK        = 0
 	exitFailed    = 1   // the command could not do what it was asked to
 	exitUsage     = 2   // wrong arguments or a wrong configuration: nothing was done
-	exitUnhealthy = 3   // status: no leader, or an instance did not answer
+	exitUnhealthy = 3   // status: no leader, or an instance did not answer; xlog: damage
 	exitStopped   = 130 // interrupted before it was done
 )
 
@@ -37,7 +38,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errUnhealthy):
+	case errors.Is(err, errUnhealthy), errors.Is(err, xlog.ErrCorrupt):
 		return exitUnhealthy
 	case errors.As(err, &usage), errors.As(err, &mistake):
 		return exitUsage

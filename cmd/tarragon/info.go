@@ -9,26 +9,29 @@ import (
 
 // instanceInfo is what status shows of an instance.
 type instanceInfo struct {
-	Name      string     `json:"name"`
-	Address   string     `json:"address"`
-	Error     string     `json:"error,omitempty"` // why it did not answer; then the rest is empty
-	ID        uint64     `json:"id,omitempty"`
-	UUID      string     `json:"uuid,omitempty"`
-	Version   string     `json:"version,omitempty"`
-	Status    string     `json:"status,omitempty"`
-	Role      string     `json:"role,omitempty"` // leader, follower, candidate; with elections off: rw, ro
-	Term      uint64     `json:"term"`
-	Leader    string     `json:"leader,omitempty"` // name, or id where it has none
-	VClock    string     `json:"vclock,omitempty"`
-	Signature uint64     `json:"signature"`
-	Lag       *float64   `json:"lag_seconds,omitempty"` // the greatest of the upstreams
-	Quorum    uint64     `json:"synchro_quorum,omitempty"`
-	Undecided *undecided `json:"undecided,omitempty"`
-	ReadOnly  bool       `json:"read_only"`
-	Reason    string     `json:"read_only_reason,omitempty"`
-	Streams   []stream   `json:"streams,omitempty"`
-	LastError string     `json:"last_error,omitempty"`
-	Uptime    uint64     `json:"uptime_seconds,omitempty"`
+	Name       string     `json:"name"`
+	Replicaset string     `json:"replicaset,omitempty"` // name, or uuid where it has none
+	Address    string     `json:"address"`
+	Error      string     `json:"error,omitempty"` // why it did not answer; then the rest is empty
+	ID         uint64     `json:"id,omitempty"`
+	UUID       string     `json:"uuid,omitempty"`
+	Version    string     `json:"version,omitempty"`
+	Status     string     `json:"status,omitempty"`
+	Role       string     `json:"role,omitempty"` // leader, follower, candidate; with elections off: rw, ro
+	Term       uint64     `json:"term"`
+	Leader     string     `json:"leader,omitempty"` // name, or id where it has none
+	VClock     string     `json:"vclock,omitempty"`
+	Signature  uint64     `json:"signature"`
+	Lag        *float64   `json:"lag_seconds,omitempty"` // the greatest of the upstreams
+	Quorum     uint64     `json:"synchro_quorum,omitempty"`
+	Undecided  *undecided `json:"undecided,omitempty"`
+	ReadOnly   bool       `json:"read_only"`
+	Reason     string     `json:"read_only_reason,omitempty"`
+	Streams    []stream   `json:"streams,omitempty"`
+	LastError  string     `json:"last_error,omitempty"`
+	Uptime     uint64     `json:"uptime_seconds,omitempty"`
+
+	members []string // names of the registered ones
 }
 
 // undecided is the queue of transactions without a quorum.
@@ -66,7 +69,14 @@ func parseInfo(answer []any) (*instanceInfo, error) {
 		Status: str(m["status"]), Signature: num(m["signature"]), VClock: vclockText(m["vclock"]),
 		ReadOnly: truth(m["ro"]), Reason: str(m["ro_reason"]), Uptime: num(m["uptime"]),
 	}
+	set := asMap(m["replicaset"])
+	if in.Replicaset = str(set["name"]); in.Replicaset == "" {
+		in.Replicaset = str(set["uuid"])
+	}
 	names := memberNames(m)
+	for _, name := range names {
+		in.members = append(in.members, name)
+	}
 	if in.Name == "" && in.ID != 0 {
 		in.Name = names.of(in.ID)
 	}

@@ -23,7 +23,7 @@ const (
 	defaultInstance = "i-001"
 	loneUser        = "tarragon"
 	passwordFile    = "password"
-	storeDir        = "store" // the log, in the data directory; nothing else may be in there
+	storeDir        = "store" // where the server keeps the log, in wal.dir
 	passwordBytes   = 18      // random ones: 24 characters
 )
 
@@ -51,8 +51,8 @@ func resolveLone(p process, f serveFlags, src config.Source) (*config.Instance, 
 	}
 	src.Defaults = []config.Flag{
 		{Name: "default", Path: "iproto.listen", Value: defaultAddress},
-		{Name: "default", Path: "wal.dir", Value: filepath.Join(dir, storeDir)},
-		{Name: "default", Path: "snapshot.dir", Value: filepath.Join(dir, storeDir)},
+		{Name: "default", Path: "wal.dir", Value: dir},
+		{Name: "default", Path: "snapshot.dir", Value: dir},
 		{Name: "default", Path: "replication.failover", Value: string(config.FailoverElection)},
 		{Name: "default", Path: "credentials.users." + loneUser + ".roles", Value: "super"},
 	}
@@ -160,9 +160,17 @@ func (l *loneNode) announce(w io.Writer, cfg *config.Instance) error {
 	}
 	fmt.Fprintf(&b, "\nConnect from Go:\n  conn, err := tarantool.Connect(ctx, tarantool.NetDialer{Address: %q, User: %q, Password: %s}, tarantool.Opts{})\n",
 		address, loneUser, literal)
-	fmt.Fprintln(&b, "Look at it:\n  tarragon status")
+	fmt.Fprintf(&b, "Look at it:\n  %s\n", l.statusCommand(address))
 	_, err := io.WriteString(w, b.String()+"\n")
 	return err
+}
+
+// statusCommand is how to look at the node from here.
+func (l *loneNode) statusCommand(address string) string {
+	if usual, err := filepath.Abs(defaultDataDir); err == nil && l.dir == usual && address == defaultAddress {
+		return "tarragon status"
+	}
+	return fmt.Sprintf("tarragon status --addr %s --user %s --password-file %s", address, loneUser, l.passwordPath())
 }
 
 // reach says who can connect to an address.

@@ -48,7 +48,8 @@ Start a node of a cluster:
   tarragon serve --config cluster.yaml --instance i-001
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 3 unhealthy
-(status), 130 interrupted.`
+(status) or damaged
+(xlog), 130 interrupted.`
 
 func newRoot(p process) *cobra.Command {
 	root := &cobra.Command{
@@ -71,7 +72,7 @@ func newRoot(p process) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(p), newStatus(p), newPromote(p), newDemote(p), newExpel(p),
-		newDemo(p), newVersion(p),
+		newXlog(p), newDemo(p), newVersion(p),
 	)
 	return root
 }

@@ -126,8 +126,8 @@ func (f *serveFlags) options() ([]config.Flag, error) {
 		if err != nil {
 			return nil, usagef("--data: %w", err)
 		}
-		add("--data", "wal.dir", filepath.Join(dir, storeDir))
-		add("--data", "snapshot.dir", filepath.Join(dir, storeDir))
+		add("--data", "wal.dir", dir)
+		add("--data", "snapshot.dir", dir)
 	}
 	return out, nil
 }

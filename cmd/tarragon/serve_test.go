@@ -35,7 +35,7 @@ func TestLoneNode(t *testing.T) {
 		t.Errorf("listens on %v", got)
 	}
 	dir, _ := filepath.Abs(defaultDataDir)
-	if cfg.WAL.Dir != filepath.Join(dir, "store") || cfg.Replication.ElectionMode != config.ElectionCandidate || cfg.ReadOnly {
+	if cfg.WAL.Dir != dir || cfg.Replication.ElectionMode != config.ElectionCandidate || cfg.ReadOnly {
 		t.Errorf("%+v %+v", cfg.WAL, cfg.Replication)
 	}
 	u := cfg.Credentials.Users[0]
@@ -81,11 +81,16 @@ func TestLonePrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.IProto.Listen[0].Port != "5" || cfg.Name != "x" || cfg.WAL.Mode != config.WALNone || !cfg.Tarragon.SyncAll || !strings.HasSuffix(cfg.WAL.Dir, "/d/store") {
+	if cfg.IProto.Listen[0].Port != "5" || cfg.Name != "x" || cfg.WAL.Mode != config.WALNone || !cfg.Tarragon.SyncAll || !strings.HasSuffix(cfg.WAL.Dir, "/d") {
 		t.Errorf("%+v", cfg)
 	}
 	if _, err := os.Stat(defaultDataDir); err == nil {
 		t.Error("the default directory was made all the same")
+	}
+	// Even an old variable, the lowest that a user can set, is above our defaults.
+	cfg, _, err = resolveServe(process{environ: []string{"TT_LISTEN=127.0.0.1:6"}}, serveFlags{data: "d"})
+	if err != nil || cfg.IProto.Listen[0].Port != "6" {
+		t.Errorf("%v %+v", err, cfg)
 	}
 }
 

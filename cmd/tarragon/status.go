@@ -19,8 +19,8 @@ oldest), why it is read-only; then the streams that do not run, and errors.
 
 ` + connectHelp + `
 
-It exits with 3 if an instance does not answer, if no instance may write, or if
-two claim to lead the same term.`
+It exits with 3 if an instance does not answer, if no instance of a replica set
+may write, or if two claim to lead the same term.`
 
 func newStatus(p process) *cobra.Command {
 	var f connectFlags
@@ -79,6 +79,9 @@ func ask(ctx context.Context, t target, timeout time.Duration) *instanceInfo {
 	if in.Name == "" || err != nil {
 		in.Name = t.name
 	}
+	if t.replicaset != "" {
+		in.Replicaset = t.replicaset
+	}
 	if !t.uri.IsZero() {
 		in.Address = t.uri.Address()
 	}
@@ -87,12 +90,36 @@ func ask(ctx context.Context, t target, timeout time.Duration) *instanceInfo {
 
 // problems are the reasons why the cluster is not well, in one line each.
 func problems(all []*instanceInfo) []string {
-	var out []string
-	leaders := map[uint64]string{}
-	writable := false
+	var out, sets []string
+	members := map[string][]*instanceInfo{}
 	for _, in := range all {
 		if in.Error != "" {
 			out = append(out, fmt.Sprintf("%s does not answer", in.label()))
+		}
+		if in.Error != "" && in.Replicaset == "" {
+			continue // nobody knows where it belongs
+		}
+		if members[in.Replicaset] == nil {
+			sets = append(sets, in.Replicaset)
+		}
+		members[in.Replicaset] = append(members[in.Replicaset], in)
+	}
+	for _, set := range sets {
+		out = append(out, leadership(set, members[set])...)
+	}
+	if len(sets) == 0 {
+		out = append(out, "no leader: nobody answers")
+	}
+	return out
+}
+
+// leadership is what is wrong with the leaders of one replica set.
+func leadership(set string, members []*instanceInfo) []string {
+	var out []string
+	leaders := map[uint64]string{}
+	writable := false
+	for _, in := range members {
+		if in.Error != "" {
 			continue
 		}
 		writable = writable || !in.ReadOnly
@@ -105,7 +132,7 @@ func problems(all []*instanceInfo) []string {
 		leaders[in.Term] = in.label()
 	}
 	if !writable {
-		out = append(out, "no leader: no instance that answers may write")
+		out = append(out, strings.TrimSuffix("no leader: no instance that answers may write in replica set "+set, " in replica set "))
 	}
 	return out
 }

@@ -12,9 +12,14 @@ import (
 
 // info is the box.info of box-info.md, section 1.4, for one of three.
 func info(id int, name, state string, ro bool) map[string]any {
+	return infoOf("r1", id, name, state, ro)
+}
+
+func infoOf(set string, id int, name, state string, ro bool) map[string]any {
 	m := map[string]any{
 		"version": "3.8.0", "id": id, "name": name, "uuid": "856d80e3-0000-4000-8000-000000000001", "status": "running",
-		"ro": ro, "signature": 17, "vclock": map[int]any{0: 2, 1: 15}, "uptime": 13,
+		"replicaset": map[string]any{"uuid": "2d095c12-0000-4000-8000-000000000001", "name": set},
+		"ro":         ro, "signature": 17, "vclock": map[int]any{0: 2, 1: 15}, "uptime": 13,
 		"election": map[string]any{"state": state, "term": 2, "vote": 1, "leader": 1, "leader_name": "i1", "leader_idle": 0.67},
 		"synchro":  map[string]any{"quorum": 2, "queue": map[string]any{"owner": 1, "term": 2, "len": 3, "age": 0.25}},
 		"replication": map[int]any{
@@ -82,6 +87,21 @@ func TestTwoLeaders(t *testing.T) {
 	}
 }
 
+// TestReplicasets: each replica set needs a leader of its own, and two of them
+// may lead the same term.
+func TestReplicasets(t *testing.T) {
+	one := serveFake(t, map[string]any{"box.info": infoOf("r1", 1, "i1", "leader", false)})
+	two := serveFake(t, map[string]any{"box.info": infoOf("r2", 2, "i2", "leader", false)})
+	three := serveFake(t, map[string]any{"box.info": infoOf("r3", 3, "i3", "follower", true)})
+	if out, _, err := runWith(t, nil, "status", "--addr", one.address, "--addr", two.address); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, _, err := runWith(t, nil, "status", "--addr", one.address, "--addr", three.address)
+	if exitCode(err) != exitUnhealthy || !strings.Contains(out, "may write in replica set r3") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // freeAddress is one where nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -119,6 +139,9 @@ func TestControl(t *testing.T) {
 	}
 	if out, _, err := runWith(t, nil, with("expel", "i3")...); err != nil || !strings.Contains(out, "i3 is expelled, by i1") {
 		t.Errorf("expel: %v %s", err, out)
+	}
+	if _, _, err := runWith(t, nil, with("expel", "i4")...); exitCode(err) != exitFailed {
+		t.Errorf("expel a stranger: %v", err)
 	}
 	if _, _, err := runWith(t, nil, "expel", "i3", "--addr", follower.address); exitCode(err) != exitFailed {
 		t.Errorf("expel without a leader: %v", err)

@@ -231,10 +231,10 @@ func (s source) chance() []string {
 // knows says who may import a library that is the business of one room.
 var knows = map[string][]string{
 	"github.com/cockroachdb/pebble/v2":     {"xlog", "cmd/tarragon"},
-	"github.com/tarantool/go-tarantool/v2": {"cmd/tarragon"},
+	"github.com/tarantool/go-tarantool/v2": {"cmd/tarragon", "internal/cluster", "internal/demo"},
 	"github.com/spf13/cobra":               {"cmd/tarragon"},
 	"go.yaml.in/yaml/v3":                   {"config"},
-	"net":                                  {"iproto", "replication", "server", "cmd/tarragon"},
+	"net":                                  {"iproto", "replication", "server", "internal/cluster", "cmd/tarragon"},
 }
 
 func TestLibraries(t *testing.T) {

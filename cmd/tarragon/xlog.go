@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tarragon/xlog"
+)
+
+const storeHelp = `DIRECTORY is wal.dir of the instance, or the data directory of a plain serve;
+left out it is ./` + defaultDataDir + `.`
+
+func newXlog(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "xlog",
+		Short:   "look into a store, check it, repair it",
+		Long:    "Xlog works on the files of a store, also when it does not open.\n\n" + storeHelp,
+		Example: "  tarragon xlog verify\n  tarragon xlog cat var/lib/i-001 --space 512",
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newXlogCat(p), newXlogVerify(p), newXlogRepair(p))
+	return cmd
+}
+
+// storeOf finds the store that the arguments mean.
+func storeOf(a []string) string {
+	dir := defaultDataDir
+	if len(a) > 0 {
+		dir = a[0]
+	}
+	inner := filepath.Join(dir, storeDir)
+	if info, err := os.Stat(inner); err == nil && info.IsDir() {
+		return inner
+	}
+	return dir
+}
+
+// catFlags choose rows and how they are printed.
+type catFlags struct {
+	spaces, replicas   []uint
+	types              []string
+	fromLSN, toLSN     uint64
+	fromGroup, toGroup uint64
+	limit              uint64
+	json               bool
+}
+
+func newXlogCat(p process) *cobra.Command {
+	var f catFlags
+	cmd := &cobra.Command{
+		Use:   "cat [DIRECTORY]",
+		Short: "print the rows of the log",
+		Long: `Cat prints the rows of the log, one line each: group.position replica:LSN type,
+then what the row holds. The store may be in use.
+
+` + storeHelp + `
+
+It exits with 3 if something could not be read; all the rest is printed.`,
+		Example: `  tarragon xlog cat
+  tarragon xlog cat var/lib/i-001 --space 512 --replica 1 --from-lsn 100 --to-lsn 200
+  tarragon xlog cat var/lib/i-001 --type promote --type confirm --json`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, a []string) error { return f.cat(p, storeOf(a)) },
+	}
+	fl := cmd.Flags()
+	fl.UintSliceVar(&f.spaces, "space", nil, "rows of this space id only, may be repeated")
+	fl.UintSliceVar(&f.replicas, "replica", nil, "rows that this replica id wrote only, may be repeated")
+	fl.StringSliceVar(&f.types, "type", nil, "rows of this type only, as insert or confirm, may be repeated")
+	fl.Uint64Var(&f.fromLSN, "from-lsn", 0, "rows from this LSN on")
+	fl.Uint64Var(&f.toLSN, "to-lsn", 0, "rows up to this LSN, itself included")
+	fl.Uint64Var(&f.fromGroup, "from-group", 0, "groups from this number on")
+	fl.Uint64Var(&f.toGroup, "to-group", 0, "groups up to this number, itself included")
+	fl.Uint64Var(&f.limit, "limit", 0, "print at most so many rows")
+	fl.BoolVar(&f.json, "json", false, "print one JSON object a row")
+	return cmd
+}
+
+// filter is what the flags choose.
+func (f *catFlags) filter() (xlog.Filter, error) {
+	out := xlog.Filter{FromLSN: f.fromLSN, ToLSN: f.toLSN, FromGroup: f.fromGroup, ToGroup: f.toGroup}
+	for _, id := range f.spaces {
+		if uint(uint32(id)) != id {
+			return out, usagef("--space %d: too large", id)
+		}
+		out.Spaces = append(out.Spaces, uint32(id))
+	}
+	for _, id := range f.replicas {
+		if uint(uint32(id)) != id {
+			return out, usagef("--replica %d: too large", id)
+		}
+		out.Replicas = append(out.Replicas, uint32(id))
+	}
+	for _, name := range f.types {
+		t, ok := xlog.ParseType(name)
+		if !ok {
+			return out, usagef("--type %s: no such type; try INSERT, REPLACE, UPDATE, UPSERT, DELETE, NOP, CONFIRM, ROLLBACK, PROMOTE, DEMOTE or RAFT", name)
+		}
+		out.Types = append(out.Types, t)
+	}
+	return out, nil
+}
+
+// errEnough ends a cat with a limit.
+var errEnough = errors.New("enough")
+
+func (f *catFlags) cat(p process, dir string) error {
+	filter, err := f.filter()
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(p.out)
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	var n uint64
+	err = xlog.Cat(nil, dir, filter, func(e xlog.Entry) error {
+		if f.limit != 0 && n == f.limit {
+			return errEnough
+		}
+		n++
+		if f.json {
+			return enc.Encode(e)
+		}
+		_, err := fmt.Fprintln(out, e)
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return errors.Join(err, out.Flush())
+}
+
+func newXlogVerify(p process) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "verify [DIRECTORY]",
+		Short: "check every byte of a store",
+		Long: `Verify goes over the log and the checkpoints, compares all checksums, and names
+the position of all damage. The store may be in use; nothing is changed.
+
+` + storeHelp + `
+
+It exits with 3 if it found damage.`,
+		Example: "  tarragon xlog verify\n  tarragon xlog verify var/lib/i-001 --json",
+		Args:    args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			report, err := xlog.Verify(nil, storeOf(a))
+			if err != nil {
+				return err
+			}
+			if err := printReport(p, asJSON, report); err != nil {
+				return err
+			}
+			if !report.OK() {
+				return errUnhealthy
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printReport(p process, asJSON bool, report fmt.Stringer) error {
+	if !asJSON {
+		_, err := fmt.Fprint(p.out, report)
+		return err
+	}
+	enc := json.NewEncoder(p.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(report)
+}
+
+func newXlogRepair(p process) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "repair [DIRECTORY]",
+		Short: "make a new store of what is whole in a damaged one",
+		Long: `Repair writes a new store with the valid checkpoints and the longest stretch of
+the log that goes on from them, and puts it in the place of the damaged one,
+which stays beside it under another name. A store without damage is left alone.
+The store must not be in use.
+
+Rows that only this instance had may be gone. In a replica set the better cure
+is often to move the directory away: the instance joins anew by itself.
+
+` + storeHelp,
+		Example: "  tarragon xlog repair var/lib/i-001",
+		Args:    args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			report, err := xlog.Repair(nil, storeOf(a))
+			if err != nil {
+				return err
+			}
+			return printReport(p, asJSON, repairText{report})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// repairText is a repair's report for people; as JSON it is the report.
+type repairText struct{ *xlog.RepairReport }
+
+// String is the report as text.
+func (r repairText) String() string {
+	var b strings.Builder
+	b.WriteString(r.Before.String())
+	if !r.Done {
+		b.WriteString("nothing to repair\n")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "repaired: groups %d to %d, %d checkpoints\n", r.First, r.Last, r.Checkpoints)
+	for _, d := range r.Dropped {
+		fmt.Fprintf(&b, "left out: %s\n", d)
+	}
+	fmt.Fprintf(&b, "the damaged store is kept in %s\n", r.Backup)
+	return b.String()
+}
