@@ -105,7 +105,7 @@ func (sp *space) parseFlags(flags []byte) error {
 			case "data-temporary":
 				sp.temp = true
 			case "temporary":
-				sp.temp, sp.tempType = true, true
+				return unsupported("spaces of type 'temporary'")
 			default:
 				return wrong("unknown space type")
 			}
@@ -127,9 +127,6 @@ func (sp *space) parseFlags(flags []byte) error {
 	})
 	if !ok {
 		return wrong("expected a map with string keys")
-	}
-	if err == nil && sp.tempType && sp.id < firstTempSpace {
-		return unsupported("temporary spaces with ids below 2^30")
 	}
 	return err
 }

@@ -15,7 +15,7 @@ type kind uint8
 const (
 	kindNil kind = iota
 	kindUint
-	kindInt // negative
+	kindInt
 	kindFloat
 	kindDouble
 	kindStr
@@ -30,8 +30,8 @@ var kindNames = [...]string{"nil", "unsigned", "integer", "float", "double", "st
 
 func (k kind) String() string { return kindNames[k] }
 
-// kindOf classifies the value at the head of b. A non-negative number in a
-// signed encoding counts as unsigned, as in the original.
+// kindOf classifies the value at the head of b. Any signed encoding counts as
+// an integer, whatever the number is, as in the original.
 func kindOf(b []byte) kind {
 	c := b[0]
 	switch {

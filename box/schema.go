@@ -55,7 +55,6 @@ type space struct {
 	engine    string
 	local     bool // group_id 1
 	temp      bool // data is not logged
-	tempType  bool // the definition is not logged either
 	sync      bool
 	format    *format
 	indexes   []*index // ascending by ID

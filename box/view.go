@@ -86,7 +86,7 @@ func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple 
 		last = pk.refAt(at) // dead entries count too: a slice must end
 		limit--
 		r := pk.visible(last, bound)
-		if r == 0 || v.tempDefinition(sp, v.box.mem.tuple(r)) {
+		if r == 0 {
 			continue
 		}
 		if err := f(sp.id, v.box.mem.tuple(r)); err != nil {
@@ -97,16 +97,6 @@ func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple 
 		c.key = pk.appendKey(c.key[:0], v.box.mem.tuple(last), len(pk.cmp))
 	}
 	return limit, nil
-}
-
-// tempDefinition tells whether the row belongs to a space of type temporary.
-func (v *View) tempDefinition(sp *space, tuple []byte) bool {
-	if sp.id != idSpace && sp.id != idIndex && sp.id != idTruncate {
-		return false
-	}
-	id, _ := uintOf((&walker{b: tuple}).field(0))
-	of := v.dict.spaces[uint32(id)]
-	return of != nil && of.tempType
 }
 
 // IsLocal tells whether the space never leaves this instance: a JOIN skips it.
