@@ -126,7 +126,7 @@ func (t *Txn) alterSpace(was, sp *space) error {
 		return fail("can not change space engine")
 	case was.local != sp.local:
 		return fail("replication group is immutable")
-	case was.temp != sp.temp:
+	case was.temp != sp.temp || was.tempType != sp.tempType:
 		return fail("temporariness cannot change")
 	}
 	sp.stats = was.stats

@@ -217,6 +217,9 @@ func (t *Txn) checkGrant(g *grant) error {
 		if _, err := t.dict.needSpace(g.id); err != nil {
 			return err
 		}
+		if t.dict.isTempType(g.id) {
+			return xrow.Errorf(xrow.ErrUnsupported, "temporary space", "privileges")
+		}
 	case classFunction:
 		if !t.hasRow(idFunc, g.id) {
 			return xrow.Errorf(xrow.ErrNoSuchFunction, strconv.Itoa(int(g.id)))

@@ -105,7 +105,7 @@ func (sp *space) parseFlags(flags []byte) error {
 			case "data-temporary":
 				sp.temp = true
 			case "temporary":
-				return unsupported("spaces of type 'temporary'")
+				sp.temp, sp.tempType = true, true
 			default:
 				return wrong("unknown space type")
 			}
@@ -127,6 +127,9 @@ func (sp *space) parseFlags(flags []byte) error {
 	})
 	if !ok {
 		return wrong("expected a map with string keys")
+	}
+	if err == nil && sp.tempType && sp.id < firstTempSpace {
+		return xrow.Errorf(xrow.ErrCreateSpace, shortName(sp.name), "temporary space id must be at least 1073741824")
 	}
 	return err
 }

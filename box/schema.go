@@ -55,6 +55,7 @@ type space struct {
 	engine    string
 	local     bool // group_id 1
 	temp      bool // data is not logged
+	tempType  bool // the definition is not logged either
 	sync      bool
 	format    *format
 	indexes   []*index // ascending by ID
@@ -157,6 +158,12 @@ func noSuchSpace(name string) error {
 		name = name[:maxNameInMessage]
 	}
 	return xrow.Errorf(xrow.ErrNoSuchSpace, name)
+}
+
+// isTempType tells whether a space exists whose definition is not logged.
+func (s *Schema) isTempType(id uint32) bool {
+	sp := s.spaces[id]
+	return sp != nil && sp.tempType
 }
 
 // FindSpace resolves a name; the error is NO_SUCH_SPACE.

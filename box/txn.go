@@ -136,7 +136,7 @@ func (t *Txn) undoTo(m mark) {
 // note adds the row to log and what the transaction has become by it.
 func (t *Txn) note(s *stmt, d *xrow.DML, who actor) {
 	sp := s.sp
-	if sp.temp {
+	if sp.temp || t.tempDefinition(s) {
 		return
 	}
 	t.global = t.global || !sp.local
@@ -164,6 +164,20 @@ func (t *Txn) note(s *stmt, d *xrow.DML, who actor) {
 	} else {
 		t.rows = append(t.rows, row)
 	}
+}
+
+// tempDefinition tells whether a row of _space, _index or _truncate belongs to
+// a space of type temporary, whose definition is neither logged nor sent.
+func (t *Txn) tempDefinition(s *stmt) bool {
+	r := s.new
+	if r == 0 {
+		r = s.old
+	}
+	if r == 0 || s.sp.id != idSpace && s.sp.id != idIndex && s.sp.id != idTruncate {
+		return false
+	}
+	id, _ := uintOf((&walker{b: t.box.mem.tuple(r)}).field(0))
+	return t.dict.isTempType(uint32(id)) || t.base.isTempType(uint32(id))
 }
 
 // keep copies b to memory that lives as long as the transaction.
@@ -212,6 +226,11 @@ func (t *Txn) NeedsWork() bool { return len(t.dropped) > 0 || len(t.built) > 0 }
 func (t *Txn) Prepare() {
 	b := t.box
 	t.close()
+	if t.IsLocal() {
+		t.decide()
+		b.unused = append(b.unused, t)
+		return
+	}
 	kept := t.stmts[:0]
 	for _, s := range t.stmts {
 		if s.sp.decidedByWrite() {
@@ -221,12 +240,39 @@ func (t *Txn) Prepare() {
 		}
 	}
 	t.stmts = kept
-	if t.IsLocal() {
-		b.unused = append(b.unused, t)
-		return
-	}
 	b.head = t.dict
 	b.pending = append(b.pending, t)
+}
+
+// decide makes a transaction without global rows final. Rows that define a
+// temporary space are dated back to what readers see already; no view shows them.
+func (t *Txn) decide() {
+	b := t.box
+	for i := range t.stmts {
+		s := &t.stmts[i]
+		if s.sp.decidedByWrite() {
+			b.settle(s, t.seq, true)
+			continue
+		}
+		if s.new != 0 {
+			b.mem.setBegin(s.new, b.confirmed)
+		}
+		if s.old != 0 {
+			b.mem.setEnd(s.old, b.confirmed)
+		}
+		b.settle(s, b.confirmed, false)
+	}
+	if t.dict == t.base {
+		return
+	}
+	if b.head != b.dict {
+		panic("box: DDL behind an undecided change of the dictionary")
+	}
+	b.head, b.dict = t.dict, t.dict
+	b.version += t.schemaOps
+	for _, g := range t.dropped {
+		b.garbage.add(b, g, t.seq)
+	}
 }
 
 // Abort undoes all, as if it never had begun.

@@ -86,7 +86,7 @@ func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple 
 		last = pk.refAt(at) // dead entries count too: a slice must end
 		limit--
 		r := pk.visible(last, bound)
-		if r == 0 {
+		if r == 0 || v.tempDefinition(sp, v.box.mem.tuple(r)) {
 			continue
 		}
 		if err := f(sp.id, v.box.mem.tuple(r)); err != nil {
@@ -97,6 +97,15 @@ func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple 
 		c.key = pk.appendKey(c.key[:0], v.box.mem.tuple(last), len(pk.cmp))
 	}
 	return limit, nil
+}
+
+// tempDefinition tells whether a row defines a space of type temporary.
+func (v *View) tempDefinition(sp *space, tuple []byte) bool {
+	if sp.id != idSpace && sp.id != idIndex && sp.id != idTruncate {
+		return false
+	}
+	id, _ := uintOf((&walker{b: tuple}).field(0))
+	return v.dict.isTempType(uint32(id))
 }
 
 // IsLocal tells whether the space never leaves this instance: a JOIN skips it.
