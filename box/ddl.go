@@ -201,11 +201,8 @@ func checkFields(sp *space, defs []*index) error {
 		for _, p := range ix.parts {
 			typ, known := narrow[p.field]
 			code := xrow.ErrIndexPartTypeMismatch
-			if int(p.field) < len(named) {
-				code = xrow.ErrFormatMismatchIndexPart
-				if !known {
-					typ, known = named[p.field].typ, true
-				}
+			if !known && int(p.field) < len(named) {
+				typ, known, code = named[p.field].typ, true, xrow.ErrFormatMismatchIndexPart
 			}
 			if known && !typ.contains(p.typ) && !p.typ.contains(typ) {
 				return xrow.Errorf(code, sp.format.fieldName(int(p.field)), typ, p.typ)
