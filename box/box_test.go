@@ -34,6 +34,9 @@ func appendAny(b []byte, v any) []byte {
 	case []any:
 		return append(b, arr(v...)...)
 	case int:
+		if v >= 0 {
+			return msgp.AppendUint64(b, uint64(v)) // a positive number in a signed encoding does not fit "unsigned"
+		}
 		return msgp.AppendInt(b, v)
 	}
 	b, err := msgp.AppendIntf(b, v)

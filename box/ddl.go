@@ -192,22 +192,23 @@ func primaryParts(defs []*index) []part {
 	return nil
 }
 
-// checkFields tells whether indexes agree with each other and with the format.
+// checkFields tells whether indexes agree with each other and with the format:
+// along the way a field has the narrowest type that was asked for.
 func checkFields(sp *space, defs []*index) error {
-	for i, ix := range defs {
+	named := sp.format.named
+	narrow := map[uint32]fieldType{}
+	for _, ix := range defs {
 		for _, p := range ix.parts {
-			for _, other := range defs[:i] {
-				for _, q := range other.parts {
-					if p.field == q.field && !p.typ.contains(q.typ) && !q.typ.contains(p.typ) {
-						return xrow.Errorf(xrow.ErrIndexPartTypeMismatch, sp.format.fieldName(int(p.field)), q.typ, p.typ)
-					}
-				}
+			typ, known := narrow[p.field]
+			code := xrow.ErrIndexPartTypeMismatch
+			if !known && int(p.field) < len(named) {
+				typ, known, code = named[p.field].typ, true, xrow.ErrFormatMismatchIndexPart
 			}
-			if int(p.field) < len(sp.format.named) {
-				f := sp.format.named[p.field]
-				if !f.typ.contains(p.typ) && !p.typ.contains(f.typ) {
-					return xrow.Errorf(xrow.ErrFormatMismatchIndexPart, sp.format.fieldName(int(p.field)), f.typ, p.typ)
-				}
+			if known && !typ.contains(p.typ) && !p.typ.contains(typ) {
+				return xrow.Errorf(code, sp.format.fieldName(int(p.field)), typ, p.typ)
+			}
+			if !known || typ.contains(p.typ) {
+				narrow[p.field] = p.typ
 			}
 		}
 	}

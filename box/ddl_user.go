@@ -214,11 +214,10 @@ func (t *Txn) checkGrant(g *grant) error {
 	}
 	switch g.class {
 	case classSpace:
-		sp, err := t.dict.needSpace(g.id)
-		if err != nil {
+		if _, err := t.dict.needSpace(g.id); err != nil {
 			return err
 		}
-		if sp.tempType {
+		if t.dict.isTempType(g.id) {
 			return xrow.Errorf(xrow.ErrUnsupported, "temporary space", "privileges")
 		}
 	case classFunction:

@@ -129,7 +129,7 @@ func (sp *space) parseFlags(flags []byte) error {
 		return wrong("expected a map with string keys")
 	}
 	if err == nil && sp.tempType && sp.id < firstTempSpace {
-		return unsupported("temporary spaces with ids below 2^30")
+		return xrow.Errorf(xrow.ErrCreateSpace, shortName(sp.name), "temporary space id must be at least 1073741824")
 	}
 	return err
 }

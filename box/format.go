@@ -85,7 +85,7 @@ func (f *format) check(tuple []byte) error {
 			return xrow.Errorf(xrow.ErrFieldType, f.fieldName(i), fd.typ, kindOf(v))
 		}
 		if limits, bad := fd.typ.outOfRange(v); bad {
-			return xrow.Errorf(xrow.ErrFieldValueOutOfRange, f.fieldName(i), fd.typ, limits+", got "+numberText(v))
+			return xrow.Errorf(xrow.ErrFieldValueOutOfRange, f.fieldName(i), fd.typ, "expected "+limits+", got "+numberText(v))
 		}
 	}
 	return nil

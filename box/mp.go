@@ -15,7 +15,7 @@ type kind uint8
 const (
 	kindNil kind = iota
 	kindUint
-	kindInt // negative
+	kindInt
 	kindFloat
 	kindDouble
 	kindStr
@@ -30,8 +30,8 @@ var kindNames = [...]string{"nil", "unsigned", "integer", "float", "double", "st
 
 func (k kind) String() string { return kindNames[k] }
 
-// kindOf classifies the value at the head of b. A non-negative number in a
-// signed encoding counts as unsigned, as in the original.
+// kindOf classifies the value at the head of b. Any signed encoding counts as
+// an integer, whatever the number is, as in the original.
 func kindOf(b []byte) kind {
 	c := b[0]
 	switch {
@@ -199,12 +199,12 @@ func text(b []byte) []byte {
 	return b[5 : 5+int(binary.BigEndian.Uint32(b[1:]))]
 }
 
-// Extension types.
+// Extension types that the box looks into.
 const (
-	extDecimal  int8 = 1
-	extUUID     int8 = 2
-	extDatetime int8 = 4
-	extInterval int8 = 6
+	extDecimal  = int8(xrow.ExtDecimal)
+	extUUID     = int8(xrow.ExtUUID)
+	extDatetime = int8(xrow.ExtDatetime)
+	extInterval = int8(xrow.ExtInterval)
 )
 
 // ext reads an extension.
@@ -236,51 +236,13 @@ func checkExts(b []byte) error {
 	return nil
 }
 
+// validExt asks xrow, and of a decimal also that it can be computed with.
 func validExt(b []byte) bool {
 	typ, p := ext(b)
-	switch typ {
-	case extDecimal:
-		_, ok := readDecimal(p)
-		return ok
-	case extUUID:
-		return len(p) == 16
-	case extDatetime:
-		return validDatetime(p)
-	case extInterval:
-		return validInterval(p)
-	}
-	return true
-}
-
-func validDatetime(p []byte) bool {
-	if len(p) != 8 && len(p) != 16 {
-		return false
-	}
-	const maxSeconds = 185604722784000 + 86400*366 // end of year 5879611, generously
-	sec := int64(binary.LittleEndian.Uint64(p))
-	if sec > maxSeconds || sec < -maxSeconds {
-		return false
-	}
-	return len(p) == 8 || binary.LittleEndian.Uint32(p[8:]) < 1e9
-}
-
-func validInterval(p []byte) bool {
-	if len(p) == 0 {
-		return false
-	}
-	i := 1
-	for range p[0] {
-		if i+2 > len(p) || p[i] > 8 {
+	if typ == extDecimal {
+		if _, ok := readDecimal(p); !ok {
 			return false
 		}
-		n, err := xrow.Scan(p[i+1:])
-		if err != nil {
-			return false
-		}
-		if k := kindOf(p[i+1:]); k != kindUint && k != kindInt {
-			return false
-		}
-		i += 1 + n
 	}
-	return i == len(p)
+	return xrow.CheckExt(xrow.ExtType(typ), p) == nil
 }

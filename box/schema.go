@@ -160,6 +160,12 @@ func noSuchSpace(name string) error {
 	return xrow.Errorf(xrow.ErrNoSuchSpace, name)
 }
 
+// isTempType tells whether a space exists whose definition is not logged.
+func (s *Schema) isTempType(id uint32) bool {
+	sp := s.spaces[id]
+	return sp != nil && sp.tempType
+}
+
 // FindSpace resolves a name; the error is NO_SUCH_SPACE.
 func (s *Schema) FindSpace(name string) (id uint32, err error) {
 	if id, ok := s.names[name]; ok {

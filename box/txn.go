@@ -7,7 +7,8 @@ import (
 )
 
 // Txn is a transaction of the owner's. It is valid until the box has confirmed
-// it, rolled it back, or Abort.
+// it or rolled it back; after Abort, and after Prepare of a local one, until the
+// next Begin.
 type Txn struct {
 	box  *Box
 	seq  uint64
@@ -20,8 +21,9 @@ type Txn struct {
 	buf   []byte   // what rows point to where no version holds it
 	work  []byte   // the tuple that a statement builds
 
-	sync bool
-	ddl  bool
+	sync   bool
+	ddl    bool
+	global bool // a row is of a space that is neither local nor temporary
 
 	// base is the writers' dictionary before the transaction, dict the one with
 	// its changes; the same as long as it has none.
@@ -134,9 +136,10 @@ func (t *Txn) undoTo(m mark) {
 // note adds the row to log and what the transaction has become by it.
 func (t *Txn) note(s *stmt, d *xrow.DML, who actor) {
 	sp := s.sp
-	if sp.temp || sp.id == idSpace && t.tempDefinition(s) || sp.id == idIndex && t.tempDefinition(s) || sp.id == idTruncate && t.tempDefinition(s) {
+	if sp.temp || t.tempDefinition(s) {
 		return
 	}
+	t.global = t.global || !sp.local
 	t.sync = t.sync || sp.sync
 	t.ddl = t.ddl || sp.id < firstUserSpace && !sp.local
 	if !who.log {
@@ -164,25 +167,17 @@ func (t *Txn) note(s *stmt, d *xrow.DML, who actor) {
 }
 
 // tempDefinition tells whether a row of _space, _index or _truncate belongs to
-// a space of type temporary, whose definition is not logged.
+// a space of type temporary, whose definition is neither logged nor sent.
 func (t *Txn) tempDefinition(s *stmt) bool {
 	r := s.new
 	if r == 0 {
 		r = s.old
 	}
-	if r == 0 {
+	if r == 0 || s.sp.id != idSpace && s.sp.id != idIndex && s.sp.id != idTruncate {
 		return false
 	}
-	id, _ := uintOf(value((&walker{b: t.box.mem.tuple(r)}).field(0)))
-	if id < firstTempSpace {
-		return false
-	}
-	for _, dict := range [...]*Schema{t.dict, t.base} {
-		if sp := dict.spaces[uint32(id)]; sp != nil {
-			return sp.tempType
-		}
-	}
-	return true
+	id, _ := uintOf((&walker{b: t.box.mem.tuple(r)}).field(0))
+	return t.dict.isTempType(uint32(id)) || t.base.isTempType(uint32(id))
 }
 
 // keep copies b to memory that lives as long as the transaction.
@@ -215,11 +210,13 @@ func (t *Txn) Rows() []LogRow {
 // IsSync tells whether a synchronous space was written.
 func (t *Txn) IsSync() bool { return t.sync }
 
-// IsLocal tells whether it changed nothing but local and temporary spaces.
-func (t *Txn) IsLocal() bool { return len(t.rows) == 0 }
-
 // IsDDL tells whether a system space that is logged was written.
 func (t *Txn) IsDDL() bool { return t.ddl }
+
+// IsLocal tells whether all rows are of local or temporary spaces, or there are
+// none. Such a transaction is decided by Prepare: neither Confirm nor Rollback
+// touches it.
+func (t *Txn) IsLocal() bool { return !t.global }
 
 // NeedsWork tells whether the owner should call [Box.Work] once it is decided.
 func (t *Txn) NeedsWork() bool { return len(t.dropped) > 0 || len(t.built) > 0 }
@@ -229,6 +226,11 @@ func (t *Txn) NeedsWork() bool { return len(t.dropped) > 0 || len(t.built) > 0 }
 func (t *Txn) Prepare() {
 	b := t.box
 	t.close()
+	if t.IsLocal() {
+		t.decide()
+		b.unused = append(b.unused, t)
+		return
+	}
 	kept := t.stmts[:0]
 	for _, s := range t.stmts {
 		if s.sp.decidedByWrite() {
@@ -240,6 +242,37 @@ func (t *Txn) Prepare() {
 	t.stmts = kept
 	b.head = t.dict
 	b.pending = append(b.pending, t)
+}
+
+// decide makes a transaction without global rows final. Rows that define a
+// temporary space are dated back to what readers see already; no view shows them.
+func (t *Txn) decide() {
+	b := t.box
+	for i := range t.stmts {
+		s := &t.stmts[i]
+		if s.sp.decidedByWrite() {
+			b.settle(s, t.seq, true)
+			continue
+		}
+		if s.new != 0 {
+			b.mem.setBegin(s.new, b.confirmed)
+		}
+		if s.old != 0 {
+			b.mem.setEnd(s.old, b.confirmed)
+		}
+		b.settle(s, b.confirmed, false)
+	}
+	if t.dict == t.base {
+		return
+	}
+	if b.head != b.dict {
+		panic("box: DDL behind an undecided change of the dictionary")
+	}
+	b.head, b.dict = t.dict, t.dict
+	b.version += t.schemaOps
+	for _, g := range t.dropped {
+		b.garbage.add(b, g, t.seq)
+	}
 }
 
 // Abort undoes all, as if it never had begun.

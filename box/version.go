@@ -21,6 +21,12 @@ func (a *arena) begin(r ref) uint64 { return binary.LittleEndian.Uint64(a.head(r
 func (a *arena) end(r ref) uint64   { return binary.LittleEndian.Uint64(a.head(r)[4:]) >> 16 }
 func (a *arena) prev(r ref) ref     { return ref(binary.LittleEndian.Uint32(a.head(r)[12:])) }
 
+func (a *arena) setBegin(r ref, seq uint64) {
+	h := a.head(r)
+	binary.LittleEndian.PutUint32(h, uint32(seq))
+	binary.LittleEndian.PutUint16(h[4:], uint16(seq>>32))
+}
+
 func (a *arena) setEnd(r ref, seq uint64) {
 	h := a.head(r)
 	binary.LittleEndian.PutUint32(h[6:], uint32(seq))

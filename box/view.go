@@ -99,14 +99,13 @@ func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple 
 	return limit, nil
 }
 
-// tempDefinition tells whether the row belongs to a space of type temporary.
+// tempDefinition tells whether a row defines a space of type temporary.
 func (v *View) tempDefinition(sp *space, tuple []byte) bool {
 	if sp.id != idSpace && sp.id != idIndex && sp.id != idTruncate {
 		return false
 	}
 	id, _ := uintOf((&walker{b: tuple}).field(0))
-	of := v.dict.spaces[uint32(id)]
-	return of != nil && of.tempType
+	return v.dict.isTempType(uint32(id))
 }
 
 // IsLocal tells whether the space never leaves this instance: a JOIN skips it.

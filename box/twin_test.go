@@ -1,0 +1,433 @@
+package box
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"tarragon/xrow"
+
+	"pgregory.net/rapid"
+)
+
+// twinRow is [id, name or nil, num]: primary key id, unique nullable name,
+// num not unique.
+type twinRow struct {
+	id, num int
+	name    string // empty: nil
+}
+
+func (r twinRow) tuple() []byte {
+	if r.name == "" {
+		return arr(r.id, nil, r.num)
+	}
+	return arr(r.id, r.name, r.num)
+}
+
+type twinState map[int]twinRow
+
+func (s twinState) ordered(index uint32) []twinRow {
+	rows := slices.Collect(maps.Values(s))
+	slices.SortFunc(rows, func(a, b twinRow) int {
+		switch index {
+		case 1:
+			return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
+		case 2:
+			return cmp.Or(-cmp.Compare(a.num, b.num), cmp.Compare(a.id, b.id)) // descending
+		}
+		return cmp.Compare(a.id, b.id)
+	})
+	return rows
+}
+
+func rowsText(rows []twinRow) string {
+	var all []string
+	for _, r := range rows {
+		all = append(all, tupleText(r.tuple()))
+	}
+	return strings.Join(all, " ")
+}
+
+// twin is the slow obvious box: whole states, copied.
+type twin struct {
+	w         *world
+	confirmed twinState
+	shown     uint64
+	decided   uint64
+	pending   []twinTxn
+	views     []twinView
+	indexed   bool // index 2 exists
+}
+
+type twinTxn struct {
+	seq   uint64
+	after twinState
+	x     *Txn
+}
+
+type twinView struct {
+	v     *View
+	state twinState
+}
+
+func (tw *twin) newest() twinState {
+	if n := len(tw.pending); n > 0 {
+		return tw.pending[n-1].after
+	}
+	return tw.confirmed
+}
+
+// readers is what default readers must see.
+func (tw *twin) readers() twinState {
+	s := tw.confirmed
+	for _, p := range tw.pending {
+		if p.seq <= tw.shown {
+			s = p.after
+		}
+	}
+	return s
+}
+
+// put is INSERT or REPLACE; false: refused.
+func (s twinState) put(r twinRow, insert bool) bool {
+	if _, found := s[r.id]; found && insert {
+		return false
+	}
+	for _, o := range s {
+		if o.id != r.id && r.name != "" && o.name == r.name {
+			return false
+		}
+	}
+	s[r.id] = r
+	return true
+}
+
+func drawRow(t *rapid.T) twinRow {
+	return twinRow{id: rapid.IntRange(0, 12).Draw(t, "id"), num: rapid.IntRange(-2, 3).Draw(t, "num"),
+		name: rapid.SampledFrom([]string{"", "", "a", "b", "c", "longer than a hint", "longer than a hint 2"}).Draw(t, "name")}
+}
+
+// statement runs one on both sides.
+func (tw *twin) statement(t *rapid.T, x *Txn, s twinState) {
+	r := drawRow(t)
+	var d xrow.DML
+	ok := true
+	switch op := rapid.SampledFrom([]string{"insert", "replace", "replace", "delete", "delete by name", "update", "upsert"}).Draw(t, "op"); op {
+	case "insert", "replace":
+		d = xrow.DML{Type: xrow.Replace, SpaceID: 512, Tuple: r.tuple()}
+		if op == "insert" {
+			d.Type = xrow.Insert
+		}
+		ok = s.put(r, op == "insert")
+	case "delete":
+		d = del(512, r.id)
+		delete(s, r.id)
+	case "delete by name":
+		d = del(512, cmp.Or(r.name, "z"))
+		d.IndexID = 1
+		for _, o := range s.ordered(0) {
+			if o.name == cmp.Or(r.name, "z") {
+				delete(s, o.id)
+			}
+		}
+	case "update":
+		d = upd(512, arr(r.id), []any{"=", 1, raw(value((&walker{b: r.tuple()}).field(1)))}, []any{"+", 2, 1})
+		if o, found := s[r.id]; found {
+			ok = s.put(twinRow{r.id, o.num + 1, r.name}, false)
+		}
+	case "upsert":
+		d = ups(512, r.tuple(), []any{"-", 2, 1}, []any{"+", 1, 1})
+		if o, found := s[r.id]; found {
+			o.num--
+			s[r.id] = o
+		} else {
+			ok = s.put(r, true)
+		}
+	}
+	_, err := x.Execute(UserAdmin, &d)
+	if (err == nil) != ok || err != nil && !errors.Is(err, xrow.ErrTupleFound) {
+		t.Fatalf("%v %s %s: %v, twin says %v", d.Type, tupleText(cmpBytes(d.Key)), tupleText(cmpBytes(d.Tuple)), err, ok)
+	}
+}
+
+func cmpBytes(b []byte) []byte {
+	if b == nil {
+		return arr()
+	}
+	return b
+}
+
+// begin runs a transaction; with ddl it also changes the space.
+func (tw *twin) begin(t *rapid.T) {
+	tw.w.seq++
+	x := tw.w.b.Begin(tw.w.seq)
+	s := maps.Clone(tw.newest())
+	if len(tw.pending) == 0 && rapid.IntRange(0, 9).Draw(t, "ddl") == 0 {
+		tw.ddl(t, x, s)
+	}
+	for range rapid.IntRange(1, 4).Draw(t, "statements") {
+		tw.statement(t, x, s)
+	}
+	if rapid.IntRange(0, 5).Draw(t, "abort") == 0 {
+		x.Abort()
+		tw.indexed = tw.w.b.head.spaces[512].index(2) != nil
+		return
+	}
+	x.Prepare()
+	tw.pending = append(tw.pending, twinTxn{tw.w.seq, s, x})
+}
+
+func (tw *twin) ddl(t *rapid.T, x *Txn, s twinState) {
+	var d xrow.DML
+	switch {
+	case rapid.Bool().Draw(t, "truncate"):
+		d = ups(idTruncate, arr(512, 1), []any{"+", 1, 1})
+		clear(s)
+	case tw.indexed:
+		d = del(idIndex, 512, 2)
+		tw.indexed = false
+	default:
+		d = insert(idIndex, 512, 2, "num", "tree", m{"unique": false}, []any{m{"field": 2, "type": "integer", "sort_order": "desc"}})
+		tw.indexed = true
+	}
+	if _, err := x.Execute(UserAdmin, &d); err != nil {
+		t.Fatal(err)
+	}
+	if !x.IsDDL() {
+		t.Fatal("not seen as DDL")
+	}
+}
+
+func (tw *twin) confirm(seq uint64) {
+	tw.w.b.Confirm(seq)
+	tw.decided = max(tw.decided, seq)
+	for len(tw.pending) > 0 && tw.pending[0].seq <= seq {
+		tw.confirmed = tw.pending[0].after
+		tw.pending = tw.pending[1:]
+	}
+}
+
+func (tw *twin) rollback(seq uint64) {
+	tw.w.b.Rollback(seq)
+	for len(tw.pending) > 0 && tw.pending[len(tw.pending)-1].seq >= seq {
+		tw.pending = tw.pending[:len(tw.pending)-1]
+	}
+	tw.indexed = tw.w.b.head.spaces[512].index(2) != nil
+}
+
+// compare looks at everything through every index.
+func (tw *twin) compare(t *rapid.T) {
+	b := tw.w.b
+	for index := range uint32(3) {
+		if b.dict.spaces[512].index(index) == nil {
+			continue
+		}
+		tw.compareScan(t, "readers", index, ALL, tw.readers(), b.Select)
+	}
+	tw.w.seq++
+	x := b.Begin(tw.w.seq)
+	for index := range uint32(3) {
+		if b.head.spaces[512].index(index) == nil {
+			continue
+		}
+		tw.compareScan(t, "writers", index, ALL, tw.newest(), x.Query)
+		tw.compareScan(t, "writers", index, LE, tw.newest(), x.Query)
+	}
+	x.Abort()
+	for _, v := range tw.views {
+		var c Cursor
+		var got []string
+		for more := true; more; {
+			var err error
+			more, err = v.v.Next(&c, 1+len(tw.views)*2, func(space uint32, tuple []byte) error {
+				if space == 512 {
+					got = append(got, tupleText(tuple))
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := rowsText(v.state.ordered(0)); strings.Join(got, " ") != want {
+			t.Fatalf("view sees %v, want %s", got, want)
+		}
+	}
+	for _, ix := range b.head.spaces[512].indexes {
+		if err := ix.validate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type selector func(uint32, *Query, []byte) ([]byte, int, error)
+
+func (tw *twin) compareScan(t *rapid.T, who string, index, iterator uint32, s twinState, sel selector) {
+	q := Query{Space: 512, Index: index, Iterator: iterator, Key: arr(), Limit: 1 << 30, MaxRows: 3, FetchPosition: index == 1}
+	var out []byte
+	var total int
+	for q.More = true; q.More; {
+		var n int
+		var err error
+		if out, n, err = sel(UserAdmin, &q, out); err != nil {
+			t.Fatal(err)
+		}
+		total += n
+	}
+	rows := s.ordered(index)
+	if iterator == LE {
+		slices.Reverse(rows)
+	}
+	if got, want := tuplesText(tw.w.t, out, total), rowsText(rows); got != want {
+		t.Fatalf("%s by index %d iterator %d\nsee  %s\nwant %s", who, index, iterator, got, want)
+	}
+}
+
+// validate checks the invariants of a tree.
+func (ix *index) validate() error {
+	var prev ref
+	n := 0
+	for at := ix.first(); at.leaf != 0; at = ix.next(at) {
+		r := ix.refAt(at)
+		if prev != 0 {
+			p := ix.tupleProbe(ix.mem.tuple(r))
+			if ix.compare(prev, &p) >= 0 {
+				return fmt.Errorf("index %s: out of order", ix.name)
+			}
+		}
+		prev = r
+		n++
+	}
+	count, _, err := ix.validateNode(ix.tree.root, ix.tree.height)
+	if err == nil && count != n {
+		err = fmt.Errorf("index %s: %d entries below the root, %d in the chain", ix.name, count, n)
+	}
+	return err
+}
+
+// validateNode counts the entries and returns the first one.
+func (ix *index) validateNode(id uint32, height int) (n int, first ref, err error) {
+	if height == 0 {
+		l := ix.pool.leaf(id)
+		if l.n == 0 && ix.tree.height > 0 {
+			return 0, 0, fmt.Errorf("index %s: empty leaf", ix.name)
+		}
+		return int(l.n), l.refs[0], nil
+	}
+	x := ix.pool.inner(id)
+	for i, kid := range x.kids[:x.n] {
+		k, min, err := ix.validateNode(kid, height-1)
+		if err != nil {
+			return 0, 0, err
+		}
+		n += k
+		if i == 0 {
+			first = min
+		} else if x.refs[i] != min {
+			return 0, 0, fmt.Errorf("index %s: separator %d leads to %d, minimum is %d", ix.name, i, x.refs[i], min)
+		}
+	}
+	return n, first, nil
+}
+
+func newTwin(t testing.TB) *twin {
+	w := newWorld(t)
+	w.space(512, "twin", nil, nil, pkIndex([]any{0, "unsigned"}),
+		[]any{1, "name", "tree", m{"unique": true}, []any{m{"field": 1, "type": "string", "is_nullable": true}}},
+		[]any{2, "num", "tree", m{"unique": false}, []any{m{"field": 2, "type": "integer", "sort_order": "desc"}}})
+	return &twin{w: w, confirmed: twinState{}, indexed: true}
+}
+
+// TestTwin compares the box with whole copied states, through undecided,
+// confirmed and vanished transactions, views, truncation and index builds.
+func TestTwin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tw := newTwin(testingT{r: t})
+		for range rapid.IntRange(5, 60).Draw(t, "steps") {
+			switch rapid.IntRange(0, 11).Draw(t, "step") {
+			case 0, 1:
+				if n := len(tw.pending); n > 0 {
+					tw.confirm(tw.pending[rapid.IntRange(0, n-1).Draw(t, "up to")].seq)
+				}
+			case 2:
+				if n := len(tw.pending); n > 0 {
+					tw.rollback(tw.pending[rapid.IntRange(0, n-1).Draw(t, "from")].seq)
+				}
+			case 3:
+				tw.views = append(tw.views, twinView{tw.w.b.OpenView(), tw.confirmed})
+			case 4:
+				if n := len(tw.views); n > 0 {
+					i := rapid.IntRange(0, n-1).Draw(t, "view")
+					tw.views[i].v.Close()
+					tw.views = slices.Delete(tw.views, i, i+1)
+				}
+			case 5:
+				if n := len(tw.pending); n > 0 && !slices.ContainsFunc(tw.pending, func(p twinTxn) bool { return p.x.IsDDL() }) {
+					tw.shown = max(tw.shown, tw.pending[rapid.IntRange(0, n-1).Draw(t, "show")].seq)
+					tw.w.b.Show(tw.shown)
+				}
+			case 6:
+				tw.w.b.Work(3)
+			default:
+				tw.begin(t)
+			}
+			tw.compare(t)
+		}
+		tw.finish(t)
+	})
+}
+
+// finish decides all, deletes all and looks for leaks.
+func (tw *twin) finish(t *rapid.T) {
+	tw.confirm(tw.w.seq)
+	for _, v := range tw.views {
+		v.v.Close()
+	}
+	tw.views = nil
+	for _, r := range tw.confirmed.ordered(0) {
+		tw.w.must(del(512, r.id))
+	}
+	for tw.w.b.Work(1000) {
+	}
+	b := tw.w.b
+	system := 0
+	for _, sp := range b.dict.Spaces() {
+		if sp.ID != 512 {
+			system += sp.Rows
+		} else if sp.Rows != 0 || sp.Bytes != 0 {
+			t.Fatalf("space counts %d rows, %d bytes", sp.Rows, sp.Bytes)
+		}
+	}
+	live := 0
+	for p := range b.mem.meta {
+		live += int(b.mem.meta[p].live)
+	}
+	if live != system {
+		t.Fatalf("%d versions live, %d rows in system spaces", live, system)
+	}
+	nodes := 0
+	for _, sp := range b.dict.spaces {
+		for _, ix := range sp.indexes {
+			for id := ix.edge(false); id != 0; id = b.nodes.leaf(id).next {
+				nodes++
+			}
+		}
+	}
+	if used := int(b.nodes.nLeaves) - len(b.nodes.freeLeaves); used != nodes {
+		t.Fatalf("%d leaves in use, %d in trees", used, nodes)
+	}
+}
+
+// testingT lets helpers for testing.TB run inside a rapid check.
+type testingT struct {
+	testing.TB
+	r *rapid.T
+}
+
+func (t testingT) Helper()                        {}
+func (t testingT) Fatal(args ...any)              { t.r.Fatal(args...) }
+func (t testingT) Fatalf(format string, a ...any) { t.r.Fatalf(format, a...) }

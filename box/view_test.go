@@ -1,0 +1,160 @@
+package box
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"tarragon/xrow"
+)
+
+// dump is all that a view shows, read in slices of n.
+func dump(t *testing.T, v *View, n int) (rows []string, load func(*Box) error) {
+	t.Helper()
+	type row struct {
+		space uint32
+		tuple []byte
+	}
+	var all []row
+	var c Cursor
+	for more := true; more; {
+		var err error
+		more, err = v.Next(&c, n, func(space uint32, tuple []byte) error {
+			all = append(all, row{space, append([]byte(nil), tuple...)})
+			rows = append(rows, fmt.Sprint(space, " ", tupleText(tuple)))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return rows, func(b *Box) error {
+		for _, r := range all {
+			if err := b.Load(r.space, r.tuple); err != nil {
+				return fmt.Errorf("%d %s: %w", r.space, tupleText(r.tuple), err)
+			}
+		}
+		return b.LoadDone()
+	}
+}
+
+// TestLoadOfView takes the state of one box into another: the second shows the
+// same rows, answers by secondary indexes, knows users and rights, and goes on.
+func TestLoadOfView(t *testing.T) {
+	w := clientSpaces(t)
+	w.must(insert(idUser, 40, 1, "joe", "user", m{"chap-sha1": "vhvewKp0tNyweZQ+cFKAlsyphfg="}, []any{}, 0))
+	w.must(insert(idPriv, 1, 40, "space", 512, 1))
+	w.space(600, "tmp", m{"temporary": true}, nil, pkIndex([]any{0, "unsigned"}))
+	w.must(insert(600, 1))
+	w.space(601, "loc", m{"group_id": 1}, nil, pkIndex([]any{0, "unsigned"}))
+	w.must(insert(601, 1))
+	v := w.b.OpenView()
+	if !v.IsLocal(601) || v.IsLocal(512) {
+		t.Error("IsLocal")
+	}
+	w.prepare(func(x *Txn) error {
+		_, err := x.Execute(UserAdmin, &xrow.DML{Type: xrow.Insert, SpaceID: 512, Tuple: arr(77, "undecided")})
+		return err
+	})
+	rows, load := dump(t, v, 7)
+	if s := strings.Join(rows, "\n"); strings.Contains(s, "undecided") || strings.Contains(s, "600 [1]") || !strings.Contains(s, "601 [1]") {
+		t.Error("the view shows what it should not, or not all")
+	}
+	b := New(Config{})
+	if err := load(b); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := dump(t, b.OpenView(), 100)
+	if strings.Join(rows, "\n") != strings.Join(again, "\n") {
+		t.Error("the loaded box shows other rows")
+	}
+	w2 := &world{t: t, b: b}
+	if got, want := w2.sel(512, 1, EQ, "b"), w.sel(512, 1, EQ, "b"); got != want {
+		t.Errorf("by secondary index: %s, want %s", got, want)
+	}
+	if u, ok := b.UserByName("joe"); !ok || b.Schema().CheckSpace(u.ID, 512, PrivRead) == nil {
+		t.Error("joe has no usage right and may read all the same, or is not known")
+	}
+	info, _ := b.Space(512)
+	if before, _ := w.b.Space(512); info.Rows != before.Rows || info.Bytes != before.Bytes {
+		t.Errorf("counts %d rows %d bytes, want %d, %d", info.Rows, info.Bytes, before.Rows, before.Bytes)
+	}
+	_, err := w2.run(insert(513, "z", 1))
+	wantError(t, err, xrow.ErrTupleFound, "")
+	w2.must(insert(513, "z", 9))
+	v.Close()
+}
+
+// TestLocalSpaces: what was written to local and temporary spaces is seen at
+// once and stays when the transaction's other rows vanish.
+func TestLocalSpaces(t *testing.T) {
+	w := newWorld(t)
+	w.space(512, "global", nil, nil, pkIndex([]any{0, "unsigned"}))
+	w.space(513, "loc", m{"group_id": 1}, nil, pkIndex([]any{0, "unsigned"}))
+	w.space(514, "tmp", m{"temporary": true}, nil, pkIndex([]any{0, "unsigned"}))
+	v := w.b.OpenView()
+	x := w.prepare(func(x *Txn) error {
+		for _, d := range []xrow.DML{insert(512, 1), insert(513, 1), insert(514, 1)} {
+			if _, err := x.Execute(UserAdmin, &d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if rows := x.Rows(); len(rows) != 2 || !rows[0].Local || rows[0].DML.SpaceID != 513 || rows[1].Local || rows[1].DML.SpaceID != 512 {
+		t.Errorf("rows %+v", rows)
+	}
+	if x.IsLocal() {
+		t.Error("local")
+	}
+	if got := fmt.Sprint(w.sel(512, 0, ALL), w.sel(513, 0, ALL), w.sel(514, 0, ALL)); got != "[1][1]" {
+		t.Errorf("undecided: %s", got)
+	}
+	w.b.Rollback(w.seq)
+	if got := fmt.Sprint(w.sel(512, 0, ALL), w.sel(513, 0, ALL), w.sel(514, 0, ALL)); got != "[1][1]" {
+		t.Errorf("rolled back: %s", got)
+	}
+	if rows, _ := dump(t, v, 10); strings.Contains(strings.Join(rows, ";"), "513 [1]") {
+		t.Error("an older view sees the local row")
+	}
+	x = w.prepare(func(x *Txn) error {
+		_, err := x.Execute(UserAdmin, &xrow.DML{Type: xrow.Delete, SpaceID: 513, Key: arr(1)})
+		return err
+	})
+	if !x.IsLocal() || len(w.b.pending) != 0 {
+		t.Error("a local transaction waits")
+	}
+	if got := w.sel(513, 0, ALL); got != "" {
+		t.Errorf("deleted: %s", got)
+	}
+	v.Close()
+}
+
+// TestTemporaryType: the definition of such a space is neither logged nor shown
+// by views, and is in effect at Prepare.
+func TestTemporaryType(t *testing.T) {
+	w := newWorld(t)
+	x := w.prepare(func(x *Txn) error {
+		for _, d := range []xrow.DML{insert(idSpace, 1<<30, 1, "tt", "memtx", 0, m{"type": "temporary"}, []any{}),
+			insert(idIndex, 1<<30, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}})} {
+			if _, err := x.Execute(UserAdmin, &d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if !x.IsLocal() || len(x.Rows()) != 0 || x.IsDDL() {
+		t.Error("logged")
+	}
+	w.must(insert(1<<30, 5))
+	if got := w.sel(1<<30, 0, ALL); got != "[5]" {
+		t.Error(got)
+	}
+	if got := w.sel(281, 0, EQ, 1<<30); !strings.Contains(got, `"tt"`) {
+		t.Errorf("_vspace: %s", got)
+	}
+	rows, _ := dump(t, w.b.OpenView(), 1000)
+	if strings.Contains(strings.Join(rows, ";"), `"tt"`) {
+		t.Error("a view shows the definition")
+	}
+}
