@@ -22,6 +22,7 @@ var faultKinds = []faultKind{
 	{"pause", strikePause},
 	{"cut", strikeCut},
 	{"oneway", strikeOneWay},
+	{"pair", strikePair},
 	{"isolate", strikeIsolate},
 	{"delay", strikeDelay},
 	{"reset", strikeReset},
@@ -161,6 +162,21 @@ func strikeOneWay(w *World) {
 	w.tell(nil, "n%d does not reach n%d any more", a, b)
 	w.net.sever(a, b)
 	w.later(300*time.Millisecond, 6*time.Second, func() { w.net.heal(a, b) })
+}
+
+// strikePair lets two hosts lose each other; the rest still reaches both.
+func strikePair(w *World) {
+	a, b := w.victim().slot, w.rng.IntN(len(w.nodes))
+	if a == b {
+		return
+	}
+	w.tell(nil, "n%d and n%d lose each other", a, b)
+	w.net.sever(a, b)
+	w.net.sever(b, a)
+	w.later(300*time.Millisecond, 6*time.Second, func() {
+		w.net.heal(a, b)
+		w.net.heal(b, a)
+	})
 }
 
 // strikeIsolate cuts one host off, in one direction or both.

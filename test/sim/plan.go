@@ -50,9 +50,9 @@ func draw(seed uint64, o Options) plan {
 		wire:    spread{20 * time.Microsecond, time.Duration(100+rng.IntN(2000)) * time.Microsecond},
 		sync:    spread{100 * time.Microsecond, time.Duration(300+rng.IntN(8000)) * time.Microsecond},
 		cpu:     spread{0, time.Duration(1+rng.IntN(200)) * time.Microsecond},
-		think:   spread{time.Millisecond, time.Duration(20+rng.IntN(100)) * time.Millisecond},
+		think:   spread{200 * time.Microsecond, []time.Duration{8, 25, 60, 120}[rng.IntN(4)] * time.Millisecond},
 		slice:   20 + rng.IntN(100),
-		pace:    spread{100 * time.Millisecond, time.Duration(1+rng.IntN(5)) * time.Second},
+		pace:    spread{20 * time.Millisecond, []time.Duration{400, 1500, 3000, 6000}[rng.IntN(4)] * time.Millisecond},
 	}
 	if o.Hosts != 0 {
 		p.hosts = o.Hosts
