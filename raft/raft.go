@@ -456,6 +456,7 @@ func (r *Raft) Tick(now time.Duration) {
 		r.campaign(now)
 		return
 	}
+	r.trace(FactPreVote, 0, "a quorum is not there, or sees a leader")
 	r.plan(now)
 }
 

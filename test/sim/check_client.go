@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tarragon/box"
+	"tarragon/instance"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -14,6 +15,8 @@ import (
 //   - An acknowledged synchronous write is held by a quorum of disks.
 //   - A read of a synchronous space sees committed rows only, and whole
 //     transactions; on one process it never goes back.
+//   - A leader that slept beyond its fencing interval takes no write before it
+//     has heard a quorum again: it resigns first.
 //   - Writes of a register and quorum reads are linearizable: values are
 //     unique and the history orders them, so an operation must come behind all
 //     those that ended before it began.
@@ -47,7 +50,7 @@ func (c *clientChecker) acknowledged(o *op) {
 	case opLinear:
 		c.linear(o)
 		return
-	case opRead, opSchema:
+	case opRead, opByHand:
 		return
 	}
 	r := c.w.check.rows.byOp[o.id]
@@ -61,6 +64,24 @@ func (c *clientChecker) acknowledged(o *op) {
 	c.w.check.history.mustBeCommitted(o.node, r.place(), "acknowledgement")
 	if o.kind != opInsert {
 		c.inOrder(o, o.key, r.place(), true)
+	}
+}
+
+// stepped is called after every Step of a core.
+func (c *clientChecker) stepped(n *node, batch []instance.Event, eff *instance.Effects, slept time.Duration) {
+	limit := c.w.plan.config.DeathTimeout + c.w.plan.config.Heartbeat
+	if slept < limit || c.w.plan.config.Fencing == instance.FencingOff || c.w.members() < 3 ||
+		n.shown == nil || n.shown.State != stateLeader {
+		return
+	}
+	refused := map[uint64]bool{}
+	for _, r := range eff.Replies {
+		refused[r.Sync] = r.Err != nil
+	}
+	for _, ev := range batch {
+		if w, ok := ev.(instance.Write); ok && !refused[w.Requests[0].Sync] {
+			c.w.fail("fencing", "%s takes op %d, after %v without a Step, as if it still led", n.label(), w.Requests[0].Sync, slept)
+		}
 	}
 }
 

@@ -1,8 +1,12 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 	"time"
+
+	"tarragon/instance"
+	"tarragon/xrow"
 )
 
 // faultKind is one kind of trouble: strike makes it happen somewhere, and
@@ -18,6 +22,7 @@ var faultKinds = []faultKind{
 	{"pause", strikePause},
 	{"cut", strikeCut},
 	{"oneway", strikeOneWay},
+	{"pair", strikePair},
 	{"isolate", strikeIsolate},
 	{"delay", strikeDelay},
 	{"reset", strikeReset},
@@ -26,6 +31,9 @@ var faultKinds = []faultKind{
 	{"diskfail", strikeDiskFail},
 	{"wipe", strikeWipe},
 	{"clock", strikeClock},
+	{"promote", strikePromote},
+	{"demote", strikeDemote},
+	{"schema", strikeSchema},
 	{"checkpoint", strikeCheckpoint},
 	{"prune", strikePrune},
 }
@@ -156,6 +164,21 @@ func strikeOneWay(w *World) {
 	w.later(300*time.Millisecond, 6*time.Second, func() { w.net.heal(a, b) })
 }
 
+// strikePair lets two hosts lose each other; the rest still reaches both.
+func strikePair(w *World) {
+	a, b := w.victim().slot, w.rng.IntN(len(w.nodes))
+	if a == b {
+		return
+	}
+	w.tell(nil, "n%d and n%d lose each other", a, b)
+	w.net.sever(a, b)
+	w.net.sever(b, a)
+	w.later(300*time.Millisecond, 6*time.Second, func() {
+		w.net.heal(a, b)
+		w.net.heal(b, a)
+	})
+}
+
 // strikeIsolate cuts one host off, in one direction or both.
 func strikeIsolate(w *World) {
 	n := w.victim()
@@ -248,7 +271,11 @@ func strikeWipe(w *World) {
 	}
 	n.crash(w.chance(2))
 	w.tell(n, "loses its disk")
+	old := n.disk.incarnation
 	n.disk = newDisk(w)
+	if w.plan.config.Break.WipedVotes {
+		n.disk.incarnation = old // it does not say that it lost anything
+	}
 	n.wiped = true
 	w.check.wiped(n)
 	n.restartLater(50*time.Millisecond, 3*time.Second)
@@ -266,5 +293,38 @@ func strikePrune(w *World) {
 	n := w.victim()
 	if n.running() {
 		n.prune(w.chance(2))
+	}
+}
+
+// strikePromote lets an operator promote somebody while a leader may be alive.
+func strikePromote(w *World) {
+	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	if n.running() && n.core != nil {
+		w.tell(n, "is promoted by hand")
+		o := w.load.begin(n, opByHand, 0)
+		n.post(instance.PromoteRequest{Conn: 1, Sync: uint64(o.id)})
+	}
+}
+
+func strikeDemote(w *World) {
+	if n := w.leader(); n != nil {
+		w.tell(n, "is demoted by hand")
+		o := w.load.begin(n, opByHand, 0)
+		n.post(instance.DemoteRequest{Conn: 1, Sync: uint64(o.id)})
+	}
+}
+
+// strikeSchema changes the schema under load: a barrier for all writes.
+func strikeSchema(w *World) {
+	n := w.leader()
+	if n == nil || n.core == nil {
+		return
+	}
+	w.made++
+	id := spaceCache + 1 + w.made
+	w.tell(n, "makes space %d", id)
+	for _, d := range []xrow.DML{spaceRow(id, fmt.Sprintf("extra%d", id), w.chance(2)), indexRow(id)} {
+		o := w.load.begin(n, opByHand, 0)
+		n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, DML: d}}})
 	}
 }

@@ -34,7 +34,7 @@ const (
 	opAsync
 	opRead   // of the node that is asked, confirmed state
 	opLinear // with a quorum round
-	opSchema // makes a space, by hand
+	opByHand // of an operator
 )
 
 type outcome uint8

@@ -127,6 +127,9 @@ func (n *node) now() instance.Now {
 func (n *node) config() instance.Config {
 	c := n.w.plan.config
 	c.UUID, c.Name = n.uuid, n.name
+	if n.slot == n.w.plan.voter {
+		c.Mode = instance.ModeVoter
+	}
 	c.Rand = rand.New(rand.NewPCG(n.w.seed, uint64(n.slot)<<32|uint64(n.life)))
 	c.Trace = func(f instance.Fact) { n.w.fact(n, f) }
 	return c
@@ -165,7 +168,9 @@ func (n *node) step() {
 	n.inbox = nil
 	n.noteSyncs(batch)
 	n.w.mix(uint64(n.w.now), uint64(n.slot), uint64(len(batch)))
+	slept := n.w.now - n.lastStep
 	eff := n.core.Step(n.now(), batch)
+	n.w.check.client.stepped(n, batch, eff, slept)
 	n.watchIdle(len(batch) > 0)
 	n.run(eff)
 	n.armTimer()

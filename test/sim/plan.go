@@ -18,6 +18,7 @@ type plan struct {
 	clients int
 	safety  time.Duration // how long faults strike
 	config  instance.Config
+	voter   int // slot of the host that never leads; -1: all may
 
 	wire  spread // a packet's way
 	sync  spread // a disk's sync
@@ -49,9 +50,9 @@ func draw(seed uint64, o Options) plan {
 		wire:    spread{20 * time.Microsecond, time.Duration(100+rng.IntN(2000)) * time.Microsecond},
 		sync:    spread{100 * time.Microsecond, time.Duration(300+rng.IntN(8000)) * time.Microsecond},
 		cpu:     spread{0, time.Duration(1+rng.IntN(200)) * time.Microsecond},
-		think:   spread{time.Millisecond, time.Duration(20+rng.IntN(100)) * time.Millisecond},
+		think:   spread{200 * time.Microsecond, []time.Duration{8, 25, 60, 120}[rng.IntN(4)] * time.Millisecond},
 		slice:   20 + rng.IntN(100),
-		pace:    spread{100 * time.Millisecond, time.Duration(1+rng.IntN(5)) * time.Second},
+		pace:    spread{20 * time.Millisecond, []time.Duration{400, 1500, 3000, 6000}[rng.IntN(4)] * time.Millisecond},
 	}
 	if o.Hosts != 0 {
 		p.hosts = o.Hosts
@@ -59,13 +60,16 @@ func draw(seed uint64, o Options) plan {
 	death := time.Duration(400+rng.IntN(1200)) * time.Millisecond
 	p.config = instance.Config{
 		Mode:            instance.ModeCandidate,
-		Fencing:         instance.Fencing(rng.IntN(2)),
+		Fencing:         instance.Fencing(rng.IntN(3)),
 		DeathTimeout:    death,
 		Heartbeat:       death / 4,
 		ElectionTimeout: time.Duration(500+rng.IntN(3000)) * time.Millisecond,
 		StallTimeout:    time.Duration(300+rng.IntN(2000)) * time.Millisecond,
 		WaitLimit:       time.Duration(500+rng.IntN(5000)) * time.Millisecond,
 		Break:           o.Break,
+	}
+	if p.voter = -1; p.hosts > 3 && rng.IntN(3) == 0 {
+		p.voter = rng.IntN(p.hosts-1) + 1
 	}
 	p.faults = drawFaults(rng, o.Faults)
 	p.blindToPromises = o.BlindToPromises

@@ -154,7 +154,7 @@ func (w *World) makeSpaces() {
 func (w *World) schemaChange(d xrow.DML) bool {
 	for end := w.now + bootLimit; w.now < end && w.failure == nil; {
 		if n := w.inEffect(); n != nil {
-			o := w.load.begin(n, opSchema, 0)
+			o := w.load.begin(n, opByHand, 0)
 			n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, DML: d}}})
 			w.run(end, func() bool { return o.outcome != pending })
 			if o.outcome == acknowledged {

@@ -20,6 +20,7 @@ type World struct {
 	load  *load
 	check *checks
 	table Table
+	made  uint32 // spaces made under load
 
 	half    half
 	stage   string // what the world is busy with, for the failure text
