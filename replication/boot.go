@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,33 +103,13 @@ func (c *candidate) score() (n int) {
 	return n
 }
 
-// better orders candidates, the best first: score, then the larger vclock
-// (by its signature where they are incomparable, so that the order is one for
-// everybody), then the smaller UUID.
+// better orders candidates, the best first: score, then the larger vclock, then
+// the smaller UUID. The sum of a vclock stands for it: it agrees with every
+// comparison, and makes incomparable ones the same order for everybody.
 func better(a, b *candidate) int {
-	if d := b.score() - a.score(); d != 0 {
-		return d
-	}
-	switch a.ballot.VClock.Compare(&b.ballot.VClock) {
-	case vclock.Greater:
-		return -1
-	case vclock.Less:
-		return 1
-	case vclock.Incomparable:
-		if x, y := a.ballot.VClock.Signature(), b.ballot.VClock.Signature(); x != y {
-			if x > y {
-				return -1
-			}
-			return 1
-		}
-	}
-	switch {
-	case a.uuid < b.uuid:
-		return -1
-	case a.uuid > b.uuid:
-		return 1
-	}
-	return 0
+	return cmp.Or(cmp.Compare(b.score(), a.score()),
+		cmp.Compare(b.ballot.VClock.Signature(), a.ballot.VClock.Signature()),
+		cmp.Compare(a.uuid, b.uuid))
 }
 
 // Decide asks the peers until it knows what to do; ctx ends it.
