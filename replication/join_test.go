@@ -131,6 +131,8 @@ func TestJoinFails(t *testing.T) {
 		want   error
 	}{
 		{name: "older term than ours", id: func(i *Identity) { i.Term = 6 }, want: errStale},
+		{name: "older term in effect", id: func(i *Identity) { i.InEffect = 5 }, want: errStale},
+		{name: "less committed", id: func(i *Identity) { i.InEffect, i.Confirmed = 4, 39 }, want: errStale},
 		{name: "not registered", member: testUUID(3), want: xrow.ErrUnknownReplica},
 		{name: "an error in the middle", spoil: func(*joinStream) error { return xrow.Errorf(xrow.ErrLoading) }, want: xrow.ErrLoading},
 		{name: "an unknown row", spoil: func(j *joinStream) error { j.row(xrow.Ping, 0, nil); return nil }, want: xrow.ErrUnknownRequestType},
