@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,7 +98,7 @@ type memLog struct {
 	base   vclock.VClock // in front of the first group
 	first  uint64
 	groups []*xrow.Group
-	reads  int // groups read
+	reads  atomic.Int64 // groups read
 }
 
 func newMemLog() *memLog { return &memLog{first: 1} }
@@ -159,7 +160,7 @@ func (r *memReader) Next() (uint64, *xrow.Group, error) {
 		return 0, nil, io.EOF
 	}
 	r.next++
-	r.l.reads++
+	r.l.reads.Add(1)
 	return r.next - 1, r.l.groups[i], nil
 }
 
