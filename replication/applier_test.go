@@ -6,6 +6,7 @@ import (
 	"io"
 	"syscall"
 	"testing"
+	"time"
 
 	"tarragon/instance"
 	"tarragon/iproto"
@@ -31,7 +32,8 @@ type sub struct {
 }
 
 func newScripted(t testing.TB, id uint32, addr string) *scripted {
-	s := &scripted{t: t, subs: make(chan *sub, 8)}
+	s := &scripted{t: t, subs: make(chan *sub, 64)}
+	quit := make(chan struct{})
 	b := &backend{replicate: func(l *iproto.Link, row *xrow.Row) error {
 		req, err := xrow.DecodeSubscribe(row.Body)
 		if err != nil {
@@ -40,9 +42,15 @@ func newScripted(t testing.TB, id uint32, addr string) *scripted {
 		c := &sub{Link: l, t: t, row: *row, req: req, done: make(chan error, 1)}
 		c.row.Body = bytes.Clone(row.Body)
 		s.subs <- c
-		return <-c.done
+		select {
+		case err := <-c.done:
+			return err
+		case <-quit:
+			return io.EOF
+		}
 	}}
 	s.srv, s.addr = serve(t, testUUID(id), addr, b)
+	t.Cleanup(func() { close(quit) })
 	return s
 }
 
@@ -57,9 +65,13 @@ func (s *scripted) accept(id uint32, v vclock.VClock) *sub {
 
 func (s *scripted) pending() *sub {
 	s.t.Helper()
-	c := <-s.subs
-	s.t.Cleanup(func() { c.end(io.EOF) })
-	return c
+	select {
+	case c := <-s.subs:
+		return c
+	case <-time.After(patience):
+		s.t.Fatal("nobody subscribed")
+		return nil
+	}
 }
 
 // end ends the connection; an *xrow.Error is sent first.
@@ -131,8 +143,11 @@ func TestApplierEvents(t *testing.T) {
 		stream = stream[n:]
 	}
 	raft := wait(t, h.node, func(ev instance.RaftMsg) bool { return true })
-	if raft.From != 2 || raft.Msg.Term != 2 || h.sees[2] != (sight{term: 2, leader: 3}) {
-		t.Errorf("raft %+v, sees %+v", raft, h.sees[2])
+	h.mu.Lock()
+	sees := h.sees[2]
+	h.mu.Unlock()
+	if raft.From != 2 || raft.Msg.Term != 2 || sees != (sight{term: 2, leader: 3}) {
+		t.Errorf("raft %+v, sees %+v", raft, sees)
 	}
 	var got []xrow.Row
 	for len(got) < len(rows) {

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type Boot struct {
 	RetryPause  time.Duration // between rounds; 250ms
 	Logger      zerolog.Logger
 	Data        *BootData // what we hold; nil: nothing
+	joinSaid    string    // how the last attempt to join failed
 
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
@@ -102,40 +104,24 @@ func (c *candidate) score() (n int) {
 	return n
 }
 
-// better orders candidates, the best first: score, then the larger vclock
-// (by its signature where they are incomparable, so that the order is one for
-// everybody), then the smaller UUID.
+// better orders candidates, the best first: score, then the larger vclock, then
+// the smaller UUID. The sum of a vclock stands for it: it agrees with every
+// comparison, and makes incomparable ones the same order for everybody.
 func better(a, b *candidate) int {
-	if d := b.score() - a.score(); d != 0 {
-		return d
-	}
-	switch a.ballot.VClock.Compare(&b.ballot.VClock) {
-	case vclock.Greater:
-		return -1
-	case vclock.Less:
-		return 1
-	case vclock.Incomparable:
-		if x, y := a.ballot.VClock.Signature(), b.ballot.VClock.Signature(); x != y {
-			if x > y {
-				return -1
-			}
-			return 1
-		}
-	}
-	switch {
-	case a.uuid < b.uuid:
-		return -1
-	case a.uuid > b.uuid:
-		return 1
-	}
-	return 0
+	return cmp.Or(cmp.Compare(b.score(), a.score()),
+		cmp.Compare(b.ballot.VClock.Signature(), a.ballot.VClock.Signature()),
+		cmp.Compare(a.uuid, b.uuid))
+}
+
+func (b *Boot) withDefaults() {
+	setDefault(&b.Timeout, time.Second)
+	setDefault(&b.JoinTimeout, 30*time.Second)
+	setDefault(&b.RetryPause, 250*time.Millisecond)
 }
 
 // Decide asks the peers until it knows what to do; ctx ends it.
 func (b *Boot) Decide(ctx context.Context) (Decision, error) {
-	setDefault(&b.Timeout, time.Second)
-	setDefault(&b.JoinTimeout, 30*time.Second)
-	setDefault(&b.RetryPause, 250*time.Millisecond)
+	b.withDefaults()
 	said := ""
 	for {
 		begun := time.Now()
@@ -155,12 +141,8 @@ func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 			said = why
 			b.Logger.Info().Str("reason", why).Msg("waiting for peers")
 		}
-		t := time.NewTimer(b.RetryPause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return Decision{}, context.Cause(ctx)
+		if err := b.rest(ctx); err != nil {
+			return Decision{}, err
 		}
 	}
 }
@@ -279,16 +261,16 @@ func (b *Boot) judgeData(seen []candidate) Decision {
 	return join(better)
 }
 
-// JoinAny joins the first peer of the list that takes us. Retry tells whether
-// it is worth to decide and try again.
+// JoinAny joins the first peer of the list that takes us. When none does it
+// rests for RetryPause; Retry tells whether to decide and try again then.
 func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) (err error) {
+	b.withDefaults()
 	for i := range peers {
 		p := &peers[i]
 		var sink Sink
 		if sink, err = newSink(); err != nil {
 			return err
 		}
-		b.Logger.Info().Str("peer", p.Addr).Msg("joining")
 		if err = Join(ctx, *p, b.Self, b.JoinTimeout, sink); err == nil {
 			b.Logger.Info().Str("peer", p.Addr).Msg("joined")
 			return nil
@@ -297,9 +279,24 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		b.Logger.Warn().Str("peer", p.Addr).Err(err).Msg("join failed")
+		if text := p.Addr + err.Error(); text != b.joinSaid { // not once for each attempt
+			b.joinSaid = text
+			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not joined yet")
+		}
 	}
-	return err
+	return cmp.Or(b.rest(ctx), err)
+}
+
+// rest waits between two attempts.
+func (b *Boot) rest(ctx context.Context) error {
+	t := time.NewTimer(b.RetryPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Retry tells whether a JOIN that failed so may succeed later, or elsewhere.

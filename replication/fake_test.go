@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,9 +95,10 @@ func wait[E instance.Event](t testing.TB, n *fakeNode, f func(E) bool) E {
 // memLog is a log in memory, synced as soon as it is appended.
 type memLog struct {
 	mu     sync.Mutex
+	base   vclock.VClock // in front of the first group
 	first  uint64
 	groups []*xrow.Group
-	reads  int // groups read
+	reads  atomic.Int64 // groups read
 }
 
 func newMemLog() *memLog { return &memLog{first: 1} }
@@ -112,17 +114,15 @@ func (l *memLog) append(g *xrow.Group) (no uint64) {
 func (l *memLog) cut(first uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.base = l.groups[first-l.first].Before
 	l.groups = l.groups[first-l.first:]
 	l.first = first
 }
 
-func (l *memLog) Oldest() (v vclock.VClock) {
+func (l *memLog) Oldest() vclock.VClock {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.groups) > 0 {
-		v = l.groups[0].Before.Global()
-	}
-	return v
+	return l.base.Global()
 }
 
 func (l *memLog) Seek(v *vclock.VClock) (uint64, error) {
@@ -160,7 +160,7 @@ func (r *memReader) Next() (uint64, *xrow.Group, error) {
 		return 0, nil, io.EOF
 	}
 	r.next++
-	r.l.reads++
+	r.l.reads.Add(1)
 	return r.next - 1, r.l.groups[i], nil
 }
 

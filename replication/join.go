@@ -17,7 +17,12 @@ type Identity struct {
 	Name        string // empty: none
 	Incarnation uint64
 	Version     uint32 // SERVER_VERSION
-	Term        uint64 // persisted in the old store; 0: there is none
+	// What the old store knows, zero where there is none: the persisted term, the
+	// newest term in effect, and the LSN of its owner up to which all is
+	// committed. A peer that knows less cannot give us its state.
+	Term      uint64
+	InEffect  uint64
+	Confirmed uint64
 }
 
 // Sink takes the state that a JOIN brings. It is a checkpoint in the making:
@@ -188,7 +193,10 @@ func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error
 	}
 	switch {
 	case s.Term < j.id.Term:
-		return fmt.Errorf("replication: the peer's term %d is older than our own, %d: %w", s.Term, j.id.Term, errStale)
+		return fmt.Errorf("%w: its term is %d, ours %d", errStale, s.Term, j.id.Term)
+	case newest.Term < j.id.InEffect || newest.Term == j.id.InEffect && s.Confirmed < j.id.Confirmed:
+		return fmt.Errorf("%w: it knows rows up to %d of term %d to be committed, we %d of term %d", errStale,
+			s.Confirmed, newest.Term, j.id.Confirmed, j.id.InEffect)
 	case newest.Term > s.Term:
 		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN with term %d in effect under term %d", newest.Term, s.Term))
 	case meta.Term != newest.Term || promote.Term != newest.Term || promote.ReplicaID != newest.Owner || meta.LSN != promote.LSN:
@@ -200,7 +208,7 @@ func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error
 }
 
 // errStale: a peer that is behind cannot give us its state; another one can.
-var errStale = errors.New("replication: the state is older than what this instance has promised")
+var errStale = errors.New("replication: the state of this peer is older than what this instance holds")
 
 // rows reads the snapshot up to the OK behind it.
 func (j *joiner) rows() (stop xrow.Row, err error) {

@@ -66,7 +66,7 @@ func (r *relay) run() error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		cancel(r.readAcks())
+		cancel(r.readAcks(ctx))
 	}()
 	err := r.send(ctx)
 	if cause := context.Cause(ctx); cause != nil {
@@ -238,13 +238,16 @@ func gapError(err error) *xrow.Error {
 
 // readAcks takes the peer's acks down until the connection ends. Of acks that
 // arrive together only the newest counts.
-func (r *relay) readAcks() error {
+func (r *relay) readAcks(ctx context.Context) error {
 	var rows []xrow.Row
 	var buf []byte
 	var ack xrow.Ack
 	for {
 		if err := r.link.SetReadDeadline(time.Now().Add(r.hub.cfg.DeathTimeout)); err != nil {
 			return err
+		}
+		if ctx.Err() != nil { // the deadline may have undone what ended us
+			return context.Cause(ctx)
 		}
 		var err error
 		rows, buf, err = r.link.ReadRows(rows[:0], buf[:0])

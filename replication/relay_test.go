@@ -25,8 +25,8 @@ func TestRelayLogThenRing(t *testing.T) {
 	p.expect(1, 13, 100)
 	h.write(h.gm.rows(1, 5), true)
 	p.expect(1, 101, 105)
-	if h.log.reads == 0 || h.log.reads >= 20 {
-		t.Errorf("%d groups were read from the log", h.log.reads)
+	if n := h.log.reads.Load(); n == 0 || n >= 20 {
+		t.Errorf("%d groups were read from the log", n)
 	}
 	wait(t, h.node, func(ev instance.Downstream) bool { return ev == instance.Downstream{Peer: 2, Up: true} })
 	p.Close()
@@ -166,7 +166,7 @@ func TestRelaySlowPeer(t *testing.T) {
 	}
 	slow.expectType(xrow.RaftState)
 	slow.expect(1, 1, groups*rows)
-	if h.log.reads == 0 {
+	if h.log.reads.Load() == 0 {
 		t.Error("the slow peer was not served from the log")
 	}
 }

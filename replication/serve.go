@@ -34,7 +34,7 @@ func (h *Hub) Serve(link *iproto.Link, user uint32, row *xrow.Row) error {
 	}
 	var refused *xrow.Error
 	if errors.As(err, &refused) {
-		h.cfg.Logger.Warn().Str("addr", link.RemoteAddr().String()).Stringer("request", row.Type).Err(err).Msg("replication request refused")
+		h.cfg.Logger.Info().Str("addr", link.RemoteAddr().String()).Stringer("request", row.Type).Err(err).Msg("replication request refused")
 	}
 	return err
 }

@@ -193,7 +193,7 @@ func (j *joinStream) meta(s *instance.State) {
 	}
 	meta.Term, meta.LSN = newest.Term, s.Confirmed
 	j.row(xrow.JoinMeta, 0, meta.AppendBody(nil))
-	raft := xrow.Raft{Term: s.Term, Vote: s.Vote}
+	raft := xrow.Raft{Term: s.Term, Vote: s.Vote, LeaderID: s.Vote}
 	j.row(xrow.RaftState, 0, raft.AppendBody(nil))
 	var confirmed vclock.VClock
 	if newest.Owner != 0 {

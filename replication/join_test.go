@@ -1,0 +1,201 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"tarragon/instance"
+	"tarragon/iproto"
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// memSink keeps what a JOIN brings.
+type memSink struct {
+	tuples   map[uint32]int
+	state    *instance.State
+	aborted  bool
+	failAdd  error
+	inserted int
+}
+
+func (s *memSink) Add(space uint32, _ []byte) error {
+	if s.tuples == nil {
+		s.tuples = make(map[uint32]int)
+	}
+	s.tuples[space]++
+	s.inserted++
+	return s.failAdd
+}
+
+func (s *memSink) Finish(st instance.State) error { s.state = &st; return nil }
+func (s *memSink) Abort()                         { s.aborted = true }
+
+// fakeCursor is a place among tuples of spaces 320, 512 and a local 513.
+type fakeCursor struct{ at int }
+
+type fakeView struct {
+	member string
+	n      int
+}
+
+func (v fakeView) next(c *fakeCursor, limit int, f func(uint32, []byte) error) (bool, error) {
+	for range limit {
+		if c.at == v.n {
+			return false, nil
+		}
+		space := uint32(512)
+		switch c.at % 3 {
+		case 1:
+			space = 513
+		case 2:
+			space = 514
+		}
+		tuple := msgp.AppendInt([]byte{0x91}, c.at)
+		if c.at == 0 {
+			space = spaceCluster
+			tuple = msgp.AppendString([]byte{0x92, 0x01}, v.member)
+		}
+		if err := f(space, tuple); err != nil {
+			return false, err
+		}
+		c.at++
+	}
+	return true, nil
+}
+
+func isLocal(space uint32) bool { return space == 513 }
+
+// joinServer answers JOIN with a state and a view, or what spoil makes of it.
+func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinStream) error) string {
+	t.Helper()
+	h := newTestHub(t, 1, nil)
+	b := &backend{replicate: func(l *iproto.Link, row *xrow.Row) error {
+		if _, err := xrow.DecodeJoin(row.Body); err != nil {
+			return err
+		}
+		j := joinStream{hub: h.Hub, link: l, sync: row.Sync}
+		j.ok(&s.VClock)
+		j.meta(&s)
+		if err := sendRows(&j, v.next, isLocal); err != nil {
+			return err
+		}
+		if spoil != nil {
+			if err := spoil(&j); err != nil {
+				return err
+			}
+		}
+		j.ok(&s.VClock)
+		j.ok(&s.VClock)
+		return j.flush()
+	}}
+	_, addr := serve(t, testUUID(1), "127.0.0.1:0", b)
+	return addr
+}
+
+func goodState() instance.State {
+	return instance.State{VClock: vclock.VClock{1: 40, 2: 7}, Term: 5, Vote: 1, Confirmed: 38,
+		History: []instance.TermSpan{{Term: 2, Owner: 2, First: 3, Last: 7}, {Term: 4, Owner: 1, First: 30, Last: 40}}}
+}
+
+func TestJoin(t *testing.T) {
+	addr := joinServer(t, goodState(), fakeView{member: testUUID(2), n: 3000}, nil)
+	var sink memSink
+	id := Identity{UUID: testUUID(2), Name: "two", Incarnation: 77, Version: 1, Term: 5}
+	if err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink); err != nil {
+		t.Fatal(err)
+	}
+	if sink.tuples[spaceCluster] != 1 || sink.tuples[512] != 999 || sink.tuples[513] != 0 || sink.tuples[514] != 1000 {
+		t.Errorf("tuples %v", sink.tuples)
+	}
+	want, got := goodState(), *sink.state
+	if got.VClock != want.VClock || got.Term != 5 || got.Vote != 1 || got.Confirmed != 38 || len(got.History) != 2 ||
+		got.History[0] != want.History[0] || got.History[1] != want.History[1] {
+		t.Errorf("state %+v", got)
+	}
+}
+
+// A state that is broken, cut off or too old is worth nothing.
+func TestJoinFails(t *testing.T) {
+	id := Identity{UUID: testUUID(2), Version: 1}
+	for _, test := range []struct {
+		name   string
+		id     func(*Identity)
+		state  func(*instance.State)
+		member string
+		spoil  func(*joinStream) error
+		want   error
+	}{
+		{name: "older term than ours", id: func(i *Identity) { i.Term = 6 }, want: errStale},
+		{name: "older term in effect", id: func(i *Identity) { i.InEffect = 5 }, want: errStale},
+		{name: "less committed", id: func(i *Identity) { i.InEffect, i.Confirmed = 4, 39 }, want: errStale},
+		{name: "not registered", member: testUUID(3), want: xrow.ErrUnknownReplica},
+		{name: "an error in the middle", spoil: func(*joinStream) error { return xrow.Errorf(xrow.ErrLoading) }, want: xrow.ErrLoading},
+		{name: "an unknown row", spoil: func(j *joinStream) error { j.row(xrow.Ping, 0, nil); return nil }, want: xrow.ErrUnknownRequestType},
+		{name: "confirmed outside of its term", state: func(s *instance.State) { s.Confirmed = 41 }, want: xrow.ErrProtocol},
+		{name: "a term in effect that is not reached", state: func(s *instance.State) { s.Term = 3 }, want: xrow.ErrProtocol},
+		{name: "rows of a term that are not there", state: func(s *instance.State) { s.VClock[1] = 39 }, want: xrow.ErrProtocol},
+		{name: "rows behind the snapshot", spoil: func(j *joinStream) error {
+			j.ok(&vclock.VClock{1: 50})
+			return nil
+		}, want: xrow.ErrUnsupported},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, id, member := goodState(), id, testUUID(2)
+			if test.state != nil {
+				test.state(&s)
+			}
+			if test.id != nil {
+				test.id(&id)
+			}
+			if test.member != "" {
+				member = test.member
+			}
+			addr := joinServer(t, s, fakeView{member: member, n: 10}, test.spoil)
+			var sink memSink
+			err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink)
+			if !errors.Is(err, test.want) {
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if sink.state != nil {
+				t.Error("the state was finished")
+			}
+		})
+	}
+}
+
+// JOIN asks the core, and waits for its answer by tag.
+func TestServeJoin(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	answer := func(s instance.Snapshot) {
+		ev := wait(t, h.node, func(instance.JoinRequest) bool { return true })
+		if ev.UUID != testUUID(2) || ev.Name != "two" || ev.Incarnation != 77 {
+			t.Errorf("asked %+v", ev)
+		}
+		s.Tag = ev.Tag
+		if !h.Snapshot(s) {
+			t.Error("a JOIN's answer was not taken")
+		}
+	}
+	if h.Snapshot(instance.Snapshot{Tag: 5}) {
+		t.Error("a checkpoint's answer was taken")
+	}
+	var sink memSink
+	id := Identity{UUID: testUUID(2), Name: "two", Incarnation: 77, Version: 1}
+	result := make(chan error)
+	join := func() { result <- Join(context.Background(), Peer{Addr: h.addr}, id, time.Minute, &sink) }
+	go join()
+	answer(instance.Snapshot{Err: xrow.Errorf(xrow.ErrReadonly)})
+	if err := <-result; !errors.Is(err, xrow.ErrReadonly) || !Retry(err) {
+		t.Errorf("got %v", err)
+	}
+	go join()
+	answer(instance.Snapshot{State: goodState(), ID: 2})
+	if err := <-result; !errors.Is(err, xrow.ErrUnknownReplica) { // the view of this test is empty
+		t.Errorf("got %v", err)
+	}
+}
