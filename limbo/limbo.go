@@ -259,6 +259,10 @@ func (l *Limbo[P]) effect(term uint64) error {
 		}
 		p = l.pending[j]
 	}
+	if cur.Term != 0 && p.PrevLSN < l.confirmed {
+		return fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
+			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
+	}
 	l.confirmed = max(l.confirmed, p.PrevLSN)
 	l.drain()
 	l.voidRest()

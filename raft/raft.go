@@ -124,6 +124,7 @@ type Raft struct {
 	able    bool   // may vote and campaign: registered by a committed row, disk in order
 
 	votes    uint32        // candidate: bit per member that voted for us
+	dropped  uint32        // bit per ID whose votes do not count in this term, see DropVotes
 	answered uint32        // candidate: bit per member that spoke in this term
 	byHand   bool          // the candidacy or leadership was asked for by hand
 	at       time.Duration // candidate: when to give up; follower: when to campaign, 0: not set
@@ -203,9 +204,13 @@ func (r *Raft) SetMembers(members uint32, quorum int, now time.Duration) {
 	r.plan(now)
 }
 
-// DropVotes forgets what a replica ID voted for in this term: the row that
-// ends its life is held here.
-func (r *Raft) DropVotes(id uint32) { r.votes &^= 1 << id }
+// DropVotes forgets what a replica ID voted for in this term, and lets no more
+// of its votes count, which may still be under way: the row that ends its life
+// is held here.
+func (r *Raft) DropVotes(id uint32) {
+	r.votes &^= 1 << id
+	r.dropped |= 1 << id
+}
 
 // Configure changes timeouts and the mode. A leader that may no longer lead
 // resigns.
@@ -292,7 +297,7 @@ func (r *Raft) Receive(now time.Duration, from uint32, m Message, mine *vclock.V
 	if m.State == StateCandidate && m.Vote == from {
 		r.consider(now, from, m.VClock, mine)
 	}
-	if m.Vote == r.self && r.state == StateCandidate && m.Vote != 0 {
+	if m.Vote == r.self && r.state == StateCandidate && m.Vote != 0 && r.dropped&(1<<from) == 0 {
 		r.votes |= 1 << from
 		r.countVotes(now)
 	}
@@ -338,7 +343,7 @@ func (r *Raft) newTerm(term uint64) {
 	r.term, r.vote = term, 0
 	r.state, r.waiting, r.byHand = StateFollower, false, false
 	r.leader, r.seen = 0, false
-	r.votes, r.answered, r.at = 0, 0, 0
+	r.votes, r.dropped, r.answered, r.at = 0, 0, 0, 0
 	r.show = true
 	r.trace(FactNewTerm, 0, "")
 }

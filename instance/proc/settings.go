@@ -55,10 +55,10 @@ func rawOf(v any) value {
 	case bool:
 		return msgp.AppendBool(nil, v)
 	case int:
-		return msgp.AppendInt(nil, v)
+		return appendScalar(nil, msgp.AppendInt(nil, v))
 	case float64:
 		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return msgp.AppendInt64(nil, int64(v))
+			return appendScalar(nil, msgp.AppendInt64(nil, int64(v)))
 		}
 		return msgp.AppendFloat64(nil, v)
 	case time.Duration:

@@ -1,0 +1,226 @@
+package limbo
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestScripts runs testdata: each line of a step is an event. The output
+// repeats it with what was decided at once, oldest commit first, newest void
+// first; the last line is the state.
+//
+//	step
+//	lead lsn=3
+//	submit 7 lsn=4 sync
+//
+// A file is one life of one limbo; the command new begins another.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &script{t: t}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "new":
+				*s = script{t: t}
+			case "step":
+			default:
+				d.Fatalf(t, "unknown command %s", d.Cmd)
+			}
+			for _, line := range strings.Split(d.Input, "\n") {
+				if line != "" {
+					s.event(line)
+				}
+			}
+			s.state()
+			out := s.out.String()
+			s.out.Reset()
+			return out
+		})
+	})
+}
+
+type script struct {
+	t   *testing.T
+	l   Limbo[struct{}]
+	out strings.Builder
+}
+
+// words are the arguments of a line: plain ones by their place, others by name.
+type words struct {
+	t     *testing.T
+	line  string
+	plain []string
+	named map[string]string
+}
+
+func parse(t *testing.T, line string) words {
+	w := words{t: t, line: line, named: map[string]string{}}
+	for _, f := range strings.Fields(line)[1:] {
+		if k, v, ok := strings.Cut(f, "="); ok {
+			w.named[k] = v
+		} else {
+			w.plain = append(w.plain, f)
+		}
+	}
+	return w
+}
+
+func (w words) number(text string) uint64 {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		w.t.Fatalf("%s: %v", w.line, err)
+	}
+	return n
+}
+
+func (w words) num(name string) uint64 {
+	if w.named[name] == "" {
+		return 0
+	}
+	return w.number(w.named[name])
+}
+
+// at is the nth plain word as a number.
+func (w words) at(n int) uint64 {
+	if n >= len(w.plain) {
+		w.t.Fatalf("%s: too few words", w.line)
+	}
+	return w.number(w.plain[n])
+}
+
+func (w words) has(word string) bool {
+	for _, p := range w.plain {
+		if p == word {
+			return true
+		}
+	}
+	return false
+}
+
+// list is a list of numbers, split by a slash or a comma.
+func (w words) list(name string) (ns []uint64) {
+	for _, p := range strings.FieldsFunc(w.named[name], func(r rune) bool { return r == '/' || r == ',' }) {
+		ns = append(ns, w.number(p))
+	}
+	return ns
+}
+
+func (s *script) event(line string) {
+	w := parse(s.t, line)
+	fmt.Fprintln(&s.out, line)
+	var err error
+	switch verb, _, _ := strings.Cut(line, " "); verb {
+	case "restore": // spans are term/owner/first/last
+		var spans []Span
+		for _, p := range w.plain {
+			n := words{t: s.t, line: line, named: map[string]string{"span": p}}.list("span")
+			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3]})
+		}
+		s.l.Restore(spans, w.num("confirmed"))
+	case "promote":
+		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn")}
+		if prev := w.list("prev"); prev != nil {
+			p.PrevTerm, p.PrevOwner, p.PrevLSN = prev[0], uint32(prev[1]), prev[2]
+		}
+		var void bool
+		if void, err = s.l.AddPromote(p); void {
+			s.say("  not worth keeping")
+		}
+	case "submit":
+		e := Entry[struct{}]{Seq: w.at(0), LSN: w.num("lsn"), Origin: s.l.Current().Owner, Term: s.l.Current().Term, Group: w.num("group"),
+			Bytes: 10, Sync: w.has("sync")}
+		if _, ok := w.named["term"]; ok {
+			e.Term, e.Origin = w.num("term"), uint32(w.num("origin"))
+		}
+		s.l.Note(e.Term, e.LSN, true)
+		s.l.Push(e)
+	case "row": // of a term; nothing waits for it
+		s.l.Note(w.num("term"), w.num("lsn"), !w.has("confirm"))
+	case "confirm":
+		err = s.l.Confirm(w.num("term"), w.num("lsn"))
+	case "lead":
+		s.l.Lead(w.num("lsn"))
+	case "rest":
+		s.l.Rest()
+	case "ack":
+		s.l.Ack(uint32(w.at(0)), w.at(1))
+		s.count(w)
+		return
+	case "count":
+		s.count(w)
+		return
+	case "told":
+		s.l.Told(w.at(0))
+	case "untold":
+		s.say("  %d", s.l.Untold(s.l.Current().Term))
+	case "written":
+		s.l.Written(w.at(0))
+	case "show":
+		s.l.Show(func(e *Entry[struct{}]) { s.say("  show %d", e.Seq) })
+	case "judge":
+		s.say("  %s", [...]string{"keep", "void", "alien"}[s.l.Judge(w.num("term"), uint32(w.num("origin")))])
+	case "next":
+		s.say("  %d", s.l.Next(w.num("term")))
+	case "newest":
+		term, owner, last := s.l.Newest()
+		s.say("  term %d owner %d last %d", term, owner, last)
+	case "voided":
+		s.say("  %d", s.l.Voided(w.num("term")))
+	case "history":
+		for _, h := range s.l.History() {
+			s.say("  %d/%d/%d/%d", h.Term, h.Owner, h.First, h.Last)
+		}
+	default:
+		s.t.Fatalf("unknown event %s", line)
+	}
+	s.decided(err)
+}
+
+// count counts as the leader of the term of the newest PROMOTE, with a quorum
+// of 2 of 3 unless the line says otherwise.
+func (s *script) count(w words) {
+	term, _, _ := s.l.Newest()
+	if t, ok := w.named["term"]; ok {
+		term = w.number(t)
+	}
+	members, quorum := uint32(0b1110), 2
+	if list := w.list("members"); list != nil {
+		members = 0
+		for _, m := range list {
+			members |= 1 << m
+		}
+	}
+	if q, ok := w.named["quorum"]; ok {
+		quorum = int(w.number(q))
+	}
+	lsn, err := s.l.Count(term, members, quorum)
+	if lsn != 0 {
+		s.say("  confirm to %d", lsn)
+	}
+	s.decided(err)
+}
+
+func (s *script) decided(err error) {
+	for _, e := range s.l.TakeCommitted() {
+		s.say("  commit %d", e.Seq)
+	}
+	for _, e := range s.l.TakeVoid() {
+		s.say("  void %d", e.Seq)
+	}
+	if err != nil {
+		s.say("  %s", err)
+	}
+}
+
+func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
+
+func (s *script) state() {
+	cur := s.l.Current()
+	s.say("term=%d owner=%d confirmed=%d queued=%d bytes=%d sync=%t", cur.Term, cur.Owner, s.l.Confirmed(), s.l.Len(), s.l.Size(), s.l.HasSync())
+	for _, p := range s.l.Pending() {
+		s.say("pending term=%d owner=%d lsn=%d last=%d", p.Term, p.Owner, p.LSN, p.Last)
+	}
+}
