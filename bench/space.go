@@ -37,7 +37,7 @@ func makeSpace(ctx context.Context, conn *tarantool.Connection, name string, syn
 	}
 	_, indexErr := call(ctx, conn, "box.space."+name+":create_index", "pk",
 		map[string]any{"type": "tree", "parts": []any{[]any{1, "unsigned"}}})
-	if _, err := conn.Do(tarantool.NewSelectRequest(id).Limit(1).Iterator(tarantool.IterAll).Context(ctx)).Get(); err != nil {
+	if _, err := conn.Do(tarantool.NewSelectRequest(id).Index(uint32(0)).Limit(1).Iterator(tarantool.IterAll).Context(ctx)).Get(); err != nil {
 		return 0, errors.Join(fmt.Errorf("index space %s", name), err, indexErr)
 	}
 	return id, nil
