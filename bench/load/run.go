@@ -121,12 +121,15 @@ type chooser struct {
 
 func newChooser(w *Workload, conn, conns int) *chooser {
 	value := bytes.Repeat([]byte("tarragon"), w.ValueSize/8+1)[:w.ValueSize]
-	op := Replace
+	op, reads := Replace, uint64(0)
+	if w.Op == Mixed {
+		reads = uint64(w.Reads)
+	}
 	if w.Op == Insert {
 		op = Insert
 	}
 	return &chooser{
-		rng: rand.NewPCG(uint64(conn), 0x9e3779b97f4a7c15), keys: w.Keys, reads: uint64(w.Reads),
+		rng: rand.NewPCG(uint64(conn), 0x9e3779b97f4a7c15), keys: w.Keys, reads: reads,
 		insert: w.Op == Insert, next: uint64(conn) + 1, stride: uint64(conns),
 		write: newTemplate(op, w.Space, value), read: newTemplate(Select, w.Space, nil),
 		onlyRead: w.Op == Select,
