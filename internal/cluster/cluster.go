@@ -28,24 +28,26 @@ type Options struct {
 	YAML   string   // more options of the global scope, indented as YAML
 	WAL    string   // wal.mode; fsync
 	Env    []string // added to ours
-	// Peer gives the address under which node to is reached by node from: for a
-	// proxy in between. nil: the node's own.
-	Peer func(to int, addr string) string
+	// Peer gives the address under which node from reaches node to: for a proxy
+	// in between, see Mesh. It is asked once for each pair, a node and itself
+	// included. nil: the node's own address.
+	Peer func(from, to int, addr string) string
 }
 
 // Cluster is a replica set of processes.
 type Cluster struct {
 	Nodes  []*Node
-	Config string // path of the YAML file
+	Config string // path of the YAML file; each node has its own if there is a Peer
 	opts   Options
 }
 
 // Node is one of its processes.
 type Node struct {
-	Name string
-	Addr string // host:port
-	Log  string // path of the process's log
-	c    *Cluster
+	Name   string
+	Addr   string // host:port
+	Log    string // path of the process's log
+	config string // path of the YAML file as this node sees the others
+	c      *Cluster
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -67,12 +69,22 @@ func New(o Options) (*Cluster, error) {
 			return nil, err
 		}
 		name := fmt.Sprintf("i-%03d", i+1)
-		c.Nodes = append(c.Nodes, &Node{Name: name, Addr: addr, Log: filepath.Join(o.Dir, name+".log"), c: c})
+		c.Nodes = append(c.Nodes, &Node{Name: name, Addr: addr, Log: filepath.Join(o.Dir, name+".log"), config: c.Config, c: c})
 	}
-	return c, os.WriteFile(c.Config, []byte(c.yaml()), 0o600)
+	if o.Peer == nil {
+		return c, os.WriteFile(c.Config, []byte(c.yaml(0)), 0o600)
+	}
+	for i, n := range c.Nodes {
+		n.config = filepath.Join(o.Dir, n.Name+".yaml")
+		if err := os.WriteFile(n.config, []byte(c.yaml(i)), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
-func (c *Cluster) yaml() string {
+// yaml is the configuration as node from sees the others.
+func (c *Cluster) yaml(from int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "credentials:\n  users:\n    replicator: {password: replicator-password, roles: [replication]}\n    %s: {password: %s, roles: [super]}\n", User, Password)
 	fmt.Fprintf(&b, "iproto:\n  advertise:\n    peer: {login: replicator}\nreplication:\n  failover: election\nwal:\n  mode: %s\nlog:\n  format: json\n", c.opts.WAL)
@@ -81,7 +93,7 @@ func (c *Cluster) yaml() string {
 	for i, n := range c.Nodes {
 		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.Name, n.Addr)
 		if c.opts.Peer != nil {
-			fmt.Fprintf(&b, "              advertise: {peer: {uri: '%s', login: replicator}}\n", c.opts.Peer(i, n.Addr))
+			fmt.Fprintf(&b, "              advertise: {peer: {uri: '%s', login: replicator}}\n", c.opts.Peer(from, i, n.Addr))
 		}
 	}
 	return b.String()
@@ -156,7 +168,7 @@ func (n *Node) Start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(n.c.opts.Binary, "serve", "--config", n.c.Config, "--instance", n.Name)
+	cmd := exec.Command(n.c.opts.Binary, "serve", "--config", n.config, "--instance", n.Name)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), n.c.opts.Env...)
 	if err := cmd.Start(); err != nil {

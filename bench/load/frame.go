@@ -1,0 +1,140 @@
+package load
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// A request is built once and patched: SYNC and the key have a fixed width.
+//
+//	ce <len> | 82 00 <type> 01 ce <sync> | 82 10 ce <space> 21 92 cf <key> <value>
+//	ce <len> | 82 00 01     01 ce <sync> | 86 10 ce <space> 11 00 14 00 13 00 12 01 20 91 cf <key>
+const (
+	syncAt        = xrow.FrameHead + 5
+	frameOverhead = 64 // of a request or an answer beyond its value, at most
+)
+
+// template is a request whose key and SYNC are filled in.
+type template struct {
+	frame []byte
+	keyAt int
+}
+
+func newTemplate(op Op, space uint32, value []byte) template {
+	typ := map[Op]xrow.Type{Replace: xrow.Replace, Insert: xrow.Insert, Select: xrow.Select}[op]
+	b := []byte{0xce, 0, 0, 0, 0, 0x82, byte(xrow.KeyType), byte(typ), byte(xrow.KeySync), 0xce, 0, 0, 0, 0}
+	if op == Select {
+		b = append(b, 0x86, byte(xrow.KeySpaceID), 0xce)
+		b = binary.BigEndian.AppendUint32(b, space)
+		b = append(b, byte(xrow.KeyIndexID), 0, byte(xrow.KeyIterator), 0, byte(xrow.KeyOffset), 0,
+			byte(xrow.KeyLimit), 1, byte(xrow.KeyKey), 0x91, 0xcf)
+	} else {
+		b = append(b, 0x82, byte(xrow.KeySpaceID), 0xce)
+		b = binary.BigEndian.AppendUint32(b, space)
+		b = append(b, byte(xrow.KeyTuple), 0x92, 0xcf)
+	}
+	t := template{keyAt: len(b)}
+	b = binary.BigEndian.AppendUint64(b, 0)
+	if op != Select {
+		b = msgp.AppendStringFromBytes(b, value)
+	}
+	xrow.EndFrame(b, 0)
+	t.frame = b
+	return t
+}
+
+// append adds the request to dst.
+func (t *template) append(dst []byte, sync uint32, key uint64) []byte {
+	at := len(dst)
+	dst = append(dst, t.frame...)
+	binary.BigEndian.PutUint32(dst[at+syncAt:], sync)
+	binary.BigEndian.PutUint64(dst[at+t.keyAt:], key)
+	return dst
+}
+
+// answer is one reply.
+type answer struct {
+	sync uint64
+	code uint32 // of the error, 0: none
+	body []byte
+}
+
+var errAnswer = errors.New("load: the server's bytes are no answers")
+
+// cut takes the first frame off b. n is its size with the head, 0: b holds
+// only a part of it.
+func cut(b []byte) (a answer, n int, err error) {
+	if len(b) < xrow.FrameHead {
+		return a, 0, nil
+	}
+	if b[0] != 0xce {
+		return a, 0, fmt.Errorf("%w: length begins with %#x", errAnswer, b[0])
+	}
+	size := int(binary.BigEndian.Uint32(b[1:]))
+	if size > 64<<20 {
+		return a, 0, fmt.Errorf("%w: length %d", errAnswer, size)
+	}
+	n = xrow.FrameHead + size
+	if len(b) < n {
+		return a, 0, nil
+	}
+	a, err = decode(b[xrow.FrameHead:n])
+	return a, n, err
+}
+
+// decode reads a reply. The layout that all servers use is read in place.
+func decode(p []byte) (answer, error) {
+	if len(p) >= 26 && p[0] == 0x83 && p[1] == byte(xrow.KeyType) && p[2] == 0xce &&
+		p[7] == byte(xrow.KeySync) && p[8] == 0xcf && p[17] == byte(xrow.KeySchemaVersion) {
+		body := 0
+		switch p[18] {
+		case 0xce:
+			body = 23
+		case 0xcf:
+			body = 27
+		}
+		if body > 0 && len(p) >= body {
+			return answer{
+				sync: binary.BigEndian.Uint64(p[9:]),
+				code: binary.BigEndian.Uint32(p[3:]) &^ uint32(xrow.ErrorFlag),
+				body: p[body:],
+			}, nil
+		}
+	}
+	row, err := xrow.Decode(p)
+	if err != nil {
+		return answer{}, errors.Join(errAnswer, err)
+	}
+	a := answer{sync: row.Sync, body: row.Body}
+	if row.Type >= xrow.ErrorFlag {
+		a.code = uint32(row.Type &^ xrow.ErrorFlag)
+	}
+	return a, nil
+}
+
+// message is the text of an error reply.
+func (a *answer) message() string {
+	row := xrow.Row{Type: xrow.ErrorFlag | xrow.Type(a.code), Body: bytes.Clone(a.body)}
+	if e := row.AsError(); e != nil {
+		return e.Message
+	}
+	return "no text"
+}
+
+// tuples is how many tuples a reply to DML or SELECT holds.
+func (a *answer) tuples() int {
+	if len(a.body) < 3 || a.body[0] != 0x81 || a.body[1] != byte(xrow.KeyData) {
+		return 0
+	}
+	n, _, ok := xrow.ReadArrayHeader(a.body[2:])
+	if !ok {
+		return 0
+	}
+	return n
+}

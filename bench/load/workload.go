@@ -1,0 +1,160 @@
+package load
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Op is what a workload asks.
+type Op uint8
+
+// Operations.
+const (
+	Replace Op = iota // of a random key
+	Insert            // of a key not used before
+	Select            // one tuple by its primary key
+	Mixed             // Select and Replace
+)
+
+// Workload is a stream of requests against one space whose first field is its
+// primary key, an unsigned number, and whose second one is a string.
+type Workload struct {
+	Op        Op
+	Space     uint32
+	Keys      uint64 // keys are 1..Keys; 100000
+	ValueSize int    // bytes of the string; 64
+	Reads     int    // of 100 requests, for Mixed
+}
+
+// Kind is a workload by name, together with the space that it wants.
+type Kind struct {
+	Name string
+	Op   Op
+	Sync bool // its space is synchronous
+	Help string
+}
+
+// Kinds are all workloads.
+var Kinds = []Kind{
+	{Name: "replace", Op: Replace, Sync: true, Help: "replace random keys of a synchronous space"},
+	{Name: "insert", Op: Insert, Sync: true, Help: "insert new keys into a synchronous space"},
+	{Name: "async", Op: Replace, Help: "replace random keys of an asynchronous space"},
+	{Name: "async-insert", Op: Insert, Help: "insert new keys into an asynchronous space"},
+	{Name: "select", Op: Select, Sync: true, Help: "select one tuple by its key"},
+	{Name: "mixed", Op: Mixed, Sync: true, Help: "select and replace in a synchronous space"},
+}
+
+// KindByName finds a workload.
+func KindByName(name string) (Kind, error) {
+	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		var names []string
+		for _, k := range Kinds {
+			names = append(names, k.Name)
+		}
+		return Kind{}, fmt.Errorf("unknown workload %q: one of %s", name, strings.Join(names, ", "))
+	}
+	return Kinds[i], nil
+}
+
+// Plan says how hard and how long a server is driven.
+type Plan struct {
+	Addr           string
+	User, Password string // no login without a user
+
+	Driver   Driver
+	Conns    int           // connections; 1
+	InFlight int           // requests in flight on all of them together; 1
+	Rate     float64       // requests a second; 0: as fast as answers come
+	Warmup   time.Duration // before the window
+	Duration time.Duration // of the window; 5s
+	Drain    time.Duration // how long answers are waited for behind it; 10s
+
+	// Mark is called when the window opens and when it closes, for counters
+	// that belong to it.
+	Mark func(Edge)
+}
+
+// Edge is one end of the window.
+type Edge uint8
+
+// The ends of the window.
+const (
+	Open Edge = iota
+	Close
+)
+
+// Driver is how requests get to the server.
+type Driver uint8
+
+// Drivers.
+const (
+	Raw Driver = iota
+	Connector
+)
+
+func (d Driver) String() string {
+	if d == Connector {
+		return "go-tarantool"
+	}
+	return "raw"
+}
+
+// maxInFlightBytes bounds what is on its way on one raw connection: its
+// goroutine writes before it reads again, so requests and answers together must
+// fit the socket buffers, or both ends could wait for each other.
+const maxInFlightBytes = 256 << 10
+
+func (w Workload) withDefaults() (Workload, error) {
+	if w.Keys == 0 {
+		w.Keys = 100_000
+	}
+	if w.ValueSize < 0 || w.ValueSize > 1<<20 {
+		return w, fmt.Errorf("value size %d: 0 to 1 MiB", w.ValueSize)
+	}
+	if w.Reads < 0 || w.Reads > 100 {
+		return w, fmt.Errorf("reads %d: 0 to 100", w.Reads)
+	}
+	return w, nil
+}
+
+func (p Plan) withDefaults(w Workload) (Plan, error) {
+	if p.Conns == 0 {
+		p.Conns = 1
+	}
+	if p.InFlight == 0 {
+		p.InFlight = p.Conns
+	}
+	if p.Duration == 0 {
+		p.Duration = 5 * time.Second
+	}
+	if p.Drain == 0 {
+		p.Drain = 10 * time.Second
+	}
+	if p.Mark == nil {
+		p.Mark = func(Edge) {}
+	}
+	switch {
+	case p.Conns < 0 || p.InFlight < p.Conns:
+		return p, fmt.Errorf("%d requests in flight on %d connections: at least one on each", p.InFlight, p.Conns)
+	case p.Rate < 0 || p.Warmup < 0 || p.Duration < 0:
+		return p, fmt.Errorf("a rate or a time is negative")
+	}
+	perConn := (p.InFlight + p.Conns - 1) / p.Conns
+	if bytes := perConn * (w.ValueSize + frameOverhead); p.Driver == Raw && bytes > maxInFlightBytes {
+		return p, fmt.Errorf("%d KiB in flight on one connection: at most %d, so use %d connections or more",
+			bytes>>10, maxInFlightBytes>>10, (p.InFlight*(w.ValueSize+frameOverhead)+maxInFlightBytes-1)/maxInFlightBytes)
+	}
+	return p, nil
+}
+
+// share is how many of n things the i-th of parts gets.
+func share(n, parts, i int) int {
+	each := n / parts
+	if i < n%parts {
+		each++
+	}
+	return each
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tarragon/bench/load"
+	"tarragon/internal/cluster"
+
+	"github.com/tarantool/go-tarantool/v2"
+)
+
+// replicaset is the nodes that the benchmark itself has started.
+type replicaset struct {
+	*cluster.Cluster
+	mesh *cluster.Mesh // between the nodes, nil: none
+	dir  string
+}
+
+// startNodes starts a replica set and waits until it takes writes.
+func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset, error) {
+	binary, err := filepath.Abs(f.binary)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(binary); err != nil {
+		return nil, fmt.Errorf("the server: %w (make build)", err)
+	}
+	parent := f.dir
+	if parent == "" {
+		parent = filepath.Dir(binary)
+	}
+	if parent, err = filepath.Abs(parent); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(parent, "bench-")
+	if err != nil {
+		return nil, err
+	}
+	o := cluster.Options{Binary: binary, Dir: dir, Nodes: f.nodes, WAL: f.wal}
+	if mesh != nil {
+		o.Peer = mesh.Peer
+	}
+	c, err := cluster.New(o)
+	if err != nil {
+		return nil, err
+	}
+	rs := &replicaset{Cluster: c, mesh: mesh, dir: dir}
+	if mesh != nil && mesh.Err() != nil {
+		return nil, mesh.Err()
+	}
+	if err := c.Start(); err != nil {
+		rs.stop()
+		return nil, err
+	}
+	limit, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("the nodes did not start in 30s"))
+	defer cancel()
+	if err := rs.settle(limit); err != nil {
+		err = fmt.Errorf("%w\nthe last words of %s:\n%s", err, c.Nodes[0].Name, c.Nodes[0].Tail(5))
+		rs.stop()
+		return nil, err
+	}
+	return rs, nil
+}
+
+// stop ends all processes and removes their data.
+func (rs *replicaset) stop() {
+	rs.Stop()
+	if rs.mesh != nil {
+		rs.mesh.Close()
+	}
+	os.RemoveAll(rs.dir)
+}
+
+// connect connects to all nodes, in their order.
+func (rs *replicaset) connect(ctx context.Context) (all []*tarantool.Connection, err error) {
+	for _, n := range rs.Nodes {
+		conn, err := load.Admin(ctx, n.Addr, cluster.User, cluster.Password)
+		if err != nil {
+			closeAll(all)
+			return nil, fmt.Errorf("%s: %w", n.Name, err)
+		}
+		all = append(all, conn)
+	}
+	return all, nil
+}
+
+func closeAll(all []*tarantool.Connection) {
+	for _, c := range all {
+		c.Close()
+	}
+}
+
+// settle waits until all nodes answer, follow one leader that takes writes, and
+// hold the same rows.
+func (rs *replicaset) settle(ctx context.Context) error {
+	return cluster.Until(ctx, func() error {
+		conns, err := rs.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer closeAll(conns)
+		var writable int
+		var first string
+		for i, conn := range conns {
+			info, err := boxInfo(ctx, conn)
+			if err != nil {
+				return fmt.Errorf("%s: %w", rs.Nodes[i].Name, err)
+			}
+			if ro, ok := info["ro"].(bool); ok && !ro {
+				writable++
+			}
+			election, _ := info["election"].(map[any]any)
+			state := fmt.Sprintf("leader %v of term %v, vclock %s", election["leader"], election["term"], vclockText(info["vclock"]))
+			if i == 0 {
+				first = state
+			} else if state != first {
+				return fmt.Errorf("%s is at %s, %s at %s", rs.Nodes[0].Name, first, rs.Nodes[i].Name, state)
+			}
+		}
+		if writable != 1 {
+			return fmt.Errorf("%d nodes take writes", writable)
+		}
+		return nil
+	})
+}
+
+// vclockText prints a vclock without the component of local rows.
+func vclockText(v any) string {
+	m, _ := v.(map[any]any)
+	var parts []uint64
+	for id := range uint64(32) {
+		for k, lsn := range m {
+			if number(k) == id && id > 0 {
+				parts = append(parts, id, number(lsn))
+			}
+		}
+	}
+	return fmt.Sprint(parts)
+}
+
+// leader finds the node that takes writes.
+func (rs *replicaset) leader(ctx context.Context) (conn *tarantool.Connection, index int, err error) {
+	limit, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("no leader in 20s"))
+	defer cancel()
+	err = cluster.Until(limit, func() error {
+		var addr string
+		conn, addr, err = findLeader(limit, rs.Addrs(), cluster.User, cluster.Password)
+		for i, n := range rs.Nodes {
+			if n.Addr == addr {
+				index = i
+			}
+		}
+		return err
+	})
+	return conn, index, err
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tarragon/bench/load"
+
+	"github.com/tarantool/go-tarantool/v2"
+)
+
+// Spaces of the benchmark. They are dropped and made anew for each run.
+const (
+	syncSpace  = "bench_sync"
+	asyncSpace = "bench_async"
+)
+
+// Ids of a system view.
+const (
+	vspaceID    = 281
+	vspaceNames = 2 // its index by name
+)
+
+// makeSpace makes an empty space and returns its id. What the calls answer is
+// not looked at: the original cannot encode the space that it made and says so
+// by an error; the view tells what was done.
+func makeSpace(ctx context.Context, conn *tarantool.Connection, name string, sync bool) (uint32, error) {
+	if err := dropSpace(ctx, conn, name); err != nil {
+		return 0, err
+	}
+	_, createErr := call(ctx, conn, "box.schema.space.create", name, map[string]any{"is_sync": sync})
+	id, err := spaceID(ctx, conn, name)
+	if err != nil {
+		return 0, errors.Join(fmt.Errorf("create space %s", name), err, createErr)
+	}
+	_, indexErr := call(ctx, conn, "box.space."+name+":create_index", "pk",
+		map[string]any{"type": "tree", "parts": []any{[]any{1, "unsigned"}}})
+	if _, err := conn.Do(tarantool.NewSelectRequest(id).Index(uint32(0)).Limit(1).Iterator(tarantool.IterAll).Context(ctx)).Get(); err != nil {
+		return 0, errors.Join(fmt.Errorf("index space %s", name), err, indexErr)
+	}
+	return id, nil
+}
+
+func dropSpace(ctx context.Context, conn *tarantool.Connection, name string) error {
+	if _, err := spaceID(ctx, conn, name); err != nil {
+		return nil // there is none
+	}
+	if _, err := call(ctx, conn, "box.space."+name+":drop"); err != nil {
+		return fmt.Errorf("drop space %s: %w", name, err)
+	}
+	return nil
+}
+
+func spaceID(ctx context.Context, conn *tarantool.Connection, name string) (uint32, error) {
+	rows, err := conn.Do(tarantool.NewSelectRequest(vspaceID).Index(uint32(vspaceNames)).Limit(1).
+		Iterator(tarantool.IterEq).Key([]any{name}).Context(ctx)).Get()
+	if err != nil {
+		return 0, err
+	}
+	if len(rows) == 0 {
+		return 0, fmt.Errorf("no space %s", name)
+	}
+	row, ok := rows[0].([]any)
+	if !ok || len(row) == 0 {
+		return 0, fmt.Errorf("strange row of a space: %v", rows[0])
+	}
+	return uint32(number(row[0])), nil
+}
+
+func call(ctx context.Context, conn *tarantool.Connection, function string, args ...any) ([]any, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if args == nil {
+		args = []any{}
+	}
+	return conn.Do(tarantool.NewCallRequest(function).Args(args).Context(ctx)).Get()
+}
+
+// fill writes all keys once, so that selects find them and replaces replace.
+func fill(ctx context.Context, conn *tarantool.Connection, space uint32, keys uint64, value int) error {
+	body := make([]byte, value)
+	for i := range body {
+		body[i] = 'x'
+	}
+	const ahead = 512
+	var flying []*tarantool.Future
+	for key := uint64(1); key <= keys || len(flying) > 0; {
+		for ; key <= keys && len(flying) < ahead; key++ {
+			flying = append(flying, conn.Do(tarantool.NewReplaceRequest(space).Tuple([]any{key, string(body)}).Context(ctx)))
+		}
+		for _, f := range flying {
+			if _, err := f.Get(); err != nil {
+				return fmt.Errorf("fill the space: %w", err)
+			}
+		}
+		flying = flying[:0]
+	}
+	return nil
+}
+
+// findLeader connects to the first address that takes writes.
+func findLeader(ctx context.Context, addrs []string, user, password string) (*tarantool.Connection, string, error) {
+	var all []error
+	for _, addr := range addrs {
+		conn, err := load.Admin(ctx, addr, user, password)
+		if err != nil {
+			all = append(all, fmt.Errorf("%s: %w", addr, err))
+			continue
+		}
+		info, err := boxInfo(ctx, conn)
+		ro, known := info["ro"].(bool)
+		if err != nil || len(addrs) == 1 || known && !ro {
+			return conn, addr, err
+		}
+		conn.Close()
+		all = append(all, fmt.Errorf("%s is read-only", addr))
+	}
+	return nil, "", errors.Join(all...)
+}
+
+func boxInfo(ctx context.Context, conn *tarantool.Connection) (map[any]any, error) {
+	data, err := call(ctx, conn, "box.info")
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	m, _ := data[0].(map[any]any)
+	return m, nil
+}
+
+// number reads any integer that msgpack decodes to.
+func number(v any) uint64 {
+	switch n := v.(type) {
+	case int8:
+		return uint64(n)
+	case int16:
+		return uint64(n)
+	case int32:
+		return uint64(n)
+	case int64:
+		return uint64(n)
+	case uint8:
+		return uint64(n)
+	case uint16:
+		return uint64(n)
+	case uint32:
+		return uint64(n)
+	case uint64:
+		return n
+	}
+	return 0
+}
