@@ -73,7 +73,7 @@ func all(conn *tarantool.Connection) (map[uint64]string, error) {
 			ID       uint64
 			What     string
 		}
-		req := tarantool.NewSelectRequest(spaceName).Iterator(tarantool.IterGt).Key([]any{from}).Limit(page)
+		req := tarantool.NewSelectRequest(spaceName).Index(uint32(0)).Iterator(tarantool.IterGt).Key([]any{from}).Limit(page)
 		if from == 0 {
 			req = req.Iterator(tarantool.IterGe)
 		}
@@ -91,5 +91,5 @@ func all(conn *tarantool.Connection) (map[uint64]string, error) {
 }
 
 func rows(conn *tarantool.Connection, space string) ([]any, error) {
-	return conn.Do(tarantool.NewSelectRequest(space).Limit(1000)).Get()
+	return conn.Do(tarantool.NewSelectRequest(space).Index(uint32(0)).Limit(1000)).Get()
 }

@@ -251,7 +251,7 @@ func (s *story) has(n *cluster.Node, key uint64) error {
 	if conn == nil {
 		return errors.New("not connected")
 	}
-	data, err := conn.Do(tarantool.NewSelectRequest(spaceName).Key([]any{key}).Limit(1)).Get()
+	data, err := conn.Do(tarantool.NewSelectRequest(spaceName).Index(uint32(0)).Key([]any{key}).Limit(1)).Get()
 	if err == nil && len(data) == 0 {
 		err = fmt.Errorf("row %d is not there", key)
 	}
