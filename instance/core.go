@@ -65,10 +65,11 @@ type Core struct {
 	started   bool
 	restoring bool // rows come from a checkpoint: CONFIRMs between them are gone
 
-	now    Now
-	eff    Effects
-	status statusKey
-	schema uint64
+	now     Now
+	stepped time.Duration // when the last Step ran
+	eff     Effects
+	status  statusKey
+	schema  uint64
 }
 
 // payload is what a limbo entry carries for us.
@@ -205,6 +206,10 @@ func (c *Core) runDeadlines() {
 		c.raft.Tick(now)
 		c.afterRaft()
 	}
+	if slept := now - c.stepped; c.inflight != nil && slept > 2*c.cfg.Heartbeat {
+		c.inflight.since += slept // it was this process that stood still, not the disk
+	}
+	c.stepped = now
 	if c.inflight != nil && !c.stalled && now >= c.inflight.since+c.cfg.StallTimeout {
 		c.stalled = true
 		c.trace(FactStall, 0, 0, "")

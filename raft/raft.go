@@ -97,6 +97,7 @@ type Record struct {
 // peer is what is known of another instance.
 type peer struct {
 	live     bool          // our applier gets its stream
+	told     bool          // a message came over this stream: what follows is not guessed
 	seesLead bool          // its last message says that it sees a leader
 	term     uint64        // of its last message
 	heard    time.Duration // last packet of its stream
@@ -278,7 +279,7 @@ func (r *Raft) Receive(now time.Duration, from uint32, m Message, mine *vclock.V
 		return
 	}
 	p := &r.peers[from]
-	p.live, p.heard = true, now
+	p.live, p.told, p.heard = true, true, now
 	if m.Term > r.term {
 		r.newTerm(m.Term)
 	}
@@ -388,7 +389,7 @@ func (r *Raft) Acked(now time.Duration, from uint32, v *vclock.VClock) {
 // safe to ask.
 func (r *Raft) Upstream(now time.Duration, from uint32, live, gone bool) {
 	p := &r.peers[from]
-	p.live = live
+	p.live, p.told = live, false
 	if live {
 		p.heard = now
 	} else {
@@ -523,7 +524,7 @@ func (r *Raft) plan(now time.Duration) {
 		return
 	}
 	step := r.cfg.DeathTimeout / 50
-	r.at = now + time.Duration(r.rank())*step + r.shift(step)
+	r.at = now + time.Duration(r.rank())*step + r.shift(step/2)
 }
 
 // rank counts the live members that should campaign before us.
@@ -554,7 +555,7 @@ func (r *Raft) mayCampaign() bool {
 	with := 1
 	for id := range r.peers {
 		p := &r.peers[id]
-		if uint32(id) != r.self && r.members&(1<<id) != 0 && p.live && !(p.seesLead && p.term == r.term) {
+		if uint32(id) != r.self && r.members&(1<<id) != 0 && p.live && p.told && !(p.seesLead && p.term == r.term) {
 			with++
 		}
 	}
@@ -591,7 +592,12 @@ func (r *Raft) checkSplit(now time.Duration) {
 	if r.state != StateCandidate {
 		return
 	}
-	open := bits.OnesCount32(r.members &^ r.answered)
+	open := 0 // members that may still vote for us, as far as they can be reached
+	for id := range r.peers {
+		if r.members&^r.answered&(1<<id) != 0 && r.peers[id].live {
+			open++
+		}
+	}
 	if bits.OnesCount32(r.votes&r.members)+open >= r.quorum {
 		return
 	}

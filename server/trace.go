@@ -18,7 +18,6 @@ var levels = map[instance.FactKind]zerolog.Level{
 	"leader": zerolog.InfoLevel, "follow": zerolog.InfoLevel, "give up election": zerolog.InfoLevel, "split vote": zerolog.InfoLevel,
 	"leader lost": zerolog.WarnLevel, "resign": zerolog.WarnLevel, "conflicting leader": zerolog.WarnLevel,
 	instance.FactPromoteWritten: zerolog.InfoLevel, instance.FactInEffect: zerolog.InfoLevel, instance.FactPromoteVoid: zerolog.InfoLevel,
-	instance.FactVoided: zerolog.WarnLevel, instance.FactVoidedAsync: zerolog.WarnLevel, instance.FactUnknown: zerolog.WarnLevel,
 	instance.FactStall: zerolog.ErrorLevel, instance.FactDiskFailed: zerolog.ErrorLevel, instance.FactBroken: zerolog.ErrorLevel,
 	instance.FactWokeLate: zerolog.WarnLevel, instance.FactRegistered: zerolog.InfoLevel, instance.FactNewLife: zerolog.WarnLevel,
 	instance.FactExpelled: zerolog.ErrorLevel,
