@@ -141,32 +141,26 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 		return err
 	}
 	sp.format = newFormat(sp.format.named, sp.format.fieldCount, defs)
-	var refs []ref
-	if pk := was.primary(); pk != nil {
-		refs = pk.liveRefs()
-	}
-	for _, r := range refs {
-		if err := sp.format.check(t.box.mem.tuple(r)); err != nil {
-			return err
-		}
-	}
-	built := len(t.built)
+	var build []*index
 	for _, def := range defs {
 		ix := *def
 		ix.setOrder(primaryParts(defs))
 		same := was.index(ix.id)
-		if same == nil || same.tree != ix.tree && ix.tree != nil || !ix.sameOrder(same) || ix.unique && !same.unique {
+		if same == nil || !ix.sameOrder(same) || ix.unique && !same.unique {
 			ix.tree = t.box.newTree()
-			t.built = append(t.built, &ix)
-			if a, b := ix.build(refs); b != 0 {
-				t.unbuild(built)
-				return duplicate(sp, &ix, t.box.mem.tuple(a), t.box.mem.tuple(b))
-			}
+			build = append(build, &ix)
 		} else {
 			ix.tree = same.tree
 		}
 		sp.indexes = append(sp.indexes, &ix)
 	}
+	if err := t.fill(was, sp, build); err != nil {
+		for _, ix := range build {
+			t.box.garbage.dropNodes(t.box, ix)
+		}
+		return err
+	}
+	t.built = append(t.built, build...)
 	for _, ix := range was.indexes {
 		if now := sp.index(ix.id); now == nil || now.tree != ix.tree {
 			t.dropped = append(t.dropped, garbage{ix, ix.id == 0 && sp.primary() == nil})
@@ -177,12 +171,25 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 	return nil
 }
 
-// unbuild gives the trees back that were made since.
-func (t *Txn) unbuild(since int) {
-	for _, ix := range t.built[since:] {
-		t.box.garbage.dropNodes(t.box, ix)
+// fill checks the tuples of was against the shape of sp, if that is another
+// one, and builds the indexes that are new.
+func (t *Txn) fill(was, sp *space, build []*index) error {
+	pk := was.primary()
+	if pk == nil || len(build) == 0 && sp.format.same(was.format) {
+		return nil
 	}
-	t.built = t.built[:since]
+	refs := pk.liveRefs()
+	for _, r := range refs {
+		if err := sp.format.check(t.box.mem.tuple(r)); err != nil {
+			return err
+		}
+	}
+	for _, ix := range build {
+		if a, b := ix.build(refs); b != 0 {
+			return duplicate(sp, ix, t.box.mem.tuple(a), t.box.mem.tuple(b))
+		}
+	}
+	return nil
 }
 
 func primaryParts(defs []*index) []part {

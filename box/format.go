@@ -51,6 +51,13 @@ func newFormat(declared []fieldDef, fieldCount uint32, indexes []*index) *format
 	return f
 }
 
+// same tells whether two formats take the same tuples.
+func (f *format) same(other *format) bool {
+	return f.fieldCount == other.fieldCount && slices.EqualFunc(f.fields, other.fields, func(a, b fieldDef) bool {
+		return a.typ == b.typ && a.nullable == b.nullable
+	})
+}
+
 // fieldName is how messages call a field: its number from 1, and its name.
 func (f *format) fieldName(i int) string {
 	s := strconv.Itoa(i + 1)

@@ -68,6 +68,7 @@ type scan struct {
 }
 
 func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, newest bool) ([]byte, int, error) {
+	q.More = false
 	s, err := b.prepareScan(dict, user, q)
 	if err != nil {
 		return out, 0, err
@@ -75,7 +76,6 @@ func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, newest bool
 	if newest {
 		s.bound = noEnd
 	}
-	q.More = false
 	if q.resume == nil {
 		if err := s.setAfter(q); err != nil {
 			return out, 0, err
