@@ -147,7 +147,9 @@ func (l *Limbo[P]) Note(term, lsn uint64, worth bool) {
 			l.pending[i].Last = max(l.pending[i].Last, lsn)
 		}
 	}
-	if l.leading && worth {
+	// Rows of older terms still come in behind our PROMOTE: their LSNs are
+	// another instance's.
+	if newest, _, _ := l.Newest(); l.leading && worth && term == newest {
 		l.worth = max(l.worth, lsn)
 	}
 }

@@ -462,8 +462,20 @@ func (r *Raft) Tick(now time.Duration) {
 		r.campaign(now)
 		return
 	}
-	r.trace(FactPreVote, 0, "a quorum is not there, or sees a leader")
+	if id := r.witness(); id != 0 && r.cfg.Mode == Candidate {
+		r.trace(FactPreVote, id, "it sees a leader")
+	}
 	r.plan(now)
+}
+
+// witness is a live member that sees a leader in our term, 0 if there is none.
+func (r *Raft) witness() uint32 {
+	for id := range r.peers {
+		if p := &r.peers[id]; r.members&(1<<id) != 0 && p.live && p.seesLead && p.term == r.term {
+			return uint32(id)
+		}
+	}
+	return 0
 }
 
 // Deadline is when Tick has something to do, 0: never.

@@ -92,7 +92,7 @@ func (w *World) run(until time.Duration, done func() bool) bool {
 			return true
 		}
 		if len(w.queue.heap) == 0 || w.queue.heap[0].at > until {
-			w.now = until
+			w.now = max(w.now, until)
 			return false
 		}
 		ev := w.queue.pop()

@@ -20,11 +20,12 @@ func run(args []string, out io.Writer) int {
 	verbose := flags.Bool("v", false, "tell the story: one line per change of state")
 	hosts := flags.Int("hosts", 0, "number of hosts instead of the drawn one")
 	faults := flags.String("faults", "", "kinds of faults instead of the drawn ones, comma separated")
+	blind := flags.Bool("blind", false, "watch the damage of a planted fault, not the broken promise")
 	broken := flags.String("break", "", "a planted fault: "+strings.Join(sim.BreakNames(), ", "))
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	o := sim.Options{Hosts: *hosts}
+	o := sim.Options{Hosts: *hosts, BlindToPromises: *blind}
 	if *faults != "" {
 		o.Faults = strings.Split(*faults, ",")
 	}

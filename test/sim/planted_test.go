@@ -1,0 +1,119 @@
+package sim
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"tarragon/instance"
+)
+
+// TestPlantedFaults takes one rule away after the other and shows that a
+// checker sees it within a few seeds, and that the same seed is fine with the
+// rule. The faults named are those that make the damage likely.
+func TestPlantedFaults(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		options  Options
+		checkers []string // any of these must see it
+	}{
+		{"promote-at-once", Options{}, []string{"quorum", "history", "dirty read"}},
+		{"follow-effective", Options{Hosts: 3, Faults: []string{"promote", "crash", "pair"}}, []string{"history", "fatal"}},
+		{"count-old-term", Options{}, []string{"quorum", "history", "dirty read"}},
+		{"ack-no-term", Options{Hosts: 3, Faults: []string{"promote", "pair", "reset", "delay", "oneway"}}, []string{"quorum", "history"}},
+		{"ack-before-sync", Options{}, []string{"promise"}},
+		{"ack-before-sync", Options{BlindToPromises: true}, []string{"quorum"}},
+		{"relay-before-sync", Options{}, []string{"promise"}},
+		{"relay-before-sync", Options{BlindToPromises: true}, []string{"same row", "fatal"}},
+		{"no-exchange", Options{}, []string{"liveness", "fatal", "convergence"}},
+		{"wiped-votes", Options{Hosts: 3, Faults: []string{"wipe", "pause", "oneway"}}, []string{"same row", "fatal", "history"}},
+		{"deadlines-after-requests", Options{Faults: []string{"pause", "clock", "checkpoint"}}, []string{"fencing"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var ok bool
+			if c.options.Break, ok = BreakNamed(c.name); !ok {
+				t.Fatal("no such planted fault")
+			}
+			seed, checker := hunt(c.options, 60)
+			if seed == 0 {
+				t.Fatal("no checker sees it in 60 seeds")
+			}
+			t.Logf("seed %d, checker %q", seed, checker)
+			if !slices.Contains(c.checkers, checker) {
+				t.Errorf("checker %q saw it first, expected one of %q", checker, c.checkers)
+			}
+			c.options.Break = instance.Break{}
+			if r := Run(seed, c.options, nil); r.Err != nil {
+				t.Errorf("the same seed fails without the planted fault: %v", r.Err)
+			}
+		})
+	}
+}
+
+// hunt finds the first seed that fails, and who saw it.
+func hunt(o Options, seeds uint64) (seed uint64, checker string) {
+	for seed = 1; seed <= seeds; seed++ {
+		var v *Violation
+		if errors.As(Run(seed, o, nil).Err, &v) {
+			return seed, v.Checker
+		}
+	}
+	return 0, ""
+}
+
+// TestVoteBehindRowsInFlight tells the one story in which a voter that looks
+// only at what it has synced loses a committed row:
+//
+//  1. A leads, B and C follow. A and C lose each other.
+//  2. B's disk is slow. A row of A's is on its way to it.
+//  3. C is promoted by hand and asks B for its vote in the next term.
+//  4. The row reaches B's disk; B acks it under the old term; A commits.
+//  5. B's vote reaches the disk. The connection that would have brought the row
+//     to C breaks, and the vote comes first on the new one.
+//  6. C leads without the row.
+func TestVoteBehindRowsInFlight(t *testing.T) {
+	tell := func(b instance.Break) error {
+		w := newWorld(1, Options{Hosts: 3, Break: b, Faults: []string{"clock", "checkpoint", "prune"}}, nil)
+		w.plan.wire = spread{time.Millisecond, time.Millisecond}
+		w.plan.sync = spread{time.Millisecond, time.Millisecond}
+		w.plan.config.Fencing = instance.FencingOff
+		w.boot()
+		w.half = safety
+		wait := func(d time.Duration) { w.run(w.now+d, nil) }
+		write := func() { w.load.submit(w.load.begin(w.nodes[0], opInsert, 0)) }
+		a, b1, c := w.nodes[0], w.nodes[1], w.nodes[2]
+
+		write()
+		wait(time.Second)
+		w.net.sever(a.slot, c.slot)
+		w.net.sever(c.slot, a.slot)
+		wait(2 * w.plan.config.DeathTimeout)
+
+		b1.disk.slow = 100 * time.Millisecond
+		write()
+		wait(10 * time.Millisecond)
+		o := w.load.begin(c, opByHand, 0)
+		c.post(instance.PromoteRequest{Conn: 1, Sync: uint64(o.id)})
+		wait(40 * time.Millisecond)
+		w.net.sever(b1.slot, c.slot)
+		wait(250 * time.Millisecond)
+		w.net.cut[b1.slot][c.slot] = false
+		for _, conn := range slices.Clone(w.net.conns) {
+			if conn.ends[dialler].host != a && conn.ends[acceptor].host != a {
+				conn.reset()
+			}
+		}
+		wait(time.Second)
+		w.healEverything()
+		return w.failure
+	}
+	if err := tell(instance.Break{}); err != nil {
+		t.Errorf("with the rule: %v", err)
+	}
+	var v *Violation
+	if err := tell(instance.Break{VoteIgnoresInFlight: true}); !errors.As(err, &v) || v.Checker != "history" {
+		t.Errorf("without the rule: %v", err)
+	}
+}
