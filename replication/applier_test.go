@@ -388,3 +388,56 @@ func TestApplierWrongSet(t *testing.T) {
 		t.Errorf("upstream %+v", up)
 	}
 }
+
+// Silence ends a connection at both ends: the applier's for want of heartbeats,
+// the relay's for want of acks.
+func TestSilence(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	h := newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}}
+		c.DeathTimeout = 30 * time.Millisecond
+	})
+	s.accept(2, vclock.VClock{})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+	h.waitLog(errSilent.Error())
+	h.show(2)
+	p := subscribe(t, h.addr, 3, vclock.VClock{})
+	p.expectType(xrow.RaftState)
+	wait(t, h.node, func(ev instance.Downstream) bool { return ev == instance.Downstream{Peer: 3} })
+	if _, err := p.ReadRow(); !errors.Is(err, io.EOF) {
+		t.Errorf("then %v", err)
+	}
+}
+
+// An instance that was expelled neither follows nor serves.
+func TestExpelled(t *testing.T) {
+	h, s := follower(t)
+	c := s.accept(2, vclock.VClock{})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	h.show(2)
+	p := subscribe(t, h.addr, 3, vclock.VClock{})
+	p.expectType(xrow.RaftState)
+	h.Handle(&instance.Effects{Expelled: true})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+	for {
+		if _, err := c.ReadRow(); err != nil { // behind acks
+			break
+		}
+	}
+	if _, err := p.ReadRow(); !errors.Is(err, io.EOF) {
+		t.Errorf("a relay: %v", err)
+	}
+	again := dial(t, h.addr)
+	req := xrow.JoinRequest{InstanceUUID: testUUID(3), ServerVersion: 1}
+	if err := again.WriteRow(&xrow.Row{Type: xrow.Join, Body: req.AppendBody(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	row, err := again.ReadRow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := row.AsError(); e == nil || e.Code != xrow.ErrLoading {
+		t.Errorf("JOIN got %v", e)
+	}
+}
