@@ -54,7 +54,7 @@ type applier struct {
 	peer    uint32 // its replica ID; 0: not known
 	lag     float64
 	heardAt time.Duration
-	gap     bool        // the last attempt ended with XlogGapError
+	gap     error       // XlogGapError that ended the last attempt; nil: none
 	tried   bool        // an attempt has ended
 	drop    func(error) // ends the connection
 	beat    bool        // a heartbeat waits for its ack
@@ -114,7 +114,7 @@ func (a *applier) failed(err error) (again bool) {
 	state, again := classify(err)
 	if state == StateOff {
 		a.set(StateOff, "")
-		a.hub.noteGap(a, false, err)
+		a.hub.noteEnd(a, err)
 		return false
 	}
 	a.set(state, err.Error())
@@ -126,7 +126,7 @@ func (a *applier) failed(err error) (again bool) {
 		}
 		ev.Str("state", string(state)).Err(err).Msg("upstream failed")
 	}
-	a.hub.noteGap(a, errors.Is(err, xrow.ErrXlogGap), err)
+	a.hub.noteEnd(a, err)
 	return again
 }
 
@@ -290,7 +290,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	h := a.hub
 	h.mu.Lock()
 	a.state, a.message, a.peer, a.drop = StateSync, "", peer, cancel
-	a.gap, a.tried = false, true
+	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0
 	h.mu.Unlock()
 	a.lastLog = ""

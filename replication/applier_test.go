@@ -184,37 +184,62 @@ func TestApplierEvents(t *testing.T) {
 	}
 }
 
-// An ack says what the core said last; the leader gets it at once, other
-// followers with the answer to a heartbeat, nobody for local writes alone.
+// The core's words reach the peer.
 func TestApplierAcks(t *testing.T) {
 	h, s := follower(t)
 	c := s.accept(2, vclock.VClock{})
-	say := func(v vclock.VClock, stamp float64) {
-		h.Handle(&instance.Effects{Lazy: h.lazy, Ack: &instance.AckState{VClock: v, Term: 3, Timestamp: stamp}})
-	}
 	wait(t, h.node, func(ev instance.Upstream) bool { return true })
-	say(vclock.VClock{2: 1}, 0)
+	h.Handle(&instance.Effects{Ack: &instance.AckState{VClock: vclock.VClock{2: 1}, Term: 3}})
 	if a, row := c.readAck(); a.VClock != (vclock.VClock{2: 1}) || a.Term != 3 || a.Sync != 0 || row.Timestamp != 0 {
 		t.Errorf("first ack %+v", a)
 	}
-	say(vclock.VClock{1: 9, 2: 1}, 0) // own rows only: no ack
-	say(vclock.VClock{1: 9, 2: 2}, 17)
-	if a, row := c.readAck(); a.VClock != (vclock.VClock{1: 9, 2: 2}) || row.Timestamp != 17 {
-		t.Errorf("second ack %+v", a)
-	}
-	h.Handle(&instance.Effects{Lazy: 3})
-	say(vclock.VClock{1: 9, 2: 3}, 18) // we hear leader 3, and this is 2
 	c.send(beatRow(2, 4))
 	wait(t, h.node, func(ev instance.Heartbeat) bool { return true })
-	say(vclock.VClock{1: 9, 2: 4}, 0) // the core's answer to the heartbeat
-	if a, _ := c.readAck(); a.VClock != (vclock.VClock{1: 9, 2: 4}) || a.Sync != 4 {
+	h.Handle(&instance.Effects{Ack: &instance.AckState{VClock: vclock.VClock{2: 1}, Term: 3}})
+	if a, _ := c.readAck(); a.VClock != (vclock.VClock{2: 1}) || a.Sync != 4 {
 		t.Errorf("ack of the heartbeat %+v", a)
 	}
-	say(vclock.VClock{1: 9, 2: 5}, 0)
-	h.Handle(&instance.Effects{Lazy: 0}) // the leader is lost: what was not said is said
-	if a, _ := c.readAck(); a.VClock != (vclock.VClock{1: 9, 2: 5}) {
-		t.Errorf("ack after the leader was lost %+v", a)
+}
+
+// The leader gets an ack at once, other followers with the answer to a
+// heartbeat, all of them when no leader is heard, nobody for local writes alone.
+func TestAckWhenItMatters(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.self = 1
+	a := newApplier(h.Hub, Peer{})
+	a.peer = 2
+	var w ackWriter
+	step := func(what string, lazy uint32, v vclock.VClock, want bool) {
+		t.Helper()
+		e := &instance.Effects{Lazy: lazy}
+		if v != (vclock.VClock{}) {
+			e.Ack = &instance.AckState{VClock: v, Term: 3}
+		}
+		h.Handle(e)
+		if got := w.next(a); (got != nil) != want {
+			t.Errorf("%s: ack %x", what, got)
+		}
+		if want && w.said.VClock != h.ack.VClock {
+			t.Errorf("%s: said %s", what, w.said.VClock)
+		}
 	}
+	step("no leader", 0, vclock.VClock{1: 1, 2: 1}, true)
+	step("own rows only", 0, vclock.VClock{1: 2, 2: 1}, false)
+	step("the leader", 2, vclock.VClock{1: 2, 2: 2}, true)
+	step("another follower", 3, vclock.VClock{1: 2, 2: 3}, false)
+	a.beat = true
+	step("a heartbeat that the core did not answer yet", 3, vclock.VClock{}, false)
+	step("its answer", 3, vclock.VClock{1: 2, 2: 4}, true)
+	step("another follower again", 3, vclock.VClock{1: 2, 2: 5}, false)
+	h.appliers = append(h.appliers, a)
+	for len(a.wake) > 0 {
+		<-a.wake
+	}
+	step("the leader is lost", 0, vclock.VClock{}, true)
+	if len(a.wake) == 0 {
+		t.Error("nobody was woken when the leader was lost")
+	}
+	h.appliers = nil
 }
 
 // A peer that still takes connections is not reported as gone.
@@ -330,5 +355,89 @@ func TestApplierMustJoin(t *testing.T) {
 	s.pending().end(gapError(ErrGap))
 	if len(told) > 0 {
 		t.Error("told twice")
+	}
+}
+
+// As long as one peer is followed, or was not tried, nothing is lost.
+func TestAllBehind(t *testing.T) {
+	gap := gapError(ErrGap)
+	for _, test := range []struct {
+		name     string
+		appliers []*applier
+		want     bool
+	}{
+		{"all", []*applier{{tried: true, gap: gap}, {tried: true}}, true},
+		{"one was not tried", []*applier{{tried: true, gap: gap}, {}}, false},
+		{"one is followed", []*applier{{tried: true, gap: gap}, {tried: true, drop: func(error) {}}}, false},
+		{"no gap", []*applier{{tried: true}}, false},
+	} {
+		if got := (&Hub{appliers: test.appliers}).allBehind() != nil; got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+// An instance of another replica set that answers all the same is left for good.
+func TestApplierWrongSet(t *testing.T) {
+	h, s := follower(t)
+	c := s.pending()
+	ok := xrow.SubscribeOK{ReplicasetUUID: goldenSet}
+	c.send(&xrow.Row{Type: xrow.OK, ReplicaID: 2, Body: ok.AppendBody(nil)})
+	h.waitLog(xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, testSet, goldenSet).Message)
+	if up := h.Status()[0].Upstream; up.Status != StateStopped {
+		t.Errorf("upstream %+v", up)
+	}
+}
+
+// Silence ends a connection at both ends: the applier's for want of heartbeats,
+// the relay's for want of acks.
+func TestSilence(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	h := newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}}
+		c.DeathTimeout = 30 * time.Millisecond
+	})
+	s.accept(2, vclock.VClock{})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+	h.waitLog(errSilent.Error())
+	h.show(2)
+	p := subscribe(t, h.addr, 3, vclock.VClock{})
+	p.expectType(xrow.RaftState)
+	wait(t, h.node, func(ev instance.Downstream) bool { return ev == instance.Downstream{Peer: 3} })
+	if _, err := p.ReadRow(); !errors.Is(err, io.EOF) {
+		t.Errorf("then %v", err)
+	}
+}
+
+// An instance that was expelled neither follows nor serves.
+func TestExpelled(t *testing.T) {
+	h, s := follower(t)
+	c := s.accept(2, vclock.VClock{})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	h.show(2)
+	p := subscribe(t, h.addr, 3, vclock.VClock{})
+	p.expectType(xrow.RaftState)
+	h.Handle(&instance.Effects{Expelled: true})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+	for {
+		if _, err := c.ReadRow(); err != nil { // behind acks
+			break
+		}
+	}
+	if _, err := p.ReadRow(); !errors.Is(err, io.EOF) {
+		t.Errorf("a relay: %v", err)
+	}
+	again := dial(t, h.addr)
+	req := xrow.JoinRequest{InstanceUUID: testUUID(3), ServerVersion: 1}
+	if err := again.WriteRow(&xrow.Row{Type: xrow.Join, Body: req.AppendBody(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	row, err := again.ReadRow()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := row.AsError(); e == nil || e.Code != xrow.ErrLoading {
+		t.Errorf("JOIN got %v", e)
 	}
 }

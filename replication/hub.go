@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -214,29 +215,34 @@ func errDuplicate() *xrow.Error {
 // wall is the time of rows and acks, as seconds since the epoch.
 func (h *Hub) wall() float64 { return h.node.Now().Wall }
 
-// noteGap takes down how an attempt to follow a peer ended. When nobody can be
+// noteEnd takes down how an attempt to follow a peer ended. When nobody can be
 // followed and somebody no longer has the rows, the owner is told to join anew.
-func (h *Hub) noteGap(a *applier, gap bool, cause error) {
+func (h *Hub) noteEnd(a *applier, err error) {
 	h.mu.Lock()
-	a.tried, a.gap = true, gap
-	tell := !h.gapTold && h.allBehind()
-	h.gapTold = h.gapTold || tell
+	a.tried, a.gap = true, nil
+	if errors.Is(err, xrow.ErrXlogGap) {
+		a.gap = err
+	}
+	var cause error
+	if !h.gapTold {
+		cause = h.allBehind()
+		h.gapTold = cause != nil
+	}
 	h.mu.Unlock()
-	if tell {
+	if cause != nil {
 		h.cfg.Logger.Error().Err(cause).Msg("no peer has the rows that this instance needs: it has to join anew")
 		h.cfg.MustJoin(cause)
 	}
 }
 
-// allBehind tells whether every peer was tried and none can be followed, one at
-// least because of a gap. The lock is held.
-func (h *Hub) allBehind() bool {
-	gap := false
+// allBehind is the gap at some peer if every peer was tried and none can be
+// followed; else nil. The lock is held.
+func (h *Hub) allBehind() (gap error) {
 	for _, a := range h.appliers {
 		if !a.tried || a.drop != nil {
-			return false
+			return nil
 		}
-		gap = gap || a.gap
+		gap = cmp.Or(gap, a.gap)
 	}
 	return gap
 }

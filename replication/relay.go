@@ -75,10 +75,15 @@ func (r *relay) run() error {
 	cancel(err)
 	_ = r.link.SetReadDeadline(time.Unix(1, 0))
 	<-done
+	r.closeReader()
+	return err
+}
+
+func (r *relay) closeReader() {
 	if r.reader != nil {
 		r.reader.Close()
+		r.reader = nil
 	}
-	return err
 }
 
 func (r *relay) send(ctx context.Context) error {
@@ -111,6 +116,9 @@ func (r *relay) sendSome() (n int64, err error) {
 		if err := r.readLog(&todo); err != nil {
 			return 0, r.sayGap(err)
 		}
+	}
+	if len(r.groups) > 0 && !todo.fromLog {
+		r.closeReader() // it stands where the log was left
 	}
 	for i := range r.groups {
 		r.cut(r.groups[i].g)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tarragon/instance"
+	"tarragon/iproto"
 	"tarragon/vclock"
 	"tarragon/xrow"
 )
@@ -213,4 +214,44 @@ func TestRelayHoldsBack(t *testing.T) {
 	h.setSight(2, sight{term: 3, leader: 3}) // in an older term
 	write()
 	p.expect(3, 9, 9)
+}
+
+// A peer that falls out of the ring a second time goes on where it is, not
+// where the log was left the first time.
+func TestRelayBackToLog(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(2)
+	conn := &cannedConn{}
+	r := &relay{hub: h.Hub, link: iproto.NewLink(conn, 1<<20), peer: 2, next: 1, sentRaft: h.raft.seq, wake: make(chan struct{}, 1)}
+	sent := func(want uint64) {
+		t.Helper()
+		for {
+			n, err := r.sendSome()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				break
+			}
+		}
+		if r.pos[1] != want {
+			t.Fatalf("sent up to LSN %d, want %d", r.pos[1], want)
+		}
+	}
+	forget := func() { // as if the ring had been too small
+		h.mu.Lock()
+		h.ring = ring{limit: h.ring.limit}
+		h.mu.Unlock()
+	}
+	h.write(h.gm.rows(1, 1), true)
+	forget()
+	sent(1)
+	h.write(h.gm.rows(1, 1), true)
+	sent(2)
+	h.write(h.gm.rows(1, 1), true)
+	forget()
+	sent(3)
+	if n := h.log.reads.Load(); n != 2 {
+		t.Errorf("%d groups were read from the log", n)
+	}
 }
