@@ -114,6 +114,10 @@ func (c *Core) apply(rows []xrow.Row) error {
 	if err := c.checkGap(r); err != nil {
 		return err
 	}
+	if r.Term > c.limbo.Current().Term {
+		// A leader takes writes only behind the CONFIRM of its PROMOTE.
+		return protocolError(fmt.Sprintf("LSN %d of instance %d in term %d before the CONFIRM of its PROMOTE", r.LSN, r.ReplicaID, r.Term))
+	}
 	return c.applyDML(rows)
 }
 

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"fmt"
+	"math/bits"
 
 	"tarragon/box"
 	"tarragon/raft"
@@ -118,16 +119,22 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	return nil
 }
 
-// freeID is the smallest free replica ID, one that no LSN was ever used of if
-// there is any: a fresh component cannot collide with LSNs that were forgotten.
+// freeID is the replica ID of a new member: one above all that are in use or
+// have an LSN here. An ID that was given back may have rows that only an
+// instance out of touch holds, and their LSNs would be used anew. Only when
+// there is no room above are freed ones taken, those without a known LSN first.
 func (c *Core) freeID(used uint32) uint32 {
+	known := used
 	for id := uint32(1); id < vclock.Max; id++ {
-		if used&(1<<id) == 0 && c.vclock[id] == 0 {
-			return id
+		if c.vclock[id] != 0 {
+			known |= 1 << id
 		}
 	}
-	for id := uint32(1); id < vclock.Max; id++ {
-		if used&(1<<id) == 0 {
+	if top := uint32(bits.Len32(known &^ 1)); top < vclock.Max {
+		return max(top, 1)
+	}
+	for _, taken := range [...]uint32{known, used} {
+		if id := uint32(bits.TrailingZeros32(^(taken | 1))); id < vclock.Max {
 			return id
 		}
 	}

@@ -275,7 +275,7 @@ func (r *Raft) VClockGrew() {
 // Receive takes what a peer shows. mine is the vclock of everything that was
 // handed to the journal.
 func (r *Raft) Receive(now time.Duration, from uint32, m Message, mine *vclock.VClock) {
-	if from == 0 || from >= vclock.Max || from == r.self || m.Term < r.term {
+	if !r.isPeer(from) || m.Term < r.term {
 		return
 	}
 	p := &r.peers[from]
@@ -368,8 +368,14 @@ func (r *Raft) leaderResigned(now time.Duration) {
 	r.trace(FactLeaderLost, 0, "it resigned")
 }
 
+// isPeer tells whether an ID is that of another instance.
+func (r *Raft) isPeer(id uint32) bool { return id != 0 && id < vclock.Max && id != r.self }
+
 // Heard notes a packet of a peer's main loop.
 func (r *Raft) Heard(now time.Duration, from uint32) {
+	if !r.isPeer(from) {
+		return
+	}
 	p := &r.peers[from]
 	p.heard, p.live = now, true
 	if from == r.leader && !r.seen && r.state == StateFollower {
@@ -380,6 +386,9 @@ func (r *Raft) Heard(now time.Duration, from uint32) {
 
 // Acked notes an ack of a peer over our relay.
 func (r *Raft) Acked(now time.Duration, from uint32, v *vclock.VClock) {
+	if !r.isPeer(from) {
+		return
+	}
 	r.peers[from].acked = now
 	r.peers[from].vclock = *v
 }
@@ -388,6 +397,9 @@ func (r *Raft) Acked(now time.Duration, from uint32, v *vclock.VClock) {
 // is gone. A leader whose process is gone is lost at once: pre-vote makes it
 // safe to ask.
 func (r *Raft) Upstream(now time.Duration, from uint32, live, gone bool) {
+	if !r.isPeer(from) {
+		return
+	}
 	p := &r.peers[from]
 	p.live, p.told = live, false
 	if live {

@@ -1,0 +1,42 @@
+package instance
+
+import (
+	"testing"
+
+	"tarragon/vclock"
+)
+
+func TestFreeID(t *testing.T) {
+	all := func(ids ...uint32) (mask uint32) {
+		for _, id := range ids {
+			mask |= 1 << id
+		}
+		return mask
+	}
+	const full = 1<<vclock.Max - 2
+	tests := []struct {
+		name string
+		used uint32
+		lsns []uint32 // IDs that an LSN is known of
+		want uint32
+	}{
+		{"first", 0, nil, 1},
+		{"next", all(1, 2, 3), nil, 4},
+		{"not the one given back", all(1, 3), nil, 4},
+		{"nor one with rows", all(1, 2), []uint32{4}, 5},
+		{"local rows are nobody's", all(1), []uint32{0}, 2},
+		{"no room above", all(1, 31), []uint32{2}, 3},
+		{"all have rows", all(1, 31), []uint32{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+			29, 30}, 2},
+		{"full", full, nil, 0},
+	}
+	for _, test := range tests {
+		var c Core
+		for _, id := range test.lsns {
+			c.vclock[id] = 5
+		}
+		if got := c.freeID(test.used); got != test.want {
+			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
+		}
+	}
+}

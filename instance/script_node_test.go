@@ -1,0 +1,281 @@
+package instance
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tarragon/box"
+	"tarragon/raft"
+	"tarragon/xrow"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/tinylib/msgp/msgp"
+)
+
+// start is the monotonic time at which every story begins.
+const start = time.Second
+
+// script is one core with its disk, and what a story says happened around it.
+type script struct {
+	t    *testing.T
+	cfg  Config
+	core *Core
+	now  Now
+	out  strings.Builder
+
+	auto    bool
+	log     []*xrow.Group // handed over; the first synced are on disk
+	synced  int
+	relayed uint64
+	sync    uint64 // of the request made last
+	tag     uint64
+}
+
+var scriptSpaces = []string{"sync", "async", "local"} // 512 and up
+
+func uuidOf(id uint32) string { return fmt.Sprintf("%08d-0000-4000-8000-%012d", id, id) }
+
+func newScript(t *testing.T, d *datadriven.TestData) *script {
+	s := &script{t: t, now: Now{Mono: start, Wall: 1}}
+	s.cfg = Config{UUID: uuidOf(1), Mode: ModeCandidate, Rand: rand.New(rand.NewPCG(1, 2)), Trace: s.fact}
+	for _, a := range d.CmdArgs {
+		switch a.Key {
+		case "mode":
+			for _, m := range []Mode{ModeOff, ModeVoter, ModeManual, ModeCandidate} {
+				if m.String() == a.Vals[0] {
+					s.cfg.Mode = m
+				}
+			}
+		case "self":
+			s.cfg.UUID = uuidOf(uint32(a.Vals[0][0] - '0'))
+		case "auto":
+			s.auto = true
+		case "limit":
+			s.cfg.QueueMaxSize = 300
+		case "quorum":
+			n := int(a.Vals[0][0] - '0')
+			s.cfg.SynchroQuorum = func(int) int { return n }
+		case "break":
+			s.plant(a.Vals[0])
+		}
+	}
+	s.boot()
+	return s
+}
+
+// plant takes a rule away, to show what the story looks like without it.
+func (s *script) plant(rule string) {
+	b := &s.cfg.Break
+	*map[string]*bool{"PromoteAtOnce": &b.PromoteAtOnce, "FollowEffective": &b.FollowEffective, "CountOldTerm": &b.CountOldTerm,
+		"AckNoTerm": &b.AckNoTerm, "AckBeforeSync": &b.AckBeforeSync, "RelayBeforeSync": &b.RelayBeforeSync,
+		"VoteIgnoresInFlight": &b.VoteIgnoresInFlight, "NoExchange": &b.NoExchange, "WipedVotes": &b.WipedVotes,
+		"DeadlinesAfterRequests": &b.DeadlinesAfterRequests}[rule] = true
+}
+
+// boot recovers from a checkpoint with three members and three spaces, behind
+// which the log is empty.
+func (s *script) boot() {
+	b := box.New(box.Config{})
+	core, err := New(s.cfg, b)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rows := box.BootstrapRows(uuidOf(99), uuidOf(1), "", "")
+	add := func(space uint32, tuple []byte) { rows = append(rows, xrow.DML{SpaceID: space, Tuple: tuple}) }
+	for _, id := range []uint32{2, 3} {
+		add(spaceCluster, msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id)))
+	}
+	for i, name := range scriptSpaces {
+		flags := []byte{0x80}
+		switch name {
+		case "sync":
+			flags = append(msgp.AppendString([]byte{0x81}, "is_sync"), 0xc3)
+		case "local":
+			flags = append(msgp.AppendString([]byte{0x81}, "group_id"), 1)
+		}
+		id := 512 + uint64(i)
+		row := msgp.AppendString(append(msgp.AppendUint64([]byte{0x97}, id), 1), name)
+		add(280, append(append(append(msgp.AppendString(row, "memtx"), 0), flags...), 0x90))
+		add(288, indexRow(id))
+	}
+	slices.SortStableFunc(rows, func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) })
+	for _, r := range rows {
+		if err := b.Load(r.SpaceID, r.Tuple); err != nil {
+			s.t.Fatalf("space %d: %v", r.SpaceID, err)
+		}
+	}
+	if err := b.LoadDone(); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := core.Restore(State{Term: 1, NextGroup: 1}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.core = core
+	for i, g := range s.log[:s.synced] {
+		if err := core.Replay(uint64(i+1), g); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	core.Start(s.now)
+	s.step()
+}
+
+// indexRow is the row of the primary index of a space.
+func indexRow(space uint64) []byte {
+	row := msgp.AppendUint64([]byte{0x96}, space)
+	row = msgp.AppendString(append(row, 0), "pk")
+	row = msgp.AppendString(row, "tree")
+	row = append(msgp.AppendString(append(row, 0x81), "unique"), 0xc3)
+	return msgp.AppendString(append(row, 0x91, 0x92, 0), "unsigned")
+}
+
+// restart is a crash: what was not synced is gone.
+func (s *script) restart() {
+	s.log = s.log[:s.synced]
+	s.relayed = 0
+	s.boot()
+}
+
+// step takes events and prints what follows from them.
+func (s *script) step(events ...Event) {
+	s.effects(s.core.Step(s.now, events))
+	for s.auto && len(s.log) > s.synced {
+		s.written()
+	}
+}
+
+func (s *script) written() {
+	if len(s.log) == s.synced {
+		s.t.Fatal("nothing is with the journal")
+	}
+	s.synced++
+	s.effects(s.core.Step(s.now, []Event{Written{Group: uint64(s.synced)}}))
+}
+
+func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, format+"\n", args...) }
+
+func (s *script) fact(f Fact) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  * %s", f.Kind)
+	if f.Peer != 0 || f.LSN != 0 {
+		fmt.Fprintf(&b, " %d:%d", f.Peer, f.LSN)
+	}
+	if f.Text != "" {
+		fmt.Fprintf(&b, ": %s", f.Text)
+	}
+	s.say("%s", b.String())
+}
+
+func (s *script) effects(e *Effects) {
+	if e.Group != nil {
+		s.log = append(s.log, e.Group)
+		s.say("  group %d: %s", e.GroupNo, groupText(s.t, e.Group))
+	}
+	if e.Relay != s.relayed && e.Relay != 0 {
+		s.relayed = e.Relay
+		s.say("  relay up to group %d", e.Relay)
+	}
+	if e.Raft != nil {
+		s.say("  show %s", raftText(e.Raft))
+	}
+	if e.Ack != nil {
+		s.say("  ack %s term %d", &e.Ack.VClock, e.Ack.Term)
+	}
+	if e.Beat {
+		s.say("  heartbeat sync=%d", e.BeatSync)
+	}
+	for _, r := range e.Replies {
+		switch {
+		case r.Err != nil:
+			s.say("  reply #%d: %d %s", r.Sync, r.Err.Code, r.Err.Message)
+		default:
+			s.say("  reply #%d: done", r.Sync)
+		}
+	}
+	for _, l := range e.Lost {
+		s.say("  keep aside %d:%d/%d", l.Origin, l.LSN, l.Term)
+	}
+	for _, r := range e.Refused {
+		s.say("  refuse %d: %d %s", r.Peer, r.Err.Code, r.Err.Message)
+	}
+	for _, snap := range e.Snaps {
+		s.snapshot(&snap)
+	}
+	if e.Lazy != 0 {
+		s.say("  lazy to those who hear %d", e.Lazy)
+	}
+	if e.Expelled {
+		s.say("  expelled")
+	}
+	if e.Fatal != nil {
+		s.say("  fatal: %s", e.Fatal)
+	}
+}
+
+func (s *script) snapshot(snap *Snapshot) {
+	if snap.Err != nil {
+		s.say("  snapshot %d: %d %s", snap.Tag, snap.Err.Code, snap.Err.Message)
+		return
+	}
+	st := &snap.State
+	s.say("  snapshot %d: vclock %s term %d vote %d confirmed %d next group %d", snap.Tag, &st.VClock, st.Term, st.Vote, st.Confirmed, st.NextGroup)
+	if snap.ID != 0 {
+		s.say("    for instance %d", snap.ID)
+	}
+	for _, h := range st.History {
+		s.say("    term %d: owner %d LSN %d to %d", h.Term, h.Owner, h.First, h.Last)
+	}
+	if st.Undecided != nil && len(st.Undecided.Table) > 0 {
+		s.say("    undecided: %s", groupText(s.t, st.Undecided))
+	}
+	snap.View.Close()
+}
+
+// read prints the keys that default readers see in a space.
+func (s *script) read(name string) {
+	q := box.Query{Space: spaceID(s.t, name), Iterator: box.ALL, Limit: 1 << 20}
+	raw, n, err := s.core.Box().Select(box.UserAdmin, &q, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var keys []string
+	for range n {
+		key, used, _ := xrow.ReadUint(raw[1:])
+		keys = append(keys, fmt.Sprint(key))
+		raw = raw[1+used:]
+	}
+	s.say("  sees %s", strings.Join(keys, " "))
+}
+
+func (s *script) info() {
+	i := s.core.Info(s.now.Mono)
+	s.say("  %s term %d vote %d leader %d vclock %s synced %s", i.State, i.Term, i.Vote, i.Leader, &i.VClock, &i.Synced)
+	s.say("  queue of %d in term %d: %d undecided, confirmed %d, quorum %d", i.QueueOwner, i.QueueTerm, i.QueueLen, i.Confirmed, i.Quorum)
+	if i.RO {
+		s.say("  read-only: %s", i.ROReason)
+	}
+}
+
+func spaceID(t *testing.T, name string) uint32 {
+	i := slices.Index(scriptSpaces, name)
+	if i < 0 {
+		t.Fatalf("no space %s", name)
+	}
+	return 512 + uint32(i)
+}
+
+func raftText(r *xrow.Raft) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "term %d vote %d %s leader %d", r.Term, r.Vote, raft.State(r.State), r.LeaderID)
+	if r.IsLeaderSeen {
+		b.WriteString(" seen")
+	}
+	if r.VClock != nil {
+		fmt.Fprintf(&b, " vclock %s", r.VClock)
+	}
+	return b.String()
+}

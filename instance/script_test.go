@@ -1,0 +1,130 @@
+package instance
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"tarragon/xrow"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestScripts runs testdata: each line is an event of one core, mostly number
+// 1 of three members. The output repeats it with what was decided (*) and with
+// its effects.
+//
+// Rows are written origin:lsn/term and what they are, as in
+//
+//	1:5/2 insert sync 7        tuple [7] into the space sync
+//	1:6/2 confirm 5            up to LSN 5
+//	2:1/3 promote 2/1/6        follows LSN 6 of instance 1 in term 2
+//	0:4 term 3 vote 2          the record of the election machine
+//
+// with ! for a synchronous one. Spaces: sync, async, local. The disk answers to
+// the line "written"; after "disk auto" it does so by itself.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		var s *script
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "new":
+				s = newScript(t, d)
+			case "step":
+				s.t = t
+			default:
+				d.Fatalf(t, "unknown command %s", d.Cmd)
+			}
+			for _, line := range strings.Split(d.Input, "\n") {
+				if line != "" {
+					fmt.Fprintln(&s.out, line)
+					s.line(line)
+				}
+			}
+			out := s.out.String()
+			s.out.Reset()
+			return out
+		})
+	})
+}
+
+// line runs one event.
+func (s *script) line(line string) {
+	w := parse(s.t, line)
+	switch w.verb {
+	case "disk":
+		s.auto = w.word(0) == "auto"
+	case "at":
+		s.now.Mono = start + w.duration(0)
+		s.step()
+	case "pause": // time passes, and nothing runs
+		s.now.Mono = start + w.duration(0)
+	case "tick":
+		s.now.Mono = max(s.now.Mono, s.core.Deadline())
+		s.say("  at %s", s.now.Mono-start)
+		s.step()
+	case "up":
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow})
+	case "lost":
+		s.step(Upstream{Peer: w.peer(), State: UpstreamLost})
+	case "gone":
+		s.step(Upstream{Peer: w.peer(), State: UpstreamRefused})
+	case "raft":
+		s.step(RaftMsg{From: w.peer(), Msg: w.raft()})
+	case "beat":
+		s.step(Heartbeat{From: w.peer(), Sync: w.num("sync")})
+	case "ack":
+		s.step(Ack{From: w.peer(), VClock: w.vclock(w.word(1)), Term: w.num("term"), Sync: w.num("sync")})
+	case "written":
+		s.written()
+	case "fail":
+		s.step(WriteFailed{Err: fmt.Errorf("%s", strings.Join(w.words, " "))})
+	case "insert", "ddl":
+		s.step(Write{Requests: s.requests(line)})
+	case "from":
+		s.step(Rows{From: w.peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.word(0)))})
+	case "read":
+		s.read(w.word(0))
+	case "restart":
+		s.restart()
+	default:
+		s.rare(w)
+	}
+}
+
+// rare are the events that few scripts need.
+func (s *script) rare(w words) {
+	switch w.verb {
+	case "linear":
+		s.sync++
+		s.say("  #%d", s.sync)
+		s.step(LinearRead{Conn: 1, Sync: s.sync})
+	case "promote":
+		s.sync++
+		s.say("  #%d", s.sync)
+		s.step(PromoteRequest{Conn: 1, Sync: s.sync})
+	case "demote":
+		s.sync++
+		s.step(DemoteRequest{Conn: 1, Sync: s.sync})
+	case "checkpoint":
+		s.tag++
+		s.step(StartCheckpoint{Tag: s.tag})
+	case "join":
+		s.tag++
+		s.step(JoinRequest{Tag: s.tag, UUID: uuidOf(uint32(w.number(w.word(0)))), Name: w.named["name"], Incarnation: w.num("incarnation")})
+	case "expel":
+		s.sync++
+		s.say("  #%d", s.sync)
+		key := append([]byte{0x91}, byte(w.peer()))
+		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: 1, DML: xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: key}}}})
+	case "shutdown":
+		s.step(Shutdown{})
+	case "readonly":
+		s.sync++
+		s.step(Configure{Conn: 1, Sync: s.sync, Apply: func(c *Config) { c.ReadOnly = true }})
+	case "info":
+		s.info()
+	default:
+		s.t.Fatalf("unknown event %s", w.verb)
+	}
+}

@@ -1,0 +1,254 @@
+package instance
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tarragon/box"
+	"tarragon/raft"
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// words are a line: a verb, plain words by their place, others by name.
+type words struct {
+	t     *testing.T
+	line  string
+	verb  string
+	words []string
+	named map[string]string
+}
+
+func parse(t *testing.T, line string) words {
+	w := words{t: t, line: line, named: map[string]string{}}
+	for i, f := range strings.Fields(line) {
+		switch k, v, ok := strings.Cut(f, "="); {
+		case i == 0:
+			w.verb = f
+		case ok:
+			w.named[k] = v
+		default:
+			w.words = append(w.words, f)
+		}
+	}
+	return w
+}
+
+func (w words) word(n int) string {
+	if n >= len(w.words) {
+		w.t.Fatalf("%s: too few words", w.line)
+	}
+	return w.words[n]
+}
+
+func (w words) number(text string) uint64 {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		w.t.Fatalf("%s: %v", w.line, err)
+	}
+	return n
+}
+
+func (w words) num(name string) uint64 {
+	if w.named[name] == "" {
+		return 0
+	}
+	return w.number(w.named[name])
+}
+
+func (w words) duration(n int) time.Duration {
+	d, err := time.ParseDuration(w.word(n))
+	if err != nil {
+		w.t.Fatalf("%s: %v", w.line, err)
+	}
+	return d
+}
+
+func (w words) peer() uint32 { return uint32(w.number(w.word(0))) }
+
+func (w words) has(word string) bool {
+	for _, p := range w.words {
+		if p == word {
+			return true
+		}
+	}
+	return false
+}
+
+// vclock reads 1:5,2:3; a dash is an empty one.
+func (w words) vclock(text string) (v vclock.VClock) {
+	if text == "-" {
+		return v
+	}
+	for _, f := range strings.Split(text, ",") {
+		id, lsn, _ := strings.Cut(f, ":")
+		v[w.number(id)] = w.number(lsn)
+	}
+	return v
+}
+
+func (w words) raft() xrow.Raft {
+	m := xrow.Raft{Term: w.num("term"), Vote: uint32(w.num("vote")), LeaderID: uint32(w.num("leader")), IsLeaderSeen: w.has("seen"),
+		State: uint8(raft.StateFollower)}
+	for _, state := range []raft.State{raft.StateCandidate, raft.StateLeader} {
+		if w.has(state.String()) {
+			m.State = uint8(state)
+		}
+	}
+	if text, ok := w.named["vclock"]; ok {
+		v := w.vclock(text)
+		m.VClock = &v
+	}
+	return m
+}
+
+// requests are those of one batch: insert SPACE KEY | insert SPACE KEY. The
+// verb ddl stands for a change of the schema.
+func (s *script) requests(line string) (rs []Request) {
+	for _, part := range strings.Split(line, "|") {
+		w := parse(s.t, strings.TrimSpace(part))
+		s.sync++
+		s.say("  #%d", s.sync)
+		r := Request{Conn: 1, Sync: s.sync, User: box.UserAdmin}
+		if w.verb == "ddl" {
+			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: 280, Tuple: spaceRow(w.number(w.word(0)))}
+		} else {
+			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: spaceID(s.t, w.word(0)), Tuple: msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))}
+		}
+		r.IsSync = w.has("sync!")
+		rs = append(rs, r)
+	}
+	return rs
+}
+
+// spaceRow is the row of a space without an index.
+func spaceRow(id uint64) []byte {
+	row := msgp.AppendString(append(msgp.AppendUint64([]byte{0x97}, id), 1), fmt.Sprint("s", id))
+	return append(msgp.AppendString(row, "memtx"), 0, 0x80, 0x90)
+}
+
+// rows reads transactions split by |, each of rows split by &.
+func (s *script) rows(text string) (rows []xrow.Row) {
+	for _, txn := range strings.Split(text, "|") {
+		parts := strings.Split(txn, "&")
+		first := uint64(0)
+		for i, part := range parts {
+			r := s.row(strings.TrimSpace(part))
+			if i == 0 {
+				first = r.LSN
+			}
+			r.TSN = first
+			if i == len(parts)-1 {
+				r.Flags |= xrow.FlagCommit
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+func (s *script) row(text string) xrow.Row {
+	w := parse(s.t, text)
+	head, sync := strings.CutSuffix(w.verb, "!")
+	at, term, _ := strings.Cut(head, "/")
+	origin, lsn, _ := strings.Cut(at, ":")
+	r := xrow.Row{ReplicaID: uint32(w.number(origin)), LSN: w.number(lsn), Timestamp: 1}
+	if term != "" {
+		r.Term = w.number(term)
+	}
+	if sync {
+		r.Flags = xrow.FlagWaitSync | xrow.FlagWaitAck
+	}
+	switch w.word(0) {
+	case "insert":
+		r.Type = xrow.Insert
+		d := xrow.DML{SpaceID: spaceID(s.t, w.word(1)), Tuple: msgp.AppendUint64([]byte{0x91}, w.number(w.word(2)))}
+		r.Body = d.AppendBody(nil)
+	case "ddl":
+		r.Type = xrow.Insert
+		d := xrow.DML{SpaceID: 280, Tuple: spaceRow(w.number(w.word(1)))}
+		r.Body = d.AppendBody(nil)
+	case "expel":
+		r.Type = xrow.Delete
+		d := xrow.DML{SpaceID: spaceCluster, Key: msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))}
+		r.Body = d.AppendBody(nil)
+	case "nop":
+		r.Type = xrow.Nop
+	case "confirm":
+		r.Type = xrow.Confirm
+		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.number(w.word(1))}
+		r.Body = body.AppendBody(nil)
+	case "promote":
+		r.Type = xrow.Promote
+		prev := strings.Split(w.word(1), "/")
+		body := xrow.Synchro{Term: r.Term, PrevTerm: w.number(prev[0]), ReplicaID: uint32(w.number(prev[1])), LSN: w.number(prev[2]), Rules: 1}
+		r.Body = body.AppendBody(nil)
+	default:
+		s.t.Fatalf("no row: %s", text)
+	}
+	return r
+}
+
+// groupText prints rows in the form that row reads.
+func groupText(t *testing.T, g *xrow.Group) string {
+	var all []string
+	for i, ref := range g.Table {
+		r, err := g.Row(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := rowText(t, &r)
+		if !ref.First {
+			text = "& " + text
+		}
+		all = append(all, text)
+	}
+	return strings.ReplaceAll(strings.Join(all, " | "), "| & ", "& ")
+}
+
+func rowText(t *testing.T, r *xrow.Row) string {
+	at := fmt.Sprintf("%d:%d", r.ReplicaID, r.LSN)
+	if r.Term != 0 {
+		at += fmt.Sprintf("/%d", r.Term)
+	}
+	if r.Flags&xrow.FlagWaitAck != 0 {
+		at += "!"
+	}
+	switch r.Type {
+	case xrow.RaftState:
+		body, err := xrow.DecodeRaft(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%s term %d vote %d", at, body.Term, body.Vote)
+	case xrow.Confirm, xrow.Promote:
+		body, err := xrow.DecodeSynchro(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Type == xrow.Confirm {
+			return fmt.Sprintf("%s confirm %d", at, body.LSN)
+		}
+		return fmt.Sprintf("%s promote %d/%d/%d", at, body.PrevTerm, body.ReplicaID, body.LSN)
+	case xrow.Nop:
+		return at + " nop"
+	}
+	d, err := xrow.DecodeDML(r.Type, r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verb, raw := strings.ToLower(r.Type.String()), d.Tuple
+	if raw == nil {
+		raw = d.Key
+	}
+	key, _, _ := xrow.ReadUint(raw[1:])
+	if i := int(d.SpaceID) - 512; i >= 0 && i < len(scriptSpaces) {
+		return fmt.Sprintf("%s %s %s %d", at, verb, scriptSpaces[i], key)
+	}
+	return fmt.Sprintf("%s %s %d %d", at, verb, d.SpaceID, key)
+}
