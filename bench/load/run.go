@@ -29,8 +29,15 @@ func Run(ctx context.Context, w Workload, p Plan) (*Result, error) {
 	for _, one := range workers {
 		wg.Go(func() { one.run(ctx, win) })
 	}
-	window := win.watch(ctx, p.Mark)
-	wg.Wait()
+	early, over := context.WithCancel(ctx) // the window ends when all connections have failed
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		over()
+		close(done)
+	}()
+	window := win.watch(early, p.Mark)
+	<-done
 	var all []*tally
 	for _, one := range workers {
 		all = append(all, one.counts())

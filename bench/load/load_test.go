@@ -1,0 +1,240 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"tarragon/iproto"
+	"tarragon/xrow"
+)
+
+// What is sent must be what the codec of the server reads.
+func TestTemplates(t *testing.T) {
+	for _, c := range []struct {
+		op   Op
+		typ  xrow.Type
+		body string
+	}{
+		{Replace, xrow.Replace, "8210ce00000200" + "2192cf0000000000000007a3616263"},
+		{Insert, xrow.Insert, "8210ce00000200" + "2192cf0000000000000007a3616263"},
+		{Select, xrow.Select, "8610ce00000200" + "1100" + "1400" + "1300" + "1201" + "2091cf0000000000000007"},
+	} {
+		tm := newTemplate(c.op, 512, []byte("abc"))
+		frame := tm.append([]byte("before"), 9, 7)[len("before"):]
+		row, err := xrow.Decode(frame[xrow.FrameHead:])
+		if err != nil {
+			t.Fatalf("op %d: %v", c.op, err)
+		}
+		if row.Type != c.typ || row.Sync != 9 || hex.EncodeToString(row.Body) != c.body {
+			t.Errorf("op %d: type %v, sync %d, body %x", c.op, row.Type, row.Sync, row.Body)
+		}
+		if extra := len(frame) - len("abc"); extra > frameOverhead {
+			t.Errorf("op %d: %d bytes beyond the value", c.op, extra)
+		}
+	}
+}
+
+// reply encodes an answer with one tuple.
+func reply(sync uint64, body string) []byte {
+	b := xrow.AppendReplyHead(nil, 0, sync, 1)
+	b = append(b, body...)
+	xrow.EndFrame(b, 0)
+	return b
+}
+
+func TestCut(t *testing.T) {
+	one := reply(3, "\x81\x30\xdd\x00\x00\x00\x01\x90")
+	stream := append(bytes.Clone(one), reply(4, "\x81\x30\x90")...)
+	for n := range one {
+		if _, size, err := cut(stream[:n]); size != 0 || err != nil {
+			t.Fatalf("%d bytes: %d, %v", n, size, err)
+		}
+	}
+	a, n, err := cut(stream)
+	if err != nil || n != len(one) || a.sync != 3 || a.code != 0 || a.tuples() != 1 {
+		t.Errorf("first: %+v, %d, %v", a, n, err)
+	}
+	a, _, err = cut(stream[n:])
+	if err != nil || a.sync != 4 || a.tuples() != 0 {
+		t.Errorf("second: %+v, %v", a, err)
+	}
+	if _, _, err := cut([]byte("HTTP/1.1 400")); !errors.Is(err, errAnswer) {
+		t.Errorf("foreign bytes: %v", err)
+	}
+	// Another layout: SYNC first, no version of the schema.
+	a, _, err = cut([]byte("\xce\x00\x00\x00\x06\x82\x01\x05\x00\x00\x80"))
+	if err != nil || a.sync != 5 || a.code != 0 {
+		t.Errorf("short layout: %+v, %v", a, err)
+	}
+}
+
+func TestErrorAnswer(t *testing.T) {
+	a, _, err := cut(xrow.AppendErrorReply(nil, xrow.Errorf(xrow.ErrReadonly), 8, 1))
+	if err != nil || a.sync != 8 || a.code != uint32(xrow.ErrReadonly) || !strings.Contains(a.message(), "read-only") {
+		t.Errorf("%+v, %q, %v", a, a.message(), err)
+	}
+}
+
+func TestChooser(t *testing.T) {
+	for conn := range 3 { // inserts of all connections together use each key once
+		c := newChooser(&Workload{Op: Insert, Keys: 10}, conn, 3)
+		for i := range 5 {
+			if key, read := c.draw(); read || key != uint64(conn+1+3*i) {
+				t.Errorf("connection %d, insert %d: %d, %v", conn, i, key, read)
+			}
+		}
+	}
+	for _, w := range []struct {
+		op   Op
+		want int // reads of 1000, at least and within 100
+	}{{Replace, 0}, {Select, 1000}, {Mixed, 300}} {
+		c := newChooser(&Workload{Op: w.op, Keys: 10, Reads: 30}, 0, 1)
+		reads := 0
+		for range 1000 {
+			key, read := c.draw()
+			if key < 1 || key > 10 {
+				t.Fatalf("op %d: key %d", w.op, key)
+			}
+			if read {
+				reads++
+			}
+		}
+		if reads < w.want-100 || reads > w.want+100 || w.want == 0 && reads > 0 {
+			t.Errorf("op %d: %d reads of 1000", w.op, reads)
+		}
+	}
+}
+
+func TestHist(t *testing.T) {
+	a, b := NewHist(), NewHist()
+	if a.At(99) != 0 || a.Max() != 0 {
+		t.Errorf("empty: %v, %v", a.At(99), a.Max())
+	}
+	for i := range 100 {
+		a.Add(time.Duration(i+1) * time.Millisecond)
+	}
+	b.Add(time.Hour)
+	b.Add(-time.Second)
+	a.Merge(b)
+	if a.Count() != 102 {
+		t.Errorf("count %d", a.Count())
+	}
+	within := func(got, want time.Duration) bool { return got > want-want/100 && got < want+want/100 }
+	if got := a.At(50); !within(got, 50*time.Millisecond) {
+		t.Errorf("p50 %v", got)
+	}
+	if got := a.Max(); !within(got, time.Minute) {
+		t.Errorf("max %v", got)
+	}
+}
+
+func TestSum(t *testing.T) {
+	a, b := newTally(), newTally()
+	a.ok, b.ok = 3, 4
+	a.unanswered, b.empty = 1, 2
+	a.fail(7, func() string { return "read-only" })
+	b.fail(7, func() string { return "read-only" })
+	b.fail(0, func() string { return "broken pipe" })
+	r := sum([]*tally{a, b})
+	r.Window = 2 * time.Second
+	if r.OK != 7 || r.Throughput() != 3.5 || r.Failed() != 3 {
+		t.Errorf("%+v", r)
+	}
+	want := "2 times error 7, read-only; 1 connections failed: broken pipe; 1 requests unanswered; 2 selects found nothing"
+	if got := r.Faults(); got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	w := Workload{Keys: 1, ValueSize: 1 << 10}
+	for want, p := range map[string]Plan{
+		"at least one on each": {Conns: 4, InFlight: 2},
+		"negative":             {Duration: -1},
+		"use 3 connections":    {InFlight: 512},
+	} {
+		if _, err := p.withDefaults(w); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+	for _, p := range []Plan{{}, {InFlight: 512, Conns: 3}, {InFlight: 512, Driver: Connector}} {
+		if _, err := p.withDefaults(w); err != nil {
+			t.Error(err)
+		}
+	}
+	total := 0
+	for i := range 5 {
+		total += share(512, 5, i)
+	}
+	if total != 512 {
+		t.Errorf("shares make %d", total)
+	}
+}
+
+// server answers a connection: n requests well, the next one with an error,
+// then it hangs up at the first one more.
+func server(t *testing.T, good int) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		nc, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		var salt [32]byte
+		nc.Write(iproto.AppendGreeting(nil, "3.8.0", "00000000-0000-0000-0000-000000000000", &salt))
+		link := iproto.NewLink(nc, 1<<20)
+		for n := 0; n <= good; n++ {
+			row, err := link.ReadRow()
+			if err != nil {
+				return
+			}
+			out := reply(row.Sync, "\x81\x30\xdd\x00\x00\x00\x01\x90")
+			if n == good {
+				out = xrow.AppendErrorReply(nil, xrow.Errorf(xrow.ErrReadonly), row.Sync, 1)
+			}
+			if _, err := nc.Write(out); err != nil {
+				return
+			}
+		}
+	}()
+	return l.Addr().String()
+}
+
+// A server that breaks in the middle shows in the counts.
+func TestRunCountsFaults(t *testing.T) {
+	for _, rate := range []float64{0, 1e6} {
+		addr := server(t, 20)
+		r, err := Run(context.Background(), Workload{Op: Replace}, Plan{Addr: addr, InFlight: 4, Rate: rate, Duration: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.OK != 20 || r.Lat.Count() != 20 || r.Unanswered == 0 || r.Failed() != 2 {
+			t.Errorf("rate %g: %d ok, %d in the histogram, %s", rate, r.OK, r.Lat.Count(), r.Faults())
+		}
+	}
+}
+
+func TestRunNeedsAServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	if _, err := Run(context.Background(), Workload{}, Plan{Addr: addr}); err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("%v", err)
+	}
+}
