@@ -206,7 +206,7 @@ func (c *Core) runDeadlines() {
 		c.raft.Tick(now)
 		c.afterRaft()
 	}
-	if slept := now - c.stepped; c.inflight != nil && slept > 2*c.cfg.Heartbeat {
+	if slept := now - c.stepped; c.inflight != nil && slept > c.cfg.DeathTimeout {
 		c.inflight.since += slept // it was this process that stood still, not the disk
 	}
 	c.stepped = now

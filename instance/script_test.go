@@ -64,7 +64,7 @@ func (s *script) line(line string) {
 		s.say("  at %s", s.now.Mono-start)
 		s.step()
 	case "up":
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow})
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow}, RaftMsg{From: w.peer(), Msg: xrow.Raft{Term: 1, State: 1}})
 	case "lost":
 		s.step(Upstream{Peer: w.peer(), State: UpstreamLost})
 	case "gone":

@@ -275,11 +275,16 @@ func (r *Raft) VClockGrew() {
 // Receive takes what a peer shows. mine is the vclock of everything that was
 // handed to the journal.
 func (r *Raft) Receive(now time.Duration, from uint32, m Message, mine *vclock.VClock) {
-	if !r.isPeer(from) || m.Term < r.term {
+	if !r.isPeer(from) {
 		return
 	}
 	p := &r.peers[from]
 	p.live, p.told, p.heard = true, true, now
+	if m.Term < r.term {
+		p.term, p.seesLead = m.Term, false // it will hear of our term
+		r.plan(now)
+		return
+	}
 	if m.Term > r.term {
 		r.newTerm(m.Term)
 	}

@@ -191,6 +191,7 @@ func (s *script) event(line string) {
 		s.r.Tick(s.now)
 	case "up":
 		s.r.Upstream(s.now, w.peer(), true, false)
+		s.r.Receive(s.now, w.peer(), Message{Term: 1, State: StateFollower}, &vclock.VClock{})
 	case "lost":
 		s.r.Upstream(s.now, w.peer(), false, false)
 	case "gone":
