@@ -34,6 +34,7 @@ type Info struct {
 	QueueLen      int
 	QueueSize     int
 	QueueAge      time.Duration // of the oldest undecided transaction
+	NewestPromote uint64        // term of the newest PROMOTE in the log, in effect or not
 	Quorum        int
 	Members       []box.Member
 	History       []TermSpan
@@ -52,6 +53,7 @@ func (c *Core) Info(now time.Duration) Info {
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.quorum,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
 		Failed: c.failed, Stalled: c.stalled, Expelled: c.expelled}
+	i.NewestPromote, _, _ = c.limbo.Newest()
 	if q := c.limbo.Queue(); len(q) > 0 {
 		i.QueueAge = now - q[0].P.since
 	}

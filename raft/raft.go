@@ -424,9 +424,6 @@ func (r *Raft) Upstream(now time.Duration, from uint32, live, gone bool) {
 func (r *Raft) loseLeader(now time.Duration, why string) {
 	r.seen, r.show, r.at = false, true, 0
 	r.trace(FactLeaderLost, r.leader, why)
-	if r.cfg.Mode == Candidate && !r.mayCampaign() {
-		r.trace(FactPreVote, 0, "no quorum in touch that sees no leader")
-	}
 	r.plan(now)
 }
 

@@ -108,6 +108,9 @@ func (s *Server) newSink() (replication.Sink, error) {
 // vote that was given in the very term.
 func (k *sink) Finish(st instance.State) error {
 	if a := k.s.anew; a != nil && !a.newLife {
+		if !a.mayForget(&st) {
+			return &xrow.Error{Code: xrow.ErrLoading, Message: "this peer lacks rows that this instance has acked"}
+		}
 		st.VClock[a.self] = max(st.VClock[a.self], a.lsn)
 		if st.Term == a.term && a.vote != 0 {
 			st.Vote = a.vote

@@ -8,6 +8,7 @@ import (
 
 	"tarragon/config"
 	"tarragon/instance"
+	"tarragon/vclock"
 	"tarragon/xlog"
 )
 
@@ -15,15 +16,27 @@ import (
 // carries what must not be forgotten over that.
 type rejoin struct {
 	cause   error
-	newLife bool   // data was lost: a new incarnation, so a new replica ID
-	self    uint32 // else: own ID, and
-	lsn     uint64 // the own LSN that must not be used again,
-	term    uint64 // and the term and vote that were shown
+	newLife bool          // data was lost: a new incarnation, so a new replica ID
+	vclock  vclock.VClock // else: what the old store holds, and has acked,
+	newest  uint64        // the term of the newest PROMOTE in it,
+	self    uint32        // own ID, and
+	lsn     uint64        // the own LSN that must not be used again,
+	term    uint64        // and the term and vote that were shown
 	vote    uint32
 }
 
 func (r *rejoin) Error() string { return "this instance has to join anew: " + r.cause.Error() }
 func (r *rejoin) Unwrap() error { return r.cause }
+
+// mayForget tells whether the old store holds nothing that may still count but
+// what a state has: an acked row may be committed by that ack. A term in effect
+// that is newer than all rows of ours leaves out those that it does not have.
+func (r *rejoin) mayForget(st *instance.State) bool {
+	if n := len(st.History); n > 0 && st.History[n-1].Term > r.newest {
+		return true
+	}
+	return st.VClock.Covers(&r.vclock)
+}
 
 // errJoined ends the run that filled the new store.
 var errJoined = errors.New("the new store is complete")
@@ -48,6 +61,7 @@ func (s *Server) joinAnew(cause error) {
 	n.loop.Read(func(c *instance.Core) {
 		i := c.Info(0)
 		r.self, r.lsn, r.term, r.vote = i.ID, i.VClock[i.ID], i.Term, i.Vote
+		r.vclock, r.newest = i.VClock, i.NewestPromote
 	})
 	s.broken(r)
 }
