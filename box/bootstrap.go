@@ -59,7 +59,6 @@ func (b *Box) defineSystemSpaces() {
 		case idSpace:
 			var sp *space
 			if sp, err = parseSpace(tuple); err == nil {
-				sp.defined = false
 				b.dict.putSpace(sp)
 			}
 		case idIndex:

@@ -1,6 +1,7 @@
 package box
 
 import (
+	"math"
 	"strconv"
 
 	"tarragon/xrow"
@@ -15,6 +16,9 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 	}
 	if s.new != 0 {
 		new = t.box.mem.tuple(s.new)
+		if err := checkIDs(s.sp, new); err != nil {
+			return err
+		}
 	}
 	switch s.sp.id {
 	case idSpace:
@@ -36,6 +40,29 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 	case idTrigger, idSpaceSequence, idFkConstraint, idCkConstraint, idFuncIndex:
 		if new != nil {
 			return unsupported("rows in space '" + s.sp.name + "'")
+		}
+	}
+	return nil
+}
+
+// checkIDs refuses IDs that do not fit 32 bits: cut down they would name other
+// objects.
+func checkIDs(sp *space, tuple []byte) error {
+	fields := [...]int{0, 1, 3}
+	row := splitRow(tuple)
+	n := 2
+	switch sp.id {
+	case idPriv:
+		n = 3
+	case idTruncate, idSequence:
+		n = 1
+	case idSpace, idIndex, idUser, idFunc, idCluster:
+	default:
+		return nil
+	}
+	for _, i := range fields[:n] {
+		if row.uint(i) > math.MaxUint32 {
+			return xrow.Errorf(xrow.ErrFieldType, sp.format.fieldName(i), "uint32", "unsigned")
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ func checkName(name string) error {
 // parseSpace reads a row of _space.
 func parseSpace(tuple []byte) (*space, error) {
 	row := splitRow(tuple)
-	sp := &space{id: uint32(row.uint(0)), owner: uint32(row.uint(1)), name: row.string(2), engine: row.string(3), stats: &stats{}, defined: true}
+	sp := &space{id: uint32(row.uint(0)), owner: uint32(row.uint(1)), name: row.string(2), engine: row.string(3), stats: &stats{}}
 	if err := checkName(sp.name); err != nil {
 		return nil, err
 	}

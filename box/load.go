@@ -52,7 +52,7 @@ func (b *Box) Load(space uint32, tuple []byte) error {
 // loadKey adds a tuple to the primary index, without a search when it is the last.
 func (b *Box) loadKey(sp *space, pk *index, tuple []byte, r ref) error {
 	p := pk.tupleProbe(tuple)
-	if last := pk.previous(place{}); last.leaf == 0 || pk.before(pk.pool.leaf(last.leaf).hints[last.pos], pk.refAt(last), &p, false) {
+	if last := pk.previous(place{}); last.leaf == 0 || pk.isBefore(last, &p) {
 		pk.append(p.hint, r)
 		return nil
 	}
@@ -63,6 +63,14 @@ func (b *Box) loadKey(sp *space, pk *index, tuple []byte, r ref) error {
 	}
 	pk.insert(&way, p.hint, r)
 	return nil
+}
+
+// isBefore tells whether an entry comes before the probe.
+func (ix *index) isBefore(at place, p *probe) bool {
+	if hint := ix.pool.leaf(at.leaf).hints[at.pos]; hint != p.hint {
+		return hint < p.hint
+	}
+	return ix.compare(ix.refAt(at), p) < 0
 }
 
 // LoadDone builds the secondary indexes. No transaction may begin before it.

@@ -139,18 +139,6 @@ func arrayHead(b []byte) (n, at int) {
 	return n, at
 }
 
-// field is where field no of the tuple begins; ok is false when it has fewer.
-func field(tuple []byte, no uint32) (b []byte, ok bool) {
-	n, at := arrayHead(tuple)
-	if int(no) >= n {
-		return nil, false
-	}
-	for range no {
-		at = skip(tuple, at)
-	}
-	return tuple[at:], true
-}
-
 // value cuts b down to its first value.
 func value(b []byte) []byte { return b[:skip(b, 0)] }
 

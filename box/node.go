@@ -4,7 +4,7 @@ package box
 // cache lines and random inserts at about 70 % fill.
 const (
 	leafCap   = 64
-	innerCap  = 64
+	innerCap  = leafCap // one search serves both
 	leafBlock = 64
 	innerBlok = 16
 	maxHeight = 16

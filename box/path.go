@@ -90,6 +90,9 @@ func (u *updater) doPath(o *op) error {
 		return o.notThere()
 	}
 	i := u.single(no)
+	if err := u.spend(len(u.bytes(&u.pieces[i])) + len(o.arg)); err != nil {
+		return err
+	}
 	v, err := u.nested(o, u.bytes(&u.pieces[i]), rest)
 	if err != nil {
 		return err

@@ -60,9 +60,6 @@ type space struct {
 	format    *format
 	indexes   []*index // ascending by ID
 	stats     *stats
-	// defined tells that a row of _space stands behind it. System spaces are
-	// known before their rows come.
-	defined bool
 }
 
 // stats counts what default readers see; changed when transactions are decided.

@@ -25,17 +25,40 @@ type place struct {
 	pos  int
 }
 
-// before tells whether the entry comes before the probe; with orEqual also when
-// it is equal to it.
-func (ix *index) before(hint uint64, r ref, p *probe, orEqual bool) bool {
-	if hint != p.hint {
-		return hint < p.hint
+// cut counts how many of the entries from..n-1 come before the probe, with
+// orEqual also those that equal it, and returns the slot behind them. Hints are
+// compared in a loop without calls; few entries have that of the probe.
+func (ix *index) cut(hints *[leafCap]uint64, refs *[leafCap]ref, from, n int, p *probe, orEqual bool) int {
+	lo := from
+	for left := n - from; left > 0; {
+		half := (left + 1) >> 1
+		if hints[(lo+half-1)&(leafCap-1)] < p.hint {
+			lo += half
+		}
+		left -= half
+	}
+	if lo == n || hints[lo&(leafCap-1)] != p.hint {
+		return lo
+	}
+	hi := lo + 1
+	for hi < n && hints[hi&(leafCap-1)] == p.hint {
+		hi++
 	}
 	if ix.exactHint && p.parts == 1 {
-		return orEqual
+		if orEqual {
+			return hi
+		}
+		return lo
 	}
-	c := ix.compare(r, p)
-	return c < 0 || orEqual && c == 0
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if c := ix.compare(refs[mid], p); c < 0 || orEqual && c == 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
 // descend goes to the leaf where an entry equal to the probe is or would be.
@@ -44,36 +67,14 @@ func (ix *index) descend(p *probe, way *path) (found bool) {
 	id := ix.tree.root
 	for level := range ix.tree.height {
 		x := ix.pool.inner(id)
-		lo, hi := 1, int(x.n) // first slot whose minimum is above p
-		for lo < hi {
-			mid := int(uint(lo+hi) >> 1)
-			if ix.before(x.hints[mid], x.refs[mid], p, true) {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-		}
-		way.steps[level] = step{id, lo - 1}
-		id = x.kids[lo-1]
+		slot := ix.cut(&x.hints, &x.refs, 1, int(x.n), p, true) - 1
+		way.steps[level] = step{id, slot}
+		id = x.kids[slot]
 	}
-	pos, found := ix.search(id, p)
-	way.steps[ix.tree.height] = step{id, pos}
-	return found
-}
-
-// search finds the first entry of a leaf that is not before the probe.
-func (ix *index) search(id uint32, p *probe) (pos int, equal bool) {
 	l := ix.pool.leaf(id)
-	lo, hi := 0, int(l.n)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if ix.before(l.hints[mid], l.refs[mid], p, false) {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < int(l.n) && l.hints[lo] == p.hint && ix.before(l.hints[lo], l.refs[lo], p, true)
+	pos := ix.cut(&l.hints, &l.refs, 0, int(l.n), p, false)
+	way.steps[ix.tree.height] = step{id, pos}
+	return pos < int(l.n) && l.hints[pos] == p.hint && (ix.exactHint && p.parts == 1 || ix.compare(l.refs[pos], p) == 0)
 }
 
 // seek finds the first entry that is not before the probe, or, with after, the
@@ -82,31 +83,14 @@ func (ix *index) seek(p *probe, after bool) place {
 	id := ix.tree.root
 	for range ix.tree.height {
 		x := ix.pool.inner(id)
-		lo, hi := 1, int(x.n)
-		for lo < hi {
-			mid := int(uint(lo+hi) >> 1)
-			if ix.before(x.hints[mid], x.refs[mid], p, after) {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-		}
-		id = x.kids[lo-1]
+		id = x.kids[ix.cut(&x.hints, &x.refs, 1, int(x.n), p, after)-1]
 	}
 	l := ix.pool.leaf(id)
-	lo, hi := 0, int(l.n)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if ix.before(l.hints[mid], l.refs[mid], p, after) {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	if lo == int(l.n) {
+	pos := ix.cut(&l.hints, &l.refs, 0, int(l.n), p, after)
+	if pos == int(l.n) {
 		return place{l.next, 0}
 	}
-	return place{id, lo}
+	return place{id, pos}
 }
 
 // edge is the leftmost or rightmost leaf.

@@ -48,7 +48,7 @@ type stmt struct {
 // Begin starts a transaction. seq is chosen by the caller and strictly grows;
 // one transaction is open at a time.
 func (b *Box) Begin(seq uint64) *Txn {
-	if b.current != nil || seq <= b.last || seq >= noEnd {
+	if b.loading || b.current != nil || seq <= b.last || seq >= noEnd {
 		panic(fmt.Sprintf("box: transaction %d begins behind %d", seq, b.last))
 	}
 	var t *Txn

@@ -11,8 +11,14 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// maxOps bounds the operations of one request.
-const maxOps = 4000
+const (
+	maxOps = 4000 // of one request
+	// maxMade bounds the bytes that the operations of one request may make:
+	// thousands of splices of a large string would stall everybody.
+	maxMade = 64 << 20
+	// keepMade is how much of that memory is kept for the next request.
+	keepMade = 1 << 20
+)
 
 // updater applies update operations. Its scratch memory is used again, so that
 // the usual update allocates nothing.
@@ -27,6 +33,7 @@ type updater struct {
 	pieces  []piece
 	n       int // fields now
 	values  []byte
+	made    int // bytes of new values so far
 }
 
 // piece is a run of fields: fields from..from+n of the tuple as it was, or
@@ -83,7 +90,7 @@ func (u *updater) check(ops []byte) error {
 func (u *updater) each(ops []byte, f func(*op) error) error {
 	n, at := arrayHead(ops)
 	if n > maxOps {
-		return xrow.Errorf(xrow.ErrIllegalParams, "too many operations for update")
+		return tooManyOps()
 	}
 	for i := range n {
 		end := skip(ops, at)
@@ -224,7 +231,7 @@ func (u *updater) apply(dst, tuple, ops []byte) ([]byte, error) {
 	u.start(tuple)
 	err := u.each(ops, func(o *op) error {
 		err := u.do(o)
-		if u.lenient {
+		if u.lenient && u.made <= maxMade {
 			return nil
 		}
 		return err
@@ -236,12 +243,27 @@ func (u *updater) apply(dst, tuple, ops []byte) ([]byte, error) {
 	for i := range u.pieces {
 		dst = append(dst, u.bytes(&u.pieces[i])...)
 	}
+	if cap(u.values) > keepMade {
+		u.values = nil
+	}
 	return dst, nil
+}
+
+// spend counts bytes that an operation makes.
+func (u *updater) spend(n int) error {
+	if u.made += n; u.made > maxMade {
+		return tooManyOps()
+	}
+	return nil
+}
+
+func tooManyOps() error {
+	return xrow.Errorf(xrow.ErrIllegalParams, "too many operations for update")
 }
 
 func (u *updater) start(tuple []byte) {
 	n, at := arrayHead(tuple)
-	u.tuple, u.n, u.values = tuple, n, u.values[:0]
+	u.tuple, u.n, u.values, u.made = tuple, n, u.values[:0], 0
 	u.offsets = u.offsets[:0]
 	for range n {
 		u.offsets = append(u.offsets, uint32(at))
@@ -371,6 +393,9 @@ func (u *updater) remove(no int, count uint64) {
 // one. It lives in the updater's memory.
 func (u *updater) compute(o *op, old []byte, typ fieldType) ([]byte, error) {
 	at := len(u.values)
+	if err := u.spend(len(old) + len(o.paste)); err != nil {
+		return nil, err
+	}
 	var err error
 	switch o.code {
 	case '+', '-':
