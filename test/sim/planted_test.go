@@ -83,7 +83,9 @@ func TestVoteBehindRowsInFlight(t *testing.T) {
 		w.boot()
 		w.half = safety
 		wait := func(d time.Duration) { w.run(w.now+d, nil) }
-		write := func() { w.load.submit(w.load.begin(w.nodes[0], opInsert, 0)) }
+		write := func() {
+			w.nodes[0].post(instance.Write{Requests: []instance.Request{w.load.request(w.load.begin(w.nodes[0], opInsert, 0))}})
+		}
 		a, b1, c := w.nodes[0], w.nodes[1], w.nodes[2]
 
 		write()
