@@ -197,10 +197,13 @@ func (c *Core) joinState() State {
 }
 
 // beforeEntry is the LSN in front of an undecided transaction's first row.
+// Rows of local spaces are numbered apart.
 func (c *Core) beforeEntry(e *entry) uint64 {
-	if len(e.P.frames) == 0 {
-		return e.LSN
+	before := e.LSN
+	for _, frame := range splitFrames(e.P.frames) {
+		if r, err := xrow.Decode(frame[xrow.FrameHead:]); err == nil && r.ReplicaID != 0 {
+			before = min(before, r.LSN-1)
+		}
 	}
-	n := uint64(len(splitFrames(e.P.frames)))
-	return e.LSN - n
+	return before
 }

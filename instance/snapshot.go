@@ -60,12 +60,17 @@ func (c *Core) undecided(own uint64) *xrow.Group {
 		if e.Origin == c.self && e.LSN > own {
 			continue
 		}
-		for i, frame := range splitFrames(e.P.frames) {
+		first := true
+		for _, frame := range splitFrames(e.P.frames) {
 			r, err := xrow.Decode(frame[xrow.FrameHead:])
 			if err != nil {
 				panic(fmt.Sprintf("instance: a row of ours does not decode: %v", err))
 			}
-			g.Add(&r, 0, i == 0, 0)
+			if r.ReplicaID == 0 {
+				continue // rows of local spaces are decided: the view has them
+			}
+			g.Add(&r, 0, first, 0)
+			first = false
 		}
 	}
 	for _, p := range c.limbo.Pending() {

@@ -76,7 +76,12 @@ func (a *applier) receive(c *conn, p packet) {
 	case packetRefuse:
 		a.refused(p.hello.cause)
 	case packetRows:
-		a.n.post(instance.Rows{From: a.id, Rows: p.rows})
+		rows, err := decode(p.rows)
+		if err != nil {
+			a.n.w.fail("stream", "%s cannot read rows of n%d: %v", a.n.label(), a.peer.slot, err)
+			return
+		}
+		a.n.post(instance.Rows{From: a.id, Rows: rows})
 	case packetRaft:
 		a.hearRaft(p.raft)
 	case packetBeat:

@@ -64,14 +64,34 @@ func readRow(g *xrow.Group, i int) (*row, error) {
 	switch {
 	case x.Type.IsSynchro():
 		r.synchro, err = xrow.DecodeSynchro(x.Body)
-	case x.Type == xrow.Insert || x.Type == xrow.Replace:
+	case x.Type.IsDML():
 		var d xrow.DML
 		if d, err = xrow.DecodeDML(x.Type, x.Body); err == nil && isClientSpace(d.SpaceID) {
 			r.space = d.SpaceID
-			r.key, r.op, err = readTuple(d.Tuple)
+			err = r.readWrite(&d)
 		}
 	}
 	return r, err
+}
+
+// readWrite finds out which op wrote what under which key.
+func (r *row) readWrite(d *xrow.DML) (err error) {
+	if d.Type != xrow.Update {
+		r.key, r.op, err = readTuple(d.Tuple)
+		return err
+	}
+	if r.key, _, err = msgp.ReadUint64Bytes(d.Key[1:]); err != nil {
+		return err
+	}
+	rest := d.Tuple[2:] // [["=", 1, op]]
+	for range 2 {
+		if rest, err = msgp.Skip(rest); err != nil {
+			return err
+		}
+	}
+	id, _, err := msgp.ReadUint64Bytes(rest)
+	r.op = opID(id)
+	return err
 }
 
 // readTuple reads [key, op, ...].
@@ -133,12 +153,12 @@ func (c *checks) lost(n *node, g *xrow.Group) { c.rows.lost(n, g) }
 // died is called when a process ends, after its disk settled.
 func (c *checks) died(n *node) {
 	c.rows.died(n)
-	c.client.died(n)
 }
 
 // joined is called when a received state became the content of a disk.
 func (c *checks) joined(n *node, p *checkpoint) {
 	c.rows.joined(n, p)
+	c.client.joined(n)
 	if n.wiped {
 		c.history.replaced(n)
 	}

@@ -17,6 +17,7 @@ import (
 //     transactions; on one process it never goes back.
 //   - A leader that slept beyond its fencing interval takes no write before it
 //     has heard a quorum again: it resigns first.
+//   - An acknowledged row of a local space is there after a restart.
 //   - Writes of a register and quorum reads are linearizable: values are
 //     unique and the history orders them, so an operation must come behind all
 //     those that ended before it began.
@@ -24,6 +25,7 @@ type clientChecker struct {
 	w     *World
 	seen  map[processKey]place // newest version that a process showed
 	floor [registers + 1][]moment
+	notes map[*disk][]opID // acknowledged in the local space of a disk
 }
 
 type processKey struct {
@@ -40,9 +42,23 @@ type moment struct {
 func (c *clientChecker) init(w *World) {
 	c.w = w
 	c.seen = map[processKey]place{}
+	c.notes = map[*disk][]opID{}
 }
 
-func (c *clientChecker) died(*node) {}
+// recovered looks for what a local space must still have.
+func (c *clientChecker) recovered(n *node) {
+	for _, id := range c.notes[n.disk] {
+		key := msgp.AppendUint64([]byte{0x91}, uint64(id))
+		_, count, err := n.box.Select(admin, &box.Query{Space: spaceNotes, Iterator: iterEq, Key: key, Limit: 1}, nil)
+		if err != nil || count != 1 {
+			c.w.fail("local", "%s lost op %d of its local space, which was acknowledged (%v)", n.label(), id, err)
+			return
+		}
+	}
+}
+
+// joined: a state transfer brings no local rows.
+func (c *clientChecker) joined(n *node) { delete(c.notes, n.disk) }
 
 // acknowledged is called when a client is told that its operation is done.
 func (c *clientChecker) acknowledged(o *op) {
@@ -53,16 +69,22 @@ func (c *clientChecker) acknowledged(o *op) {
 	case opRead, opByHand:
 		return
 	}
+	if o.kind == opLocal {
+		c.notes[o.node.disk] = append(c.notes[o.node.disk], o.id)
+	}
+	if o.kind == opLocal || o.empty {
+		return
+	}
 	r := c.w.check.rows.byOp[o.id]
 	if r == nil {
 		c.w.fail("acknowledged", "%s acknowledged op %d, which is in no log", o.node.label(), o.id)
 		return
 	}
-	if o.kind == opAsync {
+	if o.kind == opAsync || o.kind == opMixed {
 		return // its leader's disk has it: that is all that was promised
 	}
 	c.w.check.history.mustBeCommitted(o.node, r.place(), "acknowledgement")
-	if o.kind != opInsert {
+	if o.kind != opInsert && !o.empty {
 		c.inOrder(o, o.key, r.place(), true)
 	}
 }
@@ -79,8 +101,11 @@ func (c *clientChecker) stepped(n *node, batch []instance.Event, eff *instance.E
 		refused[r.Sync] = r.Err != nil
 	}
 	for _, ev := range batch {
-		if w, ok := ev.(instance.Write); ok && !refused[w.Requests[0].Sync] {
-			c.w.fail("fencing", "%s takes op %d, after %v without a Step, as if it still led", n.label(), w.Requests[0].Sync, slept)
+		w, ok := ev.(instance.Write)
+		for i := range w.Requests {
+			if id := w.Requests[i].Sync; ok && !refused[id] && c.w.load.ops[id-1].kind < opLocal {
+				c.w.fail("fencing", "%s takes op %d, after %v without a Step, as if it still led", n.label(), id, slept)
+			}
 		}
 	}
 }

@@ -97,7 +97,7 @@ func (w *World) compare() {
 func readAll(w *World, v *box.View) (all []spaceTuple) {
 	var c box.Cursor
 	for more := true; more; {
-		part, m, err := slice(v, &c, 1000)
+		part, m, err := slice(v, &c, 1000, false)
 		if err != nil {
 			w.fail("convergence", "reading a view: %v", err)
 			return all
@@ -199,8 +199,8 @@ func (w *World) compareContent(f *final) {
 	}
 	for _, o := range w.load.ops {
 		switch {
-		case o.kind >= opRead:
-		case o.outcome == acknowledged && o.kind != opAsync && !survived[o.id]:
+		case o.kind >= opLocal || o.empty:
+		case o.outcome == acknowledged && o.kind < opAsync && !survived[o.id]:
 			w.fail("acknowledged", "op %d was acknowledged by n%d at %v and is lost", o.id, o.node.slot, o.ended)
 		case o.outcome == refused && survived[o.id]:
 			w.fail("answers", "op %d was refused by n%d at %v and is there", o.id, o.node.slot, o.ended)

@@ -321,9 +321,9 @@ func strikeSchema(w *World) {
 		return
 	}
 	w.made++
-	id := spaceCache + 1 + w.made
+	id := spaceNotes + w.made
 	w.tell(n, "makes space %d", id)
-	for _, d := range []xrow.DML{spaceRow(id, fmt.Sprintf("extra%d", id), w.chance(2)), indexRow(id)} {
+	for _, d := range []xrow.DML{spaceRow(id, fmt.Sprintf("extra%d", id), spaceKind(w.rng.IntN(3))), indexRow(id)} {
 		o := w.load.begin(n, opByHand, 0)
 		n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, DML: d}}})
 	}

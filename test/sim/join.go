@@ -200,7 +200,7 @@ func (s *joinServer) sendSoon() {
 
 // send takes the next slice of the view. Writes go on between slices.
 func (s *joinServer) send() {
-	part, more, err := slice(s.snap.View, &s.cursor, s.n.w.plan.slice)
+	part, more, err := slice(s.snap.View, &s.cursor, s.n.w.plan.slice, false)
 	if err != nil {
 		s.n.w.fail("join", "%s reads its view: %v", s.n.label(), err)
 		return
@@ -230,10 +230,11 @@ func (s *joinServer) end() {
 	}
 }
 
-// slice copies some tuples of a view.
-func slice(v *box.View, c *box.Cursor, limit int) (part []spaceTuple, more bool, err error) {
+// slice copies some tuples of a view. Those of local spaces never leave the
+// instance.
+func slice(v *box.View, c *box.Cursor, limit int, local bool) (part []spaceTuple, more bool, err error) {
 	more, err = v.Next(c, limit, func(space uint32, tuple []byte) error {
-		if !v.IsLocal(space) {
+		if local || !v.IsLocal(space) {
 			part = append(part, spaceTuple{space, append([]byte(nil), tuple...)})
 		}
 		return nil

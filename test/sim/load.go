@@ -15,6 +15,7 @@ const (
 	spaceRegisters = 512 // synchronous; a few keys that are replaced
 	spaceJournal   = 513 // synchronous; each op inserts its own key once
 	spaceCache     = 514 // asynchronous; a few keys that are replaced
+	spaceNotes     = 515 // local: each node has its own
 
 	registers = 6
 	admin     = 1
@@ -28,13 +29,17 @@ type opID uint64
 type opKind uint8
 
 const (
-	opInsert opKind = iota // into the journal
-	opRegister
-	opPair // a register and the journal, in one transaction
-	opAsync
-	opRead   // of the node that is asked, confirmed state
-	opLinear // with a quorum round
-	opByHand // of an operator
+	opInsert   opKind = iota // into the journal
+	opRegister               // replaces a register
+	opUpdate                 // the same by UPDATE; without a tuple there it changes nothing
+	opUpsert                 // the same by UPSERT
+	opPair                   // a register and the journal, in one transaction
+	opAsync                  // into the cache
+	opMixed                  // the cache and the own notes, in one transaction
+	opLocal                  // into the own notes, on any node
+	opRead                   // of the node that is asked, confirmed state
+	opLinear                 // with a quorum round
+	opByHand                 // of an operator
 )
 
 type outcome uint8
@@ -56,6 +61,7 @@ type op struct {
 	began    time.Duration
 	ended    time.Duration
 	outcome  outcome
+	empty    bool                  // it was answered that there was nothing to change
 	gaveUp   bool                  // the client left before the answer
 	answered func(err *xrow.Error) // called once, when the outcome is set; may be nil
 }
@@ -87,18 +93,38 @@ func (l *load) next() {
 	})
 }
 
-// invoke begins one operation of a client at some node.
+var kinds = [...]opKind{opInsert, opRegister, opRegister, opUpdate, opUpsert, opPair, opAsync, opAsync, opMixed, opLocal,
+	opRead, opRead, opLinear}
+
+// invoke begins one operation of a client at some node, and with it others
+// that travel in the same batch.
 func (l *load) invoke() {
 	w := l.w
-	kind := [...]opKind{opInsert, opRegister, opRegister, opPair, opAsync, opRead, opRead, opLinear}[w.rng.IntN(8)]
+	kind := kinds[w.rng.IntN(len(kinds))]
 	n := l.choose(kind)
 	if n == nil {
 		l.next()
 		return
 	}
-	o := l.begin(n, kind, 1+uint64(w.rng.IntN(registers)))
-	o.answered = func(*xrow.Error) { l.next() }
-	l.submit(o)
+	var batch []instance.Request
+	for more := true; more; more = kind < opRead && w.chance(4) {
+		o := l.begin(n, kind, 1+uint64(w.rng.IntN(registers)))
+		if len(batch) == 0 {
+			o.answered = func(*xrow.Error) { l.next() }
+		}
+		l.limit(o)
+		if kind >= opRead {
+			l.read(o)
+			return
+		}
+		batch = append(batch, l.request(o))
+		kind = kinds[w.rng.IntN(len(kinds)-3)]
+	}
+	n.post(instance.Write{Requests: batch})
+}
+
+// limit lets the client of an operation leave after a while.
+func (l *load) limit(o *op) {
 	l.w.after(l.w.plan.config.WaitLimit+time.Second, func() {
 		if o.outcome == pending {
 			o.gaveUp = true
@@ -112,7 +138,7 @@ func (l *load) invoke() {
 func (l *load) choose(kind opKind) *node {
 	w := l.w
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
-	if kind < opRead && !w.chance(20) {
+	if kind < opLocal && !w.chance(20) {
 		for _, m := range w.nodes {
 			if m.running() && m.core != nil && m.shown != nil && m.shown.State == stateLeader && !(n.shown != nil && n.shown.State == stateLeader && n.running()) {
 				n = m
@@ -132,19 +158,15 @@ func (l *load) begin(n *node, kind opKind, key uint64) *op {
 	return o
 }
 
-func (l *load) submit(o *op) {
-	switch o.kind {
-	case opRead:
-		if o.node.paused {
-			l.end(o, unknown, nil)
-			return
-		}
+func (l *load) read(o *op) {
+	switch {
+	case o.kind == opLinear:
+		o.node.post(instance.LinearRead{Conn: 1, Sync: uint64(o.id)})
+	case o.node.paused:
+		l.end(o, unknown, nil)
+	default:
 		l.w.check.client.read(o, o.node)
 		l.end(o, acknowledged, nil)
-	case opLinear:
-		o.node.post(instance.LinearRead{Conn: 1, Sync: uint64(o.id)})
-	default:
-		o.node.post(instance.Write{Requests: []instance.Request{l.request(o)}})
 	}
 }
 
@@ -158,17 +180,34 @@ func (l *load) request(o *op) instance.Request {
 		r.DML = replace(spaceRegisters, o.key, o.id)
 	case opAsync:
 		r.DML = replace(spaceCache, o.key, o.id)
+	case opUpdate:
+		r.DML = xrow.DML{Type: xrow.Update, SpaceID: spaceRegisters, Key: msgp.AppendUint64([]byte{0x91}, o.key), Tuple: assign(o.id)}
+	case opUpsert:
+		r.DML = xrow.DML{Type: xrow.Upsert, SpaceID: spaceRegisters, Tuple: pair(o.key, o.id), Ops: assign(o.id)}
+	case opLocal:
+		r.DML = insert(spaceNotes, uint64(o.id), o.id)
 	case opPair:
-		r.Do = func(tx *box.Txn) ([]byte, error) {
-			first, second := replace(spaceRegisters, o.key, o.id), insert(spaceJournal, uint64(o.id), o.id)
-			if _, err := tx.Execute(admin, &first); err != nil {
-				return nil, err
-			}
-			_, err := tx.Execute(admin, &second)
-			return nil, err
-		}
+		r.Do = both(replace(spaceRegisters, o.key, o.id), insert(spaceJournal, uint64(o.id), o.id))
+	case opMixed:
+		r.Do = both(replace(spaceCache, o.key, o.id), insert(spaceNotes, uint64(o.id), o.id))
 	}
 	return r
+}
+
+// both runs two statements in one transaction.
+func both(first, second xrow.DML) func(*box.Txn) ([]byte, error) {
+	return func(tx *box.Txn) ([]byte, error) {
+		if _, err := tx.Execute(admin, &first); err != nil {
+			return nil, err
+		}
+		_, err := tx.Execute(admin, &second)
+		return nil, err
+	}
+}
+
+// assign is the operations [["=", 1, op]].
+func assign(id opID) []byte {
+	return msgp.AppendUint64(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), uint64(id))
 }
 
 func insert(space uint32, key uint64, id opID) xrow.DML {
@@ -199,6 +238,7 @@ func (l *load) answer(n *node, r instance.Reply) {
 	}
 	switch {
 	case r.Err == nil:
+		o.empty = o.kind == opUpdate && len(r.Data) == emptyData
 		l.end(o, acknowledged, nil)
 		l.w.check.client.acknowledged(o)
 	case isFinal(r.Err.Code):
@@ -207,6 +247,9 @@ func (l *load) answer(n *node, r instance.Reply) {
 		l.end(o, unknown, r.Err)
 	}
 }
+
+// emptyData is the length of an answer without tuples: an array32 of none.
+const emptyData = 5
 
 // isFinal tells whether an error says that nothing was committed, now or ever.
 func isFinal(c xrow.Code) bool {

@@ -78,7 +78,7 @@ func (q *pipe) hold(p packet) {
 type packet struct {
 	number uint64 // in its direction
 	kind   packetKind
-	rows   []xrow.Row
+	rows   [][]byte // frames
 	raft   xrow.Raft
 	sync   uint64
 	ack    instance.AckState

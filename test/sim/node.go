@@ -105,6 +105,7 @@ func (n *node) recover() {
 		return
 	}
 	n.w.tell(n, "recovered: vclock %v, term %d", n.disk.vclock, n.disk.term)
+	n.w.check.client.recovered(n)
 	n.open()
 }
 

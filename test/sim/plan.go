@@ -66,6 +66,7 @@ func draw(seed uint64, o Options) plan {
 		ElectionTimeout: time.Duration(500+rng.IntN(3000)) * time.Millisecond,
 		StallTimeout:    time.Duration(300+rng.IntN(2000)) * time.Millisecond,
 		WaitLimit:       time.Duration(500+rng.IntN(5000)) * time.Millisecond,
+		QueueMaxSize:    []int{0, 0, 0, 400, 3000}[rng.IntN(5)],
 		Break:           o.Break,
 	}
 	if p.voter = -1; p.hosts > 3 && rng.IntN(3) == 0 {

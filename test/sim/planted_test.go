@@ -69,7 +69,8 @@ func hunt(o Options, seeds uint64) (seed uint64, checker string) {
 //  1. A leads, B and C follow. A and C lose each other.
 //  2. B's disk is slow. A row of A's is on its way to it.
 //  3. C is promoted by hand and asks B for its vote in the next term.
-//  4. The row reaches B's disk; B acks it under the old term; A commits.
+//  4. The row reaches B's disk; B acks it under the old term; A commits, and
+//     its process is stopped.
 //  5. B's vote reaches the disk. The connection that would have brought the row
 //     to C breaks, and the vote comes first on the new one.
 //  6. C leads without the row.
@@ -82,7 +83,9 @@ func TestVoteBehindRowsInFlight(t *testing.T) {
 		w.boot()
 		w.half = safety
 		wait := func(d time.Duration) { w.run(w.now+d, nil) }
-		write := func() { w.load.submit(w.load.begin(w.nodes[0], opInsert, 0)) }
+		write := func() {
+			w.nodes[0].post(instance.Write{Requests: []instance.Request{w.load.request(w.load.begin(w.nodes[0], opInsert, 0))}})
+		}
 		a, b1, c := w.nodes[0], w.nodes[1], w.nodes[2]
 
 		write()
@@ -98,7 +101,9 @@ func TestVoteBehindRowsInFlight(t *testing.T) {
 		c.post(instance.PromoteRequest{Conn: 1, Sync: uint64(o.id)})
 		wait(40 * time.Millisecond)
 		w.net.sever(b1.slot, c.slot)
-		wait(250 * time.Millisecond)
+		wait(100 * time.Millisecond)
+		a.pause()
+		wait(100 * time.Millisecond)
 		w.net.cut[b1.slot][c.slot] = false
 		for _, conn := range slices.Clone(w.net.conns) {
 			if conn.ends[dialler].host != a && conn.ends[acceptor].host != a {

@@ -150,7 +150,7 @@ func (c *saver) saveSoon() {
 // save takes the next slice; the last one makes the checkpoint valid.
 func (c *saver) save() {
 	n := c.n
-	part, more, err := slice(c.snap.View, &c.cursor, n.w.plan.slice)
+	part, more, err := slice(c.snap.View, &c.cursor, n.w.plan.slice, true)
 	if err != nil {
 		n.w.fail("checkpoint", "%s reads its view: %v", n.label(), err)
 		return

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"encoding/binary"
+
 	"tarragon/instance"
 	"tarragon/vclock"
 	"tarragon/xrow"
@@ -147,8 +149,8 @@ func (r *relay) pump() {
 				return
 			}
 		}
-		if rows := cut(g, &r.pos); len(rows) > 0 {
-			r.conn.send(acceptor, packet{kind: packetRows, rows: rows})
+		if runs := g.Cut(&r.pos, 0, nil); len(runs) > 0 {
+			r.conn.send(acceptor, packet{kind: packetRows, rows: runs})
 		}
 		r.next++
 	}
@@ -163,20 +165,17 @@ func (r *relay) peerSeesLeader() bool {
 	return a != nil && a.subscribed && a.raft.IsLeaderSeen && a.raft.LeaderID == r.n.lazy
 }
 
-// cut takes the rows of a group that a peer at pos lacks, as they arrive there,
-// and moves pos behind them. Local rows never leave the instance. Whole
-// transactions stay whole: their rows have one author and ascending LSNs.
-func cut(g *xrow.Group, pos *vclock.VClock) (rows []xrow.Row) {
-	for i, ref := range g.Table {
-		if ref.Origin == 0 || ref.LSN <= pos[ref.Origin] {
-			continue
+// decode reads the frames of a packet.
+func decode(runs [][]byte) (rows []xrow.Row, err error) {
+	for _, run := range runs {
+		for len(run) > 0 {
+			size := xrow.FrameHead + int(binary.BigEndian.Uint32(run[1:]))
+			row, err := xrow.Decode(run[xrow.FrameHead:size])
+			if err != nil {
+				return nil, err
+			}
+			rows, run = append(rows, row), run[size:]
 		}
-		row, err := g.Row(i)
-		if err != nil {
-			panic(err) // our own bytes
-		}
-		rows = append(rows, row)
-		pos[ref.Origin] = ref.LSN
 	}
-	return rows
+	return rows, nil
 }

@@ -108,6 +108,9 @@ func (w *World) boot() {
 		return
 	}
 	w.makeSpaces()
+	if w.failure == nil && !w.comesToRest(w.now+bootLimit) {
+		w.fail("boot", "no rest in time: %s", w.describe())
+	}
 }
 
 // bootstrap runs the first process of the first node.
@@ -140,9 +143,10 @@ func (w *World) makeSpaces() {
 	for _, s := range []struct {
 		id   uint32
 		name string
-		sync bool
-	}{{spaceRegisters, "registers", true}, {spaceJournal, "journal", true}, {spaceCache, "cache", false}} {
-		for _, d := range []xrow.DML{spaceRow(s.id, s.name, s.sync), indexRow(s.id)} {
+		kind spaceKind
+	}{{spaceRegisters, "registers", syncSpace}, {spaceJournal, "journal", syncSpace},
+		{spaceCache, "cache", asyncSpace}, {spaceNotes, "notes", localSpace}} {
+		for _, d := range []xrow.DML{spaceRow(s.id, s.name, s.kind), indexRow(s.id)} {
 			if !w.schemaChange(d) {
 				return
 			}
@@ -167,15 +171,27 @@ func (w *World) schemaChange(d xrow.DML) bool {
 	return false
 }
 
-func spaceRow(id uint32, name string, sync bool) xrow.DML {
+// spaceKind is what becomes of the rows of a space.
+type spaceKind int
+
+const (
+	asyncSpace spaceKind = iota
+	syncSpace
+	localSpace
+)
+
+func spaceRow(id uint32, name string, kind spaceKind) xrow.DML {
 	b := msgp.AppendUint32([]byte{0x97}, id)
 	b = msgp.AppendUint32(b, admin)
 	b = msgp.AppendString(b, name)
 	b = msgp.AppendString(b, "memtx")
 	b = msgp.AppendUint32(b, 0)
-	if sync {
+	switch kind {
+	case syncSpace:
 		b = msgp.AppendBool(msgp.AppendString(msgp.AppendMapHeader(b, 1), "is_sync"), true)
-	} else {
+	case localSpace:
+		b = msgp.AppendUint32(msgp.AppendString(msgp.AppendMapHeader(b, 1), "group_id"), 1)
+	default:
 		b = msgp.AppendMapHeader(b, 0)
 	}
 	b = msgp.AppendArrayHeader(b, 0)
