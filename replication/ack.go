@@ -11,7 +11,8 @@ import (
 // to the leader while one is. The other followers hear it with the answer to
 // their next heartbeat, which is soon enough for retention and hold-back.
 type ackWriter struct {
-	seen  uint64 // how often the core had spoken when we looked last
+	floor vclock.VClock // of our SUBSCRIBE: an older word of the core's would go back
+	seen  uint64        // how often the core had spoken when we looked last
 	said  instance.AckState
 	stamp float64 // the newest TIMESTAMP that was sent
 	buf   []byte
@@ -23,6 +24,10 @@ func (w *ackWriter) next(a *applier) []byte {
 	h.mu.Lock()
 	st, count, beat, sync, self := h.ack, h.acks, a.beat, a.sync, h.self
 	urgent := h.urgent(a)
+	if !st.VClock.Covers(&w.floor) {
+		h.mu.Unlock()
+		return nil
+	}
 	answer := beat && count != w.seen // the core has spoken since the heartbeat came
 	if answer {
 		a.beat = false
