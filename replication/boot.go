@@ -36,7 +36,8 @@ type Boot struct {
 	JoinTimeout time.Duration // longest silence within a JOIN; 30s
 	RetryPause  time.Duration // between rounds; 250ms
 	Logger      zerolog.Logger
-	Data        *BootData // what we hold; nil: nothing
+	Data        *BootData // what we hold and can go on with; nil: nothing
+	MustJoin    bool      // there was a store: never begin a replica set
 	joinSaid    string    // how the last attempt to join failed
 
 	mu     sync.Mutex
@@ -191,6 +192,9 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	booted := slices.DeleteFunc(slices.Clone(seen), func(c candidate) bool { return !c.ballot.IsBooted })
 	if len(booted) > 0 {
 		return join(booted), ""
+	}
+	if b.MustJoin {
+		return d, "no member of the replica set answers"
 	}
 	need := b.configured()/2 + 1
 	if len(seen) < need {
