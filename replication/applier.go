@@ -71,12 +71,13 @@ func newApplier(h *Hub, p Peer) *applier {
 const firstPause = 10 * time.Millisecond
 
 // run connects again and again, until the hub ends or the peer has refused us
-// for good. The first attempt after a stream was lost follows at once: it tells
-// whether the peer's process is gone.
+// for good. The first attempt after a stream that lived for a while was lost
+// follows at once: it tells whether the peer's process is gone.
 func (a *applier) run() {
 	ctx := a.hub.ctx
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
+		begun := time.Now()
 		wasUp, err := a.session(ctx)
 		if ctx.Err() != nil {
 			break
@@ -85,7 +86,7 @@ func (a *applier) run() {
 		if !again {
 			return
 		}
-		if wasUp {
+		if wasUp && time.Since(begun) > a.hub.cfg.Heartbeat {
 			pause = 0
 			continue
 		}
