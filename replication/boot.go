@@ -269,6 +269,7 @@ func (b *Boot) judgeData(seen []candidate) Decision {
 // rests for RetryPause; Retry tells whether to decide and try again then.
 func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) (err error) {
 	b.withDefaults()
+	err = errNobody
 	for i := range peers {
 		p := &peers[i]
 		var sink Sink
@@ -290,6 +291,9 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 	}
 	return cmp.Or(b.rest(ctx), err)
 }
+
+// errNobody: there was nobody to join.
+var errNobody = errors.New("replication: no peer to join")
 
 // rest waits between two attempts.
 func (b *Boot) rest(ctx context.Context) error {

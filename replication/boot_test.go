@@ -107,6 +107,15 @@ func TestJudgeMustJoin(t *testing.T) {
 	}
 }
 
+// Nobody to join is no join.
+func TestJoinNobody(t *testing.T) {
+	b := newBoot(1, 3)
+	b.RetryPause = time.Millisecond
+	if err := b.JoinAny(context.Background(), nil, nil); err == nil {
+		t.Error("joined nobody")
+	}
+}
+
 // A ballot keeps its name for many rounds, so that who counts on it is not
 // deceived; but not for ever, or two halves would wait for each other.
 func TestNameIsSticky(t *testing.T) {
