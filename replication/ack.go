@@ -2,6 +2,7 @@ package replication
 
 import (
 	"tarragon/instance"
+	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -10,7 +11,8 @@ import (
 // to the leader while one is. The other followers hear it with the answer to
 // their next heartbeat, which is soon enough for retention and hold-back.
 type ackWriter struct {
-	seen  uint64 // how often the core had spoken when we looked last
+	floor vclock.VClock // of our SUBSCRIBE: an older word of the core's would go back
+	seen  uint64        // how often the core had spoken when we looked last
 	said  instance.AckState
 	stamp float64 // the newest TIMESTAMP that was sent
 	buf   []byte
@@ -21,14 +23,18 @@ func (w *ackWriter) next(a *applier) []byte {
 	h := a.hub
 	h.mu.Lock()
 	st, count, beat, sync, self := h.ack, h.acks, a.beat, a.sync, h.self
-	urgent := h.lazy == 0 || h.lazy == a.peer
+	urgent := h.urgent(a)
+	if !st.VClock.Covers(&w.floor) {
+		h.mu.Unlock()
+		return nil
+	}
 	answer := beat && count != w.seen // the core has spoken since the heartbeat came
 	if answer {
 		a.beat = false
 	}
 	h.mu.Unlock()
 	w.seen = count
-	if count == 0 || !answer && st.Term == w.said.Term && !(urgent && w.grew(&st, self)) {
+	if count == 0 || !answer && st.Term == w.said.Term && !(urgent && grew(&w.said.VClock, &st.VClock, self)) {
 		return nil
 	}
 	w.said = st
@@ -43,11 +49,11 @@ func (w *ackWriter) next(a *applier) []byte {
 	return w.buf[start:]
 }
 
-// grew tells whether rows of others reached the disk: local writes alone
-// trigger no ack.
-func (w *ackWriter) grew(st *instance.AckState, self uint32) bool {
-	for i := range st.VClock {
-		if st.VClock[i] > w.said.VClock[i] && uint32(i) != self {
+// grew tells whether rows of others came to v: local writes alone trigger no
+// ack.
+func grew(old, v *vclock.VClock, self uint32) bool {
+	for i := range v {
+		if v[i] > old[i] && uint32(i) != self {
 			return true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"tarragon/instance"
 	"tarragon/iproto"
+	"tarragon/vclock"
 	"tarragon/xrow"
 
 	"github.com/rs/zerolog"
@@ -70,12 +71,13 @@ func newApplier(h *Hub, p Peer) *applier {
 const firstPause = 10 * time.Millisecond
 
 // run connects again and again, until the hub ends or the peer has refused us
-// for good. The first attempt after a stream was lost follows at once: it tells
-// whether the peer's process is gone.
+// for good. The first attempt after a stream that lived for a while was lost
+// follows at once: it tells whether the peer's process is gone.
 func (a *applier) run() {
 	ctx := a.hub.ctx
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
+		begun := time.Now()
 		wasUp, err := a.session(ctx)
 		if ctx.Err() != nil {
 			break
@@ -84,7 +86,7 @@ func (a *applier) run() {
 		if !again {
 			return
 		}
-		if wasUp {
+		if wasUp && time.Since(begun) > a.hub.cfg.Heartbeat {
 			pause = 0
 			continue
 		}
@@ -172,11 +174,11 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	peer, target, err := a.subscribe(c)
+	at, err := a.subscribe(c)
 	if err != nil {
 		return false, err
 	}
-	err = a.follow(ctx, cancel, c, peer, target)
+	err = a.follow(ctx, cancel, c, at)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -246,9 +248,15 @@ func hello(c *iproto.Client, p *Peer, auth func()) error {
 	return c.Login(p.User, p.Password)
 }
 
-// subscribe asks for the stream. target is the peer's vclock: who holds it has
-// caught up.
-func (a *applier) subscribe(c *iproto.Client) (peer uint32, ok xrow.SubscribeOK, err error) {
+// subscription is what was agreed on with a peer.
+type subscription struct {
+	peer   uint32
+	from   vclock.VClock // what we held
+	target vclock.VClock // what the peer held: with that we have caught up
+}
+
+// subscribe asks for the stream.
+func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	a.set(StateReady, "")
 	h := a.hub
 	info := h.node.Info()
@@ -256,38 +264,39 @@ func (a *applier) subscribe(c *iproto.Client) (peer uint32, ok xrow.SubscribeOK,
 	h.self = info.ID
 	h.mu.Unlock()
 	if info.ReplicasetUUID == "" {
-		return 0, ok, xrow.Errorf(xrow.ErrLoading)
+		return at, xrow.Errorf(xrow.ErrLoading)
 	}
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
 		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
 	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
-		return 0, ok, err
+		return at, err
 	}
 	row, err := c.ReadRow()
 	if err != nil {
-		return 0, ok, err
+		return at, err
 	}
 	if e := row.AsError(); e != nil {
-		return 0, ok, e
+		return at, e
 	}
 	if row.Type != xrow.OK {
-		return 0, ok, xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
+		return at, xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
 	}
-	if ok, err = xrow.DecodeSubscribeOK(row.Body); err != nil {
-		return 0, ok, err
+	ok, err := xrow.DecodeSubscribeOK(row.Body)
+	if err != nil {
+		return at, err
 	}
 	if ok.ReplicasetUUID != info.ReplicasetUUID {
-		return 0, ok, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(ok.ReplicasetUUID))
+		return at, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(ok.ReplicasetUUID))
 	}
-	if row.ReplicaID == 0 || row.ReplicaID >= uint32(len(h.sees)) {
-		return 0, ok, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
+	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
+		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
-	return row.ReplicaID, ok, nil
+	return subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock}, nil
 }
 
 // follow reads the stream until it ends.
-func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, peer uint32, target xrow.SubscribeOK) error {
-	h := a.hub
+func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, at subscription) error {
+	h, peer := a.hub, at.peer
 	h.mu.Lock()
 	a.state, a.message, a.peer, a.drop = StateSync, "", peer, cancel
 	a.gap, a.tried = nil, true
@@ -297,18 +306,18 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	a.log.Info().Uint32("id", peer).Str("vclock", target.VClock.String()).Msg("upstream started")
+	a.log.Info().Uint32("id", peer).Str("vclock", at.target.String()).Msg("upstream started")
 	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow}); err != nil {
 		return err
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := a.sendAcks(ctx, c.Link); err != nil {
+		if err := a.sendAcks(ctx, c.Link, &at); err != nil {
 			cancel(err)
 		}
 	}()
-	err := a.readStream(ctx, c, peer, &target)
+	err := a.readStream(ctx, c, &at)
 	cancel(err)
 	_ = c.SetDeadline(time.Unix(1, 0)) // the ack writer may be in a write
 	<-done
@@ -323,8 +332,8 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	return err
 }
 
-func (a *applier) readStream(ctx context.Context, c *iproto.Client, peer uint32, target *xrow.SubscribeOK) error {
-	h := a.hub
+func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscription) error {
+	h, peer := a.hub, at.peer
 	s := stream{link: c.Link, from: peer, done: ctx.Done(), home: a.home}
 	defer s.drop()
 	s.onRows = func(ev instance.Rows) error { return h.node.Submit(ev) }
@@ -338,7 +347,7 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, peer uint32,
 		h.mu.Unlock()
 		return h.node.Submit(instance.Heartbeat{From: peer, Sync: sync})
 	}
-	s.onTime = func(stamp float64) { a.noteTime(stamp, target) }
+	s.onTime = func(stamp float64) { a.noteTime(stamp, &at.target) }
 	for {
 		if err := c.SetReadDeadline(time.Now().Add(h.cfg.DeathTimeout)); err != nil {
 			return err
@@ -364,14 +373,14 @@ func sightOf(peer uint32, msg *xrow.Raft) sight {
 }
 
 // noteTime keeps the lag, and ends SYNC when we hold what the peer held.
-func (a *applier) noteTime(stamp float64, target *xrow.SubscribeOK) {
+func (a *applier) noteTime(stamp float64, target *vclock.VClock) {
 	h := a.hub
 	now := h.node.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a.lag = max(now.Wall-stamp, 0)
 	a.heardAt = now.Mono
-	if a.state == StateSync && a.lag <= syncLag && h.ack.VClock.Covers(&target.VClock) {
+	if a.state == StateSync && a.lag <= syncLag && h.ack.VClock.Covers(target) {
 		a.state = StateFollow
 	}
 }
@@ -380,8 +389,8 @@ func (a *applier) noteTime(stamp float64, target *xrow.SubscribeOK) {
 const syncLag = 10
 
 // sendAcks says what the core says of its disk, until ctx ends.
-func (a *applier) sendAcks(ctx context.Context, link *iproto.Link) error {
-	var w ackWriter
+func (a *applier) sendAcks(ctx context.Context, link *iproto.Link, at *subscription) error {
+	w := ackWriter{floor: at.from}
 	for {
 		if frame := w.next(a); frame != nil {
 			if _, err := link.Write(frame); err != nil {

@@ -223,6 +223,8 @@ func TestAckWhenItMatters(t *testing.T) {
 			t.Errorf("%s: said %s", what, w.said.VClock)
 		}
 	}
+	w.floor = vclock.VClock{2: 1}
+	step("older than our SUBSCRIBE", 0, vclock.VClock{1: 1}, false)
 	step("no leader", 0, vclock.VClock{1: 1, 2: 1}, true)
 	step("own rows only", 0, vclock.VClock{1: 2, 2: 1}, false)
 	step("the leader", 2, vclock.VClock{1: 2, 2: 2}, true)

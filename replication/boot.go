@@ -36,7 +36,8 @@ type Boot struct {
 	JoinTimeout time.Duration // longest silence within a JOIN; 30s
 	RetryPause  time.Duration // between rounds; 250ms
 	Logger      zerolog.Logger
-	Data        *BootData // what we hold; nil: nothing
+	Data        *BootData // what we hold and can go on with; nil: nothing
+	MustJoin    bool      // there was a store: never begin a replica set
 	joinSaid    string    // how the last attempt to join failed
 
 	mu     sync.Mutex
@@ -192,6 +193,9 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if len(booted) > 0 {
 		return join(booted), ""
 	}
+	if b.MustJoin {
+		return d, "no member of the replica set answers"
+	}
 	need := b.configured()/2 + 1
 	if len(seen) < need {
 		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
@@ -265,6 +269,7 @@ func (b *Boot) judgeData(seen []candidate) Decision {
 // rests for RetryPause; Retry tells whether to decide and try again then.
 func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) (err error) {
 	b.withDefaults()
+	err = errNobody
 	for i := range peers {
 		p := &peers[i]
 		var sink Sink
@@ -286,6 +291,9 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 	}
 	return cmp.Or(b.rest(ctx), err)
 }
+
+// errNobody: there was nobody to join.
+var errNobody = errors.New("replication: no peer to join")
 
 // rest waits between two attempts.
 func (b *Boot) rest(ctx context.Context) error {

@@ -94,6 +94,28 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// An instance that has to join anew waits for a member, whoever names it.
+func TestJudgeMustJoin(t *testing.T) {
+	b := newBoot(1, 3)
+	b.MustJoin = true
+	named := cand(2, xrow.Ballot{CanLead: true, BootstrapLeader: testUUID(1)})
+	if d, why := b.judge([]candidate{cand(1, xrow.Ballot{CanLead: true}), named}); why == "" {
+		t.Errorf("it decides to %v", d.Action)
+	}
+	if d, why := b.judge([]candidate{cand(3, xrow.Ballot{IsBooted: true})}); why != "" || d.Action != ActionJoin {
+		t.Errorf("%v, %q", d.Action, why)
+	}
+}
+
+// Nobody to join is no join.
+func TestJoinNobody(t *testing.T) {
+	b := newBoot(1, 3)
+	b.RetryPause = time.Millisecond
+	if err := b.JoinAny(context.Background(), nil, nil); err == nil {
+		t.Error("joined nobody")
+	}
+}
+
 // A ballot keeps its name for many rounds, so that who counts on it is not
 // deceived; but not for ever, or two halves would wait for each other.
 func TestNameIsSticky(t *testing.T) {

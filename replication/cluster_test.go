@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -33,9 +34,17 @@ type member struct {
 	done  chan struct{}
 	ready chan struct{} // the hub has started
 
+	tuples []loaded // what a JOIN brought: the checkpoint that a restart begins with
+	joined *instance.State
+
 	mu      sync.Mutex
 	answers map[uint64]chan instance.Reply
 	sync    uint64
+}
+
+type loaded struct {
+	space uint32
+	tuple []byte
 }
 
 type clusterTest struct {
@@ -120,20 +129,14 @@ func (m *member) backend() *backend {
 		}}
 }
 
-// begin decides and starts, as cmd does.
+// begin decides and starts, as a server does.
 func (m *member) begin(ctx context.Context) error {
 	d, err := m.boot.Decide(ctx)
 	if err != nil {
 		return err
 	}
-	b := box.New(box.Config{})
-	core, err := instance.New(instance.Config{UUID: testUUID(m.id), Mode: instance.ModeCandidate, DeathTimeout: time.Second,
-		ElectionTimeout: 200 * time.Millisecond, Rand: rand.New(rand.NewPCG(uint64(m.id), 1))}, b)
-	if err != nil {
-		return err
-	}
 	for d.Action == ActionJoin {
-		if err = m.boot.JoinAny(ctx, d.Peers, func() (Sink, error) { return &boxSink{m: m, core: core, box: b}, nil }); err == nil {
+		if err = m.boot.JoinAny(ctx, d.Peers, func() (Sink, error) { return &memberSink{m: m}, nil }); err == nil {
 			break
 		}
 		if !Retry(err) {
@@ -143,12 +146,9 @@ func (m *member) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	cfg := Config{UUID: testUUID(m.id), Version: 3<<16 | 8<<8, Peers: m.c.peers, Log: m.log, CanLog: true, DeathTimeout: time.Second,
-		Logger: zerolog.New(zerolog.NewTestWriter(m.t)).With().Uint32("self", m.id).Logger().Level(zerolog.WarnLevel)}
-	if m.hub, err = New(cfg); err != nil {
+	if err := m.run(); err != nil {
 		return err
 	}
-	m.loop = instance.NewLoop(core, instance.LoopConfig{Journal: m, Peers: m.hub, Clients: m, Watcher: m})
 	if d.Action == ActionBootstrap {
 		rows := box.BootstrapRows(testSet, testUUID(m.id), "", "")
 		for i := range rows {
@@ -159,6 +159,50 @@ func (m *member) begin(ctx context.Context) error {
 		_ = m.loop.Submit(instance.BootstrapRows{Rows: rows, ID: m.id})
 		_ = m.loop.Submit(instance.PromoteRequest{})
 	}
+	return nil
+}
+
+// recover makes a core out of the checkpoint and the log.
+func (m *member) recover() (*instance.Core, error) {
+	b := box.New(box.Config{})
+	core, err := instance.New(instance.Config{UUID: testUUID(m.id), Mode: instance.ModeCandidate, DeathTimeout: time.Second,
+		ElectionTimeout: 200 * time.Millisecond, Rand: rand.New(rand.NewPCG(uint64(m.id), uint64(len(m.log.groups))))}, b)
+	if err != nil {
+		return nil, err
+	}
+	if m.joined != nil {
+		for _, l := range m.tuples {
+			if err := b.Load(l.space, l.tuple); err != nil {
+				return nil, err
+			}
+		}
+		if err := b.LoadDone(); err != nil {
+			return nil, err
+		}
+		if err := core.Restore(*m.joined); err != nil {
+			return nil, err
+		}
+	}
+	for i, g := range m.log.groups {
+		if err := core.Replay(uint64(i+1), g); err != nil {
+			return nil, err
+		}
+	}
+	return core, nil
+}
+
+// run starts loop and hub over what is held.
+func (m *member) run() error {
+	core, err := m.recover()
+	if err != nil {
+		return err
+	}
+	cfg := Config{UUID: testUUID(m.id), Version: 3<<16 | 8<<8, Peers: m.c.peers, Log: m.log, CanLog: true, DeathTimeout: time.Second,
+		Logger: zerolog.New(zerolog.NewTestWriter(m.t)).With().Uint32("self", m.id).Logger().Level(zerolog.WarnLevel)}
+	if m.hub, err = New(cfg); err != nil {
+		return err
+	}
+	m.loop = instance.NewLoop(core, instance.LoopConfig{Journal: m, Peers: m.hub, Clients: m, Watcher: m})
 	run, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	go func() {
@@ -170,6 +214,16 @@ func (m *member) begin(ctx context.Context) error {
 	return nil
 }
 
+// restart comes back with what it held.
+func (m *member) restart() {
+	m.t.Helper()
+	m.done, m.ready = make(chan struct{}), make(chan struct{})
+	m.srv, _ = serve(m.t, testUUID(m.id), m.addr, m.backend())
+	if err := m.run(); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 // kill ends the instance as a SIGKILL would: listener and connections at once.
 func (m *member) kill() {
 	m.srv.StopListening()
@@ -179,32 +233,20 @@ func (m *member) kill() {
 	<-m.done
 }
 
-// boxSink loads a JOIN straight into a box.
-type boxSink struct {
-	m     *member
-	core  *instance.Core
-	box   *box.Box
-	begun bool
+// memberSink keeps what a JOIN brings.
+type memberSink struct{ m *member }
+
+func (s *memberSink) Add(space uint32, tuple []byte) error {
+	s.m.tuples = append(s.m.tuples, loaded{space, bytes.Clone(tuple)})
+	return nil
 }
 
-func (s *boxSink) Add(space uint32, tuple []byte) error {
-	s.begun = true
-	return s.box.Load(space, tuple)
-}
+func (s *memberSink) Abort() { s.m.tuples = nil }
 
-func (s *boxSink) Abort() {
-	if s.begun {
-		s.m.t.Error("a join failed after it began")
-	}
-}
-
-func (s *boxSink) Finish(st instance.State) error {
-	if err := s.box.LoadDone(); err != nil {
-		return err
-	}
+func (s *memberSink) Finish(st instance.State) error {
 	st.NextGroup = 1
-	s.m.log.base = st.VClock
-	return s.core.Restore(st)
+	s.m.log.base, s.m.joined = st.VClock, &st
+	return nil
 }
 
 func newCluster(t *testing.T, n int) *clusterTest {
@@ -336,7 +378,7 @@ func (c *clusterTest) holds(n int) bool {
 }
 
 // Three instances find each other, elect, replicate, lose their leader, elect
-// again, and the lost rows of nobody are missing.
+// again, and take the killed one back.
 func TestCluster(t *testing.T) {
 	c := newCluster(t, 3)
 	c.await("three members follow each other", func() bool {
@@ -376,4 +418,10 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	c.await("both hold all rows", func() bool { return c.holds(2 * rows) })
+
+	l.restart()
+	c.await("the killed one holds all rows", func() bool { return c.holds(2 * rows) })
+	if now := c.leader(); now != next {
+		t.Errorf("instance %d leads after instance %d came back", now.id, l.id)
+	}
 }

@@ -104,8 +104,9 @@ func (h *Hub) Handle(e *instance.Effects) {
 	if e.Group != nil {
 		h.ring.add(e.GroupNo, e.Group)
 	}
-	turn := e.Lazy != h.lazy // who gets acks and rows at once changes
-	wake := e.Beat || e.Raft != nil || e.Relay > h.relayTo || turn
+	turn := e.Lazy != h.lazy // who gets rows and acks at once changes
+	all := e.Beat || e.Raft != nil || turn
+	more := e.Relay > h.relayTo
 	h.relayTo = max(h.relayTo, e.Relay)
 	h.lazy = e.Lazy
 	h.beatSync = e.BeatSync
@@ -116,19 +117,13 @@ func (h *Hub) Handle(e *instance.Effects) {
 	if e.Beat {
 		h.beats++
 	}
-	if wake {
-		for _, r := range h.relays {
+	for _, r := range h.relays {
+		if all || more && !h.holdsBack(r.peer) {
 			r.wakeUp()
 		}
 	}
-	if e.Ack != nil {
-		h.ack = *e.Ack
-		h.acks++
-	}
 	if e.Ack != nil || turn {
-		for _, a := range h.appliers {
-			signal(a.wake)
-		}
+		h.wakeAcks(e.Ack, turn)
 	}
 	for _, r := range e.Refused {
 		h.refuse(r)
@@ -138,6 +133,26 @@ func (h *Hub) Handle(e *instance.Effects) {
 		h.cancel(errExpelled)
 	}
 }
+
+// wakeAcks takes what the core says and wakes those who have to pass it on: see
+// ackWriter. The lock is held.
+func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
+	rows, term := false, false
+	if ack != nil {
+		rows, term = grew(&h.ack.VClock, &ack.VClock, h.self), ack.Term != h.ack.Term
+		h.ack = *ack
+		h.acks++
+	}
+	for _, a := range h.appliers {
+		if turn || term || a.beat || rows && h.urgent(a) {
+			signal(a.wake)
+		}
+	}
+}
+
+// urgent tells whether a peer must hear at once what is on our disk. The lock
+// is held.
+func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer }
 
 // refuse ends the stream from a peer whose rows cannot be taken.
 func (h *Hub) refuse(r instance.Refusal) {

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"context"
 	"io"
 	"net"
 	"testing"
@@ -203,4 +204,29 @@ func BenchmarkRelay(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// FuzzJoin: whatever answers a JOIN, the joiner ends with an error or with a
+// state that has its own row.
+func FuzzJoin(f *testing.F) {
+	s := goodState()
+	var j joinStream
+	j.ok(&s.VClock)
+	j.meta(&s)
+	head := len(j.buf)
+	j.insert(spaceCluster, append([]byte{0x92, 0x02, 0xd9, 0x24}, testUUID(2)...))
+	j.insert(512, []byte{0x91, 0x01})
+	j.ok(&s.VClock)
+	j.ok(&s.VClock)
+	f.Add(j.buf)
+	f.Add(j.buf[:head])
+	f.Add(frame(f, goldenJoinEnd+goldenSnapshot+goldenInsert))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var sink memSink
+		j := joiner{link: iproto.NewLink(&cannedConn{data: data, piece: 1 << 20}, 1<<20), ctx: context.Background(),
+			id: Identity{UUID: testUUID(2)}, silence: time.Minute, sink: &sink}
+		if err := j.run(); (err == nil) != (sink.state != nil) || err == nil && sink.tuples[spaceCluster] == 0 {
+			t.Errorf("%v, state %+v", err, sink.state)
+		}
+	})
 }
