@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon/raft"
 	"tarragon/xrow"
 
 	"github.com/cockroachdb/datadriven"
@@ -63,8 +64,9 @@ func (s *script) line(line string) {
 		s.now.Mono = max(s.now.Mono, s.core.Deadline())
 		s.say("  at %s", s.now.Mono-start)
 		s.step()
-	case "up":
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow}, RaftMsg{From: w.peer(), Msg: xrow.Raft{Term: 1, State: 1}})
+	case "up": // and its first message, as a relay sends it
+		first := xrow.Raft{Term: s.core.Info(s.now.Mono).Term, State: uint8(raft.StateFollower)}
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow}, RaftMsg{From: w.peer(), Msg: first})
 	case "lost":
 		s.step(Upstream{Peer: w.peer(), State: UpstreamLost})
 	case "gone":

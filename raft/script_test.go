@@ -189,9 +189,11 @@ func (s *script) event(line string) {
 		s.now = max(s.now, d)
 		s.say("  at %s", s.now-time.Second)
 		s.r.Tick(s.now)
-	case "up":
+	case "up": // and its first message, as a relay sends it
 		s.r.Upstream(s.now, w.peer(), true, false)
-		s.r.Receive(s.now, w.peer(), Message{Term: 1, State: StateFollower}, &vclock.VClock{})
+		s.r.Receive(s.now, w.peer(), Message{Term: s.r.Term(), State: StateFollower}, &s.mine)
+	case "silent": // the stream runs, but no message has come
+		s.r.Upstream(s.now, w.peer(), true, false)
 	case "lost":
 		s.r.Upstream(s.now, w.peer(), false, false)
 	case "gone":

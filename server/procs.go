@@ -8,6 +8,7 @@ import (
 	"tarragon/config"
 	"tarragon/instance/proc"
 	"tarragon/iproto"
+	"tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -80,11 +81,19 @@ func (s *Server) settings() (*proc.Settings, error) {
 	return st, nil
 }
 
-// applySettings carries out what does not concern the core.
+// applySettings carries out what does not concern the core. What nobody can
+// carry out while the process runs is refused, all or nothing: a setting that
+// is shown but not in force is worse. So is replication_timeout for now, which
+// the streams of replication take at their start.
 func (s *Server) applySettings(changes []proc.Change) error {
 	for _, c := range changes {
+		if c.Name == "replication_timeout" || !c.IsCore() && c.Name != "log_level" {
+			return xrow.Errorf(xrow.ErrReloadCfg, c.Name)
+		}
+	}
+	for _, c := range changes {
 		if c.Name == "log_level" {
-			zerolog.SetGlobalLevel(logLevel(int(c.Number())))
+			zerolog.SetGlobalLevel(logLevel(c.LogLevel()))
 		}
 	}
 	return nil

@@ -50,6 +50,10 @@ func TestCfgErrors(t *testing.T) {
 			bad + "'election_mode': the value must be one of the following strings: 'off', 'voter', 'candidate', 'manual'"},
 		{`{"election_fencing_mode": "x"}`,
 			bad + "'election_fencing_mode': the value must be one of the following strings: 'off', 'soft', 'strict'"},
+		{`{"log_level": 8}`,
+			bad + "'log_level': expected a number from 0 to 7 or one of fatal, syserror, error, crit, warn, info, verbose, debug"},
+		{`{"log_level": "loud"}`,
+			bad + "'log_level': expected a number from 0 to 7 or one of fatal, syserror, error, crit, warn, info, verbose, debug"},
 		{`{"net_msg_max": 1}`, bad + "'net_msg_max': minimal value is 2"},
 		{`{"readahead": 1}`, bad + "'readahead': specified value is out of bounds"},
 		{`{"checkpoint_count": 0}`, bad + "'checkpoint_count': the value must not be less than one"},
@@ -111,7 +115,7 @@ func TestCfgSets(t *testing.T) {
 		" replication_synchro_timeout txn_synchro_timeout replication_synchro_queue_max_size election_fencing_mode"; got != want {
 		t.Errorf("told of %s", got)
 	}
-	if told[0].Number() != 100 || told[1].Text() != "debug" || told[2].Duration() != 500*time.Millisecond || told[3].Quorum(5, 0) != 1 {
+	if told[0].Number() != 100 || told[1].Text() != "debug" || told[1].LogLevel() != 7 || told[1].IsCore() || !told[2].IsCore() || told[2].Duration() != 500*time.Millisecond || told[3].Quorum(5, 0) != 1 {
 		t.Errorf("wrong values: %v", told)
 	}
 	for _, want := range []string{`"net_msg_max": 100`, `"log_level": "debug"`, `"replication_timeout": 0.5f`,

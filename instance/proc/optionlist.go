@@ -1,5 +1,10 @@
 package proc
 
+import (
+	"slices"
+	"strings"
+)
+
 // option is an option of box.cfg (box-info.md section 3).
 type option struct {
 	name    string
@@ -34,7 +39,7 @@ var optionList = []option{
 	{name: "checkpoint_wal_threshold", types: "number", def: 1e18, dynamic: true},
 	{name: "too_long_threshold", types: "number", def: 0.5, dynamic: true},
 	{name: "log", types: "string"},
-	{name: "log_level", types: "number, string", def: 5, dynamic: true},
+	{name: "log_level", types: "number, string", def: 5, dynamic: true, check: logLevel},
 	{name: "log_format", types: "string", def: "plain"},
 	{name: "replication_timeout", types: "number", def: 1, dynamic: true, check: above(0, "the value must be greather than 0")},
 	{name: "replication_connect_timeout", types: "number", def: 30, dynamic: true, check: above(0, "the value must be greather than 0")},
@@ -100,6 +105,27 @@ func readahead(v value) string {
 		return "specified value is out of bounds"
 	}
 	return ""
+}
+
+// logLevels are the words for the numbers 0 to 7.
+var logLevels = [...]string{"fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug"}
+
+func logLevel(v value) string {
+	if levelOf(v) < 0 {
+		return "expected a number from 0 to 7 or one of " + strings.Join(logLevels[:], ", ")
+	}
+	return ""
+}
+
+// levelOf is a log level as a number; -1: it is none.
+func levelOf(v value) int {
+	if word, ok := v.str(); ok {
+		return slices.Index(logLevels[:], word)
+	}
+	if n, ok := v.integer(); ok && n < uint64(len(logLevels)) {
+		return int(n)
+	}
+	return -1
 }
 
 func plainBool(v value) string {

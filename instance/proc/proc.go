@@ -24,8 +24,9 @@ type Env struct {
 	Identity Identity
 	Started  time.Duration // monotonic time of the start, on the Loop's clock
 
-	// Apply carries changed settings out, those of the core excepted, which
-	// procedures hand to it themselves. It must not block. nil: none needs it.
+	// Apply carries changed settings out before they count. Procedures hand those
+	// of the core (see Change.IsCore) to it themselves. An error refuses them
+	// all. It must not block. nil: nothing but the core needs to know.
 	Apply func([]Change) error
 	// Broadcast sets the value of a watchable key; nil: the raw value nil.
 	Broadcast func(key string, value []byte)

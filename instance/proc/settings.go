@@ -113,6 +113,12 @@ func (c Change) Bool() bool {
 	return b
 }
 
+// LogLevel is a new log level, 0 (fatal) to 7 (debug).
+func (c Change) LogLevel() int { return levelOf(c.value) }
+
+// IsCore tells whether the core takes the change over.
+func (c Change) IsCore() bool { return coreChange(c) != nil }
+
 // Duration is a new value in seconds.
 func (c Change) Duration() time.Duration { return toDuration(c.Number()) }
 
