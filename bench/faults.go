@@ -70,7 +70,7 @@ func printFaults(ctx context.Context, f *flags, out io.Writer) error {
 			break // the replica set is in no state to go on
 		}
 	}
-	return errors.Join(printTable(out, head, rows), failed)
+	return errors.Join(printTable(out, head, rows), rs.blame(failed))
 }
 
 // repeat strikes f.faults times and returns the line of the table.
