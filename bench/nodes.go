@@ -50,7 +50,7 @@ func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset,
 	if err != nil {
 		return nil, err
 	}
-	rs := &replicaset{Cluster: c, mesh: mesh, dir: dir}
+	rs := &replicaset{Cluster: c, mesh: mesh, dir: dir, keep: f.keep}
 	if mesh != nil && mesh.Err() != nil {
 		return nil, mesh.Err()
 	}
