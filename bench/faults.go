@@ -15,62 +15,88 @@ import (
 // fault takes the leader away.
 type fault struct {
 	name   string
-	strike func(rs *replicaset, node int)
+	mesh   bool // the nodes reach each other through proxies
+	strike func(ctx context.Context, rs *replicaset, node int) error
 	repair func(rs *replicaset, node int) error
 }
 
+// A node that is gone refuses connections, which tells the others at once; a
+// proxy before it would not. So only the cut has proxies.
 var faults = []fault{
 	{
 		name:   "SIGKILL of the leader",
-		strike: func(rs *replicaset, node int) { rs.Nodes[node].Kill() },
+		strike: func(_ context.Context, rs *replicaset, node int) error { rs.Nodes[node].Kill(); return nil },
 		repair: func(rs *replicaset, node int) error { return rs.Nodes[node].Start() },
 	},
 	{
 		name:   "SIGSTOP of the leader",
-		strike: func(rs *replicaset, node int) { rs.Nodes[node].Pause() },
+		strike: pause,
 		repair: func(rs *replicaset, node int) error { rs.Nodes[node].Resume(); return nil },
 	},
 	{
 		name:   "cut between leader and followers",
-		strike: func(rs *replicaset, node int) { rs.mesh.Isolate(node) },
+		mesh:   true,
+		strike: func(_ context.Context, rs *replicaset, node int) error { rs.mesh.Isolate(node); return nil },
 		repair: func(rs *replicaset, _ int) error { rs.mesh.Heal(); return nil },
 	},
 }
 
-// calm is how many commits are seen before a fault.
+// pause returns when all threads of a node stand still: some may run on for a
+// moment after the signal, and answer.
+func pause(ctx context.Context, rs *replicaset, node int) error {
+	rs.Nodes[node].Pause()
+	return cluster.Until(ctx, func() error { return stopped(rs.Nodes[node].PID()) })
+}
+
+// calm is how many commits are seen before a fault and after it.
 const calm = 50
 
-// printFaults measures how long commits stop, with default settings. The nodes
-// reach each other through proxies.
+// printFaults measures how long commits stop, with default settings.
 func printFaults(ctx context.Context, f *flags, out io.Writer) error {
-	mesh := cluster.NewMesh()
-	rs, err := startNodes(ctx, f, mesh)
-	if err != nil {
-		return err
-	}
-	defer rs.stop()
-	conn, _, err := rs.leader(ctx)
-	if err != nil {
-		return err
-	}
-	space, err := makeSpace(ctx, conn, syncSpace, true)
-	conn.Close()
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(out, "\ntime to the next commit, default settings, asked every %s on every node\n\n", probeEvery)
 	head := []string{"fault", "times", "median", "max", "failed", "acknowledged", "lost", "all"}
 	var rows [][]string
 	var failed error
-	for _, fl := range faults {
-		row, err := rs.repeat(ctx, f, fl, space)
-		rows = append(rows, row)
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", fl.name, err))
-			break // the replica set is in no state to go on
-		}
+	for _, mesh := range []bool{false, true} {
+		more, err := faultsOf(ctx, f, mesh)
+		rows = append(rows, more...)
+		failed = errors.Join(failed, err)
 	}
 	return errors.Join(printTable(out, head, rows), failed)
+}
+
+// faultsOf strikes a replica set of its own with the faults that want proxies,
+// or with those that do not.
+func faultsOf(ctx context.Context, f *flags, proxies bool) (rows [][]string, err error) {
+	var mesh *cluster.Mesh
+	if proxies {
+		mesh = cluster.NewMesh()
+	}
+	rs, err := startNodes(ctx, f, mesh)
+	if err != nil {
+		return nil, err
+	}
+	defer rs.stop()
+	conn, _, err := rs.leader(ctx)
+	if err != nil {
+		return nil, rs.blame(err)
+	}
+	space, err := makeSpace(ctx, conn, syncSpace, true)
+	conn.Close()
+	if err != nil {
+		return nil, rs.blame(err)
+	}
+	for _, fl := range faults {
+		if fl.mesh != proxies {
+			continue
+		}
+		row, err := rs.repeat(ctx, f, fl, space)
+		rows = append(rows, row)
+		if err != nil { // the replica set is in no state to go on
+			return rows, rs.blame(fmt.Errorf("%s: %w", fl.name, err))
+		}
+	}
+	return rows, nil
 }
 
 // repeat strikes f.faults times and returns the line of the table.
@@ -137,7 +163,9 @@ func (rs *replicaset) once(ctx context.Context, fl fault, space uint32) (outcome
 		return outcome{}, fmt.Errorf("before the fault: %w", err)
 	}
 	began := time.Now()
-	fl.strike(rs, leader)
+	if err := fl.strike(limit, rs, leader); err != nil {
+		return outcome{}, err
+	}
 	next, err := p.nextCommit(limit)
 	if err == nil {
 		err = p.commits(limit, calm)

@@ -74,7 +74,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	fs.IntVar(&f.reads, "reads", 50, "percent of reads in the workload mixed")
 	fs.DurationVar(&f.warmup, "warmup", 2*time.Second, "load before the measurement")
 	fs.DurationVar(&f.duration, "duration", 5*time.Second, "length of the measurement")
-	fs.BoolVar(&f.keep, "keep", false, "leave the spaces of the benchmark in place")
+	fs.BoolVar(&f.keep, "keep", false, "leave spaces, data and logs in place")
 	fs.StringVar(&f.binary, "binary", "../bin/tarragon", "without -addr: the server to start")
 	fs.StringVar(&f.dir, "dir", "", "without -addr: directory for the nodes' data; default: a new one beside the binary")
 	fs.StringVar(&f.wal, "wal", "fsync", "without -addr: wal.mode of the nodes")

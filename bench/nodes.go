@@ -19,6 +19,7 @@ type replicaset struct {
 	*cluster.Cluster
 	mesh *cluster.Mesh // between the nodes, nil: none
 	dir  string
+	keep bool // the directory, after something went wrong
 }
 
 // startNodes starts a replica set and waits until it takes writes.
@@ -49,7 +50,7 @@ func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset,
 	if err != nil {
 		return nil, err
 	}
-	rs := &replicaset{Cluster: c, mesh: mesh, dir: dir}
+	rs := &replicaset{Cluster: c, mesh: mesh, dir: dir, keep: f.keep}
 	if mesh != nil && mesh.Err() != nil {
 		return nil, mesh.Err()
 	}
@@ -60,11 +61,25 @@ func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset,
 	limit, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("the nodes did not start in 30s"))
 	defer cancel()
 	if err := rs.settle(limit); err != nil {
-		err = fmt.Errorf("%w\nthe last words of %s:\n%s", err, c.Nodes[0].Name, c.Nodes[0].Tail(5))
+		err = rs.blame(err)
 		rs.stop()
 		return nil, err
 	}
 	return rs, nil
+}
+
+// blame adds where to look, and keeps it.
+func (rs *replicaset) blame(err error) error {
+	if err == nil {
+		return nil
+	}
+	rs.keep = true
+	for _, n := range rs.Nodes {
+		if n.PID() == 0 {
+			err = fmt.Errorf("%w\n%s has ended, %s; its last words:\n%s", err, n.Name, n.End(), n.Tail(5))
+		}
+	}
+	return fmt.Errorf("%w\nlogs and data are kept in %s", err, rs.dir)
 }
 
 // stop ends all processes and removes their data.
@@ -73,7 +88,9 @@ func (rs *replicaset) stop() {
 	if rs.mesh != nil {
 		rs.mesh.Close()
 	}
-	os.RemoveAll(rs.dir)
+	if !rs.keep {
+		os.RemoveAll(rs.dir)
+	}
 }
 
 // connect connects to all nodes, in their order.

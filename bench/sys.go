@@ -114,3 +114,22 @@ func parseCPU(stat string) time.Duration {
 	}
 	return time.Duration(user+system) * tick
 }
+
+// stopped says which thread of a process still runs; nil: none does.
+func stopped(pid int) error {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(threads) == 0 {
+		return fmt.Errorf("process %d is gone", pid)
+	}
+	for _, name := range threads {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		stat := string(raw)
+		if f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]); len(f) == 0 || f[0] != "T" {
+			return fmt.Errorf("%s is not stopped", name)
+		}
+	}
+	return nil
+}

@@ -84,7 +84,7 @@ func printLoads(ctx context.Context, f *flags, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(out, `groups: batches of all nodes' logs, one sync each in the mode fsync; ops/group: over one node's groups; flushes: of the device, by everybody`)
-	return failed
+	return rs.blame(failed)
 }
 
 func orNone(s string) string {

@@ -52,6 +52,7 @@ type Node struct {
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
+	end  string        // how the last one that has ended did
 }
 
 // New writes the configuration. Nothing runs yet.
@@ -178,6 +179,9 @@ func (n *Node) Start() error {
 	n.cmd, n.done = cmd, done
 	go func() {
 		_ = cmd.Wait()
+		n.mu.Lock()
+		n.end = cmd.ProcessState.String()
+		n.mu.Unlock()
 		close(done)
 	}()
 	return nil
@@ -235,6 +239,14 @@ func (n *Node) Exited() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.done
+}
+
+// End says how the last process that has ended did: by a signal or with an exit
+// code.
+func (n *Node) End() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.end
 }
 
 // Tail is the end of the node's log, for messages about a failure.
