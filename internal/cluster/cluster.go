@@ -94,7 +94,7 @@ func (c *Cluster) yaml(from int) string {
 	for i, n := range c.Nodes {
 		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.Name, n.Addr)
 		if c.opts.Peer != nil {
-			fmt.Fprintf(&b, "              advertise: {peer: {uri: '%s', login: replicator}}\n", c.opts.Peer(from, i, n.Addr))
+			fmt.Fprintf(&b, "              advertise: {client: '%s', peer: {uri: '%s', login: replicator}}\n", n.Addr, c.opts.Peer(from, i, n.Addr))
 		}
 	}
 	return b.String()
@@ -122,8 +122,8 @@ func (c *Cluster) Start() error {
 // Stop ends all processes, by SIGTERM first and by SIGKILL for those that stay.
 func (c *Cluster) Stop() {
 	for _, n := range c.Nodes {
-		n.signal(syscall.SIGCONT)
-		n.signal(syscall.SIGTERM)
+		n.Signal(syscall.SIGCONT)
+		n.Signal(syscall.SIGTERM)
 	}
 	limit := time.After(10 * time.Second)
 	for _, n := range c.Nodes {
@@ -189,7 +189,7 @@ func (n *Node) Start() error {
 
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (n *Node) Kill() {
-	n.signal(syscall.SIGKILL)
+	n.Signal(syscall.SIGKILL)
 	n.mu.Lock()
 	done := n.done
 	n.mu.Unlock()
@@ -199,10 +199,10 @@ func (n *Node) Kill() {
 }
 
 // Pause stops the process with SIGSTOP, Resume lets it go on.
-func (n *Node) Pause() { n.signal(syscall.SIGSTOP) }
+func (n *Node) Pause() { n.Signal(syscall.SIGSTOP) }
 
 // Resume lets a paused process go on.
-func (n *Node) Resume() { n.signal(syscall.SIGCONT) }
+func (n *Node) Resume() { n.Signal(syscall.SIGCONT) }
 
 // PID is the process's number, 0 if none runs.
 func (n *Node) PID() int {
@@ -226,12 +226,21 @@ func (n *Node) runningLocked() bool {
 	}
 }
 
-func (n *Node) signal(s syscall.Signal) {
+// Signal sends a signal to the process, if one runs.
+func (n *Node) Signal(s syscall.Signal) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.runningLocked() {
 		_ = n.cmd.Process.Signal(s)
 	}
+}
+
+// ExitCode is that of the newest process once it has ended: -1 if a signal
+// ended it.
+func (n *Node) ExitCode() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.cmd.ProcessState.ExitCode()
 }
 
 // Exited is closed when the process that runs now has ended.

@@ -164,5 +164,12 @@ func Connect(ctx context.Context, addr string) (*tarantool.Connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	dialer := tarantool.NetDialer{Address: addr, User: User, Password: Password}
-	return tarantool.Connect(ctx, dialer, tarantool.Opts{Timeout: 20 * time.Second, SkipSchema: true, Concurrency: 32})
+	return tarantool.Connect(ctx, dialer, tarantool.Opts{Timeout: 20 * time.Second, SkipSchema: true, Concurrency: 32, Logger: quiet{}})
 }
+
+// quiet keeps the driver from writing to our standard error: answers to
+// requests that were given up are no news here.
+type quiet struct{}
+
+// Report does nothing: what matters comes back as an error.
+func (quiet) Report(tarantool.ConnLogKind, *tarantool.Connection, ...any) {}

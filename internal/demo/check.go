@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"tarragon/internal/cluster"
+
 	"github.com/tarantool/go-tarantool/v2"
 )
 
@@ -20,11 +22,11 @@ func (s *story) check(ctx context.Context) error {
 			if conn == nil {
 				return fmt.Errorf("not connected")
 			}
-			if have, err = all(conn); err != nil {
+			if have, err = cluster.ReadAll(conn, spaceName); err != nil {
 				return err
 			}
 			if first != nil {
-				if err := same(first, have); err != nil {
+				if err := cluster.Same(first, have); err != nil {
 					return err
 				}
 			}
@@ -49,45 +51,6 @@ func missing(acked, have map[uint64]string) error {
 		}
 	}
 	return nil
-}
-
-func same(a, b map[uint64]string) error {
-	if len(a) != len(b) {
-		return fmt.Errorf("%d rows here, %d elsewhere", len(b), len(a))
-	}
-	for k, v := range a {
-		if b[k] != v {
-			return fmt.Errorf("row %d is %q here, %q elsewhere", k, b[k], v)
-		}
-	}
-	return nil
-}
-
-// all reads the whole space in pages.
-func all(conn *tarantool.Connection) (map[uint64]string, error) {
-	const page = 10000
-	out := map[uint64]string{}
-	for from := uint64(0); ; {
-		var data []struct {
-			_msgpack struct{} `msgpack:",asArray"` //nolint:unused // tells the decoder that a tuple is an array
-			ID       uint64
-			What     string
-		}
-		req := tarantool.NewSelectRequest(spaceName).Index(uint32(0)).Iterator(tarantool.IterGt).Key([]any{from}).Limit(page)
-		if from == 0 {
-			req = req.Iterator(tarantool.IterGe)
-		}
-		if err := conn.Do(req).GetTyped(&data); err != nil {
-			return nil, err
-		}
-		for _, d := range data {
-			out[d.ID] = d.What
-			from = d.ID
-		}
-		if len(data) < page {
-			return out, nil
-		}
-	}
 }
 
 func rows(conn *tarantool.Connection, space string) ([]any, error) {
