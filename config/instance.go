@@ -186,6 +186,8 @@ type Tarragon struct {
 	MaxLogBytes       int64         // the same in bytes
 	SyncAll           bool          // every transaction is synchronous
 	StallTimeout      time.Duration // a leader whose disk is silent for longer resigns
+	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
+	DebugListen       string        // host:port of net/http/pprof; empty: off
 }
 
 // Warning is something that works and is probably not meant.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"net"
 	"strings"
 )
 
@@ -122,7 +123,25 @@ func (o *options) tarragon() Tarragon {
 		MaxLogBytes:       o.size("tarragon.max_log_bytes", 0, math.MaxInt64, negative),
 		SyncAll:           o.boolean("tarragon.sync_all"),
 		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
+		AcceptLoss:        o.boolean("tarragon.accept_loss"),
+		DebugListen:       o.debugListen(),
 	}
+}
+
+// debugListen is an address of this machine: who reaches it reads the memory
+// of the process.
+func (o *options) debugListen() string {
+	addr := o.text("tarragon.debug_listen")
+	if addr == "" {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		o.bad("tarragon.debug_listen", "host:port expected: %v", err)
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		o.warn(o.where("tarragon.debug_listen"), "tarragon.debug_listen", "profiles show what is in memory, and whoever reaches %s gets them", addr)
+	}
+	return addr
 }
 
 // unserved reports values that are known and mean something we do not do.
