@@ -108,8 +108,8 @@ func (ix *index) freeInners(id uint32, height int) {
 }
 
 // Work frees up to about that many entries of dropped and truncated spaces and
-// of indexes, and tells whether more are left. The owner calls it between
-// transactions until it says no.
+// of indexes, and tells whether more are left. Confirm does a
+// slice of it; the owner may do more when it is idle.
 func (b *Box) Work(rows int) (more bool) {
 	for tr := &b.garbage; rows > 0 && len(tr.leaves) > 0; {
 		chain := &tr.leaves[len(tr.leaves)-1]

@@ -218,7 +218,7 @@ func (t *Txn) IsDDL() bool { return t.ddl }
 // touches it.
 func (t *Txn) IsLocal() bool { return !t.global }
 
-// NeedsWork tells whether the owner should call [Box.Work] once it is decided.
+// NeedsWork tells whether there is something for [Box.Work] once it is decided.
 func (t *Txn) NeedsWork() bool { return len(t.dropped) > 0 || len(t.built) > 0 }
 
 // Prepare ends the statements; the transaction is undecided from now on. What
