@@ -16,7 +16,8 @@ import (
 // Entry is a row of the log in readable form.
 type Entry struct {
 	Group     uint64          `json:"group"`
-	Position  int             `json:"position"` // in the group
+	Position  int             `json:"position"`       // in the group, or in the voided transaction
+	Lost      bool            `json:"lost,omitempty"` // voided by a newer term; in no group
 	LSN       uint64          `json:"lsn"`
 	ReplicaID uint32          `json:"replica_id"`
 	Type      string          `json:"type"`
@@ -29,13 +30,21 @@ type Entry struct {
 	Error     string          `json:"error,omitempty"` // why the row could not be read
 }
 
+// place is where the entry was found.
+func (e Entry) place() string {
+	if e.Lost {
+		return "lost"
+	}
+	return fmt.Sprintf("%d.%d", e.Group, e.Position)
+}
+
 // String is the entry as one line.
 func (e Entry) String() string {
 	if e.Error != "" {
-		return fmt.Sprintf("%d.%d %d:%d DAMAGED %s", e.Group, e.Position, e.ReplicaID, e.LSN, e.Error)
+		return fmt.Sprintf("%s %d:%d DAMAGED %s", e.place(), e.ReplicaID, e.LSN, e.Error)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d.%d %d:%d %s", e.Group, e.Position, e.ReplicaID, e.LSN, e.Type)
+	fmt.Fprintf(&b, "%s %d:%d %s", e.place(), e.ReplicaID, e.LSN, e.Type)
 	if e.Space != 0 {
 		fmt.Fprintf(&b, " space=%d", e.Space)
 	}
@@ -135,6 +144,13 @@ func entry(no uint64, g *xrow.Group, i int) Entry {
 		e.Error = err.Error()
 		return e
 	}
+	e.fill(&row)
+	return e
+}
+
+// fill takes what the row says of itself.
+func (e *Entry) fill(row *xrow.Row) {
+	e.LSN, e.ReplicaID, e.Type = row.LSN, row.ReplicaID, typeName(row.Type)
 	e.Term, e.Timestamp, e.TSN = row.Term, row.Timestamp, row.TSN
 	for bit, name := range [...]string{"commit", "wait_sync", "wait_ack"} {
 		if row.Flags&(1<<bit) != 0 {
@@ -144,7 +160,6 @@ func entry(no uint64, g *xrow.Group, i int) Entry {
 	if row.Body != nil {
 		e.Body = renderBody(row.Type, row.Body)
 	}
-	return e
 }
 
 // readRow decodes row i and compares it with the row table.

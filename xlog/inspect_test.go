@@ -270,3 +270,42 @@ func TestRepairGoesOnFromTheCheckpoint(t *testing.T) {
 	f.open()
 	f.check(rep.First)
 }
+
+// Voided transactions are printed row by row, also from a store in use.
+func TestCatLost(t *testing.T) {
+	f := newFixture(t)
+	f.fill(3, 10)
+	body := []byte{0x82, 0x10, 0xcd, 2, 0, 0x21, 0x91, 7} // space 512, tuple [7]
+	var frames []byte
+	for lsn := uint64(8); lsn <= 9; lsn++ {
+		row := xrow.Row{Type: xrow.Replace, ReplicaID: 2, LSN: lsn, TSN: 8, Timestamp: 1, Term: 3, Body: body}
+		if lsn == 9 {
+			row.Flags = xrow.FlagCommit
+		}
+		frames = row.Append(frames)
+	}
+	if err := f.s.PutLost([]LostRow{{Term: 3, Origin: 2, LSN: 9, Frame: frames}, {Term: 2, Origin: 1, LSN: 4, Frame: []byte("junk")}}); err != nil {
+		t.Fatal(err)
+	}
+	cat := func(filter Filter) string {
+		var lines []string
+		if err := CatLost(f.fs, f.opts.Dir, filter, func(e Entry) error {
+			lines = append(lines, e.String())
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	const first = `lost 2:8 REPLACE space=512 term=3 time=1.000000 tsn=8 {"space_id": 512, "tuple": [7]}`
+	const last = `lost 2:9 REPLACE space=512 term=3 time=1.000000 tsn=8 flags=commit {"space_id": 512, "tuple": [7]}`
+	if got := cat(Filter{}); got != "lost 1:4 DAMAGED short frame\n"+first+"\n"+last {
+		t.Error(got)
+	}
+	if got := cat(Filter{Spaces: []uint32{512}, ToLSN: 8}); got != first {
+		t.Error(got)
+	}
+	if got := cat(Filter{Types: []xrow.Type{xrow.Insert}}); got != "" {
+		t.Error(got)
+	}
+}

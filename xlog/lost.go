@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// LostRow is a row that a newer term voided, kept for the operator.
+// LostRow is a transaction that a newer term voided, kept for the operator.
 type LostRow struct {
-	Term   uint64 // of the row
+	Term   uint64 // of its rows
 	Origin uint32
-	LSN    uint64
-	Frame  []byte // the row in wire format
+	LSN    uint64 // of its last row
+	Frame  []byte // its rows in wire format
 }
 
 // PutLost keeps voided rows; they are on disk when it returns. A row that is

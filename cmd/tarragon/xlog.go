@@ -50,7 +50,7 @@ type catFlags struct {
 	fromLSN, toLSN     uint64
 	fromGroup, toGroup uint64
 	limit              uint64
-	json               bool
+	lost, json         bool
 }
 
 func newXlogCat(p process) *cobra.Command {
@@ -61,12 +61,17 @@ func newXlogCat(p process) *cobra.Command {
 		Long: `Cat prints the rows of the log, one line each: group.position replica:LSN type,
 then what the row holds. The store may be in use.
 
+With --lost it prints the rows that this instance wrote or took over as a
+minority and that a newer leader voided, instead of the log. No write among them
+was acknowledged as committed, but for asynchronous ones.
+
 ` + storeHelp + `
 
 It exits with 3 if something could not be read; all the rest is printed.`,
 		Example: `  tarragon xlog cat
   tarragon xlog cat var/lib/i-001 --space 512 --replica 1 --from-lsn 100 --to-lsn 200
-  tarragon xlog cat var/lib/i-001 --type promote --type confirm --json`,
+  tarragon xlog cat var/lib/i-001 --type promote --type confirm --json
+  tarragon xlog cat var/lib/i-001 --lost`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error { return f.cat(p, storeOf(a)) },
 	}
@@ -79,6 +84,7 @@ It exits with 3 if something could not be read; all the rest is printed.`,
 	fl.Uint64Var(&f.fromGroup, "from-group", 0, "groups from this number on")
 	fl.Uint64Var(&f.toGroup, "to-group", 0, "groups up to this number, itself included")
 	fl.Uint64Var(&f.limit, "limit", 0, "print at most so many rows")
+	fl.BoolVar(&f.lost, "lost", false, "print what newer leaders voided, not the log")
 	fl.BoolVar(&f.json, "json", false, "print one JSON object a row")
 	return cmd
 }
@@ -120,7 +126,11 @@ func (f *catFlags) cat(p process, dir string) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	var n uint64
-	err = xlog.Cat(nil, dir, filter, func(e xlog.Entry) error {
+	cat := xlog.Cat
+	if f.lost {
+		cat = xlog.CatLost
+	}
+	err = cat(nil, dir, filter, func(e xlog.Entry) error {
 		if f.limit != 0 && n == f.limit {
 			return errEnough
 		}
