@@ -297,7 +297,9 @@ func TestApplierGoneBehindProxy(t *testing.T) {
 	c := s.accept(2, vclock.VClock{})
 	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
 	c.end(io.EOF)
-	wait(t, h.node, func(ev instance.Upstream) bool { return ev == instance.Upstream{Peer: 2, State: instance.UpstreamRefused} })
+	wait(t, h.node, func(ev instance.Upstream) bool {
+		return ev == instance.Upstream{Peer: 2, State: instance.UpstreamRefused}
+	})
 }
 
 // What the core cannot take ends the stream for good, visibly.
