@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
 	"time"
 
@@ -192,7 +193,7 @@ func (a *applier) connect(ctx context.Context) (*iproto.Client, error) {
 	defer cancel()
 	c, err := iproto.Dial(limit, a.conf.Addr)
 	if err != nil {
-		if isRefused(err) {
+		if isGone(err) {
 			a.tellRefused()
 		}
 		return nil, err
@@ -204,9 +205,16 @@ func (a *applier) connect(ctx context.Context) (*iproto.Client, error) {
 	return c, nil
 }
 
-// isRefused tells that nobody listens there, not even a process that is stuck.
-func isRefused(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
+// isGone tells that no process serves there, not even one that is stuck: nobody
+// listens, or who takes the connection, such as a proxy, ends it without a
+// greeting, which ours sends at once.
+func isGone(err error) bool {
+	for _, is := range []error{syscall.ECONNREFUSED, syscall.ENOENT, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
 }
 
 // tellRefused lets the core know that the peer's process is gone: elections

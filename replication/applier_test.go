@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"syscall"
 	"testing"
 	"time"
@@ -267,6 +268,38 @@ func TestApplierRefused(t *testing.T) {
 	if lost.State != instance.UpstreamLost || gone != (instance.Upstream{Peer: 2, State: instance.UpstreamRefused}) {
 		t.Errorf("%+v, then %+v", lost, gone)
 	}
+}
+
+// A proxy that takes connections for a process that is gone changes nothing.
+func TestApplierGoneBehindProxy(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	proxy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	go func() { // the first connection goes through, later ones are dropped
+		for n := 0; ; n++ {
+			front, err := proxy.Accept()
+			if err != nil {
+				return
+			}
+			back, err := net.Dial("tcp", s.addr)
+			if n > 0 || err != nil {
+				front.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(front, back); front.Close() }()
+			go func() { _, _ = io.Copy(back, front); back.Close() }()
+		}
+	}()
+	h := newTestHub(t, 1, func(c *Config) { c.Peers = []Peer{{Addr: proxy.Addr().String()}} })
+	c := s.accept(2, vclock.VClock{})
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	c.end(io.EOF)
+	wait(t, h.node, func(ev instance.Upstream) bool {
+		return ev == instance.Upstream{Peer: 2, State: instance.UpstreamRefused}
+	})
 }
 
 // What the core cannot take ends the stream for good, visibly.
