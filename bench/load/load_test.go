@@ -153,6 +153,17 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// A rate that the server does not keep up with is told: the table alone would
+// show the latency of those that were answered.
+func TestLate(t *testing.T) {
+	for ok, want := range map[int64]bool{2000: false, 1995: false, 1500: true} {
+		r := &Result{Rate: 1000, Window: 2 * time.Second, InFlight: 10, OK: ok}
+		if got := strings.Contains(r.Faults(), "not answered in time"); got != want {
+			t.Errorf("%d answers: %q", ok, r.Faults())
+		}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	w := Workload{Keys: 1, ValueSize: 1 << 10}
 	for want, p := range map[string]Plan{

@@ -46,6 +46,13 @@ func (r *Result) Failed() int64 {
 	return n
 }
 
+// late is how many requests were due in the window and not answered in it. The
+// rate is more than the server can do, or it stood still when the window ended.
+func (r *Result) late() int64 {
+	due := int64(r.Rate * r.Window.Seconds())
+	return max(0, due-r.OK-r.Failed())
+}
+
 // Faults is what went wrong, in words; empty: nothing did.
 func (r *Result) Faults() string {
 	var parts []string
@@ -58,6 +65,9 @@ func (r *Result) Faults() string {
 	}
 	if r.Unanswered > 0 {
 		parts = append(parts, fmt.Sprintf("%d requests unanswered", r.Unanswered))
+	}
+	if late := r.late(); late > int64(r.InFlight) { // fewer are just on their way
+		parts = append(parts, fmt.Sprintf("%d requests were due and not answered in time: their latency is not in the table", late))
 	}
 	if r.Empty > 0 {
 		parts = append(parts, fmt.Sprintf("%d selects found nothing", r.Empty))
