@@ -49,6 +49,7 @@ type Core struct {
 	leading   bool          // our PROMOTE of the raft term is in the log
 	confirmAt time.Duration // an idle leader writes CONFIRM then; 0: nothing to tell
 	beatAt    time.Duration
+	tidyAt    time.Duration // when dropped data is freed on
 	beatSync  uint64
 	waiting   int    // queued transactions that a client waits for
 	waitHead  uint64 // transactions before this number have no waiting client
@@ -240,6 +241,9 @@ func (c *Core) Deadline() time.Duration {
 		earliest(c.confirmAt)
 	}
 	earliest(c.waitDeadline())
+	if c.tidyAt > c.now.Mono {
+		earliest(c.tidyAt)
+	}
 	return d
 }
 
@@ -259,6 +263,7 @@ func (c *Core) finish() {
 	if l := c.raft.Leader(); c.raft.State() != raft.StateLeader && c.raft.SeesLeader() {
 		c.eff.Lazy = l
 	}
+	c.tidy()
 	c.eff.BeatSync = c.beatSync
 	c.eff.Relay = c.written
 	if c.cfg.Break.RelayBeforeSync {
@@ -266,6 +271,20 @@ func (c *Core) finish() {
 	}
 	c.noteStatus()
 }
+
+// tidy frees a slice of what dropped spaces and indexes held: a large one
+// would hold a Step up for too long.
+func (c *Core) tidy() {
+	if c.now.Mono < c.tidyAt || !c.box.Work(tidyRows) {
+		return
+	}
+	c.tidyAt = c.now.Mono + tidyPause
+}
+
+const (
+	tidyPause = time.Millisecond
+	tidyRows  = 2000
+)
 
 // afterRaft draws the conclusions of a call of the election machine: its
 // record goes to the log at once, behind what was handed over before and
