@@ -63,5 +63,5 @@ func lastGroup(conn *tarantool.Connection) (uint64, bool) {
 	ours, _ := info["tarragon"].(map[any]any)
 	log, _ := ours["log"].(map[any]any)
 	n, ok := log["last_group"]
-	return number(n), ok
+	return cluster.Number(n), ok
 }

@@ -152,8 +152,8 @@ func vclockText(v any) string {
 	var parts []uint64
 	for id := range uint64(32) {
 		for k, lsn := range m {
-			if number(k) == id && id > 0 {
-				parts = append(parts, id, number(lsn))
+			if cluster.Number(k) == id && id > 0 {
+				parts = append(parts, id, cluster.Number(lsn))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"tarragon/internal/cluster"
 	"time"
 
 	"tarragon/bench/load"
@@ -66,7 +67,7 @@ func spaceID(ctx context.Context, conn *tarantool.Connection, name string) (uint
 	if !ok || len(row) == 0 {
 		return 0, fmt.Errorf("strange row of a space: %v", rows[0])
 	}
-	return uint32(number(row[0])), nil
+	return uint32(cluster.Number(row[0])), nil
 }
 
 func call(ctx context.Context, conn *tarantool.Connection, function string, args ...any) ([]any, error) {
@@ -127,27 +128,4 @@ func boxInfo(ctx context.Context, conn *tarantool.Connection) (map[any]any, erro
 	}
 	m, _ := data[0].(map[any]any)
 	return m, nil
-}
-
-// number reads any integer that msgpack decodes to.
-func number(v any) uint64 {
-	switch n := v.(type) {
-	case int8:
-		return uint64(n)
-	case int16:
-		return uint64(n)
-	case int32:
-		return uint64(n)
-	case int64:
-		return uint64(n)
-	case uint8:
-		return uint64(n)
-	case uint16:
-		return uint64(n)
-	case uint32:
-		return uint64(n)
-	case uint64:
-		return n
-	}
-	return 0
 }

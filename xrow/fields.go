@@ -73,9 +73,3 @@ func u32(v []byte) (uint32, bool) {
 	n, _, ok := ReadUint(v)
 	return uint32(n), ok
 }
-
-// str copies a string out of the input.
-func str(v []byte) (string, bool) {
-	s, _, ok := ReadString(v)
-	return string(s), ok
-}

@@ -116,7 +116,7 @@ func (t *Tracker) heard(value any) {
 		return
 	}
 	uri, _ := m["uri"].(string)
-	term := number(m["term"])
+	term := Number(m["term"])
 	t.set(func() {
 		if uri == "" || term < t.leader.Term || term == t.leader.Term && t.leader.Addr == uri {
 			return
@@ -137,7 +137,8 @@ func (t *Tracker) set(f func()) {
 	t.changed = make(chan struct{})
 }
 
-func number(v any) uint64 {
+// Number reads any integer that msgpack decodes to; 0 for anything else.
+func Number(v any) uint64 {
 	switch n := v.(type) {
 	case int8:
 		return uint64(n)
