@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"tarragon/internal/cluster"
 	"time"
 
 	"tarragon/bench/load"
+	"tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
