@@ -245,7 +245,7 @@ func (c *copier) end(id uint64, value []byte) (err error) {
 			return err
 		}
 	}
-	end, err := decodeEnd(slices.Clone(value))
+	end, err := decodeEnd(value)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package xlog
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 
 	"tarragon/vclock"
 	"tarragon/xrow"
@@ -69,7 +70,8 @@ func (r *reader) state() (s State, err error) {
 		return s, damaged("bad state")
 	}
 	if size > 0 {
-		s.Undecided, err = decodeValue(r.b[:size], vclock.VClock{})
+		// The input belongs to an iterator of Pebble's; the rows live on.
+		s.Undecided, err = decodeValue(slices.Clone(r.b[:size]), vclock.VClock{})
 		r.b = r.b[size:]
 	}
 	return s, err
