@@ -153,6 +153,11 @@ func classify(err error) (state State, again bool) {
 		return StateLoading, true
 	case xrow.ErrSystem, xrow.ErrSSL, xrow.ErrNilUUID:
 		return StateDisconnected, true
+	case xrow.ErrProtocol:
+		// Ours, not the original's: what does not fit together is asked for again,
+		// from the vclock on. An applier that stops for good needs somebody to
+		// look at it at night.
+		return StateDisconnected, true
 	}
 	return StateStopped, false
 }
