@@ -37,7 +37,8 @@ type Boot struct {
 	RetryPause  time.Duration // between rounds; 250ms
 	Logger      zerolog.Logger
 	Data        *BootData // what we hold; nil: nothing
-	joinSaid    string    // how the last attempt to join failed
+	joinSaid    []string  // how attempts to join failed
+	decided     string    // the action that was told last
 
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
@@ -134,7 +135,12 @@ func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 			why = "the answers took too long to rely on them"
 		}
 		if why == "" {
-			b.Logger.Info().Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
+			ev := b.Logger.Debug()
+			if b.decided != d.Action.String() { // an attempt to join may follow each second
+				b.decided = d.Action.String()
+				ev = b.Logger.Info()
+			}
+			ev.Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
 			return d, nil
 		}
 		if why != said {
@@ -279,8 +285,8 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		if text := p.Addr + err.Error(); text != b.joinSaid { // not once for each attempt
-			b.joinSaid = text
+		if text := p.Addr + kindOf(err); len(b.joinSaid) < maxKinds && !slices.Contains(b.joinSaid, text) { // not once for each attempt
+			b.joinSaid = append(b.joinSaid, text)
 			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not joined yet")
 		}
 	}
