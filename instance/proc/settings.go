@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -111,6 +112,21 @@ func (c Change) Text() string {
 func (c Change) Bool() bool {
 	b, _ := c.value.boolean()
 	return b
+}
+
+// String is the new value in JSON.
+func (c Change) String() string {
+	var b strings.Builder
+	if _, err := msgp.UnmarshalAsJSON(&b, c.value); err != nil {
+		return "?"
+	}
+	return b.String()
+}
+
+// Level is a new log level as a number from 0 to 7.
+func (c Change) Level() int {
+	n, _ := levelOf(c.value)
+	return n
 }
 
 // Duration is a new value in seconds.
