@@ -8,18 +8,20 @@ import (
 
 	"tarragon/config"
 	"tarragon/instance"
+	"tarragon/vclock"
 	"tarragon/xlog"
 )
 
 // rejoin ends a run: the instance must take the state from a peer anew. It
 // carries what must not be forgotten over that.
 type rejoin struct {
-	cause   error
-	newLife bool   // data was lost: a new incarnation, so a new replica ID
-	self    uint32 // else: own ID, and
-	lsn     uint64 // the own LSN that must not be used again,
-	term    uint64 // and the term and vote that were shown
-	vote    uint32
+	cause     error
+	newLife   bool          // data was lost: a new incarnation, so a new replica ID
+	vclock    vclock.VClock // else: what we hold and may have acked,
+	term      uint64        // the term and vote that were shown,
+	vote      uint32
+	inEffect  uint64 // and what we know to be committed
+	confirmed uint64
 }
 
 func (r *rejoin) Error() string { return "this instance has to join anew: " + r.cause.Error() }
@@ -35,6 +37,7 @@ func (s *Server) fatal(err error) {
 		s.broken(&rejoin{cause: err, newLife: true})
 		return
 	}
+	s.troubles.set(areaGuarantee, "a guarantee of the replica set is broken", err)
 	s.log.Error().Err(err).Msg("a guarantee of the replica set is broken: this instance stops writing; look at every member before you restart it")
 }
 
@@ -47,9 +50,27 @@ func (s *Server) joinAnew(cause error) {
 	r := &rejoin{cause: cause}
 	n.loop.Read(func(c *instance.Core) {
 		i := c.Info(0)
-		r.self, r.lsn, r.term, r.vote = i.ID, i.VClock[i.ID], i.Term, i.Vote
+		r.vclock, r.term, r.vote, r.inEffect, r.confirmed = i.VClock.Global(), i.Term, i.Vote, i.QueueTerm, i.Confirmed
 	})
 	s.broken(r)
+}
+
+// errBehind: a state that lacks rows that we hold. We may have acked them, and
+// those of our own must not be written a second time.
+var errBehind = errors.New("the state of this peer lacks rows that this instance holds")
+
+// keep puts what must not be forgotten into a state that came by JOIN.
+func (r *rejoin) keep(st *instance.State) error {
+	if r == nil || r.newLife {
+		return nil
+	}
+	if !st.VClock.Covers(&r.vclock) {
+		return fmt.Errorf("%w: it has %s, here is %s", errBehind, st.VClock, r.vclock)
+	}
+	if st.Term == r.term && r.vote != 0 {
+		st.Vote = r.vote
+	}
+	return nil
 }
 
 // openAnew opens an empty second store beside the old one, which stays until
@@ -61,6 +82,9 @@ func openAnew(in *config.Instance, r *rejoin, log func(xlog.Event)) (*xlog.Store
 		return nil, identity{}, fmt.Errorf("old store: %w", err)
 	}
 	id, err := loadIdentity(old, in)
+	if err == nil {
+		err = markLost(old, r)
+	}
 	if err = errors.Join(err, old.Close()); err != nil {
 		return nil, id, err
 	}
@@ -77,8 +101,10 @@ func openAnew(in *config.Instance, r *rejoin, log func(xlog.Event)) (*xlog.Store
 	return store, id, id.save(store)
 }
 
-// swapStores makes the complete new store the store.
-func swapStores(in *config.Instance) error {
+// swapStores makes the complete new store the store. The old one is removed
+// unless it may hold rows that nobody else has: then it stays beside the new
+// one for the operator.
+func swapStores(in *config.Instance, keepOld bool) error {
 	dir := storeDir(in)
 	if err := os.Rename(newDir(dir), readyDir(dir)); err != nil {
 		return err
@@ -86,5 +112,8 @@ func swapStores(in *config.Instance) error {
 	if err := syncDir(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	return finishSwap(dir)
+	if err := finishSwap(dir); err != nil || keepOld {
+		return err
+	}
+	return os.RemoveAll(oldDir(dir))
 }
