@@ -9,7 +9,6 @@ import (
 	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/vclock"
-	"tarragon/xlog"
 )
 
 // rejoin ends a run: the instance must take the state from a peer anew. It
@@ -75,30 +74,31 @@ func (r *rejoin) keep(st *instance.State) error {
 
 // openAnew opens an empty second store beside the old one, which stays until
 // the new one is complete.
-func openAnew(in *config.Instance, r *rejoin, log func(xlog.Event)) (*xlog.Store, identity, error) {
-	dir := storeDir(in)
-	old, err := xlog.Open(xlog.Options{Dir: dir, Mode: walMode(in.WAL.Mode), Log: log})
+func (s *Server) openAnew() error {
+	dir := storeDir(s.in)
+	old, err := s.openStore(dir)
 	if err != nil {
-		return nil, identity{}, fmt.Errorf("old store: %w", err)
+		return err
 	}
-	id, err := loadIdentity(old, in)
+	id, err := loadIdentity(old, s.in)
 	if err == nil {
-		err = markLost(old, r)
+		err = markLost(old, s.anew)
 	}
-	if err = errors.Join(err, old.Close()); err != nil {
-		return nil, id, err
+	if err = errors.Join(err, old.Close(), os.RemoveAll(newDir(dir))); err != nil {
+		return err
 	}
-	if r.newLife {
+	if s.anew.newLife {
 		id.Incarnation = freshIncarnation()
 	}
-	if err := os.RemoveAll(newDir(dir)); err != nil {
-		return nil, id, err
-	}
-	store, err := xlog.Open(xlog.Options{Dir: newDir(dir), Mode: walMode(in.WAL.Mode), Log: log})
+	store, err := s.openStore(newDir(dir))
 	if err != nil {
-		return nil, id, err
+		return err
 	}
-	return store, id, id.save(store)
+	if err := id.save(store); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	s.store, s.identity = store, id
+	return nil
 }
 
 // swapStores makes the complete new store the store. The old one is removed

@@ -20,29 +20,34 @@ type need struct {
 	inEffect uint64        // term whose PROMOTE is in effect
 }
 
-// plan says what may go. Kept are as many checkpoints as configured, and the
-// newest one from before the last change of term until all members have acked
-// beyond it: should the change turn out to be wrong, the state in front of it
-// is still there. The log is kept from the oldest of these, and for the slowest
-// member; but for the checkpoints that are configured, all of it only within
-// the caps, so that a member that is dead or slow does not hold it for ever.
 func (k *keeper) plan(cps []xlog.CheckpointInfo) plan {
-	if len(cps) == 0 {
-		return plan{}
-	}
 	n := k.need()
-	limit := k.capped()
-	keep := min(int(max(k.s.tuning.checkpointCount.Load(), 1)), len(cps))
+	return makePlan(cps, &n, int(k.s.tuning.checkpointCount.Load()), k.wanted(&n), k.capped())
+}
+
+// makePlan says what may go. Kept are count checkpoints, newest first in cps,
+// and the newest one from before the last change of term until all members have
+// acked beyond it: should the change turn out to be wrong, the state in front
+// of it is still there. The log is kept from the oldest of these on, and from
+// wanted on for the slowest member; but only behind limit, and below that for
+// the checkpoints that count asks for, so that a member that is dead does not
+// hold it for ever.
+func makePlan(cps []xlog.CheckpointInfo, n *need, count int, wanted, limit uint64) (p plan) {
+	if len(cps) == 0 {
+		return p
+	}
+	keep := min(max(count, 1), len(cps))
 	elder := -1
-	for i := keep; i < len(cps) && elder < 0; i++ {
-		if termOf(&cps[i]) < n.inEffect {
-			elder = i
+	if !beforeTerm(cps[:keep], n.inEffect) {
+		for i := keep; i < len(cps) && elder < 0; i++ {
+			if termOf(&cps[i]) < n.inEffect {
+				elder = i
+			}
 		}
 	}
-	if before := beforeTerm(cps[:keep], n.inEffect); before || elder >= 0 && (n.beyond(&cps[elder]) || cps[elder].State.NextGroup < limit) {
+	if elder >= 0 && (n.beyond(&cps[elder]) || cps[elder].State.NextGroup < limit) {
 		elder = -1
 	}
-	var p plan
 	oldest := cps[keep-1].State.NextGroup
 	for i := keep; i < len(cps); i++ {
 		if i == elder {
@@ -51,7 +56,7 @@ func (k *keeper) plan(cps []xlog.CheckpointInfo) plan {
 		}
 		p.drop = append(p.drop, cps[i].ID)
 	}
-	p.before = min(oldest, max(k.wanted(&n), limit))
+	p.before = min(oldest, max(wanted, limit))
 	return p
 }
 

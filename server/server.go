@@ -38,6 +38,9 @@ type Config struct {
 	// Ready is called once, when the instance is a member of a replica set and
 	// serves data; nil: nobody asks.
 	Ready func()
+
+	opened    func(*Server) // told of each run, before it opens anything; nil: nobody asks
+	openStore func(xlog.Options) (*xlog.Store, error)
 }
 
 // Server is a running instance.
@@ -122,6 +125,12 @@ func Run(ctx context.Context, cfg Config) error {
 func runOnce(ctx context.Context, cfg Config, anew *rejoin) error {
 	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, fail: make(chan error, 8), started: time.Now(), events: iproto.NewHub()}
 	s.tuning.read(cfg.Instance)
+	if cfg.openStore == nil {
+		s.cfg.openStore = xlog.Open
+	}
+	if cfg.opened != nil {
+		cfg.opened(s)
+	}
 	if err := s.open(); err != nil {
 		return err
 	}
@@ -144,9 +153,9 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	if s.anew != nil {
-		s.store, s.identity, err = openAnew(s.in, s.anew, s.logStore)
+		err = s.openAnew()
 	} else {
-		s.store, s.identity, err = openStore(s.in, s.logStore)
+		err = s.openOwn()
 	}
 	if err != nil {
 		return err
@@ -166,17 +175,29 @@ func (s *Server) open() (err error) {
 	return nil
 }
 
-func openStore(in *config.Instance, log func(xlog.Event)) (*xlog.Store, identity, error) {
-	dir := storeDir(in)
-	store, err := xlog.Open(xlog.Options{Dir: dir, Mode: walMode(in.WAL.Mode), Log: log})
-	if err != nil {
-		return nil, identity{}, fmt.Errorf("store %s: %w", dir, err)
+// openOwn opens the store and reads who we are.
+func (s *Server) openOwn() error {
+	dir := storeDir(s.in)
+	if err := os.RemoveAll(newDir(dir)); err != nil { // of a rejoin that was cut short
+		return err
 	}
-	id, err := loadIdentity(store, in)
+	store, err := s.openStore(dir)
 	if err != nil {
-		return nil, id, errors.Join(err, store.Close())
+		return err
 	}
-	return store, id, nil
+	if s.identity, err = loadIdentity(store, s.in); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	s.store = store
+	return nil
+}
+
+func (s *Server) openStore(dir string) (*xlog.Store, error) {
+	store, err := s.cfg.openStore(xlog.Options{Dir: dir, Mode: walMode(s.in.WAL.Mode), Log: s.logStore})
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
+	return store, nil
 }
 
 func (s *Server) openClients() error {
