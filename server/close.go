@@ -27,25 +27,32 @@ var errStuck = errors.New("the shutdown hangs")
 // too long.
 func (s *Server) close(cause error) error {
 	drain := s.drainTime(cause)
+	err := runSteps(s.closing(drain), drain+closeLimit)
+	if err != nil {
+		s.log.Error().Err(err).Msg("giving up: the next start recovers from the log")
+	}
+	return err
+}
+
+// runSteps runs the steps in order, all of them within a limit.
+func runSteps(steps []closeStep, limit time.Duration) error {
 	var at atomic.Pointer[string]
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, step := range s.closing(cause, drain) {
+		for _, step := range steps {
 			at.Store(&step.name)
 			step.run()
 		}
 	}()
-	limit := time.NewTimer(drain + closeLimit)
-	defer limit.Stop()
+	t := time.NewTimer(limit)
+	defer t.Stop()
 	select {
 	case <-done:
 		return nil
-	case <-limit.C:
+	case <-t.C:
+		return fmt.Errorf("%w: %s does not end", errStuck, *at.Load())
 	}
-	err := fmt.Errorf("%w: %s does not end", errStuck, *at.Load())
-	s.log.Error().Err(err).Msg("giving up: the next start recovers from the log")
-	return err
 }
 
 // drainTime: clients of an instance that only takes a new store come back in a
@@ -66,7 +73,7 @@ type closeStep struct {
 }
 
 // closing is the order of a stop. Every step may rely on what comes after it.
-func (s *Server) closing(cause error, drain time.Duration) []closeStep {
+func (s *Server) closing(drain time.Duration) []closeStep {
 	n := s.node.Load()
 	running := n != nil && n.running
 	return []closeStep{
