@@ -29,6 +29,9 @@ func (n *node1) crashMachine() {
 		if strings.HasPrefix(l, "clean ") {
 			lines[i] = "clean false"
 		}
+		if strings.HasPrefix(l, "closed ") {
+			lines[i] = "closed false"
+		}
 	}
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		n.set.t.Fatal(err)

@@ -99,6 +99,7 @@ type Store struct {
 
 	tables atomic.Uint64 // names of tables to ingest
 	card   card
+	torn   string // where Open found a torn tail, for messages; empty: nowhere
 	closed atomic.Bool
 }
 
