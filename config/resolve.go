@@ -2,7 +2,6 @@ package config
 
 import (
 	"math"
-	"net"
 	"strings"
 )
 
@@ -135,10 +134,12 @@ func (o *options) debugListen() string {
 	if addr == "" {
 		return ""
 	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		o.bad("tarragon.debug_listen", "host:port expected: %v", err)
-	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	at := strings.LastIndexByte(addr, ':')
+	if at <= 0 || at == len(addr)-1 {
+		o.bad("tarragon.debug_listen", "host:port expected, as in 127.0.0.1:6060")
+		return addr
+	}
+	if host := addr[:at]; host != "localhost" && host != "[::1]" && !strings.HasPrefix(host, "127.") {
 		o.warn(o.where("tarragon.debug_listen"), "tarragon.debug_listen", "profiles show what is in memory, and whoever reaches %s gets them", addr)
 	}
 	return addr

@@ -54,6 +54,7 @@ type Loop struct {
 	urgent  chan Event // of the journal and of peers: they go first
 	quit    chan struct{}
 	done    chan struct{}
+	gate    sync.RWMutex // shared: an event is being handed over
 	closing sync.Once
 	latch   sync.RWMutex
 	batch   []Event
@@ -92,6 +93,13 @@ func (l *Loop) Submit(ev Event) error {
 	case Write, LinearRead:
 		to = l.events
 	}
+	l.gate.RLock()
+	defer l.gate.RUnlock()
+	select {
+	case <-l.done:
+		return ErrClosed // though there may be room
+	default:
+	}
 	select {
 	case to <- ev:
 		return nil
@@ -120,7 +128,7 @@ func (l *Loop) Close() {
 // Run owns the core until Close or until ctx ends: nothing else touches it. It never blocks
 // but for events, so loop and adapters cannot deadlock.
 func (l *Loop) Run(ctx context.Context) error {
-	defer close(l.done)
+	defer l.end()
 	l.latch.Lock()
 	l.core.Start(l.cfg.Clock())
 	l.latch.Unlock()
@@ -143,6 +151,54 @@ func (l *Loop) Run(ctx context.Context) error {
 		l.drain(l.events)
 		l.step(timer)
 	}
+}
+
+// end turns away all that was handed over and not looked at: its senders were
+// told that it would be.
+func (l *Loop) end() {
+	close(l.done)
+	l.gate.Lock() // whoever was within Submit has left it
+	defer l.gate.Unlock()
+	l.batch = l.batch[:0]
+	for {
+		n := len(l.batch)
+		l.drain(l.urgent)
+		l.drain(l.events)
+		if len(l.batch) == n {
+			return
+		}
+		if replies := refusals(l.batch); len(replies) > 0 {
+			l.cfg.Clients.Reply(replies)
+		}
+		l.release()
+		l.batch = l.batch[:0]
+	}
+}
+
+// refusals answer what waits for a Reply.
+func refusals(events []Event) (out []Reply) {
+	add := func(conn, sync uint64) {
+		if conn != 0 {
+			out = append(out, Reply{Conn: conn, Sync: sync, Err: xrow.Errorf(xrow.ErrShutdown)})
+		}
+	}
+	for _, ev := range events {
+		switch ev := ev.(type) {
+		case Write:
+			for i := range ev.Requests {
+				add(ev.Requests[i].Conn, ev.Requests[i].Sync)
+			}
+		case LinearRead:
+			add(ev.Conn, ev.Sync)
+		case PromoteRequest:
+			add(ev.Conn, ev.Sync)
+		case DemoteRequest:
+			add(ev.Conn, ev.Sync)
+		case Configure:
+			add(ev.Conn, ev.Sync)
+		}
+	}
+	return out
 }
 
 // drain takes what waits: one step, one group, one sync.

@@ -21,6 +21,7 @@ type Info struct {
 	UUID          string
 	RO            bool
 	ROReason      string // empty when writable
+	ROCfg         bool   // read_only is configured, whatever else keeps it from writing
 	VClock        vclock.VClock
 	Synced        vclock.VClock
 	Term          uint64
@@ -48,7 +49,7 @@ type Info struct {
 // Info describes the state at a moment of monotonic time.
 func (c *Core) Info(now time.Duration) Info {
 	cur := c.limbo.Current()
-	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable(), VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
+	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable(), ROCfg: c.cfg.ReadOnly, VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now),
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.quorum,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,

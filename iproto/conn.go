@@ -209,7 +209,7 @@ func (c *Conn) addWrite(d *xrow.DML) error {
 // takeCredit finds out how many more writes may wait for the node. At the limit
 // the batch goes out and the reader waits.
 func (c *Conn) takeCredit() error {
-	c.credit = c.srv.cfg.MaxInFlight - c.inFlight()
+	c.credit = c.srv.maxInFlight() - c.inFlight()
 	if c.batch != nil {
 		c.credit -= len(c.batch.Writes)
 	}
@@ -218,7 +218,7 @@ func (c *Conn) takeCredit() error {
 	}
 	c.submit()
 	c.emit()
-	n, err := c.waitCredit(c.srv.cfg.MaxInFlight)
+	n, err := c.waitCredit(c.srv.maxInFlight())
 	c.credit = n
 	return err
 }
@@ -237,9 +237,9 @@ func (c *Conn) submit() {
 // reserve counts one request that the node answers later and that is no write.
 func (c *Conn) reserve() error {
 	c.submit()
-	if c.inFlight() >= c.srv.cfg.MaxInFlight {
+	if c.inFlight() >= c.srv.maxInFlight() {
 		c.emit()
-		if _, err := c.waitCredit(c.srv.cfg.MaxInFlight); err != nil {
+		if _, err := c.waitCredit(c.srv.maxInFlight()); err != nil {
 			return err
 		}
 	}

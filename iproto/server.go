@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,6 +20,7 @@ type Server struct {
 	backend Backend
 	conns   connTable
 	salt    func([]byte) error // fills the salt of a greeting
+	limit   atomic.Int64       // requests of one connection that may wait for the node
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -35,8 +37,22 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, backend: b, stop: make(chan struct{}), left: make(chan struct{}, 1)}
+	s.limit.Store(int64(cfg.MaxInFlight))
 	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
 	return s, nil
+}
+
+// SetMaxInFlight changes Config.MaxInFlight for requests from now on.
+func (s *Server) SetMaxInFlight(n int) { s.limit.Store(int64(max(n, 1))) }
+
+func (s *Server) maxInFlight() int { return int(s.limit.Load()) }
+
+// Peer is the address of a connection's other end; empty: it is gone.
+func (s *Server) Peer(conn uint64) string {
+	if c := s.conns.find(conn); c != nil {
+		return c.peer
+	}
+	return ""
 }
 
 // Listen opens all addresses or none and starts to accept. An address is
@@ -187,10 +203,15 @@ func (s *Server) StopListening() {
 	}
 }
 
-// Shutdown tells the clients that watch box.shutdown, stops listening, and
-// waits until they have left or ctx is done; then it closes all connections.
-// Requests are served all the while.
+// Shutdown is Drain, and then Close.
 func (s *Server) Shutdown(ctx context.Context) {
+	s.Drain(ctx)
+	s.Close()
+}
+
+// Drain tells the clients that watch box.shutdown, stops listening, and waits
+// until they have left or ctx is done. Requests are served all the while.
+func (s *Server) Drain(ctx context.Context) {
 	s.StopListening()
 	s.cfg.Hub.Set(EventShutdown, []byte{0xc3})
 	for s.waitedFor() {
@@ -201,7 +222,6 @@ func (s *Server) Shutdown(ctx context.Context) {
 		}
 		break
 	}
-	s.Close()
 }
 
 // waitedFor tells whether some client still has to leave by itself.

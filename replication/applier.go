@@ -47,7 +47,7 @@ type applier struct {
 
 	home     chan *batch
 	followed uint32 // the peer that we followed last and that may turn out to be gone; 0: none
-	lastLog  string // text of the last failure that was logged
+	failures failures
 
 	// Guarded by the hub's lock.
 	state   State
@@ -91,7 +91,7 @@ func (a *applier) run() {
 			pause = 0
 			continue
 		}
-		pause = min(max(2*pause, firstPause), a.hub.cfg.ReconnectMax)
+		pause = min(max(2*pause, firstPause), a.hub.times.Load().reconnect)
 		if !a.rest(ctx, pause) {
 			break
 		}
@@ -121,14 +121,14 @@ func (a *applier) failed(err error) (again bool) {
 		return false
 	}
 	a.set(state, err.Error())
-	if text := string(state) + err.Error(); text != a.lastLog {
-		a.lastLog = text
-		ev := a.log.Warn()
-		if !again {
-			ev = a.log.Error()
-		}
-		ev.Str("state", string(state)).Err(err).Msg("upstream failed")
+	ev := a.log.Debug()
+	switch fresh := a.failures.add(state, err, a.hub.node.Now().Mono); {
+	case !again:
+		ev = a.log.Error()
+	case fresh:
+		ev = a.log.Warn()
 	}
+	ev.Str("state", string(state)).Err(err).Msg("upstream failed")
 	a.hub.noteEnd(a, err)
 	return again
 }
@@ -194,7 +194,7 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 // connect brings a connection to where requests are taken.
 func (a *applier) connect(ctx context.Context) (*iproto.Client, error) {
 	a.set(StateConnect, "")
-	limit, cancel := context.WithTimeout(ctx, a.hub.cfg.DeathTimeout)
+	limit, cancel := context.WithTimeout(ctx, a.hub.times.Load().death)
 	defer cancel()
 	c, err := iproto.Dial(limit, a.conf.Addr)
 	if err != nil {
@@ -234,7 +234,7 @@ func (a *applier) tellRefused() {
 }
 
 func (a *applier) greet(c *iproto.Client) error {
-	if err := c.SetDeadline(time.Now().Add(a.hub.cfg.DeathTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(a.hub.times.Load().death)); err != nil {
 		return err
 	}
 	a.hub.mu.Lock()
@@ -315,11 +315,14 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0
 	h.mu.Unlock()
-	a.lastLog = ""
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	a.log.Info().Uint32("id", peer).Str("vclock", at.target.String()).Msg("upstream started")
+	ev := a.log.Info().Uint32("id", peer).Str("vclock", at.target.String())
+	if n, since := a.failures.over(); n > 0 {
+		ev = ev.Int("failures", n).Dur("down", h.node.Now().Mono-since)
+	}
+	ev.Msg("upstream started")
 	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow}); err != nil {
 		return err
 	}
@@ -362,7 +365,7 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 	}
 	s.onTime = func(stamp float64) { a.noteTime(stamp, &at.target) }
 	for {
-		if err := c.SetReadDeadline(time.Now().Add(h.cfg.DeathTimeout)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(h.times.Load().death)); err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // the deadline may have undone what ended us

@@ -38,7 +38,8 @@ type Boot struct {
 	Logger      zerolog.Logger
 	Data        *BootData // what we hold and can go on with; nil: nothing
 	MustJoin    bool      // there was a store: never begin a replica set
-	joinSaid    string    // how the last attempt to join failed
+	joinSaid    []string  // how attempts to join failed
+	decided     string    // the action that was told last
 
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
@@ -135,7 +136,12 @@ func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 			why = "the answers took too long to rely on them"
 		}
 		if why == "" {
-			b.Logger.Info().Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
+			ev := b.Logger.Debug()
+			if b.decided != d.Action.String() { // an attempt to join may follow each second
+				b.decided = d.Action.String()
+				ev = b.Logger.Info()
+			}
+			ev.Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
 			return d, nil
 		}
 		if why != said {
@@ -284,8 +290,8 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		if text := p.Addr + err.Error(); text != b.joinSaid { // not once for each attempt
-			b.joinSaid = text
+		if text := p.Addr + kindOf(err); len(b.joinSaid) < maxKinds && !slices.Contains(b.joinSaid, text) { // not once for each attempt
+			b.joinSaid = append(b.joinSaid, text)
 			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not joined yet")
 		}
 	}

@@ -104,7 +104,7 @@ func (n loopNode) Info() (i Info) {
 	n.Loop.Read(func(c *instance.Core) {
 		in := c.Info(now)
 		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), Synced: in.Synced.Global(), Term: in.Term, RO: in.RO,
-			ROCfg: in.ROReason == "config", CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual}
+			ROCfg: in.ROCfg, CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual}
 		i.Members = make([]Member, len(in.Members))
 		for k, m := range in.Members {
 			i.Members[k] = Member{ID: m.ID, UUID: m.UUID}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"tarragon/instance"
 	"tarragon/vclock"
@@ -15,8 +17,9 @@ import (
 // Hub carries effects of the core to relays and appliers. It is the
 // instance.Peers of a Loop.
 type Hub struct {
-	cfg  Config
-	node Node // set by Start
+	cfg   Config
+	times atomic.Pointer[times]
+	node  Node // set by Start
 
 	mu       sync.Mutex // guards what follows; never held over I/O or Submit
 	ring     ring
@@ -31,6 +34,7 @@ type Hub struct {
 	sees     [vclock.Max]sight // what peers show, by their IDs
 	relays   []*relay
 	appliers []*applier
+	refused  refusals
 	joins    map[uint64]chan instance.Snapshot
 	joining  map[string]bool // UUIDs with a JOIN under way
 	tags     uint64
@@ -70,8 +74,24 @@ func New(cfg Config) (*Hub, error) {
 	}
 	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
 		joining: make(map[string]bool)}
+	h.times.Store(&times{death: cfg.DeathTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil
+}
+
+// times are what may change while the hub runs.
+type times struct {
+	death     time.Duration
+	heartbeat time.Duration
+	reconnect time.Duration
+}
+
+// SetTimes changes the death timeout and the longest pause between attempts to
+// connect; 0: the default. Streams that run follow with their next read.
+func (h *Hub) SetTimes(death, reconnect time.Duration) {
+	setDefault(&death, time.Second)
+	setDefault(&reconnect, death)
+	h.times.Store(&times{death: death, heartbeat: death / 4, reconnect: reconnect})
 }
 
 // Start begins to serve and to follow the configured peers. The node's loop

@@ -151,7 +151,7 @@ func (r *relay) take() (t todo) {
 	defer h.mu.Unlock()
 	t = todo{raft: h.raft, beats: h.beats, beatSync: h.beatSync, upTo: h.relayTo}
 	if t.beats != r.sentBeat {
-		r.hold.tick(h.node.Now().Mono, h.cfg.Heartbeat, h.relayTo)
+		r.hold.tick(h.node.Now().Mono, h.times.Load().heartbeat, h.relayTo)
 	}
 	if t.raft.seq == 0 {
 		t.upTo = 0 // the core has not begun: what it shows goes first
@@ -251,7 +251,7 @@ func (r *relay) readAcks(ctx context.Context) error {
 	var buf []byte
 	var ack xrow.Ack
 	for {
-		if err := r.link.SetReadDeadline(time.Now().Add(r.hub.cfg.DeathTimeout)); err != nil {
+		if err := r.link.SetReadDeadline(time.Now().Add(r.hub.times.Load().death)); err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // the deadline may have undone what ended us

@@ -34,7 +34,11 @@ func (h *Hub) Serve(link *iproto.Link, user uint32, row *xrow.Row) error {
 	}
 	var refused *xrow.Error
 	if errors.As(err, &refused) {
-		h.cfg.Logger.Info().Str("addr", link.RemoteAddr().String()).Stringer("request", row.Type).Err(err).Msg("replication request refused")
+		ev := h.cfg.Logger.Debug()
+		if h.refused.fresh(link.RemoteAddr().String(), refused) {
+			ev = h.cfg.Logger.Info()
+		}
+		ev.Str("addr", link.RemoteAddr().String()).Stringer("request", row.Type).Err(err).Msg("replication request refused")
 	}
 	return err
 }

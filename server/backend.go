@@ -99,8 +99,19 @@ func (b *backend) Submit(batch *iproto.Batch) {
 		batch.Release()
 	}
 	if err := b.node().loop.Submit(instance.Write{Requests: requests, Release: release}); err != nil {
+		b.refuse(batch)
 		release()
 	}
+}
+
+// refuse answers writes that nobody will look at any more: each of them is
+// counted as waiting until it is answered.
+func (b *backend) refuse(batch *iproto.Batch) {
+	answers := b.s.clients.Answers() // of this goroutine
+	for i := range batch.Writes {
+		answers.Reply(batch.Conn, batch.Writes[i].Sync, nil, xrow.Errorf(xrow.ErrShutdown))
+	}
+	answers.Flush()
 }
 
 // Linear runs a read once a quorum round says that all it must see is here.

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"tarragon/box"
@@ -13,6 +15,7 @@ import (
 	"tarragon/xrow"
 
 	"github.com/google/uuid"
+	"github.com/tinylib/msgp/msgp"
 )
 
 // settle finds out where the state comes from, and builds the core from it.
@@ -40,10 +43,12 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			return false, errJoined
 		case err == nil:
 			return false, s.recover()
-		case !replication.Retry(err):
+		case errors.Is(err, errBehind):
+			return false, &rejoin{cause: err, newLife: true}
+		case errors.Is(err, errWrongSet), !replication.Retry(err):
 			return false, err
 		}
-		s.log.Info().Err(err).Msg("no member takes us yet")
+		s.log.Debug().Err(err).Msg("no member takes us yet") // the first of its kind was told already
 		select {
 		case <-ctx.Done():
 			return false, context.Cause(ctx)
@@ -58,14 +63,14 @@ const joinPause = 200 * time.Millisecond
 func (s *Server) replicaIdentity() replication.Identity {
 	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber()}
 	if s.anew != nil && !s.anew.newLife {
-		id.Term = s.anew.term
+		id.Term, id.InEffect, id.Confirmed = s.anew.term, s.anew.inEffect, s.anew.confirmed
 	}
 	return id
 }
 
 func (s *Server) newBoot() *replication.Boot {
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
-		CanLead: electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual, Logger: s.log}
+		CanLead: electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual, MustJoin: s.anew != nil, Logger: s.log}
 }
 
 // peers are all members as configured, ourselves among them.
@@ -104,17 +109,40 @@ func (s *Server) newSink() (replication.Sink, error) {
 	return &sink{s, w}, nil
 }
 
-// Finish keeps what a rejoin must not forget: the last LSN of our own, and a
-// vote that was given in the very term.
+// Add takes a tuple, unless it says that this is another replica set.
+func (k *sink) Add(space uint32, tuple []byte) error {
+	if want := k.s.in.Database.ReplicasetUUID; space == spaceSchema && want != "" {
+		if have := schemaValue(tuple, "replicaset_uuid", "cluster"); have != "" && have != want {
+			return fmt.Errorf("%w: it is of replica set %s, the configuration says %s", errWrongSet, have, want)
+		}
+	}
+	return k.CheckpointWriter.Add(space, tuple)
+}
+
+// errWrongSet: a configured peer is a member of another replica set.
+var errWrongSet = errors.New("the peer does not belong to this replica set")
+
+// schemaValue is the text of a tuple of _schema under one of the keys.
+func schemaValue(tuple []byte, keys ...string) string {
+	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
+	if err != nil || fields < 2 {
+		return ""
+	}
+	key, rest, err := msgp.ReadStringBytes(rest)
+	if err != nil || !slices.Contains(keys, key) {
+		return ""
+	}
+	value, _, err := msgp.ReadStringBytes(rest)
+	if err != nil {
+		return ""
+	}
+	return value
+}
+
+// Finish makes the state valid, if it may take the place of what we had.
 func (k *sink) Finish(st instance.State) error {
-	if a := k.s.anew; a != nil && !a.newLife {
-		if !a.mayForget(&st) {
-			return &xrow.Error{Code: xrow.ErrLoading, Message: "this peer lacks rows that this instance has acked"}
-		}
-		st.VClock[a.self] = max(st.VClock[a.self], a.lsn)
-		if st.Term == a.term && a.vote != 0 {
-			st.Vote = a.vote
-		}
+	if err := k.s.anew.keep(&st); err != nil {
+		return err
 	}
 	st.NextGroup = k.s.store.Last() + 1
 	_, err := k.CheckpointWriter.Finish(toStore(st))
@@ -174,7 +202,10 @@ func (s *Server) rights(user uint32, write bool) *xrow.Error {
 	return nil
 }
 
-const spaceCluster = 320
+const (
+	spaceSchema  = 272
+	spaceCluster = 320
+)
 
 // bootstrap begins the replica set with this instance.
 func (s *Server) bootstrap(n *node) error {
@@ -201,9 +232,13 @@ func (s *Server) becameWritable() {
 		return
 	}
 	conn := s.calls.add(func(r instance.Reply) {
-		if r.Err != nil {
+		if r.Err == nil {
+			s.troubles.set(areaCredentials, "", nil)
+		} else if s.troubles.set(areaCredentials, "credentials of the configuration could not be applied", r.Err) {
 			s.log.Error().Err(r.Err).Msg("credentials of the configuration could not be applied")
 		}
 	})
-	_ = n.loop.Submit(instance.Write{Requests: []instance.Request{proc.AlignCredentials(conn, credentials(c), n.loop.Now().Wall)}})
+	if err := n.loop.Submit(instance.Write{Requests: []instance.Request{proc.AlignCredentials(conn, credentials(c), n.loop.Now().Wall)}}); err != nil {
+		s.calls.answer(instance.Reply{Conn: conn}) // the end of the run: the next leader does it
+	}
 }

@@ -68,24 +68,43 @@ func storeDir(in *config.Instance) string { return filepath.Join(in.WAL.Dir, "st
 
 // A rejoin fills a second store; the old one stays until the new one is
 // complete. "new" exists only while it is being filled, "ready" only once it is
-// complete and waits to take the place of the old one.
+// complete and waits to take the place of the old one, which is then "old".
 func newDir(dir string) string   { return dir + ".new" }
 func readyDir(dir string) string { return dir + ".ready" }
+func oldDir(dir string) string   { return dir + ".old" }
 
-// finishSwap puts a complete new store in the place of the old one, also when
-// the process died in between.
+// finishSwap puts a complete new store in the place of the old one. Every step
+// leaves what the next call goes on from, so a crash anywhere in between is made
+// good by the next start.
 func finishSwap(dir string) error {
-	ready := readyDir(dir)
-	if _, err := os.Stat(ready); err != nil {
-		return nil
-	}
-	if err := os.RemoveAll(dir); err != nil {
+	ready, old := readyDir(dir), oldDir(dir)
+	if ok, err := exists(ready); err != nil || !ok {
 		return err
+	}
+	ok, err := exists(dir)
+	if err != nil {
+		return err
+	}
+	if ok {
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
+		if err := os.Rename(dir, old); err != nil {
+			return err
+		}
 	}
 	if err := os.Rename(ready, dir); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(dir))
+}
+
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func syncDir(dir string) error {

@@ -8,7 +8,6 @@ import (
 
 	"tarragon/box"
 	"tarragon/instance"
-	"tarragon/vclock"
 	"tarragon/xlog"
 	"tarragon/xrow"
 )
@@ -16,19 +15,26 @@ import (
 // keeper makes checkpoints and drops what nobody needs any more. It is one
 // goroutine.
 type keeper struct {
-	s      *Server
-	n      *node
-	snaps  chan instance.Snapshot
-	asked  chan func(error) // box.snapshot
-	lost   chan []instance.LostRow
-	atRows uint64 // vclock signature of the newest checkpoint
+	s     *Server
+	n     *node
+	snaps chan instance.Snapshot
+	asked chan func(error) // box.snapshot
+	lost  chan []instance.LostRow
+
+	atRows  uint64 // vclock signature of the newest checkpoint
+	atBytes uint64 // appended to the log when it was made
+	tried   time.Time
+	failing bool // the last attempt failed
 }
 
-// keepTag marks snapshots that are checkpoints; joins have tags of their own.
-const keepTag = 1
-
-// sliceTuples is how many tuples are read under one hold of the latch.
-const sliceTuples = 512
+const (
+	// keepTag marks snapshots that are checkpoints; joins have tags of their own.
+	keepTag = 1
+	// sliceTuples is how many tuples are read under one hold of the latch.
+	sliceTuples = 512
+	// retryPause is between attempts on a store that may be full.
+	retryPause = 30 * time.Second
+)
 
 func newKeeper(s *Server, n *node) *keeper {
 	return &keeper{s: s, n: n, snaps: make(chan instance.Snapshot, 1), asked: make(chan func(error), 16), lost: make(chan []instance.LostRow, 64)}
@@ -46,11 +52,9 @@ func (k *keeper) ask(done func(error)) {
 func (k *keeper) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	last := time.Now()
+	k.tried = time.Now()
 	if cps := k.s.store.Checkpoints(); len(cps) > 0 {
 		k.atRows = cps[0].State.VClock.Signature()
-	} else {
-		k.attempt(ctx) // a bootstrapped instance starts from a checkpoint of its own
 	}
 	for {
 		var done func(error)
@@ -62,13 +66,12 @@ func (k *keeper) run(ctx context.Context) {
 			continue
 		case done = <-k.asked:
 		case <-tick.C:
-			if !k.due(last) {
+			if !k.due(time.Now()) {
 				k.prune()
 				continue
 			}
 		}
 		err := k.attempt(ctx)
-		last = time.Now()
 		if done != nil {
 			done(err)
 		}
@@ -76,16 +79,37 @@ func (k *keeper) run(ctx context.Context) {
 }
 
 // due tells whether the log has grown, or time passed, enough for the next one.
-func (k *keeper) due(last time.Time) bool {
-	in := k.s.in
+// A bootstrapped instance makes its first one as soon as its rows are
+// confirmed: an earlier one would be empty.
+func (k *keeper) due(now time.Time) bool {
+	if !k.s.ready.Load() || k.failed() {
+		return false
+	}
+	since := now.Sub(k.tried)
+	if k.failing && since < retryPause {
+		return false
+	}
+	if len(k.s.store.Checkpoints()) == 0 {
+		return true
+	}
 	rows := k.rows()
 	if rows == k.atRows {
 		return false
 	}
-	if limit := in.Tarragon.SnapshotThreshold; limit > 0 && rows-k.atRows >= uint64(limit) {
+	if limit := k.s.in.Tarragon.SnapshotThreshold; limit > 0 && rows-k.atRows >= uint64(limit) {
 		return true
 	}
-	return in.Snapshot.Interval > 0 && time.Since(last) >= in.Snapshot.Interval
+	if limit := k.s.tuning.checkpointBytes.Load(); limit > 0 && k.s.store.Appended()-k.atBytes >= uint64(limit) {
+		return true
+	}
+	every := k.s.tuning.every()
+	return every > 0 && since >= every
+}
+
+// failed tells that nothing can be written any more.
+func (k *keeper) failed() (failed bool) {
+	k.n.loop.Read(func(c *instance.Core) { failed = c.Info(0).Failed != nil })
+	return failed
 }
 
 func (k *keeper) rows() (n uint64) {
@@ -97,20 +121,30 @@ func (k *keeper) rows() (n uint64) {
 }
 
 func (k *keeper) keepLost(rows []instance.LostRow) {
-	if err := k.s.store.PutLost(lostRows(rows)); err != nil {
-		k.s.log.Error().Err(err).Int("rows", len(rows)).Msg("voided rows could not be kept")
+	err := k.s.store.PutLost(lostRows(rows))
+	if err != nil {
+		k.s.log.Error().Err(err).Int("rows", len(rows)).Msg("voided rows could not be kept: they are in the log only")
 	}
+	k.s.troubles.set(areaLostRows, "voided rows could not be kept", err)
 }
 
 func (k *keeper) attempt(ctx context.Context) error {
 	began := time.Now()
+	k.tried = began
+	appended := k.s.store.Appended()
 	tuples, err := k.checkpoint(ctx)
+	if ctx.Err() != nil {
+		return err
+	}
+	k.failing = err != nil
+	fresh := k.s.troubles.set(areaCheckpoint, "checkpoint failed", err)
 	if err != nil {
-		if ctx.Err() == nil {
-			k.s.log.Error().Err(err).Msg("checkpoint failed")
+		if fresh { // status goes on telling it
+			k.s.log.Error().Err(err).Dur("retry", retryPause).Msg("checkpoint failed")
 		}
 		return err
 	}
+	k.atBytes = appended
 	k.s.log.Info().Int("tuples", tuples).Dur("took", time.Since(began)).Msg("checkpoint made")
 	k.prune()
 	return nil
@@ -142,6 +176,7 @@ func (k *keeper) checkpoint(ctx context.Context) (tuples int, err error) {
 		return tuples, err
 	}
 	if _, err := w.Finish(toStore(snap.State)); err != nil {
+		w.Abort()
 		return tuples, err
 	}
 	k.atRows = snap.State.VClock.Signature()
@@ -186,79 +221,26 @@ func copyView(ctx context.Context, loop *instance.Loop, v *box.View, w *xlog.Che
 }
 
 // prune drops old checkpoints and the log that neither recovery nor a known
-// replica needs, as far as the caps allow.
+// member needs, as far as the caps allow.
 func (k *keeper) prune() {
+	err := k.pruneStore()
+	if errors.Is(err, xlog.ErrFailed) {
+		return // status tells it by another name
+	}
+	if k.s.troubles.set(areaRetention, "old log could not be dropped", err) && err != nil {
+		k.s.log.Error().Err(err).Msg("old log could not be dropped")
+	}
+}
+
+func (k *keeper) pruneStore() error {
 	store := k.s.store
-	cps := store.Checkpoints()
-	if len(cps) == 0 {
-		return
+	p := k.plan(store.Checkpoints())
+	var errs []error
+	for _, id := range p.drop {
+		errs = append(errs, store.DropCheckpoint(id))
 	}
-	keep := max(k.s.in.Snapshot.Count, 1)
-	for _, cp := range cps[min(keep, len(cps)):] {
-		if err := store.DropCheckpoint(cp.ID); err != nil && !errors.Is(err, xlog.ErrFailed) {
-			k.s.log.Error().Err(err).Uint64("checkpoint", cp.ID).Msg("could not drop a checkpoint")
-		}
+	if err := errors.Join(errs...); err != nil || p.before <= store.First() {
+		return err
 	}
-	oldest := cps[min(keep, len(cps))-1]
-	before := oldest.State.NextGroup
-	if need := k.neededByPeers(); need < before {
-		before = max(need, k.capped(before))
-	}
-	if before <= store.First() {
-		return
-	}
-	if err := store.Prune(before); err != nil && !errors.Is(err, xlog.ErrFailed) {
-		k.s.log.Error().Err(err).Msg("could not drop old log")
-	}
-}
-
-// neededByPeers is the group from which the slowest member goes on; the first
-// one while a member has not told what it holds.
-func (k *keeper) neededByPeers() uint64 {
-	var least *vclock.VClock
-	silent := false
-	k.n.loop.Read(func(c *instance.Core) {
-		self := c.Info(0).ID
-		for _, m := range c.Box().Members() {
-			if m.ID == self {
-				continue
-			}
-			v, ok := c.Acked(m.ID)
-			if !ok {
-				silent = true
-				return
-			}
-			if least == nil {
-				least = &v
-			} else {
-				least.Min(&v)
-			}
-		}
-	})
-	if silent {
-		return k.s.store.First()
-	}
-	if least == nil {
-		return k.s.store.Last() + 1
-	}
-	no, err := k.s.store.Seek(least)
-	if err != nil {
-		return k.s.store.First()
-	}
-	return no
-}
-
-// capped is the oldest group that slow replicas may hold on to.
-func (k *keeper) capped(newest uint64) uint64 {
-	limit := k.s.in.Tarragon.MaxLogEntries
-	if limit <= 0 {
-		return 0
-	}
-	// Groups hold one row at least, so this never keeps more than the limit
-	// allows; the bytes are the store's to know.
-	last := k.s.store.Last()
-	if last <= uint64(limit) {
-		return 0
-	}
-	return min(last-uint64(limit), newest)
+	return store.Prune(p.before)
 }

@@ -8,7 +8,6 @@ import (
 	"tarragon/config"
 	"tarragon/instance/proc"
 	"tarragon/iproto"
-	"tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -41,6 +40,8 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		Peers:       s.peerStatus,
 		Listen:      s.listenAddrs,
 		OldestGroup: s.store.First,
+		LastError:   s.troubles.last,
+		SessionPeer: s.clients.Peer,
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
 		},
@@ -66,14 +67,7 @@ func (s *Server) settings() (*proc.Settings, error) {
 		}
 		return linearizableQuorum(f), nil
 	})
-	r := &s.in.Replication
-	for name, v := range map[string]any{
-		"read_only": s.in.ReadOnly, "instance_uuid": s.identity.UUID, "wal_mode": string(s.in.WAL.Mode), "wal_dir": s.in.WAL.Dir,
-		"replication_timeout": r.Timeout, "replication_synchro_quorum": r.SynchroQuorum.String(),
-		"replication_synchro_timeout": r.SynchroTimeout, "txn_synchro_timeout": s.in.Database.TxnSynchroTimeout,
-		"election_mode": string(r.ElectionMode), "election_timeout": r.ElectionTimeout,
-		"election_fencing_mode": string(r.ElectionFencing), "net_msg_max": s.in.IProto.NetMsgMax, "listen": s.listenAddrs(),
-	} {
+	for name, v := range s.startValues() {
 		if err := st.Put(name, v); err != nil {
 			return nil, fmt.Errorf("box.cfg: %w", err)
 		}
@@ -81,38 +75,80 @@ func (s *Server) settings() (*proc.Settings, error) {
 	return st, nil
 }
 
-// applySettings carries out what does not concern the core. What nobody can
-// carry out while the process runs is refused, all or nothing: a setting that
-// is shown but not in force is worse. So is replication_timeout for now, which
-// the streams of replication take at their start.
-func (s *Server) applySettings(changes []proc.Change) error {
-	for _, c := range changes {
-		if c.Name == "replication_timeout" || !c.IsCore() && c.Name != "log_level" {
-			return xrow.Errorf(xrow.ErrReloadCfg, c.Name)
+// startValues are the options that the configuration decides; the others have
+// the original's defaults.
+func (s *Server) startValues() map[string]any {
+	in, r := s.in, &s.in.Replication
+	m := map[string]any{
+		"read_only": in.ReadOnly, "instance_uuid": s.identity.UUID, "wal_mode": string(in.WAL.Mode), "wal_dir": in.WAL.Dir,
+		"replication_timeout": r.Timeout, "replication_synchro_quorum": r.SynchroQuorum.String(),
+		"replication_linearizable_quorum": r.LinearizableQuorum.String(), "replication_synchro_queue_max_size": int(r.SynchroQueueMaxSize),
+		"replication_synchro_timeout": r.SynchroTimeout, "txn_synchro_timeout": in.Database.TxnSynchroTimeout,
+		"election_mode": string(r.ElectionMode), "election_timeout": r.ElectionTimeout,
+		"election_fencing_mode": string(r.ElectionFencing), "net_msg_max": in.IProto.NetMsgMax, "listen": s.listenAddrs(),
+		"checkpoint_interval": in.Snapshot.Interval, "checkpoint_count": max(in.Snapshot.Count, 1),
+		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize,
+		"log_level": in.Log.Level,
+	}
+	if r.ReconnectTimeout > 0 {
+		m["replication_reconnect_timeout"] = r.ReconnectTimeout
+	}
+	for name, text := range map[string]string{"instance_name": in.Name, "replicaset_name": in.Replicaset,
+		"replicaset_uuid": in.Database.ReplicasetUUID, "log_format": in.Log.Format} {
+		if text != "" {
+			m[name] = text
 		}
 	}
+	return m
+}
+
+// applySettings carries out what does not concern the core. Every dynamic option
+// is either here or in the core's Configure.
+func (s *Server) applySettings(changes []proc.Change) error {
 	for _, c := range changes {
-		if c.Name == "log_level" {
-			zerolog.SetGlobalLevel(logLevel(c.LogLevel()))
+		switch c.Name {
+		case "log_level":
+			SetLogLevel(c.Level())
+		case "net_msg_max":
+			s.clients.SetMaxInFlight(int(min(toInt(c.Number()), 1<<30)))
+		case "checkpoint_interval":
+			s.tuning.checkpointEvery.Store(int64(c.Duration()))
+		case "checkpoint_count":
+			s.tuning.checkpointCount.Store(toInt(c.Number()))
+		case "checkpoint_wal_threshold":
+			s.tuning.checkpointBytes.Store(toInt(c.Number()))
+		case "replication_timeout":
+			s.tuning.deathTimeout.Store(int64(c.Duration()))
+			s.applyTimes()
+		case "replication_reconnect_timeout":
+			s.tuning.reconnect.Store(int64(c.Duration()))
+			s.applyTimes()
 		}
+		s.log.Info().Str("option", c.Name).Str("value", c.String()).Msg("box.cfg")
 	}
 	return nil
 }
 
-// logLevel turns the original's numbers into ours.
-func logLevel(n int) zerolog.Level {
-	switch {
-	case n <= 0:
-		return zerolog.FatalLevel
-	case n <= 3:
-		return zerolog.ErrorLevel
-	case n == 4:
-		return zerolog.WarnLevel
-	case n <= 6:
-		return zerolog.InfoLevel
+func (s *Server) applyTimes() {
+	if hub := s.hub.Load(); hub != nil {
+		hub.SetTimes(s.tuning.death(), time.Duration(s.tuning.reconnect.Load()))
 	}
-	return zerolog.DebugLevel
 }
+
+// logLevels stand for the original's eight levels.
+var logLevels = [...]zerolog.Level{
+	0: zerolog.FatalLevel,
+	1: zerolog.ErrorLevel, // syserror
+	2: zerolog.ErrorLevel,
+	3: zerolog.ErrorLevel, // crit
+	4: zerolog.WarnLevel,
+	5: zerolog.InfoLevel,
+	6: zerolog.DebugLevel, // verbose
+	7: zerolog.TraceLevel, // debug
+}
+
+// SetLogLevel makes one of the original's levels the one of the process.
+func SetLogLevel(n int) { zerolog.SetGlobalLevel(logLevels[min(max(n, 0), len(logLevels)-1)]) }
 
 func (s *Server) peerStatus() (out []proc.PeerStatus) {
 	hub := s.hub.Load()

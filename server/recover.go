@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"tarragon/box"
@@ -27,6 +28,12 @@ func (s *Server) recover() error {
 		return err
 	}
 	if err := s.replayLog(core, from); err != nil {
+		return err
+	}
+	if err := s.checkSet(b); err != nil {
+		return err
+	}
+	if err := s.checkLife(b); err != nil {
 		return err
 	}
 	return s.makeNode(core, b)
@@ -105,11 +112,19 @@ func (s *Server) coreConfig() instance.Config {
 		UUID: s.identity.UUID, Name: s.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
 		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
-		QueueMaxSize: int(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll, Rand: seeded(),
+		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
 		Address: s.addressOf, Trace: s.traceCore,
 	}
 	return c
+}
+
+// queueSize: 0 is no limit to people, and "the default" to the core.
+func queueSize(n int64) int {
+	if n == 0 {
+		return math.MaxInt
+	}
+	return int(n)
 }
 
 func electionMode(m config.ElectionMode) instance.Mode {

@@ -9,34 +9,24 @@ import (
 	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/vclock"
-	"tarragon/xlog"
 )
 
 // rejoin ends a run: the instance must take the state from a peer anew. It
 // carries what must not be forgotten over that.
 type rejoin struct {
-	cause   error
-	newLife bool          // data was lost: a new incarnation, so a new replica ID
-	vclock  vclock.VClock // else: what the old store holds, and has acked,
-	newest  uint64        // the term of the newest PROMOTE in it,
-	self    uint32        // own ID, and
-	lsn     uint64        // the own LSN that must not be used again,
-	term    uint64        // and the term and vote that were shown
-	vote    uint32
+	cause     error
+	newLife   bool          // data was lost: a new incarnation, so a new replica ID
+	vclock    vclock.VClock // else: what we hold and may have acked,
+	term      uint64        // the term and vote that were shown,
+	vote      uint32
+	self      uint32 // our replica ID,
+	newest    uint64 // the term of the newest PROMOTE that we hold,
+	inEffect  uint64 // and what we know to be committed
+	confirmed uint64
 }
 
 func (r *rejoin) Error() string { return "this instance has to join anew: " + r.cause.Error() }
 func (r *rejoin) Unwrap() error { return r.cause }
-
-// mayForget tells whether the old store holds nothing that may still count but
-// what a state has: an acked row may be committed by that ack. A term in effect
-// that is newer than all rows of ours leaves out those that it does not have.
-func (r *rejoin) mayForget(st *instance.State) bool {
-	if n := len(st.History); n > 0 && st.History[n-1].Term > r.newest {
-		return true
-	}
-	return st.VClock.Covers(&r.vclock)
-}
 
 // errJoined ends the run that filled the new store.
 var errJoined = errors.New("the new store is complete")
@@ -48,6 +38,7 @@ func (s *Server) fatal(err error) {
 		s.broken(&rejoin{cause: err, newLife: true})
 		return
 	}
+	s.troubles.set(areaGuarantee, "a guarantee of the replica set is broken", err)
 	s.log.Error().Err(err).Msg("a guarantee of the replica set is broken: this instance stops writing; look at every member before you restart it")
 }
 
@@ -60,39 +51,67 @@ func (s *Server) joinAnew(cause error) {
 	r := &rejoin{cause: cause}
 	n.loop.Read(func(c *instance.Core) {
 		i := c.Info(0)
-		r.self, r.lsn, r.term, r.vote = i.ID, i.VClock[i.ID], i.Term, i.Vote
-		r.vclock, r.newest = i.VClock, i.NewestPromote
+		r.vclock, r.term, r.vote, r.inEffect, r.confirmed = i.VClock.Global(), i.Term, i.Vote, i.QueueTerm, i.Confirmed
+		r.self, r.newest = i.ID, i.NewestPromote
 	})
 	s.broken(r)
 }
 
-// openAnew opens an empty second store beside the old one, which stays until
-// the new one is complete.
-func openAnew(in *config.Instance, r *rejoin, log func(xlog.Event)) (*xlog.Store, identity, error) {
-	dir := storeDir(in)
-	old, err := xlog.Open(xlog.Options{Dir: dir, Mode: walMode(in.WAL.Mode), Log: log})
-	if err != nil {
-		return nil, identity{}, fmt.Errorf("old store: %w", err)
+// errBehind: a state that lacks rows that we hold. We may have acked them, and
+// those of our own must not be written a second time.
+var errBehind = errors.New("the state of this peer lacks rows that this instance holds")
+
+// keep puts what must not be forgotten into a state that came by JOIN.
+func (r *rejoin) keep(st *instance.State) error {
+	if r == nil || r.newLife {
+		return nil
 	}
-	id, err := loadIdentity(old, in)
-	if err = errors.Join(err, old.Close()); err != nil {
-		return nil, id, err
+	if n := len(st.History); n > 0 && st.History[n-1].Term > r.newest {
+		// A term in effect that is newer than all rows of ours leaves out those it
+		// does not have: they are void. Their LSNs are used up all the same.
+		st.VClock[r.self] = max(st.VClock[r.self], r.vclock[r.self])
+	} else if !st.VClock.Covers(&r.vclock) {
+		return fmt.Errorf("%w: it has %s, here is %s", errBehind, st.VClock, r.vclock)
 	}
-	if r.newLife {
-		id.Incarnation = freshIncarnation()
+	if st.Term == r.term && r.vote != 0 {
+		st.Vote = r.vote
 	}
-	if err := os.RemoveAll(newDir(dir)); err != nil {
-		return nil, id, err
-	}
-	store, err := xlog.Open(xlog.Options{Dir: newDir(dir), Mode: walMode(in.WAL.Mode), Log: log})
-	if err != nil {
-		return nil, id, err
-	}
-	return store, id, id.save(store)
+	return nil
 }
 
-// swapStores makes the complete new store the store.
-func swapStores(in *config.Instance) error {
+// openAnew opens an empty second store beside the old one, which stays until
+// the new one is complete.
+func (s *Server) openAnew() error {
+	dir := storeDir(s.in)
+	old, err := s.openStore(dir)
+	if err != nil {
+		return err
+	}
+	id, err := loadIdentity(old, s.in)
+	if err == nil {
+		err = markLost(old, s.anew)
+	}
+	if err = errors.Join(err, old.Close(), os.RemoveAll(newDir(dir))); err != nil {
+		return err
+	}
+	if s.anew.newLife {
+		id.Incarnation = freshIncarnation()
+	}
+	store, err := s.openStore(newDir(dir))
+	if err != nil {
+		return err
+	}
+	if err := id.save(store); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	s.store, s.identity = store, id
+	return nil
+}
+
+// swapStores makes the complete new store the store. The old one is removed
+// unless it may hold rows that nobody else has: then it stays beside the new
+// one for the operator.
+func swapStores(in *config.Instance, keepOld bool) error {
 	dir := storeDir(in)
 	if err := os.Rename(newDir(dir), readyDir(dir)); err != nil {
 		return err
@@ -100,5 +119,8 @@ func swapStores(in *config.Instance) error {
 	if err := syncDir(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	return finishSwap(dir)
+	if err := finishSwap(dir); err != nil || keepOld {
+		return err
+	}
+	return os.RemoveAll(oldDir(dir))
 }

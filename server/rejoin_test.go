@@ -1,44 +1,142 @@
 package server
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"tarragon/instance"
 	"tarragon/vclock"
 )
 
-// An ack may have committed a row: an instance that joins anew may forget only
-// what the state has, or what a newer term in effect leaves out.
-func TestMayForget(t *testing.T) {
-	clock := func(s string) vclock.VClock {
-		v, err := vclock.Parse(s)
-		if err != nil {
-			t.Fatal(err)
+// A swap of stores that dies anywhere is completed by the next start.
+func TestSwapSurvivesCrashes(t *testing.T) {
+	for stopAt := range 5 {
+		dir := filepath.Join(t.TempDir(), "store")
+		write := func(d, text string) {
+			t.Helper()
+			if err := os.MkdirAll(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(d, "who"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
-		return v
+		write(dir, "old")
+		write(newDir(dir), "new")
+		write(oldDir(dir), "of an earlier swap")
+		steps := []func() error{
+			func() error { return os.Rename(newDir(dir), readyDir(dir)) },
+			func() error { return os.RemoveAll(oldDir(dir)) },
+			func() error { return os.Rename(dir, oldDir(dir)) },
+			func() error { return os.Rename(readyDir(dir), dir) },
+		}
+		for _, step := range steps[:stopAt] {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := finishSwap(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := "new"
+		if stopAt == 0 {
+			want = "old" // "new" was not known to be complete
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "who")); err != nil || string(got) != want {
+			t.Errorf("died before step %d: %q, %v", stopAt, got, err)
+		}
+		if ok, _ := exists(readyDir(dir)); ok {
+			t.Errorf("died before step %d: the ready store is still there", stopAt)
+		}
 	}
+}
+
+// A state that lacks what we may have acked is not taken under the old name.
+func TestKeep(t *testing.T) {
+	r := &rejoin{vclock: vclock.VClock{1: 10, 2: 5}, self: 2, newest: 4, term: 4, vote: 2}
 	for _, c := range []struct {
-		name      string
-		old       string
-		newest    uint64
-		state     string
-		effective uint64
-		mayForget bool
+		have vclock.VClock
+		ok   bool
 	}{
-		{"behind in all", "{1: 5}", 2, "{1: 9}", 2, true},
-		{"an acked row of the term in effect is missing", "{1: 10}", 2, "{1: 9}", 2, false},
-		{"an own row is missing", "{1: 5, 2: 3}", 2, "{1: 9, 2: 2}", 2, false},
-		{"a newer term leaves it out", "{1: 5, 2: 3}", 2, "{1: 9, 2: 2}", 3, true},
-		{"a pending PROMOTE is newer", "{1: 5, 2: 3}", 4, "{1: 9, 2: 2}", 3, false},
-		{"no term at all", "{1: 5}", 0, "{1: 4}", 0, false},
+		{vclock.VClock{1: 10, 2: 5}, true},
+		{vclock.VClock{1: 99, 2: 5, 3: 1}, true},
+		{vclock.VClock{1: 9, 2: 50}, false},
+		{vclock.VClock{1: 50, 2: 4}, false},
 	} {
-		r := &rejoin{vclock: clock(c.old), newest: c.newest}
-		st := instance.State{VClock: clock(c.state)}
-		if c.effective > 0 {
-			st.History = []instance.TermSpan{{Term: 1}, {Term: c.effective}}
+		st := instance.State{VClock: c.have, Term: 4, Vote: 1}
+		err := r.keep(&st)
+		if c.ok != (err == nil) || !c.ok && !errors.Is(err, errBehind) {
+			t.Errorf("%s: %v", c.have, err)
 		}
-		if got := r.mayForget(&st); got != c.mayForget {
-			t.Errorf("%s: %v", c.name, got)
+		if st.VClock != c.have {
+			t.Errorf("the vclock became %s: it would hide rows that are not there", st.VClock)
 		}
+		if c.ok && st.Vote != 2 {
+			t.Errorf("the vote of term 4 was forgotten: %d", st.Vote)
+		}
+	}
+	newer := instance.State{VClock: vclock.VClock{1: 50, 2: 4}, Term: 5, History: []instance.TermSpan{{Term: 4}, {Term: 5}}}
+	if err := r.keep(&newer); err != nil || newer.VClock != (vclock.VClock{1: 50, 2: 5}) {
+		t.Errorf("a newer term in effect leaves our rows out: %v, %s", err, newer.VClock)
+	}
+	r.newLife = true
+	if err := r.keep(&instance.State{}); err != nil {
+		t.Errorf("a new life keeps nothing: %v", err)
+	}
+}
+
+// A member beyond the log of all others joins anew under its own name.
+func TestGapJoinsAnew(t *testing.T) {
+	s := newSet(t, 3, "snapshot: {count: 1}\ntarragon: {max_log_entries: 10}\n")
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 10)
+	s.level()
+	late := s.nodes[2]
+	before, _ := late.info()
+	if err := late.halt(); err != nil {
+		t.Fatal(err)
+	}
+	// Restarts turn the log into tables, and a checkpoint lets those go.
+	for round := range 2 {
+		s.fill(100*round, 100*round+500)
+		for _, n := range s.nodes[:2] {
+			if err := n.halt(); err != nil {
+				t.Fatal(err)
+			}
+			n.start()
+			s.until("it is back", func() bool { _, ok := n.info(); return ok })
+			s.leader()
+		}
+	}
+	s.level()
+	for _, n := range s.nodes[:2] {
+		n.call("box.snapshot")
+		s.until("old log is gone", func() bool {
+			old := n.server().store.Oldest()
+			return !before.Synced.Covers(&old)
+		})
+	}
+	late.start()
+	s.until("it has joined anew", func() bool {
+		late.mu.Lock()
+		defer late.mu.Unlock()
+		return late.runs >= 4 // before, with the gap, joining, and with the new store
+	})
+	s.until("it serves", func() bool { _, ok := late.info(); return ok })
+	s.level()
+	after, _ := late.info()
+	if after.ID != before.ID || after.Term < before.Term {
+		t.Errorf("it was %d in term %d, it is %d in term %d", before.ID, before.Term, after.ID, after.Term)
+	}
+	if got, want := late.rows(), s.leader().rows(); got != want {
+		t.Errorf("%d rows, the leader has %d", got, want)
+	}
+	if ok, _ := exists(oldDir(storeDir(late.load()))); ok {
+		t.Error("the old store is still there")
 	}
 }

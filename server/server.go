@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,6 +38,9 @@ type Config struct {
 	// Ready is called once, when the instance is a member of a replica set and
 	// serves data; nil: nobody asks.
 	Ready func()
+
+	opened    func(*Server) // told of each run, before it opens anything; nil: nobody asks
+	openStore func(xlog.Options) (*xlog.Store, error)
 }
 
 // Server is a running instance.
@@ -49,6 +53,7 @@ type Server struct {
 	store    *xlog.Store
 	events   *iproto.Hub
 	clients  *iproto.Server
+	debug    *http.Server // nil: off
 	answers  *iproto.Answers
 	hub      atomic.Pointer[replication.Hub]  // nil until the core runs
 	boot     atomic.Pointer[replication.Boot] // answers VOTE before that
@@ -56,6 +61,9 @@ type Server struct {
 	ready    atomic.Bool                      // a member of a replica set, with its data
 	calls    calls
 	addrs    addresses
+	tuning   tuning   // what box.cfg changes and the core does not know
+	troubles troubles // what status shows as the last error
+	badBytes limiter  // of log lines about foreign bytes
 	started  time.Time
 
 	node atomic.Pointer[node] // nil until the core runs
@@ -81,20 +89,32 @@ type node struct {
 var errStopped = errors.New("stopped")
 
 // Run opens the instance, serves until ctx ends or something breaks, and
-// closes it. An instance that has to join anew does so without returning.
+// closes it. An instance that has to join anew does so without returning. A
+// disk that fails is no reason to return: reads go on, and status tells.
 func Run(ctx context.Context, cfg Config) error {
 	var anew *rejoin
+	pause := pacer{least: time.Second, most: 30 * time.Second}
 	for {
+		began := time.Now()
 		err := runOnce(ctx, cfg, anew)
 		switch {
+		case errors.Is(err, errStuck):
+			return err // what hangs still holds the store
 		case errors.Is(err, errJoined):
-			if err := swapStores(cfg.Instance); err != nil {
+			if err := swapStores(cfg.Instance, anew.newLife); err != nil {
 				return fmt.Errorf("take the new store: %w", err)
+			}
+			if anew.newLife {
+				cfg.Log.Warn().Str("dir", oldDir(storeDir(cfg.Instance))).
+					Msg("the store of the former life is kept: it may hold rows that nobody else has (tarragon xlog cat); remove it when you have looked")
 			}
 			anew = nil
 		case errors.As(err, &anew) && ctx.Err() == nil:
-			cfg.Log.Warn().Err(err).Msg("joining the replica set anew")
-		case ctx.Err() != nil:
+			cfg.Log.Warn().Err(err).Bool("new_identity", anew.newLife).Msg("joining the replica set anew")
+			if !pause.wait(ctx, time.Since(began)) {
+				return nil
+			}
+		case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
 			return nil // asked to stop
 		default:
 			return err
@@ -104,13 +124,22 @@ func Run(ctx context.Context, cfg Config) error {
 
 func runOnce(ctx context.Context, cfg Config, anew *rejoin) error {
 	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, fail: make(chan error, 8), started: time.Now(), events: iproto.NewHub()}
+	s.tuning.read(cfg.Instance)
+	if cfg.openStore == nil {
+		s.cfg.openStore = xlog.Open
+	}
+	if cfg.opened != nil {
+		cfg.opened(s)
+	}
 	if err := s.open(); err != nil {
 		return err
 	}
 	run, stop := context.WithCancelCause(ctx)
 	s.stop = stop
 	err := s.serve(run)
-	s.close(err)
+	if stuck := s.close(err); stuck != nil {
+		return errors.Join(err, stuck)
+	}
 	return err
 }
 
@@ -124,30 +153,51 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	if s.anew != nil {
-		s.store, s.identity, err = openAnew(s.in, s.anew, s.logStore)
+		err = s.openAnew()
 	} else {
-		s.store, s.identity, err = openStore(s.in, s.logStore)
+		err = s.openOwn()
 	}
 	if err != nil {
 		return err
 	}
+	if s.anew == nil {
+		if err := s.checkEmptyLoss(); err != nil {
+			return errors.Join(err, s.store.Close())
+		}
+	}
 	if err := s.openClients(); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
+	if err := s.openDebug(); err != nil {
+		s.clients.Close()
 		return errors.Join(err, s.store.Close())
 	}
 	return nil
 }
 
-func openStore(in *config.Instance, log func(xlog.Event)) (*xlog.Store, identity, error) {
-	dir := storeDir(in)
-	store, err := xlog.Open(xlog.Options{Dir: dir, Mode: walMode(in.WAL.Mode), Log: log})
-	if err != nil {
-		return nil, identity{}, fmt.Errorf("store %s: %w", dir, err)
+// openOwn opens the store and reads who we are.
+func (s *Server) openOwn() error {
+	dir := storeDir(s.in)
+	if err := os.RemoveAll(newDir(dir)); err != nil { // of a rejoin that was cut short
+		return err
 	}
-	id, err := loadIdentity(store, in)
+	store, err := s.openStore(dir)
 	if err != nil {
-		return nil, id, errors.Join(err, store.Close())
+		return err
 	}
-	return store, id, nil
+	if s.identity, err = loadIdentity(store, s.in); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	s.store = store
+	return nil
+}
+
+func (s *Server) openStore(dir string) (*xlog.Store, error) {
+	store, err := s.cfg.openStore(xlog.Options{Dir: dir, Mode: walMode(s.in.WAL.Mode), Log: s.logStore})
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
+	return store, nil
 }
 
 func (s *Server) openClients() error {
@@ -207,42 +257,6 @@ func (s *Server) background(ctx context.Context, n *node) {
 		}()
 	}
 }
-
-// close ends the parts, each before what it needs.
-func (s *Server) close(cause error) {
-	n := s.node.Load()
-	if n != nil && n.running {
-		_ = n.loop.Submit(instance.Shutdown{}) // a leader resigns: the others need not wait for silence
-	}
-	if again := new(rejoin); !errors.As(cause, &again) && !errors.Is(cause, errJoined) {
-		limit := drainLimit
-		if d := s.drain.Load(); d > 0 {
-			limit = time.Duration(d)
-		}
-		drain, cancel := context.WithTimeout(context.Background(), limit)
-		s.clients.Shutdown(drain) // clients that watch box.shutdown leave by themselves
-		cancel()
-	}
-	s.stop(errStopped)
-	s.clients.Close() // nobody submits any more
-	if hub := s.hub.Load(); hub != nil {
-		hub.Close() // streams of peers end; the loop still takes what they say
-	}
-	s.bg.Wait() // checkpoints are given up
-	if n != nil {
-		if n.running {
-			n.loop.Close() // nobody steps the core
-		}
-		n.journal.Close() // what was handed over is written
-	}
-	if err := s.store.Close(); err != nil {
-		s.log.Error().Err(err).Msg("the store did not close cleanly")
-	}
-}
-
-// drainLimit is how long clients may take to leave (the original's
-// set_on_shutdown_timeout).
-const drainLimit = 3 * time.Second
 
 // broken tells the run why a part cannot go on. The first one counts.
 func (s *Server) broken(err error) {

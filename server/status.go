@@ -8,7 +8,6 @@ import (
 
 	"tarragon/instance"
 	"tarragon/iproto"
-	"tarragon/raft"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -99,7 +98,7 @@ func (t *status) publish() {
 	h.Update(iproto.EventElection, boxElection(&i))
 	h.Update(iproto.EventSchema, boxSchema(t.schema.Load()))
 	h.Update(eventLeader, t.leader(&i))
-	t.noteReady(&i)
+	t.noteReady(&i, replicaset)
 	if schema := t.schema.Load(); !i.RO && (!t.wasRW || schema != t.aligned) {
 		t.aligned = schema
 		t.s.becameWritable()
@@ -107,9 +106,10 @@ func (t *status) publish() {
 	t.wasRW = !i.RO
 }
 
-// noteReady opens the door once the instance is a member of a replica set.
-func (t *status) noteReady(i *instance.Info) {
-	if i.ID == 0 || t.s.ready.Swap(true) {
+// noteReady opens the door once the instance is a member of a replica set and
+// the rows that say so are confirmed: before that it would show an empty set.
+func (t *status) noteReady(i *instance.Info, replicaset string) {
+	if i.ID == 0 || replicaset == "" || t.s.ready.Swap(true) {
 		return
 	}
 	t.s.log.Info().Uint32("id", i.ID).Str("uuid", i.UUID).Stringer("vclock", i.VClock).Msg("ready")
@@ -137,7 +137,7 @@ func (t *status) boxID(i *instance.Info, replicaset string) []byte {
 func boxStatus(i *instance.Info) []byte {
 	b := msgp.AppendMapHeader(nil, 4)
 	b = msgp.AppendBool(msgp.AppendString(b, "is_ro"), i.RO)
-	b = msgp.AppendBool(msgp.AppendString(b, "is_ro_cfg"), i.ROReason == "config")
+	b = msgp.AppendBool(msgp.AppendString(b, "is_ro_cfg"), i.ROCfg)
 	b = msgp.AppendString(msgp.AppendString(b, "status"), "running")
 	return msgp.AppendString(msgp.AppendString(b, "dd_version"), "3.8.0")
 }
@@ -156,7 +156,7 @@ func boxSchema(version uint64) []byte {
 
 func (t *status) leader(i *instance.Info) []byte {
 	id := i.Leader
-	if i.State != raft.StateLeader && i.QueueTerm != i.Term || i.QueueOwner != id {
+	if i.QueueTerm != i.Term || i.QueueOwner != id {
 		id = 0
 	}
 	var uuid, name string

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net"
+	"time"
 
 	"tarragon/instance"
 	"tarragon/iproto"
@@ -30,7 +31,7 @@ func (s *Server) traceCore(f instance.Fact) {
 		level = zerolog.DebugLevel
 	}
 	e := s.log.WithLevel(level)
-	if s.log.GetLevel() > level {
+	if !e.Enabled() {
 		return
 	}
 	e = e.Uint64("term", f.Term)
@@ -60,7 +61,15 @@ func (s *Server) clientTrace() iproto.Trace {
 			}
 		},
 		BadBytes: func(c *iproto.Conn, err error) {
-			s.log.Warn().Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
+			ok, dropped := s.badBytes.allow(time.Now())
+			e := s.log.Debug()
+			if ok {
+				e = s.log.Warn()
+			}
+			if dropped > 0 {
+				e = e.Int("not_logged", dropped)
+			}
+			e.Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
 		},
 		Accept: func(addr net.Addr, err error) {
 			s.log.Error().Str("addr", addr.String()).Err(err).Msg("accept failed")

@@ -56,6 +56,9 @@ func (s *Store) appendLocked(no uint64, groups []*xrow.Group) error {
 	if err := s.commit(b); err != nil {
 		return err
 	}
+	for _, g := range groups {
+		s.appended.Add(uint64(len(g.Rows)))
+	}
 	s.publish(no, no+uint64(len(groups))-1, before, after)
 	return nil
 }

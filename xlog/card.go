@@ -35,12 +35,14 @@ type card struct {
 	boot    string
 	clean   bool // the last stop lost nothing
 	lost    bool // an earlier one may have; see MayHaveLost
+	closed  bool // the store was closed, with last as its newest group
+	last    uint64
 }
 
 func (c *card) text() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "format %d\ncreated %v\nmode %d\nboot %s\nclean %v\nlost %v\n",
-		c.version, c.created, c.mode, c.boot, c.clean, c.lost)
+	fmt.Fprintf(&b, "format %d\ncreated %v\nmode %d\nboot %s\nclean %v\nlost %v\nclosed %v\nlast %d\n",
+		c.version, c.created, c.mode, c.boot, c.clean, c.lost, c.closed, c.last)
 	return b.Bytes()
 }
 
@@ -65,6 +67,10 @@ func parseCard(text []byte) (c card, err error) {
 			c.clean, err = strconv.ParseBool(value)
 		case "lost":
 			c.lost, err = strconv.ParseBool(value)
+		case "closed":
+			c.closed, err = strconv.ParseBool(value)
+		case "last":
+			c.last, err = strconv.ParseUint(value, 10, 64)
 		}
 		if err != nil {
 			return c, damaged("%s: line %q", cardName, lines.Text())

@@ -108,12 +108,19 @@ func (s *Store) openLocked(c card, known bool) error {
 	if err := s.checkJournals(bad); err != nil {
 		return err
 	}
+	left := c
+	if err := s.beginUse(&c); err != nil {
+		return err
+	}
 	if err := s.openPebble(c.created); err != nil {
 		return err
 	}
 	c.created, c.mode, c.boot, c.clean = true, s.opts.Mode, s.opts.BootID, s.opts.Mode == Fsync
 	s.card = c
 	err := s.load()
+	if err == nil {
+		err = s.checkEnd(&left, bad)
+	}
 	if err == nil {
 		err = s.updateCard()
 	}
@@ -126,6 +133,31 @@ func (s *Store) openLocked(c card, known bool) error {
 		s.log(Warn, nil, "store %s may have lost what it had reported as written: the last stop was not clean", dir)
 	}
 	return nil
+}
+
+// beginUse takes the mark of a closed store off its card before Pebble writes
+// anything: from now on a torn tail is nothing strange.
+func (s *Store) beginUse(c *card) error {
+	if !c.closed {
+		return nil
+	}
+	c.closed = false
+	if err := writeCard(s.fs, s.opts.Dir, c); err != nil {
+		return fmt.Errorf("xlog: %w", err)
+	}
+	return nil
+}
+
+// checkEnd refuses a store that was closed with more in it than it has now:
+// damage in the last record of a journal looks like a torn tail, but nothing
+// tears the tail of a log that was closed. The card gets its mark back, so that
+// the next Open does not take what is left for all there was.
+func (s *Store) checkEnd(left *card, bad bool) error {
+	if !left.closed || bad || s.Last() >= left.last {
+		return nil
+	}
+	err := damaged("%s: the log ends with group %d, and was closed with group %d%s", s.opts.Dir, s.Last(), left.last, s.torn)
+	return errors.Join(err, writeCard(s.fs, s.opts.Dir, left))
 }
 
 // updateCard writes the card where it has changed.
@@ -256,9 +288,13 @@ func (s *Store) Close() error {
 	if err == nil {
 		err = s.fail.get()
 	}
-	if err == nil && !s.card.clean {
-		s.card.clean = true
+	flushed := err == nil
+	if err = errors.Join(err, s.db.Close()); err == nil {
+		err = s.fail.get()
+	}
+	if flushed && err == nil { // not before: a crash in between would look like damage
+		s.card.clean, s.card.closed, s.card.last = true, true, s.last.Load()
 		err = writeCard(s.fs, s.opts.Dir, &s.card)
 	}
-	return errors.Join(err, s.db.Close(), s.lock.Close())
+	return errors.Join(err, s.lock.Close())
 }

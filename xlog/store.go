@@ -89,6 +89,7 @@ type Store struct {
 	ckpts  []CheckpointInfo
 	nextID uint64
 
+	appended atomic.Uint64 // bytes of rows since Open
 	last     atomic.Uint64 // number of the newest synced group
 	mu       sync.Mutex    // guards what follows, and last is set under it
 	advanced *sync.Cond    // last has moved, or the store is of no more use
@@ -98,6 +99,7 @@ type Store struct {
 
 	tables atomic.Uint64 // names of tables to ingest
 	card   card
+	torn   string // where Open found a torn tail, for messages; empty: nowhere
 	closed atomic.Bool
 }
 

@@ -88,6 +88,7 @@ func Verify(fs vfs.FS, dir string) (*Report, error) {
 // survey is one pass over a store with all that Verify and Repair ask.
 type surveyor struct {
 	raw    *rawStore
+	card   card
 	report Report
 	ckpts  checkpointCheck
 	clock  vclock.VClock
@@ -111,7 +112,7 @@ func survey(fs vfs.FS, dir string) (*surveyor, error) {
 	if rawErr != nil {
 		return nil, rawErr
 	}
-	s := &surveyor{raw: raw}
+	s := &surveyor{raw: raw, card: c}
 	if err != nil {
 		raw.problem(Problem{File: cardName, Text: err.Error()})
 	}
@@ -181,6 +182,9 @@ func (s *surveyor) finish() *Report {
 	}
 	if r.Groups > 0 && needed > r.Last+1 {
 		s.raw.problem(Problem{Group: r.Last + 1, Text: fmt.Sprintf("the newest checkpoint goes on with group %d", needed)})
+	}
+	if end := max(r.Last, max(needed, 1)-1); s.card.closed && !s.card.badStop(bootID()) && end < s.card.last {
+		s.raw.problem(Problem{Group: end + 1, Text: fmt.Sprintf("the log was closed with group %d and ends with group %d", s.card.last, end)})
 	}
 	r.VClock = "unknown"
 	if s.known {

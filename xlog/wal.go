@@ -264,6 +264,7 @@ func (s *Store) checkJournals(cut bool) error {
 		case errors.Is(err, errWALBad):
 			return damaged("%s: damage at offset %d, before the end of what was synced", s.fs.PathJoin(s.opts.Dir, j.name), offset)
 		case errors.Is(err, errWALTorn):
+			s.torn = fmt.Sprintf(": %s breaks off at offset %d", j.name, offset)
 			s.log(Info, nil, "journal %s ends at offset %d without a mark: the last stop was not a clean one", j.name, offset)
 		default:
 			return fmt.Errorf("xlog: %w", err)

@@ -11,19 +11,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"tarragon/config"
+	"tarragon/server"
 )
-
-// zerologLevels stand for Tarantool's eight levels.
-var zerologLevels = [...]zerolog.Level{
-	0: zerolog.FatalLevel,
-	1: zerolog.ErrorLevel, // syserror
-	2: zerolog.ErrorLevel,
-	3: zerolog.ErrorLevel, // crit
-	4: zerolog.WarnLevel,
-	5: zerolog.InfoLevel,
-	6: zerolog.DebugLevel, // verbose
-	7: zerolog.TraceLevel, // debug
-}
 
 // newLogger is the log of the process: lines for people where the format is
 // plain or nobody asked and w is a terminal, JSON otherwise. The second result
@@ -44,7 +33,8 @@ func newLogger(c config.Log, w io.Writer) (zerolog.Logger, func() error, error) 
 		w = zerolog.ConsoleWriter{Out: w, NoColor: !isTerminal(w), TimeFormat: "15:04:05.000"}
 	}
 	zerolog.TimeFieldFormat = time.RFC3339Nano
-	return zerolog.New(w).Level(zerologLevels[c.Level]).With().Timestamp().Logger(), closer, nil
+	server.SetLogLevel(c.Level) // of the process, so that box.cfg can change it
+	return zerolog.New(w).With().Timestamp().Logger(), closer, nil
 }
 
 func isTerminal(w io.Writer) bool {

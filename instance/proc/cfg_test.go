@@ -115,7 +115,7 @@ func TestCfgSets(t *testing.T) {
 		" replication_synchro_timeout txn_synchro_timeout replication_synchro_queue_max_size election_fencing_mode"; got != want {
 		t.Errorf("told of %s", got)
 	}
-	if told[0].Number() != 100 || told[1].Text() != "debug" || told[1].LogLevel() != 7 || told[1].IsCore() || !told[2].IsCore() || told[2].Duration() != 500*time.Millisecond || told[3].Quorum(5, 0) != 1 {
+	if told[0].Number() != 100 || told[1].Text() != "debug" || told[1].Level() != 7 || told[2].Duration() != 500*time.Millisecond || told[3].Quorum(5, 0) != 1 {
 		t.Errorf("wrong values: %v", told)
 	}
 	for _, want := range []string{`"net_msg_max": 100`, `"log_level": "debug"`, `"replication_timeout": 0.5f`,

@@ -244,6 +244,8 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 		last = "the disk failed: " + failed
 	} else if i.Stalled {
 		last = "the disk stalls"
+	} else if p.env.LastError != nil {
+		last = p.env.LastError()
 	}
 	w.strOrNil("failed", failed)
 	w.strOrNil("last_error", last)

@@ -1,9 +1,6 @@
 package proc
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // option is an option of box.cfg (box-info.md section 3).
 type option struct {
@@ -33,16 +30,16 @@ var optionList = []option{
 	{name: "wal_mode", types: "string"},
 	{name: "memtx_max_tuple_size", types: "number", def: 1 << 20},
 	{name: "net_msg_max", types: "number", def: 768, dynamic: true, check: atLeast(2, "minimal value is 2")},
-	{name: "readahead", types: "number", def: 16320, dynamic: true, check: readahead},
-	{name: "checkpoint_interval", types: "number", def: 3600, dynamic: true},
+	{name: "readahead", types: "number", def: 16320, check: readahead},
+	{name: "checkpoint_interval", types: "number", def: 3600, dynamic: true, check: atLeast(0, "the value must be greater/equal to 0")},
 	{name: "checkpoint_count", types: "number", def: 2, dynamic: true, check: atLeast(1, "the value must not be less than one")},
-	{name: "checkpoint_wal_threshold", types: "number", def: 1e18, dynamic: true},
-	{name: "too_long_threshold", types: "number", def: 0.5, dynamic: true},
+	{name: "checkpoint_wal_threshold", types: "number", def: 1e18, dynamic: true, check: atLeast(0, "the value must be greater/equal to 0")},
+	{name: "too_long_threshold", types: "number", def: 0.5},
 	{name: "log", types: "string"},
 	{name: "log_level", types: "number, string", def: 5, dynamic: true, check: logLevel},
 	{name: "log_format", types: "string", def: "plain"},
 	{name: "replication_timeout", types: "number", def: 1, dynamic: true, check: above(0, "the value must be greather than 0")},
-	{name: "replication_connect_timeout", types: "number", def: 30, dynamic: true, check: above(0, "the value must be greather than 0")},
+	{name: "replication_connect_timeout", types: "number", def: 30, check: above(0, "the value must be greather than 0")},
 	{name: "replication_reconnect_timeout", types: "number", dynamic: true,
 		check: atLeast(0, "the value must be box.NULL or greater/equal to 0")},
 	{name: "replication_anon", types: "boolean", def: false},
@@ -107,25 +104,24 @@ func readahead(v value) string {
 	return ""
 }
 
-// logLevels are the words for the numbers 0 to 7.
-var logLevels = [...]string{"fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug"}
+// logLevels are the names of the numbers 0 to 7.
+var logLevels = []string{"fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug"}
 
 func logLevel(v value) string {
-	if levelOf(v) < 0 {
-		return "expected a number from 0 to 7 or one of " + strings.Join(logLevels[:], ", ")
+	if _, ok := levelOf(v); !ok {
+		return "expected a number from 0 to 7 or one of fatal, syserror, error, crit, warn, info, verbose, debug"
 	}
 	return ""
 }
 
-// levelOf is a log level as a number; -1: it is none.
-func levelOf(v value) int {
-	if word, ok := v.str(); ok {
-		return slices.Index(logLevels[:], word)
+// levelOf is the number of a log level.
+func levelOf(v value) (n int, ok bool) {
+	if s, isText := v.str(); isText {
+		n = slices.Index(logLevels, s)
+		return n, n >= 0
 	}
-	if n, ok := v.integer(); ok && n < uint64(len(logLevels)) {
-		return int(n)
-	}
-	return -1
+	f, _ := v.number()
+	return int(f), f >= 0 && f < float64(len(logLevels))
 }
 
 func plainBool(v value) string {

@@ -38,6 +38,8 @@ type Env struct {
 	Listen func() []string
 	// OldestGroup is the number of the first group in the log; nil: not told.
 	OldestGroup func() uint64
+	// LastError is a trouble that the core does not know of; nil: none is told.
+	LastError func() string
 	// SessionPeer is the address of a connection's other end.
 	SessionPeer func(conn uint64) string
 	// Su changes the user of a connection.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,11 +114,20 @@ func (c Change) Bool() bool {
 	return b
 }
 
-// LogLevel is a new log level, 0 (fatal) to 7 (debug).
-func (c Change) LogLevel() int { return levelOf(c.value) }
+// String is the new value in JSON.
+func (c Change) String() string {
+	var b strings.Builder
+	if _, err := msgp.UnmarshalAsJSON(&b, c.value); err != nil {
+		return "?"
+	}
+	return b.String()
+}
 
-// IsCore tells whether the core takes the change over.
-func (c Change) IsCore() bool { return coreChange(c) != nil }
+// Level is a new log level as a number from 0 to 7.
+func (c Change) Level() int {
+	n, _ := levelOf(c.value)
+	return n
+}
 
 // Duration is a new value in seconds.
 func (c Change) Duration() time.Duration { return toDuration(c.Number()) }

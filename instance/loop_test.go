@@ -1,0 +1,68 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"tarragon/box"
+	"tarragon/xrow"
+)
+
+// silentAdapters take effects and keep the replies.
+type silentAdapters struct {
+	mu      sync.Mutex
+	replies []Reply
+}
+
+func (a *silentAdapters) Append(uint64, *xrow.Group) {}
+func (a *silentAdapters) Handle(*Effects)            {}
+func (a *silentAdapters) Changed(*Effects)           {}
+func (a *silentAdapters) Reply(r []Reply) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.replies = append(a.replies, r...)
+}
+
+// What Submit has taken is answered, and its buffers are given back, also when
+// the loop ends before it looks.
+func TestLoopEndAnswersAll(t *testing.T) {
+	core, err := New(Config{UUID: "u", Mode: ModeCandidate, Rand: rand.New(rand.NewPCG(1, 2))}, box.New(box.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &silentAdapters{}
+	l := NewLoop(core, LoopConfig{Journal: a, Peers: a, Clients: a, Watcher: a})
+	const senders, each = 8, 200
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	taken, released := 0, 0
+	for i := range senders {
+		wg.Go(func() {
+			for k := range each {
+				ev := Write{Requests: []Request{{Conn: 1, Sync: uint64(i*each + k), DML: xrow.DML{Type: xrow.Replace, SpaceID: 1}}},
+					Release: func() { mu.Lock(); released++; mu.Unlock() }}
+				err := l.Submit(ev)
+				if err == nil {
+					mu.Lock()
+					taken++
+					mu.Unlock()
+				} else if !errors.Is(err, ErrClosed) {
+					t.Errorf("%v", err)
+				}
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // it ends with its first look, or some looks later
+	_ = l.Run(ctx)
+	wg.Wait()
+	if taken != released || taken != len(a.replies) {
+		t.Errorf("%d taken, %d answered, %d released", taken, len(a.replies), released)
+	}
+	if err := l.Submit(Shutdown{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}

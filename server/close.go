@@ -1,0 +1,143 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"tarragon/instance"
+)
+
+const (
+	// drainLimit is how long clients may take to leave (the original's
+	// set_on_shutdown_timeout).
+	drainLimit = 3 * time.Second
+	// closeLimit is how long all the rest may take: a sync that hangs must not
+	// keep the process from ending.
+	closeLimit = 15 * time.Second
+)
+
+// errStuck: a part did not end in time. Its goroutine and the store stay as
+// they are, so the process has to end.
+var errStuck = errors.New("the shutdown hangs")
+
+// close ends the parts, each before what it needs, and gives up when that takes
+// too long.
+func (s *Server) close(cause error) error {
+	drain := s.drainTime(cause)
+	err := runSteps(s.closing(drain), drain+closeLimit)
+	if err != nil {
+		s.log.Error().Err(err).Msg("giving up: the next start recovers from the log")
+	}
+	return err
+}
+
+// runSteps runs the steps in order, all of them within a limit.
+func runSteps(steps []closeStep, limit time.Duration) error {
+	var at atomic.Pointer[string]
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, step := range steps {
+			at.Store(&step.name)
+			step.run()
+		}
+	}()
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-t.C:
+		return fmt.Errorf("%w: %s does not end", errStuck, *at.Load())
+	}
+}
+
+// drainTime: clients of an instance that only takes a new store come back in a
+// moment, and are not asked to leave.
+func (s *Server) drainTime(cause error) time.Duration {
+	if again := new(rejoin); errors.As(cause, &again) || errors.Is(cause, errJoined) {
+		return 0
+	}
+	if d := s.drain.Load(); d > 0 {
+		return time.Duration(d)
+	}
+	return drainLimit
+}
+
+type closeStep struct {
+	name string
+	run  func()
+}
+
+// closing is the order of a stop. Every step may rely on what comes after it.
+func (s *Server) closing(drain time.Duration) []closeStep {
+	n := s.node.Load()
+	running := n != nil && n.running
+	return []closeStep{
+		{"resignation", func() {
+			if running { // a leader resigns first: the others need not wait for silence
+				_ = n.loop.Submit(instance.Shutdown{})
+			}
+		}},
+		{"clients", func() { // those that watch box.shutdown leave by themselves
+			if drain > 0 {
+				ctx, cancel := context.WithTimeout(context.Background(), drain)
+				s.clients.Drain(ctx)
+				cancel()
+			}
+		}},
+		{"replication", func() { // before connections: readers wait in JOINs that only this ends
+			s.clients.StopListening()
+			if hub := s.hub.Load(); hub != nil {
+				hub.Close()
+			}
+		}},
+		{"connections", s.clients.Close}, // nobody submits any more
+		{"background work", func() { // a checkpoint is given up
+			s.stop(errStopped)
+			s.closeDebug()
+			s.bg.Wait()
+		}},
+		{"loop", func() { // nobody steps the core
+			if running {
+				n.loop.Close()
+			}
+		}},
+		{"journal", func() { // what was handed over is written
+			if n != nil {
+				n.journal.Close()
+			}
+		}},
+		{"store", func() {
+			if err := s.store.Close(); err != nil {
+				s.log.Error().Err(err).Msg("the store did not close cleanly")
+			}
+		}},
+	}
+}
+
+// pacer makes pauses between attempts grow, and forgets them after a good run.
+type pacer struct {
+	least, most time.Duration
+	next        time.Duration
+}
+
+// wait pauses; false: ctx ended. ran is how long the attempt before lasted.
+func (p *pacer) wait(ctx context.Context, ran time.Duration) bool {
+	if ran > 2*p.most {
+		p.next = 0
+	}
+	pause := p.next
+	p.next = min(max(2*p.next, p.least), p.most)
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"tarragon/box"
+	"tarragon/xlog"
+)
+
+// metaLost marks a store whose loss is certain: peers hold rows of ours that it
+// does not. The mark outlives a crash in the middle of the rejoin.
+const metaLost = "lost_data"
+
+// checkEmptyLoss: a log that may have lost rows and has none left may have had
+// any. Who bootstraps or joins from it is a new life.
+func (s *Server) checkEmptyLoss() error {
+	if !s.store.MayHaveLost() || len(s.store.Checkpoints()) > 0 || s.store.Last() > 0 {
+		return nil
+	}
+	s.identity.Incarnation = freshIncarnation()
+	if err := s.identity.save(s.store); err != nil {
+		return err
+	}
+	s.log.Warn().Msg("the log is empty after a stop that may have lost rows: this instance begins as a new one")
+	return s.store.ForgetLoss()
+}
+
+// checkLife asks, before anything runs on the recovered state, whether it is
+// all of what this instance has shown to others (design section 5, rule 13).
+func (s *Server) checkLife(b *box.Box) error {
+	members := append(b.Members(), b.NewestMembers()...)
+	alone, mine := true, false
+	for _, m := range members {
+		if m.UUID != s.identity.UUID {
+			alone = false
+			continue
+		}
+		mine = true
+		if m.Incarnation != s.identity.Incarnation {
+			return &rejoin{cause: errFormerLife, newLife: true}
+		}
+	}
+	if len(members) > 0 && !mine {
+		return fmt.Errorf("instance %s is no member of replica set %s any more: it was expelled; to join again as a new member it needs an empty data directory",
+			s.identity.UUID, b.ReplicasetUUID())
+	}
+	return s.checkLoss(alone && len(s.in.Replication.Peers) < 2)
+}
+
+// errFormerLife: the member's row was written by a later life of this instance.
+var errFormerLife = errors.New("this data is of a former life of the instance: it has joined anew since")
+
+// checkLoss: a member that may have lost rows comes back under a new identity;
+// one that nobody else knows has nobody to lose an argument with.
+func (s *Server) checkLoss(alone bool) error {
+	mark, _, err := s.store.Meta(metaLost)
+	if err != nil {
+		return err
+	}
+	if len(mark) > 0 {
+		return &rejoin{cause: errors.New(string(mark)), newLife: true}
+	}
+	if !s.store.MayHaveLost() {
+		return nil
+	}
+	switch {
+	case alone:
+		s.log.Warn().Stringer("wal_mode", s.store.Mode()).
+			Msg("ROWS MAY BE LOST: the log was not synced and the last stop was not clean; going on with what is left, since there is no other member")
+	case s.in.Tarragon.AcceptLoss:
+		s.log.Warn().Stringer("wal_mode", s.store.Mode()).
+			Msg("ROWS MAY BE LOST: going on with what is left, as tarragon.accept_loss says; acknowledged transactions may be gone, and members may differ")
+	default:
+		return &rejoin{cause: errMayHaveLost, newLife: true}
+	}
+	return s.store.ForgetLoss()
+}
+
+var errMayHaveLost = errors.New("the last stop may have lost rows of the log; if every member went down like this, nobody can give the state back: start them with tarragon.accept_loss=true")
+
+// checkSet refuses the data of another replica set.
+func (s *Server) checkSet(b *box.Box) error {
+	want, have := s.in.Database.ReplicasetUUID, b.ReplicasetUUID()
+	if want == "" || have == "" || want == have {
+		return nil
+	}
+	return fmt.Errorf("the data directory belongs to replica set %s, the configuration says %s", have, want)
+}
+
+// markLost takes down that a loss is certain.
+func markLost(old *xlog.Store, r *rejoin) error {
+	if !r.newLife || errors.Is(r.cause, errMayHaveLost) {
+		return nil // the store knows
+	}
+	return old.SetMeta(metaLost, []byte(r.cause.Error()))
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"reflect"
+	"testing"
+
+	"tarragon/instance"
+	"tarragon/vclock"
+	"tarragon/xlog"
+)
+
+// cp is a checkpoint with an ID, the group behind it, its term and its LSN of
+// instance 1.
+func cp(id, next, term, lsn uint64) xlog.CheckpointInfo {
+	return xlog.CheckpointInfo{ID: id, State: xlog.State{NextGroup: next, VClock: vclock.VClock{0: 7, 1: lsn}, History: []xlog.TermSpan{{Term: term, Owner: 1}}}}
+}
+
+func TestRetention(t *testing.T) {
+	all := []xlog.CheckpointInfo{cp(5, 50, 3, 500), cp(4, 40, 3, 400), cp(3, 30, 2, 300), cp(2, 20, 2, 200), cp(1, 10, 1, 100)}
+	acked := func(lsn uint64) need { return need{least: vclock.VClock{1: lsn}, inEffect: 3} }
+	for name, c := range map[string]struct {
+		need          need
+		count         int
+		wanted, limit uint64
+		want          plan
+	}{
+		"members are behind the last term":     {acked(250), 2, 25, 0, plan{[]uint64{2, 1}, 25}},
+		"they hold more than the log has":      {acked(250), 2, 35, 0, plan{[]uint64{2, 1}, 30}},
+		"all hold the elder checkpoint":        {acked(300), 2, 31, 0, plan{[]uint64{3, 2, 1}, 31}},
+		"all hold everything":                  {acked(900), 2, 60, 0, plan{[]uint64{3, 2, 1}, 40}},
+		"a member has told nothing":            {need{unknown: true, inEffect: 3}, 2, 1, 0, plan{[]uint64{2, 1}, 1}},
+		"it is dead, and the cap is reached":   {need{unknown: true, inEffect: 3}, 2, 1, 45, plan{[]uint64{3, 2, 1}, 40}},
+		"the cap is below the elder":           {need{unknown: true, inEffect: 3}, 2, 1, 15, plan{[]uint64{2, 1}, 15}},
+		"alone":                                {need{alone: true, inEffect: 3}, 2, 60, 0, plan{[]uint64{3, 2, 1}, 40}},
+		"one of those to keep is elder anyway": {acked(0), 3, 1, 0, plan{[]uint64{2, 1}, 1}},
+		"more to keep than there are":          {acked(900), 9, 60, 0, plan{nil, 10}},
+		"count of nothing":                     {need{alone: true, inEffect: 3}, 0, 60, 0, plan{[]uint64{4, 3, 2, 1}, 50}},
+	} {
+		if got := makePlan(all, &c.need, c.count, c.wanted, c.limit); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
+	if got := makePlan(nil, &need{}, 2, 9, 9); got.before != 0 {
+		t.Errorf("without a checkpoint all of the log is needed: %+v", got)
+	}
+}
+
+// The first checkpoint of a bootstrapped instance has what bootstrap wrote.
+func TestFirstCheckpoint(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	store := s.nodes[0].server().store
+	s.until("a checkpoint", func() bool { return len(store.Checkpoints()) > 0 })
+	if c := store.Checkpoints()[0]; c.Tuples == 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A node whose log nobody needs keeps what its checkpoints need.
+func TestNeed(t *testing.T) {
+	s := newSet(t, 3, "")
+	s.startAll()
+	s.makeSpace()
+	s.level()
+	l := s.leader()
+	k := l.server().node.Load().keeper
+	s.until("acks of both", func() bool { n := k.need(); return !n.unknown })
+	var self uint32
+	k.n.loop.Read(func(c *instance.Core) { self = c.Info(0).ID })
+	if n := k.need(); n.alone || n.least[self] == 0 || n.inEffect == 0 {
+		t.Errorf("%+v", n)
+	}
+}

@@ -1,0 +1,295 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tarragon/config"
+	"tarragon/instance"
+	"tarragon/xlog"
+
+	"github.com/rs/zerolog"
+	"github.com/tarantool/go-tarantool/v2"
+)
+
+// patience bounds what a test waits for: a broken server, not a slow machine.
+const patience = 30 * time.Second
+
+// set is a replica set within this process.
+type set struct {
+	t     *testing.T
+	dir   string
+	file  string
+	nodes []*node1
+}
+
+// node1 is one instance of it, over all its runs.
+type node1 struct {
+	set       *set
+	name      string
+	addr      string
+	flags     []config.Flag
+	openStore func(xlog.Options) (*xlog.Store, error)
+	log       lockedBuffer
+
+	mu   sync.Mutex
+	srv  *Server // of the present run of Run
+	runs int
+	stop context.CancelFunc
+	done chan error
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newSet writes the configuration of n instances; yaml is more of the global
+// scope.
+func newSet(t *testing.T, n int, yaml string) *set {
+	t.Helper()
+	s := &set{t: t, dir: t.TempDir()}
+	s.file = filepath.Join(s.dir, "cluster.yaml")
+	var b strings.Builder
+	b.WriteString("credentials:\n  users:\n    replicator: {password: r, roles: [replication]}\n    admin1: {password: a, roles: [super]}\n")
+	b.WriteString("iproto: {advertise: {peer: {login: replicator}}}\nreplication: {failover: election, timeout: 0.3}\n")
+	fmt.Fprintf(&b, "process: {work_dir: %s}\n%s", s.dir, yaml)
+	b.WriteString("groups:\n  g:\n    replicasets:\n      r:\n        instances:\n")
+	for i := range n {
+		nd := &node1{set: s, name: fmt.Sprintf("i%d", i+1), addr: freeAddr(t)}
+		s.nodes = append(s.nodes, nd)
+		fmt.Fprintf(&b, "          %s: {iproto: {listen: [{uri: '%s'}]}}\n", nd.name, nd.addr)
+	}
+	if err := os.WriteFile(s.file, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, nd := range s.nodes {
+			nd.halt()
+		}
+		if t.Failed() {
+			for _, nd := range s.nodes {
+				t.Logf("log of %s:\n%s", nd.name, nd.log.String())
+			}
+		}
+	})
+	return s
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// load is the configuration of the instance.
+func (n *node1) load() *config.Instance {
+	n.set.t.Helper()
+	in, err := config.Load(config.Source{File: n.set.file, Instance: n.name, Flags: n.flags})
+	if err != nil {
+		n.set.t.Fatal(err)
+	}
+	return in
+}
+
+func (n *node1) start() {
+	n.set.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), openStore: n.openStore}
+	cfg.opened = func(s *Server) {
+		n.mu.Lock()
+		n.srv = s
+		n.runs++
+		n.mu.Unlock()
+	}
+	n.stop, n.done = stop, make(chan error, 1)
+	go func() { n.done <- Run(ctx, cfg) }()
+}
+
+// halt stops the instance and tells how it ended; nil if it did not run.
+func (n *node1) halt() error {
+	if n.stop == nil {
+		return nil
+	}
+	n.stop()
+	return n.ended()
+}
+
+// ended waits for the end of the instance.
+func (n *node1) ended() error {
+	n.set.t.Helper()
+	select {
+	case err := <-n.done:
+		n.stop = nil
+		return err
+	case <-time.After(patience):
+		n.set.t.Fatalf("%s does not end", n.name)
+	}
+	return nil
+}
+
+func (n *node1) server() *Server {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.srv
+}
+
+// info is the state of the core; ok: there is one, and it is served.
+func (n *node1) info() (i instance.Info, ok bool) {
+	s := n.server()
+	if s == nil || s.node.Load() == nil || !s.ready.Load() {
+		return i, false
+	}
+	loop := s.node.Load().loop
+	now := loop.Now().Mono
+	loop.Read(func(c *instance.Core) { i = c.Info(now) })
+	return i, true
+}
+
+// until waits for a condition.
+func (s *set) until(what string, cond func() bool) {
+	s.t.Helper()
+	tick, limit := time.NewTicker(5*time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			s.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// leader waits for one that takes writes.
+func (s *set) leader() (leader *node1) {
+	s.t.Helper()
+	s.until("a leader", func() bool {
+		for _, n := range s.nodes {
+			if i, ok := n.info(); ok && n.stop != nil && !i.RO {
+				leader = n
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+func (s *set) startAll() {
+	for _, n := range s.nodes {
+		n.start()
+	}
+	s.until("all are members", func() bool {
+		for _, n := range s.nodes {
+			if i, ok := n.info(); !ok || len(i.Members) != len(s.nodes) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// level waits until all that run hold the same.
+func (s *set) level() {
+	s.t.Helper()
+	s.until("all hold the same", func() bool {
+		lead, ok := s.leader().info()
+		if !ok {
+			return false
+		}
+		for _, n := range s.nodes {
+			if n.stop == nil {
+				continue
+			}
+			if i, ok := n.info(); !ok || i.Synced.Global() != lead.Synced.Global() || i.QueueLen > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (n *node1) dial() *tarantool.Connection {
+	n.set.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var conn *tarantool.Connection
+	n.set.until("a login at "+n.name, func() (ok bool) {
+		var err error
+		conn, err = tarantool.Connect(ctx, tarantool.NetDialer{Address: n.addr, User: "admin1", Password: "a"}, tarantool.Opts{Timeout: patience})
+		return err == nil
+	})
+	return conn
+}
+
+// call calls a function at an instance.
+func (n *node1) call(name string, args ...any) []any {
+	n.set.t.Helper()
+	conn := n.dial()
+	defer conn.Close()
+	out, err := conn.Do(tarantool.NewCallRequest(name).Args(append([]any{}, args...))).Get()
+	if err != nil {
+		n.set.t.Fatalf("%s at %s: %v", name, n.name, err)
+	}
+	return out
+}
+
+// makeSpace makes the synchronous space "t" at the leader.
+func (s *set) makeSpace() {
+	s.t.Helper()
+	l := s.leader()
+	l.call("box.schema.space.create", "t", map[string]any{"is_sync": true})
+	l.call("box.space.t:create_index", "pk")
+}
+
+// fill replaces rows [from, to) at the leader.
+func (s *set) fill(from, to int) {
+	s.t.Helper()
+	conn := s.leader().dial()
+	defer conn.Close()
+	var futures []*tarantool.Future
+	for i := from; i < to; i++ {
+		futures = append(futures, conn.Do(tarantool.NewReplaceRequest("t").Tuple([]any{i, strings.Repeat("x", 100)})))
+	}
+	for _, f := range futures {
+		if _, err := f.Get(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// rows counts "t" as an instance shows it.
+func (n *node1) rows() int {
+	n.set.t.Helper()
+	conn := n.dial()
+	defer conn.Close()
+	out, err := conn.Do(tarantool.NewSelectRequest("t").Iterator(tarantool.IterAll).Key([]any{}).Limit(1 << 30)).Get()
+	if err != nil {
+		n.set.t.Fatal(err)
+	}
+	return len(out)
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+// area is a part of the instance that can be in trouble.
+type area int
+
+const (
+	areaCheckpoint area = iota
+	areaRetention
+	areaLostRows
+	areaGuarantee
+	areaCredentials
+	areas
+)
+
+// troubles keeps the present error of each area for status. A success takes
+// it away.
+type troubles struct {
+	mu  sync.Mutex
+	now [areas]trouble
+}
+
+type trouble struct {
+	text string // empty: all is well
+	at   time.Time
+}
+
+// set takes down how the last attempt ended; fresh tells that this is news.
+func (t *troubles) set(a area, what string, err error) (fresh bool) {
+	text := ""
+	if err != nil {
+		text = what + ": " + err.Error()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fresh = t.now[a].text != text
+	if fresh {
+		t.now[a] = trouble{text, time.Now()}
+	}
+	return fresh
+}
+
+// last is the newest trouble that is not over; empty: none.
+func (t *troubles) last() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var newest trouble
+	for _, x := range t.now {
+		if x.text != "" && !x.at.Before(newest.at) {
+			newest = x
+		}
+	}
+	return newest.text
+}
+
+// limiter lets some log lines of a kind through in each span of time and
+// counts the others, so that a client gone wild does not fill the disk.
+type limiter struct {
+	mu      sync.Mutex
+	since   time.Time
+	n       int
+	dropped int
+}
+
+const (
+	limiterSpan  = 10 * time.Second
+	limiterLines = 5
+)
+
+// allow tells whether to log; dropped is how many were not since the last that was.
+func (l *limiter) allow(now time.Time) (ok bool, dropped int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.since) >= limiterSpan {
+		l.since, l.n = now, 0
+	}
+	if l.n >= limiterLines {
+		l.dropped++
+		return false, 0
+	}
+	l.n++
+	dropped, l.dropped = l.dropped, 0
+	return true, dropped
+}
