@@ -84,20 +84,29 @@ func (c *Core) releaseJoins() {
 }
 
 // register writes the joiner's _cluster row unless it is there: same uuid,
-// same incarnation.
+// same incarnation. A joiner with the name of a member that gives no word is
+// that member's next life: where the configuration gives no uuid, one that lost
+// its disk has a new one, and only its name tells who it was.
 func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	var used uint32
-	var old *box.Member
+	var old, namesake *box.Member
 	members := c.box.NewestMembers()
 	for i := range members {
-		used |= 1 << members[i].ID
-		if members[i].UUID == j.UUID {
-			old = &members[i]
-		} else if j.Name != "" && members[i].Name == j.Name {
-			return xrow.Errorf(xrow.ErrInstanceNameDuplicate, j.Name, members[i].UUID)
+		m := &members[i]
+		used |= 1 << m.ID
+		if m.UUID == j.UUID {
+			old = m
+		} else if j.Name != "" && m.Name == j.Name {
+			namesake = m
 		}
 	}
-	if old != nil && old.Incarnation == j.Incarnation {
+	if namesake != nil {
+		if old != nil || namesake.ID == c.self || c.raft.Live(c.now.Mono, namesake.ID) {
+			return xrow.Errorf(xrow.ErrInstanceNameDuplicate, j.Name, namesake.UUID)
+		}
+		old = namesake
+	}
+	if old != nil && old.UUID == j.UUID && old.Incarnation == j.Incarnation {
 		return nil
 	}
 	id := c.freeID(used)

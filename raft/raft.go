@@ -398,6 +398,16 @@ func (r *Raft) Acked(now time.Duration, from uint32, v *vclock.VClock) {
 	r.peers[from].vclock = *v
 }
 
+// Live tells whether a peer gave word within the death timeout: on its stream,
+// or by an ack over ours.
+func (r *Raft) Live(now time.Duration, id uint32) bool {
+	if !r.isPeer(id) {
+		return false
+	}
+	p := &r.peers[id]
+	return p.live && now < p.heard+r.cfg.DeathTimeout || p.acked != 0 && now < p.acked+r.cfg.DeathTimeout
+}
+
 // Upstream tells that the stream from a peer runs, ended, or that its process
 // is gone. A leader whose process is gone is lost at once: pre-vote makes it
 // safe to ask.

@@ -320,5 +320,6 @@ func Retry(err error) bool {
 		return true // the connection, or a state that is too old
 	}
 	_, again := classify(e)
-	return again || e.Code == xrow.ErrReadonly
+	// A namesake that has just died counts as alive for the death timeout.
+	return again || e.Code == xrow.ErrReadonly || e.Code == xrow.ErrInstanceNameDuplicate
 }

@@ -64,24 +64,48 @@ func New(o Options) (*Cluster, error) {
 		o.WAL = "fsync"
 	}
 	c := &Cluster{opts: o, Config: filepath.Join(o.Dir, "cluster.yaml")}
-	for i := range o.Nodes {
-		addr, err := freeAddr()
-		if err != nil {
+	for range o.Nodes {
+		if _, err := c.addNode(); err != nil {
 			return nil, err
 		}
-		name := fmt.Sprintf("i-%03d", i+1)
-		c.Nodes = append(c.Nodes, &Node{Name: name, Addr: addr, Log: filepath.Join(o.Dir, name+".log"), config: c.Config, c: c})
 	}
-	if o.Peer == nil {
-		return c, os.WriteFile(c.Config, []byte(c.yaml(0)), 0o600)
+	return c, c.write()
+}
+
+// addNode makes up a node.
+func (c *Cluster) addNode() (*Node, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("i-%03d", len(c.Nodes)+1)
+	n := &Node{Name: name, Addr: addr, Log: filepath.Join(c.opts.Dir, name+".log"), config: c.Config, c: c}
+	c.Nodes = append(c.Nodes, n)
+	return n, nil
+}
+
+// Add writes a further node into the configuration. Nodes that run learn of it
+// when they are started again. Not for a cluster with Peer.
+func (c *Cluster) Add() (*Node, error) {
+	n, err := c.addNode()
+	if err != nil {
+		return nil, err
+	}
+	return n, c.write()
+}
+
+// write writes the configuration files.
+func (c *Cluster) write() error {
+	if c.opts.Peer == nil {
+		return os.WriteFile(c.Config, []byte(c.yaml(0)), 0o600)
 	}
 	for i, n := range c.Nodes {
-		n.config = filepath.Join(o.Dir, n.Name+".yaml")
+		n.config = filepath.Join(c.opts.Dir, n.Name+".yaml")
 		if err := os.WriteFile(n.config, []byte(c.yaml(i)), 0o600); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // yaml is the configuration as node from sees the others.
@@ -149,6 +173,9 @@ func (c *Cluster) Addrs() []string {
 	}
 	return out
 }
+
+// DataDir is where a node has its data.
+func (n *Node) DataDir() string { return filepath.Join(n.c.opts.Dir, "var", "lib", n.Name) }
 
 // ByAddr finds a node.
 func (c *Cluster) ByAddr(addr string) *Node {

@@ -12,6 +12,7 @@ import (
 // Tracker follows who leads: it watches the event tarragon.leader on all nodes
 // and keeps a connection to the leader.
 type Tracker struct {
+	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -33,13 +34,15 @@ type Leader struct {
 // Track connects to nodes and follows their leader until Close.
 func Track(addrs []string) *Tracker {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &Tracker{cancel: cancel, conns: map[string]*tarantool.Connection{}, changed: make(chan struct{})}
+	t := &Tracker{ctx: ctx, cancel: cancel, conns: map[string]*tarantool.Connection{}, changed: make(chan struct{})}
 	for _, addr := range addrs {
-		t.wg.Add(1)
-		go t.follow(ctx, addr)
+		t.Add(addr)
 	}
 	return t
 }
+
+// Add follows one more node.
+func (t *Tracker) Add(addr string) { t.wg.Go(func() { t.follow(t.ctx, addr) }) }
 
 // Close ends all connections.
 func (t *Tracker) Close() {
@@ -74,7 +77,6 @@ func (t *Tracker) Conn(addr string) *tarantool.Connection {
 
 // follow keeps one node connected and listens to what it says of the leader.
 func (t *Tracker) follow(ctx context.Context, addr string) {
-	defer t.wg.Done()
 	for ctx.Err() == nil {
 		conn, err := Connect(ctx, addr)
 		if err == nil {

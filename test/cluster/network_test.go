@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +100,7 @@ func (r *rig) notShown(n *cluster.Node, key uint64) {
 
 // lostRows looks for voided rows of the space by their keys.
 func (r *rig) lostRows(n *cluster.Node, first, last uint64) error {
-	out, exit := r.tool("xlog", "cat", "--lost", "--json", "--type", "insert", filepath.Join(r.dir, "var", "lib", n.Name))
+	out, exit := r.tool("xlog", "cat", "--lost", "--json", "--type", "insert", n.DataDir())
 	if exit != 0 {
 		return fmt.Errorf("exit code %d: %s", exit, out)
 	}
