@@ -126,8 +126,8 @@ func TestMixedTransactionAcrossCheckpoint(t *testing.T) {
 	s.wait(20 * time.Millisecond)
 	leader.checkpoint()
 	s.wait(200 * time.Millisecond)
-	if p := leader.disk.newest(); p == nil || len(p.state.Undecided.Table) != 2 {
-		t.Fatalf("the story did not happen: checkpoint %v", p)
+	if p := leader.disk.newest(); p == nil || len(p.state.Undecided.Table) < 2 {
+		t.Fatal("the story did not happen: no checkpoint with undecided rows")
 	}
 	leader.crash(false)
 	leader.start()
