@@ -63,7 +63,7 @@ fuzz-run: tools
 	done; rm -f fuzz.log
 
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
-	@if [ -d test/sim ]; then go test ./test/sim -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
+	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
 
 lint: fmt vet ## gofmt, go vet, and staticcheck where it is installed
 	@if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "staticcheck is not installed: skipped"; fi

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"tarragon/instance"
-	"tarragon/vclock"
 	"tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -182,9 +181,3 @@ func (c *checks) acked(n *node, s *instance.AckState) { c.promise.acked(n, s) }
 
 // mayRelay is called when groups are released to the relays.
 func (c *checks) mayRelay(n *node, no uint64) { c.promise.relayed(n, no) }
-
-// merged is v with w.
-func merged(v, w vclock.VClock) vclock.VClock {
-	v.Merge(&w)
-	return v
-}

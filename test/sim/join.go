@@ -124,13 +124,17 @@ func (j *joiner) finish(state instance.State, id uint32) {
 			return
 		}
 		if j.keeps {
-			if !n.ahead(&state) {
+			if mine := n.core.Info(n.mono()); !state.Knows(&mine) {
 				n.joining = nil // we know more than this peer: it has to learn from us first
 				return
 			}
 			n.retire()
 		}
-		state = j.merge(state)
+		state, err := j.merge(state)
+		if err != nil {
+			n.w.fail("join", "%s cannot keep its rows: %v", n.label(), err)
+			return
+		}
 		c := &checkpoint{state: state, tuples: j.tuples}
 		n.disk.replace(c)
 		n.w.check.joined(n, c)

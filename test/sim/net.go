@@ -67,11 +67,15 @@ type pipe struct {
 	last  time.Duration // arrival of the packet before
 	sent  uint64        // packets, so far
 	stuck []packet      // met a cut; they go on when it heals, in the order of their sending
+	got   uint64        // packets handed over, so far
+	early []packet      // arrived before one that was stuck
 }
 
-func (q *pipe) hold(p packet) {
-	q.stuck = append(q.stuck, p)
-	slices.SortStableFunc(q.stuck, func(a, b packet) int { return cmp.Compare(a.number, b.number) })
+func (q *pipe) hold(p packet) { q.stuck = inOrder(append(q.stuck, p)) }
+
+func inOrder(ps []packet) []packet {
+	slices.SortStableFunc(ps, func(a, b packet) int { return cmp.Compare(a.number, b.number) })
+	return ps
 }
 
 // packet is what one write to a socket carries.
@@ -186,7 +190,13 @@ func (c *conn) carry(to int, p packet) {
 			pipe.hold(p)
 			return
 		}
-		c.arrive(to, p)
+		pipe.early = inOrder(append(pipe.early, p))
+		for len(pipe.early) > 0 && pipe.early[0].number == pipe.got+1 {
+			next := pipe.early[0]
+			pipe.early = pipe.early[1:]
+			pipe.got++
+			c.arrive(to, next)
+		}
 	})
 }
 

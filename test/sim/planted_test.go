@@ -76,17 +76,10 @@ func hunt(o Options, seeds uint64) (seed uint64, checker string) {
 //  6. C leads without the row.
 func TestVoteBehindRowsInFlight(t *testing.T) {
 	tell := func(b instance.Break) error {
-		w := newWorld(1, Options{Hosts: 3, Break: b, Faults: []string{"clock", "checkpoint", "prune"}}, nil)
-		w.plan.wire = spread{time.Millisecond, time.Millisecond}
-		w.plan.sync = spread{time.Millisecond, time.Millisecond}
-		w.plan.config.Fencing = instance.FencingOff
-		w.boot()
-		w.half = safety
-		wait := func(d time.Duration) { w.run(w.now+d, nil) }
-		write := func() {
-			w.nodes[0].post(instance.Write{Requests: []instance.Request{w.load.request(w.load.begin(w.nodes[0], opInsert, 0))}})
-		}
+		w := newTale(t, b)
+		wait := w.wait
 		a, b1, c := w.nodes[0], w.nodes[1], w.nodes[2]
+		write := func() { w.write(a, opInsert) }
 
 		write()
 		wait(time.Second)

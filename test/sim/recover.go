@@ -44,51 +44,21 @@ func (n *node) newCore() (err error) {
 	return err
 }
 
-// merge makes the state of a joiner out of what it received. One that still
-// has its store keeps its greater LSNs, its vote, and all rows of its log that
-// the received state does not settle: it may have acked them.
-func (j *joiner) merge(s instance.State) instance.State {
+// merge makes the state of a joiner out of what it received and of its store,
+// if it still has one.
+func (j *joiner) merge(s instance.State) (instance.State, error) {
 	d := j.n.disk
-	all := &xrow.Group{Before: s.VClock, After: s.VClock}
-	keep := func(g *xrow.Group) {
-		for i, ref := range g.Table {
-			if ref.Origin == 0 || ref.LSN <= all.After[ref.Origin] {
-				continue
-			}
-			row, err := g.Row(i)
-			if err != nil {
-				panic(err) // our own bytes
-			}
-			all.Add(&row, ref.SpaceID, ref.First, ref.Term)
-		}
-	}
-	if s.Undecided != nil {
-		keep(s.Undecided)
-	}
-	if j.keeps {
-		if p := d.newest(); p != nil && p.state.Undecided != nil {
-			keep(p.state.Undecided)
+	old := instance.State{VClock: d.vclock, Term: d.term, Vote: d.vote, NextGroup: d.next()}
+	return s.Keep(old, func(yield func(*xrow.Group) bool) {
+		if p := d.newest(); p != nil && p.state.Undecided != nil && !yield(p.state.Undecided) {
+			return
 		}
 		for _, g := range d.groups {
-			keep(g)
+			if !yield(g) {
+				return
+			}
 		}
-		if d.term > s.Term || d.term == s.Term && d.vote != 0 {
-			s.Term, s.Vote = d.term, d.vote
-		}
-	}
-	s.VClock = merged(merged(s.VClock, all.After), d.vclock)
-	s.Undecided, s.NextGroup = all, d.next()
-	return s
-}
-
-// ahead tells whether a state knows as much to be committed as our core does.
-func (n *node) ahead(s *instance.State) bool {
-	mine := n.core.Info(n.mono())
-	if len(mine.History) == 0 || len(s.History) == 0 {
-		return len(mine.History) == 0
-	}
-	a, b := mine.History[len(mine.History)-1].Term, s.History[len(s.History)-1].Term
-	return b > a || b == a && s.Confirmed >= mine.Confirmed
+	})
 }
 
 // giveSnapshot hands the answer to a JoinRequest or StartCheckpoint on.
