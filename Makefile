@@ -68,8 +68,8 @@ fuzz-run: tools
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
 
-lint: fmt vet ## gofmt, go vet, and staticcheck where it is installed
-	@if command -v staticcheck >/dev/null; then staticcheck ./...; else echo "staticcheck is not installed: skipped"; fi
+lint: fmt vet ## gofmt, go vet, and staticcheck, which is fetched by its version
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 bench: build ## throughput and latency of three local nodes, and of the packages
 	@if [ -f bench/go.mod ]; then cd bench && go run .; fi

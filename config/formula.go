@@ -73,7 +73,7 @@ func (f Formula) Check(synchro *Formula) error {
 		}
 	}
 	if synchro == nil && f.UsesQ() {
-		return fmt.Errorf("Q is known to linearizable_quorum only")
+		return fmt.Errorf("only linearizable_quorum knows Q")
 	}
 	for n := 1; n <= MaxMembers; n++ {
 		q := 0

@@ -207,8 +207,7 @@ func TestServeRefuses(t *testing.T) {
 		{"FETCH_SNAPSHOT", nil, func() xrow.Row { return xrow.Row{Type: xrow.FetchSnap, Body: []byte{0x80}} }, xrow.ErrUnsupported},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var h *testHub
-			h = newTestHub(t, 1, func(c *Config) {
+			h := newTestHub(t, 1, func(c *Config) {
 				if test.change != nil {
 					test.change(c, &Info{})
 				}
