@@ -201,7 +201,11 @@ func (c *Core) joinState() State {
 	if n := len(s.History); n > 0 {
 		s.History[n-1].Last = min(s.History[n-1].Last, v[s.History[n-1].Owner])
 	}
+	// CONFIRMs among the undecided rows are not in the queue: what they say is
+	// in the state, but they count as held.
 	s.Undecided = c.undecided(c.onDisk[c.self])
+	s.Undecided.Before, s.Undecided.After = s.VClock, c.vclock.Global()
+	s.Undecided.After[c.self] = min(c.vclock[c.self], c.onDisk[c.self])
 	return s
 }
 

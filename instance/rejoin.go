@@ -3,6 +3,7 @@ package instance
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"tarragon/xrow"
 )
@@ -36,6 +37,8 @@ func (s State) Keep(old State, log iter.Seq[*xrow.Group]) (State, error) {
 		if err := keep(s.Undecided); err != nil {
 			return s, err
 		}
+		all.After.Merge(&s.Undecided.After)
+		s.holdLast()
 	}
 	for g := range log {
 		if err := keep(g); err != nil {
@@ -58,4 +61,22 @@ func (s *State) Knows(i *Info) bool {
 	}
 	theirs, ours := s.History[len(s.History)-1].Term, i.History[len(i.History)-1].Term
 	return theirs > ours || theirs == ours && s.Confirmed >= i.Confirmed
+}
+
+// holdLast makes the newest term in effect end where its owner's undecided
+// rows do: a PROMOTE may follow a CONFIRM, which is not among them.
+func (s *State) holdLast() {
+	n := len(s.History)
+	if n == 0 {
+		return
+	}
+	s.History = slices.Clone(s.History)
+	span := &s.History[n-1]
+	last := s.Undecided.After[span.Owner]
+	for _, ref := range s.Undecided.Table {
+		if ref.Origin == span.Owner && ref.Term > span.Term {
+			last = min(last, ref.LSN-1)
+		}
+	}
+	span.Last = max(span.Last, last)
 }
