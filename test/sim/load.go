@@ -137,14 +137,19 @@ func (l *load) limit(o *op) {
 // for reads.
 func (l *load) choose(kind opKind) *node {
 	w := l.w
-	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	among := w.nodes
 	if kind < opLocal && !w.chance(20) {
-		for _, m := range w.nodes {
-			if m.running() && m.core != nil && m.shown != nil && m.shown.State == stateLeader && !(n.shown != nil && n.shown.State == stateLeader && n.running()) {
-				n = m
+		var leaders []*node
+		for _, n := range w.nodes {
+			if n.running() && n.core != nil && n.shown != nil && n.shown.State == stateLeader {
+				leaders = append(leaders, n)
 			}
 		}
+		if len(leaders) > 0 {
+			among = leaders
+		}
 	}
+	n := among[w.rng.IntN(len(among))]
 	if !n.running() || n.core == nil {
 		return nil
 	}
