@@ -42,7 +42,6 @@ type node struct {
 	shown   *xrow.Raft // what peers are shown
 	relayed uint64     // groups up to here may go out
 	lazy    uint32     // hold rows back from peers that see this leader
-	lastAck *instance.AckState
 	links   []*applier // by slot of the peer
 	relays  []*relay
 	joining *joiner
@@ -90,7 +89,7 @@ func (n *node) start() {
 func (n *node) reset() {
 	n.life++
 	n.up, n.hostGone, n.paused = true, false, false
-	n.shown, n.lastAck, n.relayed, n.lazy, n.id = nil, nil, 0, 0, 0
+	n.shown, n.relayed, n.lazy, n.id = nil, 0, 0, 0
 	n.inbox, n.stepPlanned, n.timerAt, n.idle = nil, false, 0, 0
 	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false
 	n.snaps = map[uint64]func(instance.Snapshot){}
