@@ -450,6 +450,7 @@ func (c *Core) broken(err error) {
 	c.trace(FactBroken, 0, 0, err.Error())
 	c.eff.Fatal = err
 	c.failed = err
+	c.failSnaps(&xrow.Error{Code: xrow.ErrWALIO, Message: err.Error(), Err: err}) // the group they wait for may never be written
 	c.raft.Resign(c.now.Mono, "broken guarantee")
 	c.raft.SetSelf(c.self, false, c.now.Mono)
 }

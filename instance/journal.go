@@ -168,8 +168,5 @@ func (c *Core) journalFailed(err error) {
 	}
 	c.local = nil
 	c.failHeld(unknown)
-	for _, s := range c.snaps {
-		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: s.snap.Tag, View: s.snap.View, Err: unknown})
-	}
-	c.snaps = nil
+	c.failSnaps(unknown)
 }

@@ -52,6 +52,14 @@ func (c *Core) snapsWritten() {
 	c.snaps = keep
 }
 
+// failSnaps turns away those who wait for a checkpoint.
+func (c *Core) failSnaps(err *xrow.Error) {
+	for _, s := range c.snaps {
+		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: s.snap.Tag, View: s.snap.View, Err: err})
+	}
+	c.snaps = nil
+}
+
 // undecided gathers rows whose fate is open, our own up to an LSN: the log
 // before a checkpoint may go, they must not.
 func (c *Core) undecided(own uint64) *xrow.Group {

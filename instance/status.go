@@ -29,6 +29,7 @@ type Info struct {
 	Mode          raft.Mode
 	State         raft.State
 	Leader        uint32 // 0: none known
+	LeaderSeen    bool   // it is this instance, or was heard within the death timeout
 	LeaderIdle    time.Duration
 	QueueOwner    uint32
 	QueueTerm     uint64
@@ -50,7 +51,7 @@ type Info struct {
 func (c *Core) Info(now time.Duration) Info {
 	cur := c.limbo.Current()
 	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable(), ROCfg: c.cfg.ReadOnly, VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
-		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now),
+		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.quorum,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
 		Failed: c.failed, Stalled: c.stalled, Expelled: c.expelled}
@@ -177,6 +178,7 @@ type statusKey struct {
 	term     uint64
 	state    raft.State
 	leader   uint32
+	seen     bool
 	owner    uint32
 	inEffect uint64
 	id       uint32
@@ -185,7 +187,7 @@ type statusKey struct {
 // noteStatus tells whether something that is watched has changed.
 func (c *Core) noteStatus() {
 	cur := c.limbo.Current()
-	k := statusKey{ro: !c.writable(), term: c.raft.Saved().Term, state: c.raft.State(), leader: c.raft.Leader(),
+	k := statusKey{ro: !c.writable(), term: c.raft.Saved().Term, state: c.raft.State(), leader: c.raft.Leader(), seen: c.raft.SeesLeader(),
 		owner: cur.Owner, inEffect: cur.Term, id: c.self}
 	if k != c.status {
 		c.status = k

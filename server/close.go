@@ -27,9 +27,13 @@ var errStuck = errors.New("the shutdown hangs")
 // too long.
 func (s *Server) close(cause error) error {
 	drain := s.drainTime(cause)
+	began := time.Now()
+	s.log.Info().AnErr("cause", cause).Msg("stopping")
 	err := runSteps(s.closing(drain), drain+closeLimit)
 	if err != nil {
 		s.log.Error().Err(err).Msg("giving up: the next start recovers from the log")
+	} else {
+		s.log.Info().Dur("took", time.Since(began)).Msg("stopped")
 	}
 	return err
 }

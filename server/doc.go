@@ -9,8 +9,17 @@
 //  2. Identity (uuid, incarnation) is on disk before the first connect.
 //  3. Nothing but the Loop touches the core; readers hold its latch shared and
 //     for a bounded number of rows.
-//  4. The parts are closed in the order of [Server.Close], each for the reason
-//     told there.
+//  4. The parts are closed in the order of Server.closing, and the stop ends
+//     within a limit also when a part hangs.
+//  5. What may have been shown to others is never forgotten under the same
+//     identity: a store that lost rows, or a state that lacks some of ours,
+//     makes a new incarnation.
+//  6. Until a swap of stores is complete one of them is whole: every step of it
+//     can be the last before a crash.
+//  7. A disk that fails ends writes, not the process: reads go on, and status
+//     tells.
+//  8. What an operator reads is bounded: a state is logged when it begins and
+//     when it ends, not while it lasts.
 //
-// Sources: design sections 3, 8, 9.
+// Sources: design sections 3, 5 (rules 13 and 14), 6, 8, 9.
 package server

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"tarragon/instance"
 	"tarragon/vclock"
+
+	"github.com/tarantool/go-tarantool/v2"
 )
 
 // A swap of stores that dies anywhere is completed by the next start.
@@ -138,5 +141,32 @@ func TestGapJoinsAnew(t *testing.T) {
 	}
 	if ok, _ := exists(oldDir(storeDir(late.load()))); ok {
 		t.Error("the old store is still there")
+	}
+}
+
+// While it waits for a state, an instance that joins anew answers LOADING, and
+// stops when it is asked to.
+func TestLoadingWhileJoiningAnew(t *testing.T) {
+	s := newSet(t, 3, "wal: {mode: write}\n")
+	s.startAll()
+	for _, n := range s.nodes {
+		if err := n.halt(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := s.nodes[1]
+	n.crashMachine()
+	n.start()
+	s.until("it waits for peers", func() bool { srv := n.server(); return srv != nil && srv.anew != nil && srv.boot.Load() != nil })
+	_, err := tarantool.Connect(t.Context(), tarantool.NetDialer{Address: n.addr, User: "admin1", Password: "a"}, tarantool.Opts{})
+	if err == nil || !strings.Contains(err.Error(), "Instance bootstrap hasn't finished yet") {
+		t.Errorf("a client: %v", err)
+	}
+	if err := n.halt(); err != nil {
+		t.Errorf("the stop: %v", err)
+	}
+	s.startAll() // the others give it the state, the new life begins
+	if i, _ := n.info(); i.ID <= 3 {
+		t.Errorf("it is still instance %d", i.ID)
 	}
 }

@@ -109,7 +109,7 @@ func Run(ctx context.Context, cfg Config) error {
 					Msg("the store of the former life is kept: it may hold rows that nobody else has (tarragon xlog cat); remove it when you have looked")
 			}
 			anew = nil
-		case errors.As(err, &anew) && ctx.Err() == nil:
+		case errors.As(err, &anew):
 			cfg.Log.Warn().Err(err).Bool("new_identity", anew.newLife).Msg("joining the replica set anew")
 			if !pause.wait(ctx, time.Since(began)) {
 				return nil

@@ -13,7 +13,8 @@ import (
 )
 
 // eventLeader is our own event: {id, uuid, name, uri, term} of the leader
-// whose PROMOTE is in effect, nil values while there is none.
+// whose PROMOTE is in effect, nil values while there is none that this instance
+// hears.
 const eventLeader = "tarragon.leader"
 
 // status keeps the values that clients watch true. It is one goroutine, so
@@ -156,7 +157,7 @@ func boxSchema(version uint64) []byte {
 
 func (t *status) leader(i *instance.Info) []byte {
 	id := i.Leader
-	if i.QueueTerm != i.Term || i.QueueOwner != id {
+	if !i.LeaderSeen || i.QueueTerm != i.Term || i.QueueOwner != id {
 		id = 0
 	}
 	var uuid, name string
