@@ -145,11 +145,23 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 	if err := s.ingest("take in a checkpoint", w.paths); err != nil {
 		return 0, err
 	}
+	if err := s.closeTable(); err != nil {
+		return 0, err
+	}
 	s.ckpts = append([]CheckpointInfo{w.end.info(w.id)}, s.ckpts...)
 	s.baseOn(&state)
 	s.log(Info, nil, "checkpoint %d: %d tuples, %d bytes, vclock %s, next group %d", w.id, w.end.tuples, w.end.bytes,
 		state.VClock, state.NextGroup)
 	return w.id, nil
+}
+
+// closeTable has the groups in memory written to a table, in the background.
+// The log goes in whole tables: on an instance that writes little, groups would
+// otherwise stay in the journal, and its files with them, until 64 MiB of them
+// came together, whatever retention says.
+func (s *Store) closeTable() error {
+	_, err := s.db.AsyncFlush()
+	return s.writeError("write the log to a table", err)
 }
 
 // awaitSynced waits until group no is synced.

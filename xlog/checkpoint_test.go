@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"tarragon/vclock"
 
@@ -282,4 +284,23 @@ func TestLogThatLostItsEndIsDropped(t *testing.T) {
 	f.fill(1, 10)
 	f.reopen()
 	f.check(61)
+}
+
+// TestCheckpointClosesATable: an instance that writes little gets rid of its
+// log, too.
+func TestCheckpointClosesATable(t *testing.T) {
+	f := newFixture(t)
+	for range 2 {
+		f.fill(2*anchorEvery, 10)
+		f.checkpoint(1, State{VClock: f.clock, NextGroup: f.s.Last() + 1})
+	}
+	// Tables are written in the background.
+	for limit := time.Now().Add(10 * time.Second); f.s.First() == 1; runtime.Gosched() {
+		if err := f.s.Prune(f.s.Last()); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(limit) {
+			t.Fatal("the log was kept")
+		}
+	}
 }

@@ -228,7 +228,8 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		L0StopWritesThreshold:       1 << 20,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.fail.set(err) },
-			DataCorruption:  func(info pebble.DataCorruptionInfo) { s.log(Error, nil, "damage: %s", info) },
+			// Not %s of info: that is pages of stack traces.
+			DataCorruption: func(info pebble.DataCorruptionInfo) { s.log(Error, nil, "damage: %s: %v", info.Path, info.Details) },
 		},
 	}
 	// Rows are small and written once: the time for compressing them would be

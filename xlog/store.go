@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -211,7 +212,8 @@ func (s *Store) readError(what string, err error) error {
 		return err
 	}
 	if pebble.IsCorruptionError(err) {
-		return damaged("%s: %v", what, err)
+		text, _, _ := strings.Cut(err.Error(), "\n") // the rest are carriers for Pebble's own use
+		return damaged("%s: %s", what, text)
 	}
 	return fmt.Errorf("xlog: read %s: %w", what, err)
 }

@@ -49,12 +49,12 @@ func exitCode(err error) int {
 }
 
 // complain prints an error for people: one line each when several are joined.
+// What others joined and somebody of ours wrapped is one sentence.
 func complain(w io.Writer, err error) {
 	if err == nil || errors.Is(err, errUnhealthy) {
 		return
 	}
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			fmt.Fprintln(w, "tarragon:", e)
 		}

@@ -168,7 +168,8 @@ func TestComplain(t *testing.T) {
 	var b bytes.Buffer
 	complain(&b, errors.Join(errors.New("one"), errors.New("two")))
 	complain(&b, errUnhealthy)
-	if b.String() != "tarragon: one\ntarragon: two\n" {
+	complain(&b, fmt.Errorf("outside: %w", errors.Join(errors.New("inside"))))
+	if b.String() != "tarragon: one\ntarragon: two\ntarragon: outside: inside\n" {
 		t.Errorf("%q", b.String())
 	}
 }

@@ -46,7 +46,7 @@ type Node struct {
 	Name   string
 	Addr   string // host:port
 	Log    string // path of the process's log
-	config string // path of the YAML file as this node sees the others
+	Config string // path of the YAML file that it is started with
 	c      *Cluster
 
 	mu   sync.Mutex
@@ -79,7 +79,7 @@ func (c *Cluster) addNode() (*Node, error) {
 		return nil, err
 	}
 	name := fmt.Sprintf("i-%03d", len(c.Nodes)+1)
-	n := &Node{Name: name, Addr: addr, Log: filepath.Join(c.opts.Dir, name+".log"), config: c.Config, c: c}
+	n := &Node{Name: name, Addr: addr, Log: filepath.Join(c.opts.Dir, name+".log"), Config: c.Config, c: c}
 	c.Nodes = append(c.Nodes, n)
 	return n, nil
 }
@@ -100,8 +100,8 @@ func (c *Cluster) write() error {
 		return os.WriteFile(c.Config, []byte(c.yaml(0)), 0o600)
 	}
 	for i, n := range c.Nodes {
-		n.config = filepath.Join(c.opts.Dir, n.Name+".yaml")
-		if err := os.WriteFile(n.config, []byte(c.yaml(i)), 0o600); err != nil {
+		n.Config = filepath.Join(c.opts.Dir, n.Name+".yaml")
+		if err := os.WriteFile(n.Config, []byte(c.yaml(i)), 0o600); err != nil {
 			return err
 		}
 	}
@@ -196,7 +196,7 @@ func (n *Node) Start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(n.c.opts.Binary, "serve", "--config", n.config, "--instance", n.Name)
+	cmd := exec.Command(n.c.opts.Binary, "serve", "--config", n.Config, "--instance", n.Name)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), n.c.opts.Env...)
 	if err := cmd.Start(); err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -361,4 +363,37 @@ func (r *rig) watchShutdown(n *cluster.Node) <-chan struct{} {
 	}
 	r.t.Cleanup(w.Unregister)
 	return told
+}
+
+// edit changes the configuration file of all nodes.
+func (r *rig) edit(f func(yaml string) string) {
+	r.t.Helper()
+	raw, err := os.ReadFile(r.Config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.write(r.Config, string(raw), f)
+}
+
+// editOf gives a node a changed configuration file of its own.
+func (r *rig) editOf(n *cluster.Node, f func(yaml string) string) {
+	r.t.Helper()
+	raw, err := os.ReadFile(r.Config)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	path := filepath.Join(r.dir, n.Name+"-edited.yaml")
+	r.write(path, string(raw), f)
+	n.Config = path
+}
+
+func (r *rig) write(path, text string, f func(string) string) {
+	r.t.Helper()
+	changed := f(text)
+	if changed == text {
+		r.t.Fatalf("%s: nothing to change", path)
+	}
+	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 }
