@@ -11,6 +11,9 @@ import (
 // binary is the executable that all tests run.
 var binary string
 
+// buildFlags are for go build, in front of what is always there.
+var buildFlags []string
+
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
@@ -21,7 +24,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "tarragon")
-	cmd := exec.Command("go", "build", "-o", binary, "tarragon/cmd/tarragon")
+	cmd := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "tarragon/cmd/tarragon")...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build tarragon:", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -97,16 +98,21 @@ func (r *rig) run() {
 
 // end kills what still runs: a test is not about a slow goodbye.
 func (r *rig) end() {
-	if r.t.Failed() {
-		for _, n := range r.Nodes {
-			r.t.Logf("the last words of %s:\n%s", n.Name, n.Tail(40))
-		}
-	}
 	if r.tracker != nil {
 		r.tracker.Close()
 	}
 	for _, n := range r.Nodes {
 		n.Kill()
+		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "a guarantee of the replica set is broken"} {
+			if log, err := os.ReadFile(n.Log); err == nil && strings.Contains(string(log), bad) {
+				r.t.Errorf("the log of %s says %q", n.Name, bad)
+			}
+		}
+	}
+	if r.t.Failed() {
+		for _, n := range r.Nodes {
+			r.t.Logf("the last words of %s:\n%s", n.Name, n.Tail(40))
+		}
 	}
 }
 
