@@ -7,6 +7,10 @@ type Config struct {
 	// MaxTupleSize bounds a tuple, header included; 1 MiB. Larger tuples stall
 	// replication for everybody behind them.
 	MaxTupleSize int
+	// BuildAtOnce is how much of the work that a change of the schema makes is
+	// done by its statement, in the units of [Txn.Build]; 1000, about a
+	// millisecond. The rest is left to Build.
+	BuildAtOnce int
 }
 
 // Box is the state of all spaces. The zero value is not usable, see [New].
@@ -37,6 +41,7 @@ type Box struct {
 // New returns a box that knows the layout of the system spaces and holds no row.
 func New(c Config) *Box {
 	c.MaxTupleSize = cmp.Or(c.MaxTupleSize, 1<<20)
+	c.BuildAtOnce = cmp.Or(c.BuildAtOnce, 1000)
 	b := &Box{config: c, mem: newArena(), version: 1}
 	b.dict = newSchema()
 	b.defineSystemSpaces()

@@ -161,7 +161,8 @@ func (t *Txn) alterSpace(was, sp *space) error {
 }
 
 // redefine puts sp in the place of was, with the given index definitions, those
-// without a tree to be built. Tuples are checked against the new shape.
+// without a tree to be built. The tuples of a small space are checked against
+// the new shape at once, those of a large one by Build.
 func (t *Txn) redefine(was, sp *space, defs []*index) error {
 	sp.indexes = nil
 	if err := checkFields(sp, defs); err != nil {
@@ -181,11 +182,16 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 		}
 		sp.indexes = append(sp.indexes, &ix)
 	}
-	if err := t.fill(was, sp, build); err != nil {
-		for _, ix := range build {
-			t.box.garbage.dropNodes(t.box, ix)
+	w := &walk{was: was, now: sp, build: build}
+	more := false
+	if w.needed() {
+		var err error
+		if _, more, err = w.run(t.box, t.box.config.BuildAtOnce); err != nil {
+			for _, ix := range build {
+				t.box.garbage.dropNodes(t.box, ix)
+			}
+			return err
 		}
-		return err
 	}
 	t.built = append(t.built, build...)
 	for _, ix := range was.indexes {
@@ -195,26 +201,8 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 	}
 	t.schema().putSpace(sp)
 	t.schemaOps++
-	return nil
-}
-
-// fill checks the tuples of was against the shape of sp, if that is another
-// one, and builds the indexes that are new.
-func (t *Txn) fill(was, sp *space, build []*index) error {
-	pk := was.primary()
-	if pk == nil || len(build) == 0 && sp.format.same(was.format) {
-		return nil
-	}
-	refs := pk.liveRefs()
-	for _, r := range refs {
-		if err := sp.format.check(t.box.mem.tuple(r)); err != nil {
-			return err
-		}
-	}
-	for _, ix := range build {
-		if a, b := ix.build(refs); b != 0 {
-			return duplicate(sp, ix, t.box.mem.tuple(a), t.box.mem.tuple(b))
-		}
+	if more {
+		t.walks = append(t.walks, w)
 	}
 	return nil
 }

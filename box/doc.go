@@ -36,6 +36,8 @@
 //  6. An entry of a secondary index is ordered by its parts, then by the parts
 //     of the primary key: versions of different tuples may share a unique key
 //     as long as only one of them has no end.
+//  7. No call takes long. A change of the schema that has tuples to look at
+//     leaves most of that to Txn.Build, what drops them to Box.Work.
 //
 // Sources: spec schema.md, iproto.md sections 10, 11; Tarantool, src/box/alter.cc,
 // src/box/tuple_compare.cc, src/box/xrow_update.c, src/box/user.cc, src/box/sysview.c.

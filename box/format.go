@@ -51,11 +51,21 @@ func newFormat(declared []fieldDef, fieldCount uint32, indexes []*index) *format
 	return f
 }
 
-// same tells whether two formats take the same tuples.
-func (f *format) same(other *format) bool {
-	return f.fieldCount == other.fieldCount && slices.EqualFunc(f.fields, other.fields, func(a, b fieldDef) bool {
-		return a.typ == b.typ && a.nullable == b.nullable
-	})
+// takesAll tells whether every tuple that fits the other format fits this one.
+func (f *format) takesAll(other *format) bool {
+	if f.fieldCount != 0 && f.fieldCount != other.fieldCount {
+		return false
+	}
+	for i, fd := range f.fields {
+		was := fieldDef{nullable: true}
+		if i < len(other.fields) {
+			was = other.fields[i]
+		}
+		if !fd.typ.contains(was.typ) || was.nullable && !fd.nullable {
+			return false
+		}
+	}
+	return true
 }
 
 // fieldName is how messages call a field: its number from 1, and its name.

@@ -41,7 +41,9 @@ func (b *Box) Load(space uint32, tuple []byte) error {
 	}
 	// The dictionary of an empty box is changed in place: nobody reads it yet.
 	t := Txn{box: b, dict: b.dict}
-	err = t.trigger(&stmt{sp: sp, new: r}, actor{})
+	if err = t.trigger(&stmt{sp: sp, new: r}, actor{}); err == nil {
+		err = t.settleWork()
+	}
 	for _, g := range t.dropped {
 		b.garbage.add(b, g, 0)
 	}

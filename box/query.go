@@ -52,6 +52,11 @@ func (b *Box) Select(user uint32, q *Query, out []byte) (res []byte, n int, err 
 // Query reads with the transaction's own writes, the newest versions. Rights
 // are those of user.
 func (t *Txn) Query(user uint32, q *Query, out []byte) (res []byte, n int, err error) {
+	if t.isWalking(q.Space) {
+		if err := t.settleWork(); err != nil {
+			return out, 0, err
+		}
+	}
 	return t.box.query(t.dict, user, q, out, true)
 }
 

@@ -31,6 +31,8 @@ type Txn struct {
 	schemaOps  uint64    // changes that the schema version counts
 	built      []*index  // trees made here, to be freed when it vanishes
 	dropped    []garbage // what to free once it is confirmed
+	walks      []*walk   // what Build has to do before Prepare, oldest first
+	failed     error     // of Build: the transaction can only be aborted
 }
 
 // LogRow is one change to log.
@@ -103,6 +105,11 @@ type actor struct {
 func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) {
 	if !t.open {
 		panic("box: statement after Prepare")
+	}
+	if t.NeedsWork() {
+		if err := t.settleWork(); err != nil {
+			return nil, err
+		}
 	}
 	mark := t.mark()
 	s, result, err := t.statement(sp, d)
@@ -218,13 +225,14 @@ func (t *Txn) IsDDL() bool { return t.ddl }
 // touches it.
 func (t *Txn) IsLocal() bool { return !t.global }
 
-// NeedsWork tells whether there is something for [Box.Work] once it is decided.
-func (t *Txn) NeedsWork() bool { return len(t.dropped) > 0 || len(t.built) > 0 }
-
 // Prepare ends the statements; the transaction is undecided from now on. What
-// it did in local and temporary spaces is decided by this.
+// it did in local and temporary spaces is decided by this. No work of Build may
+// be left.
 func (t *Txn) Prepare() {
 	b := t.box
+	if t.NeedsWork() {
+		panic("box: Prepare before the end of Build")
+	}
 	t.close()
 	if t.IsLocal() {
 		t.decide()
