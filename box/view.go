@@ -28,6 +28,9 @@ func (v *views) need(seq uint64, byWrite bool) bool {
 // OpenView pins the confirmed state of this moment. For the owner only.
 func (b *Box) OpenView() *View {
 	v := &View{box: b, dict: b.dict, bound: b.confirmed, local: b.last}
+	if b.current != nil {
+		v.local = b.current.seq - 1 // it may be aborted
+	}
 	b.views.open = append(b.views.open, v)
 	return v
 }

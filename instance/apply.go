@@ -3,6 +3,7 @@ package instance
 import (
 	"fmt"
 
+	"tarragon/box"
 	"tarragon/limbo"
 	"tarragon/vclock"
 	"tarragon/xrow"
@@ -18,22 +19,41 @@ func (c *Core) takeRows(ev Rows) {
 	if c.cfg.Break.NoExchange && ev.From != c.raft.Leader() {
 		return
 	}
-	for start := 0; start < len(ev.Rows); {
-		end := start
-		for end < len(ev.Rows) && ev.Rows[end].Flags&xrow.FlagCommit == 0 {
-			end++
-		}
-		if end == len(ev.Rows) {
-			c.refuseStream(ev.From, protocolError("a transaction without its last row"))
-			return
-		}
-		if err := c.takeTxn(ev.From, ev.Rows[start:end+1]); err != nil {
-			c.refuseStream(ev.From, clientError(err))
-			return
-		}
-		start = end + 1
+	if c.cut&(1<<ev.From) != 0 {
+		return // what was on its way when we refused the stream
+	}
+	if c.build != nil || len(c.backlog.events) > 0 {
+		c.holdRows(ev.From, ev.Rows)
+		return
+	}
+	rest, err := c.takeEach(ev.From, ev.Rows)
+	if err != nil {
+		c.refuseStream(ev.From, clientError(err))
+		return
+	}
+	if len(rest) > 0 {
+		c.backlog.add(ev.From, rest)
 	}
 	c.raft.VClockGrew()
+}
+
+// takeEach takes transaction after transaction. rest begins with one that stays
+// open to be built, and waits in the backlog.
+func (c *Core) takeEach(from uint32, rows []xrow.Row) (rest []xrow.Row, err error) {
+	for len(rows) > 0 {
+		n := txnLen(rows)
+		if n == 0 {
+			return nil, protocolError("a transaction without its last row")
+		}
+		if err := c.takeTxn(from, rows[:n]); err != nil {
+			return nil, err
+		}
+		if c.build != nil {
+			return rows, nil
+		}
+		rows = rows[n:]
+	}
+	return nil, nil
 }
 
 func (c *Core) refuseStream(peer uint32, err *xrow.Error) {
@@ -167,6 +187,22 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 			return err
 		}
 	}
+	if tx.NeedsWork() {
+		later, err := c.buildForeign(tx)
+		if err != nil {
+			tx.Abort()
+		}
+		if later || err != nil {
+			return err
+		}
+	}
+	c.applied(tx, rows)
+	return nil
+}
+
+// applied puts a transaction whose statements ran into the log and the queue.
+func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
+	last := &rows[len(rows)-1]
 	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
 	sync := last.Flags&xrow.FlagWaitAck != 0 || tx.IsSync()
 	tx.Prepare()
@@ -181,7 +217,6 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 	if p.ddl {
 		c.dropOldVotes()
 	}
-	return nil
 }
 
 // dropOldVotes: who holds the row that ends a replica ID forgets what that ID

@@ -48,6 +48,9 @@ type Config struct {
 	WaitLimit          time.Duration            // a writer waits so long for its outcome, then learns "unknown"; 5s
 	PromoteTimeout     time.Duration            // box.ctl.promote waits so long; 5s
 	QueueMaxSize       int                      // bytes undecided at which writes are refused; 16 MiB
+	BuildRows          int                      // tuples and index entries of a schema change that one Step looks at; 2000, a few ms
+	BuildPause         time.Duration            // between two such Steps; 100us: what else waits gets its turn
+	BacklogMaxSize     int                      // bytes of rows that wait behind a schema change, beyond which streams end; 64 MiB
 	SyncAll            bool                     // every transaction is synchronous
 	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
@@ -87,6 +90,13 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.PromoteTimeout, 5*time.Second)
 	if c.QueueMaxSize == 0 {
 		c.QueueMaxSize = 16 << 20
+	}
+	if c.BuildRows == 0 {
+		c.BuildRows = 2000
+	}
+	setDefault(&c.BuildPause, 100*time.Microsecond)
+	if c.BacklogMaxSize == 0 {
+		c.BacklogMaxSize = 64 << 20
 	}
 	if c.SynchroQuorum == nil {
 		c.SynchroQuorum = func(n int) int { return n/2 + 1 }

@@ -44,6 +44,9 @@ type Core struct {
 	heldLen   int           // their bytes
 	heldJoins []JoinRequest // registrations behind a barrier
 	barrier   bool          // a transaction on system spaces is undecided
+	build     *building     // a change of the schema that is built in slices; nil: none
+	backlog   backlog       // rows of peers behind it
+	cut       uint32        // peers whose stream was refused and has not begun anew, a bit each
 	local     []waiter      // fully local transactions wait for their group only
 
 	leading   bool          // our PROMOTE of the raft term is in the log
@@ -166,6 +169,7 @@ func (c *Core) handle(ev Event) {
 	case Upstream:
 		c.raft.Upstream(c.now.Mono, ev.Peer, ev.State == UpstreamFollow, ev.State == UpstreamRefused)
 		if ev.State == UpstreamFollow {
+			c.cut &^= 1 << ev.Peer
 			c.tellAck(0)
 		}
 	case Downstream:
@@ -244,11 +248,19 @@ func (c *Core) Deadline() time.Duration {
 	if c.tidyAt > c.now.Mono {
 		earliest(c.tidyAt)
 	}
+	switch {
+	case c.build != nil:
+		earliest(c.build.at)
+	case len(c.backlog.events) > 0:
+		earliest(c.now.Mono)
+	}
 	return d
 }
 
 // finish is the end of a Step: what follows from all events together.
 func (c *Core) finish() {
+	c.buildOn()
+	c.releaseRows()
 	c.count()
 	c.releaseJoins()
 	c.releaseHeld()
@@ -304,6 +316,7 @@ func (c *Core) afterRaft() {
 		c.leading = false
 		c.limbo.Rest()
 		c.confirmAt = 0
+		c.abortBuild()
 	}
 }
 

@@ -29,6 +29,12 @@ const (
 	FactHigherTermAck   FactKind = "ack of greater term" // a leader learnt a term from an ack
 	FactVoteInFlight    FactKind = "vote behind rows"    // a vote record follows rows that are not on disk yet
 	FactIncomparable    FactKind = "incomparable vclock" // a candidate's vclock and ours each hold what the other lacks
+	FactBuilt           FactKind = "schema built"        // a client's change of the schema, in slices
+	FactBuiltForeign    FactKind = "row built"           // the same for a row of a peer
+	FactBuildLost       FactKind = "schema given up"     // leadership was lost while it was built
+	FactRowGivenUp      FactKind = "row given up"        // a row of a peer, that is judged anew
+	FactRowsHeld        FactKind = "rows held"           // behind a row that is built
+	FactBacklogFull     FactKind = "too many rows held"
 	FactStall           FactKind = "disk stalls"
 	FactDiskFailed      FactKind = "disk failed"
 	FactWokeLate        FactKind = "woke late" // a leader found a deadline long past before a request

@@ -12,6 +12,7 @@ import (
 // newest PROMOTE of its own log, in effect or not, up to the last row held of
 // that term. Writes are taken when a quorum has it, not before.
 func (c *Core) lead() {
+	c.abortBuild() // a row of an older term comes behind our PROMOTE now, if at all
 	c.leading = true
 	prevTerm, prevOwner, prevLSN := c.limbo.Newest()
 	if c.cfg.Break.FollowEffective {

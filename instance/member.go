@@ -45,7 +45,7 @@ func (c *Core) joinRequest(ev JoinRequest) {
 	}
 	j := ev
 	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) { return nil, c.register(tx, &j) }}
-	if c.barrier || len(c.held) > 0 || c.limbo.Len() > 0 {
+	if c.barrier || len(c.held) > 0 || c.limbo.Len() > 0 || c.build != nil {
 		c.heldJoins = append(c.heldJoins, j)
 		return
 	}
@@ -72,7 +72,7 @@ func (c *Core) releaseJoins() {
 		}
 		c.heldJoins = nil
 	}
-	for len(c.heldJoins) > 0 && c.limbo.Len() == 0 {
+	for len(c.heldJoins) > 0 && c.limbo.Len() == 0 && c.build == nil {
 		j := c.heldJoins[0]
 		c.heldJoins = c.heldJoins[1:]
 		c.barrier = false

@@ -23,6 +23,7 @@ const start = time.Second
 type script struct {
 	t    *testing.T
 	cfg  Config
+	box  box.Config
 	core *Core
 	now  Now
 	out  strings.Builder
@@ -54,6 +55,10 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 			s.cfg.UUID = uuidOf(uint32(a.Vals[0][0] - '0'))
 		case "auto":
 			s.auto = true
+		case "slices": // a change of the schema takes a slice for each tuple
+			s.cfg.BuildRows, s.cfg.BuildPause, s.box.BuildAtOnce = 1, 200*time.Millisecond, 1
+		case "backlog":
+			s.cfg.BacklogMaxSize = 500
 		case "limit":
 			s.cfg.QueueMaxSize = 300
 		case "quorum":
@@ -79,7 +84,7 @@ func (s *script) plant(rule string) {
 // boot recovers from a checkpoint with three members and three spaces, behind
 // which the log is empty.
 func (s *script) boot() {
-	b := box.New(box.Config{})
+	b := box.New(s.box)
 	core, err := New(s.cfg, b)
 	if err != nil {
 		s.t.Fatal(err)
@@ -125,12 +130,15 @@ func (s *script) boot() {
 }
 
 // indexRow is the row of the primary index of a space.
-func indexRow(space uint64) []byte {
+func indexRow(space uint64) []byte { return indexOn(space, 0, "pk", 0) }
+
+// indexOn is the row of a unique index of a space on one field.
+func indexOn(space uint64, id byte, name string, field byte) []byte {
 	row := msgp.AppendUint64([]byte{0x96}, space)
-	row = msgp.AppendString(append(row, 0), "pk")
+	row = msgp.AppendString(append(row, id), name)
 	row = msgp.AppendString(row, "tree")
 	row = append(msgp.AppendString(append(row, 0x81), "unique"), 0xc3)
-	return msgp.AppendString(append(row, 0x91, 0x92, 0), "unsigned")
+	return msgp.AppendString(append(row, 0x91, 0x92, field), "unsigned")
 }
 
 // restart is a crash: what was not synced is gone.
@@ -249,6 +257,16 @@ func (s *script) read(name string) {
 		raw = raw[1+used:]
 	}
 	s.say("  sees %s", strings.Join(keys, " "))
+}
+
+// indexes prints the indexes that readers know of a space.
+func (s *script) indexes(name string) {
+	sp, _ := s.core.Box().Space(spaceID(s.t, name))
+	var names []string
+	for _, ix := range sp.Indexes {
+		names = append(names, ix.Name)
+	}
+	s.say("  has %s", strings.Join(names, " "))
 }
 
 func (s *script) info() {

@@ -81,12 +81,14 @@ func (s *script) line(line string) {
 		s.written()
 	case "fail":
 		s.step(WriteFailed{Err: fmt.Errorf("%s", strings.Join(w.words, " "))})
-	case "insert", "ddl":
+	case "insert", "ddl", "index":
 		s.step(Write{Requests: s.requests(line)})
 	case "from":
 		s.step(Rows{From: w.peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.word(0)))})
 	case "read":
 		s.read(w.word(0))
+	case "indexes":
+		s.indexes(w.word(0))
 	case "restart":
 		s.restart()
 	default:

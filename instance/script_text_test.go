@@ -115,15 +115,32 @@ func (s *script) requests(line string) (rs []Request) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		r := Request{Conn: 1, Sync: s.sync, User: box.UserAdmin}
-		if w.verb == "ddl" {
+		switch w.verb {
+		case "ddl":
 			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: 280, Tuple: spaceRow(w.number(w.word(0)))}
-		} else {
-			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: spaceID(s.t, w.word(0)), Tuple: msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))}
+		case "index":
+			r.DML = w.index(0)
+		default:
+			tuple := msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))
+			if v, ok := w.named["value"]; ok {
+				tuple[0]++
+				tuple = msgp.AppendUint64(tuple, w.number(v))
+			}
+			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: spaceID(s.t, w.word(0)), Tuple: tuple}
 		}
 		r.IsSync = w.has("sync!")
 		rs = append(rs, r)
 	}
 	return rs
+}
+
+// index is the statement that makes a second index: SPACE [FIELD].
+func (w words) index(n int) xrow.DML {
+	field := byte(0)
+	if len(w.words) > n+1 {
+		field = byte(w.number(w.word(n + 1)))
+	}
+	return xrow.DML{Type: xrow.Insert, SpaceID: 288, Tuple: indexOn(uint64(spaceID(w.t, w.word(n))), 1, "second", field)}
 }
 
 // spaceRow is the row of a space without an index.
@@ -172,6 +189,10 @@ func (s *script) row(text string) xrow.Row {
 	case "ddl":
 		r.Type = xrow.Insert
 		d := xrow.DML{SpaceID: 280, Tuple: spaceRow(w.number(w.word(1)))}
+		r.Body = d.AppendBody(nil)
+	case "index":
+		r.Type = xrow.Insert
+		d := w.index(1)
 		r.Body = d.AppendBody(nil)
 	case "expel":
 		r.Type = xrow.Delete

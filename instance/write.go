@@ -21,6 +21,14 @@ func (c *Core) write(requests []Request) {
 }
 
 func (c *Core) request(r *Request) {
+	if c.build != nil {
+		if err := c.refuse(r); err != nil {
+			c.reply(r.Conn, r.Sync, nil, err)
+			return
+		}
+		c.hold(r)
+		return
+	}
 	if c.barrier || len(c.held) > 0 {
 		c.hold(r)
 		return
@@ -40,7 +48,7 @@ func (c *Core) isBarrier(r *Request) bool {
 
 // hold keeps a copy of a request until the barrier is gone.
 func (c *Core) hold(r *Request) {
-	size := len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128
+	size := r.heldSize()
 	if c.heldLen+size > c.cfg.QueueMaxSize {
 		c.reply(r.Conn, r.Sync, nil, queueFull())
 		return
@@ -51,23 +59,41 @@ func (c *Core) hold(r *Request) {
 	c.heldLen += size
 }
 
+// heldSize is what a copy takes, about.
+func (r *Request) heldSize() int { return len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128 }
+
 // releaseHeld runs what waited for a barrier, up to the next one.
 func (c *Core) releaseHeld() {
 	if len(c.held) > 0 && !c.writable() {
-		c.failHeld(c.readonly())
+		c.refuseHeld()
 	}
-	for len(c.held) > 0 {
+	for len(c.held) > 0 && c.build == nil {
 		r := c.held[0]
-		if c.barrier && c.limbo.Len() > 0 || c.isBarrier(&r) && c.limbo.Len() > 0 {
+		if c.writable() && c.limbo.Len() > 0 && (c.barrier || c.isBarrier(&r)) {
 			return
 		}
 		c.barrier = false
-		c.heldLen -= len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128
+		c.heldLen -= r.heldSize()
 		c.held = c.held[1:]
 		c.execute(&r, nil)
 	}
-	if c.limbo.Len() == 0 {
+	if c.limbo.Len() == 0 && c.build == nil {
 		c.barrier = false
+	}
+}
+
+// refuseHeld answers writes that waited for what a deposed leader cannot do
+// any more. Those of local spaces stay.
+func (c *Core) refuseHeld() {
+	held := c.held
+	c.held, c.heldLen = c.held[:0], 0
+	for i := range held {
+		if err := c.refuse(&held[i]); err != nil {
+			c.reply(held[i].Conn, held[i].Sync, nil, err)
+			continue
+		}
+		c.heldLen += held[i].heldSize()
+		c.held = append(c.held, held[i])
 	}
 }
 
@@ -122,6 +148,10 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	}
 	p := payload{conn: r.Conn, sync: r.Sync, waiting: r.Conn != 0, data: data, ddl: tx.IsDDL(), join: join,
 		since: c.now.Mono, until: c.now.Mono + c.cfg.WaitLimit}
+	if tx.NeedsWork() {
+		c.buildOwn(tx, r, p)
+		return
+	}
 	c.submit(tx, r, p)
 }
 
@@ -156,7 +186,7 @@ func (c *Core) data(t xrow.Type, tuple []byte) []byte {
 // refuse checks what does not depend on the transaction.
 func (c *Core) refuse(r *Request) *xrow.Error {
 	if c.failed != nil {
-		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.failed.Error(), Err: c.failed}
+		return c.unwritable()
 	}
 	if !c.writable() && (r.Do != nil || c.box.IsGlobalSpace(r.DML.SpaceID)) {
 		return c.readonly()
@@ -311,6 +341,7 @@ func (c *Core) countOldTerm() {
 }
 
 func (c *Core) tookEffect(voided int) {
+	c.abortBuild() // of a row that this PROMOTE may void
 	cur := c.limbo.Current()
 	c.trace(FactInEffect, cur.Owner, cur.First, "")
 	for range voided {

@@ -1,0 +1,135 @@
+package instance
+
+import (
+	"fmt"
+	"slices"
+
+	"tarragon/xrow"
+)
+
+// backlog keeps rows of peers that came while a change of the schema is built,
+// in the order in which they came. They are not in the log: whoever sent them
+// keeps them until we ack, so they may be dropped together with their stream.
+type backlog struct {
+	events []heldRows
+	size   int
+}
+
+// heldRows are whole transactions of one peer's stream, copied.
+type heldRows struct {
+	from uint32
+	rows []xrow.Row
+	size int
+}
+
+// rowOverhead is what a held row takes besides its body.
+const rowOverhead = 112
+
+func (b *backlog) head() *heldRows { return &b.events[0] }
+
+// add copies rows: their bytes belong to the sender.
+func (b *backlog) add(from uint32, rows []xrow.Row) {
+	h := heldRows{from: from, rows: slices.Clone(rows), size: sizeOf(rows)}
+	buf := make([]byte, 0, h.size-rowOverhead*len(rows))
+	for i := range h.rows {
+		if r := &h.rows[i]; r.Body != nil {
+			at := len(buf)
+			buf = append(buf, r.Body...)
+			r.Body = buf[at:len(buf):len(buf)]
+		}
+	}
+	b.events = append(b.events, h)
+	b.size += h.size
+}
+
+func sizeOf(rows []xrow.Row) int {
+	n := rowOverhead * len(rows)
+	for i := range rows {
+		n += len(rows[i].Body)
+	}
+	return n
+}
+
+// setHead leaves rest of the first event, and drops the event when that is nothing.
+func (b *backlog) setHead(rest []xrow.Row) {
+	if h := b.head(); len(rest) > 0 {
+		h.rows = rest
+		return
+	}
+	b.size -= b.events[0].size
+	if b.events = b.events[1:]; len(b.events) == 0 {
+		b.events = nil
+	}
+}
+
+// takeTxn takes the first transaction out.
+func (b *backlog) takeTxn() []xrow.Row {
+	rows := b.head().rows
+	n := txnLen(rows)
+	b.setHead(rows[n:])
+	return rows[:n]
+}
+
+// drop forgets what a peer sent.
+func (b *backlog) drop(from uint32) {
+	b.events = slices.DeleteFunc(b.events, func(h heldRows) bool {
+		if h.from == from {
+			b.size -= h.size
+		}
+		return h.from == from
+	})
+}
+
+// txnLen is the number of rows of the first transaction; 0: its last row is missing.
+func txnLen(rows []xrow.Row) int {
+	for i := range rows {
+		if rows[i].Flags&xrow.FlagCommit != 0 {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// holdRows puts rows behind those that wait already. Beyond the cap the stream
+// ends: its peer sends them again.
+func (c *Core) holdRows(from uint32, rows []xrow.Row) {
+	if c.backlog.size+sizeOf(rows) > c.cfg.BacklogMaxSize && len(c.backlog.events) > 0 {
+		c.trace(FactBacklogFull, from, 0, "")
+		// Such an error makes an applier come back.
+		c.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", c.cfg.BacklogMaxSize)))
+		c.cut |= 1 << from
+		return
+	}
+	c.trace(FactRowsHeld, from, 0, "")
+	c.backlog.add(from, rows)
+}
+
+// cutStream ends a stream, with all that is still on its way.
+func (c *Core) cutStream(from uint32, err *xrow.Error) {
+	c.refuseStream(from, err)
+	c.cut |= 1 << from
+	c.backlog.drop(from)
+}
+
+// releaseRows takes what waited, a part in each Step: all at once could be
+// more than a Step has time for.
+func (c *Core) releaseRows() {
+	for released := 0; len(c.backlog.events) > 0 && c.build == nil && released < releaseSize; {
+		if c.failed != nil || c.expelled {
+			c.backlog = backlog{}
+			return
+		}
+		h := c.backlog.head()
+		from, size := h.from, h.size
+		rest, err := c.takeEach(from, h.rows)
+		if err != nil {
+			c.cutStream(from, clientError(err))
+			continue
+		}
+		c.backlog.setHead(rest)
+		released += size
+		c.raft.VClockGrew()
+	}
+}
+
+const releaseSize = 256 << 10

@@ -1,0 +1,128 @@
+package instance
+
+import (
+	"math"
+	"time"
+
+	"tarragon/box"
+	"tarragon/xrow"
+)
+
+// building is the transaction that stays open between two Steps: a change of
+// the schema with tuples left to look at. It is no part of the log yet, so it
+// counts for no vote and no ack, and nothing of it is lost with us.
+//
+// Invariant: while there is one, no other transaction begins. Requests and
+// registrations wait as behind any barrier, rows of peers in the backlog, whose
+// first transaction is the one that is built when it is foreign.
+type building struct {
+	tx  *box.Txn
+	own bool
+	at  time.Duration // when the next slice is due
+
+	req Request // own: what submit needs to know of it
+	p   payload
+}
+
+// buildOwn keeps a client's change of the schema open, and the barrier shut.
+func (c *Core) buildOwn(tx *box.Txn, r *Request, p payload) {
+	c.barrier = true
+	c.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
+		req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync}}
+}
+
+// buildForeign does the work of a transaction of the log. In recovery nobody
+// waits, and behind undecided transactions, where no honest leader changes the
+// schema, slices are not safe: there it is done at once.
+func (c *Core) buildForeign(tx *box.Txn) (later bool, err error) {
+	if c.replay || c.limbo.Len() > 0 {
+		_, err = tx.Build(math.MaxInt)
+		return false, err
+	}
+	c.build = &building{tx: tx, at: c.now.Mono + c.cfg.BuildPause}
+	return true, nil
+}
+
+// buildOn does the next slice, and what follows the last one.
+func (c *Core) buildOn() {
+	b := c.build
+	if b == nil {
+		return
+	}
+	if b.own && !c.writable() || c.failed != nil || c.expelled {
+		c.abortBuild()
+		return
+	}
+	if c.now.Mono < b.at {
+		return
+	}
+	more, err := b.tx.Build(c.cfg.BuildRows)
+	switch {
+	case more:
+		b.at = c.now.Mono + c.cfg.BuildPause
+	case b.own:
+		c.builtOwn(err)
+	default:
+		c.builtForeign(err)
+	}
+}
+
+// builtOwn submits the transaction as if it had been executed just now.
+func (c *Core) builtOwn(err error) {
+	b := c.build
+	c.build = nil
+	if err != nil {
+		b.tx.Abort()
+		e := clientError(err)
+		c.reply(b.p.conn, b.p.sync, nil, e)
+		c.failJoin(b.p.join, e)
+		return
+	}
+	c.trace(FactBuilt, 0, 0, "")
+	b.p.since, b.p.until = c.now.Mono, c.now.Mono+c.cfg.WaitLimit
+	c.submit(b.tx, &b.req, b.p)
+}
+
+// builtForeign takes the rows at the head of the backlog into the log.
+func (c *Core) builtForeign(err error) {
+	b := c.build
+	c.build = nil
+	from := c.backlog.head().from
+	if err != nil {
+		b.tx.Abort()
+		c.cutStream(from, clientError(err))
+		return
+	}
+	rows := c.backlog.takeTxn()
+	last := &rows[len(rows)-1]
+	c.trace(FactBuiltForeign, last.ReplicaID, last.LSN, "")
+	c.applied(b.tx, rows)
+	c.raft.VClockGrew()
+}
+
+// abortBuild gives the open transaction up. A client learns why; rows of a
+// peer are still in the backlog, and judged anew.
+func (c *Core) abortBuild() {
+	b := c.build
+	if b == nil {
+		return
+	}
+	c.build = nil
+	b.tx.Abort()
+	if !b.own {
+		c.trace(FactRowGivenUp, 0, 0, "")
+		return
+	}
+	c.trace(FactBuildLost, 0, 0, "")
+	err := c.unwritable()
+	c.reply(b.p.conn, b.p.sync, nil, err)
+	c.failJoin(b.p.join, err)
+}
+
+// unwritable is the answer to a write that this instance cannot take.
+func (c *Core) unwritable() *xrow.Error {
+	if c.failed != nil {
+		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.failed.Error(), Err: c.failed}
+	}
+	return c.readonly()
+}
