@@ -303,3 +303,29 @@ func TestDropLooksAtNothing(t *testing.T) {
 	}
 	w.noLeak()
 }
+
+// TestViewBesideOpenTransaction: a view that is opened between two slices sees
+// nothing of the transaction, in spaces that are decided by their write neither.
+func TestViewBesideOpenTransaction(t *testing.T) {
+	w := buildWorld(t, 1)
+	w.fillSpace(manyRows(50))
+	w.space(600, "own", m{"group_id": 1}, nil, pkIndex([]any{0, "unsigned"}))
+	w.seq++
+	x := w.b.Begin(w.seq)
+	for _, d := range []xrow.DML{insert(600, 1), numIndex()} {
+		if _, err := x.Execute(UserAdmin, &d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := w.b.OpenView()
+	defer v.Close()
+	if _, err := v.Next(new(Cursor), math.MaxInt, func(space uint32, tuple []byte) error {
+		if space == 600 {
+			t.Errorf("the view has %s", tupleText(tuple))
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	x.Abort()
+}

@@ -49,7 +49,7 @@ func (c *Core) buildOn() {
 	if b == nil {
 		return
 	}
-	if b.own && !c.writable() || c.failed != nil || c.expelled {
+	if b.own && !c.writable() || c.failed != nil {
 		c.abortBuild()
 		return
 	}

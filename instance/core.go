@@ -316,7 +316,6 @@ func (c *Core) afterRaft() {
 		c.leading = false
 		c.limbo.Rest()
 		c.confirmAt = 0
-		c.abortBuild()
 	}
 }
 

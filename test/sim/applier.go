@@ -130,9 +130,19 @@ func (a *applier) lost(c *conn, refused bool) {
 	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
 }
 
-// refuseStream ends the stream of a peer whose rows cannot be taken. Honest
-// peers send no such rows.
+// refuseStream ends the stream of a peer whose rows cannot be taken: too many
+// wait. For another reason it never happens: honest peers send no such rows.
 func (n *node) refuseStream(r instance.Refusal) {
+	if r.Err.Code == xrow.ErrSystem {
+		for _, a := range n.links {
+			if a != nil && a.subscribed && a.id == r.Peer {
+				c := a.conn
+				c.close(dialler)
+				a.lost(c, false)
+			}
+		}
+		return
+	}
 	n.w.fail("stream", "%s refuses the rows of %d: %v", n.label(), r.Peer, r.Err)
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"tarragon/box"
 	"tarragon/instance"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // quiet tells whether a healed cluster has come to rest: one leader in effect,
@@ -90,6 +92,7 @@ func (w *World) compare() {
 	for i, f := range finals {
 		w.compareTwo(w.nodes[i], finals[0], f)
 		w.compareHistory(w.nodes[i], f)
+		w.compareIndexes(w.nodes[i])
 	}
 	w.compareContent(finals[0])
 }
@@ -126,6 +129,44 @@ func (w *World) compareTwo(n *node, a, b *final) {
 			return
 		}
 	}
+}
+
+// compareIndexes: the second index of a space leads to the same tuples as the
+// first, on every node.
+func (w *World) compareIndexes(n *node) {
+	for space := uint32(spaceRegisters); space <= spaceNotes; space++ {
+		if _, found := n.box.ResolveIndex(space, valueIndex); !found {
+			continue
+		}
+		var by [2][]byte
+		for index := range by {
+			q := box.Query{Space: space, Index: uint32(index), Iterator: box.ALL, Key: []byte{0x90}, Limit: 1 << 30}
+			raw, count, err := n.box.Select(admin, &q, nil)
+			if err != nil {
+				w.fail("indexes", "%s: space %d, index %d: %v", n.label(), space, index, err)
+				return
+			}
+			by[index] = sortTuples(raw, count)
+		}
+		if !bytes.Equal(by[0], by[1]) {
+			w.fail("indexes", "%s: the indexes of space %d lead to other tuples", n.label(), space)
+		}
+	}
+}
+
+// sortTuples orders the raw tuples of an answer by their bytes.
+func sortTuples(raw []byte, count int) []byte {
+	tuples := make([][]byte, 0, count)
+	for len(raw) > 0 {
+		rest, err := msgp.Skip(raw)
+		if err != nil {
+			panic(err) // our own bytes
+		}
+		tuples = append(tuples, raw[:len(raw)-len(rest)])
+		raw = rest
+	}
+	slices.SortFunc(tuples, bytes.Compare)
+	return slices.Concat(tuples...)
 }
 
 func differ(a, b []spaceTuple, i int) string {

@@ -7,6 +7,8 @@ import (
 
 	"tarragon/instance"
 	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // faultKind is one kind of trouble: strike makes it happen somewhere, and
@@ -320,6 +322,10 @@ func strikeSchema(w *World) {
 	if n == nil || n.core == nil {
 		return
 	}
+	if !w.chance(3) {
+		w.changeIndex(n)
+		return
+	}
 	w.made++
 	id := spaceNotes + w.made
 	w.tell(n, "makes space %d", id)
@@ -327,4 +333,23 @@ func strikeSchema(w *World) {
 		o := w.load.begin(n, opByHand, 0)
 		n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, DML: d}}})
 	}
+}
+
+// changeIndex makes an index on a filled space, or drops it. Its leader may be
+// unseated before the index is built, there or on others.
+func (w *World) changeIndex(n *node) {
+	space := uint32(spaceJournal) // the one that grows
+	if w.chance(3) {
+		space = spaceRegisters + uint32(w.rng.IntN(4))
+	}
+	if w.chance(2) {
+		w.later(time.Millisecond, 2*time.Second, func() { strikeDemote(w) })
+	}
+	d := valueIndexRow(space)
+	if _, found := n.box.ResolveIndex(space, valueIndex); found {
+		d = xrow.DML{Type: xrow.Delete, SpaceID: spaceIndex, Key: msgp.AppendUint32(msgp.AppendUint32([]byte{0x92}, space), 1)}
+	}
+	w.tell(n, "changes the index on values of space %d: %v", space, d.Type)
+	o := w.load.begin(n, opByHand, 0)
+	n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, DML: d}}})
 }

@@ -25,6 +25,7 @@ type plan struct {
 	cpu   spread // between an event and its Step
 	think spread // a client between two operations
 	slice int    // tuples that a checkpoint or a join reads at once
+	once  int    // of the work of a schema change that its statement does
 
 	faults []faultKind // the kinds that strike in this world
 	pace   spread      // between two faults
@@ -73,6 +74,12 @@ func draw(seed uint64, o Options) plan {
 		p.voter = rng.IntN(p.hosts-1) + 1
 	}
 	p.faults = drawFaults(rng, o.Faults)
+	// Slices so small, and pauses so long, that the few tuples of a world take
+	// as long as millions.
+	p.once = 1 + rng.IntN(20)
+	p.config.BuildRows = 4 + rng.IntN(26)
+	p.config.BuildPause = time.Duration(1100+rng.IntN(6900)) * time.Microsecond
+	p.config.BacklogMaxSize = []int{0, 0, 2000}[rng.IntN(3)]
 	p.blindToPromises = o.BlindToPromises
 	return p
 }

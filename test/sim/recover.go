@@ -39,7 +39,7 @@ func (n *node) restore() error {
 
 // newCore makes a core over an empty box.
 func (n *node) newCore() (err error) {
-	n.box = box.New(box.Config{})
+	n.box = box.New(box.Config{BuildAtOnce: n.w.plan.once})
 	n.core, err = instance.New(n.config(), n.box)
 	return err
 }

@@ -198,13 +198,20 @@ func spaceRow(id uint32, name string, kind spaceKind) xrow.DML {
 	return xrow.DML{Type: xrow.Insert, SpaceID: spaceSpace, Tuple: b}
 }
 
-func indexRow(id uint32) xrow.DML {
-	b := msgp.AppendUint32([]byte{0x96}, id)
-	b = msgp.AppendUint32(b, 0)
-	b = msgp.AppendString(b, "pk")
+func indexRow(id uint32) xrow.DML { return indexOn(id, 0, "pk", 0) }
+
+// valueIndex is the name of the second index of a space, on the values.
+const valueIndex = "value"
+
+func valueIndexRow(id uint32) xrow.DML { return indexOn(id, 1, valueIndex, 1) }
+
+func indexOn(space, id uint32, name string, field byte) xrow.DML {
+	b := msgp.AppendUint32([]byte{0x96}, space)
+	b = msgp.AppendUint32(b, id)
+	b = msgp.AppendString(b, name)
 	b = msgp.AppendString(b, "tree")
 	b = msgp.AppendBool(msgp.AppendString(msgp.AppendMapHeader(b, 1), "unique"), true)
-	b = append(b, 0x91, 0x92, 0x00)
+	b = append(b, 0x91, 0x92, field)
 	b = msgp.AppendString(b, "unsigned")
 	return xrow.DML{Type: xrow.Insert, SpaceID: spaceIndex, Tuple: b}
 }

@@ -32,6 +32,12 @@ const (
 	PausedLeaderWoke
 	NewLife
 	RowsVoided
+	SchemaBuilt
+	SchemaGivenUp
+	RowBuilt
+	RowGivenUp
+	RowsHeld
+	BacklogFull
 
 	LeaderChanged
 	JoinRacedCheckpoint
@@ -52,6 +58,8 @@ var rareNames = [rareCount]string{
 	"vote delayed by rows in flight", "older row behind a PROMOTE", "late row became NOP", "async write voided",
 	"outcome unknown", "leader resigned by fencing", "leader resigned by a stalled disk", "disk failed", "split vote",
 	"pre-vote refused", "paused leader woke up", "lost disk got a new ID", "rows voided",
+	"an index was built in slices", "leadership lost while building", "a follower built in slices",
+	"leader changed while a follower built", "rows waited behind an index", "too many rows waited",
 	"leader changed under load", "a join raced a checkpoint", "a wiped node came back",
 	"beyond retention, joined anew", "unsynced group survived a crash", "unsynced group lost in a crash",
 	"one-way cut", "log pruned", "linearizable reads", "majority healed, rest broken",
@@ -96,6 +104,12 @@ var facts = map[instance.FactKind]Rare{
 	instance.FactUnknown:         OutcomeUnknown,
 	instance.FactDiskFailed:      DiskFailed,
 	instance.FactNewLife:         NewLife,
+	instance.FactBuilt:           SchemaBuilt,
+	instance.FactBuildLost:       SchemaGivenUp,
+	instance.FactBuiltForeign:    RowBuilt,
+	instance.FactRowGivenUp:      RowGivenUp,
+	instance.FactRowsHeld:        RowsHeld,
+	instance.FactBacklogFull:     BacklogFull,
 	"split vote":                 SplitVote,
 	"pre-vote refused":           PreVoteRefused,
 }
