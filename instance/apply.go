@@ -187,14 +187,14 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 			return err
 		}
 	}
-	if tx.NeedsWork() {
-		later, err := c.buildForeign(tx)
-		if err != nil {
-			tx.Abort()
-		}
-		if later || err != nil {
-			return err
-		}
+	later, err := c.buildLater(tx)
+	switch {
+	case err != nil:
+		tx.Abort()
+		return err
+	case later:
+		c.buildForeign(tx)
+		return nil
 	}
 	c.applied(tx, rows)
 	return nil

@@ -31,16 +31,24 @@ func (c *Core) buildOwn(tx *box.Txn, r *Request, p payload) {
 		req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync}}
 }
 
-// buildForeign does the work of a transaction of the log. In recovery nobody
-// waits, and behind undecided transactions, where no honest leader changes the
-// schema, slices are not safe: there it is done at once.
-func (c *Core) buildForeign(tx *box.Txn) (later bool, err error) {
-	if c.replay || c.limbo.Len() > 0 {
-		_, err = tx.Build(math.MaxInt)
-		return false, err
-	}
+// buildForeign keeps a transaction of a peer open.
+func (c *Core) buildForeign(tx *box.Txn) {
 	c.build = &building{tx: tx, at: c.now.Mono + c.cfg.BuildPause}
-	return true, nil
+}
+
+// buildLater tells whether a transaction has work to be done in slices. Where
+// they make no sense or are not safe it does all of it now: in recovery nobody
+// waits, and undecided transactions, behind which nobody should change the
+// schema, may have to go from below it.
+func (c *Core) buildLater(tx *box.Txn) (later bool, err error) {
+	if !tx.NeedsWork() {
+		return false, nil
+	}
+	if !c.replay && c.limbo.Len() == 0 {
+		return true, nil
+	}
+	_, err = tx.Build(math.MaxInt)
+	return false, err
 }
 
 // buildOn does the next slice, and what follows the last one.

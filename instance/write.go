@@ -139,6 +139,10 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	if err == nil {
 		err = c.refuseSync(tx, r)
 	}
+	later := false
+	if err == nil {
+		later, err = c.buildLater(tx)
+	}
 	if err != nil {
 		tx.Abort()
 		e := clientError(err)
@@ -148,7 +152,7 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	}
 	p := payload{conn: r.Conn, sync: r.Sync, waiting: r.Conn != 0, data: data, ddl: tx.IsDDL(), join: join,
 		since: c.now.Mono, until: c.now.Mono + c.cfg.WaitLimit}
-	if tx.NeedsWork() {
+	if later {
 		c.buildOwn(tx, r, p)
 		return
 	}
