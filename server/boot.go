@@ -144,9 +144,15 @@ func (k *sink) Finish(st instance.State) error {
 	if err := k.s.anew.keep(&st); err != nil {
 		return err
 	}
+	left, err := k.s.leftovers(&st.VClock)
+	if err != nil {
+		return err
+	}
 	st.NextGroup = k.s.store.Last() + 1
-	_, err := k.CheckpointWriter.Finish(toStore(st))
-	return err
+	if _, err := k.CheckpointWriter.Finish(toStore(st)); err != nil {
+		return err
+	}
+	return k.s.putLeftovers(left)
 }
 
 // makeNode joins the core to its adapters.

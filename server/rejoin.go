@@ -66,11 +66,12 @@ func (r *rejoin) keep(st *instance.State) error {
 	if r == nil || r.newLife {
 		return nil
 	}
-	if n := len(st.History); n > 0 && st.History[n-1].Term > r.newest {
-		// A term in effect that is newer than all rows of ours leaves out those it
-		// does not have: they are void. Their LSNs are used up all the same.
-		st.VClock[r.self] = max(st.VClock[r.self], r.vclock[r.self])
-	} else if !st.VClock.Covers(&r.vclock) {
+	// A term in effect that is newer than all rows of ours leaves out those it
+	// does not have: they are void. Their LSNs are used up all the same, see
+	// leftovers.
+	n := len(st.History)
+	settled := n > 0 && st.History[n-1].Term > r.newest
+	if !settled && !st.VClock.Covers(&r.vclock) {
 		return fmt.Errorf("%w: it has %s, here is %s", errBehind, st.VClock, r.vclock)
 	}
 	if st.Term == r.term && r.vote != 0 {

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/vclock"
+	"tarragon/xlog"
+	"tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -83,7 +86,7 @@ func TestKeep(t *testing.T) {
 		}
 	}
 	newer := instance.State{VClock: vclock.VClock{1: 50, 2: 4}, Term: 5, History: []instance.TermSpan{{Term: 4}, {Term: 5}}}
-	if err := r.keep(&newer); err != nil || newer.VClock != (vclock.VClock{1: 50, 2: 5}) {
+	if err := r.keep(&newer); err != nil || newer.VClock != (vclock.VClock{1: 50, 2: 4}) {
 		t.Errorf("a newer term in effect leaves our rows out: %v, %s", err, newer.VClock)
 	}
 	r.newLife = true
@@ -168,5 +171,45 @@ func TestLoadingWhileJoiningAnew(t *testing.T) {
 	s.startAll() // the others give it the state, the new life begins
 	if i, _ := n.info(); i.ID <= 3 {
 		t.Errorf("it is still instance %d", i.ID)
+	}
+}
+
+// Our void rows go into the new store as NOPs, so that its log begins where the
+// others' vclocks are, and to the rows that are kept for the operator.
+func TestLeftovers(t *testing.T) {
+	in := &config.Instance{}
+	in.WAL.Dir = t.TempDir()
+	s := &Server{in: in, cfg: Config{openStore: xlog.Open}, anew: &rejoin{vclock: vclock.VClock{2: 5}, self: 2}}
+	old, err := s.openStore(storeDir(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &xrow.Group{}
+	for lsn := uint64(1); lsn <= 5; lsn++ {
+		g.Add(&xrow.Row{Type: xrow.Insert, ReplicaID: 2, LSN: lsn, TSN: lsn, Term: 3, Flags: xrow.FlagCommit,
+			Body: []byte{0x82, 0x10, 0xcd, 2, 0, 0x21, 0x91, byte(lsn)}}, 512, true, 0)
+	}
+	if err := errors.Join(old.Append([]*xrow.Group{g}), old.PutLost([]xlog.LostRow{{Term: 1, Origin: 2, LSN: 9}}), old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := s.leftovers(&vclock.VClock{1: 7, 2: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.nops.Before != (vclock.VClock{1: 7, 2: 3}) || l.nops.After != (vclock.VClock{1: 7, 2: 5}) || len(l.nops.Table) != 2 {
+		t.Errorf("NOPs from %s to %s", l.nops.Before, l.nops.After)
+	}
+	if row, err := l.nops.Row(1); err != nil || row.Type != xrow.Nop || row.LSN != 5 || row.Term != 3 {
+		t.Errorf("%v %+v", err, row)
+	}
+	if len(l.lost) != 3 || l.lost[0].LSN != 9 || l.lost[2].LSN != 5 || len(l.lost[2].Frame) == 0 {
+		t.Errorf("kept are %+v", l.lost)
+	}
+	if l, err = s.leftovers(&vclock.VClock{2: 5}); err != nil || l.nops != nil {
+		t.Errorf("nothing is void: %v, %v", l.nops, err)
+	}
+	s.anew.vclock[2] = 6
+	if _, err := s.leftovers(&vclock.VClock{2: 3}); !errors.Is(err, errBehind) {
+		t.Errorf("row 6 is nowhere: %v", err)
 	}
 }

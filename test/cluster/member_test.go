@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"tarragon/internal/cluster"
+
+	"github.com/tarantool/go-tarantool/v2"
 )
 
 // A follower whose disk was wiped comes back by itself, as somebody else: under
@@ -62,10 +64,13 @@ func (r *rig) idOf(n *cluster.Node) (id uint64) {
 	return id
 }
 
+// retention is as short as it can be.
+const retention = "tarragon:\n  max_log_entries: 20\n  snapshot_threshold: 200\nsnapshot:\n  count: 1\n"
+
 // A follower is away until the log that it needs is gone: it joins anew by
 // itself, under its own replica ID, and has its old data until then.
 func TestFollowerBeyondRetention(t *testing.T) {
-	r := start(t, options{yaml: "tarragon:\n  max_log_entries: 20\n  snapshot_threshold: 200\nsnapshot:\n  count: 1\n"})
+	r := start(t, options{yaml: retention})
 	l := r.startLoad(20)
 	l.more(100)
 	away := r.others(r.leader().Node)[0]
@@ -73,30 +78,85 @@ func TestFollowerBeyondRetention(t *testing.T) {
 	key := l.newest()
 	r.caughtUp(away, key)
 	away.Kill()
-	for _, n := range r.others(away) {
+	r.dropLog(l, r.others(away))
+	if err := away.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.caughtUp(away, l.newest())
+	r.joinedAnew(away, before)
+	l.more(100)
+	r.verify()
+}
+
+// A leader is cut off with rows that only its disk has, dies, and comes back
+// when the log that it needs is gone. It joins anew, and does not forget: its
+// LSNs are not used again, and what was voided can still be read.
+func TestOldLeaderBeyondRetention(t *testing.T) {
+	const first, last = 1_000_001, 1_000_005
+	r := start(t, options{proxied: true, yaml: retention})
+	l := r.startLoad(20)
+	l.more(100)
+	l.stop()
+	r.verify()
+	old := r.leader()
+	id := r.idOf(old.Node)
+	r.mesh.Isolate(r.index(old.Node))
+	for key := first; key <= last; key++ {
+		old.conn.Do(tarantool.NewInsertRequest(space).Tuple([]any{key, "nobody knows"}))
+	}
+	r.undecided(old.Node, last-first+1)
+	old.Kill()
+	r.leaderAfter(old.term)
+	l = r.startLoad(20)
+	l.more(50)
+	r.mesh.Heal() // what was on its way comes after the newer term
+	r.dropLog(l, r.others(old.Node))
+	if err := old.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.caughtUp(old.Node, l.newest())
+	r.joinedAnew(old.Node, id)
+	for now := r.leader(); now.Node != old.Node; now = r.leaderAfter(now.term) {
+		now.Kill() // it leads again, and goes on with its LSNs
+		l.more(50)
+		if err := now.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r.caughtUp(now.Node, l.newest())
+	}
+	l.more(100)
+	r.verify()
+	r.until("the voided rows can be read", func() error { return r.lostRows(old.Node, first, last) })
+}
+
+// dropLog writes until the nodes have dropped all of their log that there is
+// now.
+func (r *rig) dropLog(l *load, nodes []*cluster.Node) {
+	r.t.Helper()
+	for _, n := range nodes {
 		last := r.lastGroup(n)
 		r.until(n.Name+" drops the log", func() error {
 			l.more(50)
 			return r.dropped(n, last)
 		})
 	}
-	if err := away.Start(); err != nil {
-		t.Fatal(err)
+}
+
+// joinedAnew: a node has given up its old store for a new one, as the same
+// member.
+func (r *rig) joinedAnew(n *cluster.Node, id uint64) {
+	r.t.Helper()
+	if now := r.idOf(n); now != id {
+		r.t.Errorf("%s has replica ID %d, and had %d", n.Name, now, id)
 	}
-	r.caughtUp(away, l.newest())
-	if after := r.idOf(away); after != before {
-		t.Errorf("%s has replica ID %d, and had %d", away.Name, after, before)
-	}
-	if log := r.log(away); !strings.Contains(log, "joining the replica set anew") {
-		t.Errorf("%s did not join anew", away.Name)
+	if log := r.log(n); !strings.Contains(log, "joining the replica set anew") {
+		r.t.Errorf("%s did not join anew", n.Name)
 	}
 	for _, rest := range []string{"store.new", "store.ready"} {
-		if _, err := os.Stat(filepath.Join(away.DataDir(), rest)); err == nil {
-			t.Errorf("%s has a %s left", away.Name, rest)
+		if _, err := os.Stat(filepath.Join(n.DataDir(), rest)); err == nil {
+			r.t.Errorf("%s has a %s left", n.Name, rest)
 		}
 	}
-	l.more(100)
-	r.verify()
 }
 
 // lastGroup is the number of the newest group in a node's log.

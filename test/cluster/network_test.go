@@ -62,14 +62,7 @@ func TestRowsOfAMinorityAreVoided(t *testing.T) {
 	for key := first; key <= last; key++ {
 		outcomes = append(outcomes, old.conn.Do(tarantool.NewInsertRequest(space).Tuple([]any{key, "nobody knows"})))
 	}
-	r.until("the rows are on the leader's disk", func() error {
-		info, err := r.info(old.Node)
-		queue := mapAt(info, "synchro", "queue")
-		if err == nil && number(queue["len"]) != uint64(len(outcomes)) {
-			err = fmt.Errorf("%v transactions are undecided", queue["len"])
-		}
-		return err
-	})
+	r.undecided(old.Node, len(outcomes))
 	r.notShown(old.Node, first)
 	old.Pause()
 	paused := time.Now()
@@ -87,6 +80,18 @@ func TestRowsOfAMinorityAreVoided(t *testing.T) {
 	}
 	r.verify() // a voided row that shows anywhere was "never written"
 	r.until("the voided rows can be read", func() error { return r.lostRows(old.Node, first, last) })
+}
+
+// undecided waits until so many transactions wait for a quorum on a node.
+func (r *rig) undecided(n *cluster.Node, want int) {
+	r.t.Helper()
+	r.until("undecided rows on "+n.Name, func() error {
+		info, err := r.info(n)
+		if have := number(mapAt(info, "synchro", "queue")["len"]); err == nil && have != uint64(want) {
+			err = fmt.Errorf("%d are undecided", have)
+		}
+		return err
+	})
 }
 
 // notShown: a default read does not show an undecided row.
@@ -140,14 +145,7 @@ func TestNoDirtyReads(t *testing.T) {
 	r.mesh.Cut(r.index(follower), r.index(leader.Node))
 	outcome := leader.conn.Do(tarantool.NewInsertRequest(space).Tuple([]any{key, "who knows"}))
 	r.byHand[key] = true
-	r.until("the row is on the follower's disk", func() error {
-		info, err := r.info(follower)
-		queue := mapAt(info, "synchro", "queue")
-		if err == nil && number(queue["len"]) == 0 {
-			err = fmt.Errorf("nothing is undecided there")
-		}
-		return err
-	})
+	r.undecided(follower, 1)
 	r.notShown(follower, key)
 	r.notShown(leader.Node, key)
 	if data, err := r.linear(follower, key); err == nil {
