@@ -164,7 +164,7 @@ func (r *rig) lastGroup(n *cluster.Node) (no uint64) {
 	r.t.Helper()
 	r.until("box.info of "+n.Name, func() error {
 		info, err := r.info(n)
-		no = number(mapAt(info, "tarragon", "log")["last_group"])
+		no = cluster.Number(mapAt(info, "tarragon", "log")["last_group"])
 		return err
 	})
 	return no
@@ -173,7 +173,7 @@ func (r *rig) lastGroup(n *cluster.Node) (no uint64) {
 // dropped: the log begins behind a group.
 func (r *rig) dropped(n *cluster.Node, last uint64) error {
 	info, err := r.info(n)
-	if first := number(mapAt(info, "tarragon", "log")["first_group"]); err == nil && first <= last+1 {
+	if first := cluster.Number(mapAt(info, "tarragon", "log")["first_group"]); err == nil && first <= last+1 {
 		err = fmt.Errorf("the log begins with group %d, wanted is one behind %d", first, last)
 	}
 	return err
@@ -205,7 +205,7 @@ func TestExpelAndAdd(t *testing.T) {
 	for _, n := range rest {
 		r.until(n.Name+" counts without it", func() error {
 			info, err := r.info(n)
-			if q := number(mapAt(info, "synchro")["quorum"]); err == nil && q != 2 {
+			if q := cluster.Number(mapAt(info, "synchro")["quorum"]); err == nil && q != 2 {
 				err = fmt.Errorf("the quorum is %d", q)
 			}
 			return errors.Join(err, r.knows(n, 2))

@@ -87,7 +87,7 @@ func (r *rig) undecided(n *cluster.Node, want int) {
 	r.t.Helper()
 	r.until("undecided rows on "+n.Name, func() error {
 		info, err := r.info(n)
-		if have := number(mapAt(info, "synchro", "queue")["len"]); err == nil && have != uint64(want) {
+		if have := cluster.Number(mapAt(info, "synchro", "queue")["len"]); err == nil && have != uint64(want) {
 			err = fmt.Errorf("%d are undecided", have)
 		}
 		return err

@@ -203,7 +203,7 @@ func (r *rig) members(n *cluster.Node) (out []member, err error) {
 	data, err := r.sel(n, "_cluster")
 	for _, row := range data {
 		t, _ := row.([]any)
-		m := member{id: number(t[0])}
+		m := member{id: cluster.Number(t[0])}
 		if len(t) > 2 {
 			m.name, _ = t[2].(string)
 		}
@@ -286,28 +286,6 @@ func (r *rig) tool(args ...string) (out string, exit int) {
 	return string(raw), cmd.ProcessState.ExitCode()
 }
 
-func number(v any) uint64 {
-	switch n := v.(type) {
-	case int8:
-		return uint64(n)
-	case int16:
-		return uint64(n)
-	case int32:
-		return uint64(n)
-	case int64:
-		return uint64(n)
-	case uint8:
-		return uint64(n)
-	case uint16:
-		return uint64(n)
-	case uint32:
-		return uint64(n)
-	case uint64:
-		return n
-	}
-	return 0
-}
-
 // since says nil once d has passed from a moment on.
 func since(from time.Time, d time.Duration) error {
 	if past := time.Since(from); past < d {
@@ -328,7 +306,7 @@ func (r *rig) oneLeader() {
 			}
 			e, _ := info["election"].(map[any]any)
 			seen[fmt.Sprintf("%v leads term %v", e["leader"], e["term"])] = true
-			if number(e["leader"]) == 0 {
+			if cluster.Number(e["leader"]) == 0 {
 				return fmt.Errorf("%s knows no leader", n.Name)
 			}
 		}
