@@ -42,6 +42,7 @@ type Core struct {
 	seq       uint64        // local transaction number
 	held      []Request     // behind a barrier, copied
 	heldLen   int           // their bytes
+	welcome   []welcome     // joiners whose registration is committed, but not told to a quorum
 	heldJoins []JoinRequest // registrations behind a barrier
 	barrier   bool          // a transaction on system spaces is undecided
 	build     *building     // a change of the schema that is built in slices; nil: none
@@ -262,6 +263,7 @@ func (c *Core) finish() {
 	c.buildOn()
 	c.releaseRows()
 	c.count()
+	c.releaseWelcome()
 	c.releaseJoins()
 	c.releaseHeld()
 	c.raft.Holds(&c.vclock)

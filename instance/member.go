@@ -174,6 +174,35 @@ func (c *Core) registered(j *JoinRequest) {
 	c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
 }
 
+// welcome is a joiner whose registration is committed.
+type welcome struct {
+	join    *JoinRequest
+	lsn     uint64 // of the row that tells so
+	members uint32 // before the change, a bit each
+	quorum  int    // of them
+}
+
+// releaseWelcome gives joiners the state once a quorum of the members before
+// the change has the CONFIRM of it. Else a majority that counts the joiner
+// could be left in which nobody else knows that it is a member: the joiner
+// knows, and the others count its vote for nothing.
+func (c *Core) releaseWelcome() {
+	for len(c.welcome) > 0 {
+		w := c.welcome[0]
+		switch {
+		case c.stampTerm() == 0 && c.writable(): // nobody owns the queue: its own write decided it
+			c.registered(w.join)
+		case !c.writable():
+			c.failJoin(w.join, c.readonly())
+		case !c.limbo.Have(w.lsn, w.members, w.quorum):
+			return
+		default:
+			c.registered(w.join)
+		}
+		c.welcome = c.welcome[1:]
+	}
+}
+
 func (c *Core) failJoin(j *JoinRequest, err *xrow.Error) {
 	if j != nil {
 		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: j.Tag, Err: err})

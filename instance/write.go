@@ -364,13 +364,14 @@ func (c *Core) settle() {
 			ddl = ddl || done[i].P.ddl
 		}
 		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
+		members, quorum := c.members, c.quorum
 		if ddl {
 			c.refreshMembers()
 			c.tellSchema()
 		}
 		for i := range done {
 			if j := done[i].P.join; j != nil {
-				c.registered(j)
+				c.welcome = append(c.welcome, welcome{join: j, lsn: c.vclock[c.self], members: members, quorum: quorum})
 			}
 		}
 	}

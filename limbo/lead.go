@@ -44,6 +44,11 @@ func (l *Limbo[P]) Count(term uint64, members uint32, quorum int) (lsn uint64, e
 	return lsn, nil
 }
 
+// Have tells whether a quorum of members has synced our own rows up to an LSN.
+func (l *Limbo[P]) Have(lsn uint64, members uint32, quorum int) bool {
+	return l.leading && l.quorumLSN(members, quorum) >= lsn
+}
+
 // quorumLSN is the greatest own LSN that a quorum of members has synced.
 func (l *Limbo[P]) quorumLSN(members uint32, quorum int) uint64 {
 	if quorum < 1 || bits.OnesCount32(members) < quorum {

@@ -416,7 +416,10 @@ func (r *Raft) Upstream(now time.Duration, from uint32, live, gone bool) {
 		return
 	}
 	p := &r.peers[from]
-	p.live, p.told = live, false
+	if !live || !p.live {
+		p.told = false // what it said on an older connection may be out of date
+	}
+	p.live = live
 	if live {
 		p.heard = now
 	} else {

@@ -79,7 +79,9 @@ func (c *rowChecker) joined(n *node, p *checkpoint) {
 	before := c.safe[n.slot]
 	s := logState{vclock: n.disk.vclock, last: map[uint64]uint64{}}
 	for _, span := range p.state.History {
-		s.last[span.Term] = span.Last
+		// Rows of the term behind its end may have come late: they are in the vclock
+		// as NOPs, and not in the span.
+		s.last[span.Term] = max(span.Last, s.vclock[span.Owner])
 	}
 	if u := p.state.Undecided; u != nil {
 		for i := range u.Table {
