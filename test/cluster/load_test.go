@@ -23,7 +23,6 @@ type load struct {
 	payload string
 
 	mu      sync.Mutex
-	next    uint64
 	tried   map[uint64]string
 	acked   map[uint64]bool
 	refused map[uint64]error
