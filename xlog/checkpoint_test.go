@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 func tupleOf(space uint32, i int) []byte {
@@ -266,16 +268,26 @@ func TestLostRows(t *testing.T) {
 }
 
 // TestLogThatLostItsEndIsDropped: the checkpoint is on disk, the groups before
-// it are not (mode Write, the machine went down).
+// it are not (mode Write, the machine went down before they got into a table).
 func TestLogThatLostItsEndIsDropped(t *testing.T) {
-	f := newFixture(t, func(o *Options) { o.Mode = Write })
+	var held atomic.Bool
+	down := make(chan struct{})
+	hold := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if held.Load() && op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") && !strings.Contains(op.Path, ingestDir) {
+			<-down
+		}
+		return nil
+	})
+	f := newFixture(t, func(o *Options) { o.Mode, o.FS = Write, errorfs.Wrap(o.FS, hold) })
 	f.fill(50, 10000)
 	if err := f.s.db.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	f.fill(10, 10)
+	held.Store(true)
 	f.checkpoint(10, State{VClock: f.clock, NextGroup: 61})
 	f.fs = f.fs.CrashClone(vfs.CrashCloneCfg{})
+	close(down)
 	f.opts.FS, f.opts.BootID = f.fs, "second"
 	f.open()
 	if f.s.First() != 61 || f.s.Last() != 60 || f.s.VClock() != f.clock || !f.s.MayHaveLost() {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cockroachdb/pebble/v2/batchrepr"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -89,6 +90,9 @@ type walReader struct {
 	at    int64  // offset of the block in the file
 	pos   int    // in the block
 	rec   []byte
+
+	last   uint64 // the newest group of the records, 0: none yet
+	behind bool   // last is of a record behind the break
 }
 
 // Ends of a journal file.
@@ -127,6 +131,9 @@ func (w *walReader) next() (rec []byte, offset int64, err error) {
 		w.rec = append(w.rec, c.payload...)
 		w.pos += c.head + len(c.payload)
 		if c.position == 0 || c.position == 3 {
+			if _, last := groupsOf(w.rec); last != 0 {
+				w.last = last
+			}
 			return w.rec, offset, nil
 		}
 	}
@@ -156,7 +163,7 @@ func (w *walReader) readBlock() error {
 }
 
 // verdict tells whether the bad chunk at offset is a torn tail or damage: it
-// is damage if any chunk behind it promises that offset was synced. Chunks are
+// is damage if any chunk behind it vouches for offset. Chunks are
 // looked for at every byte, since sizes behind a break mean nothing.
 func (w *walReader) verdict(offset uint64) error {
 	for pos := w.pos + 1; ; pos = 0 {
@@ -164,7 +171,7 @@ func (w *walReader) verdict(offset uint64) error {
 			if kind := w.block[pos+6]; kind < 9 || kind > 12 {
 				continue
 			}
-			if c, err := parseChunk(w.block[pos:], w.file); err == nil && !c.end && c.synced > offset {
+			if c, err := parseChunk(w.block[pos:], w.file); err == nil && !c.end && w.vouches(c, offset) {
 				return errWALBad
 			}
 		}
@@ -174,6 +181,45 @@ func (w *walReader) verdict(offset uint64) error {
 			return err
 		}
 	}
+}
+
+// vouches tells whether c, behind a break at offset, shows that offset had been
+// synced. The chunk's own word may be one sync old. But groups are appended one
+// batch after the other, each synced before the next (Store.appendLocked): a
+// batch was written behind a sync of its predecessor and of all before that.
+func (w *walReader) vouches(c chunk, offset uint64) bool {
+	if c.synced > offset {
+		return true
+	}
+	if c.position > 1 {
+		return false
+	}
+	first, last := groupsOf(c.payload)
+	if first == 0 {
+		return false
+	}
+	skips := w.last != 0 && first > w.last+1
+	second := w.behind
+	w.last, w.behind = last, true
+	return skips || second
+}
+
+// groupsOf are the first and the last group of a record, 0 if it holds none:
+// a batch has one operation a group.
+func groupsOf(rec []byte) (first, last uint64) {
+	h, ok := batchrepr.ReadHeader(rec)
+	if !ok || h.Count == 0 {
+		return 0, 0
+	}
+	op := rec[batchrepr.HeaderLen:] // kind u8, length of the key as a varint, key
+	if len(op) < 2+logKeyLen || op[1] != logKeyLen {
+		return 0, 0
+	}
+	first, ok = parseLogKey(op[2 : 2+logKeyLen])
+	if !ok {
+		return 0, 0
+	}
+	return first, first + uint64(h.Count) - 1
 }
 
 func isZero(b []byte) bool {
