@@ -52,6 +52,8 @@ type Config struct {
 	BuildPause         time.Duration            // between two such Steps; 100us: what else waits gets its turn
 	BacklogMaxSize     int                      // bytes of rows that wait behind a schema change, beyond which streams end; 64 MiB
 	SyncAll            bool                     // every transaction is synchronous
+	SkipConflict       bool                     // a foreign row that finds its key taken becomes a NOP (replication_skip_conflict)
+	AllowOriginal      bool                     // register members of the original kind where the strong rules are in effect
 	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
 	Rand  *rand.Rand // source of shifts and delays; required, seeded by the caller

@@ -66,16 +66,20 @@ const (
 	UpstreamRefused                      // it ended and a new connection was refused: the process is gone
 )
 
-// Upstream reports a change of our applier of a peer.
+// Upstream reports a change of our applier of a peer. Rules is what the peer
+// said that it knows: 0 for one of the original kind, 1 for the strong rules.
 type Upstream struct {
 	Peer  uint32
 	State UpstreamState
+	Rules uint64
 }
 
-// Downstream reports that a peer's applier subscribed to us or left.
+// Downstream reports that a peer's applier subscribed to us or left. Anonymous
+// ones are not reported. Rules is as in Upstream.
 type Downstream struct {
-	Peer uint32
-	Up   bool
+	Peer  uint32
+	Up    bool
+	Rules uint64
 }
 
 // Ack is a peer's word on what it has synced. Term is the peer's persisted
@@ -117,11 +121,24 @@ type JoinRequest struct {
 	Tag  uint64
 	UUID string
 	Name string
+	// Kind says what is asked for.
+	Kind JoinKind
 	// Incarnation is of the joiner's store: drawn at random when it was made,
 	// and written into its _cluster row. A member that comes with another one has
-	// lost its disk and gets a new replica ID.
+	// lost its disk and gets a new replica ID. An instance of the original kind
+	// has 0.
 	Incarnation uint64
 }
+
+// JoinKind is the request that a JoinRequest stands for.
+type JoinKind uint8
+
+// Kinds of requests for a state.
+const (
+	JoinMember JoinKind = iota // JOIN: be registered, and have the state
+	JoinAnon                   // FETCH_SNAPSHOT: have the state, without being registered
+	JoinID                     // REGISTER: be registered; the answer has the State's VClock and ID, and no View
+)
 
 // BootstrapRows makes an empty instance the first of a replica set.
 type BootstrapRows struct {

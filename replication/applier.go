@@ -266,6 +266,7 @@ type subscription struct {
 	peer   uint32
 	from   vclock.VClock // what we held
 	target vclock.VClock // what the peer held: with that we have caught up
+	rules  uint64        // what the peer knows
 }
 
 // subscribe asks for the stream.
@@ -304,7 +305,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
-	return subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock}, nil
+	return subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules}, nil
 }
 
 // follow reads the stream until it ends.
@@ -323,7 +324,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 		ev = ev.Int("failures", n).Dur("down", h.node.Now().Mono-since)
 	}
 	ev.Msg("upstream started")
-	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow}); err != nil {
+	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Rules: at.rules}); err != nil {
 		return err
 	}
 	done := make(chan struct{})

@@ -25,12 +25,13 @@ const (
 // relay sends the log to one subscribed peer. It runs on the goroutine that
 // brought the SUBSCRIBE; its ack reader is another one.
 type relay struct {
-	hub  *Hub
-	link *iproto.Link
-	peer uint32
-	uuid string
-	self uint32
-	wake chan struct{} // capacity 1
+	hub   *Hub
+	link  *iproto.Link
+	peer  uint32
+	uuid  string
+	rules uint64 // what the peer knows
+	self  uint32
+	wake  chan struct{} // capacity 1
 
 	// Owned by the relay's goroutine.
 	filter   uint32        // origins never sent, a bit each

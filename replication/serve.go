@@ -73,13 +73,13 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user uint32, row *xrow.Row) erro
 	if !ok {
 		return xrow.Errorf(xrow.ErrTooEarlySubscribe, req.InstanceUUID)
 	}
-	r := &relay{hub: h, link: link, peer: id, uuid: req.InstanceUUID, self: info.ID, wake: make(chan struct{}, 1),
+	r := &relay{hub: h, link: link, peer: id, uuid: req.InstanceUUID, rules: min(req.Rules, 1), self: info.ID, wake: make(chan struct{}, 1),
 		filter: req.IDFilter, ownUpTo: info.Synced[id], pos: req.VClock.Global(), acked: req.VClock.Global()}
 	if err := h.addRelay(r); err != nil {
 		return err
 	}
 	defer h.removeRelay(r)
-	ok2 := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, VClock: info.Synced}
+	ok2 := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, VClock: info.Synced, Rules: min(req.Rules, 1)}
 	answer := xrow.Row{Type: xrow.OK, Sync: row.Sync, ReplicaID: info.ID, Body: ok2.AppendBody(nil)}
 	if err := link.WriteRow(&answer); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (r *relay) serve() error {
 	}
 	if err == nil {
 		r.next = next
-		if err = h.node.Submit(instance.Downstream{Peer: r.peer, Up: true}); err != nil {
+		if err = h.node.Submit(instance.Downstream{Peer: r.peer, Up: true, Rules: r.rules}); err != nil {
 			return err
 		}
 		log.Info().Str("vclock", r.pos.String()).Uint64("group", next).Msg("relay started")

@@ -87,21 +87,23 @@ type SubscribeOK struct {
 	ReplicasetUUID string // empty: absent or nil
 	ReplicasetName string // empty: none
 	VClock         vclock.VClock
+	Rules          uint64 // ours: 1 = knows strong rules
 }
 
-// AppendBody encodes the body; an empty name is left out.
+// AppendBody encodes the body; an empty name and zero Rules are left out.
 func (s *SubscribeOK) AppendBody(dst []byte) []byte {
 	m := openMap(dst)
 	m.string(KeyReplicasetUUID, s.ReplicasetUUID)
 	m.string(KeyReplicasetName, s.ReplicasetName)
 	m.vclock(KeyVClock, &s.VClock)
+	m.uintNonzero(KeyRules, s.Rules)
 	return m.dst
 }
 
 // DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
 func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
-	d, err := decodeRequest(body, useReplicaset|useVClock)
-	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock}, err
+	d, err := decodeRequest(body, useReplicaset|useVClock|useRules)
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules}, err
 }
 
 // AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
