@@ -42,5 +42,7 @@ const (
 	FactRegistered      FactKind = "registered"
 	FactNewLife         FactKind = "new life" // a member that lost its disk got a new ID
 	FactExpelled        FactKind = "expelled"
+	FactSkipped         FactKind = "conflict skipped" // a row whose key is taken became NOP
+	FactSplitBrain      FactKind = "split brain"      // a peer's rows contradict ours
 	FactBroken          FactKind = "broken guarantee"
 )

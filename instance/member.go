@@ -223,7 +223,8 @@ func (c *Core) joinState() State {
 	for _, p := range c.limbo.Pending() {
 		v[p.Owner] = min(v[p.Owner], p.LSN-1)
 	}
-	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed()}
+	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
+		ConfirmedOf: c.limbo.ConfirmedOf()}
 	if c.raft.State() == raft.StateLeader {
 		s.Vote = c.self
 	}

@@ -120,6 +120,8 @@ type Raft struct {
 	leader  uint32 // of term; 0: none known
 	seen    bool   // we hear the leader
 
+	originals uint32 // bit per member of the original kind
+
 	members uint32 // bit per registered voter, ourselves included
 	quorum  int    // votes needed to lead
 	able    bool   // may vote and campaign: registered by a committed row, disk in order
@@ -204,6 +206,9 @@ func (r *Raft) SetMembers(members uint32, quorum int, now time.Duration) {
 	r.countVotes(now)
 	r.plan(now)
 }
+
+// SetOriginals tells which members are of the original kind.
+func (r *Raft) SetOriginals(mask uint32) { r.originals = mask }
 
 // DropVotes forgets what a replica ID voted for in this term, and lets no more
 // of its votes count, which may still be under way: the row that ends its life
