@@ -136,7 +136,7 @@ func (c *Core) raftConfig() raft.Config {
 		fencing = 0
 	}
 	return raft.Config{Mode: c.cfg.Mode, ElectionTimeout: c.cfg.ElectionTimeout, DeathTimeout: c.cfg.DeathTimeout,
-		FencingInterval: fencing, Rand: c.cfg.Rand,
+		OriginalDeathTimeout: c.cfg.OriginalDeathTimeout, FencingInterval: fencing, Rand: c.cfg.Rand,
 		Trace: func(f raft.Fact) {
 			c.cfg.Trace(Fact{Kind: FactKind(f.Kind), Term: f.Term, Peer: f.Peer, Text: f.Text})
 		}}
@@ -277,6 +277,7 @@ func (c *Core) finish() {
 	c.releaseRows()
 	c.count()
 	c.releaseWelcome()
+	c.alignRules()
 	c.releaseJoins()
 	c.releaseHeld()
 	c.raft.Holds(&c.vclock)

@@ -44,5 +44,6 @@ const (
 	FactExpelled        FactKind = "expelled"
 	FactSkipped         FactKind = "conflict skipped" // a row whose key is taken became NOP
 	FactSplitBrain      FactKind = "split brain"      // a peer's rows contradict ours
+	FactRulesChange     FactKind = "rules change"     // a leader begins a new term under the rules that all members take
 	FactBroken          FactKind = "broken guarantee"
 )

@@ -35,7 +35,14 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 // the state at once, from anybody: a candidate may need its vote, or a leader
 // its ack, before anything can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
-	if c.knows(&ev) {
+	switch {
+	case ev.Kind == JoinAnon:
+		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: c.joinState()})
+		return
+	case c.knows(&ev) && ev.Kind == JoinID:
+		c.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
+		return
+	case c.knows(&ev):
 		c.registered(&ev)
 		return
 	}
@@ -109,6 +116,10 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	if old != nil && old.UUID == j.UUID && old.Incarnation == j.Incarnation {
 		return nil
 	}
+	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Original && !c.cfg.AllowOriginal {
+		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
+			" of the original kind does not know; tarragon.allow_original lets it in and gives them up"}
+	}
 	id := c.freeID(used)
 	if id == 0 {
 		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max-1)
@@ -166,10 +177,17 @@ func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
 // state.
 func (c *Core) registered(j *JoinRequest) {
 	for _, m := range c.ids {
-		if m.UUID == j.UUID {
-			c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: j.Tag, View: c.box.OpenView(), State: c.joinState(), ID: m.ID})
-			return
+		if m.UUID != j.UUID {
+			continue
 		}
+		snap := Snapshot{Tag: j.Tag, ID: m.ID}
+		if j.Kind == JoinID {
+			snap.State.VClock = c.onDisk.Global()
+		} else {
+			snap.View, snap.State = c.box.OpenView(), c.joinState()
+		}
+		c.eff.Snaps = append(c.eff.Snaps, snap)
+		return
 	}
 	c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
 }

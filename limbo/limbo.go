@@ -127,6 +127,9 @@ func (l *Limbo[P]) Newest() (term uint64, owner uint32, last uint64) {
 		return p.Term, p.Owner, p.Last
 	}
 	s := l.Current()
+	if s.Owner == 0 {
+		return s.Term, 0, 0
+	}
 	return s.Term, s.Owner, s.Last
 }
 
@@ -283,6 +286,9 @@ func (l *Limbo[P]) effect(term uint64) error {
 		return fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
 			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
 	}
+	l.dropPending(func(q Promote) bool {
+		return q.Term < term && !slices.ContainsFunc(chain, func(p Promote) bool { return p.Term == q.Term })
+	})
 	for k := len(chain) - 1; k >= 0; k-- {
 		l.begin(chain[k])
 	}

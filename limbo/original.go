@@ -178,7 +178,7 @@ func (l *Limbo[P]) takePromote(r Request) error {
 			return err
 		}
 	}
-	l.dropPending(r.Term)
+	l.dropPending(func(p Promote) bool { return p.Term < r.Term })
 	p := Promote{Term: r.Term, Owner: r.Origin, LSN: r.Row, PrevLSN: r.LSN, Last: r.Row, Original: true}
 	l.begin(p)
 	if r.Kind == Demotion {
@@ -189,19 +189,34 @@ func (l *Limbo[P]) takePromote(r Request) error {
 }
 
 // dropPending drops PROMOTEs that a newer term leaves out. What came behind
-// them stands behind nothing any more.
-func (l *Limbo[P]) dropPending(term uint64) {
+// them stands behind older ones, if any.
+func (l *Limbo[P]) dropPending(void func(Promote) bool) {
+	n := len(l.pending)
 	l.pending = slices.DeleteFunc(l.pending, func(p Promote) bool {
-		if p.Term < term {
+		if void(p) && p.Original {
 			l.voidPromotes = append(l.voidPromotes, p)
 		}
-		return p.Term < term
+		return void(p)
 	})
+	if len(l.pending) == n {
+		return
+	}
 	for i := range l.queue {
-		if l.queue[i].Behind < term {
-			l.queue[i].Behind = 0
+		if e := &l.queue[i]; e.Behind != 0 {
+			e.Behind = l.pendingUpTo(e.Behind)
 		}
 	}
+}
+
+// pendingUpTo is the newest pending PROMOTE under the original's rules whose
+// term is not greater, 0 if there is none.
+func (l *Limbo[P]) pendingUpTo(term uint64) uint64 {
+	for i := len(l.pending) - 1; i >= 0; i-- {
+		if p := &l.pending[i]; p.Original && p.Term <= term {
+			return p.Term
+		}
+	}
+	return 0
 }
 
 // own begins a term of the present owner under the original's rules: what is
