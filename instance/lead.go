@@ -38,21 +38,19 @@ func (c *Core) lead() {
 func (c *Core) leadOriginal() {
 	prevTerm, prevOwner, last := c.limbo.Newest()
 	lsn := c.limbo.LastSync()
-	need := lsn
-	if pending := c.limbo.Pending(); len(pending) > 0 {
-		// Nobody waits in a term that is not in effect; its PROMOTE must be there.
-		p := &pending[len(pending)-1]
-		need, lsn = last, p.LSN
-		if p.Original {
-			of := c.limbo.ConfirmedOf()
-			lsn = of[p.Owner]
-		}
-		if !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()) {
-			return
-		}
-	}
-	if !c.quorumHas(prevOwner, need) {
+	if c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, lsn) {
 		return
+	}
+	if pending := c.limbo.Pending(); len(pending) > 0 {
+		p := &pending[len(pending)-1]
+		of := c.limbo.ConfirmedOf()
+		lsn = of[p.Owner] // nobody waits in a term that is not in effect
+		if !p.Original {
+			if !c.quorumHas(prevOwner, last) {
+				return
+			}
+			lsn = p.LSN // what confirms a strong PROMOTE confirms it, too
+		}
 	}
 	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: lsn, Original: true})
 }
@@ -70,7 +68,7 @@ func (c *Core) quorumHas(owner uint32, lsn uint64) bool {
 			n++
 		}
 	}
-	return owner == 0 || n >= c.quorum
+	return n >= c.quorum
 }
 
 // writePromote writes the PROMOTE of our term; it is pending until a quorum has it.

@@ -26,22 +26,15 @@ func (c *Core) restamp(rows []xrow.Row) {
 // the row has no stamp although it could be one of a time when they held.
 func (c *Core) underOriginal(r *xrow.Row) bool {
 	cur := c.limbo.Current()
-	switch {
-	case r.Term == 0:
+	if r.Term == 0 {
 		return cur.Term == 0 || cur.Original || c.limbo.Mixed() || c.originals()&(1<<r.ReplicaID) != 0
-	case cur.Original:
-		return r.Term <= cur.Term || !c.strongPending(r.Term)
 	}
-	return false
-}
-
-func (c *Core) strongPending(term uint64) bool {
 	for _, p := range c.limbo.Pending() {
-		if p.Term == term {
-			return !p.Original
+		if p.Term == r.Term {
+			return p.Original
 		}
 	}
-	return false
+	return cur.Original
 }
 
 // applyOriginal is the original's filter of transactions (limbo.md section 9;
@@ -50,9 +43,7 @@ func (c *Core) strongPending(term uint64) bool {
 // they come without it through instances of the original kind.
 func (c *Core) applyOriginal(rows []xrow.Row) error {
 	last := &rows[len(rows)-1]
-	if last.ReplicaID == c.self {
-		c.ownWrote()
-	}
+	c.ownWrote(last.ReplicaID)
 	cur := c.limbo.Current()
 	switch {
 	case cur.Term == 0 || cur.Writer == last.ReplicaID || c.replay: // a log has what was taken
@@ -68,8 +59,8 @@ func (c *Core) applyOriginal(rows []xrow.Row) error {
 
 // ownWrote: recovery finds a row of ours behind our pending PROMOTE. We wrote it
 // because a quorum had that.
-func (c *Core) ownWrote() {
-	if p, ok := c.limbo.OwnPending(); ok && c.replay && !c.restoring {
+func (c *Core) ownWrote(origin uint32) {
+	if p, ok := c.limbo.OwnPending(); ok && p.Owner == origin && c.replay && !c.restoring {
 		if err := c.confirm(p.Term, 0); err != nil {
 			panic("instance: " + err.Error())
 		}
@@ -145,11 +136,11 @@ func (c *Core) requestOfOriginal(r *xrow.Row, s *xrow.Synchro) bool {
 // takeRequest takes a CONFIRM, ROLLBACK, PROMOTE or DEMOTE by the original's
 // rules: it is judged, logged, and takes effect.
 func (c *Core) takeRequest(r *xrow.Row, s *xrow.Synchro) error {
-	if r.ReplicaID == c.self && r.Type == xrow.Promote {
+	if r.Type == xrow.Promote && c.replay && r.ReplicaID == c.ownID() {
 		return c.replayOwnPromote(r, s)
 	}
-	if r.ReplicaID == c.self {
-		c.ownWrote()
+	if r.Type != xrow.Promote {
+		c.ownWrote(r.ReplicaID)
 	}
 	kinds := [...]limbo.Kind{xrow.Promote: limbo.Promotion, xrow.Demote: limbo.Demotion, xrow.Confirm: limbo.Confirmation, xrow.Rollback: limbo.Rollback}
 	req := limbo.Request{Kind: kinds[r.Type], Origin: r.ReplicaID, Row: r.LSN, Owner: s.ReplicaID, LSN: s.LSN, Term: s.Term, PrevTerm: s.PrevTerm}
@@ -185,16 +176,29 @@ func (c *Core) filters() bool { return !c.replay && !c.oldSchema }
 // a later row of ours says that one had.
 func (c *Core) replayOwnPromote(r *xrow.Row, s *xrow.Synchro) error {
 	c.appendRows([]xrow.Row{*r})
-	_, err := c.limbo.AddPromote(limbo.Promote{Term: s.Term, Owner: c.self, LSN: r.LSN,
+	_, err := c.limbo.AddPromote(limbo.Promote{Term: s.Term, Owner: r.ReplicaID, LSN: r.LSN,
 		PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.LSN, Original: true})
 	return err
+}
+
+// ownID is our replica ID, in recovery too.
+func (c *Core) ownID() uint32 {
+	if c.self != 0 {
+		return c.self
+	}
+	for _, m := range c.box.NewestMembers() {
+		if m.UUID == c.cfg.UUID {
+			return m.ID
+		}
+	}
+	return 0
 }
 
 // noteVoidPromotes remembers PROMOTEs of ours that took effect nowhere.
 func (c *Core) noteVoidPromotes() {
 	for _, p := range c.limbo.TakeVoidPromotes() {
 		c.trace(FactPromoteVoid, p.Owner, p.LSN, "")
-		if p.Owner == c.self {
+		if p.Owner == c.ownID() {
 			c.voidPromotes = append(c.voidPromotes, p.LSN)
 			c.newVoid = true
 		}

@@ -258,6 +258,10 @@ func (s *script) snapshot(snap *Snapshot) {
 	if st.Undecided != nil && len(st.Undecided.Table) > 0 {
 		s.say("    undecided: %s", groupText(s.t, st.Undecided))
 	}
+	if snap.View == nil {
+		s.say("    without tuples")
+		return
+	}
 	snap.View.Close()
 }
 

@@ -71,6 +71,8 @@ func (s *script) line(line string) {
 			rules = 0
 		}
 		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: rules}, RaftMsg{From: w.peer(), Msg: first})
+	case "say": // on a new stream
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: w.num("rules")})
 	case "lost":
 		s.step(Upstream{Peer: w.peer(), State: UpstreamLost})
 	case "gone":

@@ -200,6 +200,9 @@ func (l *Limbo[P]) Push(e Entry[P]) {
 	if e.Sync {
 		l.syncs++
 	}
+	if e.Term == 0 {
+		l.decide(l.Current().Original)
+	}
 }
 
 func (l *Limbo[P]) uncount(e *Entry[P]) {
@@ -342,12 +345,7 @@ func (l *Limbo[P]) find(term uint64) int {
 // of it our disk has. Under the original's rules an asynchronous transaction
 // is committed once nothing synchronous before it is open.
 func (l *Limbo[P]) drain(original bool) {
-	for ; l.settled < len(l.queue); l.settled++ {
-		e := &l.queue[l.settled]
-		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !original) {
-			break
-		}
-	}
+	l.decide(original)
 	n := 0
 	for ; n < l.settled; n++ {
 		e := &l.queue[n]
@@ -363,6 +361,15 @@ func (l *Limbo[P]) drain(original bool) {
 	l.queue = dropFront(l.queue, n)
 	l.settled -= n
 	l.shown = max(l.shown-n, 0)
+}
+
+func (l *Limbo[P]) decide(original bool) {
+	for ; l.settled < len(l.queue); l.settled++ {
+		e := &l.queue[l.settled]
+		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !original) {
+			return
+		}
+	}
 }
 
 // voidFrom voids all from a place in the queue on, newest first.
@@ -413,7 +420,7 @@ func (l *Limbo[P]) Written(group uint64) {
 func (l *Limbo[P]) Show(f func(e *Entry[P])) {
 	for l.shown < len(l.queue) {
 		e := &l.queue[l.shown]
-		if e.Sync || e.Group > l.written {
+		if e.Sync || e.Behind != 0 || e.Group > l.written {
 			return
 		}
 		l.shown++
