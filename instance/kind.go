@@ -27,7 +27,7 @@ func (c *Core) heardRules(peer uint32, rules uint64) {
 // strong rules: a bit each. Known is who said so since our start, and who has
 // an incarnation in its row and did not say otherwise: we wrote that.
 func (c *Core) originals() uint32 {
-	return c.memberOriginals&^c.saidStrong | c.saidOriginal&c.memberMask
+	return c.memberOriginals&^c.saidStrong | c.saidOriginal
 }
 
 // noteKinds reads off the rows of _cluster who has no incarnation.
@@ -42,6 +42,9 @@ func (c *Core) noteKinds(members []box.Member) {
 			c.memberOriginals |= 1 << m.ID
 		}
 	}
+	// An ID may be given to somebody else: a word holds for one membership.
+	c.saidStrong &= c.memberMask
+	c.saidOriginal &= c.memberMask
 	c.raft.SetOriginals(c.originals())
 }
 
