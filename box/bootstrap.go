@@ -58,13 +58,13 @@ func (b *Box) defineSystemSpaces() {
 		switch id {
 		case idSpace:
 			var sp *space
-			if sp, err = parseSpace(tuple); err == nil {
+			if sp, err = parseSpace(tuple, door{}); err == nil {
 				b.dict.putSpace(sp)
 			}
 		case idIndex:
 			sp := b.dict.spaces[uint32(splitRow(tuple).uint(0))]
 			var ix *index
-			if ix, err = parseIndex(tuple, sp); err == nil {
+			if ix, err = parseIndex(tuple, sp, door{}); err == nil {
 				ix.pool, ix.mem, ix.tree = &b.nodes, &b.mem, b.newTree()
 				defs := withIndex(sp.indexes, ix)
 				ix.setOrder(primaryParts(defs))
