@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -218,9 +219,11 @@ func appendExt(dst, v []byte) []byte {
 }
 
 func appendString(dst []byte, s string) []byte {
-	quoted, err := json.Marshal(s)
-	if err != nil { // cannot be: every string has a JSON form
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil { // cannot be: every string has a JSON form
 		panic(err)
 	}
-	return append(dst, quoted...)
+	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }
