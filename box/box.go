@@ -134,6 +134,10 @@ func (b *Box) ReplicasetUUID() string { return b.schemaText("replicaset_uuid", "
 // ReplicasetName is empty when the replica set has none. Safe for readers.
 func (b *Box) ReplicasetName() string { return b.schemaText("replicaset_name", "") }
 
+// elderSchema tells whether the schema is older than 3.0.0, so that members of
+// old releases may be there.
+func (b *Box) elderSchema() bool { return b.schemaText("cluster", "cluster") != "" }
+
 // schemaText is the text in _schema under one of two keys.
 func (b *Box) schemaText(key, elder string) (text string) {
 	b.each(b.dict.spaces[idSchema], b.confirmed, func(tuple []byte) {
