@@ -251,14 +251,26 @@ func (a *applier) greet(c *iproto.Client) error {
 
 // hello exchanges features and logs in, if the peer is configured with a user.
 func hello(c *iproto.Client, p *Peer, auth func()) error {
-	if err := c.Hello(features); err != nil {
-		return err
+	if knowsID(c.Greeting.Version) {
+		if err := c.Hello(features); err != nil {
+			return err
+		}
 	}
 	if p.User == "" {
 		return nil
 	}
 	auth()
 	return c.Login(p.User, p.Password)
+}
+
+// knowsID tells whether a release of the original has the request ID: those from
+// 2.10.0 on.
+func knowsID(version string) bool {
+	var major, minor uint
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+		return true
+	}
+	return major > 2 || major == 2 && minor >= 10
 }
 
 // subscription is what was agreed on with a peer.
@@ -366,7 +378,7 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 	}
 	s.onTime = func(stamp float64) { a.noteTime(stamp, &at.target) }
 	for {
-		if err := c.SetReadDeadline(time.Now().Add(h.times.Load().death)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(h.times.Load().silence(at.rules))); err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // the deadline may have undone what ended us

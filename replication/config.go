@@ -21,10 +21,13 @@ type Config struct {
 	Peers       []Peer // all members as configured; ourselves may be among them
 
 	DeathTimeout time.Duration // silence after which a connection is given up; 1s
-	Heartbeat    time.Duration // as the core has it; DeathTimeout / 4
-	ReconnectMax time.Duration // longest pause between attempts to connect; DeathTimeout
-	JoinTimeout  time.Duration // longest silence within a JOIN, and wait for a registration; 30s
-	RingBytes    int           // of recent groups kept in memory for relays; 64 MiB
+	// OriginalTimeout is the same for peers of the original kind, which speak
+	// less often; 4 * DeathTimeout.
+	OriginalTimeout time.Duration
+	Heartbeat       time.Duration // as the core has it; DeathTimeout / 4
+	ReconnectMax    time.Duration // longest pause between attempts to connect; DeathTimeout
+	JoinTimeout     time.Duration // longest silence within a JOIN, and wait for a registration; 30s
+	RingBytes       int           // of recent groups kept in memory for relays; 64 MiB
 
 	Log    Log                                       // the log on disk; required for SUBSCRIBE
 	CanLog bool                                      // the log survives the process: without that nobody may join (wal.mode none)
@@ -135,6 +138,7 @@ func (c Config) withDefaults() (Config, error) {
 		errs = append(errs, errors.New("replication: no log"))
 	}
 	setDefault(&c.DeathTimeout, time.Second)
+	setDefault(&c.OriginalTimeout, 4*c.DeathTimeout)
 	setDefault(&c.Heartbeat, c.DeathTimeout/4)
 	setDefault(&c.ReconnectMax, c.DeathTimeout)
 	setDefault(&c.JoinTimeout, 30*time.Second)

@@ -74,7 +74,7 @@ func New(cfg Config) (*Hub, error) {
 	}
 	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
 		joining: make(map[string]bool)}
-	h.times.Store(&times{death: cfg.DeathTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
+	h.times.Store(&times{death: cfg.DeathTimeout, original: cfg.OriginalTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil
 }
@@ -82,8 +82,17 @@ func New(cfg Config) (*Hub, error) {
 // times are what may change while the hub runs.
 type times struct {
 	death     time.Duration
+	original  time.Duration // death, of peers of the original kind
 	heartbeat time.Duration
 	reconnect time.Duration
+}
+
+// silence is how long a peer that knows these rules may say nothing.
+func (t *times) silence(rules uint64) time.Duration {
+	if rules == 0 {
+		return t.original
+	}
+	return t.death
 }
 
 // SetTimes changes the death timeout and the longest pause between attempts to
@@ -91,7 +100,7 @@ type times struct {
 func (h *Hub) SetTimes(death, reconnect time.Duration) {
 	setDefault(&death, time.Second)
 	setDefault(&reconnect, death)
-	h.times.Store(&times{death: death, heartbeat: death / 4, reconnect: reconnect})
+	h.times.Store(&times{death: death, original: 4 * death, heartbeat: death / 4, reconnect: reconnect})
 }
 
 // Start begins to serve and to follow the configured peers. The node's loop
