@@ -170,7 +170,7 @@ func (j *joiner) run() error {
 		if row, err = j.read(); err != nil {
 			return err
 		}
-	} else if err := j.noMeta(); err != nil {
+	} else if err := j.metaOriginal(&xrow.Synchro{}); err != nil {
 		return err
 	}
 	stop, err := j.rows(row)

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"tarragon/instance"
+	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -24,6 +25,9 @@ func (j *joiner) meta(row *xrow.Row) error {
 	}
 	s := &j.state
 	s.Term, s.Vote, s.Confirmed = raft.Term, raft.Vote, promote.LSN
+	if promote.VClock != nil {
+		s.ConfirmedOf = *promote.VClock
+	}
 	if !ours {
 		return j.metaOriginal(&promote)
 	}
@@ -78,25 +82,28 @@ func checkTerms(terms ...uint64) error {
 	return nil
 }
 
-// noMeta is the state of a peer that tells no terms, as before 2.7.3: what we
-// have shown stays.
-func (j *joiner) noMeta() error {
-	return j.metaOriginal(&xrow.Synchro{})
-}
-
 // metaOriginal takes what an instance of the original kind tells: who owns the
-// queue since which term, and up to where its rows are decided.
+// queue since which term, and up to where its rows are decided. Some releases
+// tell no term of elections, the oldest tell nothing: what we have shown stays.
 func (j *joiner) metaOriginal(promote *xrow.Synchro) error {
 	s := &j.state
-	s.Term = max(s.Term, promote.Term, 1)
-	if s.Term < j.id.Term && promote.Term == 0 { // no terms told
-		s.Term = j.id.Term
+	if s.Term == 0 {
+		s.Term = max(promote.Term, j.id.Term, 1)
 	}
-	if promote.Term == 0 {
-		s.Confirmed = 0
-		return j.checkStale(instance.TermSpan{})
+	s.Term = max(s.Term, promote.Term)
+	var newest instance.TermSpan
+	if promote.Term != 0 {
+		owner := promote.ReplicaID
+		if owner >= vclock.Max {
+			return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN with a queue that instance %d owns", owner))
+		}
+		// Who wrote a DEMOTE is not told, nor where a term began. Rows of a term
+		// under the original's rules are not judged by that.
+		newest = instance.TermSpan{Term: promote.Term, Owner: owner, Writer: owner, Original: true,
+			First: s.Confirmed, Last: max(s.VClock[owner], s.Confirmed)}
+		s.History = []instance.TermSpan{newest}
 	}
-	return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "PROMOTE of the original")
+	return j.checkStale(newest)
 }
 
 // checkMeta refuses a state of ours whose parts do not fit.
@@ -111,7 +118,7 @@ func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error
 		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN with term %d in effect under term %d", newest.Term, s.Term))
 	case meta.Term != newest.Term || promote.Term != newest.Term || promote.ReplicaID != newest.Owner || meta.LSN != promote.LSN:
 		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a history that does not end with its PROMOTE")
-	case newest.Term != 0 && (meta.LSN < newest.First || meta.LSN > newest.Last || newest.Last > s.VClock[newest.Owner]):
+	case newest.Term != 0 && !newest.Original && (meta.LSN < newest.First || meta.LSN > newest.Last || newest.Last > s.VClock[newest.Owner]):
 		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a confirmed LSN outside of its term")
 	}
 	return j.checkStale(newest)
