@@ -54,6 +54,7 @@ type applier struct {
 	message string
 	uuid    string // of the peer, as its greeting says
 	peer    uint32 // its replica ID; 0: not known
+	rules   uint64 // what it knows; 0: it is of the original kind
 	lag     float64
 	heardAt time.Duration
 	gap     error       // XlogGapError that ended the last attempt; nil: none
@@ -292,8 +293,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if info.ReplicasetUUID == "" {
 		return at, xrow.Errorf(xrow.ErrLoading)
 	}
-	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
+	req := h.subscribeRequest(&info)
 	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
 		return at, err
 	}
@@ -314,17 +314,32 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if ok.ReplicasetUUID != info.ReplicasetUUID {
 		return at, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(ok.ReplicasetUUID))
 	}
+	if row.ReplicaID == 0 && h.cfg.Anon {
+		return at, xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "following a replica that is anonymous itself")
+	}
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
 	return subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules}, nil
 }
 
+// subscribeRequest asks for all that we do not hold. The filter of origins is
+// empty where the original names itself: our own rows come only if the peer has
+// some that we have not, and those we must see, before we write their LSNs anew.
+func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
+	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
+	if h.cfg.Anon {
+		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
+	}
+	return req
+}
+
 // follow reads the stream until it ends.
 func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, at subscription) error {
 	h, peer := a.hub, at.peer
 	h.mu.Lock()
-	a.state, a.message, a.peer, a.drop = StateSync, "", peer, cancel
+	a.state, a.message, a.peer, a.rules, a.drop = StateSync, "", peer, at.rules, cancel
 	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0
 	h.mu.Unlock()

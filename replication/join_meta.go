@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"tarragon/instance"
 	"tarragon/vclock"
@@ -74,10 +75,8 @@ func (j *joiner) terms() (raft xrow.Raft, promote xrow.Synchro, err error) {
 const maxTerm = math.MaxInt64
 
 func checkTerms(terms ...uint64) error {
-	for _, t := range terms {
-		if t > maxTerm {
-			return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("term %d is out of range", t))
-		}
+	if t := slices.Max(terms); t > maxTerm {
+		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("term %d is out of range", t))
 	}
 	return nil
 }
