@@ -50,18 +50,18 @@ type applier struct {
 	failures failures
 
 	// Guarded by the hub's lock.
-	state   State
-	message string
-	uuid    string // of the peer, as its greeting says
-	peer    uint32 // its replica ID; 0: not known
-	rules   uint64 // what it knows; 0: it is of the original kind
-	lag     float64
-	heardAt time.Duration
-	gap     error       // XlogGapError that ended the last attempt; nil: none
-	tried   bool        // an attempt has ended
-	drop    func(error) // ends the connection
-	beat    bool        // a heartbeat waits for its ack
-	sync    uint64      // VCLOCK_SYNC of the newest heartbeat
+	state    State
+	message  string
+	uuid     string // of the peer, as its greeting says
+	peer     uint32 // its replica ID; 0: not known
+	original bool   // it is of the original kind; told once we follow it
+	lag      float64
+	heardAt  time.Duration
+	gap      error       // XlogGapError that ended the last attempt; nil: none
+	tried    bool        // an attempt has ended
+	drop     func(error) // ends the connection
+	beat     bool        // a heartbeat waits for its ack
+	sync     uint64      // VCLOCK_SYNC of the newest heartbeat
 }
 
 func newApplier(h *Hub, p Peer) *applier {
@@ -339,7 +339,7 @@ func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, at subscription) error {
 	h, peer := a.hub, at.peer
 	h.mu.Lock()
-	a.state, a.message, a.peer, a.rules, a.drop = StateSync, "", peer, at.rules, cancel
+	a.state, a.message, a.peer, a.original, a.drop = StateSync, "", peer, at.rules == 0, cancel
 	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0
 	h.mu.Unlock()

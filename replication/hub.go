@@ -181,7 +181,7 @@ func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
 
 // urgent tells whether a peer must hear at once what is on our disk: one of the
 // original kind does, as it would from its like. The lock is held.
-func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer || a.rules == 0 }
+func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer || a.original }
 
 // refuse ends the stream from a peer whose rows cannot be taken.
 func (h *Hub) refuse(r instance.Refusal) {
