@@ -139,6 +139,7 @@ type Replication struct {
 	SynchroTimeout      time.Duration
 	SynchroQueueMaxSize int64 // bytes; 0: no limit
 	BootstrapStrategy   string
+	Anon                bool  // an anonymous replica: read-only, no member
 	Peers               []URI // replication.peers, or else those of Members; none when alone
 }
 

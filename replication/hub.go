@@ -88,6 +88,14 @@ type times struct {
 	reconnect time.Duration
 }
 
+// silence is how long a peer that knows these rules may say nothing.
+func (t *times) silence(rules uint64) time.Duration {
+	if rules == 0 {
+		return t.original
+	}
+	return t.death
+}
+
 // SetTimes changes the death timeout and the longest pause between attempts to
 // connect; 0: the default. Streams that run follow with their next read.
 func (h *Hub) SetTimes(death, reconnect time.Duration) {
@@ -174,9 +182,9 @@ func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
 	}
 }
 
-// urgent tells whether a peer must hear at once what is on our disk. The lock
-// is held.
-func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer }
+// urgent tells whether a peer must hear at once what is on our disk: one of the
+// original kind does, as it would from its like. The lock is held.
+func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer || a.original }
 
 // refuse ends the stream from a peer whose rows cannot be taken.
 func (h *Hub) refuse(r instance.Refusal) {
