@@ -90,6 +90,10 @@ func (s *Server) startValues() map[string]any {
 		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize,
 		"log_level": in.Log.Level,
 	}
+	m["replication_skip_conflict"], m["bootstrap_strategy"] = r.SkipConflict, string(r.BootstrapStrategy)
+	if r.BootstrapStrategy == config.BootstrapNative {
+		m["bootstrap_strategy"] = string(config.BootstrapSupervised) // as the original's box.cfg has it
+	}
 	if r.ReconnectTimeout > 0 {
 		m["replication_reconnect_timeout"] = r.ReconnectTimeout
 	}
