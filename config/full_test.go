@@ -39,6 +39,9 @@ func TestFullFile(t *testing.T) {
 	if in.ReadOnly || in.Replication.ElectionMode != ElectionCandidate {
 		t.Errorf("read-only %v, election mode %v", in.ReadOnly, in.Replication.ElectionMode)
 	}
+	if roles := in.Credentials.Roles; len(roles) != 2 || roles[1].Name != "sharding" {
+		t.Errorf("roles: %+v", roles)
+	}
 	told := false
 	for _, w := range load("i1").Warnings {
 		told = told || strings.HasSuffix(w.Path, "instances.i1.app") && strings.Contains(w.Text, "no Lua")

@@ -192,14 +192,22 @@ func privileges(in []config.Privilege) (out []proc.Grant) {
 		if p.Universe {
 			g.Objects = append(g.Objects, proc.Object{Class: "universe"})
 		}
+		if p.LuaEval {
+			g.Objects = append(g.Objects, proc.Object{Class: "lua_eval"})
+		}
 		add := func(class string, names []string) {
 			for _, name := range names {
+				if name == "all" { // all objects of the class
+					name = ""
+				}
 				g.Objects = append(g.Objects, proc.Object{Class: class, Name: name})
 			}
 		}
 		add("space", p.Spaces)
 		add("function", p.Functions)
 		add("sequence", p.Sequences)
+		add("lua_call", p.LuaCall)
+		add("sql", p.SQL)
 		out = append(out, g)
 	}
 	return out
