@@ -59,7 +59,7 @@ func decode(t *testing.T, golden string) xrow.Row {
 
 // The stream of a JOIN is the original's but for the body of JOIN_META.
 func TestGoldenJoinStream(t *testing.T) {
-	s := instance.State{VClock: vclock.VClock{1: 38}, Term: 2, Vote: 1, Confirmed: 33,
+	s := instance.State{VClock: vclock.VClock{1: 38}, Term: 2, Vote: 1, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33},
 		History: []instance.TermSpan{{Term: 2, Owner: 1, First: 30, Last: 33}}}
 	var j joinStream
 	j.meta(&s)

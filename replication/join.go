@@ -176,6 +176,9 @@ func (j *joiner) meta() error {
 		return err
 	}
 	s.Confirmed = promote.LSN
+	if promote.VClock != nil {
+		s.ConfirmedOf = *promote.VClock
+	}
 	if err := j.checkMeta(&meta, &promote); err != nil {
 		return err
 	}

@@ -99,7 +99,9 @@ func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinSt
 
 func goodState() instance.State {
 	return instance.State{VClock: vclock.VClock{1: 40, 2: 7}, Term: 5, Vote: 1, Confirmed: 38,
-		History: []instance.TermSpan{{Term: 2, Owner: 2, First: 3, Last: 7}, {Term: 4, Owner: 1, First: 30, Last: 40}}}
+		ConfirmedOf: vclock.VClock{1: 38, 2: 7},
+		History: []instance.TermSpan{{Term: 2, Owner: 2, First: 3, Last: 7, Writer: 2, Original: true},
+			{Term: 4, Owner: 1, First: 30, Last: 40, Writer: 1}}}
 }
 
 func TestJoin(t *testing.T) {

@@ -195,10 +195,7 @@ func (j *joinStream) meta(s *instance.State) {
 	j.row(xrow.JoinMeta, 0, meta.AppendBody(nil))
 	raft := xrow.Raft{Term: s.Term, Vote: s.Vote, LeaderID: s.Vote}
 	j.row(xrow.RaftState, 0, raft.AppendBody(nil))
-	var confirmed vclock.VClock
-	if newest.Owner != 0 {
-		confirmed[newest.Owner] = s.Confirmed
-	}
+	confirmed := s.ConfirmedOf
 	promote := xrow.Synchro{ReplicaID: newest.Owner, LSN: s.Confirmed, Term: newest.Term, VClock: &confirmed}
 	j.row(xrow.Promote, newest.Owner, promote.AppendBody(nil))
 	j.row(xrow.JoinSnapshot, 0, nil)
