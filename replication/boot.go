@@ -25,7 +25,9 @@ import (
 // instances, itself among them, names it in one quick round. An instance names
 // another one only many rounds after the first that it would have: whoever
 // counted on it has either begun by then or asked again. So two majorities do
-// not name two.
+// not name two. Where the configuration appoints the one that begins, nobody else
+// does; it needs that majority to answer all the same, so that it does not
+// overlook a replica set that has begun.
 type Boot struct {
 	Self        Identity
 	Addr        string // own address as configured; empty: the Peers do not have it
@@ -37,7 +39,8 @@ type Boot struct {
 	RetryPause  time.Duration // between rounds; 250ms
 	Logger      zerolog.Logger
 	Data        *BootData // what we hold and can go on with; nil: nothing
-	MustJoin    bool      // there was a store: never begin a replica set
+	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
+	Appointed   bool      // to begin the replica set, whatever the ballots say
 	Progress    Progress  // of the JOIN under way
 	joinSaid    []string  // how attempts to join failed
 	decided     string    // the action that was told last
@@ -205,6 +208,10 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	need := b.configured()/2 + 1
 	if len(seen) < need {
 		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
+	}
+	if b.Appointed {
+		b.name(b.Self.UUID)
+		return Decision{Action: ActionBootstrap}, ""
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
 	named := b.name(best.uuid)

@@ -209,3 +209,21 @@ func TestDecideThree(t *testing.T) {
 		}
 	}
 }
+
+// An appointed instance begins the replica set though another one is the better
+// one, but neither beside a booted peer nor without a majority.
+func TestAppointed(t *testing.T) {
+	b := newBoot(2, 3)
+	b.Appointed = true
+	better := cand(1, xrow.Ballot{CanLead: true})
+	own := cand(2, xrow.Ballot{IsROCfg: true})
+	if d, why := b.judge([]candidate{own}); why == "" {
+		t.Errorf("alone: %v", d.Action)
+	}
+	if d, why := b.judge([]candidate{own, better, cand(3, xrow.Ballot{IsBooted: true})}); why != "" || d.Action != ActionJoin {
+		t.Errorf("beside a booted peer: %v %s", d.Action, why)
+	}
+	if d, why := b.judge([]candidate{own, better}); why != "" || d.Action != ActionBootstrap || b.Ballot().BootstrapLeader != testUUID(2) {
+		t.Errorf("with a majority: %v %s", d.Action, why)
+	}
+}

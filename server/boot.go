@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tarragon/box"
+	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/instance/proc"
 	"tarragon/replication"
@@ -72,8 +73,21 @@ func (s *Server) replicaIdentity() replication.Identity {
 }
 
 func (s *Server) newBoot() *replication.Boot {
+	appointed, other := bootstrapRole(s.in)
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
-		CanLead: electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual, MustJoin: s.anew != nil, Logger: s.log}
+		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
+		Appointed: appointed, MustJoin: other || s.anew != nil, Logger: s.log}
+}
+
+// bootstrapRole tells whether the configuration appoints us to begin the replica
+// set, or somebody else; neither: the instances agree on it.
+func bootstrapRole(in *config.Instance) (appointed, other bool) {
+	switch in.Replication.BootstrapStrategy {
+	case config.BootstrapAuto, config.BootstrapLegacy:
+		return false, false
+	}
+	appointed = in.Replication.BootstrapLeader == in.Name
+	return appointed, !appointed
 }
 
 // peers are all members as configured, ourselves among them.

@@ -90,6 +90,10 @@ func (s *Server) startValues() map[string]any {
 		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize,
 		"log_level": in.Log.Level,
 	}
+	m["replication_skip_conflict"], m["bootstrap_strategy"] = r.SkipConflict, string(r.BootstrapStrategy)
+	if r.BootstrapStrategy == config.BootstrapNative {
+		m["bootstrap_strategy"] = string(config.BootstrapSupervised) // as the original's box.cfg has it
+	}
 	if r.ReconnectTimeout > 0 {
 		m["replication_reconnect_timeout"] = r.ReconnectTimeout
 	}
@@ -188,14 +192,22 @@ func privileges(in []config.Privilege) (out []proc.Grant) {
 		if p.Universe {
 			g.Objects = append(g.Objects, proc.Object{Class: "universe"})
 		}
+		if p.LuaEval {
+			g.Objects = append(g.Objects, proc.Object{Class: "lua_eval"})
+		}
 		add := func(class string, names []string) {
 			for _, name := range names {
+				if name == "all" { // all objects of the class
+					name = ""
+				}
 				g.Objects = append(g.Objects, proc.Object{Class: class, Name: name})
 			}
 		}
 		add("space", p.Spaces)
 		add("function", p.Functions)
 		add("sequence", p.Sequences)
+		add("lua_call", p.LuaCall)
+		add("sql", p.SQL)
 		out = append(out, g)
 	}
 	return out

@@ -83,6 +83,9 @@ func (t *txn) alignAccount(a *Account, role bool) (id uint64, err error) {
 	if row == nil {
 		return t.addAccount(a, role)
 	}
+	if err := t.addOrigin(row, originConfig); err != nil {
+		return 0, err
+	}
 	id = row.uint(0)
 	if !a.HasPassword || role || id == uint64(box.UserGuest) {
 		return id, nil
@@ -95,13 +98,13 @@ func (t *txn) alignAccount(a *Account, role bool) (id uint64, err error) {
 
 func (t *txn) addAccount(a *Account, role bool) (uint64, error) {
 	if role {
-		return t.insertAccount(a.Name, "role", []byte{0x80})
+		return t.insertAccount(originConfig, a.Name, "role", []byte{0x80})
 	}
 	auth := []byte{0x80}
 	if a.HasPassword {
 		auth = appendAuth(nil, a.Password)
 	}
-	id, err := t.insertAccount(a.Name, "user", auth)
+	id, err := t.insertAccount(originConfig, a.Name, "user", auth)
 	if err == nil {
 		err = t.firstGrants(id)
 	}
@@ -111,10 +114,13 @@ func (t *txn) addAccount(a *Account, role bool) (uint64, error) {
 func (t *txn) alignGrants(grantee uint64, a *Account) error {
 	for _, role := range a.Roles {
 		u, err := member(t.schema(), msgp.AppendString(nil, role), true)
+		if isMissing(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if err := t.addPriv(grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
+		if _, err := t.addPriv(originConfig, t.user, grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
 			return err
 		}
 	}
@@ -144,23 +150,11 @@ func (t *txn) alignGrant(grantee uint64, permissions []string, o Object) error {
 	if err != nil {
 		return err
 	}
-	return t.addPriv(grantee, o.Class, id, bits)
+	_, err = t.addPriv(originConfig, t.user, grantee, o.Class, id, bits)
+	return err
 }
 
 // isMissing: the object of a right is not there yet.
 func isMissing(err error) bool {
-	return errors.Is(err, xrow.ErrNoSuchSpace) || errors.Is(err, xrow.ErrNoSuchFunction) || errors.Is(err, xrow.ErrNoSuchSequence)
-}
-
-// addPriv grants what is not granted yet.
-func (t *txn) addPriv(grantee uint64, class string, id value, bits box.Priv) error {
-	have, err := t.get(spacePriv, 0, privKeyOf(grantee, class, id))
-	if err != nil {
-		return err
-	}
-	old := box.Priv(have.uint(4))
-	if bits&^old == 0 {
-		return nil
-	}
-	return t.putPriv(t.user, grantee, class, id, old|bits)
+	return errors.Is(err, xrow.ErrNoSuchRole) || errors.Is(err, xrow.ErrNoSuchSpace) || errors.Is(err, xrow.ErrNoSuchFunction) || errors.Is(err, xrow.ErrNoSuchSequence)
 }
