@@ -244,7 +244,7 @@ func (n *node) eval(lua string, args ...any) []any {
 	n.r.t.Helper()
 	out, err := n.do(tarantool.NewEvalRequest(lua).Args(list(args)))
 	if err != nil {
-		n.r.t.Fatalf("%s on %s: %v", lua, n.name, err)
+		n.r.t.Fatalf("on %s: %v, from %s", n.name, err, lua)
 	}
 	return out
 }

@@ -13,9 +13,10 @@ import (
 
 // IDs of system spaces.
 const (
-	spaceSpace   = 280
-	spaceIndex   = 288
-	spaceCluster = 320
+	spaceSpace        = 280
+	spaceSequenceData = 285
+	spaceIndex        = 288
+	spaceCluster      = 320
 )
 
 // content is all that a node replicates: rows as they are stored, by space.
@@ -88,10 +89,13 @@ func (n *node) content() (content, error) {
 	return out, nil
 }
 
-// isLocal: a row of _space whose space is each node's own by declaration: views
-// and services, local and temporary spaces.
+// isLocal: a row of _space whose space is each node's own: by declaration, as views
+// and services, local and temporary spaces, or by the original's ways.
 func isLocal(space value) bool {
 	flags := space.at(6)
+	if space.at(1).num() == spaceSequenceData {
+		return true // an original keeps a sequence that it counts beside this space
+	}
 	switch space.at(4).text() {
 	case "sysview", "service", "blackhole":
 		return true

@@ -25,6 +25,9 @@ type rig struct {
 	mesh  *cluster.Mesh // between all nodes
 	nodes []*node
 	loads []*load
+	views views // of a set with elections
+
+	rounds int // of changes, see node.change
 }
 
 func newRig(t *testing.T) *rig {
