@@ -23,7 +23,7 @@ func newDebug(p process) *cobra.Command {
 		Example: `  tarragon debug record --listen 127.0.0.1:3400 --to 127.0.0.1:3301 talk.jsonl
   tarragon debug decode talk.jsonl`,
 		Args: args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDebugRecord(p), newDebugDecode(p))
 	return cmd
