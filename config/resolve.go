@@ -125,6 +125,7 @@ func (o *options) tarragon() Tarragon {
 		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
 		DebugListen:       o.debugListen(),
+		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
 	}
 }
 

@@ -52,6 +52,7 @@ type raftState struct {
 	seq   uint64 // raised by each message; 0: none yet
 	term  uint64
 	frame []byte // never changed in place
+	local []byte // the same as a row of the local group, for old releases
 }
 
 // sight is what a peer shows of its election state, over our applier.
@@ -142,12 +143,14 @@ func (h *Hub) Handle(e *instance.Effects) {
 	if e.Raft != nil {
 		row := xrow.Row{Type: xrow.RaftState, Body: e.Raft.AppendBody(nil)}
 		h.raft = raftState{seq: h.raft.seq + 1, term: e.Raft.Term, frame: row.Append(nil)}
+		row.GroupID = xrow.GroupLocal
+		h.raft.local = row.Append(nil)
 	}
 	if e.Beat {
 		h.beats++
 	}
 	for _, r := range h.relays {
-		if all || more && !h.holdsBack(r.peer) {
+		if all || more && !h.holdsBack(r) {
 			r.wakeUp()
 		}
 	}
@@ -217,8 +220,13 @@ func (h *Hub) setSight(peer uint32, s sight) {
 
 // holdsBack tells whether a peer gets its rows from the leader that both of us
 // hear, so that our relay need not send them. The lock is held.
-func (h *Hub) holdsBack(peer uint32) bool {
-	return h.lazy != 0 && h.sees[peer].leader == h.lazy && h.sees[peer].term == h.raft.term
+//
+// Peers of the original kind always get them at once: their next ack may have
+// been on its way when the heartbeat left, so it does not answer it, and their
+// own clocks of lag and synchronization go by the rows that arrive. What they
+// have already they drop.
+func (h *Hub) holdsBack(r *relay) bool {
+	return h.lazy != 0 && r.rules != 0 && h.sees[r.peer].leader == h.lazy && h.sees[r.peer].term == h.raft.term
 }
 
 func (h *Hub) addRelay(r *relay) *xrow.Error {

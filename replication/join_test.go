@@ -82,7 +82,7 @@ func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinSt
 		if _, err := xrow.DecodeJoin(row.Body); err != nil {
 			return err
 		}
-		j := joinStream{hub: h.Hub, link: l, sync: row.Sync}
+		j := joinStream{hub: h.Hub, link: l, sync: row.Sync, version: 1, ours: true, final: true}
 		j.ok(&s.VClock)
 		j.meta(&s)
 		if err := sendRows(&j, v.next, isLocal); err != nil {

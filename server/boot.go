@@ -165,13 +165,17 @@ func (s *Server) bootstrap(n *node) error {
 	if set == "" {
 		set = uuid.NewString()
 	}
-	rows := box.BootstrapRows(set, s.identity.UUID, s.in.Name, s.in.Replicaset)
+	profile := box.Profile3_8_0
+	if s.in.Tarragon.BootstrapProfile == "2.10.4" {
+		profile = box.Profile2_10_4
+	}
+	rows := box.BootstrapRows(profile, set, s.identity.UUID, s.in.Name, s.in.Replicaset)
 	for i := range rows {
 		if rows[i].SpaceID == spaceCluster {
 			rows[i].Tuple = instance.MemberTuple(1, s.identity.UUID, s.in.Name, s.identity.Incarnation)
 		}
 	}
-	s.log.Info().Str("replicaset", set).Msg("bootstrapping the replica set")
+	s.log.Info().Str("replicaset", set).Str("profile", s.in.Tarragon.BootstrapProfile).Msg("bootstrapping the replica set")
 	return n.loop.Submit(instance.BootstrapRows{Rows: rows, ID: 1})
 }
 

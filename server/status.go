@@ -100,6 +100,7 @@ func (t *status) publish() {
 	h.Update(iproto.EventSchema, boxSchema(t.schema.Load()))
 	h.Update(eventLeader, t.leader(&i))
 	t.noteReady(&i, replicaset)
+	t.s.publishBallot()
 	if schema := t.schema.Load(); !i.RO && (!t.wasRW || schema != t.aligned) {
 		t.aligned = schema
 		t.s.becameWritable()
