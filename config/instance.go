@@ -139,6 +139,7 @@ type Replication struct {
 	SynchroTimeout      time.Duration
 	SynchroQueueMaxSize int64 // bytes; 0: no limit
 	BootstrapStrategy   string
+	Anon                bool  // an anonymous replica: read-only, no member
 	Peers               []URI // replication.peers, or else those of Members; none when alone
 }
 
@@ -188,6 +189,7 @@ type Tarragon struct {
 	StallTimeout      time.Duration // a leader whose disk is silent for longer resigns
 	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
 	DebugListen       string        // host:port of net/http/pprof; empty: off
+	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
 }
 
 // Warning is something that works and is probably not meant.

@@ -70,13 +70,14 @@ type LostRow struct {
 
 // State is what a checkpoint or a JOIN carries besides confirmed tuples.
 type State struct {
-	VClock    vclock.VClock // a checkpoint: of the log up to it, its Undecided too; a JOIN: of what is decided
-	Term      uint64        // persisted
-	Vote      uint32
-	History   []TermSpan  // terms known to be in effect, oldest first
-	Confirmed uint64      // LSN of the newest span's owner up to which all is committed
-	Undecided *xrow.Group // a checkpoint: rows before NextGroup whose fate is open, in log order
-	NextGroup uint64      // a checkpoint: where replay of the log goes on
+	VClock      vclock.VClock // a checkpoint: of the log up to it, its Undecided too; a JOIN: of what is decided
+	Term        uint64        // persisted
+	Vote        uint32
+	History     []TermSpan    // terms known to be in effect, oldest first
+	Confirmed   uint64        // LSN of the newest span's owner up to which all is committed
+	ConfirmedOf vclock.VClock // greatest LSN known to be confirmed per owner of the queue, ever
+	Undecided   *xrow.Group   // a checkpoint: rows before NextGroup whose fate is open, in log order
+	NextGroup   uint64        // a checkpoint: where replay of the log goes on
 }
 
 // TermSpan is a term in effect: the LSNs of its owner that belong to it.
@@ -85,4 +86,7 @@ type TermSpan struct {
 	Owner uint32
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it; final once a newer term is in effect
+
+	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Original bool   // the original's rules hold in it, not the strong ones
 }

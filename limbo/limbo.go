@@ -13,6 +13,9 @@ type Span struct {
 	Owner uint32
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it
+
+	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Original bool   // the original's rules hold in it, not the strong ones
 }
 
 // Promote is a PROMOTE row.
@@ -277,7 +280,7 @@ func (l *Limbo[P]) effect(term uint64) error {
 		if k+1 < len(chain) {
 			last = chain[k+1].PrevLSN
 		}
-		l.spans = append(l.spans, Span{Term: q.Term, Owner: q.Owner, First: q.LSN, Last: last})
+		l.spans = append(l.spans, Span{Term: q.Term, Owner: q.Owner, First: q.LSN, Last: last, Writer: q.Owner})
 	}
 	top := chain[len(chain)-1]
 	l.pending = slices.DeleteFunc(l.pending, func(q Promote) bool { return q.Term <= top.Term })

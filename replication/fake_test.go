@@ -92,6 +92,20 @@ func wait[E instance.Event](t testing.TB, n *fakeNode, f func(E) bool) E {
 	}
 }
 
+// until waits for what no event tells.
+func until(t testing.TB, cond func() bool) {
+	t.Helper()
+	tick, limit := time.NewTicker(time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("it never came to that")
+		}
+	}
+}
+
 // memLog is a log in memory, synced as soon as it is appended.
 type memLog struct {
 	mu     sync.Mutex
