@@ -62,7 +62,7 @@ func (v *View) Next(c *Cursor, limit int, f func(space uint32, tuple []byte) err
 		if id != c.space {
 			c.space, c.key = id, c.key[:0]
 		}
-		if sp.temp || sp.primary() == nil || sp.engine != engineMemtx {
+		if sp.temp || sp.primary() == nil || !sp.stored() {
 			continue
 		}
 		if limit, err = v.scan(sp, c, limit, f); err != nil || limit == 0 {

@@ -154,6 +154,7 @@ type Replication struct {
 	SkipConflict        bool  // a foreign row whose key is taken becomes a NOP
 	BootstrapStrategy   BootstrapStrategy
 	BootstrapLeader     string // the instance that begins the replica set; empty with auto and legacy: they agree; else: none of ours
+	Anon                bool   // an anonymous replica: read-only, no member
 	Peers               []URI  // replication.peers, or else those of Members; none when alone
 }
 
@@ -204,6 +205,7 @@ type Tarragon struct {
 	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
 	AllowOriginal     bool          // register Tarantool instances where the strong rules are in effect
 	DebugListen       string        // host:port of net/http/pprof; empty: off
+	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
 }
 
 // Warning is something that works and is probably not meant.

@@ -69,7 +69,7 @@ func (p *peer) readOnly(in *Instance, members int) bool {
 	if p.isSet("database.mode") {
 		return p.text("database.mode") == "ro"
 	}
-	return members > 1
+	return members > 1 || p.boolean("replication.anon")
 }
 
 // checkFailover reports what the failover mode forbids.

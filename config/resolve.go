@@ -65,6 +65,7 @@ func (o *options) replication() Replication {
 		SynchroTimeout:     o.timeout("replication.synchro_timeout", "the value must be greater than zero"),
 		SkipConflict:       o.boolean("replication.skip_conflict"),
 		BootstrapStrategy:  BootstrapStrategy(o.text("replication.bootstrap_strategy")),
+		Anon:               o.boolean("replication.anon"),
 	}
 	r.SynchroQueueMaxSize = o.size("replication.synchro_queue_max_size", 0, math.MaxInt64, "replication_synchro_queue_max_size must be >= 0")
 	r.ReconnectTimeout = r.Timeout
@@ -127,6 +128,7 @@ func (o *options) tarragon() Tarragon {
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
 		AllowOriginal:     o.boolean("tarragon.allow_original"),
 		DebugListen:       o.debugListen(),
+		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
 	}
 }
 
@@ -150,9 +152,6 @@ func (o *options) debugListen() string {
 
 // unserved reports values that are known and mean something we do not do.
 func (o *options) unserved() {
-	if o.boolean("replication.anon") {
-		o.bad("replication.anon", "anonymous replicas are not served yet")
-	}
 	if o.boolean("isolated") {
 		o.bad("isolated", "the isolated mode is not served yet")
 	}

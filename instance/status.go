@@ -113,6 +113,14 @@ func (c *Core) uuidOf(id uint32) string {
 	return "unknown"
 }
 
+// ReadonlyError is what a request for a write gets now; nil: it may be made.
+func (c *Core) ReadonlyError() *xrow.Error {
+	if c.writable() {
+		return nil
+	}
+	return c.readonly()
+}
+
 // readonly is ER_READONLY with all that a client needs to find the leader
 // (schema.md section 12.3). leader_uri is ours.
 func (c *Core) readonly() *xrow.Error {

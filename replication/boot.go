@@ -41,6 +41,7 @@ type Boot struct {
 	Data        *BootData // what we hold and can go on with; nil: nothing
 	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
 	Appointed   bool      // to begin the replica set, whatever the ballots say
+	Progress    Progress  // of the JOIN under way
 	joinSaid    []string  // how attempts to join failed
 	decided     string    // the action that was told last
 
@@ -81,7 +82,7 @@ const roundsToForget = 20
 func (b *Boot) Ballot() xrow.Ballot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return xrow.Ballot{IsROCfg: b.ReadOnly, IsRO: true, CanLead: b.CanLead, BootstrapLeader: b.leader,
+	return xrow.Ballot{IsROCfg: b.ReadOnly, IsRO: true, IsAnon: b.Self.Anon, CanLead: b.CanLead, BootstrapLeader: b.leader,
 		InstanceName: b.Self.Name, Rules: 1}
 }
 
@@ -198,11 +199,10 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if b.Data != nil {
 		return b.judgeData(seen), ""
 	}
-	booted := slices.DeleteFunc(slices.Clone(seen), func(c candidate) bool { return !c.ballot.IsBooted })
-	if len(booted) > 0 {
+	if booted := booted(seen); len(booted) > 0 {
 		return join(booted), ""
 	}
-	if b.MustJoin {
+	if b.MustJoin || b.Self.Anon {
 		return d, "no member of the replica set answers"
 	}
 	need := b.configured()/2 + 1
@@ -246,6 +246,12 @@ func (b *Boot) name(best string) string {
 	return b.leader
 }
 
+// booted are those that can give us a state: an anonymous replica registers
+// nobody.
+func booted(seen []candidate) []candidate {
+	return slices.DeleteFunc(slices.Clone(seen), func(c candidate) bool { return !c.ballot.IsBooted || c.ballot.IsAnon })
+}
+
 func join(booted []candidate) Decision {
 	slices.SortFunc(booted, func(x, y candidate) int { return better(&x, &y) })
 	d := Decision{Action: ActionJoin}
@@ -279,27 +285,52 @@ func (b *Boot) judgeData(seen []candidate) Decision {
 }
 
 // JoinAny joins the first peer of the list that takes us. When none does it
-// rests for RetryPause; Retry tells whether to decide and try again then.
-func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) (err error) {
+// rests for RetryPause; Retry tells whether to decide and try again then. An
+// error that wraps ErrFinalStage says that the sink is complete all the same.
+func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) error {
 	b.withDefaults()
+	return b.tryAll(ctx, peers, "joined", func(p *Peer) error {
+		sink, err := newSink()
+		if err != nil {
+			return err
+		}
+		b.Progress.begin(b.Logger.With().Str("peer", p.Addr).Logger())
+		err = Join(ctx, *p, b.Self, b.JoinTimeout, sink, &b.Progress)
+		if err != nil && !errors.Is(err, ErrFinalStage) {
+			sink.Abort()
+		}
+		return err
+	})
+}
+
+// RegisterAny has us registered by the first booted peer that does it; v is
+// what we hold. Errors are as those of JoinAny.
+func (b *Boot) RegisterAny(ctx context.Context, v *vclock.VClock) error {
+	b.withDefaults()
+	return b.tryAll(ctx, join(booted(b.round(ctx))).Peers, "registered", func(p *Peer) error {
+		return Register(ctx, *p, b.Self, v, b.JoinTimeout)
+	})
+}
+
+// tryAll asks peer after peer until one has done what is asked.
+func (b *Boot) tryAll(ctx context.Context, peers []Peer, done string, ask func(*Peer) error) (err error) {
 	err = errNobody
 	for i := range peers {
 		p := &peers[i]
-		var sink Sink
-		if sink, err = newSink(); err != nil {
-			return err
-		}
-		if err = Join(ctx, *p, b.Self, b.JoinTimeout, sink); err == nil {
-			b.Logger.Info().Str("peer", p.Addr).Msg("joined")
+		if err = ask(p); err == nil {
+			b.Logger.Info().Str("peer", p.Addr).Msg(done)
 			return nil
 		}
-		sink.Abort()
+		err = fmt.Errorf("%s: %w", p.Addr, err)
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
 		if text := p.Addr + kindOf(err); len(b.joinSaid) < maxKinds && !slices.Contains(b.joinSaid, text) { // not once for each attempt
 			b.joinSaid = append(b.joinSaid, text)
-			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not joined yet")
+			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not " + done + " yet")
+		}
+		if errors.Is(err, ErrFinalStage) {
+			return err
 		}
 	}
 	return cmp.Or(b.rest(ctx), err)

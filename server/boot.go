@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"tarragon/box"
@@ -16,14 +14,13 @@ import (
 	"tarragon/xrow"
 
 	"github.com/google/uuid"
-	"github.com/tinylib/msgp/msgp"
 )
 
 // settle finds out where the state comes from, and builds the core from it.
 // bootstrap is set when this instance begins the replica set.
 func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	if s.anew == nil && (len(s.store.Checkpoints()) > 0 || s.store.Last() > 0) {
-		return false, s.recover()
+		return false, s.recover(ctx)
 	}
 	boot := s.newBoot()
 	s.boot.Store(boot)
@@ -36,14 +33,20 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			if err := s.in.BootstrapError(); err != nil {
 				return false, err
 			}
-			return true, s.recover()
+			return true, s.recover(ctx)
 		}
 		err = boot.JoinAny(ctx, d.Peers, s.newSink)
+		complete := err == nil || errors.Is(err, replication.ErrFinalStage)
+		if err == nil {
+			if err := s.noteRegistered(); err != nil {
+				return false, err
+			}
+		}
 		switch {
-		case err == nil && s.anew != nil:
+		case complete && s.anew != nil:
 			return false, errJoined
-		case err == nil:
-			return false, s.recover()
+		case complete:
+			return false, s.recover(ctx)
 		case errors.Is(err, errBehind):
 			return false, &rejoin{cause: err, newLife: true}
 		case errors.Is(err, errWrongSet), !replication.Retry(err):
@@ -62,7 +65,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 const joinPause = 200 * time.Millisecond
 
 func (s *Server) replicaIdentity() replication.Identity {
-	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber()}
+	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon}
 	if s.anew != nil && !s.anew.newLife {
 		id.Term, id.InEffect, id.Confirmed = s.anew.term, s.anew.inEffect, s.anew.confirmed
 	}
@@ -109,66 +112,6 @@ func (s *Server) ownPeerAddr() string {
 	return ""
 }
 
-// sink writes what a JOIN brings into the store, as a checkpoint.
-type sink struct {
-	s *Server
-	*xlog.CheckpointWriter
-}
-
-func (s *Server) newSink() (replication.Sink, error) {
-	w, err := s.store.NewCheckpoint()
-	if err != nil {
-		return nil, err
-	}
-	return &sink{s, w}, nil
-}
-
-// Add takes a tuple, unless it says that this is another replica set.
-func (k *sink) Add(space uint32, tuple []byte) error {
-	if want := k.s.in.Database.ReplicasetUUID; space == spaceSchema && want != "" {
-		if have := schemaValue(tuple, "replicaset_uuid", "cluster"); have != "" && have != want {
-			return fmt.Errorf("%w: it is of replica set %s, the configuration says %s", errWrongSet, have, want)
-		}
-	}
-	return k.CheckpointWriter.Add(space, tuple)
-}
-
-// errWrongSet: a configured peer is a member of another replica set.
-var errWrongSet = errors.New("the peer does not belong to this replica set")
-
-// schemaValue is the text of a tuple of _schema under one of the keys.
-func schemaValue(tuple []byte, keys ...string) string {
-	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
-	if err != nil || fields < 2 {
-		return ""
-	}
-	key, rest, err := msgp.ReadStringBytes(rest)
-	if err != nil || !slices.Contains(keys, key) {
-		return ""
-	}
-	value, _, err := msgp.ReadStringBytes(rest)
-	if err != nil {
-		return ""
-	}
-	return value
-}
-
-// Finish makes the state valid, if it may take the place of what we had.
-func (k *sink) Finish(st instance.State) error {
-	if err := k.s.anew.keep(&st); err != nil {
-		return err
-	}
-	left, err := k.s.leftovers(&st.VClock)
-	if err != nil {
-		return err
-	}
-	st.NextGroup = k.s.store.Last() + 1
-	if _, err := k.CheckpointWriter.Finish(toStore(st)); err != nil {
-		return err
-	}
-	return k.s.putLeftovers(left)
-}
-
 // makeNode joins the core to its adapters.
 func (s *Server) makeNode(core *instance.Core, b *box.Box) error {
 	n := &node{core: core, box: b}
@@ -198,7 +141,7 @@ type journal struct{ *xlog.Journal }
 func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
 	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation,
-		Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
+		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, OriginalTimeout: 4 * r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		Log: storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
 }
 
@@ -224,6 +167,7 @@ func (s *Server) rights(user uint32, write bool) *xrow.Error {
 
 const (
 	spaceSchema  = 272
+	spaceSpace   = 280
 	spaceCluster = 320
 )
 
@@ -233,13 +177,17 @@ func (s *Server) bootstrap(n *node) error {
 	if set == "" {
 		set = uuid.NewString()
 	}
-	rows := box.BootstrapRows(set, s.identity.UUID, s.in.Name, s.in.Replicaset)
+	profile := box.Profile3_8_0
+	if s.in.Tarragon.BootstrapProfile == "2.10.4" {
+		profile = box.Profile2_10_4
+	}
+	rows := box.BootstrapRows(profile, set, s.identity.UUID, s.in.Name, s.in.Replicaset)
 	for i := range rows {
 		if rows[i].SpaceID == spaceCluster {
 			rows[i].Tuple = instance.MemberTuple(1, s.identity.UUID, s.in.Name, s.identity.Incarnation)
 		}
 	}
-	s.log.Info().Str("replicaset", set).Msg("bootstrapping the replica set")
+	s.log.Info().Str("replicaset", set).Str("profile", s.in.Tarragon.BootstrapProfile).Msg("bootstrapping the replica set")
 	return n.loop.Submit(instance.BootstrapRows{Rows: rows, ID: 1})
 }
 

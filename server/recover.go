@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ const progressEvery = 2 * time.Second
 
 // recover builds the core from the newest valid checkpoint and the log behind
 // it.
-func (s *Server) recover() error {
+func (s *Server) recover(ctx context.Context) error {
 	b := box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
 	core, err := instance.New(s.coreConfig(), b)
 	if err != nil {
@@ -34,6 +35,9 @@ func (s *Server) recover() error {
 		return err
 	}
 	if err := s.checkLife(b); err != nil {
+		return err
+	}
+	if err := s.register(ctx, core, b); err != nil {
 		return err
 	}
 	return s.makeNode(core, b)

@@ -136,6 +136,7 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin) error {
 	}
 	run, stop := context.WithCancelCause(ctx)
 	s.stop = stop
+	s.bg.Go(func() { s.publishBallots(run) })
 	err := s.serve(run)
 	if stuck := s.close(err); stuck != nil {
 		return errors.Join(err, stuck)
