@@ -52,7 +52,7 @@ func keptRows(t testing.TB) (rows []spaceRow) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range BootstrapRows(testReplicaset, testInstance, "", "") {
+	for _, d := range BootstrapRows(Profile3_8_0, testReplicaset, testInstance, "", "") {
 		rows = append(rows, spaceRow{d.SpaceID, d.Tuple})
 	}
 	for at := 0; at < len(data); {

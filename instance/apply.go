@@ -184,14 +184,14 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		}
 		if err != nil {
 			tx.Abort()
-			return err
+			return c.rowError(&rows[i], d.SpaceID, err)
 		}
 	}
 	later, err := c.buildLater(tx)
 	switch {
 	case err != nil:
 		tx.Abort()
-		return err
+		return c.rowError(last, 0, err)
 	case later:
 		c.buildForeign(tx)
 		return nil

@@ -169,6 +169,8 @@ const (
 	spaceSchema  = 272
 	spaceSpace   = 280
 	spaceCluster = 320
+
+	firstUserSpace = 512
 )
 
 // bootstrap begins the replica set with this instance.

@@ -19,7 +19,7 @@ const progressEvery = 2 * time.Second
 // recover builds the core from the newest valid checkpoint and the log behind
 // it.
 func (s *Server) recover(ctx context.Context) error {
-	b := box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
+	b := s.newBox()
 	core, err := instance.New(s.coreConfig(), b)
 	if err != nil {
 		return err
@@ -41,6 +41,10 @@ func (s *Server) recover(ctx context.Context) error {
 		return err
 	}
 	return s.makeNode(core, b)
+}
+
+func (s *Server) newBox() *box.Box {
+	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
 }
 
 func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, err error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/replication"
 	"tarragon/xlog"
@@ -15,9 +16,10 @@ import (
 // sink writes what a JOIN brings into the store, as a checkpoint.
 type sink struct {
 	*xlog.CheckpointWriter
-	s     *Server
-	space uint32   // of the newest tuple
-	late  []uint32 // spaces that come behind all others: those of vinyl
+	s      *Server
+	space  uint32   // of the newest tuple
+	late   []uint32 // spaces that come behind all others: those of vinyl
+	schema *box.Box // of the system spaces that came: spaces that we cannot have end the JOIN
 }
 
 func (s *Server) newSink() (replication.Sink, error) {
@@ -25,7 +27,7 @@ func (s *Server) newSink() (replication.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sink{CheckpointWriter: w, s: s}, nil
+	return &sink{CheckpointWriter: w, s: s, schema: s.newBox()}, nil
 }
 
 // Add takes a tuple, unless it says that this is another replica set.
@@ -42,6 +44,11 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 	}
 	if space == spaceSpace {
 		k.noteEngine(tuple)
+	}
+	if space < firstUserSpace {
+		if err := k.schema.Load(space, tuple); err != nil {
+			return fmt.Errorf("space %d: %w", space, err)
+		}
 	}
 	return k.CheckpointWriter.Add(space, tuple)
 }
