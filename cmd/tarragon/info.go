@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	_ "github.com/tarantool/go-tarantool/v2/datetime" // alerts in box.info of a Tarantool have times
 )
 
 // instanceInfo is what status shows of an instance.

@@ -124,8 +124,12 @@ func leadership(set string, members []*instanceInfo) []string {
 		if in.Error != "" {
 			continue
 		}
-		for _, s := range in.SplitBrain {
-			out = append(out, fmt.Sprintf("SPLIT BRAIN: %s does not follow %s any more", in.label(), s.Peer))
+		if len(in.SplitBrain) > 0 {
+			var peers []string
+			for _, s := range in.SplitBrain {
+				peers = append(peers, s.Peer)
+			}
+			out = append(out, fmt.Sprintf("SPLIT BRAIN: %s does not follow %s any more", in.label(), strings.Join(peers, ", ")))
 		}
 		writable = writable || !in.ReadOnly
 		if in.Role != "leader" {

@@ -137,8 +137,8 @@ func (in *instanceInfo) printTroubles(w io.Writer) {
 			fmt.Fprintf(w, "%s: %s %s is %s%s\n", in.label(), s.Direction, s.Peer, dash(s.Status), reason(s.Message))
 		}
 	}
-	for _, s := range in.SplitBrain {
-		fmt.Fprint(w, wrap(fmt.Sprintf(splitBrainHelp, in.label(), s.Peer), "  "))
+	if len(in.SplitBrain) > 0 {
+		fmt.Fprint(w, wrap(splitBrainHelp, "  "))
 	}
 	if len(in.Carried) > 0 {
 		fmt.Fprintf(w, "%s keeps and replicates, but does not serve:\n", in.label())
@@ -148,9 +148,9 @@ func (in *instanceInfo) printTroubles(w io.Writer) {
 	}
 }
 
-const splitBrainHelp = "%[1]s and %[2]s went on writing without each other; nothing is merged. Choose whose rows to keep. " +
-	"Stop the other one, save its data directory, empty it, start it: it joins anew. " +
-	"To keep those of %[2]s, that is %[1]s. What only it had you find in what you saved."
+const splitBrainHelp = "Both sides went on without each other, and nothing is merged. Choose whose rows to keep. " +
+	"On each instance of the other side: stop it, save its data directory, empty it, start it; it joins anew. " +
+	"What only that side had is in the directory you saved."
 
 // wrap breaks a text into lines of statusWidth that begin with an indent.
 func wrap(text, indent string) string {

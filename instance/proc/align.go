@@ -40,11 +40,34 @@ type Object struct{ Class, Name string }
 func AlignCredentials(conn uint64, want Credentials, wall float64) instance.Request {
 	return instance.Request{Conn: conn, User: box.UserAdmin, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
 		t := &txn{tx: tx, user: box.UserAdmin, now: uint64(wall)}
-		return nil, t.align(want)
+		origin, err := t.configOrigin()
+		if err != nil {
+			return nil, err
+		}
+		return nil, (&aligner{t, origin}).align(want)
 	}}
 }
 
-func (t *txn) align(want Credentials) error {
+// aligner is a transaction that marks what it writes with an origin.
+type aligner struct {
+	*txn
+	origin string
+}
+
+// configOrigin is the mark of the configuration. Schemas that are older than
+// the originals that know marks have none.
+func (t *txn) configOrigin() (string, error) {
+	row, err := t.get(spaceSchema, 0, keyStr("version"))
+	if err != nil {
+		return "", err
+	}
+	if have := row.uint(1)<<16 | row.uint(2)<<8 | row.uint(3); have < 2<<16|11<<8|1 {
+		return originDefault, nil
+	}
+	return originConfig, nil
+}
+
+func (t *aligner) align(want Credentials) error {
 	ids := make(map[string]uint64) // names, for look-up only
 	for i := range want.Roles {
 		id, err := t.alignAccount(&want.Roles[i], true)
@@ -75,7 +98,7 @@ func (t *txn) align(want Credentials) error {
 
 // alignAccount makes a user or role that is not there, and sets the password
 // where it differs.
-func (t *txn) alignAccount(a *Account, role bool) (id uint64, err error) {
+func (t *aligner) alignAccount(a *Account, role bool) (id uint64, err error) {
 	row, err := t.get(spaceUser, 2, keyStr(a.Name))
 	if err != nil {
 		return 0, err
@@ -83,7 +106,7 @@ func (t *txn) alignAccount(a *Account, role bool) (id uint64, err error) {
 	if row == nil {
 		return t.addAccount(a, role)
 	}
-	if err := t.addOrigin(row, originConfig); err != nil {
+	if err := t.addOrigin(row, t.origin); err != nil {
 		return 0, err
 	}
 	id = row.uint(0)
@@ -96,22 +119,22 @@ func (t *txn) alignAccount(a *Account, role bool) (id uint64, err error) {
 	return id, nil
 }
 
-func (t *txn) addAccount(a *Account, role bool) (uint64, error) {
+func (t *aligner) addAccount(a *Account, role bool) (uint64, error) {
 	if role {
-		return t.insertAccount(originConfig, a.Name, "role", []byte{0x80})
+		return t.insertAccount(t.origin, a.Name, "role", []byte{0x80})
 	}
 	auth := []byte{0x80}
 	if a.HasPassword {
 		auth = appendAuth(nil, a.Password)
 	}
-	id, err := t.insertAccount(originConfig, a.Name, "user", auth)
+	id, err := t.insertAccount(t.origin, a.Name, "user", auth)
 	if err == nil {
 		err = t.firstGrants(id)
 	}
 	return id, err
 }
 
-func (t *txn) alignGrants(grantee uint64, a *Account) error {
+func (t *aligner) alignGrants(grantee uint64, a *Account) error {
 	for _, role := range a.Roles {
 		u, err := member(t.schema(), msgp.AppendString(nil, role), true)
 		if isMissing(err) {
@@ -120,7 +143,7 @@ func (t *txn) alignGrants(grantee uint64, a *Account) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.addPriv(originConfig, t.user, grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
+		if _, err := t.addPriv(t.origin, t.user, grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
 			return err
 		}
 	}
@@ -134,7 +157,7 @@ func (t *txn) alignGrants(grantee uint64, a *Account) error {
 	return nil
 }
 
-func (t *txn) alignGrant(grantee uint64, permissions []string, o Object) error {
+func (t *aligner) alignGrant(grantee uint64, permissions []string, o Object) error {
 	var bits box.Priv
 	for _, p := range permissions {
 		b, err := checkPriv(msgp.AppendString(nil, p), o.Class)
@@ -150,7 +173,7 @@ func (t *txn) alignGrant(grantee uint64, permissions []string, o Object) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.addPriv(originConfig, t.user, grantee, o.Class, id, bits)
+	_, err = t.addPriv(t.origin, t.user, grantee, o.Class, id, bits)
 	return err
 }
 

@@ -3,8 +3,11 @@ package proc
 import (
 	"time"
 
+	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/vclock"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // state is what box.info needs of the core, taken under the latch.
@@ -257,6 +260,20 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 	w.float("age", i.QueueAge.Seconds())
 	w.close()
 	w.num("confirmed", i.Confirmed)
+	w.strOrNil("rules", rules(i))
+	w.mapKey("kinds")
+	for _, m := range i.Members {
+		w.id(uint64(m.ID))
+		w.b = msgp.AppendString(w.b, kindOf(i, &m))
+	}
+	w.close()
+	if p.env.NotServed != nil {
+		w.arrayKey("not_served")
+		for _, text := range p.env.NotServed() {
+			w.text(text)
+		}
+		w.close()
+	}
 	w.arrayKey("history")
 	for _, t := range i.History {
 		w.count()
@@ -265,6 +282,7 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 		w.num("owner", uint64(t.Owner))
 		w.num("first", t.First)
 		w.num("last", t.Last)
+		w.boolean("original", t.Original)
 		w.close()
 	}
 	w.close()
@@ -275,4 +293,27 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 	}
 	w.close()
 	w.close()
+}
+
+// rules under which the newest term in effect is: strong or original; off: no
+// queue is owned, and elections are off; empty: no leader has been yet.
+func rules(i *instance.Info) string {
+	n := len(i.History)
+	switch {
+	case n > 0 && i.QueueOwner != 0 && i.History[n-1].Original:
+		return "original"
+	case n > 0 && i.QueueOwner != 0:
+		return "strong"
+	case i.Mode == instance.ModeOff:
+		return "off"
+	}
+	return ""
+}
+
+// kindOf tells what a member is: ours leave a mark in their row of _cluster.
+func kindOf(i *instance.Info, m *box.Member) string {
+	if m.Incarnation != 0 || m.ID == i.ID {
+		return "Tarragon"
+	}
+	return "Tarantool"
 }
