@@ -69,7 +69,7 @@ func (a *applier) receive(c *conn, p packet) {
 	switch p.kind {
 	case packetWelcome:
 		a.subscribed, a.id, a.sync = true, p.hello.id, 0
-		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow})
+		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Rules: 1})
 		if p.hello.raft != nil {
 			a.hearRaft(*p.hello.raft)
 		}

@@ -64,7 +64,7 @@ func (n *node) subscribe(c *conn, hi hello) {
 	n.relays = append(n.relays, r)
 	c.ends[acceptor].receive = r.receive
 	c.ends[acceptor].hangUp = r.gone
-	n.post(instance.Downstream{Peer: r.id, Up: true})
+	n.post(instance.Downstream{Peer: r.id, Up: true, Rules: 1})
 	if n.shown != nil {
 		r.term = n.shown.Term
 	}
