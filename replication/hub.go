@@ -36,7 +36,8 @@ type Hub struct {
 	appliers []*applier
 	refused  refusals
 	joins    map[uint64]chan instance.Snapshot
-	joining  map[string]bool // UUIDs with a JOIN under way
+	joining  map[string]bool  // UUIDs with a JOIN under way
+	fetches  map[string]fetch // by UUID, see Readers
 	tags     uint64
 	expelled bool
 	closed   bool

@@ -105,6 +105,10 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 	log := h.cfg.Logger.With().Str("uuid", req.InstanceUUID).Str("name", req.InstanceName).Uint32("id", snap.ID).Logger()
 	log.Info().Str("vclock", snap.State.VClock.String()).Uint64("term", snap.State.Term).Msg("join started")
 	j := joinStream{hub: h, link: link, sync: sync, version: req.ServerVersion, ours: req.Incarnation != 0, final: kind == instance.JoinMember}
+	if kind == instance.JoinAnon {
+		h.beginFetch(who, &snap.State.VClock)
+		defer h.endFetch(who)
+	}
 	err = j.send(&snap)
 	log.Info().Uint64("tuples", j.tuples).Err(err).Msg("join ended")
 	if err != nil {

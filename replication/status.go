@@ -76,18 +76,3 @@ func (r *relay) status(now time.Duration) *DownstreamStatus {
 	}
 	return d
 }
-
-// Acked is the component-wise least vclock that subscribed peers have acked:
-// what retention must keep is beyond it. ok is false when nobody is subscribed.
-func (h *Hub) Acked() (least vclock.VClock, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, r := range h.relays {
-		if !ok {
-			least, ok = r.acked, true
-			continue
-		}
-		least.Min(&r.acked)
-	}
-	return least, ok
-}
