@@ -330,3 +330,44 @@ func TestRegister(t *testing.T) {
 		t.Errorf("got %v", e)
 	}
 }
+
+// A transfer shows how far it is.
+func TestJoinProgress(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	full := fullBox(t, 1000)
+	conn := &peer{Client: dial(t, h.addr), t: t}
+	req := xrow.JoinRequest{InstanceUUID: testUUID(2)}
+	if err := conn.WriteRow(&xrow.Row{Type: xrow.Join, Body: req.AppendBody(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	ev := wait(t, h.node, func(instance.JoinRequest) bool { return true })
+	if s := h.Status(); len(s) != 0 {
+		t.Errorf("before it begins: %+v", s)
+	}
+	reads, release := make(chan struct{}), make(chan struct{})
+	h.node.onRead = func() {
+		select {
+		case reads <- struct{}{}:
+			<-release
+		case <-release:
+		}
+	}
+	h.Snapshot(instance.Snapshot{Tag: ev.Tag, ID: 2, View: full.OpenView()})
+	for range 2 { // how many rows there are, and the first slice
+		<-reads
+		release <- struct{}{}
+	}
+	<-reads
+	s := h.Status()
+	if len(s) != 1 || s[0].UUID != testUUID(2) || s[0].Downstream.Status != "sync" || s[0].Downstream.Message != "sent 256 of about 1393 rows of the state" {
+		t.Errorf("status %+v", s)
+	}
+	close(release)
+	conn.expectType(xrow.OK)
+	for range 1393 {
+		conn.expectType(xrow.Insert)
+	}
+	conn.expectType(xrow.OK)
+	conn.expectType(xrow.OK)
+	wait(t, h.node, func(instance.CloseView) bool { return true })
+}
