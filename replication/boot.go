@@ -294,7 +294,7 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 		if err != nil {
 			return err
 		}
-		b.Progress.begin(b.Logger.With().Str("peer", p.Addr).Logger())
+		b.Progress.begin(b.Logger.With().Str("peer", p.Addr).Logger(), "taking the snapshot")
 		err = Join(ctx, *p, b.Self, b.JoinTimeout, sink, &b.Progress)
 		if err != nil && !errors.Is(err, ErrFinalStage) {
 			sink.Abort()

@@ -1,6 +1,10 @@
 package replication
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"tarragon/vclock"
@@ -25,12 +29,13 @@ type UpstreamStatus struct {
 }
 
 // DownstreamStatus is how our relay to a peer stands; there is none unless the
-// peer is subscribed.
+// peer is subscribed, or joins.
 type DownstreamStatus struct {
-	Status string // follow
-	VClock vclock.VClock
-	Lag    float64
-	Idle   float64
+	Status  string // follow; sync: it is sent the state
+	VClock  vclock.VClock
+	Lag     float64
+	Idle    float64
+	Message string // how far the state was sent
 }
 
 // Status lists the configured peers but ourselves, in their order, then peers
@@ -53,20 +58,29 @@ func (h *Hub) Status() []PeerStatus {
 		}
 		out = append(out, PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up})
 	}
-	for _, r := range h.relays {
-		down := r.status(now)
-		found := false
+	add := func(uuid string, id uint32, down *DownstreamStatus) {
 		for i := range out {
-			if out[i].UUID == r.uuid {
-				out[i].Downstream, out[i].ID, found = down, r.peer, true
-				break
+			if out[i].UUID == uuid {
+				out[i].Downstream, out[i].ID = down, cmp.Or(id, out[i].ID)
+				return
 			}
 		}
-		if !found {
-			out = append(out, PeerStatus{ID: r.peer, UUID: r.uuid, Downstream: down})
+		out = append(out, PeerStatus{ID: id, UUID: uuid, Downstream: down})
+	}
+	for _, r := range h.relays {
+		add(r.uuid, r.peer, r.status(now))
+	}
+	for _, uuid := range slices.Sorted(maps.Keys(h.joining)) {
+		if p := h.joining[uuid]; p.total > 0 {
+			add(uuid, 0, p.status())
 		}
 	}
 	return out
+}
+
+func (p *Progress) status() *DownstreamStatus {
+	rows, _ := p.Read()
+	return &DownstreamStatus{Status: "sync", Message: fmt.Sprintf("sent %d of about %d rows of the state", rows, p.total)}
 }
 
 func (r *relay) status(now time.Duration) *DownstreamStatus {
@@ -75,19 +89,4 @@ func (r *relay) status(now time.Duration) *DownstreamStatus {
 		d.Idle = (now - r.ackAt).Seconds()
 	}
 	return d
-}
-
-// Acked is the component-wise least vclock that subscribed peers have acked:
-// what retention must keep is beyond it. ok is false when nobody is subscribed.
-func (h *Hub) Acked() (least vclock.VClock, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, r := range h.relays {
-		if !ok {
-			least, ok = r.acked, true
-			continue
-		}
-		least.Min(&r.acked)
-	}
-	return least, ok
 }

@@ -84,7 +84,7 @@ type Upstream struct {
 
 // Downstream is a relay, in the words of box.info.
 type Downstream struct {
-	Status        string // follow or stopped
+	Status        string // follow, stopped, or sync while it joins
 	Idle, Lag     time.Duration
 	VClock        []uint64 // acked, by instance ID; component 0 is not shown
 	Message       string
