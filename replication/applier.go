@@ -314,6 +314,9 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if ok.ReplicasetUUID != info.ReplicasetUUID {
 		return at, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(ok.ReplicasetUUID))
 	}
+	if a, b := info.ReplicasetName, ok.ReplicasetName; a != "" && b != "" && a != b {
+		return at, xrow.Errorf(xrow.ErrReplicasetNameMismatch, a, b)
+	}
 	if row.ReplicaID == 0 && h.cfg.Anon {
 		return at, xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "following a replica that is anonymous itself")
 	}
@@ -327,7 +330,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 // empty where the original names itself: our own rows come only if the peer has
 // some that we have not, and those we must see, before we write their LSNs anew.
 func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
-	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
+	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
 		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
 	if h.cfg.Anon {
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
