@@ -189,6 +189,7 @@ type Tarragon struct {
 	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
 	DebugListen       string        // host:port of net/http/pprof; empty: off
 	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
+	OpaqueSpaces      bool          // carry what peers define and cannot be indexed here
 }
 
 // Warning is something that works and is probably not meant.

@@ -125,6 +125,7 @@ func (o *options) tarragon() Tarragon {
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
 		DebugListen:       o.debugListen(),
 		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
+		OpaqueSpaces:      o.boolean("tarragon.opaque_spaces"),
 	}
 }
 

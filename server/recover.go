@@ -18,7 +18,7 @@ const progressEvery = 2 * time.Second
 // recover builds the core from the newest valid checkpoint and the log behind
 // it.
 func (s *Server) recover() error {
-	b := box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
+	b := box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
 	core, err := instance.New(s.coreConfig(), b)
 	if err != nil {
 		return err
