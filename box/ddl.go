@@ -320,6 +320,9 @@ func (t *Txn) onIndex(old, new []byte, who actor) error {
 	if err != nil {
 		return err
 	}
+	if was := sp.index(ix.id); was != nil && sp.system() && !slices.Equal(was.parts, ix.parts) {
+		return unsupported("other parts of index '" + ix.name + "' of space '" + sp.name + "'")
+	}
 	if who.log && sp.engine == engineVinyl && old != nil {
 		return unsupported("changes of indexes of engine 'vinyl'")
 	}

@@ -206,6 +206,7 @@ type Tarragon struct {
 	AllowOriginal     bool          // register Tarantool instances where the strong rules are in effect
 	DebugListen       string        // host:port of net/http/pprof; empty: off
 	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
+	OpaqueSpaces      bool          // carry what peers define and cannot be indexed here
 }
 
 // Warning is something that works and is probably not meant.

@@ -129,6 +129,7 @@ func (o *options) tarragon() Tarragon {
 		AllowOriginal:     o.boolean("tarragon.allow_original"),
 		DebugListen:       o.debugListen(),
 		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
+		OpaqueSpaces:      o.boolean("tarragon.opaque_spaces"),
 	}
 }
 

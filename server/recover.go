@@ -44,7 +44,7 @@ func (s *Server) recover(ctx context.Context) error {
 }
 
 func (s *Server) newBox() *box.Box {
-	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
+	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
 }
 
 func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, err error) {
