@@ -30,6 +30,7 @@ type node struct {
 	addr string
 	yaml string
 	log  lockedBuffer
+	from int // where the present run's log begins
 	stop context.CancelFunc
 	done chan error
 }
@@ -104,6 +105,8 @@ func (n *node) start() {
 	n.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	cfg := server.Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel)}
+	text, _ := n.log.text()
+	n.from = len(text)
 	n.stop, n.done = stop, make(chan error, 1)
 	go func() { n.done <- server.Run(ctx, cfg) }()
 }
@@ -125,13 +128,13 @@ func (n *node) halt() {
 	}
 }
 
-// waitLog waits for a line of the log with all of the words in it.
+// waitLog waits for a line of the present run's log with all of the words in it.
 func (n *node) waitLog(words ...string) {
 	n.t.Helper()
 	limit := time.After(patience)
 	for {
 		text, changed := n.log.text()
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(text[n.from:]) {
 			if containsAll(line, words) {
 				return
 			}

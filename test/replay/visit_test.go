@@ -1,0 +1,373 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"tarragon/internal/capture"
+	"tarragon/iproto"
+	"tarragon/xrow"
+)
+
+// visit plays the client's side of a recording to our node, the master. Frames
+// of the master are waited for and compared before the next frame is sent.
+// Heartbeats come when they come: their form is checked, not their number.
+type visit struct {
+	script
+	conns map[string]*guest
+	// before is called in front of a connection of this name.
+	before map[string]func()
+	// silent are connections that the recorded master gave up because nothing was
+	// said on them. That takes its time and is tested elsewhere: they are ended here.
+	silent map[string]bool
+	// mend, if set, changes a recorded frame before it is compared or sent; nil:
+	// it is left out.
+	mend func(l *capture.Line, r *xrow.Row) *xrow.Row
+	snap map[string][]string // recorded rows of the snapshot that is being sent, by connection
+}
+
+// guest is a connection to our node.
+type guest struct {
+	v      *visit
+	name   string
+	link   *iproto.Link
+	rows   chan xrow.Row
+	err    chan error // how it ended, behind the last row
+	asked  xrow.Type  // the last request
+	stream bool       // SUBSCRIBE was asked for
+	event  bool       // an EVENT was compared
+	raft   []byte     // the last RAFT row
+}
+
+func newVisit(t *testing.T, name, yaml string) *visit {
+	v := &visit{script: script{t: t, talk: readTalk(t, name), ackKind: "ack"}, conns: map[string]*guest{}, before: map[string]func(){},
+		snap: map[string][]string{}}
+	v.hooks = map[string]func(){}
+	v.old = strings.HasSuffix(name, "-2.6")
+	v.n = newNode(t, yaml)
+	return v
+}
+
+// connect opens the connection of a recorded greeting and compares that.
+func (v *visit) connect(l *capture.Line) {
+	v.t.Helper()
+	c := v.n.connect()
+	want, err := iproto.ParseGreeting(l.Data)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if c.Greeting.UUID != want.UUID || c.Greeting.Version != "3.8.0" {
+		v.t.Errorf("%s: greeting of %s, version %s, want %s", v.where(), c.Greeting.UUID, c.Greeting.Version, want.UUID)
+	}
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		v.t.Fatal(err)
+	}
+	g := &guest{v: v, name: l.Conn, link: c.Link, rows: make(chan xrow.Row, 1<<14), err: make(chan error, 1)}
+	v.conns[l.Conn] = g
+	go func() {
+		defer close(g.rows)
+		for {
+			r, err := g.link.ReadRow()
+			if err != nil {
+				g.err <- err
+				return
+			}
+			r.Body = bytes.Clone(r.Body)
+			g.rows <- r
+		}
+	}()
+}
+
+// play goes over the recording up to its end or the remark that stops it.
+func (v *visit) play() {
+	v.t.Helper()
+	for ; v.at < len(v.talk.lines); v.at++ {
+		l := &v.talk.lines[v.at]
+		if l.Kind == capture.Note {
+			if v.note(l.Note) {
+				return
+			}
+			continue
+		}
+		g := v.conns[l.Conn]
+		if g == nil && l.Kind != capture.Greeting {
+			continue
+		}
+		switch {
+		case l.Kind == capture.Greeting:
+			if hook := v.before[l.Conn]; hook != nil {
+				hook()
+			}
+			v.connect(l)
+		case l.Kind == capture.EOF && l.From == capture.Client:
+			g.leave()
+		case l.Kind == capture.EOF && v.silent[l.Conn]:
+			g.leave()
+		case l.Kind == capture.EOF:
+			g.ended()
+			delete(v.conns, l.Conn)
+		case l.Kind != capture.Frame:
+		case l.From == capture.Client:
+			g.say(l)
+		default:
+			g.hear(l)
+		}
+	}
+}
+
+// say sends what the recorded client said.
+func (g *guest) say(l *capture.Line) {
+	g.v.t.Helper()
+	r := row(g.v.t, l)
+	frame := l.Data
+	if g.v.mend != nil {
+		m := g.v.mend(l, &r)
+		if m == nil {
+			return
+		}
+		if m != &r {
+			frame = m.Append(nil)
+		}
+	}
+	if r.Type != xrow.OK {
+		g.asked = r.Type
+	}
+	if r.Type == xrow.Subscribe {
+		g.stream = true
+		delete(g.v.snap, g.name)
+	}
+	if _, err := g.link.Write(frame); err != nil {
+		g.v.t.Fatalf("%s: %v", g.v.where(), err)
+	}
+}
+
+// next is the next frame of our node but for heartbeats and repeated RAFT rows.
+func (g *guest) next() (r xrow.Row, err error) {
+	g.v.t.Helper()
+	limit := time.After(patience)
+	for {
+		var ok bool
+		select {
+		case r, ok = <-g.rows:
+			if !ok {
+				err := <-g.err
+				g.err <- err
+				return r, err
+			}
+		case <-limit:
+			g.v.t.Fatalf("%s: our node says nothing on connection %s", g.v.where(), g.name)
+		}
+		if g.stream && isHeartbeat(&r) {
+			g.checkHeartbeat(&r)
+			continue
+		}
+		if r.Type == xrow.RaftState && bytes.Equal(r.Body, g.raft) {
+			continue
+		}
+		return r, nil
+	}
+}
+
+func isHeartbeat(r *xrow.Row) bool {
+	return r.Type == xrow.OK && r.LSN == 0 && (r.Body == nil || len(r.Body) > 1 && r.Body[1] == byte(xrow.KeyVClockSync))
+}
+
+func (g *guest) checkHeartbeat(r *xrow.Row) {
+	if sync, err := xrow.DecodeHeartbeat(r.Body); err != nil || sync == 0 || r.ReplicaID == 0 || len(r.Body) < 3 {
+		g.v.t.Errorf("%s: heartbeat %+v", g.v.where(), r)
+	}
+}
+
+// leave ends a connection.
+func (g *guest) leave() {
+	_ = g.link.Close()
+	delete(g.v.conns, g.name)
+}
+
+// hear compares what our node says with what the recorded master said.
+func (g *guest) hear(l *capture.Line) {
+	g.v.t.Helper()
+	v := g.v
+	want := row(v.t, l)
+	if v.mend != nil {
+		m := v.mend(l, &want)
+		if m == nil {
+			return
+		}
+		want = *m
+	}
+	switch {
+	case g.stream && isHeartbeat(&want):
+		return
+	case want.Type == xrow.RaftState && bytes.Equal(want.Body, g.raft):
+		return
+	case want.Type == xrow.Event && g.event:
+		return
+	case want.Type == xrow.Insert && want.LSN == 0:
+		v.snap[g.name] = append(v.snap[g.name], string(want.Body))
+		return
+	}
+	if recorded, ok := v.snap[g.name]; ok && !g.stream {
+		g.snapshot(recorded, &want)
+		return
+	}
+	got, err := g.next()
+	if err != nil {
+		v.t.Fatalf("%s: our node ended the connection: %v", v.where(), err)
+	}
+	g.compare(&got, &want)
+}
+
+// compare checks one message.
+func (g *guest) compare(got, want *xrow.Row) {
+	g.v.t.Helper()
+	switch {
+	case want.Type&xrow.ErrorFlag != 0:
+		g.v.compareErrors(got, want)
+		return
+	case want.Type == xrow.RaftState:
+		g.raft = want.Body
+		if got.Type == xrow.RaftState {
+			g.raft = got.Body
+		}
+	case want.Type == xrow.Event:
+		g.event = true
+	case want.LSN != 0 && got.LSN == want.LSN && got.Timestamp != want.Timestamp:
+		// A row that our node wrote itself: all but its time must be the same.
+		g.v.compareRows("row", got, want)
+		return
+	case want.LSN != 0:
+		a, b := *got, *want
+		b.Sync = 0 // rows go out as they are in the log; no applier gives its SUBSCRIBE a SYNC
+		if !bytes.Equal(a.Append(nil), b.Append(nil)) {
+			g.v.t.Errorf("%s: row\n got %s\nwant %s", g.v.where(), text(got), text(want))
+		}
+		return
+	}
+	kind := want.Type.String()
+	switch {
+	case want.Type == xrow.Event:
+		kind = "ballot"
+	case want.Type == xrow.OK && len(want.Body) > 1:
+		kind = map[xrow.Key]string{xrow.KeyBallot: "ballot", xrow.KeyVClock: g.asked.String() + " OK", xrow.KeyReplicasetUUID: "SUBSCRIBE OK",
+			xrow.KeyVersion: "ID"}[xrow.Key(want.Body[1])]
+	}
+	if g.v.old {
+		kind += " of 2.6"
+	}
+	g.v.compareRows(kind, got, want)
+}
+
+func text(r *xrow.Row) string {
+	m := message(r)
+	return strings.TrimSpace(m.String())
+}
+
+// compareErrors compares what appliers act on: code, class and text.
+func (v *visit) compareErrors(got, want *xrow.Row) {
+	v.t.Helper()
+	g, w := got.AsError(), want.AsError()
+	if g == nil || g.Code != w.Code || g.Class() != w.Class() || !sameText(g.Message, w.Message) || got.Sync != want.Sync {
+		v.t.Errorf("%s: error\n got %s\nwant %s", v.where(), text(got), text(want))
+	}
+}
+
+// sameText compares texts of errors. That of a gap names files and numbers of
+// the original's log.
+func sameText(got, want string) bool {
+	const gap = "Missing .xlog file between LSN"
+	return got == want || strings.HasPrefix(want, gap) && strings.HasPrefix(got, gap)
+}
+
+// snapshot reads the rows of a snapshot and what follows it.
+func (g *guest) snapshot(recorded []string, end *xrow.Row) {
+	v := g.v
+	v.t.Helper()
+	if end.LSN != 0 { // the final stage: ours is empty
+		return
+	}
+	ours := map[string]bool{}
+	for {
+		got, err := g.next()
+		if err != nil {
+			v.t.Fatalf("%s: the connection ended within the snapshot: %v", v.where(), err)
+		}
+		if got.Type == xrow.Insert && got.LSN == 0 {
+			ours[string(got.Body)] = true
+			continue
+		}
+		g.compare(&got, end)
+		break
+	}
+	missing := 0
+	for _, body := range recorded {
+		if !ours[body] {
+			if missing++; missing < 5 {
+				v.t.Errorf("%s: the snapshot lacks %s", v.where(), xrow.RenderBody(xrow.Insert, []byte(body)))
+			}
+		}
+	}
+	if cutOut := v.wasCut(g.name); !cutOut && len(ours) != len(recorded)+v.extra(ours, recorded) {
+		v.t.Errorf("%s: %d rows in the snapshot, %d recorded", v.where(), len(ours), len(recorded))
+	}
+	v.snap[g.name] = nil
+}
+
+// extra is 1 where the joiner's own registration is in our snapshot already.
+func (v *visit) extra(ours map[string]bool, recorded []string) int {
+	known := map[string]bool{}
+	for _, body := range recorded {
+		known[body] = true
+	}
+	n := 0
+	for body := range ours {
+		if d, err := xrow.DecodeDML(xrow.Insert, []byte(body)); err == nil && !known[body] && d.SpaceID == spaceCluster {
+			n++
+		}
+	}
+	return min(n, 1)
+}
+
+func (v *visit) wasCut(conn string) bool {
+	for _, l := range v.talk.lines {
+		if l.Kind == capture.Cut && l.Conn == conn {
+			return true
+		}
+	}
+	return false
+}
+
+// ended waits until our node has ended the connection.
+func (g *guest) ended() {
+	g.v.t.Helper()
+	r, err := g.next()
+	if err == nil {
+		g.v.t.Errorf("%s: our node says %s, and the recorded one ended the connection", g.v.where(), text(&r))
+		return
+	}
+	if err != io.EOF && !strings.Contains(err.Error(), "reset") {
+		g.v.t.Errorf("%s: the connection ended with %v", g.v.where(), err)
+	}
+	_ = g.link.Close()
+}
+
+// ready waits until the node serves data.
+func (n *node) ready() {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		c := n.connect()
+		_, err := c.Do(xrow.Select, []byte{0x83, 0x10, 0xcd, 1, 0x18, 0x12, 1, 0x20, 0x90})
+		if err == nil || !strings.Contains(err.Error(), "bootstrap") && !strings.Contains(err.Error(), "oading") {
+			return
+		}
+		_ = c.Close()
+	}
+	n.t.Fatal(fmt.Errorf("the node is not ready: %w", ctx.Err()))
+}
