@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"path/filepath"
 	"slices"
@@ -37,7 +38,9 @@ func (s *state) put(n *node) {
 	check(store.SetMeta("instance_uuid", []byte(s.uuid)))
 	w, err := store.NewCheckpoint()
 	check(err)
-	for _, t := range s.tuples {
+	sorted := slices.Clone(s.tuples) // a master sends spaces of another engine last
+	slices.SortStableFunc(sorted, func(a, b tuple) int { return cmp.Compare(a.space, b.space) })
+	for _, t := range sorted {
 		check(w.Add(t.space, t.data))
 	}
 	s.at.NextGroup = 1

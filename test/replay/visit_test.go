@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ type guest struct {
 	name   string
 	link   *iproto.Link
 	salt   [20]byte
+	addr   string // our end
 	rows   chan xrow.Row
 	err    chan error // how it ended, behind the last row
 	asked  xrow.Type  // the last request
@@ -61,18 +63,25 @@ func newVisit(t *testing.T, name, yaml string) *visit {
 // connect opens the connection of a recorded greeting and compares that.
 func (v *visit) connect(l *capture.Line) {
 	v.t.Helper()
-	c := v.n.connect()
-	want, err := iproto.ParseGreeting(l.Data)
+	v.n.waitLog("listening", v.n.addr)
+	nc, err := net.Dial("tcp", v.n.addr)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if c.Greeting.UUID != want.UUID || c.Greeting.Version != "3.8.0" {
-		v.t.Errorf("%s: greeting of %s, version %s, want %s", v.where(), c.Greeting.UUID, c.Greeting.Version, want.UUID)
-	}
-	if err := c.SetDeadline(time.Time{}); err != nil {
+	v.t.Cleanup(func() { nc.Close() })
+	var hello [iproto.GreetingSize]byte
+	if _, err := io.ReadFull(nc, hello[:]); err != nil {
 		v.t.Fatal(err)
 	}
-	g := &guest{v: v, name: l.Conn, link: c.Link, salt: c.Greeting.Salt, rows: make(chan xrow.Row, 1<<14), err: make(chan error, 1)}
+	got, err := iproto.ParseGreeting(hello[:])
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	if want := uuidOf(l.Data); got.UUID != want || got.Version != "3.8.0" {
+		v.t.Errorf("%s: greeting of %s, version %s, want %s", v.where(), got.UUID, got.Version, want)
+	}
+	g := &guest{v: v, name: l.Conn, link: iproto.NewLink(nc, 1<<24), salt: got.Salt, addr: nc.LocalAddr().String(),
+		rows: make(chan xrow.Row, 1<<14), err: make(chan error, 1)}
 	v.conns[l.Conn] = g
 	go func() {
 		defer close(g.rows)
@@ -210,10 +219,13 @@ func (g *guest) scramble(r *xrow.Row) []byte {
 	return r.Append(nil)
 }
 
-// leave ends a connection.
+// leave ends a connection, and waits until our node knows.
 func (g *guest) leave() {
 	_ = g.link.Close()
 	delete(g.v.conns, g.name)
+	if g.stream {
+		g.v.n.waitLog("relay ended", g.addr)
+	}
 }
 
 // hear compares what our node says with what the recorded master said.
