@@ -25,14 +25,15 @@ const patience = 30 * time.Second
 
 // node is our instance, over all its runs.
 type node struct {
-	t    *testing.T
-	dir  string
-	addr string
-	yaml string
-	log  lockedBuffer
-	from int // where the present run's log begins
-	stop context.CancelFunc
-	done chan error
+	t           *testing.T
+	dir         string
+	addr        string
+	yaml        string
+	own, others string // options of the instance alone, and other instances, in flow style
+	log         lockedBuffer
+	from        int // where the present run's log begins
+	stop        context.CancelFunc
+	done        chan error
 }
 
 type lockedBuffer struct {
@@ -88,8 +89,8 @@ func freeAddr(t *testing.T) string {
 func (n *node) load() *config.Instance {
 	n.t.Helper()
 	file := filepath.Join(n.dir, "cluster.yaml")
-	text := fmt.Sprintf("process: {work_dir: %s}\n%sgroups: {g: {replicasets: {r: {instances: {i: {iproto: {listen: [{uri: '%s'}]}}}}}}}\n",
-		n.dir, n.yaml, n.addr)
+	text := fmt.Sprintf("process: {work_dir: %s}\n%sgroups: {g: {replicasets: {r: {instances: {i: {%siproto: {listen: [{uri: '%s'}]}}%s}}}}}\n",
+		n.dir, n.yaml, n.own, n.addr, n.others)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}

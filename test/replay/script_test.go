@@ -1,8 +1,11 @@
 package replay
 
 import (
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +28,11 @@ type script struct {
 	// the script there.
 	hooks map[string]func()
 	stop  string
+
+	skip  map[string]bool // connections that are left out
+	model []tuple         // rows of a snapshot where the recording is cut
+	fill  []tuple         // the model, once a cut was met in a snapshot
+	kept  []xrow.Row      // rows of that snapshot in the recording
 
 	asked    map[string]bool // connections on which a request of replication was made
 	live     *session        // the connection of the stream
@@ -66,6 +74,10 @@ func (s *script) all(m *capture.Message) map[string]any {
 			maps.Copy(out, inner)
 		}
 	}
+	if v, ok := out["vclock"].(map[string]any); ok && v["0"] != nil {
+		out["vclock.0"] = v["0"]
+		delete(v, "0")
+	}
 	if m.Header != nil {
 		for _, f := range *m.Header {
 			out["header."+f.Name] = string(f.JSON)
@@ -85,6 +97,9 @@ func (s *script) play() {
 				s.awaitAcks()
 				return
 			}
+		case s.skip[l.Conn]:
+		case l.Kind == capture.Cut && s.model != nil:
+			s.fill = s.model
 		case l.Kind == capture.Frame && l.From == capture.Client:
 			s.client(l)
 		case l.Kind == capture.Frame:
@@ -187,6 +202,14 @@ func (s *script) server(l *capture.Line) {
 		return
 	}
 	s.awaitAcks()
+	if s.fill != nil || s.kept != nil {
+		if s.snapshot(&r) {
+			return
+		}
+	} else if s.model != nil && isSnapshot(&r) {
+		s.kept = append(s.kept, r)
+		return
+	}
 	if s.answered && r.Type != xrow.RaftState {
 		for _, frame := range s.missing {
 			s.write(frame)
@@ -198,6 +221,41 @@ func (s *script) server(l *capture.Line) {
 		s.sent.Follow(r.ReplicaID, r.LSN)
 	}
 	s.write(l.Data)
+}
+
+func isSnapshot(r *xrow.Row) bool { return r.Type == xrow.Insert && r.LSN == 0 }
+
+// snapshot gathers the rows of a snapshot of which the recording has one per
+// space only; the model has the others. It sends them before what follows.
+func (s *script) snapshot(r *xrow.Row) (gathered bool) {
+	s.t.Helper()
+	if isSnapshot(r) {
+		s.kept = append(s.kept, *r)
+		return true
+	}
+	var all []tuple
+	known := map[string]bool{}
+	for i := range s.kept {
+		d, err := xrow.DecodeDML(xrow.Insert, s.kept[i].Body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		known[string(d.Tuple)] = true
+		all = append(all, tuple{d.SpaceID, d.Tuple})
+	}
+	for _, t := range s.fill {
+		if !known[string(t.data)] {
+			all = append(all, t)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b tuple) int { return cmp.Compare(a.space, b.space) })
+	for _, t := range all {
+		body := binary.BigEndian.AppendUint32([]byte{0x82, byte(xrow.KeySpaceID), 0xce}, t.space)
+		insert := xrow.Row{Type: xrow.Insert, Body: append(append(body, byte(xrow.KeyTuple)), t.data...)}
+		s.write(insert.Append(nil))
+	}
+	s.fill, s.kept = nil, nil
+	return false
 }
 
 func (s *script) write(frame []byte) {

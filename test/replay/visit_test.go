@@ -313,6 +313,8 @@ func (g *guest) compare(got, want *xrow.Row) {
 	switch {
 	case want.Type == xrow.Event:
 		kind = "ballot"
+	case want.Type == xrow.RaftState && !g.stream:
+		kind = "META RAFT"
 	case want.Type == xrow.OK && len(want.Body) > 1:
 		kind = map[xrow.Key]string{xrow.KeyBallot: "ballot", xrow.KeyVClock: g.asked.String() + " OK", xrow.KeyReplicasetUUID: "SUBSCRIBE OK",
 			xrow.KeyVersion: "ID"}[xrow.Key(want.Body[1])]
