@@ -69,9 +69,12 @@ func (h *Hub) checkJoin(info *Info, user uint32, req *xrow.JoinRequest) *xrow.Er
 // serveFetch answers FETCH_SNAPSHOT: the state for a replica that stays
 // anonymous.
 func (h *Hub) serveFetch(link *iproto.Link, user uint32, row *xrow.Row) error {
-	req, err := xrow.DecodeJoin(row.Body)
-	if err != nil {
-		return err
+	var req xrow.JoinRequest
+	if row.Body != nil { // 2.6 sends none
+		var err error
+		if req, err = xrow.DecodeJoin(row.Body); err != nil {
+			return err
+		}
 	}
 	info := h.node.Info()
 	if !h.booted(&info) {

@@ -25,13 +25,15 @@ const patience = 30 * time.Second
 
 // node is our instance, over all its runs.
 type node struct {
-	t    *testing.T
-	dir  string
-	addr string
-	yaml string
-	log  lockedBuffer
-	stop context.CancelFunc
-	done chan error
+	t           *testing.T
+	dir         string
+	addr        string
+	yaml        string
+	own, others string // options of the instance alone, and other instances, in flow style
+	log         lockedBuffer
+	from        int // where the present run's log begins
+	stop        context.CancelFunc
+	done        chan error
 }
 
 type lockedBuffer struct {
@@ -87,8 +89,8 @@ func freeAddr(t *testing.T) string {
 func (n *node) load() *config.Instance {
 	n.t.Helper()
 	file := filepath.Join(n.dir, "cluster.yaml")
-	text := fmt.Sprintf("process: {work_dir: %s}\n%sgroups: {g: {replicasets: {r: {instances: {i: {iproto: {listen: [{uri: '%s'}]}}}}}}}\n",
-		n.dir, n.yaml, n.addr)
+	text := fmt.Sprintf("process: {work_dir: %s}\n%sgroups: {g: {replicasets: {r: {instances: {i: {%siproto: {listen: [{uri: '%s'}]}}%s}}}}}\n",
+		n.dir, n.yaml, n.own, n.addr, n.others)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
@@ -104,6 +106,8 @@ func (n *node) start() {
 	n.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	cfg := server.Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel)}
+	text, _ := n.log.text()
+	n.from = len(text)
 	n.stop, n.done = stop, make(chan error, 1)
 	go func() { n.done <- server.Run(ctx, cfg) }()
 }
@@ -125,13 +129,13 @@ func (n *node) halt() {
 	}
 }
 
-// waitLog waits for a line of the log with all of the words in it.
+// waitLog waits for a line of the present run's log with all of the words in it.
 func (n *node) waitLog(words ...string) {
 	n.t.Helper()
 	limit := time.After(patience)
 	for {
 		text, changed := n.log.text()
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(text[n.from:]) {
 			if containsAll(line, words) {
 				return
 			}

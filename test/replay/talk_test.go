@@ -1,13 +1,14 @@
 package replay
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"tarragon/internal/capture"
-	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -105,21 +106,22 @@ type tuple struct {
 	data  []byte
 }
 
-// logRows are all rows with an LSN that the server sent, in order, each once.
+// logRows are all rows with an LSN that the server sent, each once, by LSN: the
+// masters of these recordings are the only authors.
 func (k *talk) logRows(t *testing.T) (rows []loggedRow) {
 	t.Helper()
-	var at vclock.VClock
+	seen := map[uint64]bool{}
 	for i := range k.lines {
 		l := &k.lines[i]
 		if l.Kind != capture.Frame || l.From != capture.Server {
 			continue
 		}
-		r := row(t, l)
-		if r.LSN != 0 && r.LSN > at[r.ReplicaID] {
-			at[r.ReplicaID] = r.LSN
+		if r := row(t, l); r.LSN != 0 && !seen[r.LSN] {
+			seen[r.LSN] = true
 			rows = append(rows, loggedRow{r, l.Data})
 		}
 	}
+	slices.SortFunc(rows, func(a, b loggedRow) int { return cmp.Compare(a.LSN, b.LSN) })
 	return rows
 }
 
