@@ -154,7 +154,6 @@ type Replication struct {
 	SkipConflict        bool  // a foreign row whose key is taken becomes a NOP
 	BootstrapStrategy   BootstrapStrategy
 	BootstrapLeader     string // the instance that begins the replica set; empty with auto and legacy: they agree; else: none of ours
-	Anon                bool   // an anonymous replica: read-only, no member
 	Peers               []URI  // replication.peers, or else those of Members; none when alone
 }
 
