@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"tarragon/box"
@@ -15,6 +17,7 @@ type state struct {
 	info       instance.Info
 	replicaset string
 	schema     uint64
+	carried    []box.Carried
 }
 
 func (p *Procs) state() (s state) {
@@ -23,6 +26,7 @@ func (p *Procs) state() (s state) {
 		s.info = core.Info(now.Mono)
 		s.replicaset = core.Box().ReplicasetUUID()
 		s.schema = core.Box().SchemaVersion()
+		s.carried = core.Box().Schema().Carried()
 	})
 	return s
 }
@@ -46,11 +50,11 @@ func (p *Procs) info() []byte {
 	p.infoMembers(&w, i)
 	w.close()
 	w.mapKey("replication_anon")
-	w.num("count", 0)
+	w.num("count", p.anonymous(i))
 	w.close()
 	p.infoElection(&w, i)
 	infoSynchro(&w, i)
-	p.infoOwn(&w, i)
+	p.infoOwn(&w, &s)
 	for _, name := range [...]string{"memory", "gc", "vinyl", "sql"} {
 		w.raw(name, []byte{0x90}) // functions in the original
 	}
@@ -129,6 +133,20 @@ func (w *writer) vclock(key string, v *vclock.VClock) {
 		}
 	}
 	w.close()
+}
+
+// anonymous counts those who follow us and have no row in _cluster.
+func (p *Procs) anonymous(i *instance.Info) (n uint64) {
+	if p.env.Peers == nil {
+		return 0
+	}
+	for _, peer := range p.env.Peers() {
+		known := slices.ContainsFunc(i.Members, func(m box.Member) bool { return m.UUID == peer.UUID })
+		if peer.Downstream != nil && !known {
+			n++
+		}
+	}
+	return n
 }
 
 // infoMembers is one entry for each row of _cluster.
@@ -235,8 +253,12 @@ func infoSynchro(w *writer, i *instance.Info) {
 	w.close()
 }
 
+// maxCarried bounds a list that grows with the schema.
+const maxCarried = 100
+
 // infoOwn is what the original has no place for, under the key tarragon.
-func (p *Procs) infoOwn(w *writer, i *instance.Info) {
+func (p *Procs) infoOwn(w *writer, s *state) {
+	i := &s.info
 	w.mapKey("tarragon")
 	w.str("mode", i.Mode.String())
 	w.boolean("stalled", i.Stalled)
@@ -267,13 +289,15 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 		w.b = msgp.AppendString(w.b, kindOf(i, &m))
 	}
 	w.close()
-	if p.env.NotServed != nil {
-		w.arrayKey("not_served")
-		for _, text := range p.env.NotServed() {
-			w.text(text)
+	w.arrayKey("not_served")
+	for k, c := range s.carried {
+		if k == maxCarried {
+			w.text(fmt.Sprintf("and %d more", len(s.carried)-k))
+			break
 		}
-		w.close()
+		w.text(carriedText(c))
 	}
+	w.close()
 	w.arrayKey("history")
 	for _, t := range i.History {
 		w.count()
@@ -316,4 +340,11 @@ func kindOf(i *instance.Info, m *box.Member) string {
 		return "Tarragon"
 	}
 	return "Tarantool"
+}
+
+func carriedText(c box.Carried) string {
+	if c.Space == "" {
+		return c.Feature
+	}
+	return "space " + c.Space + ": " + c.Feature
 }

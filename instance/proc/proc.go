@@ -40,9 +40,6 @@ type Env struct {
 	OldestGroup func() uint64
 	// LastError is a trouble that the core does not know of; nil: none is told.
 	LastError func() string
-	// NotServed lists what the instance keeps and replicates without serving it,
-	// a line each; nil: it serves everything.
-	NotServed func() []string
 	// SessionPeer is the address of a connection's other end.
 	SessionPeer func(conn uint64) string
 	// Su changes the user of a connection.
