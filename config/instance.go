@@ -153,6 +153,7 @@ type Replication struct {
 	SynchroQueueMaxSize int64 // bytes; 0: no limit
 	SkipConflict        bool  // a foreign row whose key is taken becomes a NOP
 	BootstrapStrategy   BootstrapStrategy
+	Anon                bool   // an anonymous replica: read-only, no member
 	BootstrapLeader     string // the instance that begins the replica set; empty with auto and legacy: they agree; else: none of ours
 	Peers               []URI  // replication.peers, or else those of Members; none when alone
 }

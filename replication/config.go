@@ -20,7 +20,6 @@ type Config struct {
 	Anon        bool   // an anonymous replica: it follows, and is no member
 	Version     uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
 	Peers       []Peer // all members as configured; ourselves may be among them
-	Anon        bool   // an anonymous replica: registered nowhere, follows without a replica ID
 
 	DeathTimeout time.Duration // silence after which a connection is given up; 1s
 	// OriginalTimeout is the same for peers of the original kind, which speak
