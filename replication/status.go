@@ -10,6 +10,7 @@ import (
 type PeerStatus struct {
 	ID         uint32 // 0: not known
 	UUID       string // empty: not known
+	Kind       string // Tarragon or Tarantool; empty: it has not told since our start
 	Upstream   *UpstreamStatus
 	Downstream *DownstreamStatus
 }
@@ -51,22 +52,33 @@ func (h *Hub) Status() []PeerStatus {
 		if a.heardAt != 0 {
 			up.Idle = (now - a.heardAt).Seconds()
 		}
-		out = append(out, PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up})
+		p := PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up}
+		if a.peer != 0 {
+			p.Kind = kindName(a.original)
+		}
+		out = append(out, p)
 	}
 	for _, r := range h.relays {
 		down := r.status(now)
 		found := false
 		for i := range out {
 			if out[i].UUID == r.uuid {
-				out[i].Downstream, out[i].ID, found = down, r.peer, true
+				out[i].Downstream, out[i].ID, out[i].Kind, found = down, r.peer, kindName(r.rules == 0), true
 				break
 			}
 		}
 		if !found {
-			out = append(out, PeerStatus{ID: r.peer, UUID: r.uuid, Downstream: down})
+			out = append(out, PeerStatus{ID: r.peer, UUID: r.uuid, Kind: kindName(r.rules == 0), Downstream: down})
 		}
 	}
 	return out
+}
+
+func kindName(original bool) string {
+	if original {
+		return "Tarantool"
+	}
+	return "Tarragon"
 }
 
 func (r *relay) status(now time.Duration) *DownstreamStatus {

@@ -46,15 +46,19 @@ func (p *Procs) info() []byte {
 	w.vclock("vclock", &i.VClock)
 	w.num("lsn", i.VClock[i.ID])
 	w.num("signature", i.VClock.Signature())
+	var peers []PeerStatus
+	if p.env.Peers != nil {
+		peers = p.env.Peers()
+	}
 	w.mapKey("replication")
-	p.infoMembers(&w, i)
+	infoMembers(&w, i, peers)
 	w.close()
 	w.mapKey("replication_anon")
-	w.num("count", p.anonymous(i))
+	w.num("count", anonymous(i, peers))
 	w.close()
 	p.infoElection(&w, i)
 	infoSynchro(&w, i)
-	p.infoOwn(&w, &s)
+	p.infoOwn(&w, &s, peers)
 	for _, name := range [...]string{"memory", "gc", "vinyl", "sql"} {
 		w.raw(name, []byte{0x90}) // functions in the original
 	}
@@ -85,7 +89,7 @@ func (p *Procs) infoNode(w *writer, s *state) {
 	w.str("hostname", id.Hostname)
 	w.num("uptime", uint64(max(p.env.Loop.Now().Mono-p.env.Started, 0)/time.Second))
 	status := "running"
-	if i.ID == 0 {
+	if i.ID == 0 && !id.Anon {
 		status = "orphan"
 	}
 	w.str("status", status)
@@ -136,11 +140,8 @@ func (w *writer) vclock(key string, v *vclock.VClock) {
 }
 
 // anonymous counts those who follow us and have no row in _cluster.
-func (p *Procs) anonymous(i *instance.Info) (n uint64) {
-	if p.env.Peers == nil {
-		return 0
-	}
-	for _, peer := range p.env.Peers() {
+func anonymous(i *instance.Info, peers []PeerStatus) (n uint64) {
+	for _, peer := range peers {
 		known := slices.ContainsFunc(i.Members, func(m box.Member) bool { return m.UUID == peer.UUID })
 		if peer.Downstream != nil && !known {
 			n++
@@ -150,11 +151,7 @@ func (p *Procs) anonymous(i *instance.Info) (n uint64) {
 }
 
 // infoMembers is one entry for each row of _cluster.
-func (p *Procs) infoMembers(w *writer, i *instance.Info) {
-	var peers []PeerStatus
-	if p.env.Peers != nil {
-		peers = p.env.Peers()
-	}
+func infoMembers(w *writer, i *instance.Info, peers []PeerStatus) {
 	for _, m := range i.Members {
 		w.id(uint64(m.ID))
 		w.openMap()
@@ -257,7 +254,7 @@ func infoSynchro(w *writer, i *instance.Info) {
 const maxCarried = 100
 
 // infoOwn is what the original has no place for, under the key tarragon.
-func (p *Procs) infoOwn(w *writer, s *state) {
+func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 	i := &s.info
 	w.mapKey("tarragon")
 	w.str("mode", i.Mode.String())
@@ -286,7 +283,7 @@ func (p *Procs) infoOwn(w *writer, s *state) {
 	w.mapKey("kinds")
 	for _, m := range i.Members {
 		w.id(uint64(m.ID))
-		w.b = msgp.AppendString(w.b, kindOf(i, &m))
+		w.b = msgp.AppendString(w.b, kindOf(i, &m, peers))
 	}
 	w.close()
 	w.arrayKey("not_served")
@@ -334,8 +331,14 @@ func rules(i *instance.Info) string {
 	return ""
 }
 
-// kindOf tells what a member is: ours leave a mark in their row of _cluster.
-func kindOf(i *instance.Info, m *box.Member) string {
+// kindOf tells what a member is: what it said of itself, or the mark that ours
+// leave in their row of _cluster.
+func kindOf(i *instance.Info, m *box.Member, peers []PeerStatus) string {
+	for _, p := range peers {
+		if p.UUID == m.UUID && p.Kind != "" {
+			return p.Kind
+		}
+	}
 	if m.Incarnation != 0 || m.ID == i.ID {
 		return "Tarragon"
 	}
