@@ -404,7 +404,8 @@ func TestMemberRowChangesUUID(t *testing.T) {
 	w.mustApply(xrow.DML{Type: xrow.Insert, SpaceID: idCluster, Tuple: row(first)})
 	ops := msgp.AppendString(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), second)
 	update := xrow.DML{Type: xrow.Update, SpaceID: idCluster, Key: []byte{0x91, 3}, Tuple: ops}
-	x := w.b.Begin(w.seq + 1)
+	w.seq++
+	x := w.b.Begin(w.seq)
 	if _, err := x.Execute(UserAdmin, &update); err == nil || !strings.Contains(err.Error(), "updates of instance uuid") {
 		t.Errorf("a client: %v", err)
 	}
