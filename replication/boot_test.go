@@ -251,3 +251,22 @@ func TestPatience(t *testing.T) {
 		t.Error("it begins without votes")
 	}
 }
+
+// stillLog holds nothing.
+type stillLog struct{ Log }
+
+func (stillLog) Oldest() (v vclock.VClock) { return v }
+
+// With the original's strategies native and supervised joiners wait for an
+// instance whose ballot names itself: the writable one does.
+func TestBallotNamesSelf(t *testing.T) {
+	node := newFakeNode(1)
+	h := &Hub{cfg: Config{UUID: testUUID(1), NameSelf: true, Log: stillLog{}}, node: node}
+	if b := h.Ballot(); b.BootstrapLeader != testUUID(1) || !b.IsBooted {
+		t.Errorf("%+v", b)
+	}
+	node.info.RO = true
+	if b := h.Ballot(); b.BootstrapLeader != "" {
+		t.Errorf("read-only: %+v", b)
+	}
+}
