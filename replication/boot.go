@@ -42,8 +42,13 @@ type Boot struct {
 	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
 	Appointed   bool      // to begin the replica set, whatever the ballots say
 	Progress    Progress  // of the JOIN under way
-	joinSaid    []string  // how attempts to join failed
-	decided     string    // the action that was told last
+	// ConnectTimeout is how long all configured instances are waited for, where
+	// some are of the original kind; 30s.
+	ConnectTimeout time.Duration
+
+	impatient bool     // ConnectTimeout has passed since the first round
+	joinSaid  []string // how attempts to join failed
+	decided   string   // the action that was told last
 
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
@@ -122,15 +127,17 @@ func better(a, b *candidate) int {
 func (b *Boot) withDefaults() {
 	setDefault(&b.Timeout, time.Second)
 	setDefault(&b.JoinTimeout, 30*time.Second)
+	setDefault(&b.ConnectTimeout, 30*time.Second)
 	setDefault(&b.RetryPause, 250*time.Millisecond)
 }
 
 // Decide asks the peers until it knows what to do; ctx ends it.
 func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 	b.withDefaults()
-	said := ""
+	said, first := "", time.Now()
 	for {
 		begun := time.Now()
+		b.impatient = b.impatient || begun.Sub(first) > b.ConnectTimeout
 		seen := b.round(ctx)
 		if err := context.Cause(ctx); err != nil {
 			return Decision{}, err
@@ -213,6 +220,9 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 		b.name(b.Self.UUID)
 		return Decision{Action: ActionBootstrap}, ""
 	}
+	if len(seen) < b.configured() && !b.impatient && slices.ContainsFunc(seen, original) {
+		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
+	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
 	named := b.name(best.uuid)
 	if named != b.Self.UUID {
@@ -229,6 +239,11 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	}
 	return Decision{Action: ActionBootstrap}, ""
 }
+
+// original tells whether a candidate is no Tarragon. Such an instance waits for
+// all before it names the best, and its process ends when another one's ballot
+// names somebody else: so nobody is named before all had their chance to answer.
+func original(c candidate) bool { return c.ballot.Rules == 0 }
 
 // name puts an instance into our ballot, unless one that was put there before
 // may still rely on that.

@@ -21,6 +21,11 @@ type Config struct {
 	Version     uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
 	Peers       []Peer // all members as configured; ourselves may be among them
 
+	// NameSelf makes the ballot of a writable instance name it as the bootstrap
+	// leader: with the strategies supervised and native of the original, joiners
+	// wait for one that does.
+	NameSelf bool
+
 	DeathTimeout time.Duration // silence after which a connection is given up; 1s
 	// OriginalTimeout is the same for peers of the original kind, which speak
 	// less often; 4 * DeathTimeout.

@@ -14,6 +14,7 @@ import (
 type PeerStatus struct {
 	ID         uint32 // 0: not known
 	UUID       string // empty: not known
+	Kind       string // Tarragon or Tarantool; empty: it has not told since our start
 	Upstream   *UpstreamStatus
 	Downstream *DownstreamStatus
 }
@@ -56,23 +57,27 @@ func (h *Hub) Status() []PeerStatus {
 		if a.heardAt != 0 {
 			up.Idle = (now - a.heardAt).Seconds()
 		}
-		out = append(out, PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up})
+		p := PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up}
+		if a.peer != 0 {
+			p.Kind = kindName(a.original)
+		}
+		out = append(out, p)
 	}
-	add := func(uuid string, id uint32, down *DownstreamStatus) {
+	add := func(uuid, kind string, id uint32, down *DownstreamStatus) {
 		for i := range out {
 			if out[i].UUID == uuid {
-				out[i].Downstream, out[i].ID = down, cmp.Or(id, out[i].ID)
+				out[i].Downstream, out[i].Kind, out[i].ID = down, cmp.Or(kind, out[i].Kind), cmp.Or(id, out[i].ID)
 				return
 			}
 		}
-		out = append(out, PeerStatus{ID: id, UUID: uuid, Downstream: down})
+		out = append(out, PeerStatus{ID: id, UUID: uuid, Kind: kind, Downstream: down})
 	}
 	for _, r := range h.relays {
-		add(r.uuid, r.peer, r.status(now))
+		add(r.uuid, kindName(r.rules == 0), r.peer, r.status(now))
 	}
 	for _, uuid := range slices.Sorted(maps.Keys(h.joining)) {
 		if p := h.joining[uuid]; p.total > 0 {
-			add(uuid, 0, p.status())
+			add(uuid, "", 0, p.status())
 		}
 	}
 	return out
@@ -81,6 +86,13 @@ func (h *Hub) Status() []PeerStatus {
 func (p *Progress) status() *DownstreamStatus {
 	rows, _ := p.Read()
 	return &DownstreamStatus{Status: "sync", Message: fmt.Sprintf("sent %d of about %d rows of the state", rows, p.total)}
+}
+
+func kindName(original bool) string {
+	if original {
+		return "Tarantool"
+	}
+	return "Tarragon"
 }
 
 func (r *relay) status(now time.Duration) *DownstreamStatus {

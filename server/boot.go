@@ -76,7 +76,11 @@ func (s *Server) newBoot() *replication.Boot {
 	appointed, other := bootstrapRole(s.in)
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
 		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
-		Appointed: appointed, MustJoin: other || s.anew != nil, Logger: s.log}
+		Appointed: appointed, MustJoin: other || s.anew != nil, ConnectTimeout: s.in.Replication.ConnectTimeout, Logger: s.log}
+}
+
+func namesBootstrapLeader(b config.BootstrapStrategy) bool {
+	return b == config.BootstrapNative || b == config.BootstrapSupervised
 }
 
 // bootstrapRole tells whether the configuration appoints us to begin the replica
@@ -142,7 +146,8 @@ func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
 	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation,
 		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, OriginalTimeout: 4 * r.Timeout, ReconnectMax: r.ReconnectTimeout,
-		Log: storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
+		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
+		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
 }
 
 // rights of a user that wants to replicate; write: to be registered, too.

@@ -33,7 +33,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 	return proc.New(proc.Env{
 		Loop: n.loop, Settings: settings, Started: n.loop.Now().Mono,
 		Identity: proc.Identity{Version: Version, Name: s.in.Name, ReplicasetName: s.in.Replicaset, GroupName: s.in.Group,
-			Hostname: host, PID: os.Getpid()},
+			Hostname: host, PID: os.Getpid(), Anon: s.in.Replication.Anon},
 		Apply:       s.applySettings,
 		Broadcast:   s.events.Set,
 		Snapshot:    n.keeper.ask,
@@ -160,7 +160,7 @@ func (s *Server) peerStatus() (out []proc.PeerStatus) {
 		return nil
 	}
 	for _, p := range hub.Status() {
-		ps := proc.PeerStatus{ID: p.ID, UUID: p.UUID}
+		ps := proc.PeerStatus{ID: p.ID, UUID: p.UUID, Kind: p.Kind}
 		if u := p.Upstream; u != nil {
 			ps.Upstream = &proc.Upstream{Status: string(u.Status), Idle: duration(u.Idle), Lag: duration(u.Lag), Peer: u.Peer, Message: u.Message}
 		}

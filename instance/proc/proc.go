@@ -40,9 +40,6 @@ type Env struct {
 	OldestGroup func() uint64
 	// LastError is a trouble that the core does not know of; nil: none is told.
 	LastError func() string
-	// NotServed lists what the instance keeps and replicates without serving it,
-	// a line each; nil: it serves everything.
-	NotServed func() []string
 	// SessionPeer is the address of a connection's other end.
 	SessionPeer func(conn uint64) string
 	// Su changes the user of a connection.
@@ -62,6 +59,7 @@ type Identity struct {
 	ClusterName    string
 	GroupName      string
 	Hostname       string
+	Anon           bool // an anonymous replica: it has no ID, and needs none
 	PID            int
 }
 
@@ -69,6 +67,7 @@ type Identity struct {
 type PeerStatus struct {
 	ID         uint32 // 0: not known
 	UUID       string
+	Kind       string      // Tarragon or Tarantool; empty: not told
 	Upstream   *Upstream   // our applier of it; nil: none
 	Downstream *Downstream // its applier of us; nil: there never was one
 }
