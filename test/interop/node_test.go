@@ -43,7 +43,7 @@ type settings struct {
 	skip       bool // replication_skip_conflict
 	password   string
 	login      string
-	extra      string   // more of the YAML's global scope, or of box.cfg
+	extra      string   // more of the YAML's section replication, or of box.cfg
 	env        []string // ours only
 	keepNoLogs bool     // checkpoints drop the log at once
 }
@@ -117,10 +117,11 @@ func (n *node) yaml() string {
 	if uris := n.sources(); len(uris) > 0 {
 		fmt.Fprintf(&b, "  peers: ['%s']\n", strings.Join(uris, "', '"))
 	}
+	b.WriteString(n.set.extra)
 	if n.set.keepNoLogs {
 		fmt.Fprintf(&b, "snapshot:\n  count: 1\ntarragon:\n  max_log_entries: 20\n  snapshot_threshold: 200\n")
 	}
-	fmt.Fprintf(&b, "%sgroups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.set.extra, n.name, n.addr)
+	fmt.Fprintf(&b, "groups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.name, n.addr)
 	return b.String()
 }
 
