@@ -155,7 +155,6 @@ type Replication struct {
 	BootstrapStrategy   BootstrapStrategy
 	Anon                bool   // an anonymous replica: read-only, no member
 	BootstrapLeader     string // the instance that begins the replica set; empty with auto and legacy: they agree; else: none of ours
-	Anon                bool   // an anonymous replica: read-only, no member
 	Peers               []URI  // replication.peers, or else those of Members; none when alone
 }
 
