@@ -31,9 +31,7 @@ func (r *rig) configured(s set, peers ...peer) {
 		n := r.add(p, settings{})
 		n.command = func() (*exec.Cmd, error) { return n.fromFile(s) }
 	}
-	if s.failover == "" {
-		r.watch()
-	}
+	r.watch()
 }
 
 // file is the configuration as one node sees the others.
@@ -83,11 +81,16 @@ type views struct {
 // view of one node, as it was a moment ago; the zero view if it does not
 // answer.
 type view struct {
-	state  string // of the election
-	term   uint64
-	leader uint64
-	ro     bool
+	state string // of the election
+	term  uint64
+	owner uint64 // of the queue
+	id    uint64
+	ro    bool
 }
+
+// leads: it may write because it owns the queue. With elections off that is
+// how the one is found who was promoted last.
+func (v view) leads() bool { return !v.ro && v.owner != 0 && v.owner == v.id }
 
 // watch asks all nodes again and again, each over a connection of its own: one
 // that hangs holds nobody up.
@@ -130,7 +133,7 @@ func (r *rig) ask(ctx context.Context, n *node) {
 		}
 		info := value{out[0]}
 		e := info.at("election")
-		r.views.put(n, view{e.at("state").text(), e.at("term").num(), e.at("leader").num(), info.at("ro").any == true})
+		r.views.put(n, view{e.at("state").text(), e.at("term").num(), info.at("synchro", "queue", "owner").num(), info.at("id").num(), info.at("ro").any == true})
 		pause()
 	}
 }
@@ -155,7 +158,7 @@ func (r *rig) leading(context.Context) (leader *node) {
 	defer r.views.mu.Unlock()
 	term := uint64(0)
 	for _, n := range r.nodes {
-		if v := r.views.all[n]; v.state == "leader" && !v.ro && v.term > term {
+		if v := r.views.all[n]; v.leads() && v.term > term {
 			leader, term = n, v.term
 		}
 	}

@@ -20,7 +20,7 @@ func (n *node) fill() {
 const fill = `
 local s = box.schema.space.create('tree', {format = {{'id', 'unsigned'}, {'name', 'string'}, {'n', 'integer', is_nullable = true}}})
 s:create_index('primary', {parts = {{1, 'unsigned'}, {2, 'string'}}})
-s:create_index('by_name', {parts = {{2, 'string', collation = 'unicode_ci'}}, unique = false})
+s:create_index('by_name', {parts = {{2, 'string'}}, unique = false})
 s:create_index('by_n', {parts = {{3, 'integer', is_nullable = true}}, unique = false})
 for i = 1, 200 do s:insert{i, 'name ' .. i % 17, i % 3 > 0 and -i or nil, {deep = {i, 2.5, true, 'x'}}} end
 s:update({7, 'name 7'}, {{'=', 3, 1000}, {'!', 4, 'in between'}})
@@ -87,7 +87,8 @@ box.schema.role.grant('reader', 'read', 'space', 'tree')
 box.schema.user.grant('alice', 'execute', 'function', 'twice')
 `
 
-// fillMore adds what only some nodes serve: other engines and kinds of indexes.
+// fillMore adds spaces that Tarragon carries when it is told to: another engine,
+// other kinds of indexes and of order.
 const fillMore = `
 local s = box.schema.space.create('cold', {engine = 'vinyl'})
 s:create_index('primary')
@@ -96,6 +97,10 @@ s = box.schema.space.create('places')
 s:create_index('primary')
 s:create_index('where', {type = 'rtree', unique = false, parts = {{2, 'array'}}})
 for i = 1, 20 do s:insert{i, {i, i + 1}} end
+s = box.schema.space.create('sorted')
+s:create_index('primary')
+s:create_index('by_name', {unique = false, parts = {{2, 'string', collation = 'unicode_ci'}}})
+for i = 1, 20 do s:insert{i, 'Name ' .. i} end
 s = box.schema.space.create('masks')
 s:create_index('primary')
 s:create_index('bits', {type = 'bitset', unique = false, parts = {{2, 'unsigned'}}})

@@ -100,7 +100,7 @@ func TestWeJoinAnonymously(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer) {
 		r := newRig(t)
 		master := r.add(p, settings{first: true})
-		replica := r.add(us(p), settings{from: []*node{master}, anon: true})
+		replica := r.add(us(p), settings{from: []*node{master}, anon: true, ro: true})
 		r.anonymous(master, replica, func(int) { master.change() }, master.fill)
 		r.healthy(master)
 	})
@@ -214,7 +214,7 @@ func TestTheyJoinAnonymously(t *testing.T) {
 	eachPeer(t, func(t *testing.T, p peer) {
 		r := newRig(t)
 		master := r.add(us(p), settings{first: true, env: p.profile()})
-		replica := r.add(p, settings{from: []*node{master}, anon: true})
+		replica := r.add(p, settings{from: []*node{master}, anon: true, ro: true})
 		names := []string{"", "first", "second", "third"}
 		r.anonymous(master, replica, func(round int) { r.define(master, names[round]) }, func() { r.define(master) })
 		r.healthy(replica)

@@ -42,6 +42,10 @@ type fate struct {
 	unknown bool   // it may be anything
 }
 
+// pace is the pause between two writes of a writer: the point is not speed, and
+// what was written is compared at the end.
+const pace = time.Millisecond
+
 // perWriter is how many keys a writer has, parallel how many of them write.
 const (
 	perWriter = 1_000_000
@@ -80,12 +84,13 @@ func (l *load) run(ctx context.Context, base uint64) {
 		if n := l.to(ctx); n != nil {
 			err = l.once(n, base, i)
 		}
-		if err == nil {
-			continue
+		pause := pace
+		if err != nil {
+			pause = 5 * time.Millisecond // the next one may fail at once too
 		}
-		select { // the next one may fail at once too
+		select {
 		case <-ctx.Done():
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

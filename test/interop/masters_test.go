@@ -16,29 +16,35 @@ func (r *rig) masters(first peer, others ...peer) (nodes []*node) {
 	}
 	for _, n := range nodes {
 		if n.isOurs() {
-			n.set.env = debian.profile()
+			n.set.env = oldest(nodes).profile()
 		}
 	}
 	nodes[0].start()
 	r.up(nodes[0])
 	for i, n := range nodes[1:] {
-		n.set.from = nodes[:i+1] // a Tarantool 3 wants to know all members
+		known := nodes[:i+1]
+		n.set.from = known
 		n.start()
 		r.up(n)
 		r.follows(n)
-	}
-	for _, n := range nodes {
-		n.set.from = nil // not an append to nodes
-		for _, o := range nodes {
-			if o != n {
-				n.set.from = append(n.set.from, o)
-			}
+		for _, k := range known {
+			k.set.from = append(k.set.from[:len(k.set.from):len(k.set.from)], n)
+			k.restart()
 		}
-		n.restart()
+		r.up(known...)
+		r.follows(nodes[:i+2]...)
 	}
-	r.up(nodes...)
-	r.follows(nodes...)
 	return nodes
+}
+
+// oldest is the Tarantool of a set of nodes.
+func oldest(nodes []*node) (p peer) {
+	for _, n := range nodes {
+		if !n.isOurs() && (p.path == "" || n.peer.version < p.version) {
+			p = n.peer
+		}
+	}
+	return p
 }
 
 // Masters of both kinds write at the same time. Each is killed, cut off and

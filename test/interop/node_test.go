@@ -43,7 +43,7 @@ type settings struct {
 	skip       bool // replication_skip_conflict
 	password   string
 	login      string
-	extra      string   // more of the YAML's global scope, or of box.cfg
+	extra      string   // more of the YAML's section replication, or of box.cfg
 	env        []string // ours only
 	keepNoLogs bool     // checkpoints drop the log at once
 }
@@ -113,14 +113,21 @@ func (n *node) yaml() string {
 	fmt.Fprintf(&b, "credentials:\n  users:\n    %s: {password: %s, roles: [replication]}\n    %s: {password: %s, roles: [super]}\n", replicator, replicatorPassword, cluster.User, cluster.Password)
 	fmt.Fprintf(&b, "iproto:\n  advertise:\n    peer: {login: %s}\n", replicator)
 	fmt.Fprintf(&b, "database:\n  mode: %s\nlog:\n  format: json\nprocess:\n  work_dir: %s\n", mode, n.dir)
-	fmt.Fprintf(&b, "replication:\n  failover: off\n  timeout: 0.5\n  anon: %v\n  skip_conflict: %v\n", n.set.anon, n.set.skip)
+	fmt.Fprintf(&b, "replication:\n  failover: off\n  timeout: 0.5\n  skip_conflict: %v\n", n.set.skip)
 	if uris := n.sources(); len(uris) > 0 {
 		fmt.Fprintf(&b, "  peers: ['%s']\n", strings.Join(uris, "', '"))
 	}
+	b.WriteString(n.set.extra)
 	if n.set.keepNoLogs {
 		fmt.Fprintf(&b, "snapshot:\n  count: 1\ntarragon:\n  max_log_entries: 20\n  snapshot_threshold: 200\n")
 	}
-	fmt.Fprintf(&b, "%sgroups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.set.extra, n.name, n.addr)
+	fmt.Fprintf(&b, "groups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.name, n.addr)
+	if n.set.anon {
+		b.WriteString("            replication: {anon: true}\n")
+	}
+	for _, from := range n.set.from { // not all of a set may be anonymous
+		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", from.name, from.addr)
+	}
 	return b.String()
 }
 
