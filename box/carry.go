@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // door is how a definition comes in. What a client asks for must be served. A
@@ -210,6 +212,35 @@ func (s *Schema) spaceOfEvent(event string) uint32 {
 		name = name[:end]
 	}
 	return s.names[name]
+}
+
+// Function is a row of _func: the box keeps functions and runs none.
+type Function struct {
+	ID       uint32
+	Owner    uint32
+	Name     string
+	Language string // LUA, C, SQL_EXPR, ...
+}
+
+// Function finds a function by name in the confirmed rows. Safe for readers.
+func (b *Box) Function(name string) (f Function, ok bool) {
+	sp := b.dict.spaces[idFunc]
+	ix := sp.index(2)
+	if ix == nil {
+		return f, false
+	}
+	p := ix.keyProbe(msgp.AppendString(nil, name), 1)
+	for at := ix.seek(&p, false); at.leaf != 0; at = ix.next(at) {
+		r := ix.refAt(at)
+		if ix.compare(r, &p) != 0 {
+			break
+		}
+		if r = ix.visible(r, b.bound(sp)); r != 0 {
+			row := splitRow(b.mem.tuple(r))
+			return Function{uint32(row.uint(0)), uint32(row.uint(1)), name, shortName(row.string(4))}, true
+		}
+	}
+	return f, false
 }
 
 // refused tells whether a client's statement needs something of the space that

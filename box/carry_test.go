@@ -1,6 +1,7 @@
 package box
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // spaceRow is a row of a snapshot.
@@ -48,12 +51,19 @@ type spaceRow struct {
 // and a collation.
 func keptRows(t testing.TB) (rows []spaceRow) {
 	t.Helper()
-	data, err := os.ReadFile("testdata/kept-3.8.msgpack")
+	for _, d := range BootstrapRows(Profile3_8_0, testReplicaset, testInstance, "", "") {
+		rows = append(rows, spaceRow{d.SpaceID, d.Tuple})
+	}
+	rows = append(rows, readRows(t, "kept-3.8")...)
+	slices.SortStableFunc(rows, func(a, b spaceRow) int { return int(a.space) - int(b.space) })
+	return rows
+}
+
+func readRows(t testing.TB, file string) (rows []spaceRow) {
+	t.Helper()
+	data, err := os.ReadFile("testdata/" + file + ".msgpack")
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, d := range BootstrapRows(testReplicaset, testInstance, "", "") {
-		rows = append(rows, spaceRow{d.SpaceID, d.Tuple})
 	}
 	for at := 0; at < len(data); {
 		end := skip(data, at)
@@ -61,8 +71,16 @@ func keptRows(t testing.TB) (rows []spaceRow) {
 		rows = append(rows, spaceRow{uint32(row.uint(0)), row.raw(1)})
 		at = end
 	}
-	slices.SortStableFunc(rows, func(a, b spaceRow) int { return int(a.space) - int(b.space) })
 	return rows
+}
+
+// texts prints rows with their exact bytes, sorted.
+func texts(rows []spaceRow) (all []string) {
+	for _, r := range rows {
+		all = append(all, fmt.Sprintf("%d %x", r.space, r.tuple))
+	}
+	slices.Sort(all)
+	return all
 }
 
 // without leaves out spaces and everything that says so.
@@ -126,29 +144,25 @@ func (w *world) mustApply(rows ...xrow.DML) {
 }
 
 // rows are all rows that a view shows, with their exact bytes.
-func (w *world) rows() (all []string) {
+func (w *world) rows() []string {
 	v := w.b.OpenView()
 	defer v.Close()
+	var all []spaceRow
 	var c Cursor
 	for more := true; more; {
 		more, _ = v.Next(&c, 100, func(space uint32, tuple []byte) error {
-			all = append(all, fmt.Sprintf("%d %x", space, tuple))
+			all = append(all, spaceRow{space, bytes.Clone(tuple)})
 			return nil
 		})
 	}
-	slices.Sort(all)
-	return all
+	return texts(all)
 }
 
 // TestKeptRows: a snapshot comes out as it went in, to the byte, whatever the
 // order of its user spaces and of the rows in them.
 func TestKeptRows(t *testing.T) {
 	rows := without(keptRows(t), collpk)
-	var want []string
-	for _, r := range rows {
-		want = append(want, fmt.Sprintf("%d %x", r.space, r.tuple))
-	}
-	slices.Sort(want)
+	want := texts(rows)
 	rng := rand.New(rand.NewSource(1))
 	for range 5 {
 		w := loaded(t, Config{Opaque: true}, rows)
@@ -379,4 +393,27 @@ func TestSequences(t *testing.T) {
 	wantError(t, err, xrow.ErrSequenceOverflow, "Sequence 'autogen_seq' has overflowed")
 	_, err = w.as(32, insert(512, nil1))
 	wantError(t, err, xrow.ErrAccessDenied, "")
+}
+
+// A leader of the original kind gives the row of a silent member to a joiner of
+// the same name, under its uuid. Clients may not change one.
+func TestMemberRowChangesUUID(t *testing.T) {
+	const first, second = "11111111-0000-4000-8000-000000000003", "22222222-0000-4000-8000-000000000003"
+	w := keptWorld(t)
+	row := func(uuid string) []byte { return msgp.AppendString([]byte{0x92, 3}, uuid) }
+	w.mustApply(xrow.DML{Type: xrow.Insert, SpaceID: idCluster, Tuple: row(first)})
+	ops := msgp.AppendString(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), second)
+	update := xrow.DML{Type: xrow.Update, SpaceID: idCluster, Key: []byte{0x91, 3}, Tuple: ops}
+	w.seq++
+	x := w.b.Begin(w.seq)
+	if _, err := x.Execute(UserAdmin, &update); err == nil || !strings.Contains(err.Error(), "updates of instance uuid") {
+		t.Errorf("a client: %v", err)
+	}
+	x.Abort()
+	w.mustApply(update)
+	for _, m := range w.b.Members() {
+		if m.ID == 3 && m.UUID != second {
+			t.Errorf("the row has %s", m.UUID)
+		}
+	}
 }

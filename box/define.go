@@ -183,8 +183,9 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 		return fd, sp.knownType(&fd, d, i, pair.string(1))
 	}
 	ofField := " of field " + strconv.Itoa(i+1) + " of space '" + shortName(sp.name) + "'"
-	typeName := ""
-	ok, err := eachPair(b, func(key string, v []byte) error {
+	typeName, value := "", nilValue
+	var ok bool
+	ok, err = eachPair(b, func(key string, v []byte) error {
 		switch key {
 		case "name":
 			if kindOf(v) != kindStr {
@@ -202,7 +203,9 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 				return wrong("'is_nullable' must be boolean")
 			}
 			fd.nullable = v[0] == 0xc3
-		case "default", "default_func":
+		case "default":
+			value = v
+		case "default_func":
 			if kindOf(v) != kindNil {
 				return sp.lack(d, false, lack{what: key + ofField, fills: true, field: uint32(i), absent: true})
 			}
@@ -215,11 +218,7 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 				return sp.lack(d, false, foreignKey(name, ofField, sp.id, key))
 			})
 		case "scale":
-			if k := kindOf(v); k != kindUint && k != kindInt {
-				return wrong("'scale' must be integer")
-			}
-			u, _ := integer(v)
-			if fd.scale = int(int64(u)); fd.scale > maxDigits || fd.scale < -maxDigits {
+			if fd.scale, ok = scaleOf(v); !ok {
 				return wrong("scale is out of range")
 			}
 		case "compression":
@@ -244,7 +243,19 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 	if err := sp.knownType(&fd, d, i, typeName); err != nil {
 		return fd, err
 	}
+	if value[0] != 0xc0 { // of another type: the text of an SQL expression, as it was before 3.0, which SQL alone used
+		l := lack{what: "default" + ofField, fills: fd.typ.accepts(value), field: uint32(i), absent: true}
+		if err := sp.lack(d, false, l); err != nil {
+			return fd, err
+		}
+	}
 	return fd, checkName(fd.name)
+}
+
+// scaleOf reads the scale of a decimal of fixed size.
+func scaleOf(b []byte) (scale int, ok bool) {
+	v, ok := int64Of(b)
+	return int(v), ok && v >= -maxDigits && v <= maxDigits
 }
 
 // knownType lets a type of a later version pass for any, when told to.

@@ -143,8 +143,8 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 		}
 		p.field, name = uint32(field), pair.string(1)
 	} else {
-		seen := false
-		ok, err := eachPair(b, func(key string, v []byte) error {
+		seen, ok := false, false
+		ok, err = eachPair(b, func(key string, v []byte) error {
 			switch key {
 			case "field":
 				field, ok := uintOf(v)
@@ -170,7 +170,7 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 					return wrong("unknown sort order")
 				}
 			case "path":
-				var multikey, ok bool
+				var multikey bool
 				if p.path, multikey, ok = compilePath(stringOf(v)); !ok {
 					return wrong("invalid path")
 				}
@@ -178,8 +178,9 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 					ix.setCannot("multikey index")
 				}
 			case "scale":
-				u, _ := integer(v)
-				p.scale = int(int64(u))
+				if p.scale, ok = scaleOf(v); !ok {
+					return wrong("scale is out of range")
+				}
 			case "nullable_action":
 			default:
 				if !d.peer {

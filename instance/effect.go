@@ -21,12 +21,16 @@ type Effects struct {
 	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
 	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest
 	Lost     []LostRow  // voided rows for the side keyspace
-	Refused  []Refusal  // peers whose stream cannot go on
-	Expelled bool       // our _cluster row is gone: stop replicating, stay read-only
-	Status   bool       // something that box.status, box.election or tarragon.leader tells has changed
-	Schema   bool       // the schema version has changed
-	Members  bool       // the confirmed _cluster has changed
-	Fatal    error      // a broken guarantee of the cluster; the instance must stop writing
+	// VoidPromotes, if it is not nil, are the LSNs of all PROMOTEs of ours that
+	// are void under the original's rules. Peers of the original kind must never
+	// get them: relays send NOPs in their place.
+	VoidPromotes []uint64
+	Refused      []Refusal // peers whose stream cannot go on
+	Expelled     bool      // our _cluster row is gone: stop replicating, stay read-only
+	Status       bool      // something that box.status, box.election or tarragon.leader tells has changed
+	Schema       bool      // the schema version has changed
+	Members      bool      // the confirmed _cluster has changed
+	Fatal        error     // a broken guarantee of the cluster; the instance must stop writing
 }
 
 // Reply answers a request. Data is a raw array, the DATA of the answer; nil:
@@ -76,8 +80,11 @@ type State struct {
 	History     []TermSpan    // terms known to be in effect, oldest first
 	Confirmed   uint64        // LSN of the newest span's owner up to which all is committed
 	ConfirmedOf vclock.VClock // greatest LSN known to be confirmed per owner of the queue, ever
-	Undecided   *xrow.Group   // a checkpoint: rows before NextGroup whose fate is open, in log order
-	NextGroup   uint64        // a checkpoint: where replay of the log goes on
+	// VoidPromotes are LSNs of PROMOTEs of ours that never took effect anywhere
+	// and are void; a checkpoint's only.
+	VoidPromotes []uint64
+	Undecided    *xrow.Group // a checkpoint: rows before NextGroup whose fate is open, in log order
+	NextGroup    uint64      // a checkpoint: where replay of the log goes on
 }
 
 // TermSpan is a term in effect: the LSNs of its owner that belong to it.

@@ -126,6 +126,10 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		_, err := tx.Execute(box.UserInternal, &d)
 		return err
 	}
+	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Original && !c.cfg.AllowOriginal {
+		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
+			" of the original kind does not know; tarragon.allow_original lets it in and gives them up"}
+	}
 	id := c.freeID(used)
 	if id == 0 {
 		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max-1)
@@ -255,7 +259,8 @@ func (c *Core) joinState() State {
 	for _, p := range c.limbo.Pending() {
 		v[p.Owner] = min(v[p.Owner], p.LSN-1)
 	}
-	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed()}
+	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
+		ConfirmedOf: c.limbo.ConfirmedOf()}
 	if c.raft.State() == raft.StateLeader {
 		s.Vote = c.self
 	}

@@ -25,7 +25,9 @@ import (
 // instances, itself among them, names it in one quick round. An instance names
 // another one only many rounds after the first that it would have: whoever
 // counted on it has either begun by then or asked again. So two majorities do
-// not name two.
+// not name two. Where the configuration appoints the one that begins, nobody else
+// does; it needs that majority to answer all the same, so that it does not
+// overlook a replica set that has begun.
 type Boot struct {
 	Self        Identity
 	Addr        string // own address as configured; empty: the Peers do not have it
@@ -37,10 +39,16 @@ type Boot struct {
 	RetryPause  time.Duration // between rounds; 250ms
 	Logger      zerolog.Logger
 	Data        *BootData // what we hold and can go on with; nil: nothing
-	MustJoin    bool      // there was a store: never begin a replica set
+	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
+	Appointed   bool      // to begin the replica set, whatever the ballots say
 	Progress    Progress  // of the JOIN under way
-	joinSaid    []string  // how attempts to join failed
-	decided     string    // the action that was told last
+	// ConnectTimeout is how long all configured instances are waited for, where
+	// some are of the original kind; 30s.
+	ConnectTimeout time.Duration
+
+	impatient bool     // ConnectTimeout has passed since the first round
+	joinSaid  []string // how attempts to join failed
+	decided   string   // the action that was told last
 
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
@@ -66,8 +74,9 @@ func (a Action) String() string { return [...]string{"recover", "bootstrap", "jo
 
 // Decision says what to do, and whom to join, the best peer first.
 type Decision struct {
-	Action Action
-	Peers  []Peer
+	Action    Action
+	Peers     []Peer
+	Originals bool // some who wait for a replica set to begin are of the original kind
 }
 
 // roundsToForget is how many rounds in a row another one must be the best
@@ -119,15 +128,17 @@ func better(a, b *candidate) int {
 func (b *Boot) withDefaults() {
 	setDefault(&b.Timeout, time.Second)
 	setDefault(&b.JoinTimeout, 30*time.Second)
+	setDefault(&b.ConnectTimeout, 30*time.Second)
 	setDefault(&b.RetryPause, 250*time.Millisecond)
 }
 
 // Decide asks the peers until it knows what to do; ctx ends it.
 func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 	b.withDefaults()
-	said := ""
+	said, first := "", time.Now()
 	for {
 		begun := time.Now()
+		b.impatient = b.impatient || begun.Sub(first) > b.ConnectTimeout
 		seen := b.round(ctx)
 		if err := context.Cause(ctx); err != nil {
 			return Decision{}, err
@@ -206,6 +217,14 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if len(seen) < need {
 		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
 	}
+	begin := Decision{Action: ActionBootstrap, Originals: slices.ContainsFunc(seen, original)}
+	if b.Appointed {
+		b.name(b.Self.UUID)
+		return begin, ""
+	}
+	if len(seen) < b.configured() && !b.impatient && begin.Originals {
+		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
+	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
 	named := b.name(best.uuid)
 	if named != b.Self.UUID {
@@ -220,8 +239,13 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if votes < need {
 		return d, fmt.Sprintf("%d instances name this one to begin the replica set, and %d are needed", votes, need)
 	}
-	return Decision{Action: ActionBootstrap}, ""
+	return begin, ""
 }
+
+// original tells whether a candidate is no Tarragon. Such an instance waits for
+// all before it names the best, and its process ends when another one's ballot
+// names somebody else: so nobody is named before all had their chance to answer.
+func original(c candidate) bool { return c.ballot.Rules == 0 }
 
 // name puts an instance into our ballot, unless one that was put there before
 // may still rely on that.
@@ -287,7 +311,7 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 		if err != nil {
 			return err
 		}
-		b.Progress.begin(b.Logger.With().Str("peer", p.Addr).Logger())
+		b.Progress.begin(b.Logger.With().Str("peer", p.Addr).Logger(), "taking the snapshot")
 		err = Join(ctx, *p, b.Self, b.JoinTimeout, sink, &b.Progress)
 		if err != nil && !errors.Is(err, ErrFinalStage) {
 			sink.Abort()

@@ -17,9 +17,14 @@ type Config struct {
 	UUID        string // own instance UUID; required
 	Name        string // own instance name; empty: none
 	Incarnation uint64 // of our store, see instance.JoinRequest
+	Anon        bool   // an anonymous replica: it follows, and is no member
 	Version     uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
 	Peers       []Peer // all members as configured; ourselves may be among them
-	Anon        bool   // an anonymous replica: registered nowhere, follows without a replica ID
+
+	// NameSelf makes the ballot of a writable instance name it as the bootstrap
+	// leader: with the strategies supervised and native of the original, joiners
+	// wait for one that does.
+	NameSelf bool
 
 	DeathTimeout time.Duration // silence after which a connection is given up; 1s
 	// OriginalTimeout is the same for peers of the original kind, which speak

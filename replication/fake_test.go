@@ -28,6 +28,7 @@ type fakeNode struct {
 	info   Info
 	events chan instance.Event
 	now    instance.Now
+	onRead func() // before each Read; nil: nothing
 }
 
 func newFakeNode(id uint32) *fakeNode {
@@ -63,7 +64,12 @@ func (n *fakeNode) Info() Info {
 	return n.info
 }
 
-func (n *fakeNode) Read(f func()) { f() }
+func (n *fakeNode) Read(f func()) {
+	if n.onRead != nil {
+		n.onRead()
+	}
+	f()
+}
 
 // patience bounds waits of tests that would hang: nothing depends on its value.
 const patience = 20 * time.Second

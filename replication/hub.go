@@ -36,7 +36,8 @@ type Hub struct {
 	appliers []*applier
 	refused  refusals
 	joins    map[uint64]chan instance.Snapshot
-	joining  map[string]bool // UUIDs with a JOIN under way
+	joining  map[string]*Progress // UUIDs with a JOIN under way
+	fetches  map[string]fetch     // by UUID, see Readers
 	tags     uint64
 	expelled bool
 	closed   bool
@@ -74,7 +75,7 @@ func New(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
-		joining: make(map[string]bool)}
+		joining: make(map[string]*Progress)}
 	h.times.Store(&times{death: cfg.DeathTimeout, original: cfg.OriginalTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil
@@ -240,7 +241,7 @@ func (h *Hub) addRelay(r *relay) *xrow.Error {
 			return errDuplicate()
 		}
 	}
-	if h.joining[r.uuid] {
+	if h.joining[r.uuid] != nil {
 		return errDuplicate()
 	}
 	h.relays = append(h.relays, r)

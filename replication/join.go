@@ -59,7 +59,7 @@ func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink 
 	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: id.Name, ServerVersion: id.Version, Incarnation: id.Incarnation}
 	kind := xrow.Join
 	if id.Anon {
-		kind, req.InstanceName, req.Incarnation = xrow.FetchSnap, "", 0
+		kind, req.InstanceName = xrow.FetchSnap, ""
 	}
 	if err := c.WriteRow(&xrow.Row{Type: kind, Body: req.AppendBody(nil)}); err != nil {
 		return err

@@ -1,279 +1,373 @@
 package replication
 
 import (
-	"context"
-	"encoding/hex"
-	"errors"
-	"io"
-	"net"
+	"bytes"
 	"strings"
 	"testing"
 	"time"
 
 	"tarragon/instance"
-	"tarragon/iproto"
 	"tarragon/vclock"
 	"tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
-// answering is a peer of the original kind that reads one request and answers
-// with raw bytes. The request comes out of the channel.
-func answering(t *testing.T, version, uuid string, answer []byte) (addr string, asked chan []byte) {
+// subscribeAs subscribes as an instance of the original kind does, with changes.
+func subscribeAs(t testing.TB, addr string, change func(*xrow.SubscribeRequest)) *peer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	c := dial(t, addr)
+	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), ServerVersion: version(3, 8, 0)}
+	if change != nil {
+		change(&req)
+	}
+	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	asked = make(chan []byte, 8)
-	go func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			var salt [32]byte
-			_, _ = nc.Write(iproto.AppendGreeting(nil, version, uuid, &salt))
-			c := iproto.NewLink(nc, iproto.MaxFrame)
-			for {
-				row, err := c.ReadRow()
-				if err != nil {
-					break
-				}
-				if row.Type == xrow.ID {
-					_ = c.WriteRow(&xrow.Row{Type: xrow.OK, Sync: row.Sync, Body: []byte{0x82, 0x54, 0x0a, 0x55, 0x90}})
-					continue
-				}
-				asked <- row.Append(nil)[xrow.FrameHead:]
-				_, _ = nc.Write(answer)
-				break
-			}
-			nc.Close()
-		}
-	}()
-	return l.Addr().String(), asked
+	p := &peer{Client: c, t: t}
+	row := p.expectType(xrow.OK)
+	if row.ReplicaID != 1 {
+		t.Errorf("the answer comes from instance %d", row.ReplicaID)
+	}
+	return p
 }
 
-// frames makes an answer of golden bytes, without their lengths.
-func frames(t *testing.T, rows ...string) (b []byte) {
-	t.Helper()
-	for _, text := range rows {
-		payload, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
-		if err != nil {
+// The counts of heartbeats begin with 1 for an original, and its acks are
+// turned back into those of the core.
+func TestOriginalHeartbeats(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(2)
+	h.Handle(&instance.Effects{BeatSync: 7})
+	p := subscribeAs(t, h.addr, nil)
+	p.expectType(xrow.RaftState)
+	for i, core := range []uint64{7, 7, 9} {
+		h.Handle(&instance.Effects{Beat: true, BeatSync: core})
+		row := p.expectType(xrow.OK)
+		sync, err := xrow.DecodeHeartbeat(row.Body)
+		if want := []uint64{1, 1, 3}[i]; err != nil || sync != want || row.ReplicaID != 1 || row.Timestamp == 0 {
+			t.Errorf("heartbeat %d: %+v, VCLOCK_SYNC %d, %v", i, row, sync, err)
+		}
+	}
+	for _, c := range []struct{ told, want uint64 }{{0, 0}, {1, 7}, {3, 9}} {
+		body := (&xrow.Ack{VClock: vclock.VClock{1: 1}, Sync: c.told}).AppendBody(nil)
+		if err := p.WriteRow(&xrow.Row{Type: xrow.OK, Body: body}); err != nil {
 			t.Fatal(err)
 		}
-		at := len(b)
-		b = append(append(b, 0xce, 0, 0, 0, 0), payload...)
-		xrow.EndFrame(b, at)
+		ev := wait(t, h.node, func(instance.Ack) bool { return true })
+		if ev.Sync != c.want || ev.Term != 0 || ev.From != 2 {
+			t.Errorf("an ack of %d became %+v", c.told, ev)
+		}
 	}
-	return b
 }
 
-const (
-	joinOK26   = "82 00 00 01 02 81 26 81 01 0d"
-	joinOK38   = "82 00 00 01 02 81 26 82 00 05 01 25" // component 0 is the master's own
-	joinMeta   = "82 00 47 01 02"
-	metaRaft   = "82 00 1e 01 02 83 00 02 01 01 04 01"
-	metaOwner  = "83 00 1f 01 02 02 01 84 02 01 03 21 53 02 26 81 01 21"
-	metaNobody = "82 00 1f 01 02 84 02 00 03 00 53 03 26 81 01 21"
-	joinSnap   = "82 00 48 01 02"
-	snapSchema = "82 00 02 01 02 82 10 ce 00000110 21 94 a7 76657273696f6e 03 08 00"
-	endOK26    = "82 00 00 01 02 81 26 81 01 0e"
-	endOK38    = "82 00 00 01 02 81 26 81 01 26"
-)
-
-// cluster is a row of _cluster with our UUID, of the snapshot or of the log.
-func cluster(uuid string, lsn byte) string {
-	tuple := hex.EncodeToString(msgp.AppendString([]byte{0x92, 0x02}, uuid))
-	if lsn == 0 {
-		return "82 00 02 01 02 82 10 ce 00000140 21 " + tuple
-	}
-	return "85 00 02 01 02 02 01 03 " + hex.EncodeToString([]byte{lsn}) + " 04 cb 41d0000000000000 82 10 cd 0140 21 " + tuple
-}
-
-// The state is taken as of the view, whatever the release tells besides.
-func TestJoinOriginal(t *testing.T) {
-	own := testUUID(2)
-	owner := instance.TermSpan{Term: 2, Owner: 1, Writer: 1, Original: true, First: 33, Last: 37}
-	nobody := instance.TermSpan{Term: 3, Original: true}
-	nobody.First, nobody.Last = 0, 0
-	for _, test := range []struct {
-		name       string
-		version    string
-		id         Identity
-		rows       []string
-		request    string
-		want       instance.State
-		registered bool
+// RAFT goes to each release in the form that it takes.
+func TestOriginalRaft(t *testing.T) {
+	for _, c := range []struct {
+		version uint32
+		anon    bool
+		want    string // golden; empty: none
 	}{
-		{"2.6: no terms", "2.6.0", Identity{}, []string{joinOK26, snapSchema, endOK26, cluster(own, 14), endOK26}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 13}, Term: 1}, false},
-		{"2.6: terms that we have shown stay", "2.6.0", Identity{Term: 7}, []string{joinOK26, snapSchema, endOK26, cluster(own, 14), endOK26}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 13}, Term: 7}, false},
-		{"3.8", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
-		{"3.8: a member comes again", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, cluster(own, 0), endOK38, endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, true},
-		{"2.11: RAFT is left out", "2.11.0", Identity{}, []string{joinOK38, joinMeta, metaOwner, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
-		{"3.8 behind a DEMOTE", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaNobody, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 3, Vote: 1, History: []instance.TermSpan{nobody}, ConfirmedOf: vclock.VClock{1: 33}}, false},
-		{"anonymous", "3.8.0", Identity{Anon: true}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, endOK38}, "81 00 45 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
+		{version(3, 8, 0), false, "81001e8200020201"},
+		{version(3, 2, 2), false, "81001e8200020201"},
+		{version(3, 2, 1), false, "82001e07018200020201"},
+		{version(3, 0, 0), false, "82001e07018200020201"},
+		{version(2, 11, 6), false, "81001e8200020201"},
+		{version(2, 11, 5), false, "82001e07018200020201"},
+		{version(2, 10, 5), false, "82001e07018200020201"},
+		{version(2, 6, 0), false, "82001e07018200020201"},
+		{version(2, 5, 0), false, ""},
+		{0, false, ""},
+		{version(3, 8, 0), true, ""},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			addr, asked := answering(t, test.version, testUUID(1), frames(t, test.rows...))
-			id := test.id
-			id.UUID, id.Version = own, 3<<16|8<<8
-			var sink memSink
-			var told Progress
-			if err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink, &told); err != nil {
+		t.Run(versionText(c.version), func(t *testing.T) {
+			h := newTestHub(t, 1, nil)
+			h.show(2)
+			h.write(h.gm.promote(1, 5), true) // waits for term 5 to be shown
+			p := subscribeAs(t, h.addr, func(s *xrow.SubscribeRequest) {
+				s.ServerVersion = c.version
+				if c.anon {
+					s.Anon, s.InstanceUUID = true, testUUID(9)
+				}
+			})
+			if c.want == "" {
+				p.expect(1, 1, 1)
+				return
+			}
+			payload, err := p.ReadFrame()
+			if err != nil {
 				t.Fatal(err)
 			}
-			request := strings.ReplaceAll(test.request, " ", "")
-			if got := hex.EncodeToString(<-asked); !strings.HasPrefix(got, request) {
-				t.Errorf("asked %s, want %s...", got, request)
-			}
-			if got := *sink.state; !sameState(&got, &test.want) || sink.registered != test.registered {
-				t.Errorf("state %+v, registered %v", got, sink.registered)
-			}
-			if rows, _ := told.Read(); rows != uint64(sink.inserted) {
-				t.Errorf("%d rows told of %d", rows, sink.inserted)
-			}
+			same(t, "RAFT", payload, c.want)
+			h.show(5)
+			p.expectType(xrow.RaftState)
+			p.expect(1, 1, 1)
 		})
 	}
 }
 
-func sameState(a, b *instance.State) bool {
-	if len(a.History) != len(b.History) || len(a.History) == 1 && a.History[0] != b.History[0] {
-		return false
-	}
-	return a.VClock == b.VClock && a.Term == b.Term && a.Vote == b.Vote && a.Confirmed == b.Confirmed && a.ConfirmedOf == b.ConfirmedOf
-}
-
-// A part of a state is never taken for all of it, and every error that a peer
-// may give names its kind.
-func TestJoinOriginalFails(t *testing.T) {
-	own := testUUID(2)
-	refused := frames(t, joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema)
-	e := xrow.Errorf(xrow.ErrReplicaMax, 31)
-	refused = (&xrow.Row{Type: xrow.ErrorFlag | xrow.Type(e.Code), Body: xrow.AppendErrorBody(nil, e)}).Append(refused)
-	huge := "83 00 1f 01 02 02 01 83 02 01 03 21 53 cf ffffffffffffffff"
-	for _, test := range []struct {
-		name     string
-		answer   []byte
-		want     error
-		finished bool
-	}{
-		{"cut off within a row", frames(t, joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema)[:90], io.ErrUnexpectedEOF, false},
-		{"cut off behind a row", frames(t, joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema), io.EOF, false},
-		{"not registered", refused, xrow.ErrReplicaMax, false},
-		{"a row of no snapshot", frames(t, joinOK26, "82 00 40 01 02"), xrow.ErrUnknownRequestType, false},
-		{"a row of no META", frames(t, joinOK38, joinMeta, snapSchema), xrow.ErrUnknownRequestType, false},
-		{"RAFT twice", frames(t, joinOK38, joinMeta, metaRaft, metaRaft), xrow.ErrProtocol, false},
-		{"a term of 2^64-1", frames(t, joinOK38, joinMeta, huge, joinSnap), xrow.ErrProtocol, false},
-		{"an election term of 2^64-1", frames(t, joinOK38, joinMeta, "82 00 1e 01 02 81 00 cf ffffffffffffffff", joinSnap), xrow.ErrProtocol, false},
-		{"the end before the view", frames(t, joinOK38, snapSchema, endOK26), xrow.ErrProtocol, false},
-		{"the final stage is cut off", frames(t, joinOK26, snapSchema, endOK26), ErrFinalStage, true},
-		{"the final stage has an unknown row", frames(t, joinOK26, snapSchema, endOK26, snapSchema), ErrFinalStage, true},
-		{"never registered", frames(t, joinOK26, snapSchema, endOK26, cluster(testUUID(3), 14), endOK26), ErrFinalStage, true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			addr, _ := answering(t, "3.8.0", testUUID(1), test.answer)
-			var sink memSink
-			err := Join(context.Background(), Peer{Addr: addr}, Identity{UUID: own, Version: 1}, time.Minute, &sink, nil)
-			if !errors.Is(err, test.want) || (sink.state != nil) != test.finished {
-				t.Errorf("%v; finished %v", err, sink.state != nil)
-			}
-		})
-	}
-}
-
-// Whom we cannot be talking to.
-func TestOpenRefuses(t *testing.T) {
-	for uuid, want := range map[string]xrow.Code{testUUID(2): xrow.ErrConnectionToSelf, xrow.NilUUID: xrow.ErrNilUUID} {
-		addr, _ := answering(t, "3.8.0", uuid, nil)
-		if err := Join(context.Background(), Peer{Addr: addr}, Identity{UUID: testUUID(2)}, time.Minute, &memSink{}, nil); !errors.Is(err, want) {
-			t.Errorf("%s: %v", uuid, err)
+// Anonymous replicas get the rows; the core does not hear of them.
+func TestAnonymousSubscribe(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(2)
+	h.write(h.gm.rows(1, 3), true)
+	anon := func(id uint32, lsn uint64) func(*xrow.SubscribeRequest) {
+		return func(s *xrow.SubscribeRequest) {
+			s.Anon, s.InstanceUUID, s.IDFilter, s.VClock = true, testUUID(id), 1<<0, vclock.VClock{1: lsn}
 		}
 	}
+	if _, ok := h.Readers(); ok {
+		t.Error("there are readers")
+	}
+	one, two := subscribeAs(t, h.addr, anon(8, 0)), subscribeAs(t, h.addr, anon(9, 2))
+	one.expect(1, 1, 3)
+	two.expect(1, 3, 3)
+	if v, ok := h.Readers(); !ok || v != (vclock.VClock{}) {
+		t.Errorf("readers at %v, %v", v, ok)
+	}
+	one.ack(vclock.VClock{1: 3})
+	two.ack(vclock.VClock{1: 3})
+	for v := (vclock.VClock{}); v[1] != 3; v, _ = h.Readers() {
+		h.write(h.gm.rows(1, 1), true)
+		lsn := h.gm.at[1]
+		one.expect(1, lsn, lsn)
+		two.expect(1, lsn, lsn)
+	}
+	one.Close()
+	two.Close()
+	h.waitLog("relay ended")
+	h.waitLog("relay ended")
+	if n := len(h.node.events); n != 0 {
+		t.Errorf("the core got %d events, the first one %#v", n, <-h.node.events)
+	}
 }
 
+// An ack that says nothing, or goes back, ends the relay.
+func TestOriginalBadAcks(t *testing.T) {
+	for _, c := range []struct{ name, want string }{{"no body", "without a body"}, {"back", "goes back"}} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newTestHub(t, 1, nil)
+			h.show(2)
+			p := subscribeAs(t, h.addr, func(s *xrow.SubscribeRequest) { s.VClock = vclock.VClock{1: 5} })
+			p.expectType(xrow.RaftState)
+			if c.name == "back" {
+				p.ack(vclock.VClock{1: 4})
+			} else if err := p.WriteRow(&xrow.Row{Type: xrow.OK, Timestamp: 1}); err != nil {
+				t.Fatal(err)
+			}
+			h.waitLog(c.want)
+			if row, err := p.ReadRow(); err == nil {
+				t.Errorf("then %v", row.Type)
+			}
+		})
+	}
+}
+
+// An original may be silent for four timeouts, and gets its rows at once.
+func TestOriginalPatience(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.lazy, h.raft.term = 3, 2
+	h.sees[2] = sight{term: 2, leader: 3}
+	ours, theirs := &relay{hub: h.Hub, peer: 2, rules: 1}, &relay{hub: h.Hub, peer: 2}
+	if ours.patience() != time.Minute || theirs.patience() != 4*time.Minute {
+		t.Errorf("patience %v, %v", ours.patience(), theirs.patience())
+	}
+	h.SetTimes(time.Second, 0)
+	if ours.patience() != time.Second || theirs.patience() != 4*time.Second {
+		t.Errorf("patience %v, %v", ours.patience(), theirs.patience())
+	}
+	if !h.holdsBack(ours) || h.holdsBack(theirs) {
+		t.Errorf("held back: ours %v, theirs %v", h.holdsBack(ours), h.holdsBack(theirs))
+	}
+}
+
+// A transaction that ends with a local row keeps its end, and its TSN is the
+// LSN of what is left.
+func TestRelayLocalRows(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(2)
+	var g xrow.Group
+	for i, origin := range []uint32{0, 1, 0} {
+		r := testRow(origin, uint64(i/2)+1, 1, i == 2, 0, 8)
+		if origin == 0 {
+			r.GroupID = xrow.GroupLocal
+		}
+		g.Add(&r, 512, i == 0, 0)
+	}
+	h.gm.at = g.After
+	h.write(&g, true)
+	p := subscribeAs(t, h.addr, nil)
+	p.expectType(xrow.RaftState)
+	row := p.next()
+	if row.ReplicaID != 1 || row.LSN != 1 || row.TSN != 1 || row.Flags&xrow.FlagCommit == 0 {
+		t.Errorf("row %+v", row)
+	}
+	h.write(h.gm.rows(1, 1), true)
+	p.expect(1, 2, 2)
+}
+
+// answerState lets the core answer the next JoinRequest.
+func answerState(t testing.TB, h *testHub, s instance.Snapshot) instance.JoinRequest {
+	t.Helper()
+	ev := wait(t, h.node, func(instance.JoinRequest) bool { return true })
+	s.Tag = ev.Tag
+	if !h.Snapshot(s) {
+		t.Error("the answer belongs to nobody")
+	}
+	return ev
+}
+
+// JOIN and FETCH_SNAPSHOT are answered as the original does, but for component
+// 0 of its first vclock.
+func TestGoldenOriginalJoin(t *testing.T) {
+	const (
+		join26  = "ce0000002b8100418124d92431343861633462622d343664302d346538612d613866612d663734373535646231316464"
+		join38  = "ce0000003382004101058224d92461616161616161612d303030302d343030302d383030302d30303030303030303030306106ce00030800" // SYNC 5
+		ok26    = "ce00000008810000812681010e"
+		ok38    = "ce0000000a82000001058126810106"
+		meta    = "ce000000058200470105" + "ce0000000882001e0105810001" + "ce0000000e82001f0105840200030053012680" + "ce000000058200480105"
+		oldMeta = "ce000000058200470105" + "ce0000000a83001e01050701810001" + "ce0000000e82001f0105840200030053012680" + "ce000000058200480105"
+	)
+	fetch := func(v uint32) string {
+		req := xrow.JoinRequest{ServerVersion: v, InstanceUUID: testUUID(9)}
+		row := xrow.Row{Type: xrow.FetchSnap, Sync: 5, Body: req.AppendBody(nil)}
+		return string(row.Append(nil))
+	}
+	golden := func(s string) string { return string(frame(t, s)) }
+	for _, c := range []struct {
+		name, request string
+		lsn           uint64
+		kind          instance.JoinKind
+		want          string
+	}{
+		{"2.6", golden(join26), 14, instance.JoinMember, ok26 + ok26 + ok26},
+		{"3.8", golden(join38), 6, instance.JoinMember, ok38 + meta + ok38 + ok38},
+		{"3.8, anonymous", fetch(version(3, 8, 0)), 6, instance.JoinAnon, ok38 + meta + ok38},
+		{"2.10, anonymous", fetch(version(2, 10, 0)), 6, instance.JoinAnon, ok38 + oldMeta + ok38},
+		{"2.6, anonymous", fetch(0), 6, instance.JoinAnon, ok38 + ok38},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newTestHub(t, 1, nil)
+			conn := dial(t, h.addr)
+			if _, err := conn.Write([]byte(c.request)); err != nil {
+				t.Fatal(err)
+			}
+			ev := answerState(t, h, instance.Snapshot{ID: 4, State: instance.State{VClock: vclock.VClock{1: c.lsn}, Term: 1}})
+			if ev.Kind != c.kind || ev.Incarnation != 0 || ev.UUID == "" && c.kind == instance.JoinMember {
+				t.Errorf("the core was asked %+v", ev)
+			}
+			var got bytes.Buffer
+			for got.Len() < len(c.want)/2 {
+				payload, err := conn.ReadFrame()
+				if err != nil {
+					t.Fatalf("%v after %x", err, got.Bytes())
+				}
+				got.Write([]byte{0xce, 0, 0, 0, byte(len(payload))})
+				got.Write(payload)
+			}
+			same(t, "answer", got.Bytes(), c.want)
+			if err := conn.WriteRow(&xrow.Row{Type: xrow.Ping, Sync: 1}); err != nil { // it goes on
+				t.Fatal(err)
+			}
+			if row, err := conn.ReadRow(); err != nil || row.Type != xrow.OK || row.Sync != 1 {
+				t.Errorf("the ping: %+v, %v", row, err)
+			}
+			at, ok := h.Readers()
+			if ok != (c.kind == instance.JoinAnon) || ok && at[1] != c.lsn {
+				t.Errorf("then readers at %s, %v", at, ok)
+			}
+			h.node.advance(5 * time.Minute)
+			if _, ok := h.Readers(); ok {
+				t.Error("one that does not subscribe counts for ever")
+			}
+		})
+	}
+}
+
+// REGISTER brings the rows up to the registration, and an OK.
 func TestRegister(t *testing.T) {
-	own := testUUID(2)
-	e := xrow.Errorf(xrow.ErrReplicaNotAnon)
-	already := (&xrow.Row{Type: xrow.ErrorFlag | xrow.Type(e.Code), Body: xrow.AppendErrorBody(nil, e)}).Append(nil)
-	for name, test := range map[string]struct {
-		answer []byte
-		want   error
-	}{
-		"registered":     {frames(t, cluster(own, 14), endOK26), nil},
-		"is a member":    {already, nil},
-		"another is":     {frames(t, cluster(testUUID(3), 14), endOK26), xrow.ErrUnknownReplica},
-		"it is cut off":  {frames(t, cluster(own, 14)), io.EOF},
-		"rows of no log": {frames(t, snapSchema, endOK26), xrow.ErrUnknownRequestType},
-	} {
-		addr, asked := answering(t, "3.8.0", testUUID(1), test.answer)
-		v := vclock.VClock{0: 5, 1: 13}
-		err := Register(context.Background(), Peer{Addr: addr}, Identity{UUID: own, Name: "two"}, &v, time.Minute)
-		if !errors.Is(err, test.want) || test.want == nil && err != nil {
-			t.Errorf("%s: %v", name, err)
+	h := newTestHub(t, 1, nil)
+	h.show(2)
+	for range 3 {
+		h.write(h.gm.rows(1, 2), true)
+	}
+	ask := func(name string, lsn uint64) *peer {
+		p := &peer{Client: dial(t, h.addr), t: t}
+		req := xrow.RegisterRequest{InstanceUUID: testUUID(9), InstanceName: name, VClock: vclock.VClock{1: lsn}, Incarnation: 77}
+		if err := p.WriteRow(&xrow.Row{Type: xrow.Register, Sync: 3, Body: req.AppendBody(nil)}); err != nil {
+			t.Fatal(err)
 		}
-		want := "8100468324d924" + hex.EncodeToString([]byte(own)) + "5da374776f268101" + "0d"
-		if got := hex.EncodeToString(<-asked); got != want {
-			t.Errorf("%s: asked %s, want %s", name, got, want)
-		}
+		return p
+	}
+	p := ask("nine", 1)
+	ev := answerState(t, h, instance.Snapshot{ID: 4, State: instance.State{VClock: vclock.VClock{1: 4}}})
+	if ev.Kind != instance.JoinID || ev.UUID != testUUID(9) || ev.Name != "nine" || ev.Incarnation != 77 {
+		t.Errorf("the core was asked %+v", ev)
+	}
+	p.expect(1, 2, 4)
+	end := p.expectType(xrow.OK)
+	if v, err := xrow.DecodeVClockBody(end.Body); err != nil || v[1] != 4 || end.Sync != 3 {
+		t.Errorf("end %+v, %v", v, err)
+	}
+
+	p = ask("", 4)
+	answerState(t, h, instance.Snapshot{Err: xrow.Errorf(xrow.ErrReadonly)})
+	row := p.next()
+	if e := row.AsError(); e == nil || e.Code != xrow.ErrReadonly {
+		t.Errorf("got %v", e)
+	}
+
+	h.log.cut(3)
+	row = ask("", 1).next() // nobody is registered who could not go on
+	if e := row.AsError(); e == nil || e.Class() != "XlogGapError" {
+		t.Errorf("got %v", e)
+	}
+
+	anon := subscribeAs(t, h.addr, func(s *xrow.SubscribeRequest) {
+		s.Anon, s.InstanceUUID, s.VClock = true, testUUID(9), vclock.VClock{1: 6}
+	})
+	h.write(h.gm.rows(1, 1), true)
+	anon.expect(1, 7, 7)
+	row = ask("", 6).next()
+	if e := row.AsError(); e == nil || e.Code != xrow.ErrCfg || !strings.Contains(e.Message, "duplicate connection") {
+		t.Errorf("got %v", e)
 	}
 }
 
-// Terms that would end all elections never reach the core.
-func TestStreamTerms(t *testing.T) {
-	promote := xrow.Synchro{ReplicaID: 2, Term: 1 << 63}
-	stamped := testRow(2, 1, 1, true, 1<<63, 8)
-	for name, row := range map[string]*xrow.Row{
-		"RAFT":    raftRow(xrow.Raft{Term: 1<<64 - 1, State: 1}),
-		"PROMOTE": {Type: xrow.Promote, ReplicaID: 2, LSN: 1, TSN: 1, Flags: xrow.FlagCommit, Body: promote.AppendBody(nil)},
-		"a stamp": &stamped,
-	} {
-		h, s := follower(t)
-		c := s.accept(2, vclock.VClock{})
-		c.send(row)
-		for lost := false; !lost; {
-			switch ev := (<-h.node.events).(type) {
-			case instance.Rows, instance.RaftMsg:
-				t.Errorf("%s: the core got %T", name, ev)
-			case instance.Upstream:
-				lost = ev.State == instance.UpstreamLost
-			}
-		}
-		h.waitLog("is out of range")
+// A transfer shows how far it is.
+func TestJoinProgress(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	full := fullBox(t, 1000)
+	conn := &peer{Client: dial(t, h.addr), t: t}
+	req := xrow.JoinRequest{InstanceUUID: testUUID(2)}
+	if err := conn.WriteRow(&xrow.Row{Type: xrow.Join, Body: req.AppendBody(nil)}); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// A peer of the original kind has a longer time, and gets its acks whoever leads.
-func TestOriginalPeer(t *testing.T) {
-	s := newScripted(t, 2, "127.0.0.1:0")
-	h := newTestHub(t, 1, func(c *Config) { c.Peers = []Peer{{Addr: s.addr}} })
-	times := h.times.Load()
-	if times.silence(0) != 4*times.silence(1) {
-		t.Errorf("%+v", times)
+	ev := wait(t, h.node, func(instance.JoinRequest) bool { return true })
+	if s := h.Status(); len(s) != 0 {
+		t.Errorf("before it begins: %+v", s)
 	}
-	c := s.accept(2, vclock.VClock{})
-	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow && ev.Rules == 0 })
-	h.Handle(&instance.Effects{Lazy: 3, Ack: &instance.AckState{VClock: vclock.VClock{2: 1}, Term: 1, Timestamp: 5}})
-	c.readAck()
-	h.Handle(&instance.Effects{Lazy: 3, Ack: &instance.AckState{VClock: vclock.VClock{2: 2}, Term: 1, Timestamp: 6}})
-	if a, row := c.readAck(); a.VClock[2] != 2 || row.Timestamp != 6 {
-		t.Errorf("ack %+v at %v", a, row.Timestamp)
-	}
-}
-
-func TestKnowsID(t *testing.T) {
-	for version, want := range map[string]bool{"2.6.0": false, "2.9.9": false, "2.10.0": true, "2.11.5": true, "3.8.0": true, "1.10.15": false, "what": true} {
-		if knowsID(version) != want {
-			t.Errorf("%s: %v", version, !want)
+	reads, release := make(chan struct{}), make(chan struct{})
+	h.node.onRead = func() {
+		select {
+		case reads <- struct{}{}:
+			<-release
+		case <-release:
 		}
 	}
+	h.Snapshot(instance.Snapshot{Tag: ev.Tag, ID: 2, View: full.OpenView()})
+	for range 2 { // how many rows there are, and the first slice
+		<-reads
+		release <- struct{}{}
+	}
+	<-reads
+	s := h.Status()
+	if len(s) != 1 || s[0].UUID != testUUID(2) || s[0].Downstream.Status != "sync" || s[0].Downstream.Message != "sent 256 of about 1393 rows of the state" {
+		t.Errorf("status %+v", s)
+	}
+	close(release)
+	conn.expectType(xrow.OK)
+	for range 1393 {
+		conn.expectType(xrow.Insert)
+	}
+	conn.expectType(xrow.OK)
+	conn.expectType(xrow.OK)
+	wait(t, h.node, func(instance.CloseView) bool { return true })
 }

@@ -10,6 +10,8 @@ import (
 	"tarragon/iproto"
 	"tarragon/vclock"
 	"tarragon/xrow"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -67,9 +69,12 @@ func (h *Hub) checkJoin(info *Info, user uint32, req *xrow.JoinRequest) *xrow.Er
 // serveFetch answers FETCH_SNAPSHOT: the state for a replica that stays
 // anonymous.
 func (h *Hub) serveFetch(link *iproto.Link, user uint32, row *xrow.Row) error {
-	req, err := xrow.DecodeJoin(row.Body)
-	if err != nil {
-		return err
+	var req xrow.JoinRequest
+	if row.Body != nil { // 2.6 sends none
+		var err error
+		if req, err = xrow.DecodeJoin(row.Body); err != nil {
+			return err
+		}
 	}
 	info := h.node.Info()
 	if !h.booted(&info) {
@@ -105,11 +110,17 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 	log := h.cfg.Logger.With().Str("uuid", req.InstanceUUID).Str("name", req.InstanceName).Uint32("id", snap.ID).Logger()
 	log.Info().Str("vclock", snap.State.VClock.String()).Uint64("term", snap.State.Term).Msg("join started")
 	j := joinStream{hub: h, link: link, sync: sync, version: req.ServerVersion, ours: req.Incarnation != 0, final: kind == instance.JoinMember}
+	if kind == instance.JoinAnon {
+		h.beginFetch(who, &snap.State.VClock)
+		defer h.endFetch(who)
+	}
+	j.told = h.beginProgress(who, &snap, &log)
 	err = j.send(&snap)
-	log.Info().Uint64("tuples", j.tuples).Err(err).Msg("join ended")
 	if err != nil {
+		log.Info().Err(err).Msg("join broken off")
 		return fmt.Errorf("join: %w", plain(err)) // rows may have gone out: just close
 	}
+	j.told.done()
 	return nil
 }
 
@@ -125,12 +136,26 @@ func (h *Hub) beginJoin(uuid string) *xrow.Error {
 			return errDuplicate()
 		}
 	}
-	if h.joining[uuid] {
+	if h.joining[uuid] != nil {
 		return errDuplicate()
 	}
-	h.joining[uuid] = true
+	h.joining[uuid] = &Progress{}
 	h.wg.Add(1)
 	return nil
+}
+
+// beginProgress makes a transfer visible.
+func (h *Hub) beginProgress(who string, s *instance.Snapshot, log *zerolog.Logger) *Progress {
+	rows := 0
+	if s.View != nil {
+		h.node.Read(func() { rows = s.View.Rows() })
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.joining[who]
+	p.begin(*log, "sending the snapshot")
+	p.total = uint64(rows)
+	return p
 }
 
 func (h *Hub) endJoin(uuid string) {
@@ -189,7 +214,7 @@ type joinStream struct {
 	ours    bool   // the joiner is
 	final   bool   // there is a final stage
 	buf     []byte
-	tuples  uint64
+	told    *Progress
 }
 
 func (j *joinStream) send(s *instance.Snapshot) error {
@@ -289,7 +314,7 @@ func (j *joinStream) insert(space uint32, tuple []byte) {
 	j.buf = binary.BigEndian.AppendUint32(j.buf, space)
 	j.buf = append(append(j.buf, byte(xrow.KeyTuple)), tuple...)
 	xrow.EndFrame(j.buf, start)
-	j.tuples++
+	j.told.add(len(tuple))
 }
 
 func (j *joinStream) flush() error {

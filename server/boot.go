@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tarragon/box"
+	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/instance/proc"
 	"tarragon/replication"
@@ -32,6 +33,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			if err := s.in.BootstrapError(); err != nil {
 				return false, err
 			}
+			s.mixed = d.Originals
 			return true, s.recover(ctx)
 		}
 		err = boot.JoinAny(ctx, d.Peers, s.newSink)
@@ -72,8 +74,25 @@ func (s *Server) replicaIdentity() replication.Identity {
 }
 
 func (s *Server) newBoot() *replication.Boot {
+	appointed, other := bootstrapRole(s.in)
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
-		CanLead: electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual, MustJoin: s.anew != nil, Logger: s.log}
+		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
+		Appointed: appointed, MustJoin: other || s.anew != nil, ConnectTimeout: s.in.Replication.ConnectTimeout, Logger: s.log}
+}
+
+func namesBootstrapLeader(b config.BootstrapStrategy) bool {
+	return b == config.BootstrapNative || b == config.BootstrapSupervised
+}
+
+// bootstrapRole tells whether the configuration appoints us to begin the replica
+// set, or somebody else; neither: the instances agree on it.
+func bootstrapRole(in *config.Instance) (appointed, other bool) {
+	switch in.Replication.BootstrapStrategy {
+	case config.BootstrapAuto, config.BootstrapLegacy:
+		return false, false
+	}
+	appointed = in.Replication.BootstrapLeader == in.Name
+	return appointed, !appointed
 }
 
 // peers are all members as configured, ourselves among them.
@@ -128,7 +147,8 @@ func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
 	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation,
 		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, OriginalTimeout: 4 * r.Timeout, ReconnectMax: r.ReconnectTimeout,
-		Log: storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
+		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
+		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
 }
 
 // rights of a user that wants to replicate; write: to be registered, too.

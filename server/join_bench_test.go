@@ -92,3 +92,47 @@ func sendState(nc net.Conn, joiner string, rows int) {
 	buf = okRow(&v).Append(okRow(&v).Append(buf))
 	_, _ = nc.Write(buf)
 }
+
+// BenchmarkCatchUp follows a master that has b.N transactions of one row ready:
+// through the core, the log and its syncs, until all is acked.
+func BenchmarkCatchUp(b *testing.B) {
+	o := newOriginal(b)
+	up := make(chan struct{})
+	done := make(chan bool, 1)
+	o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
+		o.send(c, o.registration(req.InstanceUUID))
+		o.ack(c, 101)
+		close(up)
+		go o.sendRows(c, b.N)
+		done <- o.ack(c, 101+uint64(b.N))
+		keep(c)
+	})
+	n := o.replica()
+	b.SetBytes(75)
+	n.start()
+	<-up
+	b.ResetTimer()
+	if !<-done {
+		b.Fatal("the stream ended")
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// sendRows sends REPLACEs of single rows from LSN 102 on.
+func (o *original) sendRows(c *iproto.Link, rows int) {
+	var buf, body []byte
+	var text [64]byte
+	for i := range rows {
+		body = append(body[:0], 0x82, byte(xrow.KeySpaceID), 0xcd, 2, 0, byte(xrow.KeyTuple), 0x92)
+		body = append(body, 0xce, byte(i>>24), byte(i>>16), byte(i>>8), byte(i))
+		body = msgp.AppendStringFromBytes(body, text[:])
+		lsn := 102 + uint64(i)
+		row := xrow.Row{Type: xrow.Replace, ReplicaID: 1, LSN: lsn, TSN: lsn, Timestamp: 1e9, Flags: xrow.FlagCommit, Body: body}
+		if buf = row.Append(buf); len(buf) > 256<<10 || i == rows-1 {
+			if _, err := c.Write(buf); err != nil {
+				return
+			}
+			buf = buf[:0]
+		}
+	}
+}

@@ -25,7 +25,7 @@ import (
 // original plays a master of the original kind: what it sends is what the test
 // says, to the byte.
 type original struct {
-	t        *testing.T
+	t        testing.TB
 	addr     string
 	uuid     string
 	set      string
@@ -41,7 +41,7 @@ type original struct {
 	join func(c *iproto.Link, joiner string) (done bool)
 }
 
-func newOriginal(t *testing.T) *original {
+func newOriginal(t testing.TB) *original {
 	o := &original{t: t, uuid: "aaaaaaaa-0000-4000-8000-000000000001", set: "bbbbbbbb-0000-4000-8000-000000000001",
 		at: vclock.VClock{1: 100}, register: true}
 	o.rows = box.BootstrapRows(box.Profile2_10_4, o.set, o.uuid, "", "")

@@ -44,7 +44,7 @@ func (s *Server) recover(ctx context.Context) error {
 }
 
 func (s *Server) newBox() *box.Box {
-	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
+	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
 }
 
 func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, err error) {
@@ -120,7 +120,8 @@ func (s *Server) coreConfig() instance.Config {
 		UUID: s.identity.UUID, Name: s.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
 		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
-		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll, Rand: seeded(),
+		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll,
+		SkipConflict: r.SkipConflict, AllowOriginal: s.in.Tarragon.AllowOriginal || s.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
 		Address: s.addressOf, Trace: s.traceCore,
 	}

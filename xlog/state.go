@@ -11,14 +11,15 @@ import (
 
 // State is what a checkpoint carries besides tuples.
 type State struct {
-	VClock      vclock.VClock // of the whole log before NextGroup
-	Term        uint64
-	Vote        uint32
-	History     []TermSpan    // oldest first
-	Confirmed   uint64        // LSN of the newest span's owner up to which all is committed
-	ConfirmedOf vclock.VClock // greatest confirmed LSN per owner, ever
-	Undecided   *xrow.Group   // rows before NextGroup whose fate is open; nil: none
-	NextGroup   uint64        // where replay of the log goes on
+	VClock       vclock.VClock // of the whole log before NextGroup
+	Term         uint64
+	Vote         uint32
+	History      []TermSpan    // oldest first
+	Confirmed    uint64        // LSN of the newest span's owner up to which all is committed
+	ConfirmedOf  vclock.VClock // greatest confirmed LSN per owner, ever
+	VoidPromotes []uint64      // LSNs of own PROMOTEs that are void under the original's rules
+	Undecided    *xrow.Group   // rows before NextGroup whose fate is open; nil: none
+	NextGroup    uint64        // where replay of the log goes on
 }
 
 // TermSpan is a term in effect: the LSNs of its owner that belong to it.
@@ -50,6 +51,10 @@ func appendState(dst []byte, s *State) []byte {
 		dst = binary.AppendUvarint(dst, uint64(span.Writer)<<1|bit(span.Original))
 	}
 	dst = appendClock(dst, &s.ConfirmedOf)
+	dst = binary.AppendUvarint(dst, uint64(len(s.VoidPromotes)))
+	for _, lsn := range s.VoidPromotes {
+		dst = binary.AppendUvarint(dst, lsn)
+	}
 	if s.Undecided == nil {
 		return binary.AppendUvarint(dst, 0)
 	}
@@ -89,6 +94,13 @@ func (r *reader) state(version byte) (s State, err error) {
 	}
 	if version > 1 {
 		s.ConfirmedOf = r.clock()
+		void := r.uvarint()
+		if void > uint64(len(r.b)) {
+			return s, damaged("bad state")
+		}
+		for range void {
+			s.VoidPromotes = append(s.VoidPromotes, r.uvarint())
+		}
 	} else if n := len(s.History); n > 0 && s.History[n-1].Owner < vclock.Max {
 		s.ConfirmedOf[s.History[n-1].Owner] = s.Confirmed
 	}
@@ -113,7 +125,8 @@ type endRecord struct {
 	state    State
 }
 
-// endVersion 2 has the writer and the rules of each term, and ConfirmedOf.
+// endVersion 2 has the writer and the rules of each term, ConfirmedOf and
+// VoidPromotes.
 const endVersion = 2
 
 func appendEnd(dst []byte, e *endRecord) []byte {

@@ -20,8 +20,10 @@ func newDebug(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "debug",
 		Short: "record and read conversations of clients and peers",
-		Args:  args(cobra.NoArgs),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  tarragon debug record --listen 127.0.0.1:3400 --to 127.0.0.1:3301 talk.jsonl
+  tarragon debug decode talk.jsonl`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newDebugRecord(p), newDebugDecode(p))
 	return cmd
