@@ -132,14 +132,24 @@ func (b *Box) members(s *Schema, bound uint64) (all []Member) {
 }
 
 // ReplicasetUUID is empty before bootstrap. Safe for readers.
-func (b *Box) ReplicasetUUID() (id string) {
+func (b *Box) ReplicasetUUID() string { return b.schemaText("replicaset_uuid", "cluster") }
+
+// ReplicasetName is empty when the replica set has none. Safe for readers.
+func (b *Box) ReplicasetName() string { return b.schemaText("replicaset_name", "") }
+
+// elderSchema tells whether the schema is older than 3.0.0, so that members of
+// old releases may be there.
+func (b *Box) elderSchema() bool { return b.schemaText("cluster", "cluster") != "" }
+
+// schemaText is the text in _schema under one of two keys.
+func (b *Box) schemaText(key, elder string) (text string) {
 	b.each(b.dict.spaces[idSchema], b.confirmed, func(tuple []byte) {
 		row := splitRow(tuple)
-		if key := row.string(0); key == "replicaset_uuid" || key == "cluster" {
-			id = row.string(1)
+		if k := row.string(0); k == key || k == elder {
+			text = row.string(1)
 		}
 	})
-	return id
+	return text
 }
 
 // each goes over the tuples of a space that a bound sees, in primary-key order.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // spaceRow is a row of a snapshot.
@@ -391,4 +393,27 @@ func TestSequences(t *testing.T) {
 	wantError(t, err, xrow.ErrSequenceOverflow, "Sequence 'autogen_seq' has overflowed")
 	_, err = w.as(32, insert(512, nil1))
 	wantError(t, err, xrow.ErrAccessDenied, "")
+}
+
+// A leader of the original kind gives the row of a silent member to a joiner of
+// the same name, under its uuid. Clients may not change one.
+func TestMemberRowChangesUUID(t *testing.T) {
+	const first, second = "11111111-0000-4000-8000-000000000003", "22222222-0000-4000-8000-000000000003"
+	w := keptWorld(t)
+	row := func(uuid string) []byte { return msgp.AppendString([]byte{0x92, 3}, uuid) }
+	w.mustApply(xrow.DML{Type: xrow.Insert, SpaceID: idCluster, Tuple: row(first)})
+	ops := msgp.AppendString(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), second)
+	update := xrow.DML{Type: xrow.Update, SpaceID: idCluster, Key: []byte{0x91, 3}, Tuple: ops}
+	w.seq++
+	x := w.b.Begin(w.seq)
+	if _, err := x.Execute(UserAdmin, &update); err == nil || !strings.Contains(err.Error(), "updates of instance uuid") {
+		t.Errorf("a client: %v", err)
+	}
+	x.Abort()
+	w.mustApply(update)
+	for _, m := range w.b.Members() {
+		if m.ID == 3 && m.UUID != second {
+			t.Errorf("the row has %s", m.UUID)
+		}
+	}
 }

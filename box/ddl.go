@@ -33,7 +33,7 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 	case idPriv:
 		return t.onPriv(old, new, who)
 	case idCluster:
-		return onCluster(old, new)
+		return onCluster(old, new, who)
 	case idSchema:
 		t.onSchema(old, new)
 	case idFunc:
@@ -462,8 +462,9 @@ func (t *Txn) onOwned(old, new []byte, who actor, class string) error {
 	return t.allowed(who, class, uint32(row.uint(0)), row.string(2), uint32(row.uint(1)), need)
 }
 
-// onCluster checks a member's row.
-func onCluster(old, new []byte) error {
+// onCluster checks a member's row. An original leader gives a joiner with the
+// name of a silent member that one's row, under the new uuid.
+func onCluster(old, new []byte, who actor) error {
 	if new == nil {
 		return nil
 	}
@@ -477,7 +478,7 @@ func onCluster(old, new []byte) error {
 	if !validUUID(row.string(1)) {
 		return xrow.Errorf(xrow.ErrInvalidUUID, shortName(row.string(1)))
 	}
-	if old != nil && splitRow(old).string(1) != row.string(1) {
+	if who.client && old != nil && splitRow(old).string(1) != row.string(1) {
 		return unsupported("updates of instance uuid")
 	}
 	return nil

@@ -274,6 +274,10 @@ func (t *Txn) allowedGrant(g *grant, user uint32, revoke bool) error {
 	if user != UserAdmin && g.grantor != user && a.universe&PrivGrant == 0 {
 		return t.dict.denied(user, what, g.class, name)
 	}
+	if g.grantor != UserAdmin && g.grantor != owner && t.box.elderSchema() {
+		// Members of an old release would refuse the row, and stop.
+		return t.dict.denied(g.grantor, what, g.class, name)
+	}
 	return nil
 }
 

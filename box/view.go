@@ -35,6 +35,17 @@ func (b *Box) OpenView() *View {
 	return v
 }
 
+// Rows is about how many tuples Next has: those that there are now. Safe for
+// readers.
+func (v *View) Rows() (n int) {
+	for _, id := range v.dict.ids {
+		if sp := v.dict.spaces[id]; !sp.temp && sp.primary() != nil && sp.stored() {
+			n += sp.stats.rows
+		}
+	}
+	return n
+}
+
 // Close gives the view back; what it alone needed is freed, large spaces by
 // [Box.Work]. For the owner only.
 func (v *View) Close() {

@@ -28,7 +28,7 @@ func (c *Core) takeRows(ev Rows) {
 	}
 	rest, err := c.takeEach(ev.From, ev.Rows)
 	if err != nil {
-		c.refuseStream(ev.From, clientError(err))
+		c.cutStream(ev.From, clientError(err))
 		return
 	}
 	if len(rest) > 0 {
@@ -44,6 +44,9 @@ func (c *Core) takeEach(from uint32, rows []xrow.Row) (rest []xrow.Row, err erro
 		n := txnLen(rows)
 		if n == 0 {
 			return nil, protocolError("a transaction without its last row")
+		}
+		if c.waitsForDisk(rows[:n]) {
+			return rows, nil
 		}
 		if err := c.takeTxn(from, rows[:n]); err != nil {
 			return nil, err
@@ -77,10 +80,13 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
 			rows[0].LSN, last.ReplicaID, c.vclock[last.ReplicaID]))
 	}
-	if last.Term > c.raft.Term() {
-		c.raft.Adopt(last.Term, c.now.Mono)
-		c.afterRaft()
+	if c.cfg.Break.Original {
+		c.restamp(rows)
 	}
+	if last.Term > maxTerm {
+		return protocolError(fmt.Sprintf("term %d, which cannot be", last.Term))
+	}
+	c.adopt(last.Term)
 	return c.apply(rows)
 }
 
@@ -113,9 +119,13 @@ func checkTxn(rows []xrow.Row) error {
 
 // apply puts a checked transaction into the log and draws its conclusions.
 func (c *Core) apply(rows []xrow.Row) error {
+	c.restamp(rows)
 	r := &rows[0]
-	if r.Type.IsSynchro() {
+	switch {
+	case r.Type.IsSynchro():
 		return c.applySynchro(r)
+	case c.underOriginal(r):
+		return c.applyOriginal(rows)
 	}
 	switch c.limbo.Judge(r.Term, r.ReplicaID) {
 	case limbo.Void:
@@ -127,9 +137,7 @@ func (c *Core) apply(rows []xrow.Row) error {
 			c.appendRows(rows)
 			return nil
 		}
-		err := fmt.Errorf("row %d of instance %d in term %d without the PROMOTE of that term", r.LSN, r.ReplicaID, r.Term)
-		c.broken(err)
-		return splitBrain(err.Error())
+		return c.brokenChain(fmt.Errorf("row %d of instance %d in term %d without the PROMOTE of that term", r.LSN, r.ReplicaID, r.Term))
 	}
 	if err := c.checkGap(r); err != nil {
 		return err
@@ -166,7 +174,13 @@ func allNop(rows []xrow.Row) bool {
 // was decided by its author's write.
 func (c *Core) applyDML(rows []xrow.Row) error {
 	last := &rows[len(rows)-1]
-	if last.Term == 0 && c.limbo.Len() > 0 && c.limbo.Queue()[0].Term != 0 && !allNop(rows) {
+	if allNop(rows) {
+		c.appendRows(rows)
+		c.limbo.Note(last.Term, last.LSN, true)
+		c.limbo.Hold(last.ReplicaID, last.LSN)
+		return nil
+	}
+	if last.Term == 0 && c.limbo.Waits() && !c.underOriginal(last) {
 		return splitBrain("got an async transaction without a term while others are undecided")
 	}
 	if n := len(c.limbo.Pending()); n > 0 && last.Term != 0 {
@@ -182,16 +196,25 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		if err == nil {
 			err = tx.Apply(&d)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case c.skips(err):
+			c.trace(FactSkipped, rows[i].ReplicaID, rows[i].LSN, err.Error())
+			rows[i] = nopOf(&rows[i])
+		default:
 			tx.Abort()
-			return err
+			return c.rowError(&rows[i], d.SpaceID, err)
 		}
+	}
+	if err := c.refuseUnclaimed(tx, last); err != nil {
+		tx.Abort()
+		return err
 	}
 	later, err := c.buildLater(tx)
 	switch {
 	case err != nil:
 		tx.Abort()
-		return err
+		return c.rowError(last, 0, err)
 	case later:
 		c.buildForeign(tx)
 		return nil
@@ -204,19 +227,29 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
 	last := &rows[len(rows)-1]
 	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
-	sync := last.Flags&xrow.FlagWaitAck != 0 || tx.IsSync()
+	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Sync: isSync(tx, last)}
+	if c.underOriginal(last) {
+		c.classify(&e)
+	}
 	tx.Prepare()
 	p.frames = c.appendRows(rows)
+	e.Bytes, e.P = len(p.frames), p
 	c.limbo.Note(last.Term, last.LSN, true)
-	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Bytes: len(p.frames), Sync: sync, P: p}
+	c.limbo.Hold(last.ReplicaID, last.LSN)
 	c.limbo.Push(e)
-	if last.Term == 0 {
+	if e.Term == 0 {
 		c.limbo.Written(c.written)
 		c.settle()
 	}
 	if p.ddl {
 		c.dropOldVotes()
 	}
+}
+
+// isSync tells whether a foreign transaction is synchronous: it says so, or it
+// writes a synchronous space.
+func isSync(tx *box.Txn, last *xrow.Row) bool {
+	return last.Flags&xrow.FlagWaitAck != 0 || tx.IsSync()
 }
 
 // dropOldVotes: who holds the row that ends a replica ID forgets what that ID
@@ -240,12 +273,12 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 		return err
 	}
 	one := []xrow.Row{*r}
-	switch r.Type {
-	case xrow.Confirm:
+	switch {
+	case c.requestOfOriginal(r, &s):
+		return c.takeRequest(r, &s)
+	case r.Type == xrow.Confirm:
 		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Alien {
-			err := fmt.Errorf("CONFIRM of term %d by instance %d without its PROMOTE", r.Term, r.ReplicaID)
-			c.broken(err)
-			return splitBrain(err.Error())
+			return c.brokenChain(fmt.Errorf("CONFIRM of term %d by instance %d without its PROMOTE", r.Term, r.ReplicaID))
 		}
 		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Keep {
 			if err := c.checkGap(r); err != nil {
@@ -255,11 +288,9 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 		c.appendRows(one)
 		c.limbo.Note(r.Term, r.LSN, false)
 		return c.confirm(r.Term, s.LSN)
-	case xrow.Promote:
-		p := limbo.Promote{Term: s.Term, Owner: r.ReplicaID, LSN: r.LSN, PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.LSN}
-		return c.takePromote(r, p)
 	}
-	return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set does not support " + r.Type.String()}
+	return c.takePromote(r, limbo.Promote{Term: s.Term, Owner: r.ReplicaID, LSN: r.LSN,
+		PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.LSN})
 }
 
 func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
@@ -268,8 +299,7 @@ func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
 	}
 	void, err := c.limbo.AddPromote(p)
 	if err != nil {
-		c.broken(err)
-		return splitBrain(err.Error())
+		return c.brokenChain(err)
 	}
 	c.appendRows([]xrow.Row{*r})
 	if void {
@@ -287,8 +317,7 @@ func (c *Core) confirm(term, lsn uint64) error {
 	before := c.limbo.Current().Term
 	voided := c.limbo.Voided(term)
 	if err := c.limbo.Confirm(term, lsn); err != nil {
-		c.broken(err)
-		return splitBrain(err.Error())
+		return c.brokenChain(err)
 	}
 	if c.limbo.Current().Term != before {
 		c.tookEffect(voided)
@@ -319,8 +348,10 @@ func (c *Core) appendRows(rows []xrow.Row) []byte {
 			if d, err := xrow.DecodeDML(r.Type, r.Body); err == nil {
 				space = d.SpaceID
 			}
-		} else if r.Type == xrow.Promote {
-			term = r.Term
+		} else if r.Type == xrow.Promote || r.Type == xrow.Demote {
+			if s, err := xrow.DecodeSynchro(r.Body); err == nil {
+				term = s.Term
+			}
 		}
 		c.add(&r, space, i == 0, term)
 	}
@@ -331,11 +362,16 @@ func (c *Core) appendRows(rows []xrow.Row) []byte {
 // flag that says so (limbo.md, corrections).
 func (c *Core) appendNop(rows []xrow.Row) {
 	nops := make([]xrow.Row, len(rows))
-	for i, r := range rows {
-		flags := r.Flags & (xrow.FlagCommit | xrow.FlagWaitAck)
-		nops[i] = xrow.Row{Type: xrow.Nop, ReplicaID: r.ReplicaID, LSN: r.LSN, TSN: r.TSN, Timestamp: r.Timestamp, Flags: flags, Term: r.Term}
+	for i := range rows {
+		nops[i] = nopOf(&rows[i])
+		nops[i].Flags &^= xrow.FlagWaitSync
 	}
 	c.appendRows(nops)
+}
+
+// nopOf is the row that keeps the place of another.
+func nopOf(r *xrow.Row) xrow.Row {
+	return xrow.Row{Type: xrow.Nop, ReplicaID: r.ReplicaID, LSN: r.LSN, TSN: r.TSN, Timestamp: r.Timestamp, Flags: r.Flags, Term: r.Term}
 }
 
 func encodeFrames(rows []xrow.Row) []byte {

@@ -104,8 +104,19 @@ func (c *Core) holdRows(from uint32, rows []xrow.Row) {
 	c.backlog.add(from, rows)
 }
 
+// SplitBrain is a peer whose rows contradict ours. Its stream stays refused until
+// the operator acts.
+type SplitBrain struct {
+	Peer uint32
+	Text string
+}
+
 // cutStream ends a stream, with all that is still on its way.
 func (c *Core) cutStream(from uint32, err *xrow.Error) {
+	if err.Code == xrow.ErrSplitBrain && c.failed == nil && !c.hasSplit(from) {
+		c.trace(FactSplitBrain, from, 0, err.Message)
+		c.splits = append(c.splits, SplitBrain{Peer: from, Text: err.Message})
+	}
 	c.refuseStream(from, err)
 	c.cut |= 1 << from
 	c.backlog.drop(from)
@@ -115,6 +126,9 @@ func (c *Core) cutStream(from uint32, err *xrow.Error) {
 // more than a Step has time for.
 func (c *Core) releaseRows() {
 	for released := 0; len(c.backlog.events) > 0 && c.build == nil && released < releaseSize; {
+		if c.ddlWaits && c.limbo.Unwritten() {
+			return
+		}
 		if c.failed != nil || c.expelled {
 			c.backlog = backlog{}
 			return
@@ -133,3 +147,19 @@ func (c *Core) releaseRows() {
 }
 
 const releaseSize = 256 << 10
+
+func (c *Core) hasSplit(peer uint32) bool {
+	return slices.ContainsFunc(c.splits, func(s SplitBrain) bool { return s.Peer == peer })
+}
+
+// streamBegins lets a peer's rows in again, unless they contradict ours.
+func (c *Core) streamBegins(peer uint32) {
+	for _, s := range c.splits {
+		if s.Peer == peer {
+			c.refuseStream(peer, &xrow.Error{Code: xrow.ErrSplitBrain, Message: s.Text})
+			c.cut |= 1 << peer
+			return
+		}
+	}
+	c.cut &^= 1 << peer
+}

@@ -38,10 +38,11 @@ type Config struct {
 	Fencing  Fencing
 	ReadOnly bool // database.mode ro, or not the leader under failover manual
 
-	Heartbeat       time.Duration // between heartbeats; DeathTimeout / 4
-	DeathTimeout    time.Duration // silence after which a leader counts as gone; 1s
-	ElectionTimeout time.Duration // how long to wait for votes; 5s
-	StallTimeout    time.Duration // a group unsynced for so long makes a leader resign; 2s
+	Heartbeat            time.Duration // between heartbeats; DeathTimeout / 4
+	DeathTimeout         time.Duration // silence after which a leader counts as gone; 1s
+	OriginalDeathTimeout time.Duration // the same for a leader of the original kind; 4 * DeathTimeout
+	ElectionTimeout      time.Duration // how long to wait for votes; 5s
+	StallTimeout         time.Duration // a group unsynced for so long makes a leader resign; 2s
 
 	SynchroQuorum      func(n int) int          // of n members; n/2+1
 	LinearizableQuorum func(n, q int) int       // n-q+1
@@ -74,6 +75,11 @@ type Break struct {
 	NoExchange             bool // rows are taken from the leader only
 	WipedVotes             bool // an instance that lost its disk votes at once
 	DeadlinesAfterRequests bool // a Step runs deadlines last
+
+	// Original makes the core behave as one of the original kind: no stamps, every
+	// PROMOTE takes effect where it is written and by no other rules. It stands
+	// for such a peer in test/sim.
+	Original bool
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -86,6 +92,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	setDefault(&c.DeathTimeout, time.Second)
 	setDefault(&c.Heartbeat, c.DeathTimeout/4)
+	setDefault(&c.OriginalDeathTimeout, 4*c.DeathTimeout)
 	setDefault(&c.ElectionTimeout, 5*time.Second)
 	setDefault(&c.StallTimeout, 2*time.Second)
 	setDefault(&c.WaitLimit, 5*time.Second)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"time"
 
 	"tarragon/box"
@@ -47,6 +48,8 @@ type Core struct {
 	barrier   bool          // a transaction on system spaces is undecided
 	build     *building     // a change of the schema that is built in slices; nil: none
 	backlog   backlog       // rows of peers behind it
+	ddlWaits  bool          // the backlog's first transaction waits for our disk
+	splits    []SplitBrain  // peers whose rows contradict ours, until the operator acts
 	cut       uint32        // peers whose stream was refused and has not begun anew, a bit each
 	local     []waiter      // fully local transactions wait for their group only
 
@@ -69,6 +72,13 @@ type Core struct {
 	replay    bool // rows come from our own log
 	started   bool
 	restoring bool // rows come from a checkpoint: CONFIRMs between them are gone
+
+	// Bits of members, see originals.
+	saidStrong, saidOriginal, memberOriginals, memberMask uint32
+
+	oldSchema    bool     // 2.10.1 or older: the original filters no requests then
+	voidPromotes []uint64 // LSNs of PROMOTEs of ours that took effect nowhere, ascending
+	newVoid      bool     // the adapters do not know them all yet
 
 	now     Now
 	stepped time.Duration // when the last Step ran
@@ -126,7 +136,7 @@ func (c *Core) raftConfig() raft.Config {
 		fencing = 0
 	}
 	return raft.Config{Mode: c.cfg.Mode, ElectionTimeout: c.cfg.ElectionTimeout, DeathTimeout: c.cfg.DeathTimeout,
-		FencingInterval: fencing, Rand: c.cfg.Rand,
+		OriginalDeathTimeout: c.cfg.OriginalDeathTimeout, FencingInterval: fencing, Rand: c.cfg.Rand,
 		Trace: func(f raft.Fact) {
 			c.cfg.Trace(Fact{Kind: FactKind(f.Kind), Term: f.Term, Peer: f.Peer, Text: f.Text})
 		}}
@@ -170,11 +180,14 @@ func (c *Core) handle(ev Event) {
 	case Upstream:
 		c.raft.Upstream(c.now.Mono, ev.Peer, ev.State == UpstreamFollow, ev.State == UpstreamRefused)
 		if ev.State == UpstreamFollow {
-			c.cut &^= 1 << ev.Peer
+			c.heardRules(ev.Peer, ev.Rules)
+			c.streamBegins(ev.Peer)
 			c.tellAck(0)
 		}
 	case Downstream:
-		// The relay sends what we show first of all; nothing else hangs on it.
+		if ev.Up {
+			c.heardRules(ev.Peer, ev.Rules)
+		}
 	case WriteFailed:
 		c.journalFailed(ev.Err)
 	case LinearRead:
@@ -252,7 +265,7 @@ func (c *Core) Deadline() time.Duration {
 	switch {
 	case c.build != nil:
 		earliest(c.build.at)
-	case len(c.backlog.events) > 0:
+	case len(c.backlog.events) > 0 && !c.ddlWaits:
 		earliest(c.now.Mono)
 	}
 	return d
@@ -264,6 +277,7 @@ func (c *Core) finish() {
 	c.releaseRows()
 	c.count()
 	c.releaseWelcome()
+	c.alignRules()
 	c.releaseJoins()
 	c.releaseHeld()
 	c.raft.Holds(&c.vclock)
@@ -282,6 +296,9 @@ func (c *Core) finish() {
 	c.eff.Relay = c.written
 	if c.cfg.Break.RelayBeforeSync {
 		c.eff.Relay = c.nextNo - 1
+	}
+	if c.newVoid {
+		c.eff.VoidPromotes, c.newVoid = slices.Clone(c.voidPromotes), false
 	}
 	c.noteStatus()
 }
@@ -321,7 +338,15 @@ func (c *Core) afterRaft() {
 	}
 }
 
+// maxTerm bounds the terms that are believed: beyond it there would be no room
+// for the next one.
+const maxTerm = 1 << 62
+
 func (c *Core) takeRaft(ev RaftMsg) {
+	if ev.Msg.Term > maxTerm {
+		c.cutStream(ev.From, protocolError(fmt.Sprintf("term %d, which cannot be", ev.Msg.Term)))
+		return
+	}
 	mine := &c.vclock
 	if c.cfg.Break.VoteIgnoresInFlight {
 		mine = &c.onDisk
@@ -338,6 +363,9 @@ func (c *Core) takeAck(ev Ack) {
 		return
 	}
 	if c.lostOwn(ev.VClock[c.self], ev.From) {
+		return
+	}
+	if ev.Term > maxTerm {
 		return
 	}
 	if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {
@@ -396,6 +424,8 @@ func (c *Core) refreshMembers() {
 	}
 	n := bits.OnesCount32(mask)
 	c.members = mask
+	c.noteKinds(c.box.NewestMembers())
+	c.oldSchema = schemaBefore(c.box, 2, 10, 1)
 	c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1)), 1), vclock.Max)
 	election := max(n/2+1, n-c.quorum+1)
 	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
@@ -413,6 +443,7 @@ func (c *Core) configure(ev Configure) {
 	} else {
 		c.cfg = cfg
 	}
+	c.splits = nil // the operator has acted
 	c.raft.Configure(c.raftConfig(), c.now.Mono)
 	if c.started {
 		c.refreshMembers()

@@ -21,12 +21,16 @@ type Effects struct {
 	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
 	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest
 	Lost     []LostRow  // voided rows for the side keyspace
-	Refused  []Refusal  // peers whose stream cannot go on
-	Expelled bool       // our _cluster row is gone: stop replicating, stay read-only
-	Status   bool       // something that box.status, box.election or tarragon.leader tells has changed
-	Schema   bool       // the schema version has changed
-	Members  bool       // the confirmed _cluster has changed
-	Fatal    error      // a broken guarantee of the cluster; the instance must stop writing
+	// VoidPromotes, if it is not nil, are the LSNs of all PROMOTEs of ours that
+	// are void under the original's rules. Peers of the original kind must never
+	// get them: relays send NOPs in their place.
+	VoidPromotes []uint64
+	Refused      []Refusal // peers whose stream cannot go on
+	Expelled     bool      // our _cluster row is gone: stop replicating, stay read-only
+	Status       bool      // something that box.status, box.election or tarragon.leader tells has changed
+	Schema       bool      // the schema version has changed
+	Members      bool      // the confirmed _cluster has changed
+	Fatal        error     // a broken guarantee of the cluster; the instance must stop writing
 }
 
 // Reply answers a request. Data is a raw array, the DATA of the answer; nil:
@@ -70,13 +74,17 @@ type LostRow struct {
 
 // State is what a checkpoint or a JOIN carries besides confirmed tuples.
 type State struct {
-	VClock    vclock.VClock // a checkpoint: of the log up to it, its Undecided too; a JOIN: of what is decided
-	Term      uint64        // persisted
-	Vote      uint32
-	History   []TermSpan  // terms known to be in effect, oldest first
-	Confirmed uint64      // LSN of the newest span's owner up to which all is committed
-	Undecided *xrow.Group // a checkpoint: rows before NextGroup whose fate is open, in log order
-	NextGroup uint64      // a checkpoint: where replay of the log goes on
+	VClock      vclock.VClock // a checkpoint: of the log up to it, its Undecided too; a JOIN: of what is decided
+	Term        uint64        // persisted
+	Vote        uint32
+	History     []TermSpan    // terms known to be in effect, oldest first
+	Confirmed   uint64        // LSN of the newest span's owner up to which all is committed
+	ConfirmedOf vclock.VClock // greatest LSN known to be confirmed per owner of the queue, ever
+	// VoidPromotes are LSNs of PROMOTEs of ours that never took effect anywhere
+	// and are void; a checkpoint's only.
+	VoidPromotes []uint64
+	Undecided    *xrow.Group // a checkpoint: rows before NextGroup whose fate is open, in log order
+	NextGroup    uint64      // a checkpoint: where replay of the log goes on
 }
 
 // TermSpan is a term in effect: the LSNs of its owner that belong to it.
@@ -85,4 +93,7 @@ type TermSpan struct {
 	Owner uint32
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it; final once a newer term is in effect
+
+	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Original bool   // the original's rules hold in it, not the strong ones
 }

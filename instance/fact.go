@@ -42,5 +42,8 @@ const (
 	FactRegistered      FactKind = "registered"
 	FactNewLife         FactKind = "new life" // a member that lost its disk got a new ID
 	FactExpelled        FactKind = "expelled"
+	FactSkipped         FactKind = "conflict skipped" // a row whose key is taken became NOP
+	FactSplitBrain      FactKind = "split brain"      // a peer's rows contradict ours
+	FactRulesChange     FactKind = "rules change"     // a leader begins a new term under the rules that all members take
 	FactBroken          FactKind = "broken guarantee"
 )

@@ -8,39 +8,122 @@ import (
 	"tarragon/xrow"
 )
 
-// lead makes the winner of an election write its PROMOTE. It follows the
-// newest PROMOTE of its own log, in effect or not, up to the last row held of
-// that term. Writes are taken when a quorum has it, not before.
+// lead makes the winner of an election write its PROMOTE, under the strong rules
+// if all members are known to take them. Writes are taken when a quorum has it,
+// not before.
 func (c *Core) lead() {
-	c.abortBuild() // a row of an older term comes behind our PROMOTE now, if at all
-	c.leading = true
+	c.noteKinds(c.box.NewestMembers())
+	if c.originals() != 0 || c.cfg.Break.Original {
+		c.leadOriginal()
+		return
+	}
+	// It follows the newest PROMOTE of its own log, in effect or not, up to the
+	// last row held of that term.
 	prevTerm, prevOwner, prevLSN := c.limbo.Newest()
 	if c.cfg.Break.FollowEffective {
 		cur := c.limbo.Current()
 		prevTerm, prevOwner, prevLSN = cur.Term, cur.Owner, cur.Last
 	}
-	term := c.raft.Term()
-	body := xrow.Synchro{ReplicaID: prevOwner, LSN: prevLSN, Term: term, PrevTerm: prevTerm, Rules: 1}
+	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN}
+	c.writePromote(&p)
+	if c.cfg.Break.PromoteAtOnce {
+		_ = c.confirm(p.Term, p.LSN)
+		c.addConfirm(p.LSN)
+	}
+}
+
+// leadOriginal does as the original: it waits until a quorum has the last
+// synchronous transaction, and confirms by its PROMOTE whatever it has. Until
+// then nothing is written, and every ack asks again.
+func (c *Core) leadOriginal() {
+	prevTerm, prevOwner, last := c.limbo.Newest()
+	lsn := c.limbo.LastSync()
+	if c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, lsn) {
+		return
+	}
+	if pending := c.limbo.Pending(); len(pending) > 0 {
+		p := &pending[len(pending)-1]
+		of := c.limbo.ConfirmedOf()
+		lsn = of[p.Owner] // nobody waits in a term that is not in effect
+		if !p.Original {
+			if !c.quorumHas(prevOwner, last) {
+				return
+			}
+			lsn = p.LSN // what confirms a strong PROMOTE confirms it, too
+		}
+	}
+	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: lsn, Original: true})
+}
+
+// quorumHas tells whether a quorum has synced an instance's rows up to an LSN,
+// as far as acks over our own relays tell.
+func (c *Core) quorumHas(owner uint32, lsn uint64) bool {
+	n := 0
+	for id := range c.acked {
+		held := c.acked[id][owner]
+		if uint32(id) == c.self {
+			held = c.onDisk[owner]
+		}
+		if c.members&(1<<id) != 0 && held >= lsn {
+			n++
+		}
+	}
+	return n >= c.quorum
+}
+
+// writePromote writes the PROMOTE of our term; it is pending until a quorum has it.
+func (c *Core) writePromote(p *limbo.Promote) {
+	c.abortBuild() // a row of an older term comes behind our PROMOTE now, if at all
+	c.leading = true
+	p.Term, p.Owner = c.raft.Term(), c.self
+	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: rulesOf(p.Original)}
 	c.scratch = body.AppendBody(c.scratch[:0])
 	chained := len(c.limbo.Pending()) > 0
-	lsn := c.addOwn(xrow.Promote, c.scratch, term)
-	void, err := c.limbo.AddPromote(limbo.Promote{Term: term, Owner: c.self, LSN: lsn,
-		PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN})
+	if c.cfg.Break.Original {
+		c.promoteAtOnce(p)
+		return
+	}
+	p.LSN = c.addOwn(xrow.Promote, c.scratch, p.Term)
+	void, err := c.limbo.AddPromote(*p)
 	if err != nil || void {
 		panic("instance: our own PROMOTE does not fit our log")
 	}
-	c.limbo.Lead(lsn)
-	c.trace(FactPromoteWritten, c.self, lsn, "")
+	c.limbo.Lead(p.LSN)
+	c.trace(FactPromoteWritten, c.self, p.LSN, "")
 	if c.limbo.Len() > 0 {
-		c.trace(FactPromoteMetQueue, prevOwner, prevLSN, "")
+		c.trace(FactPromoteMetQueue, p.PrevOwner, p.PrevLSN, "")
 	}
 	if chained {
-		c.trace(FactPromoteChained, prevOwner, prevLSN, "")
+		c.trace(FactPromoteChained, p.PrevOwner, p.PrevLSN, "")
 	}
-	if c.cfg.Break.PromoteAtOnce {
-		_ = c.confirm(term, lsn)
-		c.addConfirm(lsn)
+}
+
+// promoteAtOnce is what an original does: it asks nobody.
+func (c *Core) promoteAtOnce(p *limbo.Promote) {
+	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
+	p.LSN = c.addOwn(xrow.Promote, body.AppendBody(nil), p.Term)
+	c.limbo.Lead(p.LSN)
+	if err := c.limbo.Take(limbo.Request{Kind: limbo.Promotion, Origin: c.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
+		panic("instance: " + err.Error())
 	}
+	c.tookEffect(0)
+	c.settle()
+}
+
+// alignRules moves to the rules that the members can take, by a new term: an
+// original was registered, or the last one is gone.
+func (c *Core) alignRules() {
+	cur := c.limbo.Current()
+	if !c.leading || cur.Term != c.raft.Term() || c.build != nil || len(c.welcome) > 0 || cur.Original == (c.originals() != 0) {
+		return
+	}
+	if c.cfg.Break.Original {
+		return
+	}
+	c.tellSchema() // an original takes no PROMOTE that names more than it was told
+	c.trace(FactRulesChange, 0, 0, "")
+	c.raft.Promote(c.now.Mono)
+	c.afterRaft()
 }
 
 // promoteWaiter is a box.ctl.promote that waits to be writable.

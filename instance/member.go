@@ -35,7 +35,12 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 // the state at once, from anybody: a candidate may need its vote, or a leader
 // its ack, before anything can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
-	if c.knows(&ev) {
+	known := ev.Kind == JoinAnon || c.knows(&ev)
+	switch {
+	case known && ev.Kind == JoinID:
+		c.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
+		return
+	case known:
 		c.registered(&ev)
 		return
 	}
@@ -52,15 +57,22 @@ func (c *Core) joinRequest(ev JoinRequest) {
 	c.execute(&r, &j)
 }
 
-// knows tells whether the joiner is a member under its present incarnation, by
-// a committed row.
+// knows tells whether the joiner is a member under its present incarnation and
+// name, by a committed row.
 func (c *Core) knows(j *JoinRequest) bool {
 	for _, m := range c.ids {
 		if m.UUID == j.UUID {
-			return m.Incarnation == j.Incarnation
+			return m.Incarnation == j.Incarnation && !renamed(&m, j)
 		}
 	}
 	return false
+}
+
+// renamed tells whether a joiner has a name that its row does not have. It
+// asks for it by REGISTER: a member that joins anew may need the state before
+// anything can be written.
+func renamed(m *box.Member, j *JoinRequest) bool {
+	return j.Kind == JoinID && j.Name != "" && j.Name != m.Name
 }
 
 // releaseJoins runs registrations that waited for a barrier. They go before
@@ -107,7 +119,16 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		old = namesake
 	}
 	if old != nil && old.UUID == j.UUID && old.Incarnation == j.Incarnation {
-		return nil
+		if !renamed(old, j) {
+			return nil
+		}
+		d := xrow.DML{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: MemberTuple(old.ID, j.UUID, j.Name, j.Incarnation)}
+		_, err := tx.Execute(box.UserInternal, &d)
+		return err
+	}
+	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Original && !c.cfg.AllowOriginal {
+		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
+			" of the original kind does not know; tarragon.allow_original lets it in and gives them up"}
 	}
 	id := c.freeID(used)
 	if id == 0 {
@@ -150,10 +171,18 @@ func (c *Core) freeID(used uint32) uint32 {
 	return 0
 }
 
-// MemberTuple is a tuple of _cluster.
+// MemberTuple is a tuple of _cluster. That of an instance of the original kind,
+// which has no incarnation, looks as the original would write it.
 func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
 	b := msgp.AppendUint32([]byte{0x94}, id)
 	b = msgp.AppendString(b, uuid)
+	if incarnation == 0 {
+		if b[0] = 0x92; name != "" {
+			b[0]++
+			b = msgp.AppendString(b, name)
+		}
+		return b
+	}
 	if name == "" {
 		b = msgp.AppendNil(b)
 	} else {
@@ -163,15 +192,22 @@ func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
 }
 
 // registered: the row that registers a joiner is committed, so it may have the
-// state.
+// state, or the word that it is registered.
 func (c *Core) registered(j *JoinRequest) {
+	s := Snapshot{Tag: j.Tag, State: c.joinState()}
 	for _, m := range c.ids {
 		if m.UUID == j.UUID {
-			c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: j.Tag, View: c.box.OpenView(), State: c.joinState(), ID: m.ID})
-			return
+			s.ID = m.ID
 		}
 	}
-	c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
+	if s.ID == 0 && j.Kind != JoinAnon {
+		c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
+		return
+	}
+	if j.Kind != JoinID {
+		s.View = c.box.OpenView()
+	}
+	c.eff.Snaps = append(c.eff.Snaps, s)
 }
 
 // welcome is a joiner whose registration is committed.
@@ -223,7 +259,8 @@ func (c *Core) joinState() State {
 	for _, p := range c.limbo.Pending() {
 		v[p.Owner] = min(v[p.Owner], p.LSN-1)
 	}
-	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed()}
+	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
+		ConfirmedOf: c.limbo.ConfirmedOf()}
 	if c.raft.State() == raft.StateLeader {
 		s.Vote = c.self
 	}

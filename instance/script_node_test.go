@@ -34,6 +34,8 @@ type script struct {
 	relayed uint64
 	sync    uint64 // of the request made last
 	tag     uint64
+
+	originals map[uint32]bool // members of the original kind
 }
 
 var scriptSpaces = []string{"sync", "async", "local"} // 512 and up
@@ -59,6 +61,15 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 			s.cfg.BuildRows, s.cfg.BuildPause, s.box.BuildAtOnce = 1, 200*time.Millisecond, 1
 		case "backlog":
 			s.cfg.BacklogMaxSize = 500
+		case "originals":
+			s.originals = map[uint32]bool{}
+			for _, id := range a.Vals {
+				s.originals[uint32(id[0]-'0')] = true
+			}
+		case "skip":
+			s.cfg.SkipConflict = true
+		case "allow":
+			s.cfg.AllowOriginal = true
 		case "limit":
 			s.cfg.QueueMaxSize = 300
 		case "quorum":
@@ -92,7 +103,11 @@ func (s *script) boot() {
 	rows := box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "")
 	add := func(space uint32, tuple []byte) { rows = append(rows, xrow.DML{SpaceID: space, Tuple: tuple}) }
 	for _, id := range []uint32{2, 3} {
-		add(spaceCluster, msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id)))
+		if s.originals[id] {
+			add(spaceCluster, msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id)))
+		} else {
+			add(spaceCluster, MemberTuple(id, uuidOf(id), "", uint64(id)))
+		}
 	}
 	for i, name := range scriptSpaces {
 		flags := []byte{0x80}
@@ -204,6 +219,9 @@ func (s *script) effects(e *Effects) {
 			s.say("  reply #%d: done", r.Sync)
 		}
 	}
+	if e.VoidPromotes != nil {
+		s.say("  void promotes %v", e.VoidPromotes)
+	}
 	for _, l := range e.Lost {
 		s.say("  keep aside %d:%d/%d", l.Origin, l.LSN, l.Term)
 	}
@@ -240,6 +258,10 @@ func (s *script) snapshot(snap *Snapshot) {
 	if st.Undecided != nil && len(st.Undecided.Table) > 0 {
 		s.say("    undecided: %s", groupText(s.t, st.Undecided))
 	}
+	if snap.View == nil {
+		s.say("    without tuples")
+		return
+	}
 	snap.View.Close()
 }
 
@@ -275,6 +297,12 @@ func (s *script) info() {
 	s.say("  queue of %d in term %d: %d undecided, confirmed %d, quorum %d", i.QueueOwner, i.QueueTerm, i.QueueLen, i.Confirmed, i.Quorum)
 	if i.RO {
 		s.say("  read-only: %s", i.ROReason)
+	}
+	if i.Original || i.Originals != 0 {
+		s.say("  original rules %t, originals %b", i.Original, i.Originals)
+	}
+	for _, b := range i.SplitBrains {
+		s.say("  split brain with %d: %s", b.Peer, b.Text)
 	}
 }
 

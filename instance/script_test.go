@@ -66,7 +66,13 @@ func (s *script) line(line string) {
 		s.step()
 	case "up": // and its first message, as a relay sends it
 		first := xrow.Raft{Term: s.core.Info(s.now.Mono).Term, State: uint8(raft.StateFollower)}
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow}, RaftMsg{From: w.peer(), Msg: first})
+		rules := uint64(1)
+		if s.originals[w.peer()] {
+			rules = 0
+		}
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: rules}, RaftMsg{From: w.peer(), Msg: first})
+	case "say": // on a new stream
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: w.num("rules")})
 	case "lost":
 		s.step(Upstream{Peer: w.peer(), State: UpstreamLost})
 	case "gone":
@@ -115,7 +121,20 @@ func (s *script) rare(w words) {
 		s.step(StartCheckpoint{Tag: s.tag})
 	case "join":
 		s.tag++
-		s.step(JoinRequest{Tag: s.tag, UUID: uuidOf(uint32(w.number(w.word(0)))), Name: w.named["name"], Incarnation: w.num("incarnation")})
+		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.peer()), Name: w.named["name"], Incarnation: uint64(w.peer())}
+		switch {
+		case w.has("original"):
+			j.Incarnation = 0
+		case w.named["incarnation"] != "":
+			j.Incarnation = w.num("incarnation")
+		}
+		switch {
+		case w.has("anon"):
+			j.Kind = JoinAnon
+		case w.has("register"):
+			j.Kind = JoinID
+		}
+		s.step(j)
 	case "expel":
 		s.sync++
 		s.say("  #%d", s.sync)

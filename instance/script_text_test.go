@@ -171,15 +171,19 @@ func (s *script) rows(text string) (rows []xrow.Row) {
 
 func (s *script) row(text string) xrow.Row {
 	w := parse(s.t, text)
-	head, sync := strings.CutSuffix(w.verb, "!")
+	verb, waits := strings.CutSuffix(w.verb, "?") // behind a synchronous one
+	head, sync := strings.CutSuffix(verb, "!")
 	at, term, _ := strings.Cut(head, "/")
 	origin, lsn, _ := strings.Cut(at, ":")
 	r := xrow.Row{ReplicaID: uint32(w.number(origin)), LSN: w.number(lsn), Timestamp: 1}
 	if term != "" {
 		r.Term = w.number(term)
 	}
-	if sync {
+	switch {
+	case sync:
 		r.Flags = xrow.FlagWaitSync | xrow.FlagWaitAck
+	case waits:
+		r.Flags = xrow.FlagWaitSync
 	}
 	switch w.word(0) {
 	case "insert":
@@ -203,6 +207,11 @@ func (s *script) row(text string) xrow.Row {
 	case "confirm":
 		r.Type = xrow.Confirm
 		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.number(w.word(1))}
+		r.Body = body.AppendBody(nil)
+	case "CONFIRM", "ROLLBACK", "PROMOTE", "DEMOTE": // of the original: owner/lsn term=
+		r.Type = map[string]xrow.Type{"CONFIRM": xrow.Confirm, "ROLLBACK": xrow.Rollback, "PROMOTE": xrow.Promote, "DEMOTE": xrow.Demote}[w.word(0)]
+		of := strings.Split(w.word(1), "/")
+		body := xrow.Synchro{Term: w.num("term"), ReplicaID: uint32(w.number(of[0])), LSN: w.number(of[1]), PrevTerm: w.num("prev")}
 		r.Body = body.AppendBody(nil)
 	case "promote":
 		r.Type = xrow.Promote
@@ -237,7 +246,12 @@ func rowText(t *testing.T, r *xrow.Row) string {
 	if r.Term != 0 {
 		at += fmt.Sprintf("/%d", r.Term)
 	}
-	if r.Flags&xrow.FlagWaitAck != 0 {
+	switch r.Flags & (xrow.FlagWaitAck | xrow.FlagWaitSync) {
+	case xrow.FlagWaitSync:
+		at += "?"
+	case xrow.FlagWaitAck:
+		at += "!" // of a NOP
+	case xrow.FlagWaitAck | xrow.FlagWaitSync:
 		at += "!"
 	}
 	switch r.Type {
@@ -247,12 +261,21 @@ func rowText(t *testing.T, r *xrow.Row) string {
 			t.Fatal(err)
 		}
 		return fmt.Sprintf("%s term %d vote %d", at, body.Term, body.Vote)
-	case xrow.Confirm, xrow.Promote:
+	case xrow.Confirm, xrow.Rollback, xrow.Promote, xrow.Demote:
 		body, err := xrow.DecodeSynchro(r.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Type == xrow.Confirm {
+		switch {
+		case r.Type != xrow.Confirm && body.Rules == 0 && body.Term != 0:
+			text := fmt.Sprintf("%s %v %d/%d term=%d", at, r.Type, body.ReplicaID, body.LSN, body.Term)
+			if body.PrevTerm != 0 {
+				text += fmt.Sprintf(" prev=%d", body.PrevTerm)
+			}
+			return text
+		case r.Type == xrow.Rollback || r.Type == xrow.Confirm && r.Term == 0:
+			return fmt.Sprintf("%s %v %d/%d", at, r.Type, body.ReplicaID, body.LSN)
+		case r.Type == xrow.Confirm:
 			return fmt.Sprintf("%s confirm %d", at, body.LSN)
 		}
 		return fmt.Sprintf("%s promote %d/%d/%d", at, body.PrevTerm, body.ReplicaID, body.LSN)

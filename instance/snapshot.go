@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"tarragon/limbo"
 	"tarragon/raft"
@@ -31,7 +32,8 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 		last--
 	}
 	s := State{VClock: c.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
-		Confirmed: c.limbo.Confirmed(), Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}
+		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.voidPromotes),
+		Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}
 	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: last}
 	if snap.group <= c.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
@@ -64,9 +66,14 @@ func (c *Core) failSnaps(err *xrow.Error) {
 // before a checkpoint may go, they must not.
 func (c *Core) undecided(own uint64) *xrow.Group {
 	g := &xrow.Group{}
+	pending := c.limbo.Pending()
 	for _, e := range c.limbo.Queue() {
 		if e.Origin == c.self && e.LSN > own {
 			continue
+		}
+		for len(pending) > 0 && pending[0].Term <= e.Behind {
+			c.addPending(g, &pending[0], own)
+			pending = pending[1:]
 		}
 		first := true
 		for _, frame := range splitFrames(e.P.frames) {
@@ -81,16 +88,29 @@ func (c *Core) undecided(own uint64) *xrow.Group {
 			first = false
 		}
 	}
-	for _, p := range c.limbo.Pending() {
-		if p.Owner == c.self && p.LSN > own {
-			continue
-		}
-		body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
-		r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
-			Term: p.Term, Body: body.AppendBody(nil)}
-		g.Add(&r, 0, true, p.Term)
+	for i := range pending {
+		c.addPending(g, &pending[i], own)
 	}
 	return g
+}
+
+// addPending adds the row of a PROMOTE that is not in effect.
+func (c *Core) addPending(g *xrow.Group, p *limbo.Promote, own uint64) {
+	if p.Owner == c.self && p.LSN > own {
+		return
+	}
+	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: rulesOf(p.Original)}
+	r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
+		Term: p.Term, Body: body.AppendBody(nil)}
+	g.Add(&r, 0, true, p.Term)
+}
+
+// rulesOf is the word of a PROMOTE on the rules of its term.
+func rulesOf(original bool) uint64 {
+	if original {
+		return 0
+	}
+	return 1
 }
 
 // splitFrames cuts encoded rows.
@@ -110,7 +130,9 @@ func (c *Core) Restore(s State) error {
 	defer func() { c.replay = false }()
 	c.vclock = s.VClock
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: s.Term, Vote: s.Vote})
-	c.limbo.Restore(fromSpans(s.History), s.Confirmed)
+	c.limbo.Restore(fromSpans(s.History), s.Confirmed, s.ConfirmedOf)
+	c.voidPromotes = slices.Clone(s.VoidPromotes)
+	c.newVoid = len(c.voidPromotes) > 0
 	if s.NextGroup > 0 {
 		c.nextNo = s.NextGroup
 		c.written = s.NextGroup - 1

@@ -3,6 +3,7 @@ package instance
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,9 @@ type Info struct {
 	Failed        error
 	Stalled       bool
 	Expelled      bool
+	SplitBrains   []SplitBrain // peers whose rows contradict ours
+	Original      bool         // the original's rules hold in the term in effect
+	Originals     uint32       // members that are not known to take the strong rules, a bit each
 }
 
 // Info describes the state at a moment of monotonic time.
@@ -54,7 +58,8 @@ func (c *Core) Info(now time.Duration) Info {
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.quorum,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
-		Failed: c.failed, Stalled: c.stalled, Expelled: c.expelled}
+		Failed: c.failed, Stalled: c.stalled, Expelled: c.expelled,
+		SplitBrains: slices.Clone(c.splits), Original: cur.Original, Originals: c.originals()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if q := c.limbo.Queue(); len(q) > 0 {
 		i.QueueAge = now - q[0].P.since
@@ -82,12 +87,12 @@ func (c *Core) roReason() (reason, state string) {
 		return "disk", "its disk failed: " + c.failed.Error()
 	case c.expelled:
 		return "expelled", "it was expelled from the replica set"
-	case c.self == 0:
-		return "orphan", "it is an orphan"
 	case c.closing:
 		return "shutdown", "it is shutting down"
-	case c.cfg.ReadOnly:
+	case c.cfg.ReadOnly: // an anonymous replica, too
 		return "config", "box.cfg.read_only is true"
+	case c.self == 0:
+		return "orphan", "it is an orphan"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "state is election %s with term %d", c.raft.State(), c.raft.Term())
@@ -111,6 +116,14 @@ func (c *Core) uuidOf(id uint32) string {
 		}
 	}
 	return "unknown"
+}
+
+// ReadonlyError is what a request for a write gets now; nil: it may be made.
+func (c *Core) ReadonlyError() *xrow.Error {
+	if c.writable() {
+		return nil
+	}
+	return c.readonly()
 }
 
 // readonly is ER_READONLY with all that a client needs to find the leader
@@ -182,13 +195,14 @@ type statusKey struct {
 	owner    uint32
 	inEffect uint64
 	id       uint32
+	splits   int
 }
 
 // noteStatus tells whether something that is watched has changed.
 func (c *Core) noteStatus() {
 	cur := c.limbo.Current()
 	k := statusKey{ro: !c.writable(), term: c.raft.Saved().Term, state: c.raft.State(), leader: c.raft.Leader(), seen: c.raft.SeesLeader(),
-		owner: cur.Owner, inEffect: cur.Term, id: c.self}
+		owner: cur.Owner, inEffect: cur.Term, id: c.self, splits: len(c.splits)}
 	if k != c.status {
 		c.status = k
 		c.eff.Status = true

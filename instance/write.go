@@ -229,7 +229,7 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 			c.registered(p.join) // it is a member already
 			return
 		}
-		c.submitEmpty(term, p)
+		c.submitEmpty(p)
 		return
 	}
 	flags := xrow.FlagCommit
@@ -237,6 +237,10 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 		flags |= xrow.FlagWaitSync | xrow.FlagWaitAck
 	} else if c.limbo.HasSync() && !tx.IsLocal() {
 		flags |= xrow.FlagWaitSync
+	}
+	e := entry{Origin: c.self, Term: term, Seq: c.seq, Group: c.nextNo, Sync: sync}
+	if term != 0 && c.limbo.Current().Original && flags&xrow.FlagWaitSync == 0 {
+		e.Term = 0 // decided by this write
 	}
 	at := 0
 	if c.open != nil {
@@ -252,7 +256,8 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	lsn := c.vclock[c.self]
 	c.limbo.Note(term, lsn, true)
 	c.countWaiting(&p)
-	c.limbo.Push(entry{Origin: c.self, LSN: lsn, Term: term, Seq: c.seq, Group: c.nextNo, Bytes: len(p.frames), Sync: sync, P: p})
+	e.LSN, e.Bytes, e.P = lsn, len(p.frames), p
+	c.limbo.Push(e)
 	if p.ddl {
 		c.barrier = true
 	}
@@ -260,7 +265,7 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 
 // submitEmpty answers a transaction that changed nothing. What it saw may be
 // undecided, so it shares the fate of the last transaction before it.
-func (c *Core) submitEmpty(term uint64, p payload) {
+func (c *Core) submitEmpty(p payload) {
 	queue := c.limbo.Queue()
 	if len(queue) == 0 || !queue[len(queue)-1].Sync && !c.limbo.HasSync() {
 		c.reply(p.conn, p.sync, p.data, nil)
@@ -268,7 +273,7 @@ func (c *Core) submitEmpty(term uint64, p payload) {
 	}
 	last := queue[len(queue)-1]
 	c.countWaiting(&p)
-	c.limbo.Push(entry{Origin: c.self, LSN: last.LSN, Term: term, Seq: c.seq, Group: last.Group, P: p})
+	c.limbo.Push(entry{Origin: c.self, LSN: last.LSN, Term: last.Term, Seq: c.seq, Group: last.Group, P: p})
 }
 
 // encode appends the rows of one transaction: local ones first, so that what
@@ -284,7 +289,7 @@ func (c *Core) encode(rows []box.LogRow, term uint64, flags xrow.Flags) {
 	}
 	for i := range rows {
 		row := &rows[i]
-		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.self, TSN: tsn, Timestamp: c.now.Wall, Term: term}
+		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.self, TSN: tsn, Timestamp: c.now.Wall, Term: c.stamp(term)}
 		if row.Local {
 			r.ReplicaID, r.GroupID, r.Term = 0, xrow.GroupLocal, 0
 		}
@@ -312,15 +317,28 @@ func (c *Core) count() {
 	voided := c.limbo.Voided(c.raft.Term())
 	lsn, err := c.limbo.Count(c.raft.Term(), c.members, c.quorum)
 	if err != nil {
-		c.broken(err)
+		c.countFailed(err)
 		return
 	}
-	if lsn != 0 && c.limbo.Current().Term != before {
+	if cur := c.limbo.Current(); lsn != 0 && cur.Term != before {
 		c.tookEffect(voided)
-		c.addConfirm(lsn)
+		if !cur.Original { // its CONFIRMs name synchronous transactions only
+			c.addConfirm(lsn)
+		}
 	}
 	c.settle()
 	c.showAsync()
+}
+
+// countFailed: our PROMOTE cannot take effect. Under the strong rules alone a
+// disk lied; else somebody's PROMOTE has overtaken ours.
+func (c *Core) countFailed(err error) {
+	if !c.limbo.Mixed() && c.originals() == 0 {
+		c.broken(err)
+		return
+	}
+	c.raft.Resign(c.now.Mono, err.Error())
+	c.afterRaft()
 }
 
 // countOldTerm (planted fault): rows of the older term commit when a quorum
@@ -348,6 +366,7 @@ func (c *Core) tookEffect(voided int) {
 	c.abortBuild() // of a row that this PROMOTE may void
 	cur := c.limbo.Current()
 	c.trace(FactInEffect, cur.Owner, cur.First, "")
+	c.noteVoidPromotes()
 	for range voided {
 		c.trace(FactPromoteVoid, 0, 0, "")
 	}
@@ -378,8 +397,13 @@ func (c *Core) settle() {
 	void := c.limbo.TakeVoid()
 	if n := len(void); n > 0 {
 		c.box.Rollback(void[n-1].Seq)
+		ddl := false
 		for i := range void {
 			c.voided(&void[i])
+			ddl = ddl || void[i].P.ddl
+		}
+		if ddl {
+			c.noteKinds(c.box.NewestMembers())
 		}
 	}
 }
@@ -403,6 +427,10 @@ func (c *Core) voided(e *entry) {
 	c.trace(kind, e.Origin, e.LSN, "")
 	c.answer(&e.P, xrow.Errorf(xrow.ErrSyncRollback))
 	c.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
+	if e.Behind != 0 && !e.Sync && !c.replay {
+		// Its author told its client that it is done; the original stops here.
+		c.cutStream(e.Origin, splitBrain("got an async transaction from an old term"))
+	}
 	if len(e.P.frames) > 0 {
 		c.eff.Lost = append(c.eff.Lost, LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
 	}

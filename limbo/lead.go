@@ -31,17 +31,38 @@ func (l *Limbo[P]) Count(term uint64, members uint32, quorum int) (lsn uint64, e
 	}
 	lsn = min(l.quorumLSN(members, quorum), l.worth)
 	cur := l.Current()
+	if cur.Term == term && cur.Original {
+		return l.countSync(lsn), nil
+	}
 	if cur.Term == term {
 		if lsn <= l.confirmed {
 			return 0, nil
 		}
 	} else if i := l.find(term); i < 0 || lsn < l.pending[i].LSN {
 		return 0, nil // the PROMOTE has no quorum yet
+	} else if p := l.pending[i]; p.Original {
+		return p.LSN, l.effect(term)
 	}
 	if err := l.Confirm(term, lsn); err != nil {
 		return 0, err
 	}
 	return lsn, nil
+}
+
+// countSync commits up to the last synchronous transaction that a quorum has:
+// the original's CONFIRM names no others. 0: none is newly committed.
+func (l *Limbo[P]) countSync(lsn uint64) uint64 {
+	last := uint64(0)
+	for i := l.settled; i < len(l.queue); i++ {
+		if e := &l.queue[i]; e.Sync && e.LSN <= lsn {
+			last = e.LSN
+		}
+	}
+	if last != 0 {
+		l.confirmTo(last)
+		l.drain(true)
+	}
+	return last
 }
 
 // Have tells whether a quorum of members has synced our own rows up to an LSN.

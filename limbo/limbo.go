@@ -13,6 +13,9 @@ type Span struct {
 	Owner uint32
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it
+
+	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Original bool   // the original's rules hold in it, not the strong ones
 }
 
 // Promote is a PROMOTE row.
@@ -22,8 +25,9 @@ type Promote struct {
 	LSN       uint64
 	PrevTerm  uint64 // the row that it follows: 0, 0, 0 for the first of all
 	PrevOwner uint32
-	PrevLSN   uint64
+	PrevLSN   uint64 // under the original's rules: up to here the previous owner's rows are confirmed
 	Last      uint64 // greatest LSN held of its term; set by the limbo
+	Original  bool   // the original's rules hold in its term
 }
 
 // Entry is a transaction whose outcome is open.
@@ -35,6 +39,9 @@ type Entry[P any] struct {
 	Group  uint64 // number of the group that it is in
 	Bytes  int
 	Sync   bool // it is synchronous itself
+	// Behind is the term of our own pending PROMOTE under the original's rules
+	// that it came behind: that voids it if it takes effect. 0: none.
+	Behind uint64
 	P      P
 }
 
@@ -53,11 +60,16 @@ type Limbo[P any] struct {
 	spans     []Span    // terms in effect, oldest first; the last one is current
 	pending   []Promote // not in effect, ascending terms, all greater than the current
 	confirmed uint64    // LSN of the current owner up to which all is committed
+	// confirmedOf is the greatest confirmed LSN of each owner, ever; none for
+	// owner 0. Tarantool: confirmed_vclock.
+	confirmedOf vclock.VClock
+	claimed     uint64 // greatest LSN that a CONFIRM in the original's term named, held or not
 
-	queue []Entry[P] // undecided, in log order
-	size  int        // sum of Bytes
-	syncs int        // synchronous entries among them
-	shown int        // entries at the head that their own leader's readers see
+	queue   []Entry[P] // in log order
+	settled int        // entries at the head that are decided: they wait for our disk only
+	size    int        // sum of Bytes
+	syncs   int        // synchronous entries among them
+	shown   int        // entries at the head that their own leader's readers see
 
 	written uint64 // groups on disk
 
@@ -66,8 +78,9 @@ type Limbo[P any] struct {
 	acks    [vclock.Max]uint64 // own LSN that each member has synced
 	told    uint64             // LSN of the newest CONFIRM written in this term
 
-	committed []Entry[P]
-	void      []Entry[P]
+	committed    []Entry[P]
+	void         []Entry[P]
+	voidPromotes []Promote
 }
 
 // Current is the term in effect; zero if none ever was.
@@ -96,9 +109,14 @@ func (l *Limbo[P]) Size() int { return l.size }
 // Queue is what is undecided, in log order. It is valid until the next call.
 func (l *Limbo[P]) Queue() []Entry[P] { return l.queue }
 
+// ConfirmedOf is the greatest LSN of each owner that is known to be confirmed.
+func (l *Limbo[P]) ConfirmedOf() vclock.VClock { return l.confirmedOf }
+
 // Restore sets the terms in effect from a checkpoint.
-func (l *Limbo[P]) Restore(history []Span, confirmed uint64) {
-	l.spans, l.confirmed = slices.Clone(history), confirmed
+func (l *Limbo[P]) Restore(history []Span, confirmed uint64, of vclock.VClock) {
+	l.spans, l.confirmedOf = slices.Clone(history), of
+	l.confirmTo(confirmed)
+	l.claimed = l.confirmed
 }
 
 // Newest is the newest PROMOTE in the log, in effect or not, with the greatest
@@ -109,6 +127,9 @@ func (l *Limbo[P]) Newest() (term uint64, owner uint32, last uint64) {
 		return p.Term, p.Owner, p.Last
 	}
 	s := l.Current()
+	if s.Owner == 0 {
+		return s.Term, 0, 0
+	}
 	return s.Term, s.Owner, s.Last
 }
 
@@ -179,6 +200,9 @@ func (l *Limbo[P]) Push(e Entry[P]) {
 	if e.Sync {
 		l.syncs++
 	}
+	if e.Term == 0 {
+		l.decide(l.Current().Original)
+	}
 }
 
 func (l *Limbo[P]) uncount(e *Entry[P]) {
@@ -201,7 +225,7 @@ func (l *Limbo[P]) AddPromote(p Promote) (void bool, err error) {
 			return false, fmt.Errorf("limbo: two PROMOTEs of term %d, by %d and %d", p.Term, q.Owner, p.Owner)
 		}
 	}
-	if p.PrevTerm != 0 && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
+	if p.PrevTerm != 0 && !p.Original && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
 		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows LSN %d of %d in term %d, which is not here",
 			p.Term, p.Owner, p.PrevLSN, p.PrevOwner, p.PrevTerm)
 	}
@@ -214,7 +238,7 @@ func (l *Limbo[P]) AddPromote(p Promote) (void bool, err error) {
 // holds tells whether the row (term, owner, lsn) is held and not excluded.
 func (l *Limbo[P]) holds(term uint64, owner uint32, lsn uint64) bool {
 	if cur := l.Current(); cur.Term == term {
-		return cur.Owner == owner && cur.First <= lsn && lsn <= cur.Last
+		return cur.Owner == owner && (owner == 0 || cur.First <= lsn && lsn <= cur.Last)
 	}
 	for _, p := range l.pending {
 		if p.Term == term {
@@ -236,8 +260,8 @@ func (l *Limbo[P]) Confirm(term, lsn uint64) error {
 			return err
 		}
 	}
-	l.confirmed = max(l.confirmed, min(lsn, l.Current().Last))
-	l.drain()
+	l.confirmTo(min(lsn, l.Current().Last))
+	l.drain(l.Current().Original)
 	return nil
 }
 
@@ -261,28 +285,39 @@ func (l *Limbo[P]) effect(term uint64) error {
 		}
 		p = l.pending[j]
 	}
-	if cur.Term != 0 && p.PrevLSN < l.confirmed {
+	if cur.Term != 0 && p.PrevLSN < l.confirmed && !p.Original {
 		return fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
 			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
 	}
-	l.confirmed = max(l.confirmed, p.PrevLSN)
-	l.drain()
-	l.voidRest()
-	if n := len(l.spans); n > 0 {
-		l.spans[n-1].Last = p.PrevLSN
+	l.dropPending(func(q Promote) bool {
+		return q.Term < term && !slices.ContainsFunc(chain, func(p Promote) bool { return p.Term == q.Term })
+	})
+	for k := len(chain) - 1; k >= 0; k-- {
+		l.begin(chain[k])
 	}
-	slices.Reverse(chain)
-	for k, q := range chain {
-		last := q.Last
-		if k+1 < len(chain) {
-			last = chain[k+1].PrevLSN
-		}
-		l.spans = append(l.spans, Span{Term: q.Term, Owner: q.Owner, First: q.LSN, Last: last})
-	}
-	top := chain[len(chain)-1]
-	l.pending = slices.DeleteFunc(l.pending, func(q Promote) bool { return q.Term <= top.Term })
-	l.confirmed = top.LSN
+	l.pending = slices.DeleteFunc(l.pending, func(q Promote) bool { return q.Term <= term })
 	return nil
+}
+
+// begin settles the queue by a PROMOTE and makes its term the current one.
+func (l *Limbo[P]) begin(p Promote) {
+	l.confirmTo(p.PrevLSN)
+	l.drain(p.Original)
+	if p.Original {
+		l.voidFrom(l.firstSync(l.confirmed + 1))
+	} else {
+		l.voidFrom(l.settled)
+		if n := len(l.spans); n > 0 && p.PrevOwner != 0 {
+			l.spans[n-1].Last = p.PrevLSN
+		}
+	}
+	l.spans = append(l.spans, Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Original: p.Original})
+	if p.Original {
+		l.own()
+		return
+	}
+	l.confirmed = 0
+	l.confirmTo(p.LSN)
 }
 
 // Voided counts the pending PROMOTEs that the effect of a term would void.
@@ -306,12 +341,15 @@ func (l *Limbo[P]) find(term uint64) int {
 	return slices.IndexFunc(l.pending, func(p Promote) bool { return p.Term == term })
 }
 
-// drain commits what is decided at the head of the queue.
-func (l *Limbo[P]) drain() {
+// drain decides what can be decided at the head of the queue, and commits what
+// of it our disk has. Under the original's rules an asynchronous transaction
+// is committed once nothing synchronous before it is open.
+func (l *Limbo[P]) drain(original bool) {
+	l.decide(original)
 	n := 0
-	for ; n < len(l.queue); n++ {
+	for ; n < l.settled; n++ {
 		e := &l.queue[n]
-		if e.Term == 0 && e.Group > l.written || e.Term != 0 && e.LSN > l.confirmed {
+		if e.Term == 0 && e.Group > l.written {
 			break
 		}
 		l.uncount(e)
@@ -321,12 +359,22 @@ func (l *Limbo[P]) drain() {
 	}
 	l.committed = append(l.committed, l.queue[:n]...)
 	l.queue = dropFront(l.queue, n)
+	l.settled -= n
 	l.shown = max(l.shown-n, 0)
 }
 
-// voidRest voids all that is left with a term, newest first.
-func (l *Limbo[P]) voidRest() {
-	for len(l.queue) > 0 {
+func (l *Limbo[P]) decide(original bool) {
+	for ; l.settled < len(l.queue); l.settled++ {
+		e := &l.queue[l.settled]
+		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !original) {
+			return
+		}
+	}
+}
+
+// voidFrom voids all from a place in the queue on, newest first.
+func (l *Limbo[P]) voidFrom(at int) {
+	for len(l.queue) > at {
 		e := l.queue[len(l.queue)-1]
 		if e.Term == 0 {
 			panic("limbo: an entry without a term behind one that is void")
@@ -335,7 +383,7 @@ func (l *Limbo[P]) voidRest() {
 		l.void = append(l.void, e)
 		l.queue = l.queue[:len(l.queue)-1]
 	}
-	l.shown = 0
+	l.shown = min(l.shown, at)
 }
 
 // dropFront removes n entries and keeps the array.
@@ -363,7 +411,7 @@ func (l *Limbo[P]) TakeVoid() []Entry[P] {
 // Written tells that groups up to a number are on disk.
 func (l *Limbo[P]) Written(group uint64) {
 	l.written = max(l.written, group)
-	l.drain()
+	l.drain(l.Current().Original)
 }
 
 // Show moves the mark of what the leader's own readers see over asynchronous
@@ -372,7 +420,7 @@ func (l *Limbo[P]) Written(group uint64) {
 func (l *Limbo[P]) Show(f func(e *Entry[P])) {
 	for l.shown < len(l.queue) {
 		e := &l.queue[l.shown]
-		if e.Sync || e.Group > l.written {
+		if e.Sync || e.Behind != 0 || e.Group > l.written {
 			return
 		}
 		l.shown++

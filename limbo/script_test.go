@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon/vclock"
+
 	"github.com/cockroachdb/datadriven"
 )
 
@@ -117,11 +119,11 @@ func (s *script) event(line string) {
 		var spans []Span
 		for _, p := range w.plain {
 			n := words{t: s.t, line: line, named: map[string]string{"span": p}}.list("span")
-			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3]})
+			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Original: w.named["rules"] == "original"})
 		}
-		s.l.Restore(spans, w.num("confirmed"))
+		s.l.Restore(spans, w.num("confirmed"), vclock.VClock{})
 	case "promote":
-		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn")}
+		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn"), Original: w.named["rules"] == "original"}
 		if prev := w.list("prev"); prev != nil {
 			p.PrevTerm, p.PrevOwner, p.PrevLSN = prev[0], uint32(prev[1]), prev[2]
 		}
@@ -135,10 +137,14 @@ func (s *script) event(line string) {
 		if _, ok := w.named["term"]; ok {
 			e.Term, e.Origin = w.num("term"), uint32(w.num("origin"))
 		}
+		e.Behind = w.num("behind")
 		s.l.Note(e.Term, e.LSN, true)
 		s.l.Push(e)
 	case "row": // of a term; nothing waits for it
 		s.l.Note(w.num("term"), w.num("lsn"), !w.has("confirm"))
+	case "take":
+		s.take(w)
+		return
 	case "confirm":
 		err = s.l.Confirm(w.num("term"), w.num("lsn"))
 	case "lead":
@@ -172,11 +178,47 @@ func (s *script) event(line string) {
 	case "history":
 		for _, h := range s.l.History() {
 			s.say("  %d/%d/%d/%d", h.Term, h.Owner, h.First, h.Last)
+			if h.Original {
+				s.say("    by %d, original", h.Writer)
+			}
 		}
 	default:
 		s.t.Fatalf("unknown event %s", line)
 	}
 	s.decided(err)
+}
+
+// take takes a row that acts on the queue under the original's rules, if the
+// filter lets it pass: KIND origin:lsn owner/lsn [term=]. lax takes it anyhow.
+func (s *script) take(w words) {
+	kinds := map[string]Kind{"confirm": Confirmation, "rollback": Rollback, "promote": Promotion, "demote": Demotion}
+	row, of := w.pair(1, ":"), w.pair(2, "/")
+	r := Request{Kind: kinds[w.plain[0]], Origin: uint32(row[0]), Row: row[1], Owner: uint32(of[0]), LSN: of[1], Term: w.num("term"),
+		PrevTerm: w.num("prev"), Known: 1 << 40}
+	if _, ok := w.named["known"]; ok {
+		r.Known = w.num("known")
+	}
+	if !w.has("lax") {
+		if err := s.l.Check(r); err != nil {
+			s.say("  refuse, split brain %t: %s", err.(*Refusal).SplitBrain, err)
+			return
+		}
+	}
+	s.l.Hold(r.Origin, r.Row)
+	err := s.l.Take(r)
+	s.decided(err)
+	for _, p := range s.l.TakeVoidPromotes() {
+		s.say("  void PROMOTE %d:%d of term %d", p.Owner, p.LSN, p.Term)
+	}
+}
+
+// pair splits the nth plain word into two numbers.
+func (w words) pair(n int, by string) [2]uint64 {
+	a, b, ok := strings.Cut(w.plain[n], by)
+	if !ok {
+		w.t.Fatalf("%s: no pair: %s", w.line, w.plain[n])
+	}
+	return [2]uint64{w.number(a), w.number(b)}
 }
 
 // count counts as the leader of the term of the newest PROMOTE, with a quorum

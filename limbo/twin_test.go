@@ -57,7 +57,7 @@ func TestPushPanics(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var l Limbo[struct{}]
-			l.Restore([]Span{{Term: 2, Owner: 1, First: 3, Last: 3}}, 3)
+			l.Restore([]Span{{Term: 2, Owner: 1, First: 3, Last: 3}}, 3, vclock.VClock{})
 			l.Push(Entry[struct{}]{Seq: 5, Term: 2})
 			defer func() {
 				if got, _ := recover().(string); !strings.Contains(got, test.want) {

@@ -49,9 +49,13 @@ type Config struct {
 	Mode            Mode
 	ElectionTimeout time.Duration // how long a candidate waits for votes
 	DeathTimeout    time.Duration // silence after which a leader counts as gone
-	FencingInterval time.Duration // a leader without a quorum for so long resigns; 0: never
-	Rand            *rand.Rand    // source of shifts; required
-	Trace           func(Fact)    // told of every decision, refusals too; required
+	// OriginalDeathTimeout is the same for a leader of the original kind, which
+	// gives word less often. The fencing interval of a quorum that needs such
+	// members is longer by as much. 0: four times DeathTimeout.
+	OriginalDeathTimeout time.Duration
+	FencingInterval      time.Duration // a leader without a quorum for so long resigns; 0: never
+	Rand                 *rand.Rand    // source of shifts; required
+	Trace                func(Fact)    // told of every decision, refusals too; required
 }
 
 // Fact is a decision of the machine.
@@ -119,6 +123,8 @@ type Raft struct {
 	waiting bool   // voted for ourselves, the record is not on disk yet
 	leader  uint32 // of term; 0: none known
 	seen    bool   // we hear the leader
+
+	originals uint32 // bit per member of the original kind
 
 	members uint32 // bit per registered voter, ourselves included
 	quorum  int    // votes needed to lead
@@ -204,6 +210,9 @@ func (r *Raft) SetMembers(members uint32, quorum int, now time.Duration) {
 	r.countVotes(now)
 	r.plan(now)
 }
+
+// SetOriginals tells which members are of the original kind.
+func (r *Raft) SetOriginals(mask uint32) { r.originals = mask }
 
 // DropVotes forgets what a replica ID voted for in this term, and lets no more
 // of its votes count, which may still be under way: the row that ends its life
@@ -405,7 +414,19 @@ func (r *Raft) Live(now time.Duration, id uint32) bool {
 		return false
 	}
 	p := &r.peers[id]
-	return p.live && now < p.heard+r.cfg.DeathTimeout || p.acked != 0 && now < p.acked+r.cfg.DeathTimeout
+	death := r.deathOf(id)
+	return p.live && now < p.heard+death || p.acked != 0 && now < p.acked+death
+}
+
+// deathOf is the silence after which an instance counts as gone.
+func (r *Raft) deathOf(id uint32) time.Duration {
+	switch {
+	case r.originals&(1<<id) == 0:
+		return r.cfg.DeathTimeout
+	case r.cfg.OriginalDeathTimeout == 0:
+		return 4 * r.cfg.DeathTimeout
+	}
+	return r.cfg.OriginalDeathTimeout
 }
 
 // Upstream tells that the stream from a peer runs, ended, or that its process
@@ -468,7 +489,7 @@ func (r *Raft) Resign(now time.Duration, why string) {
 
 // Tick runs what is due.
 func (r *Raft) Tick(now time.Duration) {
-	if r.seen && r.state == StateFollower && now >= r.peers[r.leader].heard+r.cfg.DeathTimeout {
+	if r.seen && r.state == StateFollower && now >= r.peers[r.leader].heard+r.deathOf(r.leader) {
 		r.loseLeader(now, "silence")
 	}
 	if r.state == StateLeader {
@@ -513,7 +534,7 @@ func (r *Raft) Deadline() (d time.Duration) {
 		}
 	}
 	if r.seen && r.state == StateFollower {
-		earliest(r.peers[r.leader].heard + r.cfg.DeathTimeout)
+		earliest(r.peers[r.leader].heard + r.deathOf(r.leader))
 	}
 	if r.state == StateLeader {
 		earliest(r.fencedAt())
@@ -530,18 +551,19 @@ func (r *Raft) fencedAt() time.Duration {
 	if r.cfg.FencingInterval == 0 || r.quorum <= 1 {
 		return 0
 	}
-	return max(r.quorumContact()+r.cfg.FencingInterval, 1)
+	return max(r.quorumCounts(), 1)
 }
 
-// quorumContact is the latest moment at which a quorum, ourselves included,
-// had given word since.
-func (r *Raft) quorumContact() time.Duration {
+// quorumCounts is how long the word of a quorum, ourselves included, counts: that
+// of a member for the fencing interval, or for longer if it is of the original
+// kind and gives it less often.
+func (r *Raft) quorumCounts() time.Duration {
 	var acks [vclock.Max]time.Duration
 	n := 0
 	for id := range r.peers {
 		if r.members&(1<<id) != 0 && uint32(id) != r.self {
 			// Insertion keeps the newest first; there are at most 31.
-			t := r.peers[id].acked
+			t := r.peers[id].acked + r.fencingOf(uint32(id))
 			i := n
 			for ; i > 0 && acks[i-1] < t; i-- {
 				acks[i] = acks[i-1]
@@ -554,6 +576,11 @@ func (r *Raft) quorumContact() time.Duration {
 		return acks[need-1]
 	}
 	return 0
+}
+
+func (r *Raft) fencingOf(id uint32) time.Duration {
+	d := r.cfg.FencingInterval
+	return max(d, time.Duration(float64(d)*(r.deathOf(id).Seconds()/r.cfg.DeathTimeout.Seconds())))
 }
 
 // plan sets the moment of the next candidacy of a follower that sees no

@@ -242,6 +242,12 @@ func (s *script) event(line string) {
 		}
 		s.quorum = w.num("quorum")
 		s.r.SetMembers(uint32(s.members), int(s.quorum), s.now)
+	case "originals":
+		mask := uint32(0)
+		for i := range w.plain {
+			mask |= 1 << w.number(w.plain[i])
+		}
+		s.r.SetOriginals(mask)
 	case "dropvotes":
 		s.r.DropVotes(w.peer())
 	default:

@@ -243,7 +243,7 @@ func (s *memberSink) Add(space uint32, tuple []byte) error {
 
 func (s *memberSink) Abort() { s.m.tuples = nil }
 
-func (s *memberSink) Finish(st instance.State) error {
+func (s *memberSink) Finish(st instance.State, _ bool) error {
 	st.NextGroup = 1
 	s.m.log.base, s.m.joined = st.VClock, &st
 	return nil

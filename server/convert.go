@@ -9,7 +9,8 @@ import (
 // may import the other.
 
 func toStore(s instance.State) xlog.State {
-	out := xlog.State{VClock: s.VClock, Term: s.Term, Vote: s.Vote, Confirmed: s.Confirmed, Undecided: s.Undecided, NextGroup: s.NextGroup}
+	out := xlog.State{VClock: s.VClock, Term: s.Term, Vote: s.Vote, Confirmed: s.Confirmed, ConfirmedOf: s.ConfirmedOf,
+		VoidPromotes: s.VoidPromotes, Undecided: s.Undecided, NextGroup: s.NextGroup}
 	for _, h := range s.History {
 		out.History = append(out.History, xlog.TermSpan(h))
 	}
@@ -17,7 +18,8 @@ func toStore(s instance.State) xlog.State {
 }
 
 func fromStore(s xlog.State) instance.State {
-	out := instance.State{VClock: s.VClock, Term: s.Term, Vote: s.Vote, Confirmed: s.Confirmed, Undecided: s.Undecided, NextGroup: s.NextGroup}
+	out := instance.State{VClock: s.VClock, Term: s.Term, Vote: s.Vote, Confirmed: s.Confirmed, ConfirmedOf: s.ConfirmedOf,
+		VoidPromotes: s.VoidPromotes, Undecided: s.Undecided, NextGroup: s.NextGroup}
 	for _, h := range s.History {
 		out.History = append(out.History, instance.TermSpan(h))
 	}

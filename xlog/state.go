@@ -11,13 +11,15 @@ import (
 
 // State is what a checkpoint carries besides tuples.
 type State struct {
-	VClock    vclock.VClock // of the whole log before NextGroup
-	Term      uint64
-	Vote      uint32
-	History   []TermSpan  // oldest first
-	Confirmed uint64      // LSN of the newest span's owner up to which all is committed
-	Undecided *xrow.Group // rows before NextGroup whose fate is open; nil: none
-	NextGroup uint64      // where replay of the log goes on
+	VClock       vclock.VClock // of the whole log before NextGroup
+	Term         uint64
+	Vote         uint32
+	History      []TermSpan    // oldest first
+	Confirmed    uint64        // LSN of the newest span's owner up to which all is committed
+	ConfirmedOf  vclock.VClock // greatest confirmed LSN per owner, ever
+	VoidPromotes []uint64      // LSNs of own PROMOTEs that are void under the original's rules
+	Undecided    *xrow.Group   // rows before NextGroup whose fate is open; nil: none
+	NextGroup    uint64        // where replay of the log goes on
 }
 
 // TermSpan is a term in effect: the LSNs of its owner that belong to it.
@@ -26,6 +28,9 @@ type TermSpan struct {
 	Owner uint32
 	First uint64
 	Last  uint64
+
+	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Original bool   // the original's rules hold in it, not the strong ones
 }
 
 // maxSpans bounds the history that a decoder believes.
@@ -43,6 +48,12 @@ func appendState(dst []byte, s *State) []byte {
 		dst = binary.AppendUvarint(dst, uint64(span.Owner))
 		dst = binary.AppendUvarint(dst, span.First)
 		dst = binary.AppendUvarint(dst, span.Last)
+		dst = binary.AppendUvarint(dst, uint64(span.Writer)<<1|bit(span.Original))
+	}
+	dst = appendClock(dst, &s.ConfirmedOf)
+	dst = binary.AppendUvarint(dst, uint64(len(s.VoidPromotes)))
+	for _, lsn := range s.VoidPromotes {
+		dst = binary.AppendUvarint(dst, lsn)
 	}
 	if s.Undecided == nil {
 		return binary.AppendUvarint(dst, 0)
@@ -51,7 +62,16 @@ func appendState(dst []byte, s *State) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(group))), group...)
 }
 
-func (r *reader) state() (s State, err error) {
+func bit(set bool) uint64 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// state reads what appendState wrote; version 1 knew of no terms under the
+// original's rules.
+func (r *reader) state(version byte) (s State, err error) {
 	s.VClock = r.clock()
 	s.Term, s.Vote = r.uvarint(), r.u32()
 	s.Confirmed, s.NextGroup = r.uvarint(), r.uvarint()
@@ -64,6 +84,25 @@ func (r *reader) state() (s State, err error) {
 	}
 	for i := range s.History {
 		s.History[i] = TermSpan{Term: r.uvarint(), Owner: r.u32(), First: r.uvarint(), Last: r.uvarint()}
+		span := &s.History[i]
+		span.Writer = span.Owner
+		if version > 1 {
+			v := r.uvarint()
+			span.Writer, span.Original = uint32(v>>1), v&1 == 1
+			r.bad = r.bad || v>>1 >= vclock.Max
+		}
+	}
+	if version > 1 {
+		s.ConfirmedOf = r.clock()
+		void := r.uvarint()
+		if void > uint64(len(r.b)) {
+			return s, damaged("bad state")
+		}
+		for range void {
+			s.VoidPromotes = append(s.VoidPromotes, r.uvarint())
+		}
+	} else if n := len(s.History); n > 0 && s.History[n-1].Owner < vclock.Max {
+		s.ConfirmedOf[s.History[n-1].Owner] = s.Confirmed
 	}
 	size := r.uvarint()
 	if r.bad || size > uint64(len(r.b)) {
@@ -86,7 +125,9 @@ type endRecord struct {
 	state    State
 }
 
-const endVersion = 1
+// endVersion 2 has the writer and the rules of each term, ConfirmedOf and
+// VoidPromotes.
+const endVersion = 2
 
 func appendEnd(dst []byte, e *endRecord) []byte {
 	start := len(dst)
@@ -108,7 +149,8 @@ func decodeEnd(value []byte) (e endRecord, err error) {
 		return e, damaged("bad checksum of an end record")
 	}
 	r := reader{b: body}
-	if version := r.byte(); version > endVersion {
+	version := r.byte()
+	if version > endVersion {
 		return e, newer("checkpoint", uint64(version), endVersion)
 	}
 	e.chunks, e.tuples, e.bytes = r.uvarint(), r.uvarint(), r.uvarint()
@@ -117,7 +159,7 @@ func decodeEnd(value []byte) (e endRecord, err error) {
 	}
 	e.checksum = binary.LittleEndian.Uint32(r.b)
 	r.b = r.b[crcLen:]
-	if e.state, err = r.state(); err != nil {
+	if e.state, err = r.state(version); err != nil {
 		return e, err
 	}
 	if len(r.b) != 0 {

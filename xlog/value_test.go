@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"strings"
@@ -178,7 +179,7 @@ func FuzzDecodeValue(f *testing.F) {
 
 // FuzzDecodeEnd: as FuzzDecodeValue, for end records.
 func FuzzDecodeEnd(f *testing.F) {
-	e := endRecord{chunks: 1, tuples: 2, bytes: 3, checksum: 4, state: State{Term: 9, History: []TermSpan{{1, 2, 3, 4}},
+	e := endRecord{chunks: 1, tuples: 2, bytes: 3, checksum: 4, state: State{Term: 9, History: []TermSpan{{1, 2, 3, 4, 5, true}},
 		NextGroup: 5, Undecided: realGroup(f)}}
 	b := appendEnd(nil, &e)
 	f.Add(b[:len(b)-crcLen])
@@ -196,4 +197,23 @@ func FuzzDecodeEnd(f *testing.F) {
 
 func withCRC(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(bytes.Clone(b), crc32.Checksum(b, castagnoli))
+}
+
+// A checkpoint of before the original's rules has no writers: then the owner
+// wrote, and its confirmed LSN is the only one known.
+func TestEndRecordOfVersion1(t *testing.T) {
+	state := binary.AppendUvarint(appendClock(nil, &vclock.VClock{1: 9}), 7) // term
+	for _, v := range []uint64{2, 8, 71, 1, 7, 1, 3, 9, 0} {                 // vote, confirmed, next group, one span, nothing undecided
+		state = binary.AppendUvarint(state, v)
+	}
+	b := append([]byte{1, 0, 0, 0, 0, 0, 0, 0}, state...)
+	e, err := decodeEnd(withCRC(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := State{VClock: vclock.VClock{1: 9}, Term: 7, Vote: 2, Confirmed: 8, ConfirmedOf: vclock.VClock{1: 8}, NextGroup: 71,
+		History: []TermSpan{{Term: 7, Owner: 1, First: 3, Last: 9, Writer: 1}}}
+	if fmt.Sprint(e.state) != fmt.Sprint(want) {
+		t.Errorf("%+v\nwant %+v", e.state, want)
+	}
 }

@@ -112,6 +112,7 @@ const (
 	KeyIndexName      Key = 0x5f
 	KeyTupleFormats   Key = 0x60
 	KeyIsSync         Key = 0x61
+	KeyIsCheckpoint   Key = 0x62 // FETCH_SNAPSHOT: out of a checkpoint file that further keys name
 )
 
 // Keys of our own. Original peers skip them; their numbers are fixed in

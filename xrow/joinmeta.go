@@ -12,6 +12,9 @@ type TermSpan struct {
 	Owner uint32
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it
+
+	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Original bool   // the original's rules hold in it, not the strong ones
 }
 
 // JoinMetaBody is what we add to the JOIN_META row, which has no body in the
@@ -22,15 +25,23 @@ type JoinMetaBody struct {
 }
 
 // AppendBody encodes {HISTORY: [[term, owner, first, last], ...], COMMITTED: [term, LSN]}.
+// A term under the original's rules has two elements more: its writer, and 1.
 func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	dst = append(dst, 0x82, byte(KeyHistory))
 	dst = msgp.AppendArrayHeader(dst, uint32(len(j.History)))
 	for _, s := range j.History {
-		dst = append(dst, 0x94)
+		elems := byte(4)
+		if s.Original {
+			elems = 6
+		}
+		dst = append(dst, 0x90|elems)
 		dst = msgp.AppendUint64(dst, s.Term)
 		dst = msgp.AppendUint32(dst, s.Owner)
 		dst = msgp.AppendUint64(dst, s.First)
 		dst = msgp.AppendUint64(dst, s.Last)
+		if s.Original {
+			dst = append(msgp.AppendUint32(dst, s.Writer), 1)
+		}
 	}
 	dst = append(dst, byte(KeyCommitted), 0x92)
 	dst = msgp.AppendUint64(dst, j.Term)
@@ -74,19 +85,33 @@ func readSpans(v []byte) (spans []TermSpan, ok bool) {
 	}
 	for range elems {
 		m, err := Scan(v[n:])
-		var s [4]uint64
-		if err != nil || !readUints(v[n:n+m], s[:]) {
+		if err != nil {
+			return nil, false
+		}
+		span, ok := readSpan(v[n : n+m])
+		if !ok || len(spans) > 0 && span.Term <= spans[len(spans)-1].Term {
 			return nil, false
 		}
 		n += m
-		span := TermSpan{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3]}
-		if s[1] >= vclock.Max || span.First > span.Last || span.Last > maxLSN ||
-			len(spans) > 0 && span.Term <= spans[len(spans)-1].Term {
-			return nil, false
-		}
 		spans = append(spans, span)
 	}
 	return spans, true
+}
+
+// readSpan reads the array of one term, of 4 elements or, under the original's
+// rules, of 6.
+func readSpan(v []byte) (span TermSpan, ok bool) {
+	var s [6]uint64
+	s[4] = vclock.Max // not given
+	if !readUints(v, s[:4]) && !readUints(v, s[:]) {
+		return span, false
+	}
+	span = TermSpan{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3], Writer: uint32(s[1]), Original: s[5] == 1}
+	if s[4] != vclock.Max {
+		span.Writer = uint32(s[4])
+	}
+	bad := s[1] >= vclock.Max || s[4] > vclock.Max || s[5] > 1 || span.First > span.Last || span.Last > maxLSN
+	return span, !bad
 }
 
 // readUints reads an array of exactly len(to) unsigned integers.

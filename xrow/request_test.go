@@ -78,8 +78,10 @@ func TestBodiesHaveTheOriginalsLayout(t *testing.T) {
 		{"follower", &Raft{Term: 5, Vote: 2, State: 1, LeaderID: 2, IsLeaderSeen: true}, "85 00 05 01 02 02 01 04 02 05 c3"},
 		{"candidate", &Raft{Term: 2, Vote: 1, State: 2, VClock: &confirmed}, "84 00 02 01 01 02 02 03 81 01 14"},
 		{"persisted term", &Raft{Term: 1}, "81 00 01"},
-		{"META of ours", &JoinMetaBody{History: []TermSpan{{2, 1, 4, 300}}, Term: 2, LSN: 300},
+		{"META of ours", &JoinMetaBody{History: []TermSpan{{2, 1, 4, 300, 1, false}}, Term: 2, LSN: 300},
 			"82 72 91 94 02 01 04 cd012c 74 92 02 cd012c"},
+		{"META with a DEMOTE of the original's", &JoinMetaBody{History: []TermSpan{{3, 0, 4, 4, 2, true}}, Term: 3},
+			"82 72 91 96 03 00 04 04 02 01 74 92 03 00"},
 	} {
 		if got := hex.EncodeToString(c.body.AppendBody(nil)); got != strings.ReplaceAll(c.hex, " ", "") {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, strings.ReplaceAll(c.hex, " ", ""))

@@ -1,0 +1,93 @@
+package interop
+
+import (
+	"testing"
+)
+
+// Two nodes of both kinds with elections off, cut off from each other, are both
+// promoted by hand, and both take writes. When they meet again each stops with
+// a split brain, says so, and has its own rows and none of the other's.
+func TestSplitBrainByTwoPromotes(t *testing.T) {
+	eachOrder(t, func(t *testing.T, r *rig) {
+		nodes := r.nodes
+		r.lead(nodes[0])
+		r.space(nodes[0], orders, map[string]any{"is_sync": true})
+		nodes[0].must("box.space.orders:insert", []any{1, "before"})
+		r.until("the row arrives", func() error { return nodes[1].holds(orders, 1, "before") })
+		r.mesh.Isolate(0)
+		for i, n := range nodes {
+			if i > 0 {
+				r.lead(n)
+			}
+			n.must("box.space.orders:insert", []any{100 + i, "of one side"})
+		}
+		r.mesh.Heal()
+		r.split(nodes[0], nodes[1])
+		for i, n := range nodes {
+			if err := n.holds(orders, 100+i, "of one side"); err != nil {
+				t.Error(err)
+			}
+			if err := n.missing(orders, 101-i); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// An old owner of the queue, which was cut off, wrote asynchronously in its old
+// term: who knows the newer term stops with a split brain.
+func TestSplitBrainByAnAsynchronousRow(t *testing.T) {
+	eachOrder(t, func(t *testing.T, r *rig) {
+		nodes := r.nodes
+		r.lead(nodes[0])
+		r.space(nodes[0], orders, map[string]any{"is_sync": true})
+		r.space(nodes[0], plain, nil)
+		r.until("the space arrives", func() error { _, err := nodes[1].spaceID(plain); return err })
+		r.mesh.Isolate(0)
+		r.lead(nodes[1])
+		nodes[0].must("box.space.plain:insert", []any{1, "of an old term"})
+		r.mesh.Heal()
+		r.upstream(nodes[1], nodes[0], "stopped", "plit-Brain")
+		if err := nodes[1].missing(plain, 1); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// split waits until nodes have told each of the other's split brain.
+func (r *rig) split(a, b *node) {
+	r.t.Helper()
+	r.upstream(a, b, "stopped", "plit-Brain")
+	r.upstream(b, a, "stopped", "plit-Brain")
+}
+
+// eachOrder runs a test with elections off and either kind as the first, which
+// boots.
+func eachOrder(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	if modern.path == "" {
+		t.Skip("TARANTOOL names no Tarantool 3")
+	}
+	for name, peers := range map[string][]peer{"Tarantool first": {modern, us(modern)}, "Tarragon first": {us(modern), modern}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.masters(peers[0], peers[1])
+			for _, n := range r.nodes {
+				n.set.extra = quorumOfOne(n)
+				n.restart()
+			}
+			r.up(r.nodes...)
+			r.follows(r.nodes...)
+			r.watch()
+			test(t, r)
+		})
+	}
+}
+
+// quorumOfOne lets each decide alone, which is how one provokes a split brain.
+func quorumOfOne(n *node) string {
+	if n.isOurs() {
+		return "  synchro_quorum: 1\n"
+	}
+	return "\treplication_synchro_quorum = 1,\n"
+}
