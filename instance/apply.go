@@ -80,6 +80,9 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
 			rows[0].LSN, last.ReplicaID, c.vclock[last.ReplicaID]))
 	}
+	if c.cfg.Break.Original {
+		c.restamp(rows)
+	}
 	if last.Term > maxTerm {
 		return protocolError(fmt.Sprintf("term %d, which cannot be", last.Term))
 	}

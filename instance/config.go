@@ -75,6 +75,11 @@ type Break struct {
 	NoExchange             bool // rows are taken from the leader only
 	WipedVotes             bool // an instance that lost its disk votes at once
 	DeadlinesAfterRequests bool // a Step runs deadlines last
+
+	// Original makes the core behave as one of the original kind: no stamps, every
+	// PROMOTE takes effect where it is written and by no other rules. It stands
+	// for such a peer in test/sim.
+	Original bool
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -27,7 +27,7 @@ func (c *Core) add(r *xrow.Row, space uint32, first bool, term uint64) {
 func (c *Core) addOwn(t xrow.Type, body []byte, promoteTerm uint64) (lsn uint64) {
 	lsn = c.vclock[c.self] + 1
 	r := xrow.Row{Type: t, ReplicaID: c.self, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
-		Flags: xrow.FlagCommit, Term: c.raft.Term(), Body: body}
+		Flags: xrow.FlagCommit, Term: c.stamp(c.raft.Term()), Body: body}
 	c.add(&r, 0, true, promoteTerm)
 	return lsn
 }

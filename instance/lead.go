@@ -13,7 +13,7 @@ import (
 // not before.
 func (c *Core) lead() {
 	c.noteKinds(c.box.NewestMembers())
-	if c.originals() != 0 {
+	if c.originals() != 0 || c.cfg.Break.Original {
 		c.leadOriginal()
 		return
 	}
@@ -79,6 +79,10 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: rulesOf(p.Original)}
 	c.scratch = body.AppendBody(c.scratch[:0])
 	chained := len(c.limbo.Pending()) > 0
+	if c.cfg.Break.Original {
+		c.promoteAtOnce(p)
+		return
+	}
 	p.LSN = c.addOwn(xrow.Promote, c.scratch, p.Term)
 	void, err := c.limbo.AddPromote(*p)
 	if err != nil || void {
@@ -94,11 +98,26 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	}
 }
 
+// promoteAtOnce is what an original does: it asks nobody.
+func (c *Core) promoteAtOnce(p *limbo.Promote) {
+	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
+	p.LSN = c.addOwn(xrow.Promote, body.AppendBody(nil), p.Term)
+	c.limbo.Lead(p.LSN)
+	if err := c.limbo.Take(limbo.Request{Kind: limbo.Promotion, Origin: c.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
+		panic("instance: " + err.Error())
+	}
+	c.tookEffect(0)
+	c.settle()
+}
+
 // alignRules moves to the rules that the members can take, by a new term: an
 // original was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
 	if !c.leading || cur.Term != c.raft.Term() || c.build != nil || len(c.welcome) > 0 || cur.Original == (c.originals() != 0) {
+		return
+	}
+	if c.cfg.Break.Original {
 		return
 	}
 	c.tellSchema() // an original takes no PROMOTE that names more than it was told

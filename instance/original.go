@@ -11,6 +11,12 @@ import (
 // restamp gives a row that came through an instance of the original kind, which
 // drops the stamp, its term back, as far as the history of PROMOTEs tells it.
 func (c *Core) restamp(rows []xrow.Row) {
+	if c.cfg.Break.Original {
+		for i := range rows {
+			rows[i].Term = 0
+		}
+		return
+	}
 	if rows[0].Term != 0 {
 		return
 	}
@@ -26,6 +32,9 @@ func (c *Core) restamp(rows []xrow.Row) {
 // the row has no stamp although it could be one of a time when they held.
 func (c *Core) underOriginal(r *xrow.Row) bool {
 	cur := c.limbo.Current()
+	if c.cfg.Break.Original {
+		return true
+	}
 	if r.Term == 0 {
 		return cur.Term == 0 || cur.Original || c.limbo.Mixed() || c.originals()&(1<<r.ReplicaID) != 0
 	}
@@ -121,6 +130,10 @@ func (c *Core) waitsForDisk(rows []xrow.Row) bool {
 // requestOfOriginal tells whether CONFIRM, ROLLBACK, PROMOTE or DEMOTE is meant
 // by the original's rules.
 func (c *Core) requestOfOriginal(r *xrow.Row, s *xrow.Synchro) bool {
+	if c.cfg.Break.Original {
+		s.PrevTerm = 0
+		return true
+	}
 	switch r.Type {
 	case xrow.Promote:
 		if s.Rules == 1 && r.Term == 0 {
@@ -136,7 +149,7 @@ func (c *Core) requestOfOriginal(r *xrow.Row, s *xrow.Synchro) bool {
 // takeRequest takes a CONFIRM, ROLLBACK, PROMOTE or DEMOTE by the original's
 // rules: it is judged, logged, and takes effect.
 func (c *Core) takeRequest(r *xrow.Row, s *xrow.Synchro) error {
-	if r.Type == xrow.Promote && c.replay && r.ReplicaID == c.ownID() {
+	if r.Type == xrow.Promote && c.replay && !c.cfg.Break.Original && r.ReplicaID == c.ownID() {
 		return c.replayOwnPromote(r, s)
 	}
 	if r.Type != xrow.Promote {
@@ -234,4 +247,12 @@ func (c *Core) adopt(term uint64) {
 	}
 	c.raft.Adopt(term, c.now.Mono)
 	c.afterRaft()
+}
+
+// stamp is what a row of ours carries in a term.
+func (c *Core) stamp(term uint64) uint64 {
+	if c.cfg.Break.Original {
+		return 0
+	}
+	return term
 }

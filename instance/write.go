@@ -289,7 +289,7 @@ func (c *Core) encode(rows []box.LogRow, term uint64, flags xrow.Flags) {
 	}
 	for i := range rows {
 		row := &rows[i]
-		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.self, TSN: tsn, Timestamp: c.now.Wall, Term: term}
+		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.self, TSN: tsn, Timestamp: c.now.Wall, Term: c.stamp(term)}
 		if row.Local {
 			r.ReplicaID, r.GroupID, r.Term = 0, xrow.GroupLocal, 0
 		}

@@ -74,8 +74,9 @@ func (a Action) String() string { return [...]string{"recover", "bootstrap", "jo
 
 // Decision says what to do, and whom to join, the best peer first.
 type Decision struct {
-	Action Action
-	Peers  []Peer
+	Action    Action
+	Peers     []Peer
+	Originals bool // some who wait for a replica set to begin are of the original kind
 }
 
 // roundsToForget is how many rounds in a row another one must be the best
@@ -216,11 +217,12 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if len(seen) < need {
 		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
 	}
+	begin := Decision{Action: ActionBootstrap, Originals: slices.ContainsFunc(seen, original)}
 	if b.Appointed {
 		b.name(b.Self.UUID)
-		return Decision{Action: ActionBootstrap}, ""
+		return begin, ""
 	}
-	if len(seen) < b.configured() && !b.impatient && slices.ContainsFunc(seen, original) {
+	if len(seen) < b.configured() && !b.impatient && begin.Originals {
 		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
@@ -237,7 +239,7 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if votes < need {
 		return d, fmt.Sprintf("%d instances name this one to begin the replica set, and %d are needed", votes, need)
 	}
-	return Decision{Action: ActionBootstrap}, ""
+	return begin, ""
 }
 
 // original tells whether a candidate is no Tarragon. Such an instance waits for

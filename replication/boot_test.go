@@ -225,7 +225,12 @@ func TestAppointed(t *testing.T) {
 	if d, why := b.judge([]candidate{own, better, cand(3, xrow.Ballot{IsBooted: true})}); why != "" || d.Action != ActionJoin {
 		t.Errorf("beside a booted peer: %v %s", d.Action, why)
 	}
-	if d, why := b.judge([]candidate{own, better}); why != "" || d.Action != ActionBootstrap || b.Ballot().BootstrapLeader != testUUID(2) {
+	theirs := better
+	theirs.ballot.Rules = 0
+	if d, why := b.judge([]candidate{own, cand(3, xrow.Ballot{}), theirs}); why != "" || !d.Originals {
+		t.Errorf("it does not see who waits: %+v %s", d, why)
+	}
+	if d, why := b.judge([]candidate{own, better}); why != "" || d.Originals || d.Action != ActionBootstrap || b.Ballot().BootstrapLeader != testUUID(2) {
 		t.Errorf("with a majority: %v %s", d.Action, why)
 	}
 }

@@ -33,6 +33,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			if err := s.in.BootstrapError(); err != nil {
 				return false, err
 			}
+			s.mixed = d.Originals
 			return true, s.recover(ctx)
 		}
 		err = boot.JoinAny(ctx, d.Peers, s.newSink)

@@ -50,6 +50,7 @@ type Server struct {
 	log      zerolog.Logger
 	identity identity
 	anew     *rejoin // set: this run fills a new store
+	mixed    bool    // we begin a replica set for which instances of the original kind wait
 	store    *xlog.Store
 	events   *iproto.Hub
 	clients  *iproto.Server

@@ -69,7 +69,7 @@ func (a *applier) receive(c *conn, p packet) {
 	switch p.kind {
 	case packetWelcome:
 		a.subscribed, a.id, a.sync = true, p.hello.id, 0
-		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Rules: 1})
+		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Rules: a.peer.rules()})
 		if p.hello.raft != nil {
 			a.hearRaft(*p.hello.raft)
 		}
@@ -123,7 +123,7 @@ func (a *applier) lost(c *conn, refused bool) {
 	if a.id != 0 && (was || refused) {
 		a.n.post(instance.Upstream{Peer: a.id, State: state})
 	}
-	if was {
+	if was && !a.n.w.split {
 		a.dialSoon(0) // at once: a refusal says that the process is gone
 		return
 	}
@@ -133,7 +133,7 @@ func (a *applier) lost(c *conn, refused bool) {
 // refuseStream ends the stream of a peer whose rows cannot be taken: too many
 // wait. For another reason it never happens: honest peers send no such rows.
 func (n *node) refuseStream(r instance.Refusal) {
-	if r.Err.Code == xrow.ErrSystem {
+	if n.w.toleratesRefusal(r.Err) || r.Err.Code == xrow.ErrSystem {
 		for _, a := range n.links {
 			if a != nil && a.subscribed && a.id == r.Peer {
 				c := a.conn

@@ -62,6 +62,9 @@ func (c *clientChecker) joined(n *node) { delete(c.notes, n.disk) }
 
 // acknowledged is called when a client is told that its operation is done.
 func (c *clientChecker) acknowledged(o *op) {
+	if c.w.mixed() {
+		return
+	}
 	switch o.kind {
 	case opLinear:
 		c.linear(o)
@@ -91,6 +94,9 @@ func (c *clientChecker) acknowledged(o *op) {
 
 // stepped is called after every Step of a core.
 func (c *clientChecker) stepped(n *node, batch []instance.Event, eff *instance.Effects, slept time.Duration) {
+	if c.w.mixed() {
+		return
+	}
 	limit := c.w.plan.config.DeathTimeout + c.w.plan.config.Heartbeat
 	if slept < limit || c.w.plan.config.Fencing == instance.FencingOff || c.w.members() < 3 ||
 		n.shown == nil || n.shown.State != stateLeader {
@@ -112,6 +118,9 @@ func (c *clientChecker) stepped(n *node, batch []instance.Event, eff *instance.E
 
 // read looks at a node's confirmed state.
 func (c *clientChecker) read(o *op, n *node) {
+	if c.w.mixed() {
+		return
+	}
 	for key, version := range c.look(n) {
 		if version == (place{}) {
 			continue
@@ -126,6 +135,9 @@ func (c *clientChecker) read(o *op, n *node) {
 
 // linear looks at a node's confirmed state after its quorum round.
 func (c *clientChecker) linear(o *op) {
+	if c.w.mixed() {
+		return
+	}
 	c.w.count(LinearReads)
 	c.read(o, o.node)
 	versions := c.look(o.node)

@@ -47,6 +47,15 @@ func (w *World) describe() string {
 			fmt.Fprintf(&b, " shows term %d state %d leader %d seen %v", n.shown.Term, n.shown.State, n.shown.LeaderID, n.shown.IsLeaderSeen)
 		}
 	}
+	if w.mixed() {
+		for _, n := range w.nodes {
+			if n.core != nil {
+				i := n.core.Info(n.mono())
+				fmt.Fprintf(&b, "\n  %s original %t: queue of %d in term %d (original rules %t): %d undecided, confirmed %d, ro %s, %v",
+					n.label(), n.isOriginal(), i.QueueOwner, i.QueueTerm, i.Original, i.QueueLen, i.Confirmed, i.ROReason, i.SplitBrains)
+			}
+		}
+	}
 	fmt.Fprintf(&b, "\n  clients wait for %d answers, terms in effect %v", w.load.open, w.check.history.effect)
 	return b.String()
 }

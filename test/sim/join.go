@@ -83,7 +83,7 @@ func (j *joiner) try() {
 		return
 	}
 	j.tuples = nil
-	hi := hello{join: true, incarnation: j.n.disk.incarnation}
+	hi := hello{join: true, incarnation: j.n.incarnation()}
 	j.conn = w.net.dial(j.n, master, packet{kind: packetDial, hello: hi}, j.receive, j.lost)
 }
 

@@ -96,11 +96,20 @@ func (l *load) next() {
 var kinds = [...]opKind{opInsert, opRegister, opRegister, opUpdate, opUpsert, opPair, opAsync, opAsync, opMixed, opLocal,
 	opRead, opRead, opLinear}
 
+// draw takes one of the first n kinds.
+func (l *load) draw(n int) opKind {
+	k := kinds[l.w.rng.IntN(n)]
+	if !l.w.plan.async && (k == opAsync || k == opMixed) {
+		return opInsert
+	}
+	return k
+}
+
 // invoke begins one operation of a client at some node, and with it others
 // that travel in the same batch.
 func (l *load) invoke() {
 	w := l.w
-	kind := kinds[w.rng.IntN(len(kinds))]
+	kind := l.draw(len(kinds))
 	n := l.choose(kind)
 	if n == nil {
 		l.next()
@@ -118,7 +127,7 @@ func (l *load) invoke() {
 			return
 		}
 		batch = append(batch, l.request(o))
-		kind = kinds[w.rng.IntN(len(kinds)-3)]
+		kind = l.draw(len(kinds) - 3)
 	}
 	n.post(instance.Write{Requests: batch})
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tarragon/box"
@@ -42,6 +43,7 @@ type node struct {
 	shown   *xrow.Raft // what peers are shown
 	relayed uint64     // groups up to here may go out
 	lazy    uint32     // hold rows back from peers that see this leader
+	void    []uint64   // LSNs of own PROMOTEs that go out as NOPs
 	links   []*applier // by slot of the peer
 	relays  []*relay
 	joining *joiner
@@ -130,9 +132,29 @@ func (n *node) config() instance.Config {
 	if n.slot == n.w.plan.voter {
 		c.Mode = instance.ModeVoter
 	}
+	c.Break.Original = n.isOriginal()
 	c.Rand = rand.New(rand.NewPCG(n.w.seed, uint64(n.slot)<<32|uint64(n.life)))
 	c.Trace = func(f instance.Fact) { n.w.fact(n, f) }
 	return c
+}
+
+// isOriginal tells whether the host is of the original kind.
+func (n *node) isOriginal() bool { return slices.Contains(n.w.plan.originals, n.slot) }
+
+// rules is what it says of the rules that it knows.
+func (n *node) rules() uint64 {
+	if n.isOriginal() {
+		return 0
+	}
+	return 1
+}
+
+// incarnation is what its _cluster row has of its store.
+func (n *node) incarnation() uint64 {
+	if n.isOriginal() {
+		return 0
+	}
+	return n.disk.incarnation
 }
 
 // post hands events to the node's loop.
@@ -224,6 +246,9 @@ func (n *node) run(eff *instance.Effects) {
 	}
 	if eff.Group != nil {
 		n.write(eff.GroupNo, eff.Group)
+	}
+	if eff.VoidPromotes != nil {
+		n.void = eff.VoidPromotes
 	}
 	if eff.Raft != nil {
 		n.show(eff.Raft)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tarragon/instance"
@@ -30,6 +31,9 @@ type plan struct {
 	faults []faultKind // the kinds that strike in this world
 	pace   spread      // between two faults
 
+	originals []int // slots of the hosts of the original kind; nil: a set of ours
+	async     bool  // clients write asynchronously, too: in a mixed set that makes split brains
+
 	blindToPromises bool // planted faults: watch the damage, not the broken promise
 }
 
@@ -39,6 +43,7 @@ type Options struct {
 	Faults          []string // names of fault kinds instead of drawn ones
 	BlindToPromises bool
 	Hosts           int
+	Mixed           bool // some hosts are of the original kind
 }
 
 // draw makes the plan of a seed.
@@ -81,7 +86,22 @@ func draw(seed uint64, o Options) plan {
 	p.config.BuildPause = time.Duration(1100+rng.IntN(6900)) * time.Microsecond
 	p.config.BacklogMaxSize = []int{0, 0, 2000}[rng.IntN(3)]
 	p.blindToPromises = o.BlindToPromises
+	p.async = true
+	if o.Mixed {
+		p.mix(rng)
+	}
 	return p
+}
+
+// mix makes some hosts originals. Those come back under their old identity
+// without their data, and promise nothing about it: no disk is lost here.
+func (p *plan) mix(rng *rand.Rand) {
+	p.originals = rng.Perm(p.hosts)[:1+rng.IntN(p.hosts-1)]
+	p.async = rng.IntN(4) == 0
+	p.faults = slices.DeleteFunc(p.faults, func(k faultKind) bool { return k.name == "wipe" })
+	p.config.AllowOriginal = true
+	p.config.QueueMaxSize = 0
+	p.voter = -1
 }
 
 // drawFaults takes at least three kinds, and one of them unseats leaders.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"tarragon/instance"
 	"tarragon/vclock"
@@ -64,7 +65,7 @@ func (n *node) subscribe(c *conn, hi hello) {
 	n.relays = append(n.relays, r)
 	c.ends[acceptor].receive = r.receive
 	c.ends[acceptor].hangUp = r.gone
-	n.post(instance.Downstream{Peer: r.id, Up: true, Rules: 1})
+	n.post(instance.Downstream{Peer: r.id, Up: true, Rules: peer.rules()})
 	if n.shown != nil {
 		r.term = n.shown.Term
 	}
@@ -150,10 +151,30 @@ func (r *relay) pump() {
 			}
 		}
 		if runs := g.Cut(&r.pos, 0, nil); len(runs) > 0 {
-			r.conn.send(acceptor, packet{kind: packetRows, rows: runs})
+			r.conn.send(acceptor, packet{kind: packetRows, rows: r.n.withoutVoid(runs)})
 		}
 		r.next++
 	}
+}
+
+// withoutVoid puts NOPs in the place of our PROMOTEs that are void.
+func (n *node) withoutVoid(runs [][]byte) [][]byte {
+	if len(n.void) == 0 {
+		return runs
+	}
+	rows, err := decode(runs)
+	if err != nil {
+		n.w.fail("stream", "%s cannot read its own log: %v", n.label(), err)
+	}
+	var out []byte
+	for _, r := range rows {
+		if r.Type == xrow.Promote && r.ReplicaID == n.id && slices.Contains(n.void, r.LSN) {
+			r.Type, r.Body = xrow.Nop, nil
+			n.w.met.HiddenPromotes++
+		}
+		out = r.Append(out)
+	}
+	return [][]byte{out}
 }
 
 // peerSeesLeader tells whether this peer gets its rows from the leader.

@@ -23,6 +23,8 @@ type Result struct {
 	Acked   int           // writes acknowledged
 	Faults  int           // kinds of faults drawn
 	Table   Table
+	Met     Met  // by a mixed set
+	Split   bool // somebody reported a split brain
 }
 
 // half of the run: what a fault plans for its own end holds within one half.
@@ -88,7 +90,7 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Faults: len(w.plan.faults), Table: w.table}
+		Acked: w.load.acked, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads
@@ -125,7 +127,7 @@ func (n *node) bootstrap() {
 	rows := box.BootstrapRows(box.Profile3_8_0, fmt.Sprintf("%08x-0000-4000-8000-%012x", 0xffff, n.w.seed&0xffffffffffff), n.uuid, n.name, "sim")
 	for i := range rows {
 		if rows[i].SpaceID == spaceCluster {
-			rows[i].Tuple = instance.MemberTuple(1, n.uuid, n.name, n.disk.incarnation)
+			rows[i].Tuple = instance.MemberTuple(1, n.uuid, n.name, n.incarnation())
 		}
 	}
 	n.dialPeers()
@@ -229,6 +231,9 @@ func (w *World) members() (k int) {
 // inEffect is the running leader whose PROMOTE a quorum has; nil: none.
 func (w *World) inEffect() *node {
 	n := w.leader()
+	if w.mixed() {
+		return w.promoted(n)
+	}
 	if n == nil || n.paused || len(w.check.history.effect) == 0 {
 		return nil
 	}
@@ -280,7 +285,7 @@ func (w *World) healMajority() {
 		n := w.inEffect()
 		return n != nil && w.committedBy(alive, n, &acked)
 	}
-	if !w.run(w.now+electLimit, fresh) {
+	if !w.run(w.now+electLimit, fresh) && !w.split {
 		w.fail("liveness", "the majority %v has no leader that commits: %s", slots(alive), w.describe())
 		return
 	}
@@ -352,6 +357,10 @@ func (w *World) healEverything() {
 		n.heal(w.nodes)
 	}
 	w.load.stop()
+	if w.mixed() {
+		w.endMixed()
+		return
+	}
 	if !w.comesToRest(w.now + convergeLimit) {
 		w.fail("convergence", "no rest in time: %s", w.describe())
 		return

@@ -11,9 +11,10 @@ import (
 )
 
 var (
-	firstSeed = flag.Uint64("seed", 1, "first seed of TestSeeds")
-	seedCount = flag.Int("seeds", 500, "how many seeds TestSeeds lives")
-	story     = flag.Bool("story", false, "TestSeeds tells the story of each seed; use with -seeds 1")
+	firstSeed  = flag.Uint64("seed", 1, "first seed of TestSeeds")
+	seedCount  = flag.Int("seeds", 500, "how many seeds TestSeeds lives")
+	mixedCount = flag.Int("mixed", 60, "how many seeds TestMixed lives")
+	story      = flag.Bool("story", false, "TestSeeds tells the story of each seed; use with -seeds 1")
 )
 
 // TestSeeds lives many clusters and prints how often each rare event happened.
@@ -42,6 +43,27 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("never happened: %v", r)
 		}
 	}
+}
+
+// TestMixed lives clusters with originals among the members.
+func TestMixed(t *testing.T) {
+	count := *mixedCount
+	if testing.Short() {
+		count = min(count, 5)
+	}
+	var met Met
+	splits, acked := 0, 0
+	for _, r := range runSeeds(*firstSeed, count, Options{Mixed: true}) {
+		met.Add(r.Met)
+		acked += r.Acked
+		if r.Err != nil {
+			t.Errorf("seed %d: %v", r.Seed, r.Err)
+		}
+		if r.Split {
+			splits++
+		}
+	}
+	t.Logf("%d seeds, %d with a split brain, %d writes acknowledged, %+v", count, splits, acked, met)
 }
 
 // runSeeds lives seeds on all processors; the results are in the order of the

@@ -119,6 +119,7 @@ func (w *World) fact(n *node, f instance.Fact) {
 	if r, ok := facts[f.Kind]; ok {
 		w.count(r)
 	}
+	w.met.fact(f)
 	if f.Kind == "resign" {
 		switch f.Text {
 		case "no quorum":

@@ -20,6 +20,8 @@ type World struct {
 	load  *load
 	check *checks
 	table Table
+	met   Met    // by a mixed set
+	split bool   // somebody reported a split brain
 	made  uint32 // spaces made under load
 
 	half    half

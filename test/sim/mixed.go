@@ -1,0 +1,144 @@
+package sim
+
+import (
+	"bytes"
+	"slices"
+
+	"tarragon/instance"
+	"tarragon/xrow"
+)
+
+// A mixed world has hosts of the original kind among its members: cores that
+// follow the original's rules only (instance.Break.Original). The checkers that
+// follow the chain of strong PROMOTEs do not apply. What is left to check:
+//
+//   - promises: nothing is told that is not on disk; one leader per term;
+//   - no core of ours reports a broken guarantee, whatever originals do;
+//   - an acknowledged synchronous write is there in the end, at the owner of the
+//     newest term, split brain or not;
+//   - unless somebody reported a split brain, all instances end equal, and
+//     nothing is there that was answered by a final error.
+
+// Met counts what mixed worlds met.
+type Met struct {
+	Originals      int // terms under the original's rules that took effect, on some node
+	Strong         int
+	RulesChanges   int
+	HiddenPromotes int // void PROMOTEs that went out as NOP
+	LateRows       int
+}
+
+func (m *Met) fact(f instance.Fact) {
+	switch f.Kind {
+	case instance.FactRulesChange:
+		m.RulesChanges++
+	case instance.FactLate:
+		m.LateRows++
+	}
+}
+
+// Add sums counts.
+func (m *Met) Add(o Met) {
+	m.Originals += o.Originals
+	m.Strong += o.Strong
+	m.RulesChanges += o.RulesChanges
+	m.HiddenPromotes += o.HiddenPromotes
+	m.LateRows += o.LateRows
+}
+
+func (w *World) mixed() bool { return w.plan.originals != nil }
+
+// promoted is the leader if it takes writes, else nil.
+func (w *World) promoted(n *node) *node {
+	if n == nil || !n.active() || n.core.Info(n.mono()).RO {
+		return nil
+	}
+	return n
+}
+
+// toleratesRefusal: in a mixed world rows may contradict each other, which is
+// reported; what comes later is then anybody's guess.
+func (w *World) toleratesRefusal(err *xrow.Error) bool {
+	if !w.mixed() {
+		return false
+	}
+	w.split = w.split || err.Code == xrow.ErrSplitBrain
+	return w.split
+}
+
+// endMixed judges a mixed world.
+func (w *World) endMixed() {
+	if !w.split && !w.comesToRest(w.now+convergeLimit) && !w.split {
+		w.fail("convergence", "no rest in time: %s", w.describe())
+		return
+	}
+	if w.split {
+		w.run(w.now+convergeLimit/4, nil)
+	}
+	var newest *node
+	for _, n := range w.nodes {
+		if n.core == nil {
+			continue
+		}
+		i := n.core.Info(n.mono())
+		if i.QueueOwner == i.ID && (newest == nil || i.QueueTerm > newest.core.Info(newest.mono()).QueueTerm) {
+			newest = n
+		}
+		if i.Original {
+			w.met.Originals++
+		} else {
+			w.met.Strong++
+		}
+	}
+	if newest == nil {
+		if !w.split {
+			w.fail("convergence", "nobody owns the queue: %s", w.describe())
+		}
+		return
+	}
+	w.hasAcknowledged(newest)
+	if !w.split {
+		w.allEqual(newest)
+	}
+}
+
+// hasAcknowledged looks for the inserts that clients were told are done.
+func (w *World) hasAcknowledged(n *node) {
+	there := w.inserts(n)
+	for _, o := range w.load.ops {
+		switch {
+		case o.kind != opInsert && o.kind != opPair:
+		case o.outcome == acknowledged && !there[o.id]:
+			w.fail("acknowledged", "op %d was acknowledged by n%d at %v, and %s, the newest owner, lacks it (split brain: %t): %s",
+				o.id, o.node.slot, o.ended, n.label(), w.split, w.describe())
+		case o.outcome == refused && there[o.id] && !w.split:
+			w.fail("answers", "op %d was refused by n%d at %v and is there", o.id, o.node.slot, o.ended)
+		}
+	}
+}
+
+// inserts are the ops whose row of the journal a node shows.
+func (w *World) inserts(n *node) map[opID]bool {
+	there := map[opID]bool{}
+	for _, t := range readAll(w, n.box.OpenView()) {
+		if t.space == spaceJournal {
+			if _, id, err := readTuple(t.tuple); err == nil {
+				there[id] = true
+			}
+		}
+	}
+	return there
+}
+
+// allEqual compares the confirmed tuples of all nodes.
+func (w *World) allEqual(a *node) {
+	want := readAll(w, a.box.OpenView())
+	for _, b := range w.nodes {
+		got := readAll(w, b.box.OpenView())
+		same := slices.EqualFunc(want, got, func(x, y spaceTuple) bool { return x.space == y.space && bytes.Equal(x.tuple, y.tuple) })
+		if !same {
+			w.fail("convergence", "%s has other tuples than %s, and nobody reported a split brain: %s", b.label(), a.label(), w.describe())
+			return
+		}
+	}
+}
