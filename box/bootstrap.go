@@ -8,39 +8,67 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// bootstrapRows are the rows of a fresh database of schema version 3.8.0 that
-// are the same everywhere: arrays [space id, tuple], back to back, ascending by
-// space. Source: bootstrap.snap of Tarantool 3.8.0.
-//
-//go:embed bootstrap.msgpack
-var bootstrapRows []byte
+// Profile is the schema version that a fresh database begins with. A version
+// of the original refuses to join a database whose system spaces are newer than
+// it knows.
+type Profile uint8
 
-// eachBootstrapRow goes over the embedded rows.
-func eachBootstrapRow(f func(space uint32, tuple []byte)) {
-	for at := 0; at < len(bootstrapRows); {
-		end := skip(bootstrapRows, at)
-		row := splitRow(bootstrapRows[at:end])
+// Profiles.
+const (
+	Profile3_8_0  Profile = iota // for members from 3.8 on, and us
+	Profile2_10_4                // the newest that 2.6 to 2.10 can join; a 3.x member may upgrade it
+)
+
+// embedded are the rows of a fresh database that are the same everywhere:
+// arrays [space id, tuple], back to back, ascending by space. Source:
+// bootstrap.snap of the release that the name says.
+var (
+	//go:embed bootstrap.msgpack
+	embedded3_8_0 []byte
+	//go:embed bootstrap_2_10_4.msgpack
+	embedded2_10_4 []byte
+)
+
+// each goes over the embedded rows.
+func (p Profile) each(f func(space uint32, tuple []byte)) {
+	rows := embedded3_8_0
+	if p == Profile2_10_4 {
+		rows = embedded2_10_4
+	}
+	for at := 0; at < len(rows); {
+		end := skip(rows, at)
+		row := splitRow(rows[at:end])
 		f(uint32(row.uint(0)), row.raw(1))
 		at = end
 	}
 }
 
+// replicasetKey is the key of _schema under which the UUID of the set stands.
+func (p Profile) replicasetKey() string {
+	if p == Profile2_10_4 {
+		return "cluster"
+	}
+	return "replicaset_uuid"
+}
+
 // BootstrapRows are the rows of a fresh database, as INSERTs in the order in
 // which they must be applied. An empty instance or replica set name is left out.
-func BootstrapRows(replicasetUUID, instanceUUID, instanceName, replicasetName string) []xrow.DML {
+func BootstrapRows(profile Profile, replicasetUUID, instanceUUID, instanceName, replicasetName string) []xrow.DML {
 	var rows []xrow.DML
 	add := func(space uint32, tuple []byte) {
 		rows = append(rows, xrow.DML{Type: xrow.Insert, SpaceID: space, Tuple: tuple})
 	}
 	pair := func(key, value string) []byte { return msgp.AppendString(msgp.AppendString([]byte{0x92}, key), value) }
-	eachBootstrapRow(func(space uint32, tuple []byte) {
-		add(space, tuple)
-		if space == idSchema {
-			add(idSchema, pair("replicaset_uuid", replicasetUUID))
+	identity := false
+	profile.each(func(space uint32, tuple []byte) {
+		if space != idSchema && !identity {
+			identity = true
+			add(idSchema, pair(profile.replicasetKey(), replicasetUUID))
 			if replicasetName != "" {
 				add(idSchema, pair("replicaset_name", replicasetName))
 			}
 		}
+		add(space, tuple)
 	})
 	member := msgp.AppendString([]byte{0x92, 1}, instanceUUID)
 	if instanceName != "" {
@@ -51,20 +79,20 @@ func BootstrapRows(replicasetUUID, instanceUUID, instanceName, replicasetName st
 }
 
 // defineSystemSpaces makes the layout of the system spaces known before their
-// own rows come.
+// own rows come. Rows of an older profile then define them as they were there.
 func (b *Box) defineSystemSpaces() {
-	eachBootstrapRow(func(id uint32, tuple []byte) {
+	Profile3_8_0.each(func(id uint32, tuple []byte) {
 		var err error
 		switch id {
 		case idSpace:
 			var sp *space
-			if sp, err = parseSpace(tuple); err == nil {
+			if sp, err = parseSpace(tuple, door{}); err == nil {
 				b.dict.putSpace(sp)
 			}
 		case idIndex:
 			sp := b.dict.spaces[uint32(splitRow(tuple).uint(0))]
 			var ix *index
-			if ix, err = parseIndex(tuple, sp); err == nil {
+			if ix, err = parseIndex(tuple, sp, door{}); err == nil {
 				ix.pool, ix.mem, ix.tree = &b.nodes, &b.mem, b.newTree()
 				defs := withIndex(sp.indexes, ix)
 				ix.setOrder(primaryParts(defs))

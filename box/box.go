@@ -11,6 +11,9 @@ type Config struct {
 	// done by its statement, in the units of [Txn.Build]; 1000, about a
 	// millisecond. The rest is left to Build.
 	BuildAtOnce int
+	// Opaque lets rows of peers define what cannot be indexed or is not known
+	// here: indexes of such a kind are left out and refuse to be used.
+	Opaque bool
 }
 
 // Box is the state of all spaces. The zero value is not usable, see [New].
@@ -129,14 +132,24 @@ func (b *Box) members(s *Schema, bound uint64) (all []Member) {
 }
 
 // ReplicasetUUID is empty before bootstrap. Safe for readers.
-func (b *Box) ReplicasetUUID() (id string) {
+func (b *Box) ReplicasetUUID() string { return b.schemaText("replicaset_uuid", "cluster") }
+
+// ReplicasetName is empty when the replica set has none. Safe for readers.
+func (b *Box) ReplicasetName() string { return b.schemaText("replicaset_name", "") }
+
+// elderSchema tells whether the schema is older than 3.0.0, so that members of
+// old releases may be there.
+func (b *Box) elderSchema() bool { return b.schemaText("cluster", "cluster") != "" }
+
+// schemaText is the text in _schema under one of two keys.
+func (b *Box) schemaText(key, elder string) (text string) {
 	b.each(b.dict.spaces[idSchema], b.confirmed, func(tuple []byte) {
 		row := splitRow(tuple)
-		if key := row.string(0); key == "replicaset_uuid" || key == "cluster" {
-			id = row.string(1)
+		if k := row.string(0); k == key || k == elder {
+			text = row.string(1)
 		}
 	})
-	return id
+	return text
 }
 
 // each goes over the tuples of a space that a bound sees, in primary-key order.

@@ -58,7 +58,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, b: New(Config{})}
 	w.do(func(x *Txn) error {
-		for _, d := range BootstrapRows(testReplicaset, testInstance, "i-001", "") {
+		for _, d := range BootstrapRows(Profile3_8_0, testReplicaset, testInstance, "i-001", "") {
 			if _, err := x.Execute(UserInternal, &d); err != nil {
 				return fmt.Errorf("%v %s: %w", d.SpaceID, tupleText(d.Tuple), err)
 			}

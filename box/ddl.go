@@ -2,6 +2,7 @@ package box
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"tarragon/xrow"
@@ -32,17 +33,54 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 	case idPriv:
 		return t.onPriv(old, new, who)
 	case idCluster:
-		return onCluster(old, new)
+		return onCluster(old, new, who)
+	case idSchema:
+		t.onSchema(old, new)
 	case idFunc:
 		return t.onOwned(old, new, who, classFunction)
 	case idSequence:
 		return t.onOwned(old, new, who, classSequence)
 	case idTrigger, idSpaceSequence, idFkConstraint, idCkConstraint, idFuncIndex:
-		if new != nil {
+		if new != nil && who.log {
 			return unsupported("rows in space '" + s.sp.name + "'")
 		}
 	}
 	return nil
+}
+
+// onSchema keeps the largest ID of spaces where the schema has it.
+func (t *Txn) onSchema(old, new []byte) {
+	row := splitRow(old)
+	id := uint32(0)
+	if new != nil {
+		row = splitRow(new)
+		id = uint32(row.uint(1))
+	}
+	switch row.string(0) {
+	case "max_id":
+		t.schema().lastID = id
+	case "version":
+		if new != nil {
+			t.dropLaterSpaces(row)
+		}
+	}
+}
+
+// dropLaterSpaces forgets the system spaces that a new database of an older
+// schema does not have; its own rows do not tell.
+func (t *Txn) dropLaterSpaces(version rowReader) {
+	later := [...]struct{ since, id uint32 }{{21005, 341}, {30300, 388}, {30800, 396}}
+	is := version.uint(1)*10000 + version.uint(2)*100 + version.uint(3)
+	for _, l := range later {
+		sp := t.dict.spaces[l.id]
+		if sp == nil || is >= uint64(l.since) || t.hasRow(idSpace, l.id) {
+			continue
+		}
+		for _, ix := range sp.indexes {
+			t.dropped = append(t.dropped, garbage{ix, ix.id == 0})
+		}
+		t.schema().dropSpace(sp)
+	}
 }
 
 // checkIDs refuses IDs that do not fit 32 bits: cut down they would name other
@@ -89,7 +127,7 @@ func (t *Txn) onSpace(old, new []byte, who actor) error {
 	if new == nil {
 		return t.dropSpace(t.dict.spaces[uint32(splitRow(old).uint(0))], who)
 	}
-	sp, err := parseSpace(new)
+	sp, err := parseSpace(new, t.door(who))
 	if err != nil {
 		return err
 	}
@@ -108,7 +146,12 @@ func (t *Txn) onSpace(old, new []byte, who actor) error {
 	if err := t.allowed(who, classSpace, was.id, was.name, was.owner, PrivAlter); err != nil {
 		return err
 	}
-	return t.alterSpace(was, sp)
+	return t.alterSpace(was, sp, who)
+}
+
+// door is the one by which an actor's definitions come in.
+func (t *Txn) door(who actor) door {
+	return door{peer: !who.log, opaque: !who.log && t.box.config.Opaque}
 }
 
 func (t *Txn) dropSpace(sp *space, who actor) error {
@@ -116,7 +159,7 @@ func (t *Txn) dropSpace(sp *space, who actor) error {
 		return err
 	}
 	fail := func(detail string) error { return xrow.Errorf(xrow.ErrDropSpace, sp.name, detail) }
-	if len(sp.indexes) > 0 {
+	if len(sp.indexes)+len(sp.unusable) > 0 {
 		return fail("the space has indexes")
 	}
 	for _, g := range t.dict.grants {
@@ -146,17 +189,20 @@ func appendUint(dst []byte, v uint64) []byte {
 }
 
 // alterSpace changes the definition of a space and keeps its tuples.
-func (t *Txn) alterSpace(was, sp *space) error {
+func (t *Txn) alterSpace(was, sp *space, who actor) error {
 	fail := func(detail string) error { return xrow.Errorf(xrow.ErrAlterSpace, was.name, detail) }
 	switch {
 	case was.engine != sp.engine:
 		return fail("can not change space engine")
 	case was.local != sp.local:
 		return fail("replication group is immutable")
-	case was.temp != sp.temp || was.tempType != sp.tempType:
+	case was.temp != sp.temp && who.log || was.tempType != sp.tempType:
 		return fail("temporariness cannot change")
 	}
-	sp.stats = was.stats
+	sp.stats, sp.unusable = was.stats, was.unusable
+	if err := t.agree(sp, was.indexes, who); err != nil {
+		return err
+	}
 	return t.redefine(was, sp, was.indexes)
 }
 
@@ -165,9 +211,6 @@ func (t *Txn) alterSpace(was, sp *space) error {
 // the new shape at once, those of a large one by Build.
 func (t *Txn) redefine(was, sp *space, defs []*index) error {
 	sp.indexes = nil
-	if err := checkFields(sp, defs); err != nil {
-		return err
-	}
 	sp.format = newFormat(sp.format.named, sp.format.fieldCount, defs)
 	var build []*index
 	for _, def := range defs {
@@ -221,16 +264,20 @@ func checkFields(sp *space, defs []*index) error {
 	narrow := map[uint32]fieldType{}
 	for _, ix := range defs {
 		for _, p := range ix.parts {
+			want := p.typ
+			if p.path != "" {
+				want = p.path.container()
+			}
 			typ, known := narrow[p.field]
 			code := xrow.ErrIndexPartTypeMismatch
 			if !known && int(p.field) < len(named) {
 				typ, known, code = named[p.field].typ, true, xrow.ErrFormatMismatchIndexPart
 			}
-			if known && !typ.contains(p.typ) && !p.typ.contains(typ) {
-				return xrow.Errorf(code, sp.format.fieldName(int(p.field)), typ, p.typ)
+			if known && !typ.contains(want) && !want.contains(typ) {
+				return xrow.Errorf(code, sp.format.fieldName(int(p.field)), typ, want)
 			}
-			if !known || typ.contains(p.typ) {
-				narrow[p.field] = p.typ
+			if !known || typ.contains(want) {
+				narrow[p.field] = want
 			}
 		}
 	}
@@ -269,9 +316,15 @@ func (t *Txn) onIndex(old, new []byte, who actor) error {
 	if new == nil {
 		return t.dropIndex(sp, uint32(row.uint(1)))
 	}
-	ix, err := parseIndex(new, sp)
+	ix, err := parseIndex(new, sp, t.door(who))
 	if err != nil {
 		return err
+	}
+	if was := sp.index(ix.id); was != nil && sp.system() && !slices.Equal(was.parts, ix.parts) {
+		return unsupported("other parts of index '" + ix.name + "' of space '" + sp.name + "'")
+	}
+	if who.log && sp.engine == engineVinyl && old != nil {
+		return unsupported("changes of indexes of engine 'vinyl'")
 	}
 	if who.client && sp.system() && old == nil {
 		return xrow.Errorf(xrow.ErrModifyIndex, ix.name, sp.name, "can't create index on system space")
@@ -280,7 +333,26 @@ func (t *Txn) onIndex(old, new []byte, who actor) error {
 		return xrow.Errorf(xrow.ErrAlterSpace, sp.name, "can not add a secondary key before primary")
 	}
 	ix.pool, ix.mem = &t.box.nodes, &t.box.mem
-	return t.redefine(sp, sp.copy(), withIndex(sp.indexes, ix))
+	now := sp.copy()
+	now.unusable = slices.DeleteFunc(slices.Clone(sp.unusable), func(u unusable) bool { return u.id == ix.id })
+	if ix.cannot != "" {
+		now.unusable = append(now.unusable, unusable{ix.id, ix.name, ix.cannot})
+		return t.redefine(sp, now, withoutIndex(sp.indexes, ix.id))
+	}
+	defs := withIndex(sp.indexes, ix)
+	if err := t.agree(now, defs, who); err != nil {
+		return err
+	}
+	return t.redefine(sp, now, defs)
+}
+
+// agree checks that indexes and format ask for the same types; an author of
+// rows of the log did.
+func (t *Txn) agree(sp *space, defs []*index, who actor) error {
+	if !who.log {
+		return nil
+	}
+	return checkFields(sp, defs)
 }
 
 // copy is a definition to be changed.
@@ -306,22 +378,27 @@ func withIndex(defs []*index, ix *index) []*index {
 	return list
 }
 
+func withoutIndex(defs []*index, id uint32) (list []*index) {
+	for _, ix := range defs {
+		if ix.id != id {
+			list = append(list, ix)
+		}
+	}
+	return list
+}
+
 func (t *Txn) dropIndex(sp *space, id uint32) error {
 	if id == 0 {
 		switch {
 		case sp.system():
 			return xrow.Errorf(xrow.ErrLastDrop, sp.name)
-		case len(sp.indexes) > 1:
+		case len(sp.indexes)+len(sp.unusable) > 1:
 			return xrow.Errorf(xrow.ErrDropPrimaryKey, sp.name)
 		}
 	}
-	var defs []*index
-	for _, ix := range sp.indexes {
-		if ix.id != id {
-			defs = append(defs, ix)
-		}
-	}
+	defs := withoutIndex(sp.indexes, id)
 	now := sp.copy()
+	now.unusable = slices.DeleteFunc(slices.Clone(sp.unusable), func(u unusable) bool { return u.id == id })
 	if id == 0 {
 		now.stats = &stats{}
 	}
@@ -344,6 +421,13 @@ func (t *Txn) onTruncate(old, new []byte, who actor) error {
 	}
 	if sp.system() {
 		return xrow.Errorf(xrow.ErrTruncateSystemSpace, sp.name)
+	}
+	if who.log {
+		for _, l := range t.dict.limits[sp.id] {
+			if l.keepsUp {
+				return unsupported(l.what)
+			}
+		}
 	}
 	if len(sp.indexes) == 0 {
 		return nil
@@ -378,8 +462,9 @@ func (t *Txn) onOwned(old, new []byte, who actor, class string) error {
 	return t.allowed(who, class, uint32(row.uint(0)), row.string(2), uint32(row.uint(1)), need)
 }
 
-// onCluster checks a member's row.
-func onCluster(old, new []byte) error {
+// onCluster checks a member's row. An original leader gives a joiner with the
+// name of a silent member that one's row, under the new uuid.
+func onCluster(old, new []byte, who actor) error {
 	if new == nil {
 		return nil
 	}
@@ -393,7 +478,7 @@ func onCluster(old, new []byte) error {
 	if !validUUID(row.string(1)) {
 		return xrow.Errorf(xrow.ErrInvalidUUID, shortName(row.string(1)))
 	}
-	if old != nil && splitRow(old).string(1) != row.string(1) {
+	if who.client && old != nil && splitRow(old).string(1) != row.string(1) {
 		return unsupported("updates of instance uuid")
 	}
 	return nil

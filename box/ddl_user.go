@@ -183,7 +183,7 @@ func (t *Txn) onPriv(old, new []byte, who actor) error {
 			return err
 		}
 	}
-	if new != nil {
+	if new != nil && who.log {
 		if err := t.checkGrant(&g); err != nil {
 			return err
 		}
@@ -273,6 +273,10 @@ func (t *Txn) allowedGrant(g *grant, user uint32, revoke bool) error {
 	}
 	if user != UserAdmin && g.grantor != user && a.universe&PrivGrant == 0 {
 		return t.dict.denied(user, what, g.class, name)
+	}
+	if g.grantor != UserAdmin && g.grantor != owner && t.box.elderSchema() {
+		// Members of an old release would refuse the row, and stop.
+		return t.dict.denied(g.grantor, what, g.class, name)
 	}
 	return nil
 }

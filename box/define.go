@@ -2,7 +2,7 @@ package box
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 
 	"tarragon/xrow"
 )
@@ -28,7 +28,7 @@ func checkName(name string) error {
 }
 
 // parseSpace reads a row of _space.
-func parseSpace(tuple []byte) (*space, error) {
+func parseSpace(tuple []byte, d door) (*space, error) {
 	row := splitRow(tuple)
 	sp := &space{id: uint32(row.uint(0)), owner: uint32(row.uint(1)), name: row.string(2), engine: row.string(3), stats: &stats{}}
 	if err := checkName(sp.name); err != nil {
@@ -48,22 +48,26 @@ func parseSpace(tuple []byte) (*space, error) {
 		return nil, fail("field_count is too big")
 	}
 	switch sp.engine {
-	case engineMemtx, engineSysview, "blackhole", "service":
-	case "vinyl":
-		return nil, unsupported("engine 'vinyl'")
+	case engineMemtx, engineSysview, engineBlackhole, engineService, engineVinyl, "memcs", "quiver":
 	default:
 		return nil, xrow.Errorf(xrow.ErrNoSuchEngine, shortName(sp.engine))
 	}
 	if sp.engine != engineMemtx && sp.id >= firstUserSpace {
-		return nil, unsupported("engine '" + sp.engine + "' of user spaces")
+		if sp.engine == engineSysview || sp.engine == engineService {
+			return nil, unsupported("engine '" + sp.engine + "' of user spaces")
+		}
+		what := "engine '" + sp.engine + "' of space '" + shortName(sp.name) + "'"
+		if err := sp.lack(d, sp.engine != engineVinyl && sp.engine != engineBlackhole, lack{what: what, puts: sp.engine != engineVinyl}); err != nil {
+			return nil, err
+		}
 	}
-	if err := sp.parseFlags(row.raw(5)); err != nil {
+	if err := sp.parseFlags(row.raw(5), d); err != nil {
 		return nil, err
 	}
 	if sp.local && sp.sync {
 		return nil, fail("local space can't be synchronous")
 	}
-	fields, err := parseFormat(row.raw(6))
+	fields, err := sp.parseFormat(row.raw(6), d)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +79,7 @@ func parseSpace(tuple []byte) (*space, error) {
 }
 
 // parseFlags reads the map of options of a space.
-func (sp *space) parseFlags(flags []byte) error {
+func (sp *space) parseFlags(flags []byte, d door) error {
 	wrong := func(detail string) error { return xrow.Errorf(xrow.ErrWrongSpaceOptions, detail) }
 	flag := func(dst *bool, key string, v []byte) error {
 		if kindOf(v) != kindBool {
@@ -84,6 +88,7 @@ func (sp *space) parseFlags(flags []byte) error {
 		*dst = v[0] == 0xc3
 		return nil
 	}
+	ofSpace := " of space '" + shortName(sp.name) + "'"
 	ok, err := eachPair(flags, func(key string, v []byte) error {
 		switch key {
 		case "group_id":
@@ -109,19 +114,35 @@ func (sp *space) parseFlags(flags []byte) error {
 			default:
 				return wrong("unknown space type")
 			}
-		case "view", "defer_deletes":
+		case "view":
+			if err := flag(&sp.view, key, v); err != nil || !sp.view {
+				return err
+			}
+			return sp.lack(d, false, lack{what: "view '" + shortName(sp.name) + "'"})
+		case "defer_deletes":
 			var set bool
 			if err := flag(&set, key, v); err != nil || !set {
 				return err
 			}
-			return unsupported("space option '" + key + "'")
+			return sp.lack(d, false, lack{what: "option 'defer_deletes'" + ofSpace})
 		case "sql", "checks":
-		case "constraint", "foreign_key", "upgrade":
+		case "constraint":
+			return eachName(v, func(name string, _ []byte) error {
+				return sp.lack(d, false, lack{what: "constraint '" + name + "'" + ofSpace, puts: true})
+			})
+		case "foreign_key":
+			return eachName(v, func(name string, key []byte) error {
+				return sp.lack(d, false, foreignKey(name, ofSpace, sp.id, key))
+			})
+		case "upgrade":
 			if kindOf(v) == kindMap && v[0] != 0x80 {
-				return unsupported("space option '" + key + "'")
+				return sp.lack(d, false, lack{what: "upgrade" + ofSpace, puts: true})
 			}
 		default:
-			return wrong("unexpected option '" + shortName(key) + "'")
+			if !d.peer {
+				return wrong("unexpected option '" + shortName(key) + "'")
+			}
+			return sp.lack(d, true, lack{what: "option '" + shortName(key) + "'" + ofSpace, puts: true})
 		}
 		return nil
 	})
@@ -135,11 +156,11 @@ func (sp *space) parseFlags(flags []byte) error {
 }
 
 // parseFormat reads the elements of a declared format.
-func parseFormat(b []byte) ([]fieldDef, error) {
+func (sp *space) parseFormat(b []byte, d door) ([]fieldDef, error) {
 	var fields []fieldDef
 	names := map[string]bool{}
 	for i, e := range splitRow(b) {
-		fd, err := parseField(i, e)
+		fd, err := sp.parseField(i, e, d)
 		if err != nil {
 			return nil, err
 		}
@@ -152,9 +173,19 @@ func parseFormat(b []byte) ([]fieldDef, error) {
 	return fields, nil
 }
 
-func parseField(i int, b []byte) (fd fieldDef, err error) {
+func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 	wrong := func(detail string) error { return xrow.Errorf(xrow.ErrWrongSpaceFormat, i+1, detail) }
-	ok, err := eachPair(b, func(key string, v []byte) error {
+	if kindOf(b) == kindArray && d.peer {
+		pair := splitRow(b) // as the oldest schemas have it
+		if fd.name, fd.typ = pair.string(0), parseType(pair.string(1)); len(pair) == 1 {
+			fd.typ = typeAny
+		}
+		return fd, sp.knownType(&fd, d, i, pair.string(1))
+	}
+	ofField := " of field " + strconv.Itoa(i+1) + " of space '" + shortName(sp.name) + "'"
+	typeName, value := "", nilValue
+	var ok bool
+	ok, err = eachPair(b, func(key string, v []byte) error {
 		switch key {
 		case "name":
 			if kindOf(v) != kindStr {
@@ -165,21 +196,34 @@ func parseField(i int, b []byte) (fd fieldDef, err error) {
 			if kindOf(v) != kindStr {
 				return wrong("'type' must be string")
 			}
-			if fd.typ = parseType(string(text(v))); fd.typ == typeUnknown {
-				return wrong("unknown field type")
-			}
+			typeName = string(text(v))
+			fd.typ = parseType(typeName)
 		case "is_nullable":
 			if kindOf(v) != kindBool {
 				return wrong("'is_nullable' must be boolean")
 			}
 			fd.nullable = v[0] == 0xc3
-		case "default", "default_func", "constraint", "foreign_key":
-			if kindOf(v) != kindNil && !(kindOf(v) == kindMap && v[0] == 0x80) {
-				return unsupported("field option '" + key + "'")
+		case "default":
+			value = v
+		case "default_func":
+			if kindOf(v) != kindNil {
+				return sp.lack(d, false, lack{what: key + ofField, fills: true, field: uint32(i), absent: true})
+			}
+		case "constraint":
+			return eachName(v, func(name string, _ []byte) error {
+				return sp.lack(d, false, lack{what: "constraint '" + name + "'" + ofField, puts: true})
+			})
+		case "foreign_key":
+			return eachName(v, func(name string, key []byte) error {
+				return sp.lack(d, false, foreignKey(name, ofField, sp.id, key))
+			})
+		case "scale":
+			if fd.scale, ok = scaleOf(v); !ok {
+				return wrong("scale is out of range")
 			}
 		case "compression":
 			if s := stringOf(v); s != "" && s != "none" {
-				return unsupported("compression")
+				return sp.lack(d, false, lack{what: "compression" + ofField})
 			}
 		case "collation":
 			if id, _ := uintOf(v); id != 0 && id != 3 && fd.typ == typeUnknown {
@@ -196,7 +240,34 @@ func parseField(i int, b []byte) (fd fieldDef, err error) {
 	case fd.name == "":
 		return fd, wrong("field name is missing")
 	}
+	if err := sp.knownType(&fd, d, i, typeName); err != nil {
+		return fd, err
+	}
+	if value[0] != 0xc0 { // of another type: the text of an SQL expression, as it was before 3.0, which SQL alone used
+		l := lack{what: "default" + ofField, fills: fd.typ.accepts(value), field: uint32(i), absent: true}
+		if err := sp.lack(d, false, l); err != nil {
+			return fd, err
+		}
+	}
 	return fd, checkName(fd.name)
+}
+
+// scaleOf reads the scale of a decimal of fixed size.
+func scaleOf(b []byte) (scale int, ok bool) {
+	v, ok := int64Of(b)
+	return int(v), ok && v >= -maxDigits && v <= maxDigits
+}
+
+// knownType lets a type of a later version pass for any, when told to.
+func (sp *space) knownType(fd *fieldDef, d door, i int, name string) error {
+	if fd.typ != typeUnknown {
+		return nil
+	}
+	if !d.peer {
+		return xrow.Errorf(xrow.ErrWrongSpaceFormat, i+1, "unknown field type")
+	}
+	fd.typ = typeAny
+	return sp.lack(d, true, lack{what: "type '" + shortName(name) + "' of field " + strconv.Itoa(i+1) + " of space '" + shortName(sp.name) + "'", puts: true})
 }
 
 func uintOf(b []byte) (uint64, bool) {
@@ -205,176 +276,4 @@ func uintOf(b []byte) (uint64, bool) {
 	}
 	u, _ := integer(b)
 	return u, true
-}
-
-// parseIndex reads a row of _index for the given space.
-func parseIndex(tuple []byte, sp *space) (*index, error) {
-	row := splitRow(tuple)
-	ix := &index{id: uint32(row.uint(1)), name: row.string(2), unique: true}
-	fail := func(detail string) error {
-		return xrow.Errorf(xrow.ErrModifyIndex, shortName(ix.name), sp.name, detail)
-	}
-	if row.uint(1) >= maxIndexes {
-		return nil, fail("index id too big")
-	}
-	if err := checkName(ix.name); err != nil {
-		return nil, err
-	}
-	switch strings.ToLower(row.string(3)) {
-	case "tree":
-	case "hash":
-		ix.hash = true
-	case "rtree", "bitset":
-		return nil, fail(product + " does not support " + strings.ToUpper(row.string(3)) + " indexes")
-	default:
-		return nil, xrow.Errorf(xrow.ErrIndexType, shortName(ix.name), sp.name)
-	}
-	if err := ix.parseOpts(row.raw(4)); err != nil {
-		return nil, err
-	}
-	elems := splitRow(row.raw(5))
-	if len(elems) == 0 {
-		return nil, fail("part count must be positive")
-	}
-	if len(elems) > maxParts {
-		return nil, fail("too many key parts")
-	}
-	for i, e := range elems {
-		p, err := parsePart(i, e, sp)
-		if err != nil {
-			return nil, err
-		}
-		ix.parts = append(ix.parts, p)
-	}
-	return ix, ix.checkDef(fail, sp)
-}
-
-// checkDef tells whether the parts make sense together.
-func (ix *index) checkDef(fail func(string) error, sp *space) error {
-	for i, p := range ix.parts {
-		switch {
-		case p.field > maxFieldNo:
-			return fail("field no is too big")
-		case !p.typ.indexable():
-			return fail(fmt.Sprintf("field type '%s' is not supported", p.typ))
-		case ix.id == 0 && p.nullable:
-			return xrow.Errorf(xrow.ErrNullablePrimary, sp.name)
-		case ix.hash && p.nullable:
-			return fail("HASH does not support nullable parts")
-		}
-		for _, q := range ix.parts[:i] {
-			if p.field == q.field {
-				return fail("same key part is indexed twice")
-			}
-		}
-	}
-	switch {
-	case ix.id == 0 && !ix.unique:
-		return fail("primary key must be unique")
-	case ix.hash && !ix.unique:
-		return fail("HASH index must be unique")
-	}
-	return nil
-}
-
-// parseOpts reads the options of an index; those of engines and index kinds
-// that are not here are read over.
-func (ix *index) parseOpts(opts []byte) error {
-	wrong := func(detail string) error { return xrow.Errorf(xrow.ErrWrongIndexOptions, detail) }
-	ok, err := eachPair(opts, func(key string, v []byte) error {
-		switch key {
-		case "unique":
-			if kindOf(v) != kindBool {
-				return wrong("'unique' must be boolean")
-			}
-			ix.unique = v[0] == 0xc3
-		case "func":
-			if id, _ := uintOf(v); id != 0 {
-				return unsupported("functional indexes")
-			}
-		case "dimension", "distance", "range_size", "page_size", "run_count_per_level", "run_size_ratio", "bloom_fpr", "lsn", "hint",
-			"covers", "layout", "stat", "sql", "aggregates":
-		default:
-			return wrong("unexpected option '" + shortName(key) + "'")
-		}
-		return nil
-	})
-	if !ok {
-		return wrong("expected a map with string keys")
-	}
-	return err
-}
-
-// parsePart reads [field, type, ...] or a map of options.
-func parsePart(i int, b []byte, sp *space) (p part, err error) {
-	wrong := func(detail string) error { return xrow.Errorf(xrow.ErrWrongIndexParts, i+1, detail) }
-	name := "scalar"
-	collation := uint64(0)
-	if kindOf(b) == kindArray {
-		pair := splitRow(b)
-		field, ok := uintOf(pair.raw(0))
-		if !ok || field > 1<<31 {
-			return p, wrong("field id must be an integer")
-		}
-		if kindOf(pair.raw(1)) != kindStr {
-			return p, wrong("field type must be a string")
-		}
-		p.field, name = uint32(field), pair.string(1)
-	} else {
-		seen := false
-		ok, err := eachPair(b, func(key string, v []byte) error {
-			switch key {
-			case "field":
-				field, ok := uintOf(v)
-				if !ok || field > 1<<31 {
-					return wrong("'field' must be unsigned")
-				}
-				p.field, seen = uint32(field), true
-			case "type":
-				name = stringOf(v)
-			case "collation":
-				collation, _ = uintOf(v)
-			case "is_nullable":
-				p.nullable = p.nullable || v[0] == 0xc3
-			case "exclude_null":
-				p.excludeNull = v[0] == 0xc3
-				p.nullable = p.nullable || p.excludeNull
-			case "sort_order":
-				switch strings.ToLower(stringOf(v)) {
-				case "asc", "undef":
-				case "desc":
-					p.desc = true
-				default:
-					return wrong("unknown sort order")
-				}
-			case "path":
-				if stringOf(v) != "" {
-					return unsupported("JSON paths in index parts")
-				}
-			case "nullable_action", "scale":
-			default:
-				return wrong("unexpected option '" + shortName(key) + "'")
-			}
-			return nil
-		})
-		if !ok {
-			return p, wrong("expected a map or an array")
-		}
-		if err != nil {
-			return p, err
-		}
-		if !seen {
-			return p, wrong("field is missing")
-		}
-	}
-	if p.typ = parseType(name); p.typ == typeUnknown {
-		return p, wrong("unknown field type")
-	}
-	if collation != 0 && p.typ != typeString && p.typ != typeScalar {
-		return p, wrong("collation is only reasonable for 'string' and 'scalar' parts")
-	}
-	if collation != 0 && collation != 3 {
-		return p, unsupported("collations other than binary in index parts")
-	}
-	return p, nil
 }

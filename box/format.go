@@ -12,6 +12,15 @@ type fieldDef struct {
 	name     string // empty: none
 	typ      fieldType
 	nullable bool
+	scale    int // of a decimal of fixed size
+}
+
+// nested is what a path of an index part leads to must be.
+type nested struct {
+	field    uint32
+	path     jsonPath
+	typ      fieldType
+	nullable bool
 }
 
 // format is the shape of a space's tuples: its declared format, narrowed by the
@@ -22,6 +31,7 @@ type format struct {
 	fieldCount uint32     // exact number of fields; 0: any
 	required   int        // fewest fields a tuple can have
 	checked    int        // fields from here on take anything
+	nested     []nested   // index parts with paths
 }
 
 // newFormat merges a declared format with the parts of indexes.
@@ -30,12 +40,16 @@ func newFormat(declared []fieldDef, fieldCount uint32, indexes []*index) *format
 	mentioned := len(declared)
 	for _, ix := range indexes {
 		for _, p := range ix.parts {
+			if p.path != "" {
+				f.nested = append(f.nested, nested{p.field, p.path, p.typ, p.nullable})
+				continue
+			}
 			for len(f.fields) <= int(p.field) {
 				f.fields = append(f.fields, fieldDef{nullable: true})
 			}
 			fd := &f.fields[p.field]
 			if fd.typ.contains(p.typ) {
-				fd.typ = p.typ
+				fd.typ, fd.scale = p.typ, p.scale
 			}
 			fd.nullable = fd.nullable && p.nullable
 		}
@@ -61,7 +75,12 @@ func (f *format) takesAll(other *format) bool {
 		if i < len(other.fields) {
 			was = other.fields[i]
 		}
-		if !fd.typ.contains(was.typ) || was.nullable && !fd.nullable {
+		if !fd.typ.contains(was.typ) || was.nullable && !fd.nullable || fd.scale != was.scale {
+			return false
+		}
+	}
+	for _, n := range f.nested {
+		if !slices.Contains(other.nested, n) {
 			return false
 		}
 	}
@@ -104,8 +123,56 @@ func (f *format) check(tuple []byte) error {
 		if limits, bad := fd.typ.outOfRange(v); bad {
 			return xrow.Errorf(xrow.ErrFieldValueOutOfRange, f.fieldName(i), fd.typ, "expected "+limits+", got "+numberText(v))
 		}
+		if fd.typ.digits() > 0 && !fd.typ.fits(v, fd.scale) {
+			return xrow.Errorf(xrow.ErrFieldIrrepresentableValue)
+		}
+	}
+	for i := range f.nested {
+		if err := f.checkNested(&f.nested[i], tuple); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// checkNested goes along the path of an index part. A container that is nil is
+// like one that is not there.
+func (f *format) checkNested(d *nested, tuple []byte) error {
+	w := walker{b: tuple}
+	v, path := w.field(d.field), d.path
+	for len(path) > 0 {
+		if v[0] == 0xc0 {
+			return f.nestedMissing(d)
+		}
+		if c := path.container(); !c.accepts(v) {
+			name := d.path[:len(d.path)-len(path)].name(int(d.field))
+			if len(path) == len(d.path) {
+				name = f.fieldName(int(d.field))
+			}
+			return xrow.Errorf(xrow.ErrFieldType, name, c, kindOf(v))
+		}
+		var found bool
+		if v, path, found = path.enter(v); !found {
+			return f.nestedMissing(d)
+		}
+	}
+	if v[0] == 0xc0 && d.nullable {
+		return nil
+	}
+	if !d.typ.accepts(v) {
+		return xrow.Errorf(xrow.ErrFieldType, d.path.name(int(d.field)), d.typ, kindOf(v))
+	}
+	if limits, bad := d.typ.outOfRange(v); bad {
+		return xrow.Errorf(xrow.ErrFieldValueOutOfRange, d.path.name(int(d.field)), d.typ, "expected "+limits+", got "+numberText(v))
+	}
+	return nil
+}
+
+func (f *format) nestedMissing(d *nested) error {
+	if d.nullable {
+		return nil
+	}
+	return xrow.Errorf(xrow.ErrFieldMissing, d.path.name(int(d.field)))
 }
 
 // byName finds a field by its whole name.

@@ -103,6 +103,59 @@ func FuzzStatement(f *testing.F) {
 	})
 }
 
+// FuzzPeer: rows of a peer for any system space change the dictionary or fail
+// with a code, and what they leave can be read, listed and taken back.
+func FuzzPeer(f *testing.F) {
+	rows := keptRows(f)
+	for _, r := range rows {
+		if r.space < firstUserSpace && splitRow(r.tuple).uint(0) >= firstUserSpace || r.space == idFunc || r.space == idSequence {
+			f.Add(uint8(xrow.Replace), r.space, []byte(nil), r.tuple, []byte(nil))
+		}
+	}
+	f.Add(uint8(xrow.Update), uint32(idSpace), arr(528), arr([]any{"=", "[6].constraint", m{"a": 1}}), []byte(nil))
+	f.Add(uint8(xrow.Delete), uint32(idIndex), arr(523, 1), []byte(nil), []byte(nil))
+	f.Add(uint8(xrow.Replace), uint32(513), []byte(nil), arr(5), []byte(nil))
+	f.Add(uint8(xrow.Replace), uint32(529), []byte(nil), arr(5), []byte(nil))
+	w := keptWorld(f)
+	w.mustApply(insert(529, 1, 1, 1, 1, raw{0xca, 0, 0, 0, 0}, raw{0xcb, 0, 0, 0, 0, 0, 0, 0, 0}, raw{0xd5, 1, 0, 0x1c}, raw{0xd5, 1, 0, 0x1c}, raw{0xd5, 1, 0, 0x1c},
+		raw{0xd5, 1, 0xfe, 0x5c}, raw{0xd4, 6, 0}, m{}, 1))
+	f.Fuzz(func(t *testing.T, typ uint8, space uint32, key, tuple, ops []byte) {
+		for _, b := range [][]byte{key, tuple, ops} {
+			if len(b) > 0 && !whole(b) {
+				return
+			}
+		}
+		d := xrow.DML{Type: xrow.Type(typ % 10), SpaceID: space, Key: key, Tuple: tuple, Ops: ops}
+		if _, err := xrow.DecodeDML(d.Type, d.AppendBody(nil)); err != nil {
+			return // the applier refuses it
+		}
+		w.seq++
+		x := w.b.Begin(w.seq)
+		err := x.Apply(&d)
+		var e *xrow.Error
+		if err != nil && !errors.As(err, &e) {
+			t.Fatalf("error without a code: %v", err)
+		}
+		if err != nil && len(x.stmts) > 0 {
+			t.Fatal("a failed statement left something behind")
+		}
+		if err == nil {
+			more, next := arr(1, 1, 1), arr(raw{0xc0}, 1)
+			for _, sp := range x.dict.Spaces() {
+				for _, d := range []xrow.DML{{Type: xrow.Insert, SpaceID: sp.ID, Tuple: more}, {Type: xrow.Insert, SpaceID: sp.ID, Tuple: next}} {
+					if sp.ID >= firstUserSpace {
+						x.Execute(UserAdmin, &d)
+					}
+				}
+			}
+			x.dict.Carried()
+		}
+		x.Abort()
+		for w.b.Work(100) {
+		}
+	})
+}
+
 // FuzzSelect: any key, iterator and position answer or fail with a code.
 func FuzzSelect(f *testing.F) {
 	seeds(f, func(t xrow.Type, body map[xrow.Key][]byte) {

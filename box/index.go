@@ -10,7 +10,9 @@ import (
 // part is one field of an index.
 type part struct {
 	field       uint32
+	path        jsonPath // inside the field; empty: the field itself
 	typ         fieldType
+	scale       int // of a decimal of fixed size
 	nullable    bool
 	excludeNull bool
 	desc        bool
@@ -24,6 +26,7 @@ type index struct {
 	name   string
 	hash   bool
 	unique bool
+	cannot string // why it is no more than a row; empty: it is a real index
 	parts  []part
 	// cmp is the order of the tree: parts, then those of the primary key that
 	// are not among them.
@@ -55,7 +58,7 @@ func (ix *index) setOrder(primary []part) {
 		ix.excludes = ix.excludes || p.excludeNull
 	}
 	for _, p := range primary {
-		if !slices.ContainsFunc(ix.parts, func(q part) bool { return q.field == p.field }) {
+		if !slices.ContainsFunc(ix.parts, func(q part) bool { return q.field == p.field && q.path == p.path }) {
 			ix.cmp = append(ix.cmp, p)
 		}
 	}
@@ -92,7 +95,7 @@ func (ix *index) hint(value []byte) uint64 {
 // tupleProbe looks for a tuple by all parts.
 func (ix *index) tupleProbe(tuple []byte) probe {
 	w := walker{b: tuple}
-	return probe{hint: ix.hint(w.field(ix.cmp[0].field)), data: tuple, tuple: true, parts: len(ix.cmp)}
+	return probe{hint: ix.hint(w.part(&ix.cmp[0])), data: tuple, tuple: true, parts: len(ix.cmp)}
 }
 
 // keyProbe looks for the values of a key of at least one part.
@@ -112,7 +115,7 @@ func (ix *index) compare(r ref, p *probe) int {
 func (ix *index) compareKey(a *walker, values []byte, parts int) int {
 	for i := range ix.cmp[:parts] {
 		p := &ix.cmp[i]
-		if c := compareValues(p.typ, a.field(p.field), values); c != 0 {
+		if c := compareValues(p.typ, a.part(p), values); c != 0 {
 			return p.sign(c)
 		}
 		if i+1 < parts {
@@ -125,7 +128,7 @@ func (ix *index) compareKey(a *walker, values []byte, parts int) int {
 func (ix *index) compareTuples(a, b *walker, parts int) int {
 	for i := range ix.cmp[:parts] {
 		p := &ix.cmp[i]
-		if c := compareValues(p.typ, a.field(p.field), b.field(p.field)); c != 0 {
+		if c := compareValues(p.typ, a.part(p), b.part(p)); c != 0 {
 			return p.sign(c)
 		}
 	}
@@ -155,7 +158,7 @@ func (ix *index) hasNil(tuple []byte, excluded bool) bool {
 	w := walker{b: tuple}
 	for i := range ix.parts {
 		p := &ix.parts[i]
-		if p.nullable && (p.excludeNull || !excluded) && w.field(p.field)[0] == 0xc0 {
+		if p.nullable && (p.excludeNull || !excluded) && w.part(p)[0] == 0xc0 {
 			return true
 		}
 	}
@@ -173,16 +176,23 @@ type walker struct {
 var nilValue = []byte{0xc0}
 
 // field begins at the value; nil when the tuple is too short.
-func (w *walker) field(no uint32) []byte {
-	if w.at == 0 || int(no) < w.no {
+func (w *walker) field(no uint32) []byte { return w.part(&part{field: no}) }
+
+// part begins at the value of an index part; nil when it is not there.
+func (w *walker) part(p *part) []byte {
+	no := int(p.field)
+	if w.at == 0 || no < w.no {
 		w.n, w.at = arrayHead(w.b)
 		w.no = 0
 	}
-	if int(no) >= w.n {
+	if no >= w.n {
 		return nilValue
 	}
-	for ; w.no < int(no); w.no++ {
+	for ; w.no < no; w.no++ {
 		w.at = skip(w.b, w.at)
+	}
+	if p.path != "" {
+		return p.path.follow(w.b[w.at:])
 	}
 	return w.b[w.at:]
 }
@@ -226,7 +236,7 @@ func (ix *index) checkParts(values []byte, parts int, exact bool) error {
 func (ix *index) appendKey(dst, tuple []byte, parts int) []byte {
 	w := walker{b: tuple}
 	for i := range parts {
-		dst = append(dst, value(w.field(ix.cmp[i].field))...)
+		dst = append(dst, value(w.part(&ix.cmp[i]))...)
 	}
 	return dst
 }
@@ -289,7 +299,7 @@ func (ix *index) build(refs []ref) (dup, with ref) {
 		tuple := ix.mem.tuple(r)
 		if !ix.leavesOut(tuple) {
 			w := walker{b: tuple}
-			entries = append(entries, entry{ix.hint(w.field(ix.cmp[0].field)), r})
+			entries = append(entries, entry{ix.hint(w.part(&ix.cmp[0])), r})
 		}
 	}
 	order := func(a, b entry, parts int) int {

@@ -3,8 +3,9 @@ package box
 import "fmt"
 
 // Load puts a tuple of a checkpoint or a JOIN into a box that has seen no
-// transaction yet. Tuples come in the order of [View.Next]; they passed
-// xrow.Scan. After an error the box is of no use.
+// transaction yet. Tuples come in any order in which those of a system space come before
+// what they define, as those of [View.Next] and of a JOIN do, and passed
+// xrow.Scan. In ascending primary-key order they load fastest. After an error the box is of no use.
 func (b *Box) Load(space uint32, tuple []byte) error {
 	if b.last != 0 {
 		panic("box: Load behind a transaction")
@@ -78,6 +79,8 @@ func (ix *index) isBefore(at place, p *probe) bool {
 // LoadDone builds the secondary indexes. No transaction may begin before it.
 func (b *Box) LoadDone() error {
 	b.loading = false
+	t := Txn{box: b, dict: b.dict}
+	t.setLimits()
 	for _, id := range b.dict.ids {
 		sp := b.dict.spaces[id]
 		if sp.system() || len(sp.indexes) < 2 {

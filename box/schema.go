@@ -21,6 +21,7 @@ const (
 	idTrigger        = 328
 	idTruncate       = 330
 	idSequence       = 284
+	idSequenceData   = 285
 	idSpaceSequence  = 340
 	idFkConstraint   = 356
 	idCkConstraint   = 364
@@ -36,6 +37,9 @@ const (
 	firstUser        = 32
 	engineMemtx      = "memtx"
 	engineSysview    = "sysview"
+	engineVinyl      = "vinyl"
+	engineService    = "service"
+	engineBlackhole  = "blackhole"
 	maxNameInMessage = 1 << 10
 )
 
@@ -57,8 +61,11 @@ type space struct {
 	temp      bool // data is not logged
 	tempType  bool // the definition is not logged either
 	sync      bool
+	view      bool // of SQL
 	format    *format
 	indexes   []*index // ascending by ID
+	unusable  []unusable
+	lacks     []lack
 	stats     *stats
 }
 
@@ -66,6 +73,15 @@ type space struct {
 type stats struct{ rows, bytes int }
 
 func (sp *space) system() bool { return sp.id < firstUserSpace && sp.id > 256 }
+
+// stored tells whether the space keeps tuples of its own.
+func (sp *space) stored() bool {
+	switch sp.engine {
+	case engineSysview, engineService, engineBlackhole:
+		return false
+	}
+	return true
+}
 
 // decidedByWrite tells whether readers see every version at once.
 func (sp *space) decidedByWrite() bool { return sp.local || sp.temp }
@@ -95,6 +111,9 @@ func (sp *space) needIndex(id uint32) (*index, error) {
 	if ix := sp.index(id); ix != nil && sp.primary() != nil {
 		return ix, nil
 	}
+	if err := sp.needUsable(id); err != nil {
+		return nil, err
+	}
 	return nil, xrow.Errorf(xrow.ErrNoSuchIndexID, id, sp.name)
 }
 
@@ -108,6 +127,10 @@ type Schema struct {
 	users     map[uint32]*account
 	userNames map[string]uint32
 	grants    []grant // in primary-key order of _priv
+	limits    map[uint32][]lack
+	carried   []Carried
+	autos     map[uint32]*autoField
+	lastID    uint32 // max_id of _schema; 0: the schema has none
 }
 
 func newSchema() *Schema {
@@ -121,6 +144,7 @@ func (s *Schema) clone() *Schema {
 	return &Schema{
 		spaces: maps.Clone(s.spaces), names: maps.Clone(s.names), ids: slices.Clone(s.ids),
 		users: maps.Clone(s.users), userNames: maps.Clone(s.userNames), grants: slices.Clone(s.grants),
+		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID,
 	}
 }
 
@@ -182,6 +206,11 @@ func (s *Schema) FindIndex(space uint32, name string) (id uint32, err error) {
 			return ix.id, nil
 		}
 	}
+	for _, ix := range sp.unusable {
+		if ix.name == name {
+			return ix.id, nil
+		}
+	}
 	if len(name) > maxNameInMessage {
 		name = name[:maxNameInMessage]
 	}
@@ -205,9 +234,18 @@ func (s *Schema) UserByName(name string) (User, bool) {
 	return s.User(id)
 }
 
+// LastSpaceID is what a schema before 2.11.1 keeps as max_id in _schema: the
+// largest ID that was ever given to a space. A new space takes the next one and
+// puts it there.
+func (s *Schema) LastSpaceID() (id uint32, kept bool) { return s.lastID, s.lastID != 0 }
+
 // NextSpaceID is what the original gives to a new space: one more than the
-// largest, or the first gap when the range is full.
+// largest, or the first gap when the range is full; in an older schema the one
+// behind [Schema.LastSpaceID].
 func (s *Schema) NextSpaceID() uint32 {
+	if s.lastID != 0 {
+		return s.lastID + 1
+	}
 	next := uint32(firstUserSpace)
 	for _, id := range s.ids {
 		if id >= firstUserSpace && id < firstTempSpace {
@@ -225,10 +263,17 @@ func (s *Schema) NextSpaceID() uint32 {
 // NextIndexID is one more than the largest index ID of the space.
 func (s *Schema) NextIndexID(space uint32) uint32 {
 	sp := s.spaces[space]
-	if sp == nil || len(sp.indexes) == 0 {
+	if sp == nil {
 		return 0
 	}
-	return sp.indexes[len(sp.indexes)-1].id + 1
+	next := uint32(0)
+	if n := len(sp.indexes); n > 0 {
+		next = sp.indexes[n-1].id + 1
+	}
+	for _, ix := range sp.unusable {
+		next = max(next, ix.id+1)
+	}
+	return next
 }
 
 // NextUserID is one more than the largest ID of a user or role, at least 32.

@@ -9,10 +9,10 @@ import (
 // statement executes a DML on a space and leaves a stmt behind when a tuple
 // changed. Nothing is changed when it fails.
 func (t *Txn) statement(sp *space, d *xrow.DML) (s stmt, result []byte, err error) {
-	if sp.engine == engineSysview {
+	if sp.engine == engineSysview || sp.view {
 		return s, nil, xrow.Errorf(xrow.ErrViewIsRO, sp.name)
 	}
-	if sp.engine == "service" {
+	if sp.engine == engineService {
 		return s, nil, unsupported("session settings")
 	}
 	for _, b := range [...][]byte{d.Key, d.Tuple, d.Ops} {
@@ -43,7 +43,7 @@ func (t *Txn) statement(sp *space, d *xrow.DML) (s stmt, result []byte, err erro
 		s, err = t.upsert(sp, d)
 		return s, nil, err
 	}
-	return s, nil, xrow.Errorf(xrow.ErrUnknownRequestType, d.Type)
+	return s, nil, unsupported("rows of type " + d.Type.String() + " (space '" + sp.name + "')")
 }
 
 // updater prepares the box's updater for a statement.
@@ -125,6 +125,9 @@ func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 		return stmt{sp: sp}, nil
 	}
 	if err := t.checkTuple(sp, t.work); err != nil {
+		if sp.engine == engineVinyl { // it does the operations later and leaves out what fails
+			return stmt{sp: sp}, nil
+		}
 		return s, err
 	}
 	if !pk.sameKey(before, t.work) {

@@ -111,10 +111,31 @@ func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) 
 			return nil, err
 		}
 	}
+	if who.log && len(t.dict.limits) > 0 {
+		if err := t.refused(sp, d); err != nil {
+			return nil, err
+		}
+	}
+	if !who.log && sp.engine == engineBlackhole {
+		return nil, nil
+	}
 	mark := t.mark()
-	s, result, err := t.statement(sp, d)
+	if len(t.dict.autos) > 0 && (d.Type == xrow.Insert || d.Type == xrow.Replace) {
+		if a := t.dict.autos[sp.id]; a != nil {
+			filled := *d
+			if err = t.autoFill(sp, a, &filled, who); err == nil {
+				d = &filled
+			}
+		}
+	}
+	var s stmt
+	if err == nil {
+		s, result, err = t.statement(sp, d)
+	}
 	if err == nil && (s.old != 0 || s.new != 0) && sp.id < firstUserSpace {
-		err = t.trigger(&s, who)
+		if err = t.trigger(&s, who); err == nil {
+			t.afterDDL(sp)
+		}
 	}
 	if err != nil {
 		t.undoTo(mark)

@@ -2,6 +2,7 @@ package box
 
 import (
 	"math"
+	"math/big"
 	"strings"
 )
 
@@ -34,11 +35,16 @@ const (
 	typeUint64
 	typeFloat32
 	typeFloat64
+	typeDecimal32
+	typeDecimal64
+	typeDecimal128
+	typeDecimal256
 	typeUnknown
 )
 
 var typeNames = [...]string{"any", "unsigned", "string", "number", "double", "integer", "boolean", "varbinary", "scalar", "decimal", "uuid",
-	"datetime", "interval", "array", "map", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"}
+	"datetime", "interval", "array", "map", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64",
+	"decimal32", "decimal64", "decimal128", "decimal256"}
 
 func (t fieldType) String() string { return typeNames[t] }
 
@@ -100,7 +106,7 @@ func (t fieldType) accepts(b []byte) bool {
 		return k == kindArray
 	case typeMap:
 		return k == kindMap
-	case typeDecimal:
+	case typeDecimal, typeDecimal32, typeDecimal64, typeDecimal128, typeDecimal256:
 		return k == kindExt && extType(b) == extDecimal
 	case typeUUID:
 		return k == kindExt && extType(b) == extUUID
@@ -164,6 +170,8 @@ func (t fieldType) contains(u fieldType) bool {
 		return u.indexable()
 	case typeNumber:
 		return u.numeric()
+	case typeDecimal:
+		return u.digits() > 0
 	case typeDouble:
 		return u == typeFloat32 || u == typeFloat64
 	case typeInteger:
@@ -179,5 +187,37 @@ func (t fieldType) numeric() bool {
 	case typeUnsigned, typeInteger, typeNumber, typeDouble, typeDecimal:
 		return true
 	}
-	return t >= typeInt8 && t <= typeFloat64
+	return t >= typeInt8 && t <= typeDecimal256
+}
+
+// digits is the precision of a decimal of fixed size; 0: it is none.
+func (t fieldType) digits() int {
+	switch t {
+	case typeDecimal32:
+		return 9
+	case typeDecimal64:
+		return 18
+	case typeDecimal128:
+		return 38
+	case typeDecimal256:
+		return 76
+	}
+	return 0
+}
+
+// fits tells whether a decimal of fixed size can hold the value: all its digits
+// behind the scale are zeroes, and the others are not too many.
+func (t fieldType) fits(b []byte, scale int) bool {
+	d, ok := toDecimal(b)
+	if !ok {
+		return false
+	}
+	rest := new(big.Int)
+	up := new(big.Int).Exp(ten, big.NewInt(int64(max(scale-d.scale, d.scale-scale))), nil)
+	if scale >= d.scale {
+		d.coef.Mul(d.coef, up)
+	} else {
+		d.coef.QuoRem(d.coef, up, rest)
+	}
+	return rest.Sign() == 0 && len(d.coef.Abs(d.coef).Text(10)) <= t.digits()
 }

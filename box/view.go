@@ -35,6 +35,17 @@ func (b *Box) OpenView() *View {
 	return v
 }
 
+// Rows is about how many tuples Next has: those that there are now. Safe for
+// readers.
+func (v *View) Rows() (n int) {
+	for _, id := range v.dict.ids {
+		if sp := v.dict.spaces[id]; !sp.temp && sp.primary() != nil && sp.stored() {
+			n += sp.stats.rows
+		}
+	}
+	return n
+}
+
 // Close gives the view back; what it alone needed is freed, large spaces by
 // [Box.Work]. For the owner only.
 func (v *View) Close() {
@@ -62,7 +73,7 @@ func (v *View) Next(c *Cursor, limit int, f func(space uint32, tuple []byte) err
 		if id != c.space {
 			c.space, c.key = id, c.key[:0]
 		}
-		if sp.temp || sp.primary() == nil || sp.engine != engineMemtx {
+		if sp.temp || sp.primary() == nil || !sp.stored() {
 			continue
 		}
 		if limit, err = v.scan(sp, c, limit, f); err != nil || limit == 0 {

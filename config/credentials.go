@@ -1,6 +1,9 @@
 package config
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // predefinedRoles are there without being asked for.
 var predefinedRoles = map[string]bool{"public": true, "replication": true, "super": true, "sharding": true}
@@ -34,8 +37,35 @@ func (o *options) credentials() Credentials {
 		}
 		c.Roles = append(c.Roles, Role{Name: name, Roles: o.roleNames(v, path, roles), Privileges: o.privileges(v, path)})
 	}
+	if roles.at(shardingRole) == nil && usesRole(c, shardingRole) {
+		c.Roles = append(c.Roles, o.sharding())
+	}
 	o.roleCycles(roles)
 	return c
+}
+
+// shardingRole is there, as in the original, for whoever asks for it. On a
+// storage it may replicate; the functions of vshard that it may call there are
+// known to vshard alone, so the instances of Tarantool grant those.
+const shardingRole = "sharding"
+
+func (o *options) sharding() Role {
+	r := Role{Name: shardingRole}
+	for _, v := range o.get("sharding.roles").list() {
+		if v.text == "storage" {
+			r.Roles = []string{"replication"}
+		}
+	}
+	return r
+}
+
+func usesRole(c Credentials, name string) bool {
+	for _, u := range c.Users {
+		if slices.Contains(u.Roles, name) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Roles, func(r Role) bool { return slices.Contains(r.Roles, name) })
 }
 
 // roleNames are the roles granted to a user or role. One that the file does not

@@ -99,9 +99,22 @@ type Failover string
 
 // Failover modes.
 const (
-	FailoverOff      Failover = "off"
-	FailoverManual   Failover = "manual"
-	FailoverElection Failover = "election"
+	FailoverOff        Failover = "off"
+	FailoverManual     Failover = "manual"
+	FailoverElection   Failover = "election"
+	FailoverSupervised Failover = "supervised" // a coordinator outside: this instance only follows
+)
+
+// BootstrapStrategy says which instance begins a replica set that has no data.
+type BootstrapStrategy string
+
+// Bootstrap strategies.
+const (
+	BootstrapAuto       BootstrapStrategy = "auto"       // the instances agree
+	BootstrapLegacy     BootstrapStrategy = "legacy"     // the same here
+	BootstrapConfig     BootstrapStrategy = "config"     // the one that the file names
+	BootstrapNative     BootstrapStrategy = "native"     // the first that may write
+	BootstrapSupervised BootstrapStrategy = "supervised" // the one that an operator calls: never this one
 )
 
 // ElectionMode is the part an instance takes in elections.
@@ -138,8 +151,11 @@ type Replication struct {
 	LinearizableQuorum  Formula
 	SynchroTimeout      time.Duration
 	SynchroQueueMaxSize int64 // bytes; 0: no limit
-	BootstrapStrategy   string
-	Peers               []URI // replication.peers, or else those of Members; none when alone
+	SkipConflict        bool  // a foreign row whose key is taken becomes a NOP
+	BootstrapStrategy   BootstrapStrategy
+	Anon                bool   // an anonymous replica: read-only, no member
+	BootstrapLeader     string // the instance that begins the replica set; empty with auto and legacy: they agree; else: none of ours
+	Peers               []URI  // replication.peers, or else those of Members; none when alone
 }
 
 // WALMode says what an acknowledged write survives.
@@ -187,7 +203,10 @@ type Tarragon struct {
 	SyncAll           bool          // every transaction is synchronous
 	StallTimeout      time.Duration // a leader whose disk is silent for longer resigns
 	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
+	AllowOriginal     bool          // register Tarantool instances where the strong rules are in effect
 	DebugListen       string        // host:port of net/http/pprof; empty: off
+	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
+	OpaqueSpaces      bool          // carry what peers define and cannot be indexed here
 }
 
 // Warning is something that works and is probably not meant.
@@ -195,6 +214,9 @@ type Warning struct {
 	Where string // file:line, variable or flag; may be empty
 	Path  string
 	Text  string
+	// Unserved: it is an option of Tarantool that has no effect here. A file of
+	// one of its clusters may have dozens.
+	Unserved bool
 }
 
 // String is the warning in one line.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -58,8 +59,22 @@ func Load(src Source) (*Instance, error) {
 	if err := l.err(); err != nil {
 		return nil, err
 	}
-	in.Warnings = l.warnings
+	in.Warnings = l.warningsOf(in)
 	return in, nil
+}
+
+// warningsOf leaves out what the file says of other instances, replica sets and
+// groups alone: it is no business of this process.
+func (l *loader) warningsOf(in *Instance) []Warning {
+	group := "groups." + in.Group + "."
+	set := group + "replicasets." + in.Replicaset + "."
+	self := set + "instances." + in.Name + "."
+	elsewhere := func(path string) bool {
+		return strings.HasPrefix(path, "groups.") && !strings.HasPrefix(path, group) ||
+			strings.HasPrefix(path, group+"replicasets.") && !strings.HasPrefix(path, set) ||
+			strings.HasPrefix(path, set+"instances.") && !strings.HasPrefix(path, self)
+	}
+	return slices.DeleteFunc(slices.Clone(l.warnings), func(w Warning) bool { return elsewhere(w.Path) })
 }
 
 // LoadAll resolves all instances of the file, for tools that look at a whole

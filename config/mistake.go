@@ -55,10 +55,13 @@ func (f *findings) mistake(where, path, format string, args ...any) {
 }
 
 func (f *findings) warn(where, path, format string, args ...any) {
+	f.addWarning(Warning{Where: where, Path: path, Text: fmt.Sprintf(format, args...)})
+}
+
+func (f *findings) addWarning(w Warning) {
 	if len(f.warnings) == maxFindings {
 		return
 	}
-	w := Warning{where, path, fmt.Sprintf(format, args...)}
 	for _, old := range f.warnings {
 		if old == w {
 			return

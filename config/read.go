@@ -243,9 +243,11 @@ func (f *findings) tellUse(s *node, where, path string) {
 	}
 	switch s.unserved {
 	case later:
-		f.warn(where, path, "Tarantool's option is not served yet and has no effect")
+		f.addWarning(Warning{where, path, "Tarantool's option is not served yet and has no effect", true})
 	case ee:
-		f.warn(where, path, "an option of Tarantool Enterprise Edition: not served, it has no effect")
+		f.addWarning(Warning{where, path, "an option of Tarantool Enterprise Edition: not served, it has no effect", true})
+	case lua:
+		f.warn(where, path, "there is no Lua here: this instance does not run it; instances of Tarantool do")
 	case refused:
 		f.mistake(where, path, "the option is not served, and to ignore it would be dangerous: %s", refusal(path))
 	}
@@ -277,10 +279,8 @@ func refusal(path string) string {
 		return "traffic would go unencrypted"
 	case strings.Contains(path, "config.etcd"), strings.Contains(path, "config.storage"):
 		return "a part of the configuration would be missing"
-	case strings.Contains(path, "disable_guest"):
-		return "the user guest would be let in"
 	}
-	return "there is no Lua here to run applications and roles"
+	return "the user guest would be let in" // security.disable_guest
 }
 
 // luaType is the name of a node's type in Tarantool's texts.

@@ -18,9 +18,6 @@ func (l *loader) replicaset(in *Instance, self place, own *options) {
 	peers := []peer{{place: self, options: own}}
 	if l.root != nil {
 		leader = l.root.at("groups", self.group, "replicasets", self.replicaset, "leader")
-		if b := l.root.at("groups", self.group, "replicasets", self.replicaset, "bootstrap_leader"); b != nil {
-			l.mistake(b.where, "bootstrap_leader", "The \"bootstrap_leader\" option cannot be set for replicaset %q because \"bootstrap_strategy\" is not \"config\"", self.replicaset)
-		}
 		peers = peers[:0]
 		for _, p := range l.all {
 			if p.group != self.group || p.replicaset != self.replicaset {
@@ -41,6 +38,7 @@ func (l *loader) replicaset(in *Instance, self place, own *options) {
 	in.Leader = leader.str()
 	l.checkFailover(in, leader, peers)
 	l.checkAnon(in, peers)
+	l.bootstrapLeader(in, own, peers)
 	for _, p := range peers {
 		m := Member{
 			Name: p.name, UUID: strings.ToLower(p.text("database.instance_uuid")), Peer: p.peerURI(), Client: p.clientURI(),
@@ -65,11 +63,13 @@ func (p *peer) readOnly(in *Instance, members int) bool {
 		return in.Leader != p.name
 	case FailoverElection:
 		return p.mode == ElectionOff
+	case FailoverSupervised:
+		return true
 	}
 	if p.isSet("database.mode") {
 		return p.text("database.mode") == "ro"
 	}
-	return members > 1
+	return members > 1 || p.boolean("replication.anon")
 }
 
 // checkFailover reports what the failover mode forbids.

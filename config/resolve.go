@@ -63,7 +63,9 @@ func (o *options) replication() Replication {
 		SynchroQuorum:      o.formula("replication.synchro_quorum"),
 		LinearizableQuorum: o.formula("replication.linearizable_quorum"),
 		SynchroTimeout:     o.timeout("replication.synchro_timeout", "the value must be greater than zero"),
-		BootstrapStrategy:  o.text("replication.bootstrap_strategy"),
+		SkipConflict:       o.boolean("replication.skip_conflict"),
+		BootstrapStrategy:  BootstrapStrategy(o.text("replication.bootstrap_strategy")),
+		Anon:               o.boolean("replication.anon"),
 	}
 	r.SynchroQueueMaxSize = o.size("replication.synchro_queue_max_size", 0, math.MaxInt64, "replication_synchro_queue_max_size must be >= 0")
 	r.ReconnectTimeout = r.Timeout
@@ -109,7 +111,8 @@ func (o *options) log() Log {
 	case "file":
 		lg.File = o.path("log.file")
 	case "pipe", "syslog":
-		o.bad("log.to", "%s is not served yet: use stderr or file", lg.To)
+		o.warn(o.where("log.to"), "log.to", "%s is not served yet: the log goes to stderr", lg.To)
+		lg.To = "stderr"
 	}
 	return lg
 }
@@ -123,7 +126,10 @@ func (o *options) tarragon() Tarragon {
 		SyncAll:           o.boolean("tarragon.sync_all"),
 		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
+		AllowOriginal:     o.boolean("tarragon.allow_original"),
 		DebugListen:       o.debugListen(),
+		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
+		OpaqueSpaces:      o.boolean("tarragon.opaque_spaces"),
 	}
 }
 
@@ -147,17 +153,14 @@ func (o *options) debugListen() string {
 
 // unserved reports values that are known and mean something we do not do.
 func (o *options) unserved() {
-	if o.boolean("replication.anon") {
-		o.bad("replication.anon", "anonymous replicas are not served yet")
-	}
 	if o.boolean("isolated") {
 		o.bad("isolated", "the isolated mode is not served yet")
 	}
-	if s := o.text("replication.bootstrap_strategy"); s != "auto" {
-		o.bad("replication.bootstrap_strategy", "%s is not served yet: use auto", s)
+	if o.text("replication.bootstrap_strategy") == "legacy" {
+		o.warn(o.where("replication.bootstrap_strategy"), "replication.bootstrap_strategy", "legacy is not served: this instance does as with auto")
 	}
 	if o.text("replication.failover") == "supervised" {
-		o.bad("replication.failover", "supervised is not served: it needs a coordinator outside")
+		o.warn(o.where("replication.failover"), "replication.failover", "no coordinator can appoint this instance: it follows, and stays read-only")
 	}
 	if t := o.text("security.auth_type"); t != "chap-sha1" {
 		o.bad("security.auth_type", "\"chap-sha1\" is the only authentication method (auth_type) available (%q requested)", t)

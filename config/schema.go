@@ -30,10 +30,11 @@ const (
 	quiet       // nothing to do: accepted without a word
 	later       // a warning
 	ee          // a warning that names the Enterprise Edition
+	lua         // a warning that this instance runs no application
 	refused     // a mistake: must not be ignored
 )
 
-var uses = map[string]use{"served": served, "quiet": quiet, "later": later, "ee": ee, "refused": refused}
+var uses = map[string]use{"served": served, "quiet": quiet, "later": later, "ee": ee, "lua": lua, "refused": refused}
 
 // scope is a place in the file.
 type scope uint8

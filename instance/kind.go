@@ -27,7 +27,7 @@ func (c *Core) heardRules(peer uint32, rules uint64) {
 // strong rules: a bit each. Known is who said so since our start, and who has
 // an incarnation in its row and did not say otherwise: we wrote that.
 func (c *Core) originals() uint32 {
-	return c.memberOriginals&^c.saidStrong | c.saidOriginal
+	return c.memberOriginals&^c.saidStrong | c.saidOriginal&c.memberMask
 }
 
 // noteKinds reads off the rows of _cluster who has no incarnation.

@@ -35,14 +35,12 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 // the state at once, from anybody: a candidate may need its vote, or a leader
 // its ack, before anything can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
+	known := ev.Kind == JoinAnon || c.knows(&ev)
 	switch {
-	case ev.Kind == JoinAnon:
-		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: c.joinState()})
-		return
-	case c.knows(&ev) && ev.Kind == JoinID:
+	case known && ev.Kind == JoinID:
 		c.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
 		return
-	case c.knows(&ev):
+	case known:
 		c.registered(&ev)
 		return
 	}
@@ -59,15 +57,22 @@ func (c *Core) joinRequest(ev JoinRequest) {
 	c.execute(&r, &j)
 }
 
-// knows tells whether the joiner is a member under its present incarnation, by
-// a committed row.
+// knows tells whether the joiner is a member under its present incarnation and
+// name, by a committed row.
 func (c *Core) knows(j *JoinRequest) bool {
 	for _, m := range c.ids {
 		if m.UUID == j.UUID {
-			return m.Incarnation == j.Incarnation
+			return m.Incarnation == j.Incarnation && !renamed(&m, j)
 		}
 	}
 	return false
+}
+
+// renamed tells whether a joiner has a name that its row does not have. It
+// asks for it by REGISTER: a member that joins anew may need the state before
+// anything can be written.
+func renamed(m *box.Member, j *JoinRequest) bool {
+	return j.Kind == JoinID && j.Name != "" && j.Name != m.Name
 }
 
 // releaseJoins runs registrations that waited for a barrier. They go before
@@ -114,15 +119,23 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		old = namesake
 	}
 	if old != nil && old.UUID == j.UUID && old.Incarnation == j.Incarnation {
-		return nil
+		if !renamed(old, j) {
+			return nil
+		}
+		d := xrow.DML{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: MemberTuple(old.ID, j.UUID, j.Name, j.Incarnation)}
+		_, err := tx.Execute(box.UserInternal, &d)
+		return err
 	}
 	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Original && !c.cfg.AllowOriginal {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
 			" of the original kind does not know; tarragon.allow_original lets it in and gives them up"}
 	}
+	if old != nil && c.originals()&^(1<<old.ID) != 0 {
+		return c.renew(tx, old, j)
+	}
 	id := c.freeID(used)
 	if id == 0 {
-		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max-1)
+		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max)
 	}
 	if old != nil {
 		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, old.ID)}
@@ -137,6 +150,37 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	}
 	c.trace(FactRegistered, id, 0, j.UUID)
 	return nil
+}
+
+// renew gives a joiner the row of its former life, as the original does. Members
+// of that kind take nothing else: they keep a name until the transaction that
+// deletes its row is over, so one that also inserts it would stop their stream.
+func (c *Core) renew(tx *box.Txn, old *box.Member, j *JoinRequest) error {
+	name := j.Name
+	if name == "" {
+		name = old.Name
+	}
+	d := xrow.DML{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: MemberTuple(old.ID, j.UUID, name, j.Incarnation)}
+	if _, err := tx.Execute(box.UserInternal, &d); err != nil {
+		return err
+	}
+	c.trace(FactNewLife, old.ID, uint64(old.ID), j.UUID)
+	return nil
+}
+
+// forgetLives drops what members said in a former life that had the same ID:
+// acks of a disk that is gone, and the rules that another program knew.
+func (c *Core) forgetLives(now []box.Member) {
+	for _, m := range now {
+		for _, was := range c.ids {
+			if was.ID != m.ID || was.UUID == m.UUID && was.Incarnation == m.Incarnation || m.ID >= vclock.Max {
+				continue
+			}
+			c.acked[m.ID] = vclock.VClock{}
+			c.saidStrong &^= 1 << m.ID
+			c.saidOriginal &^= 1 << m.ID
+		}
+	}
 }
 
 // freeID is the replica ID of a new member: one above all that are in use or
@@ -161,10 +205,18 @@ func (c *Core) freeID(used uint32) uint32 {
 	return 0
 }
 
-// MemberTuple is a tuple of _cluster.
+// MemberTuple is a tuple of _cluster. That of an instance of the original kind,
+// which has no incarnation, looks as the original would write it.
 func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
 	b := msgp.AppendUint32([]byte{0x94}, id)
 	b = msgp.AppendString(b, uuid)
+	if incarnation == 0 {
+		if b[0] = 0x92; name != "" {
+			b[0]++
+			b = msgp.AppendString(b, name)
+		}
+		return b
+	}
 	if name == "" {
 		b = msgp.AppendNil(b)
 	} else {
@@ -174,22 +226,22 @@ func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
 }
 
 // registered: the row that registers a joiner is committed, so it may have the
-// state.
+// state, or the word that it is registered.
 func (c *Core) registered(j *JoinRequest) {
+	s := Snapshot{Tag: j.Tag, State: c.joinState()}
 	for _, m := range c.ids {
-		if m.UUID != j.UUID {
-			continue
+		if m.UUID == j.UUID {
+			s.ID = m.ID
 		}
-		snap := Snapshot{Tag: j.Tag, ID: m.ID}
-		if j.Kind == JoinID {
-			snap.State.VClock = c.onDisk.Global()
-		} else {
-			snap.View, snap.State = c.box.OpenView(), c.joinState()
-		}
-		c.eff.Snaps = append(c.eff.Snaps, snap)
+	}
+	if s.ID == 0 && j.Kind != JoinAnon {
+		c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
 		return
 	}
-	c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
+	if j.Kind != JoinID {
+		s.View = c.box.OpenView()
+	}
+	c.eff.Snaps = append(c.eff.Snaps, s)
 }
 
 // welcome is a joiner whose registration is committed.

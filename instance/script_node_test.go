@@ -104,7 +104,7 @@ func (s *script) boot() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	rows := box.BootstrapRows(uuidOf(99), uuidOf(1), "", "")
+	rows := box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "")
 	add := func(space uint32, tuple []byte) { rows = append(rows, xrow.DML{SpaceID: space, Tuple: tuple}) }
 	for _, id := range []uint32{2, 3} {
 		if s.originals[id] {

@@ -87,12 +87,12 @@ func (c *Core) roReason() (reason, state string) {
 		return "disk", "its disk failed: " + c.failed.Error()
 	case c.expelled:
 		return "expelled", "it was expelled from the replica set"
-	case c.self == 0:
-		return "orphan", "it is an orphan"
 	case c.closing:
 		return "shutdown", "it is shutting down"
-	case c.cfg.ReadOnly:
+	case c.cfg.ReadOnly: // an anonymous replica, too
 		return "config", "box.cfg.read_only is true"
+	case c.self == 0:
+		return "orphan", "it is an orphan"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "state is election %s with term %d", c.raft.State(), c.raft.Term())
@@ -116,6 +116,14 @@ func (c *Core) uuidOf(id uint32) string {
 		}
 	}
 	return "unknown"
+}
+
+// ReadonlyError is what a request for a write gets now; nil: it may be made.
+func (c *Core) ReadonlyError() *xrow.Error {
+	if c.writable() {
+		return nil
+	}
+	return c.readonly()
 }
 
 // readonly is ER_READONLY with all that a client needs to find the leader

@@ -50,17 +50,18 @@ type applier struct {
 	failures failures
 
 	// Guarded by the hub's lock.
-	state   State
-	message string
-	uuid    string // of the peer, as its greeting says
-	peer    uint32 // its replica ID; 0: not known
-	lag     float64
-	heardAt time.Duration
-	gap     error       // XlogGapError that ended the last attempt; nil: none
-	tried   bool        // an attempt has ended
-	drop    func(error) // ends the connection
-	beat    bool        // a heartbeat waits for its ack
-	sync    uint64      // VCLOCK_SYNC of the newest heartbeat
+	state    State
+	message  string
+	uuid     string // of the peer, as its greeting says
+	peer     uint32 // its replica ID; 0: not known
+	original bool   // it is of the original kind; told once we follow it
+	lag      float64
+	heardAt  time.Duration
+	gap      error       // XlogGapError that ended the last attempt; nil: none
+	tried    bool        // an attempt has ended
+	drop     func(error) // ends the connection
+	beat     bool        // a heartbeat waits for its ack
+	sync     uint64      // VCLOCK_SYNC of the newest heartbeat
 }
 
 func newApplier(h *Hub, p Peer) *applier {
@@ -251,14 +252,26 @@ func (a *applier) greet(c *iproto.Client) error {
 
 // hello exchanges features and logs in, if the peer is configured with a user.
 func hello(c *iproto.Client, p *Peer, auth func()) error {
-	if err := c.Hello(features); err != nil {
-		return err
+	if knowsID(c.Greeting.Version) {
+		if err := c.Hello(features); err != nil {
+			return err
+		}
 	}
 	if p.User == "" {
 		return nil
 	}
 	auth()
 	return c.Login(p.User, p.Password)
+}
+
+// knowsID tells whether a release of the original has the request ID: those from
+// 2.10.0 on.
+func knowsID(version string) bool {
+	var major, minor uint
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+		return true
+	}
+	return major > 2 || major == 2 && minor >= 10
 }
 
 // subscription is what was agreed on with a peer.
@@ -280,8 +293,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if info.ReplicasetUUID == "" {
 		return at, xrow.Errorf(xrow.ErrLoading)
 	}
-	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
+	req := h.subscribeRequest(&info)
 	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
 		return at, err
 	}
@@ -302,17 +314,35 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if ok.ReplicasetUUID != info.ReplicasetUUID {
 		return at, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(ok.ReplicasetUUID))
 	}
+	if a, b := info.ReplicasetName, ok.ReplicasetName; a != "" && b != "" && a != b {
+		return at, xrow.Errorf(xrow.ErrReplicasetNameMismatch, a, b)
+	}
+	if row.ReplicaID == 0 && h.cfg.Anon {
+		return at, xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "following a replica that is anonymous itself")
+	}
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
 	return subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules}, nil
 }
 
+// subscribeRequest asks for all that we do not hold. The filter of origins is
+// empty where the original names itself: our own rows come only if the peer has
+// some that we have not, and those we must see, before we write their LSNs anew.
+func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
+	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
+	if h.cfg.Anon {
+		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
+	}
+	return req
+}
+
 // follow reads the stream until it ends.
 func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, at subscription) error {
 	h, peer := a.hub, at.peer
 	h.mu.Lock()
-	a.state, a.message, a.peer, a.drop = StateSync, "", peer, cancel
+	a.state, a.message, a.peer, a.original, a.drop = StateSync, "", peer, at.rules == 0, cancel
 	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0
 	h.mu.Unlock()
@@ -366,7 +396,7 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 	}
 	s.onTime = func(stamp float64) { a.noteTime(stamp, &at.target) }
 	for {
-		if err := c.SetReadDeadline(time.Now().Add(h.times.Load().death)); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(h.times.Load().silence(at.rules))); err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // the deadline may have undone what ended us

@@ -19,6 +19,9 @@ func (h *Hub) Ballot() xrow.Ballot {
 	info := node.Info()
 	b := xrow.Ballot{IsROCfg: info.ROCfg, IsRO: info.RO, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
 		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Rules: 1}
+	if h.cfg.NameSelf && !info.RO {
+		b.BootstrapLeader = h.cfg.UUID
+	}
 	for _, m := range info.Members {
 		b.Registered = append(b.Registered, m.UUID)
 	}

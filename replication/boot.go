@@ -25,7 +25,9 @@ import (
 // instances, itself among them, names it in one quick round. An instance names
 // another one only many rounds after the first that it would have: whoever
 // counted on it has either begun by then or asked again. So two majorities do
-// not name two.
+// not name two. Where the configuration appoints the one that begins, nobody else
+// does; it needs that majority to answer all the same, so that it does not
+// overlook a replica set that has begun.
 type Boot struct {
 	Self        Identity
 	Addr        string // own address as configured; empty: the Peers do not have it
@@ -37,9 +39,16 @@ type Boot struct {
 	RetryPause  time.Duration // between rounds; 250ms
 	Logger      zerolog.Logger
 	Data        *BootData // what we hold and can go on with; nil: nothing
-	MustJoin    bool      // there was a store: never begin a replica set
-	joinSaid    []string  // how attempts to join failed
-	decided     string    // the action that was told last
+	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
+	Appointed   bool      // to begin the replica set, whatever the ballots say
+	Progress    Progress  // of the JOIN under way
+	// ConnectTimeout is how long all configured instances are waited for, where
+	// some are of the original kind; 30s.
+	ConnectTimeout time.Duration
+
+	impatient bool     // ConnectTimeout has passed since the first round
+	joinSaid  []string // how attempts to join failed
+	decided   string   // the action that was told last
 
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
@@ -65,8 +74,9 @@ func (a Action) String() string { return [...]string{"recover", "bootstrap", "jo
 
 // Decision says what to do, and whom to join, the best peer first.
 type Decision struct {
-	Action Action
-	Peers  []Peer
+	Action    Action
+	Peers     []Peer
+	Originals bool // some who wait for a replica set to begin are of the original kind
 }
 
 // roundsToForget is how many rounds in a row another one must be the best
@@ -78,7 +88,7 @@ const roundsToForget = 20
 func (b *Boot) Ballot() xrow.Ballot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return xrow.Ballot{IsROCfg: b.ReadOnly, IsRO: true, CanLead: b.CanLead, BootstrapLeader: b.leader,
+	return xrow.Ballot{IsROCfg: b.ReadOnly, IsRO: true, IsAnon: b.Self.Anon, CanLead: b.CanLead, BootstrapLeader: b.leader,
 		InstanceName: b.Self.Name, Rules: 1}
 }
 
@@ -118,15 +128,17 @@ func better(a, b *candidate) int {
 func (b *Boot) withDefaults() {
 	setDefault(&b.Timeout, time.Second)
 	setDefault(&b.JoinTimeout, 30*time.Second)
+	setDefault(&b.ConnectTimeout, 30*time.Second)
 	setDefault(&b.RetryPause, 250*time.Millisecond)
 }
 
 // Decide asks the peers until it knows what to do; ctx ends it.
 func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 	b.withDefaults()
-	said := ""
+	said, first := "", time.Now()
 	for {
 		begun := time.Now()
+		b.impatient = b.impatient || begun.Sub(first) > b.ConnectTimeout
 		seen := b.round(ctx)
 		if err := context.Cause(ctx); err != nil {
 			return Decision{}, err
@@ -195,16 +207,23 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if b.Data != nil {
 		return b.judgeData(seen), ""
 	}
-	booted := slices.DeleteFunc(slices.Clone(seen), func(c candidate) bool { return !c.ballot.IsBooted })
-	if len(booted) > 0 {
+	if booted := booted(seen); len(booted) > 0 {
 		return join(booted), ""
 	}
-	if b.MustJoin {
+	if b.MustJoin || b.Self.Anon {
 		return d, "no member of the replica set answers"
 	}
 	need := b.configured()/2 + 1
 	if len(seen) < need {
 		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
+	}
+	begin := Decision{Action: ActionBootstrap, Originals: slices.ContainsFunc(seen, original)}
+	if b.Appointed {
+		b.name(b.Self.UUID)
+		return begin, ""
+	}
+	if len(seen) < b.configured() && !b.impatient && begin.Originals {
+		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
 	named := b.name(best.uuid)
@@ -220,8 +239,13 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if votes < need {
 		return d, fmt.Sprintf("%d instances name this one to begin the replica set, and %d are needed", votes, need)
 	}
-	return Decision{Action: ActionBootstrap}, ""
+	return begin, ""
 }
+
+// original tells whether a candidate is no Tarragon. Such an instance waits for
+// all before it names the best, and its process ends when another one's ballot
+// names somebody else: so nobody is named before all had their chance to answer.
+func original(c candidate) bool { return c.ballot.Rules == 0 }
 
 // name puts an instance into our ballot, unless one that was put there before
 // may still rely on that.
@@ -237,6 +261,12 @@ func (b *Boot) name(best string) string {
 		}
 	}
 	return b.leader
+}
+
+// booted are those that can give us a state: an anonymous replica registers
+// nobody.
+func booted(seen []candidate) []candidate {
+	return slices.DeleteFunc(slices.Clone(seen), func(c candidate) bool { return !c.ballot.IsBooted || c.ballot.IsAnon })
 }
 
 func join(booted []candidate) Decision {
@@ -272,27 +302,52 @@ func (b *Boot) judgeData(seen []candidate) Decision {
 }
 
 // JoinAny joins the first peer of the list that takes us. When none does it
-// rests for RetryPause; Retry tells whether to decide and try again then.
-func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) (err error) {
+// rests for RetryPause; Retry tells whether to decide and try again then. An
+// error that wraps ErrFinalStage says that the sink is complete all the same.
+func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, error)) error {
 	b.withDefaults()
+	return b.tryAll(ctx, peers, "joined", func(p *Peer) error {
+		sink, err := newSink()
+		if err != nil {
+			return err
+		}
+		b.Progress.begin(b.Logger.With().Str("peer", p.Addr).Logger(), "taking the snapshot")
+		err = Join(ctx, *p, b.Self, b.JoinTimeout, sink, &b.Progress)
+		if err != nil && !errors.Is(err, ErrFinalStage) {
+			sink.Abort()
+		}
+		return err
+	})
+}
+
+// RegisterAny has us registered by the first booted peer that does it; v is
+// what we hold. Errors are as those of JoinAny.
+func (b *Boot) RegisterAny(ctx context.Context, v *vclock.VClock) error {
+	b.withDefaults()
+	return b.tryAll(ctx, join(booted(b.round(ctx))).Peers, "registered", func(p *Peer) error {
+		return Register(ctx, *p, b.Self, v, b.JoinTimeout)
+	})
+}
+
+// tryAll asks peer after peer until one has done what is asked.
+func (b *Boot) tryAll(ctx context.Context, peers []Peer, done string, ask func(*Peer) error) (err error) {
 	err = errNobody
 	for i := range peers {
 		p := &peers[i]
-		var sink Sink
-		if sink, err = newSink(); err != nil {
-			return err
-		}
-		if err = Join(ctx, *p, b.Self, b.JoinTimeout, sink); err == nil {
-			b.Logger.Info().Str("peer", p.Addr).Msg("joined")
+		if err = ask(p); err == nil {
+			b.Logger.Info().Str("peer", p.Addr).Msg(done)
 			return nil
 		}
-		sink.Abort()
+		err = fmt.Errorf("%s: %w", p.Addr, err)
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
 		if text := p.Addr + kindOf(err); len(b.joinSaid) < maxKinds && !slices.Contains(b.joinSaid, text) { // not once for each attempt
 			b.joinSaid = append(b.joinSaid, text)
-			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not joined yet")
+			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not " + done + " yet")
+		}
+		if errors.Is(err, ErrFinalStage) {
+			return err
 		}
 	}
 	return cmp.Or(b.rest(ctx), err)

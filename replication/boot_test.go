@@ -13,7 +13,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// cand is one of ours.
 func cand(id uint32, b xrow.Ballot) candidate {
+	b.Rules = 1
 	if !b.IsBooted {
 		b.IsRO = true
 	}
@@ -207,5 +209,69 @@ func TestDecideThree(t *testing.T) {
 		if i != first && (d.Action != ActionJoin || d.Peers[0].Addr != peers[first].Addr) {
 			t.Errorf("instance %d: %v %v, instance %d began", i, d.Action, d.Peers, first)
 		}
+	}
+}
+
+// An appointed instance begins the replica set though another one is the better
+// one, but neither beside a booted peer nor without a majority.
+func TestAppointed(t *testing.T) {
+	b := newBoot(2, 3)
+	b.Appointed = true
+	better := cand(1, xrow.Ballot{CanLead: true})
+	own := cand(2, xrow.Ballot{IsROCfg: true})
+	if d, why := b.judge([]candidate{own}); why == "" {
+		t.Errorf("alone: %v", d.Action)
+	}
+	if d, why := b.judge([]candidate{own, better, cand(3, xrow.Ballot{IsBooted: true})}); why != "" || d.Action != ActionJoin {
+		t.Errorf("beside a booted peer: %v %s", d.Action, why)
+	}
+	theirs := better
+	theirs.ballot.Rules = 0
+	if d, why := b.judge([]candidate{own, cand(3, xrow.Ballot{}), theirs}); why != "" || !d.Originals {
+		t.Errorf("it does not see who waits: %+v %s", d, why)
+	}
+	if d, why := b.judge([]candidate{own, better}); why != "" || d.Originals || d.Action != ActionBootstrap || b.Ballot().BootstrapLeader != testUUID(2) {
+		t.Errorf("with a majority: %v %s", d.Action, why)
+	}
+}
+
+// With an instance of the original kind among them nobody is named before all
+// have answered or had their time: it would end its process over another name.
+func TestPatience(t *testing.T) {
+	b := newBoot(2, 3)
+	theirs, ours := cand(1, xrow.Ballot{CanLead: true}), cand(2, xrow.Ballot{CanLead: true})
+	theirs.ballot.Rules = 0
+	if d, why := b.judge([]candidate{ours, theirs}); why == "" || b.Ballot().BootstrapLeader != "" {
+		t.Errorf("%v %s, names %q", d.Action, why, b.Ballot().BootstrapLeader)
+	}
+	b.impatient = true
+	if _, why := b.judge([]candidate{ours, theirs}); why == "" || b.Ballot().BootstrapLeader != testUUID(1) {
+		t.Errorf("after a time: %s, names %q", why, b.Ballot().BootstrapLeader)
+	}
+	b = newBoot(2, 3)
+	if _, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || b.Ballot().BootstrapLeader != testUUID(2) {
+		t.Errorf("ours alone: %s, names %q", why, b.Ballot().BootstrapLeader)
+	}
+	if _, why := b.judge([]candidate{ours, theirs, cand(3, xrow.Ballot{CanLead: true})}); why == "" {
+		t.Error("it begins without votes")
+	}
+}
+
+// stillLog holds nothing.
+type stillLog struct{ Log }
+
+func (stillLog) Oldest() (v vclock.VClock) { return v }
+
+// With the original's strategies native and supervised joiners wait for an
+// instance whose ballot names itself: the writable one does.
+func TestBallotNamesSelf(t *testing.T) {
+	node := newFakeNode(1)
+	h := &Hub{cfg: Config{UUID: testUUID(1), NameSelf: true, Log: stillLog{}}, node: node}
+	if b := h.Ballot(); b.BootstrapLeader != testUUID(1) || !b.IsBooted {
+		t.Errorf("%+v", b)
+	}
+	node.info.RO = true
+	if b := h.Ballot(); b.BootstrapLeader != "" {
+		t.Errorf("read-only: %+v", b)
 	}
 }

@@ -150,7 +150,7 @@ func (m *member) begin(ctx context.Context) error {
 		return err
 	}
 	if d.Action == ActionBootstrap {
-		rows := box.BootstrapRows(testSet, testUUID(m.id), "", "")
+		rows := box.BootstrapRows(box.Profile3_8_0, testSet, testUUID(m.id), "", "")
 		for i := range rows {
 			if rows[i].SpaceID == spaceCluster {
 				rows[i].Tuple = instance.MemberTuple(m.id, testUUID(m.id), "", uint64(m.id))
@@ -243,7 +243,7 @@ func (s *memberSink) Add(space uint32, tuple []byte) error {
 
 func (s *memberSink) Abort() { s.m.tuples = nil }
 
-func (s *memberSink) Finish(st instance.State) error {
+func (s *memberSink) Finish(st instance.State, _ bool) error {
 	st.NextGroup = 1
 	s.m.log.base, s.m.joined = st.VClock, &st
 	return nil

@@ -17,14 +17,23 @@ type Config struct {
 	UUID        string // own instance UUID; required
 	Name        string // own instance name; empty: none
 	Incarnation uint64 // of our store, see instance.JoinRequest
+	Anon        bool   // an anonymous replica: it follows, and is no member
 	Version     uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
 	Peers       []Peer // all members as configured; ourselves may be among them
 
+	// NameSelf makes the ballot of a writable instance name it as the bootstrap
+	// leader: with the strategies supervised and native of the original, joiners
+	// wait for one that does.
+	NameSelf bool
+
 	DeathTimeout time.Duration // silence after which a connection is given up; 1s
-	Heartbeat    time.Duration // as the core has it; DeathTimeout / 4
-	ReconnectMax time.Duration // longest pause between attempts to connect; DeathTimeout
-	JoinTimeout  time.Duration // longest silence within a JOIN, and wait for a registration; 30s
-	RingBytes    int           // of recent groups kept in memory for relays; 64 MiB
+	// OriginalTimeout is the same for peers of the original kind, which speak
+	// less often; 4 * DeathTimeout.
+	OriginalTimeout time.Duration
+	Heartbeat       time.Duration // as the core has it; DeathTimeout / 4
+	ReconnectMax    time.Duration // longest pause between attempts to connect; DeathTimeout
+	JoinTimeout     time.Duration // longest silence within a JOIN, and wait for a registration; 30s
+	RingBytes       int           // of recent groups kept in memory for relays; 64 MiB
 
 	Log    Log                                       // the log on disk; required for SUBSCRIBE
 	CanLog bool                                      // the log survives the process: without that nobody may join (wal.mode none)
@@ -78,11 +87,14 @@ type Node interface {
 type Info struct {
 	ID             uint32 // 0: not registered
 	ReplicasetUUID string // empty: not booted
+	ReplicasetName string // empty: none
 	Synced         vclock.VClock
 	Term           uint64
 	RO             bool
 	ROCfg          bool // read-only by configuration
 	CanLead        bool
+	Raft           bool        // elections are on
+	Readonly       *xrow.Error // what a request for a write gets; nil: it may be made
 	Members        []Member
 }
 
@@ -90,6 +102,7 @@ type Info struct {
 type Member struct {
 	ID   uint32
 	UUID string
+	Name string // empty: none
 }
 
 // FromLoop is the Node behind a Loop.
@@ -103,24 +116,25 @@ func (n loopNode) Info() (i Info) {
 	now := n.Loop.Now().Mono
 	n.Loop.Read(func(c *instance.Core) {
 		in := c.Info(now)
-		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), Synced: in.Synced.Global(), Term: in.Term, RO: in.RO,
-			ROCfg: in.ROCfg, CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual}
+		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), ReplicasetName: c.Box().ReplicasetName(), Synced: in.Synced.Global(), Term: in.Term, RO: in.RO,
+			ROCfg: in.ROCfg, CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual,
+			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError()}
 		i.Members = make([]Member, len(in.Members))
 		for k, m := range in.Members {
-			i.Members[k] = Member{ID: m.ID, UUID: m.UUID}
+			i.Members[k] = Member{ID: m.ID, UUID: m.UUID, Name: m.Name}
 		}
 	})
 	return i
 }
 
 // member finds a registered instance by its UUID.
-func (i *Info) member(uuid string) (id uint32, ok bool) {
+func (i *Info) member(uuid string) (m Member, ok bool) {
 	for _, m := range i.Members {
 		if m.UUID == uuid {
-			return m.ID, true
+			return m, true
 		}
 	}
-	return 0, false
+	return m, false
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -135,6 +149,7 @@ func (c Config) withDefaults() (Config, error) {
 		errs = append(errs, errors.New("replication: no log"))
 	}
 	setDefault(&c.DeathTimeout, time.Second)
+	setDefault(&c.OriginalTimeout, 4*c.DeathTimeout)
 	setDefault(&c.Heartbeat, c.DeathTimeout/4)
 	setDefault(&c.ReconnectMax, c.DeathTimeout)
 	setDefault(&c.JoinTimeout, 30*time.Second)

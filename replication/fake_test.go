@@ -28,6 +28,7 @@ type fakeNode struct {
 	info   Info
 	events chan instance.Event
 	now    instance.Now
+	onRead func() // before each Read; nil: nothing
 }
 
 func newFakeNode(id uint32) *fakeNode {
@@ -63,7 +64,12 @@ func (n *fakeNode) Info() Info {
 	return n.info
 }
 
-func (n *fakeNode) Read(f func()) { f() }
+func (n *fakeNode) Read(f func()) {
+	if n.onRead != nil {
+		n.onRead()
+	}
+	f()
+}
 
 // patience bounds waits of tests that would hang: nothing depends on its value.
 const patience = 20 * time.Second
@@ -88,6 +94,20 @@ func wait[E instance.Event](t testing.TB, n *fakeNode, f func(E) bool) E {
 			}
 		case <-limit.C:
 			t.Fatalf("no %T came", *new(E))
+		}
+	}
+}
+
+// until waits for what no event tells.
+func until(t testing.TB, cond func() bool) {
+	t.Helper()
+	tick, limit := time.NewTicker(time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("it never came to that")
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 // Frames between two instances of Tarantool 3.8.
 const (
 	goldenJoin        = "ce000000318100418224d92433383366656462352d383835322d343034632d393532302d30613464646334386136653006ce00030800"
+	goldenJoinMeta    = "ce00000003810047"
 	goldenJoinRaft    = "ce0000000a81001e83000201010401"
 	goldenJoinPromote = "ce0000001082001f02018402010321530226810121"
 	goldenSnapshot    = "ce00000003810048"
@@ -61,13 +62,16 @@ func decode(t *testing.T, golden string) xrow.Row {
 func TestGoldenJoinStream(t *testing.T) {
 	s := instance.State{VClock: vclock.VClock{1: 38}, Term: 2, Vote: 1, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33},
 		History: []instance.TermSpan{{Term: 2, Owner: 1, First: 30, Last: 33}}}
-	var j joinStream
+	j := joinStream{version: version(3, 8, 0)}
+	j.meta(&s)
+	same(t, "META", j.buf, goldenJoinMeta+goldenJoinRaft+goldenJoinPromote+goldenSnapshot)
+	j = joinStream{version: version(3, 8, 0), ours: true}
 	j.meta(&s)
 	meta := j.buf[:4+1+int(j.buf[4])]
-	if row, err := xrow.Decode(meta[xrow.FrameHead:]); err != nil || row.Type != xrow.JoinMeta {
+	if row, err := xrow.Decode(meta[xrow.FrameHead:]); err != nil || row.Type != xrow.JoinMeta || row.Body == nil {
 		t.Errorf("%v, %v", row.Type, err)
 	}
-	same(t, "META", j.buf[len(meta):], goldenJoinRaft+goldenJoinPromote+goldenSnapshot)
+	same(t, "META for ours", j.buf[len(meta):], goldenJoinRaft+goldenJoinPromote+goldenSnapshot)
 	d, err := xrow.DecodeDML(xrow.Insert, decode(t, goldenInsert).Body)
 	if err != nil {
 		t.Fatal(err)
@@ -91,44 +95,43 @@ func TestGoldenSubscribe(t *testing.T) {
 	}
 	h.Handle(&instance.Effects{Relay: 38, Raft: &xrow.Raft{Term: 2, Vote: 1, State: 3, LeaderID: 1}})
 
-	c := dial(t, h.addr)
-	if _, err := c.Write(frame(t, goldenSubscribe)); err != nil {
-		t.Fatal(err)
-	}
-	row, err := c.ReadRow()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e := row.AsError(); e == nil || e.Code != xrow.ErrUnsupported {
-		t.Errorf("an original replica got %v", e)
-	}
-
 	request := decode(t, goldenSubscribe)
 	req, err := xrow.DecodeSubscribe(request.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Rules = 1
-	c = dial(t, h.addr)
-	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
-		t.Fatal(err)
-	}
-	ours := strings.Replace(goldenSubscribeOK, "8225d924", "8325d924", 1) + "7101" // and Rules
-	for _, want := range []string{ours, goldenRaft} {
-		payload, err := c.ReadFrame()
-		if err != nil {
+	ask := func(row *xrow.Row, want ...string) {
+		t.Helper()
+		c := dial(t, h.addr)
+		defer func() {
+			c.Close()
+			wait(t, h.node, func(ev instance.Downstream) bool { return !ev.Up })
+		}()
+		if err := c.WriteRow(row); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "answer", payload, want[2*xrow.FrameHead:])
+		for _, want := range want {
+			payload, err := c.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "answer", payload, want[2*xrow.FrameHead:])
+		}
 	}
+	ask(&request, goldenSubscribeOK, goldenRaft)
+	req.Rules = 1
+	ours := strings.Replace(goldenSubscribeOK, "8225d924", "8325d924", 1) + "7101" // and Rules
+	ask(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}, ours, goldenRaft)
 }
 
 func TestGoldenHeartbeat(t *testing.T) {
 	h := newTestHub(t, 1, nil)
 	h.node.now.Wall = decode(t, goldenHeartbeat).Timestamp
 	r := relay{hub: h.Hub, self: 1}
-	same(t, "heartbeat", r.heartbeat(1, true), goldenHeartbeat)
-	same(t, "heartbeat within a backlog", r.heartbeat(3, false), goldenBeatNoTime)
+	same(t, "heartbeat", r.heartbeat(0, true), goldenHeartbeat)
+	same(t, "heartbeat within a backlog", r.heartbeat(2, false), goldenBeatNoTime)
+	r = relay{hub: h.Hub, self: 1, rules: 1}
+	same(t, "heartbeat to ours", r.heartbeat(1, true), goldenHeartbeat)
 }
 
 func TestGoldenAck(t *testing.T) {
@@ -182,6 +185,21 @@ func TestServeRefuses(t *testing.T) {
 		}
 	}
 	none := func(*xrow.SubscribeRequest) {}
+	denied := func(uint32, bool) *xrow.Error { return deny }
+	ro := func(_ *Config, i *Info) { i.Readonly = xrow.Errorf(xrow.ErrReadonly) }
+	anon := func(c *Config, i *Info) { c.Anon, i.ID = true, 0 }
+	register := func(uuid, name string) func() xrow.Row {
+		return func() xrow.Row {
+			req := xrow.RegisterRequest{InstanceUUID: uuid, InstanceName: name}
+			return xrow.Row{Type: xrow.Register, Body: req.AppendBody(nil)}
+		}
+	}
+	fetch := func(file bool) func() xrow.Row {
+		return func() xrow.Row {
+			req := xrow.JoinRequest{ServerVersion: 1, Checkpoint: file}
+			return xrow.Row{Type: xrow.FetchSnap, Body: req.AppendBody(nil)}
+		}
+	}
 	for _, test := range []struct {
 		name   string
 		change func(*Config, *Info)
@@ -201,11 +219,28 @@ func TestServeRefuses(t *testing.T) {
 			s.ReplicasetUUID, s.InstanceUUID = goldenSet, testUUID(9)
 		}), xrow.ErrReplicasetUUIDMismatch},
 		{"SUBSCRIBE of a stranger", nil, sub(func(s *xrow.SubscribeRequest) { s.InstanceUUID = testUUID(9) }), xrow.ErrTooEarlySubscribe},
-		{"SUBSCRIBE of a reader", nil, sub(func(s *xrow.SubscribeRequest) { s.Anon = true }), xrow.ErrUnsupported},
+		{"SUBSCRIBE of a member as a reader", nil, sub(func(s *xrow.SubscribeRequest) { s.Anon = true }), xrow.ErrProtocol},
+		{"SUBSCRIBE of a reader without a UUID", nil, sub(func(s *xrow.SubscribeRequest) { s.Anon, s.InstanceUUID = true, "" }), xrow.ErrNilUUID},
 		{"SUBSCRIBE without rights", func(c *Config, _ *Info) { c.Rights = func(uint32, bool) *xrow.Error { return deny } },
 			sub(none), xrow.ErrAccessDenied},
-		{"REGISTER", nil, func() xrow.Row { return xrow.Row{Type: xrow.Register, Body: []byte{0x80}} }, xrow.ErrUnsupported},
-		{"FETCH_SNAPSHOT", nil, func() xrow.Row { return xrow.Row{Type: xrow.FetchSnap, Body: []byte{0x80}} }, xrow.ErrUnsupported},
+		{"SUBSCRIBE without a log", func(c *Config, _ *Info) { c.CanLog = false }, sub(none), xrow.ErrUnsupported},
+		{"SUBSCRIBE to an anonymous replica", anon, sub(none), xrow.ErrUnsupported},
+		{"SUBSCRIBE of an old release with elections", func(_ *Config, i *Info) { i.Raft = true },
+			sub(func(s *xrow.SubscribeRequest) { s.Rules, s.ServerVersion = 0, version(2, 6, 0) }), xrow.ErrUnsupported},
+		{"JOIN at an anonymous replica", anon, join(testUUID(9)), xrow.ErrUnsupported},
+		{"JOIN at a read-only instance", ro, join(testUUID(9)), xrow.ErrReadonly},
+		{"JOIN of an old release with elections", func(_ *Config, i *Info) { i.Raft = true }, join(testUUID(2)), xrow.ErrUnsupported},
+		{"REGISTER before boot", func(_ *Config, i *Info) { i.ReplicasetUUID = "" }, register(testUUID(9), ""), xrow.ErrLoading},
+		{"REGISTER without a UUID", nil, register("", ""), xrow.ErrNilUUID},
+		{"REGISTER of ourselves", nil, register(testUUID(1), ""), xrow.ErrConnectionToSelf},
+		{"REGISTER of a member, read-only", ro, register(testUUID(2), ""), xrow.ErrReplicaNotAnon},
+		{"REGISTER of a member at an anonymous replica", anon, register(testUUID(2), "two"), xrow.ErrUnsupported},
+		{"REGISTER of a name, read-only", ro, register(testUUID(2), "two"), xrow.ErrReadonly},
+		{"REGISTER read-only without rights", func(c *Config, i *Info) { ro(c, i); c.Rights = denied }, register(testUUID(9), ""), xrow.ErrReadonly},
+		{"REGISTER without rights", func(c *Config, _ *Info) { c.Rights = denied }, register(testUUID(9), ""), xrow.ErrAccessDenied},
+		{"FETCH_SNAPSHOT before boot", func(_ *Config, i *Info) { i.ReplicasetUUID = "" }, fetch(false), xrow.ErrLoading},
+		{"FETCH_SNAPSHOT without rights", func(c *Config, _ *Info) { c.Rights = denied }, fetch(false), xrow.ErrAccessDenied},
+		{"FETCH_SNAPSHOT of a file", nil, fetch(true), xrow.ErrMissingSnapshot},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newTestHub(t, 1, func(c *Config) {

@@ -36,7 +36,8 @@ type Hub struct {
 	appliers []*applier
 	refused  refusals
 	joins    map[uint64]chan instance.Snapshot
-	joining  map[string]bool // UUIDs with a JOIN under way
+	joining  map[string]*Progress // UUIDs with a JOIN under way
+	fetches  map[string]fetch     // by UUID, see Readers
 	tags     uint64
 	expelled bool
 	closed   bool
@@ -52,6 +53,7 @@ type raftState struct {
 	seq   uint64 // raised by each message; 0: none yet
 	term  uint64
 	frame []byte // never changed in place
+	local []byte // the same as a row of the local group, for old releases
 }
 
 // sight is what a peer shows of its election state, over our applier.
@@ -73,8 +75,8 @@ func New(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
-		joining: make(map[string]bool)}
-	h.times.Store(&times{death: cfg.DeathTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
+		joining: make(map[string]*Progress)}
+	h.times.Store(&times{death: cfg.DeathTimeout, original: cfg.OriginalTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil
 }
@@ -82,8 +84,17 @@ func New(cfg Config) (*Hub, error) {
 // times are what may change while the hub runs.
 type times struct {
 	death     time.Duration
+	original  time.Duration // death, of peers of the original kind
 	heartbeat time.Duration
 	reconnect time.Duration
+}
+
+// silence is how long a peer that knows these rules may say nothing.
+func (t *times) silence(rules uint64) time.Duration {
+	if rules == 0 {
+		return t.original
+	}
+	return t.death
 }
 
 // SetTimes changes the death timeout and the longest pause between attempts to
@@ -91,7 +102,7 @@ type times struct {
 func (h *Hub) SetTimes(death, reconnect time.Duration) {
 	setDefault(&death, time.Second)
 	setDefault(&reconnect, death)
-	h.times.Store(&times{death: death, heartbeat: death / 4, reconnect: reconnect})
+	h.times.Store(&times{death: death, original: 4 * death, heartbeat: death / 4, reconnect: reconnect})
 }
 
 // Start begins to serve and to follow the configured peers. The node's loop
@@ -133,12 +144,14 @@ func (h *Hub) Handle(e *instance.Effects) {
 	if e.Raft != nil {
 		row := xrow.Row{Type: xrow.RaftState, Body: e.Raft.AppendBody(nil)}
 		h.raft = raftState{seq: h.raft.seq + 1, term: e.Raft.Term, frame: row.Append(nil)}
+		row.GroupID = xrow.GroupLocal
+		h.raft.local = row.Append(nil)
 	}
 	if e.Beat {
 		h.beats++
 	}
 	for _, r := range h.relays {
-		if all || more && !h.holdsBack(r.peer) {
+		if all || more && !h.holdsBack(r) {
 			r.wakeUp()
 		}
 	}
@@ -170,9 +183,9 @@ func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
 	}
 }
 
-// urgent tells whether a peer must hear at once what is on our disk. The lock
-// is held.
-func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer }
+// urgent tells whether a peer must hear at once what is on our disk: one of the
+// original kind does, as it would from its like. The lock is held.
+func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer || a.original }
 
 // refuse ends the stream from a peer whose rows cannot be taken.
 func (h *Hub) refuse(r instance.Refusal) {
@@ -208,8 +221,13 @@ func (h *Hub) setSight(peer uint32, s sight) {
 
 // holdsBack tells whether a peer gets its rows from the leader that both of us
 // hear, so that our relay need not send them. The lock is held.
-func (h *Hub) holdsBack(peer uint32) bool {
-	return h.lazy != 0 && h.sees[peer].leader == h.lazy && h.sees[peer].term == h.raft.term
+//
+// Peers of the original kind always get them at once: their next ack may have
+// been on its way when the heartbeat left, so it does not answer it, and their
+// own clocks of lag and synchronization go by the rows that arrive. What they
+// have already they drop.
+func (h *Hub) holdsBack(r *relay) bool {
+	return h.lazy != 0 && r.rules != 0 && h.sees[r.peer].leader == h.lazy && h.sees[r.peer].term == h.raft.term
 }
 
 func (h *Hub) addRelay(r *relay) *xrow.Error {
@@ -223,7 +241,7 @@ func (h *Hub) addRelay(r *relay) *xrow.Error {
 			return errDuplicate()
 		}
 	}
-	if h.joining[r.uuid] {
+	if h.joining[r.uuid] != nil {
 		return errDuplicate()
 	}
 	h.relays = append(h.relays, r)

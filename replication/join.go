@@ -8,6 +8,7 @@ import (
 
 	"tarragon/instance"
 	"tarragon/iproto"
+	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -17,6 +18,7 @@ type Identity struct {
 	Name        string // empty: none
 	Incarnation uint64
 	Version     uint32 // SERVER_VERSION
+	Anon        bool   // an anonymous replica: it takes the state without being registered
 	// What the old store knows, zero where there is none: the persisted term, the
 	// newest term in effect, and the LSN of its owner up to which all is
 	// committed. A peer that knows less cannot give us its state.
@@ -28,55 +30,125 @@ type Identity struct {
 // Sink takes the state that a JOIN brings. It is a checkpoint in the making:
 // worth nothing before Finish has succeeded.
 type Sink interface {
-	// Add takes a tuple; the order is that of a checkpoint. The tuple is copied.
+	// Add takes a tuple. A space comes once, its tuples in any order. The tuple
+	// is copied.
 	Add(space uint32, tuple []byte) error
 	// Finish takes what goes with the tuples. NextGroup is the caller's to set.
-	Finish(s instance.State) error
+	// registered: the joiner's own _cluster row is among them.
+	Finish(s instance.State, registered bool) error
 	// Abort drops what was added.
 	Abort()
 }
 
-// Join copies the state of a peer into sink. When it fails the caller must
-// abort the sink: a part of a state is worth nothing.
-func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink Sink) error {
-	limit, cancel := context.WithTimeout(ctx, silence)
-	defer cancel()
-	c, err := iproto.Dial(limit, p.Addr)
+// Join copies the state of a peer into sink, and has us registered. When it
+// fails the caller must abort the sink: a part of a state is worth nothing. The
+// exception is an error that wraps ErrFinalStage: the sink is complete then.
+//
+// A peer of the original kind opens its view before it registers us, and sends
+// the rows behind that view in a final stage. They are not taken from there:
+// SUBSCRIBE begins at the view and brings them once more, through the same
+// checks as all others, while here they would have to be believed. The price is
+// that they cross the wire twice. What the final stage tells is that we are
+// registered.
+func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink Sink, told *Progress) error {
+	c, stop, err := open(ctx, &p, &id, silence)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if c.Greeting.UUID == id.UUID {
-		return xrow.Errorf(xrow.ErrConnectionToSelf)
-	}
-	if err := hello(c, &p, func() {}); err != nil {
-		return err
-	}
 	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: id.Name, ServerVersion: id.Version, Incarnation: id.Incarnation}
-	if err := c.WriteRow(&xrow.Row{Type: xrow.Join, Body: req.AppendBody(nil)}); err != nil {
+	kind := xrow.Join
+	if id.Anon {
+		kind, req.InstanceName = xrow.FetchSnap, ""
+	}
+	if err := c.WriteRow(&xrow.Row{Type: kind, Body: req.AppendBody(nil)}); err != nil {
 		return err
 	}
-	j := joiner{link: c.Link, ctx: ctx, id: id, silence: silence, sink: sink}
-	if err := j.run(); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
-		return err
-	}
-	return nil
+	j := joiner{reader: reader{link: c.Link, ctx: ctx, silence: silence}, id: id, sink: sink, told: told}
+	return j.ended(j.run())
 }
 
-// joiner reads the answer to a JOIN.
-type joiner struct {
+// open brings a connection to where requests are taken. stop ends it.
+func open(ctx context.Context, p *Peer, id *Identity, silence time.Duration) (c *iproto.Client, stop func(), err error) {
+	limit, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	if c, err = iproto.Dial(limit, p.Addr); err != nil {
+		return nil, nil, err
+	}
+	unhook := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	stop = func() {
+		unhook()
+		_ = c.Close()
+	}
+	switch c.Greeting.UUID {
+	case id.UUID:
+		err = xrow.Errorf(xrow.ErrConnectionToSelf)
+	case xrow.NilUUID:
+		err = xrow.Errorf(xrow.ErrNilUUID)
+	default:
+		err = hello(c, p, func() {})
+	}
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return c, stop, nil
+}
+
+// reader reads what a peer answers, row by row.
+type reader struct {
 	link    *iproto.Link
 	ctx     context.Context
-	id      Identity
 	silence time.Duration
-	sink    Sink
-	state   instance.State
-	self    bool // our own _cluster row came
+}
+
+// read is the next row; the body is valid until the next read.
+func (r *reader) read() (row xrow.Row, err error) {
+	if !r.link.HasFrame() { // a quarter of the time of a JOIN goes into deadlines else
+		if err := r.link.SetReadDeadline(time.Now().Add(r.silence)); err != nil {
+			return row, err
+		}
+	}
+	if r.ctx.Err() != nil { // the deadline may have undone what ended us
+		return row, context.Cause(r.ctx)
+	}
+	if row, err = r.link.ReadRow(); err != nil {
+		return row, silence(err)
+	}
+	if e := row.AsError(); e != nil {
+		return row, e
+	}
+	return row, nil
+}
+
+// ended is why an exchange failed: the caller's reason first.
+func (r *reader) ended(err error) error {
+	if err != nil && r.ctx.Err() != nil {
+		return context.Cause(r.ctx)
+	}
+	return err
+}
+
+func (r *reader) expect(t xrow.Type) (xrow.Row, error) {
+	row, err := r.read()
+	if err == nil && row.Type != t {
+		err = unexpected(&row, t)
+	}
+	return row, err
+}
+
+func unexpected(row *xrow.Row, want xrow.Type) error {
+	return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("%v in the answer to a JOIN, expected %v", row.Type, want))
+}
+
+// joiner reads the answer to a JOIN or FETCH_SNAPSHOT.
+type joiner struct {
+	reader
+	id    Identity
+	sink  Sink
+	told  *Progress
+	state instance.State
+	self  bool // our own _cluster row came
 }
 
 // spaceCluster is _cluster: [id, uuid, ...].
@@ -90,150 +162,101 @@ func (j *joiner) run() error {
 	if j.state.VClock, err = xrow.DecodeVClockBody(row.Body); err != nil {
 		return err
 	}
-	if err := j.meta(); err != nil {
+	if row, err = j.read(); err != nil {
 		return err
 	}
-	stop, err := j.rows()
+	if row.Type == xrow.JoinMeta {
+		if err := j.meta(&row); err != nil {
+			return err
+		}
+		if row, err = j.read(); err != nil {
+			return err
+		}
+	} else if err := j.metaOriginal(&xrow.Synchro{}); err != nil {
+		return err
+	}
+	stop, err := j.rows(row)
 	if err != nil {
 		return err
 	}
-	v, err := xrow.DecodeVClockBody(stop.Body)
-	if err != nil {
+	j.told.done()
+	if !stop.Covers(&j.state.VClock) {
+		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN ends at %s, before its snapshot at %s", stop, j.state.VClock))
+	}
+	if err := j.sink.Finish(j.state, j.self); err != nil || j.id.Anon {
 		return err
 	}
-	if v != j.state.VClock {
-		return unsupportedJoin("rows behind its snapshot")
-	}
-	if _, err := j.expect(xrow.OK); err != nil {
-		return err
-	}
-	if !j.self {
-		return xrow.Errorf(xrow.ErrUnknownReplica, j.id.UUID, "the state that came by JOIN")
-	}
-	return j.sink.Finish(j.state)
-}
-
-func unsupportedJoin(what string) error {
-	return unsupported("a JOIN that brings " + what)
-}
-
-// read is the next row; the body is valid until the next read.
-func (j *joiner) read() (row xrow.Row, err error) {
-	if err := j.link.SetReadDeadline(time.Now().Add(j.silence)); err != nil {
-		return row, err
-	}
-	if j.ctx.Err() != nil {
-		return row, context.Cause(j.ctx)
-	}
-	if row, err = j.link.ReadRow(); err != nil {
-		return row, silence(err)
-	}
-	if e := row.AsError(); e != nil {
-		return row, e
-	}
-	return row, nil
-}
-
-func (j *joiner) expect(t xrow.Type) (xrow.Row, error) {
-	row, err := j.read()
-	if err == nil && row.Type != t {
-		err = xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("%v in a JOIN, expected %v", row.Type, t))
-	}
-	return row, err
-}
-
-// meta reads the terms: a state without them is of the original kind, which
-// cannot be joined yet.
-func (j *joiner) meta() error {
-	row, err := j.expect(xrow.JoinMeta)
-	if err != nil {
-		return err
-	}
-	meta, ours, err := xrow.DecodeJoinMeta(row.Body)
-	if err != nil {
-		return err
-	}
-	if !ours {
-		return unsupportedJoin("no history of terms")
-	}
-	s := &j.state
-	for _, span := range meta.History {
-		s.History = append(s.History, instance.TermSpan(span))
-	}
-	if row, err = j.expect(xrow.RaftState); err != nil {
-		return err
-	}
-	raft, err := xrow.DecodeRaft(row.Body)
-	if err != nil {
-		return err
-	}
-	s.Term, s.Vote = raft.Term, raft.Vote
-	if row, err = j.expect(xrow.Promote); err != nil {
-		return err
-	}
-	promote, err := xrow.DecodeSynchro(row.Body)
-	if err != nil {
-		return err
-	}
-	s.Confirmed = promote.LSN
-	if promote.VClock != nil {
-		s.ConfirmedOf = *promote.VClock
-	}
-	if err := j.checkMeta(&meta, &promote); err != nil {
-		return err
-	}
-	_, err = j.expect(xrow.JoinSnapshot)
-	return err
-}
-
-// checkMeta refuses a state whose parts do not fit, or one that is older than
-// what we have promised.
-func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error {
-	s := &j.state
-	var newest instance.TermSpan
-	if n := len(s.History); n > 0 {
-		newest = s.History[n-1]
-	}
-	switch {
-	case s.Term < j.id.Term:
-		return fmt.Errorf("%w: its term is %d, ours %d", errStale, s.Term, j.id.Term)
-	case newest.Term < j.id.InEffect || newest.Term == j.id.InEffect && s.Confirmed < j.id.Confirmed:
-		return fmt.Errorf("%w: it knows rows up to %d of term %d to be committed, we %d of term %d", errStale,
-			s.Confirmed, newest.Term, j.id.Confirmed, j.id.InEffect)
-	case newest.Term > s.Term:
-		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN with term %d in effect under term %d", newest.Term, s.Term))
-	case meta.Term != newest.Term || promote.Term != newest.Term || promote.ReplicaID != newest.Owner || meta.LSN != promote.LSN:
-		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a history that does not end with its PROMOTE")
-	case newest.Term != 0 && (meta.LSN < newest.First || meta.LSN > newest.Last || newest.Last > s.VClock[newest.Owner]):
-		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a confirmed LSN outside of its term")
+	if err := j.final(); err != nil {
+		return fmt.Errorf("%w: %w", ErrFinalStage, err)
 	}
 	return nil
 }
 
-// errStale: a peer that is behind cannot give us its state; another one can.
-var errStale = errors.New("replication: the state of this peer is older than what this instance holds")
-
-// rows reads the snapshot up to the OK behind it.
-func (j *joiner) rows() (stop xrow.Row, err error) {
-	for {
-		row, err := j.read()
-		if err != nil || row.Type == xrow.OK {
-			return row, err
-		}
+// rows reads the snapshot, of which row is the first, up to the OK behind it.
+func (j *joiner) rows(row xrow.Row) (stop vclock.VClock, err error) {
+	for row.Type != xrow.OK {
 		if row.Type != xrow.Insert {
-			return row, xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
+			return stop, xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
 		}
 		d, err := xrow.DecodeDML(row.Type, row.Body)
 		if err != nil {
-			return row, err
+			return stop, err
 		}
 		if d.SpaceID == spaceCluster && isOwnRow(d.Tuple, j.id.UUID) {
 			j.self = true
 		}
 		if err := j.sink.Add(d.SpaceID, d.Tuple); err != nil {
-			return row, err
+			return stop, err
+		}
+		j.told.add(len(d.Tuple))
+		if row, err = j.read(); err != nil {
+			return stop, err
 		}
 	}
+	return xrow.DecodeVClockBody(row.Body)
+}
+
+// ErrFinalStage is wrapped by errors of Join when the state came whole, but not
+// the word that we are registered. REGISTER asks for that alone.
+var ErrFinalStage = errors.New("replication: the state came whole, but not the registration")
+
+// final reads the rows behind the snapshot. Among them, or in the snapshot, is
+// the one that registers us.
+func (j *joiner) final() error {
+	for {
+		row, err := j.read()
+		if err != nil {
+			return err
+		}
+		if row.Type == xrow.OK {
+			break
+		}
+		if err := j.registration(&row); err != nil {
+			return err
+		}
+	}
+	if !j.self {
+		return xrow.Errorf(xrow.ErrUnknownReplica, j.id.UUID, "the state that came by JOIN")
+	}
+	return nil
+}
+
+// registration looks whether a row of the log is our own _cluster row.
+func (j *joiner) registration(row *xrow.Row) error {
+	switch {
+	case row.LSN == 0 || !row.Type.IsDML() && !row.Type.IsSynchro() && row.Type != xrow.Nop:
+		return xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
+	case !row.Type.IsDML():
+		return nil
+	}
+	d, err := xrow.DecodeDML(row.Type, row.Body)
+	if err != nil {
+		return err
+	}
+	if d.SpaceID == spaceCluster && isOwnRow(d.Tuple, j.id.UUID) { // INSERT, or REPLACE where an ID is inherited
+		j.self = true
+	}
+	return nil
 }
 
 // isOwnRow tells whether a tuple of _cluster has the UUID.

@@ -16,11 +16,12 @@ import (
 
 // memSink keeps what a JOIN brings.
 type memSink struct {
-	tuples   map[uint32]int
-	state    *instance.State
-	aborted  bool
-	failAdd  error
-	inserted int
+	tuples     map[uint32]int
+	state      *instance.State
+	aborted    bool
+	registered bool
+	failAdd    error
+	inserted   int
 }
 
 func (s *memSink) Add(space uint32, _ []byte) error {
@@ -32,8 +33,11 @@ func (s *memSink) Add(space uint32, _ []byte) error {
 	return s.failAdd
 }
 
-func (s *memSink) Finish(st instance.State) error { s.state = &st; return nil }
-func (s *memSink) Abort()                         { s.aborted = true }
+func (s *memSink) Finish(st instance.State, registered bool) error {
+	s.state, s.registered = &st, registered
+	return nil
+}
+func (s *memSink) Abort() { s.aborted = true }
 
 // fakeCursor is a place among tuples of spaces 320, 512 and a local 513.
 type fakeCursor struct{ at int }
@@ -78,7 +82,7 @@ func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinSt
 		if _, err := xrow.DecodeJoin(row.Body); err != nil {
 			return err
 		}
-		j := joinStream{hub: h.Hub, link: l, sync: row.Sync}
+		j := joinStream{hub: h.Hub, link: l, sync: row.Sync, version: 1, ours: true, final: true}
 		j.ok(&s.VClock)
 		j.meta(&s)
 		if err := sendRows(&j, v.next, isLocal); err != nil {
@@ -108,7 +112,7 @@ func TestJoin(t *testing.T) {
 	addr := joinServer(t, goodState(), fakeView{member: testUUID(2), n: 3000}, nil)
 	var sink memSink
 	id := Identity{UUID: testUUID(2), Name: "two", Incarnation: 77, Version: 1, Term: 5}
-	if err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink); err != nil {
+	if err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink, nil); err != nil {
 		t.Fatal(err)
 	}
 	if sink.tuples[spaceCluster] != 1 || sink.tuples[512] != 999 || sink.tuples[513] != 0 || sink.tuples[514] != 1000 {
@@ -141,10 +145,10 @@ func TestJoinFails(t *testing.T) {
 		{name: "confirmed outside of its term", state: func(s *instance.State) { s.Confirmed = 41 }, want: xrow.ErrProtocol},
 		{name: "a term in effect that is not reached", state: func(s *instance.State) { s.Term = 3 }, want: xrow.ErrProtocol},
 		{name: "rows of a term that are not there", state: func(s *instance.State) { s.VClock[1] = 39 }, want: xrow.ErrProtocol},
-		{name: "rows behind the snapshot", spoil: func(j *joinStream) error {
+		{name: "an end before the snapshot", spoil: func(j *joinStream) error {
 			j.ok(&vclock.VClock{1: 50})
 			return nil
-		}, want: xrow.ErrUnsupported},
+		}, want: xrow.ErrProtocol},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, id, member := goodState(), id, testUUID(2)
@@ -159,11 +163,11 @@ func TestJoinFails(t *testing.T) {
 			}
 			addr := joinServer(t, s, fakeView{member: member, n: 10}, test.spoil)
 			var sink memSink
-			err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink)
+			err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink, nil)
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
-			if sink.state != nil {
+			if sink.state != nil && !errors.Is(err, ErrFinalStage) {
 				t.Error("the state was finished")
 			}
 		})
@@ -189,7 +193,7 @@ func TestServeJoin(t *testing.T) {
 	var sink memSink
 	id := Identity{UUID: testUUID(2), Name: "two", Incarnation: 77, Version: 1}
 	result := make(chan error)
-	join := func() { result <- Join(context.Background(), Peer{Addr: h.addr}, id, time.Minute, &sink) }
+	join := func() { result <- Join(context.Background(), Peer{Addr: h.addr}, id, time.Minute, &sink, nil) }
 	go join()
 	answer(instance.Snapshot{Err: xrow.Errorf(xrow.ErrReadonly)})
 	if err := <-result; !errors.Is(err, xrow.ErrReadonly) || !Retry(err) {

@@ -22,16 +22,19 @@ const (
 	writeGroups = 512
 )
 
-// relay sends the log to one subscribed peer. It runs on the goroutine that
+// relay sends the log to one subscribed peer, a member or an anonymous one. It runs on the goroutine that
 // brought the SUBSCRIBE; its ack reader is another one.
 type relay struct {
-	hub   *Hub
-	link  *iproto.Link
-	peer  uint32
-	uuid  string
-	rules uint64 // what the peer knows
-	self  uint32
-	wake  chan struct{} // capacity 1
+	hub     *Hub
+	link    *iproto.Link
+	peer    uint32 // 0: anonymous
+	uuid    string
+	rules   uint64 // what the peer knows; 0: it is of the original kind
+	version uint32 // of the peer
+	sync    uint64 // of the SUBSCRIBE
+	self    uint32
+	beat0   uint64        // see syncOut
+	wake    chan struct{} // capacity 1
 
 	// Owned by the relay's goroutine.
 	filter   uint32        // origins never sent, a bit each
@@ -110,7 +113,9 @@ func (r *relay) sendSome() (n int64, err error) {
 	todo := r.take()
 	r.out = r.out[:0]
 	if todo.raft.seq != r.sentRaft {
-		r.out = append(r.out, todo.raft.frame)
+		if r.takesRaft() {
+			r.out = append(r.out, r.raftFrame(&todo.raft))
+		}
 		r.sentRaft = todo.raft.seq
 	}
 	if todo.fromLog {
@@ -157,7 +162,7 @@ func (r *relay) take() (t todo) {
 	if t.raft.seq == 0 {
 		t.upTo = 0 // the core has not begun: what it shows goes first
 	}
-	if h.holdsBack(r.peer) {
+	if h.holdsBack(r) {
 		t.upTo = min(t.upTo, r.hold.due)
 	}
 	r.pos.Merge(&r.acked)
@@ -169,7 +174,7 @@ func (r *relay) take() (t todo) {
 			t.fromLog = len(r.groups) == 0
 			break
 		}
-		if e.term > t.raft.term {
+		if e.term > t.raft.term && r.takesRaft() {
 			break // wait for the RAFT that goes before it
 		}
 		r.next++
@@ -216,13 +221,49 @@ func (r *relay) cut(g *xrow.Group) {
 // heartbeat encodes one. Within a backlog it has no time: the peer would take
 // itself for caught up.
 func (r *relay) heartbeat(sync uint64, caughtUp bool) []byte {
-	row := xrow.Row{Type: xrow.OK, ReplicaID: r.self}
+	row := xrow.Row{Type: xrow.OK, Sync: r.sync, ReplicaID: r.self}
 	if caughtUp {
 		row.Timestamp = r.hub.wall()
 	}
-	row.Body = xrow.AppendHeartbeatBody(nil, sync)
+	row.Body = xrow.AppendHeartbeatBody(nil, r.syncOut(sync))
 	r.scratch = row.Append(r.scratch[:0])
 	return r.scratch
+}
+
+// takesRaft tells whether the peer gets RAFT messages: anonymous ones take no
+// part, and old releases do not know them.
+func (r *relay) takesRaft() bool { return r.peer != 0 && takesRaft(r.version) }
+
+func (r *relay) raftFrame(s *raftState) []byte {
+	if wantsRaftLocal(r.version) {
+		return s.local
+	}
+	return s.frame
+}
+
+// syncOut is what a heartbeat says as VCLOCK_SYNC. To the original it is a
+// count that begins with 1 at each subscription and is always there.
+func (r *relay) syncOut(core uint64) uint64 {
+	if r.rules != 0 {
+		return core
+	}
+	return core - r.beat0 + 1
+}
+
+// syncIn undoes syncOut in an ack; 0: it answers no heartbeat.
+func (r *relay) syncIn(told uint64) uint64 {
+	if r.rules != 0 || told == 0 {
+		return told
+	}
+	return told - 1 + r.beat0
+}
+
+// patience is how long the peer may be silent.
+func (r *relay) patience() time.Duration {
+	if r.rules == 0 {
+		return r.hub.times.Load().original
+	}
+	return r.hub.times.Load().death
 }
 
 // sayGap tells the peer that the log cannot serve it, in the class that its
@@ -236,7 +277,7 @@ func (r *relay) sayGap(err error) error {
 	if werr := r.link.WriteRow(&row); werr != nil {
 		return werr
 	}
-	return fmt.Errorf("replication: instance %d is beyond the log: %w", r.peer, err)
+	return fmt.Errorf("replication: %s is beyond the log: %w", r.name(), err)
 }
 
 func gapError(err error) *xrow.Error {
@@ -252,7 +293,7 @@ func (r *relay) readAcks(ctx context.Context) error {
 	var buf []byte
 	var ack xrow.Ack
 	for {
-		if err := r.link.SetReadDeadline(time.Now().Add(r.hub.times.Load().death)); err != nil {
+		if err := r.link.SetReadDeadline(time.Now().Add(r.patience())); err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // the deadline may have undone what ended us
@@ -263,17 +304,24 @@ func (r *relay) readAcks(ctx context.Context) error {
 		if err != nil {
 			return silence(err)
 		}
-		last := &rows[len(rows)-1]
-		if e := last.AsError(); e != nil {
-			return fmt.Errorf("replication: instance %d says: %w", r.peer, e)
+		for i := range rows {
+			if e := rows[i].AsError(); e != nil {
+				return fmt.Errorf("replication: %s says: %w", r.name(), e)
+			}
+			if rows[i].Body == nil {
+				return xrow.Errorf(xrow.ErrInvalidMsgpack, "an ack without a body")
+			}
 		}
-		if err := ack.Decode(last.Body); err != nil {
+		if err := ack.Decode(rows[len(rows)-1].Body); err != nil {
 			return err
 		}
 		if err := r.noteAck(&ack, rows); err != nil {
 			return err
 		}
-		ev := instance.Ack{From: r.peer, VClock: ack.VClock, Term: ack.Term, Sync: ack.Sync}
+		if r.peer == 0 {
+			continue // a reader: nothing waits for it
+		}
+		ev := instance.Ack{From: r.peer, VClock: ack.VClock, Term: ack.Term, Sync: r.syncIn(ack.Sync)}
 		if err := r.hub.node.Submit(ev); err != nil {
 			return err
 		}
@@ -298,6 +346,14 @@ func (r *relay) noteAck(ack *xrow.Ack, rows []xrow.Row) error {
 		r.wakeUp()
 	}
 	return nil
+}
+
+// name tells people who the peer is.
+func (r *relay) name() string {
+	if r.peer == 0 {
+		return "anonymous instance " + r.uuid
+	}
+	return fmt.Sprintf("instance %d", r.peer)
 }
 
 // silence names a read that ran into its deadline.

@@ -2,9 +2,7 @@ package replication
 
 import (
 	"errors"
-	"fmt"
 
-	"tarragon/instance"
 	"tarragon/iproto"
 	"tarragon/xrow"
 )
@@ -26,9 +24,9 @@ func (h *Hub) Serve(link *iproto.Link, user uint32, row *xrow.Row) error {
 	case xrow.Subscribe:
 		err = h.serveSubscribe(link, user, row)
 	case xrow.Register:
-		err = unsupported("REGISTER")
+		err = h.serveRegister(link, user, row)
 	case xrow.FetchSnap:
-		err = unsupported("anonymous replicas")
+		err = h.serveFetch(link, user, row)
 	default:
 		err = xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
 	}
@@ -47,10 +45,15 @@ func unsupported(what string) *xrow.Error {
 	return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", what)
 }
 
-// checkPeer is what JOIN and SUBSCRIBE refuse first (replication.md section 5).
+// booted tells whether we have the data and, unless we are anonymous, our ID.
+func (h *Hub) booted(info *Info) bool {
+	return info.ReplicasetUUID != "" && (info.ID != 0 || h.cfg.Anon)
+}
+
+// checkPeer is what all but FETCH_SNAPSHOT refuse first (replication.md section 5).
 func (h *Hub) checkPeer(info *Info, uuid string) *xrow.Error {
 	switch {
-	case info.ReplicasetUUID == "" || info.ID == 0:
+	case !h.booted(info):
 		return xrow.Errorf(xrow.ErrLoading)
 	case uuid == "":
 		return xrow.Errorf(xrow.ErrNilUUID)
@@ -60,103 +63,33 @@ func (h *Hub) checkPeer(info *Info, uuid string) *xrow.Error {
 	return nil
 }
 
-func (h *Hub) serveSubscribe(link *iproto.Link, user uint32, row *xrow.Row) error {
-	req, err := xrow.DecodeSubscribe(row.Body)
-	if err != nil {
+// checkRegistration is what JOIN and REGISTER refuse, change: because the row
+// of _cluster has to be written.
+func (h *Hub) checkRegistration(info *Info, user uint32, change bool) *xrow.Error {
+	if info.ID == 0 {
+		return unsupported("registrations at an anonymous replica")
+	}
+	if change && info.Readonly != nil {
+		return info.Readonly
+	}
+	if err := h.cfg.Rights(user, change); err != nil {
 		return err
 	}
-	info := h.node.Info()
-	if err := h.checkSubscribe(&info, user, &req); err != nil {
-		return err
-	}
-	id, ok := info.member(req.InstanceUUID)
-	if !ok {
-		return xrow.Errorf(xrow.ErrTooEarlySubscribe, req.InstanceUUID)
-	}
-	r := &relay{hub: h, link: link, peer: id, uuid: req.InstanceUUID, rules: min(req.Rules, 1), self: info.ID, wake: make(chan struct{}, 1),
-		filter: req.IDFilter, ownUpTo: info.Synced[id], pos: req.VClock.Global(), acked: req.VClock.Global()}
-	if err := h.addRelay(r); err != nil {
-		return err
-	}
-	defer h.removeRelay(r)
-	ok2 := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, VClock: info.Synced, Rules: min(req.Rules, 1)}
-	answer := xrow.Row{Type: xrow.OK, Sync: row.Sync, ReplicaID: info.ID, Body: ok2.AppendBody(nil)}
-	if err := link.WriteRow(&answer); err != nil {
-		return err
-	}
-	return r.serve()
-}
-
-func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest) error {
-	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
-		return err
-	}
-	if req.ReplicasetUUID != info.ReplicasetUUID {
-		return xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(req.ReplicasetUUID))
-	}
-	if req.Anon {
-		return unsupported("anonymous replicas")
-	}
-	if _, ok := info.member(req.InstanceUUID); !ok {
-		return xrow.Errorf(xrow.ErrTooEarlySubscribe, req.InstanceUUID)
-	}
-	if req.Rules == 0 {
-		return unsupported("replicas that do not know the strong rules")
-	}
-	if err := h.cfg.Rights(user, false); err != nil {
-		return err
+	if !h.cfg.CanLog {
+		return errNoLog()
 	}
 	return nil
 }
 
-func orNil(uuid string) string {
-	if uuid == "" {
-		return xrow.NilUUID
-	}
-	return uuid
-}
+func errNoLog() *xrow.Error { return unsupported("replication without a log (wal.mode none)") }
 
-// serve finds the place in the log and sends from there on. What the core must
-// know is that the peer is there, and that it left.
-func (r *relay) serve() error {
-	h := r.hub
-	log := h.cfg.Logger.With().Uint32("peer", r.peer).Str("uuid", r.uuid).Str("addr", r.link.RemoteAddr().String()).Logger()
-	h.mu.Lock()
-	if h.beats > 0 {
-		r.sentBeat = h.beats - 1 // the newest heartbeat goes out at once
+// checkOriginal keeps members out that could not follow an election: they would
+// be counted in quorums and stop at the first PROMOTE.
+func checkOriginal(info *Info, version uint32) *xrow.Error {
+	if info.Raft && !knowsPromote(version) {
+		return unsupported("members older than Tarantool 2.8.2 in a replica set with elections")
 	}
-	h.mu.Unlock()
-	next, err := h.cfg.Log.Seek(&r.pos)
-	if err != nil && !errors.Is(err, ErrGap) {
-		return fmt.Errorf("replication: find the place of instance %d: %w", r.peer, err)
-	}
-	if err == nil {
-		r.next = next
-		if err = h.node.Submit(instance.Downstream{Peer: r.peer, Up: true, Rules: r.rules}); err != nil {
-			return err
-		}
-		log.Info().Str("vclock", r.pos.String()).Uint64("group", next).Msg("relay started")
-		err = r.run()
-		_ = h.node.Submit(instance.Downstream{Peer: r.peer, Up: false}) // the loop has ended: nobody is left to tell
-	} else {
-		err = r.refuseGap(err)
-	}
-	log.Info().Err(err).Msg("relay ended")
-	return fmt.Errorf("relay: %w", plain(err))
-}
-
-// refuseGap sends RAFT and then the error, as the original does.
-func (r *relay) refuseGap(err error) error {
-	h := r.hub
-	h.mu.Lock()
-	frame := h.raft.frame
-	h.mu.Unlock()
-	if frame != nil {
-		if _, werr := r.link.Write(frame); werr != nil {
-			return werr
-		}
-	}
-	return r.sayGap(err)
+	return nil
 }
 
 // plain hides the code of an error: nothing may be sent behind a stream.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"tarragon/instance"
 	"tarragon/iproto"
 	"tarragon/vclock"
 	"tarragon/xrow"
+
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -47,36 +50,106 @@ func (h *Hub) serveJoin(link *iproto.Link, user uint32, row *xrow.Row) error {
 	if err := h.checkJoin(&info, user, &req); err != nil {
 		return err
 	}
-	if err := h.beginJoin(req.InstanceUUID); err != nil {
+	if err := h.letMeet(&info, &req); err != nil {
 		return err
 	}
-	defer h.endJoin(req.InstanceUUID)
-	snap, err := h.requestState(&req)
+	return h.sendState(link, row.Sync, req.InstanceUUID, &req, instance.JoinMember)
+}
+
+// letMeet gives members of the original kind time to connect to a joiner that
+// comes with a name. Until then an applier of theirs may hold that name for a
+// former life of it, and the row that registers the joiner would stop their
+// stream from us. They connect again within their replication timeout.
+func (h *Hub) letMeet(info *Info, req *xrow.JoinRequest) error {
+	if _, registered := info.member(req.InstanceUUID); registered || req.InstanceName == "" || !h.hasOriginals() {
+		return nil
+	}
+	t := time.NewTimer(2 * h.cfg.DeathTimeout)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-h.ctx.Done():
+		return xrow.Errorf(xrow.ErrShutdown)
+	}
+}
+
+// hasOriginals tells whether a member of the original kind follows us.
+func (h *Hub) hasOriginals() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.relays, func(r *relay) bool { return r.rules == 0 && r.peer != 0 })
+}
+
+func (h *Hub) checkJoin(info *Info, user uint32, req *xrow.JoinRequest) *xrow.Error {
+	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
+		return err
+	}
+	_, registered := info.member(req.InstanceUUID)
+	if err := h.checkRegistration(info, user, !registered); err != nil {
+		return err
+	}
+	if req.Incarnation == 0 {
+		return checkOriginal(info, req.ServerVersion)
+	}
+	return nil
+}
+
+// serveFetch answers FETCH_SNAPSHOT: the state for a replica that stays
+// anonymous.
+func (h *Hub) serveFetch(link *iproto.Link, user uint32, row *xrow.Row) error {
+	var req xrow.JoinRequest
+	if row.Body != nil { // 2.6 sends none
+		var err error
+		if req, err = xrow.DecodeJoin(row.Body); err != nil {
+			return err
+		}
+	}
+	info := h.node.Info()
+	if !h.booted(&info) {
+		return xrow.Errorf(xrow.ErrLoading)
+	}
+	if err := h.cfg.Rights(user, false); err != nil {
+		return err
+	}
+	switch {
+	case !h.cfg.CanLog:
+		return errNoLog()
+	case req.Checkpoint: // our checkpoints are no files that rows could be counted in
+		return xrow.Errorf(xrow.ErrMissingSnapshot)
+	}
+	who := req.InstanceUUID
+	if who == "" { // not told before 3.3
+		who = link.RemoteAddr().String()
+	}
+	return h.sendState(link, row.Sync, who, &req, instance.JoinAnon)
+}
+
+// sendState sends the state to one that joins. who names it among all that do
+// so now.
+func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.JoinRequest, kind instance.JoinKind) error {
+	if err := h.beginJoin(who); err != nil {
+		return err
+	}
+	defer h.endJoin(who)
+	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: kind, Incarnation: req.Incarnation})
 	if err != nil {
 		return err
 	}
 	log := h.cfg.Logger.With().Str("uuid", req.InstanceUUID).Str("name", req.InstanceName).Uint32("id", snap.ID).Logger()
 	log.Info().Str("vclock", snap.State.VClock.String()).Uint64("term", snap.State.Term).Msg("join started")
-	j := joinStream{hub: h, link: link, sync: row.Sync}
+	j := joinStream{hub: h, link: link, sync: sync, version: req.ServerVersion, ours: req.Incarnation != 0, final: kind == instance.JoinMember}
+	if kind == instance.JoinAnon {
+		h.beginFetch(who, &snap.State.VClock)
+		defer h.endFetch(who)
+	}
+	j.told = h.beginProgress(who, &snap, &log)
 	err = j.send(&snap)
-	log.Info().Uint64("tuples", j.tuples).Err(err).Msg("join ended")
 	if err != nil {
+		log.Info().Err(err).Msg("join broken off")
 		return fmt.Errorf("join: %w", plain(err)) // rows may have gone out: just close
 	}
-	return nil
-}
-
-func (h *Hub) checkJoin(info *Info, user uint32, req *xrow.JoinRequest) error {
-	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
-		return err
-	}
-	_, registered := info.member(req.InstanceUUID)
-	if err := h.cfg.Rights(user, !registered); err != nil {
-		return err
-	}
-	if !h.cfg.CanLog {
-		return unsupported("replication without a log (wal.mode none)")
-	}
+	j.told.done()
 	return nil
 }
 
@@ -92,12 +165,26 @@ func (h *Hub) beginJoin(uuid string) *xrow.Error {
 			return errDuplicate()
 		}
 	}
-	if h.joining[uuid] {
+	if h.joining[uuid] != nil {
 		return errDuplicate()
 	}
-	h.joining[uuid] = true
+	h.joining[uuid] = &Progress{}
 	h.wg.Add(1)
 	return nil
+}
+
+// beginProgress makes a transfer visible.
+func (h *Hub) beginProgress(who string, s *instance.Snapshot, log *zerolog.Logger) *Progress {
+	rows := 0
+	if s.View != nil {
+		h.node.Read(func() { rows = s.View.Rows() })
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.joining[who]
+	p.begin(*log, "sending the snapshot")
+	p.total = uint64(rows)
+	return p
 }
 
 func (h *Hub) endJoin(uuid string) {
@@ -107,16 +194,15 @@ func (h *Hub) endJoin(uuid string) {
 	h.wg.Done()
 }
 
-// requestState asks the core for the state of a member that is registered with
-// a quorum, and waits for it.
-func (h *Hub) requestState(req *xrow.JoinRequest) (instance.Snapshot, error) {
+// requestState asks the core for a state, or a registration, and waits for it.
+func (h *Hub) requestState(ev instance.JoinRequest) (instance.Snapshot, error) {
 	answer := make(chan instance.Snapshot, 1)
 	h.mu.Lock()
 	h.tags++
 	tag := h.tags | tagJoin
 	h.joins[tag] = answer
 	h.mu.Unlock()
-	ev := instance.JoinRequest{Tag: tag, UUID: req.InstanceUUID, Name: req.InstanceName, Incarnation: req.Incarnation}
+	ev.Tag = tag
 	if err := h.node.Submit(ev); err != nil {
 		return instance.Snapshot{}, err
 	}
@@ -148,13 +234,16 @@ func (h *Hub) closeView(s *instance.Snapshot) {
 	}
 }
 
-// joinStream writes the answer to a JOIN.
+// joinStream writes the answer to a JOIN or FETCH_SNAPSHOT.
 type joinStream struct {
-	hub    *Hub
-	link   *iproto.Link
-	sync   uint64
-	buf    []byte
-	tuples uint64
+	hub     *Hub
+	link    *iproto.Link
+	sync    uint64
+	version uint32 // of the joiner; 0: not told, then it knows no META stage
+	ours    bool   // the joiner is
+	final   bool   // there is a final stage
+	buf     []byte
+	told    *Progress
 }
 
 func (j *joinStream) send(s *instance.Snapshot) error {
@@ -163,14 +252,18 @@ func (j *joinStream) send(s *instance.Snapshot) error {
 	stop := context.AfterFunc(j.hub.ctx, func() { _ = j.link.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
 	j.ok(&s.State.VClock)
-	j.meta(&s.State)
+	if j.version != 0 {
+		j.meta(&s.State)
+	}
 	if s.View != nil {
 		if err := sendRows(j, s.View.Next, s.View.IsLocal); err != nil {
 			return err
 		}
 	}
 	j.ok(&s.State.VClock) // end of the initial stage: the joiner was registered before it began
-	j.ok(&s.State.VClock) // end of the final stage, which is empty: the stream has the rest
+	if j.final {
+		j.ok(&s.State.VClock) // end of the final stage, which is empty: the stream has the rest
+	}
 	return j.flush()
 }
 
@@ -181,22 +274,35 @@ func (j *joinStream) row(t xrow.Type, replicaID uint32, body []byte) {
 
 func (j *joinStream) ok(v *vclock.VClock) { j.row(xrow.OK, 0, xrow.AppendVClockBody(nil, v)) }
 
-// meta tells the term, what was promoted, and which rows are decided.
+// meta tells the term, what was promoted, and to ours which rows are decided.
 func (j *joinStream) meta(s *instance.State) {
-	meta := xrow.JoinMetaBody{History: make([]xrow.TermSpan, len(s.History))}
-	for i, span := range s.History {
-		meta.History[i] = xrow.TermSpan(span)
-	}
 	var newest instance.TermSpan
 	if n := len(s.History); n > 0 {
 		newest = s.History[n-1]
 	}
-	meta.Term, meta.LSN = newest.Term, s.Confirmed
-	j.row(xrow.JoinMeta, 0, meta.AppendBody(nil))
+	var about []byte
+	if j.ours {
+		meta := xrow.JoinMetaBody{History: make([]xrow.TermSpan, len(s.History)), Term: newest.Term, LSN: s.Confirmed}
+		for i, span := range s.History {
+			meta.History[i] = xrow.TermSpan(span)
+		}
+		about = meta.AppendBody(nil)
+	}
+	j.row(xrow.JoinMeta, 0, about)
 	raft := xrow.Raft{Term: s.Term, Vote: s.Vote, LeaderID: s.Vote}
-	j.row(xrow.RaftState, 0, raft.AppendBody(nil))
+	r := xrow.Row{Type: xrow.RaftState, Sync: j.sync, Body: raft.AppendBody(nil)}
+	if wantsRaftLocal(j.version) {
+		r.GroupID = xrow.GroupLocal
+	}
+	j.buf = r.Append(j.buf)
 	confirmed := s.ConfirmedOf
+	if newest.Owner != 0 {
+		confirmed[newest.Owner] = max(confirmed[newest.Owner], s.Confirmed)
+	}
 	promote := xrow.Synchro{ReplicaID: newest.Owner, LSN: s.Confirmed, Term: newest.Term, VClock: &confirmed}
+	if !j.ours {
+		promote.Term = max(promote.Term, 1) // the original's queue begins with term 1
+	}
 	j.row(xrow.Promote, newest.Owner, promote.AppendBody(nil))
 	j.row(xrow.JoinSnapshot, 0, nil)
 }
@@ -237,17 +343,25 @@ func (j *joinStream) insert(space uint32, tuple []byte) {
 	j.buf = binary.BigEndian.AppendUint32(j.buf, space)
 	j.buf = append(append(j.buf, byte(xrow.KeyTuple)), tuple...)
 	xrow.EndFrame(j.buf, start)
-	j.tuples++
+	j.told.add(len(tuple))
 }
 
 func (j *joinStream) flush() error {
-	if err := j.link.SetWriteDeadline(time.Now().Add(j.hub.cfg.JoinTimeout)); err != nil {
+	if err := j.hub.armWrite(j.link); err != nil {
 		return err
-	}
-	if j.hub.ctx.Err() != nil {
-		return context.Cause(j.hub.ctx)
 	}
 	_, err := j.link.Write(j.buf)
 	j.buf = j.buf[:0]
 	return err
+}
+
+// armWrite bounds a write to a joiner, and refuses it when the hub has ended.
+func (h *Hub) armWrite(link *iproto.Link) error {
+	if err := link.SetWriteDeadline(time.Now().Add(h.cfg.JoinTimeout)); err != nil {
+		return err
+	}
+	if h.ctx.Err() != nil {
+		return context.Cause(h.ctx)
+	}
+	return nil
 }

@@ -1,6 +1,10 @@
 package replication
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"tarragon/vclock"
@@ -10,6 +14,7 @@ import (
 type PeerStatus struct {
 	ID         uint32 // 0: not known
 	UUID       string // empty: not known
+	Kind       string // Tarragon or Tarantool; empty: it has not told since our start
 	Upstream   *UpstreamStatus
 	Downstream *DownstreamStatus
 }
@@ -25,12 +30,13 @@ type UpstreamStatus struct {
 }
 
 // DownstreamStatus is how our relay to a peer stands; there is none unless the
-// peer is subscribed.
+// peer is subscribed, or joins.
 type DownstreamStatus struct {
-	Status string // follow
-	VClock vclock.VClock
-	Lag    float64
-	Idle   float64
+	Status  string // follow; sync: it is sent the state
+	VClock  vclock.VClock
+	Lag     float64
+	Idle    float64
+	Message string // how far the state was sent
 }
 
 // Status lists the configured peers but ourselves, in their order, then peers
@@ -51,22 +57,42 @@ func (h *Hub) Status() []PeerStatus {
 		if a.heardAt != 0 {
 			up.Idle = (now - a.heardAt).Seconds()
 		}
-		out = append(out, PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up})
+		p := PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up}
+		if a.peer != 0 {
+			p.Kind = kindName(a.original)
+		}
+		out = append(out, p)
 	}
-	for _, r := range h.relays {
-		down := r.status(now)
-		found := false
+	add := func(uuid, kind string, id uint32, down *DownstreamStatus) {
 		for i := range out {
-			if out[i].UUID == r.uuid {
-				out[i].Downstream, out[i].ID, found = down, r.peer, true
-				break
+			if out[i].UUID == uuid {
+				out[i].Downstream, out[i].Kind, out[i].ID = down, cmp.Or(kind, out[i].Kind), cmp.Or(id, out[i].ID)
+				return
 			}
 		}
-		if !found {
-			out = append(out, PeerStatus{ID: r.peer, UUID: r.uuid, Downstream: down})
+		out = append(out, PeerStatus{ID: id, UUID: uuid, Kind: kind, Downstream: down})
+	}
+	for _, r := range h.relays {
+		add(r.uuid, kindName(r.rules == 0), r.peer, r.status(now))
+	}
+	for _, uuid := range slices.Sorted(maps.Keys(h.joining)) {
+		if p := h.joining[uuid]; p.total > 0 {
+			add(uuid, "", 0, p.status())
 		}
 	}
 	return out
+}
+
+func (p *Progress) status() *DownstreamStatus {
+	rows, _ := p.Read()
+	return &DownstreamStatus{Status: "sync", Message: fmt.Sprintf("sent %d of about %d rows of the state", rows, p.total)}
+}
+
+func kindName(original bool) string {
+	if original {
+		return "Tarantool"
+	}
+	return "Tarragon"
 }
 
 func (r *relay) status(now time.Duration) *DownstreamStatus {
@@ -75,19 +101,4 @@ func (r *relay) status(now time.Duration) *DownstreamStatus {
 		d.Idle = (now - r.ackAt).Seconds()
 	}
 	return d
-}
-
-// Acked is the component-wise least vclock that subscribed peers have acked:
-// what retention must keep is beyond it. ok is false when nobody is subscribed.
-func (h *Hub) Acked() (least vclock.VClock, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, r := range h.relays {
-		if !ok {
-			least, ok = r.acked, true
-			continue
-		}
-		least.Min(&r.acked)
-	}
-	return least, ok
 }

@@ -108,6 +108,9 @@ func (s *stream) split(first int) error {
 			stamp = r.Timestamp
 		}
 		if r.LSN != 0 {
+			if err := checkRowTerm(r); err != nil {
+				return err
+			}
 			if r.Flags&xrow.FlagCommit != 0 {
 				whole = i + 1
 			}
@@ -179,11 +182,25 @@ func (s *stream) control(r *xrow.Row) error {
 	return xrow.Errorf(xrow.ErrUnknownRequestType, uint32(r.Type))
 }
 
+// checkRowTerm refuses a term that must not reach the core: see maxTerm.
+func checkRowTerm(r *xrow.Row) error {
+	if r.Type != xrow.Promote && r.Type != xrow.Demote {
+		return checkTerms(r.Term)
+	}
+	body, err := xrow.DecodeSynchro(r.Body)
+	if err != nil {
+		return err
+	}
+	return checkTerms(r.Term, body.Term, body.PrevTerm)
+}
+
 // checkRaft refuses what no election machine shows (raft.md section 1).
 func (s *stream) checkRaft(msg *xrow.Raft) error {
 	switch {
 	case s.from == 0:
 		return xrow.Errorf(xrow.ErrProtocol, "Can't apply a Raft request from an instance without an ID")
+	case msg.Term > maxTerm:
+		return checkTerms(msg.Term)
 	case msg.Term == 0 || msg.State == 0 || msg.State > 3:
 		return raftError("Invalid term or state")
 	case msg.State == 2 && (msg.Vote != s.from || msg.VClock == nil):

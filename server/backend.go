@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"sync"
 
 	"tarragon/box"
@@ -20,10 +21,16 @@ const scanSlice = 1000
 func (b *backend) node() *node { return b.s.node.Load() }
 
 func (b *backend) Ready() *xrow.Error {
-	if !b.s.ready.Load() {
-		return xrow.Errorf(xrow.ErrLoading)
+	if b.s.ready.Load() {
+		return nil
 	}
-	return nil
+	e := xrow.Errorf(xrow.ErrLoading)
+	if boot := b.s.boot.Load(); boot != nil && b.s.hub.Load() == nil {
+		if rows, bytes := boot.Progress.Read(); rows > 0 { // status shows it
+			e.Message += fmt.Sprintf(" - joining: %d rows, %d MiB so far", rows, bytes>>20)
+		}
+	}
+	return e
 }
 
 func (b *backend) SchemaVersion() uint64 {

@@ -3,11 +3,10 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"tarragon/box"
+	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/instance/proc"
 	"tarragon/replication"
@@ -15,14 +14,13 @@ import (
 	"tarragon/xrow"
 
 	"github.com/google/uuid"
-	"github.com/tinylib/msgp/msgp"
 )
 
 // settle finds out where the state comes from, and builds the core from it.
 // bootstrap is set when this instance begins the replica set.
 func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	if s.anew == nil && (len(s.store.Checkpoints()) > 0 || s.store.Last() > 0) {
-		return false, s.recover()
+		return false, s.recover(ctx)
 	}
 	boot := s.newBoot()
 	s.boot.Store(boot)
@@ -35,14 +33,21 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			if err := s.in.BootstrapError(); err != nil {
 				return false, err
 			}
-			return true, s.recover()
+			s.mixed = d.Originals
+			return true, s.recover(ctx)
 		}
 		err = boot.JoinAny(ctx, d.Peers, s.newSink)
+		complete := err == nil || errors.Is(err, replication.ErrFinalStage)
+		if err == nil {
+			if err := s.noteRegistered(); err != nil {
+				return false, err
+			}
+		}
 		switch {
-		case err == nil && s.anew != nil:
+		case complete && s.anew != nil:
 			return false, errJoined
-		case err == nil:
-			return false, s.recover()
+		case complete:
+			return false, s.recover(ctx)
 		case errors.Is(err, errBehind):
 			return false, &rejoin{cause: err, newLife: true}
 		case errors.Is(err, errWrongSet), !replication.Retry(err):
@@ -61,7 +66,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 const joinPause = 200 * time.Millisecond
 
 func (s *Server) replicaIdentity() replication.Identity {
-	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber()}
+	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon}
 	if s.anew != nil && !s.anew.newLife {
 		id.Term, id.InEffect, id.Confirmed = s.anew.term, s.anew.inEffect, s.anew.confirmed
 	}
@@ -69,8 +74,25 @@ func (s *Server) replicaIdentity() replication.Identity {
 }
 
 func (s *Server) newBoot() *replication.Boot {
+	appointed, other := bootstrapRole(s.in)
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
-		CanLead: electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual, MustJoin: s.anew != nil, Logger: s.log}
+		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
+		Appointed: appointed, MustJoin: other || s.anew != nil, ConnectTimeout: s.in.Replication.ConnectTimeout, Logger: s.log}
+}
+
+func namesBootstrapLeader(b config.BootstrapStrategy) bool {
+	return b == config.BootstrapNative || b == config.BootstrapSupervised
+}
+
+// bootstrapRole tells whether the configuration appoints us to begin the replica
+// set, or somebody else; neither: the instances agree on it.
+func bootstrapRole(in *config.Instance) (appointed, other bool) {
+	switch in.Replication.BootstrapStrategy {
+	case config.BootstrapAuto, config.BootstrapLegacy:
+		return false, false
+	}
+	appointed = in.Replication.BootstrapLeader == in.Name
+	return appointed, !appointed
 }
 
 // peers are all members as configured, ourselves among them.
@@ -93,66 +115,6 @@ func (s *Server) ownPeerAddr() string {
 		}
 	}
 	return ""
-}
-
-// sink writes what a JOIN brings into the store, as a checkpoint.
-type sink struct {
-	s *Server
-	*xlog.CheckpointWriter
-}
-
-func (s *Server) newSink() (replication.Sink, error) {
-	w, err := s.store.NewCheckpoint()
-	if err != nil {
-		return nil, err
-	}
-	return &sink{s, w}, nil
-}
-
-// Add takes a tuple, unless it says that this is another replica set.
-func (k *sink) Add(space uint32, tuple []byte) error {
-	if want := k.s.in.Database.ReplicasetUUID; space == spaceSchema && want != "" {
-		if have := schemaValue(tuple, "replicaset_uuid", "cluster"); have != "" && have != want {
-			return fmt.Errorf("%w: it is of replica set %s, the configuration says %s", errWrongSet, have, want)
-		}
-	}
-	return k.CheckpointWriter.Add(space, tuple)
-}
-
-// errWrongSet: a configured peer is a member of another replica set.
-var errWrongSet = errors.New("the peer does not belong to this replica set")
-
-// schemaValue is the text of a tuple of _schema under one of the keys.
-func schemaValue(tuple []byte, keys ...string) string {
-	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
-	if err != nil || fields < 2 {
-		return ""
-	}
-	key, rest, err := msgp.ReadStringBytes(rest)
-	if err != nil || !slices.Contains(keys, key) {
-		return ""
-	}
-	value, _, err := msgp.ReadStringBytes(rest)
-	if err != nil {
-		return ""
-	}
-	return value
-}
-
-// Finish makes the state valid, if it may take the place of what we had.
-func (k *sink) Finish(st instance.State) error {
-	if err := k.s.anew.keep(&st); err != nil {
-		return err
-	}
-	left, err := k.s.leftovers(&st.VClock)
-	if err != nil {
-		return err
-	}
-	st.NextGroup = k.s.store.Last() + 1
-	if _, err := k.CheckpointWriter.Finish(toStore(st)); err != nil {
-		return err
-	}
-	return k.s.putLeftovers(left)
 }
 
 // makeNode joins the core to its adapters.
@@ -184,8 +146,9 @@ type journal struct{ *xlog.Journal }
 func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
 	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation,
-		Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
-		Log: storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
+		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, OriginalTimeout: 4 * r.Timeout, ReconnectMax: r.ReconnectTimeout,
+		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
+		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
 }
 
 // rights of a user that wants to replicate; write: to be registered, too.
@@ -197,8 +160,11 @@ func (s *Server) rights(user uint32, write bool) *xrow.Error {
 	var err error
 	n.loop.Read(func(c *instance.Core) {
 		schema := c.Box().Schema()
-		if err = schema.CheckUniverse(user, box.PrivRead); err == nil && write {
+		if write {
 			err = schema.CheckSpace(user, spaceCluster, box.PrivWrite)
+		}
+		if err == nil {
+			err = schema.CheckUniverse(user, box.PrivRead)
 		}
 	})
 	var e *xrow.Error
@@ -210,7 +176,10 @@ func (s *Server) rights(user uint32, write bool) *xrow.Error {
 
 const (
 	spaceSchema  = 272
+	spaceSpace   = 280
 	spaceCluster = 320
+
+	firstUserSpace = 512
 )
 
 // bootstrap begins the replica set with this instance.
@@ -219,13 +188,17 @@ func (s *Server) bootstrap(n *node) error {
 	if set == "" {
 		set = uuid.NewString()
 	}
-	rows := box.BootstrapRows(set, s.identity.UUID, s.in.Name, s.in.Replicaset)
+	profile := box.Profile3_8_0
+	if s.in.Tarragon.BootstrapProfile == "2.10.4" {
+		profile = box.Profile2_10_4
+	}
+	rows := box.BootstrapRows(profile, set, s.identity.UUID, s.in.Name, s.in.Replicaset)
 	for i := range rows {
 		if rows[i].SpaceID == spaceCluster {
 			rows[i].Tuple = instance.MemberTuple(1, s.identity.UUID, s.in.Name, s.identity.Incarnation)
 		}
 	}
-	s.log.Info().Str("replicaset", set).Msg("bootstrapping the replica set")
+	s.log.Info().Str("replicaset", set).Str("profile", s.in.Tarragon.BootstrapProfile).Msg("bootstrapping the replica set")
 	return n.loop.Submit(instance.BootstrapRows{Rows: rows, ID: 1})
 }
 

@@ -37,11 +37,16 @@ func (s *Server) checkLife(b *box.Box) error {
 			continue
 		}
 		mine = true
-		if m.Incarnation != s.identity.Incarnation {
+		// Who was registered by an instance of the original kind has none there.
+		if m.Incarnation != 0 && m.Incarnation != s.identity.Incarnation {
 			return &rejoin{cause: errFormerLife, newLife: true}
 		}
 	}
-	if len(members) > 0 && !mine {
+	outside, err := s.membership()
+	if err != nil {
+		return err
+	}
+	if len(members) > 0 && !mine && outside == member {
 		return fmt.Errorf("instance %s is no member of replica set %s any more: it was expelled; to join again as a new member it needs an empty data directory",
 			s.identity.UUID, b.ReplicasetUUID())
 	}

@@ -33,7 +33,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 	return proc.New(proc.Env{
 		Loop: n.loop, Settings: settings, Started: n.loop.Now().Mono,
 		Identity: proc.Identity{Version: Version, Name: s.in.Name, ReplicasetName: s.in.Replicaset, GroupName: s.in.Group,
-			Hostname: host, PID: os.Getpid()},
+			Hostname: host, PID: os.Getpid(), Anon: s.in.Replication.Anon},
 		Apply:       s.applySettings,
 		Broadcast:   s.events.Set,
 		Snapshot:    n.keeper.ask,
@@ -89,6 +89,10 @@ func (s *Server) startValues() map[string]any {
 		"checkpoint_interval": in.Snapshot.Interval, "checkpoint_count": max(in.Snapshot.Count, 1),
 		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize,
 		"log_level": in.Log.Level,
+	}
+	m["replication_skip_conflict"], m["bootstrap_strategy"] = r.SkipConflict, string(r.BootstrapStrategy)
+	if r.BootstrapStrategy == config.BootstrapNative {
+		m["bootstrap_strategy"] = string(config.BootstrapSupervised) // as the original's box.cfg has it
 	}
 	if r.ReconnectTimeout > 0 {
 		m["replication_reconnect_timeout"] = r.ReconnectTimeout
@@ -156,12 +160,12 @@ func (s *Server) peerStatus() (out []proc.PeerStatus) {
 		return nil
 	}
 	for _, p := range hub.Status() {
-		ps := proc.PeerStatus{ID: p.ID, UUID: p.UUID}
+		ps := proc.PeerStatus{ID: p.ID, UUID: p.UUID, Kind: p.Kind}
 		if u := p.Upstream; u != nil {
 			ps.Upstream = &proc.Upstream{Status: string(u.Status), Idle: duration(u.Idle), Lag: duration(u.Lag), Peer: u.Peer, Message: u.Message}
 		}
 		if d := p.Downstream; d != nil {
-			ps.Downstream = &proc.Downstream{Status: d.Status, Idle: duration(d.Idle), Lag: duration(d.Lag), VClock: d.VClock[:]}
+			ps.Downstream = &proc.Downstream{Status: d.Status, Idle: duration(d.Idle), Lag: duration(d.Lag), VClock: d.VClock[:], Message: d.Message}
 		}
 		out = append(out, ps)
 	}
@@ -188,14 +192,22 @@ func privileges(in []config.Privilege) (out []proc.Grant) {
 		if p.Universe {
 			g.Objects = append(g.Objects, proc.Object{Class: "universe"})
 		}
+		if p.LuaEval {
+			g.Objects = append(g.Objects, proc.Object{Class: "lua_eval"})
+		}
 		add := func(class string, names []string) {
 			for _, name := range names {
+				if name == "all" { // all objects of the class
+					name = ""
+				}
 				g.Objects = append(g.Objects, proc.Object{Class: class, Name: name})
 			}
 		}
 		add("space", p.Spaces)
 		add("function", p.Functions)
 		add("sequence", p.Sequences)
+		add("lua_call", p.LuaCall)
+		add("sql", p.SQL)
 		out = append(out, g)
 	}
 	return out

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,8 @@ const progressEvery = 2 * time.Second
 
 // recover builds the core from the newest valid checkpoint and the log behind
 // it.
-func (s *Server) recover() error {
-	b := box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize})
+func (s *Server) recover(ctx context.Context) error {
+	b := s.newBox()
 	core, err := instance.New(s.coreConfig(), b)
 	if err != nil {
 		return err
@@ -36,7 +37,14 @@ func (s *Server) recover() error {
 	if err := s.checkLife(b); err != nil {
 		return err
 	}
+	if err := s.register(ctx, core, b); err != nil {
+		return err
+	}
 	return s.makeNode(core, b)
+}
+
+func (s *Server) newBox() *box.Box {
+	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
 }
 
 func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, err error) {
@@ -112,7 +120,8 @@ func (s *Server) coreConfig() instance.Config {
 		UUID: s.identity.UUID, Name: s.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
 		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
-		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll, Rand: seeded(),
+		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll,
+		SkipConflict: r.SkipConflict, AllowOriginal: s.in.Tarragon.AllowOriginal || s.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
 		Address: s.addressOf, Trace: s.traceCore,
 	}

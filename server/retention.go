@@ -18,6 +18,8 @@ type need struct {
 	least    vclock.VClock // what all other members have acked
 	unknown  bool          // one has not told since our start
 	inEffect uint64        // term whose PROMOTE is in effect
+	read     vclock.VClock // what all anonymous replicas have
+	readers  bool          // there are some
 }
 
 func (k *keeper) plan(cps []xlog.CheckpointInfo) plan {
@@ -84,9 +86,11 @@ func (n *need) beyond(c *xlog.CheckpointInfo) bool {
 	return n.alone || !n.unknown && n.least.Covers(&v)
 }
 
-// need asks the core what the other members have.
+// need asks the core what the other members have, and replication about those
+// that are no members.
 func (k *keeper) need() (n need) {
 	n.alone = true
+	n.read, n.readers = k.s.hub.Load().Readers()
 	known := false
 	k.n.loop.Read(func(c *instance.Core) {
 		i := c.Info(0)
@@ -110,19 +114,29 @@ func (k *keeper) need() (n need) {
 	return n
 }
 
-// wanted is the group from which the slowest member goes on; the first one
-// while a member has not told what it holds.
+// wanted is the group from which the slowest member or anonymous replica goes
+// on; the first one while a member has not told what it holds.
 func (k *keeper) wanted(n *need) uint64 {
 	store := k.s.store
-	if n.alone {
-		return store.Last() + 1
+	from := store.Last() + 1
+	if n.readers {
+		from = k.seek(&n.read)
 	}
-	if n.unknown {
+	switch {
+	case n.alone:
+		return from
+	case n.unknown:
 		return store.First()
 	}
-	no, err := store.Seek(&n.least)
+	return min(from, k.seek(&n.least))
+}
+
+// seek is the group from which the log goes on behind v, the first one if some
+// of that is gone already.
+func (k *keeper) seek(v *vclock.VClock) uint64 {
+	no, err := k.s.store.Seek(v)
 	if err != nil {
-		return store.First()
+		return k.s.store.First()
 	}
 	return no
 }

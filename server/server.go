@@ -50,6 +50,7 @@ type Server struct {
 	log      zerolog.Logger
 	identity identity
 	anew     *rejoin // set: this run fills a new store
+	mixed    bool    // we begin a replica set for which instances of the original kind wait
 	store    *xlog.Store
 	events   *iproto.Hub
 	clients  *iproto.Server
@@ -136,6 +137,7 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin) error {
 	}
 	run, stop := context.WithCancelCause(ctx)
 	s.stop = stop
+	s.bg.Go(func() { s.publishBallots(run) })
 	err := s.serve(run)
 	if stuck := s.close(err); stuck != nil {
 		return errors.Join(err, stuck)

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -25,7 +26,7 @@ const patience = 30 * time.Second
 
 // set is a replica set within this process.
 type set struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	file  string
 	nodes []*node1
@@ -66,7 +67,7 @@ func (l *lockedBuffer) String() string {
 
 // newSet writes the configuration of n instances; yaml is more of the global
 // scope.
-func newSet(t *testing.T, n int, yaml string) *set {
+func newSet(t testing.TB, n int, yaml string) *set {
 	t.Helper()
 	s := &set{t: t, dir: t.TempDir()}
 	s.file = filepath.Join(s.dir, "cluster.yaml")
@@ -96,7 +97,7 @@ func newSet(t *testing.T, n int, yaml string) *set {
 	return s
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -261,25 +262,37 @@ func (n *node1) call(name string, args ...any) []any {
 // makeSpace makes the synchronous space "t" at the leader.
 func (s *set) makeSpace() {
 	s.t.Helper()
-	l := s.leader()
-	l.call("box.schema.space.create", "t", map[string]any{"is_sync": true})
-	l.call("box.space.t:create_index", "pk")
+	s.until("a space", func() bool {
+		conn := s.leader().dial()
+		defer conn.Close()
+		create := tarantool.NewCallRequest("box.schema.space.create").Args([]any{"t", map[string]any{"is_sync": true, "if_not_exists": true}})
+		index := tarantool.NewCallRequest("box.space.t:create_index").Args([]any{"pk", map[string]any{"if_not_exists": true}})
+		_, err := conn.Do(create).Get()
+		if err == nil {
+			_, err = conn.Do(index).Get()
+		}
+		return err == nil
+	})
 }
 
-// fill replaces rows [from, to) at the leader.
+// fill replaces rows [from, to) at the leader. On a busy machine leadership may
+// move meanwhile: then at the next one.
 func (s *set) fill(from, to int) {
 	s.t.Helper()
-	conn := s.leader().dial()
-	defer conn.Close()
-	var futures []*tarantool.Future
-	for i := from; i < to; i++ {
-		futures = append(futures, conn.Do(tarantool.NewReplaceRequest("t").Tuple([]any{i, strings.Repeat("x", 100)})))
-	}
-	for _, f := range futures {
-		if _, err := f.Get(); err != nil {
-			s.t.Fatal(err)
+	s.until("rows written", func() bool {
+		conn := s.leader().dial()
+		defer conn.Close()
+		var futures []*tarantool.Future
+		for i := from; i < to; i++ {
+			futures = append(futures, conn.Do(tarantool.NewReplaceRequest("t").Tuple([]any{i, strings.Repeat("x", 100)})))
 		}
-	}
+		var errs []error
+		for _, f := range futures {
+			_, err := f.Get()
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...) == nil
+	})
 }
 
 // rows counts "t" as an instance shows it.

@@ -100,6 +100,7 @@ func (t *status) publish() {
 	h.Update(iproto.EventSchema, boxSchema(t.schema.Load()))
 	h.Update(eventLeader, t.leader(&i))
 	t.noteReady(&i, replicaset)
+	t.s.publishBallot()
 	if schema := t.schema.Load(); !i.RO && (!t.wasRW || schema != t.aligned) {
 		t.aligned = schema
 		t.s.becameWritable()
@@ -110,7 +111,7 @@ func (t *status) publish() {
 // noteReady opens the door once the instance is a member of a replica set and
 // the rows that say so are confirmed: before that it would show an empty set.
 func (t *status) noteReady(i *instance.Info, replicaset string) {
-	if i.ID == 0 || replicaset == "" || t.s.ready.Swap(true) {
+	if i.ID == 0 && !t.s.in.Replication.Anon || replicaset == "" || t.s.ready.Swap(true) {
 		return
 	}
 	t.s.log.Info().Uint32("id", i.ID).Str("uuid", i.UUID).Stringer("vclock", i.VClock).Msg("ready")

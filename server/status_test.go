@@ -147,7 +147,8 @@ func TestRefusals(t *testing.T) {
 // A state of another replica set is not taken.
 func TestWrongSet(t *testing.T) {
 	s := newSet(t, 1, "database: {replicaset_uuid: 11111111-1111-4111-8111-111111111111}\n")
-	k := &sink{s: &Server{in: s.nodes[0].load()}, CheckpointWriter: new(xlog.CheckpointWriter)}
+	srv := &Server{in: s.nodes[0].load()}
+	k := &sink{s: srv, CheckpointWriter: new(xlog.CheckpointWriter), schema: srv.newBox()}
 	tuple := func(key, value string) []byte {
 		b, err := msgpack.Marshal([]any{key, value})
 		if err != nil {
@@ -159,9 +160,14 @@ func TestWrongSet(t *testing.T) {
 	if err := k.Add(spaceSchema, tuple("replicaset_uuid", other)); err == nil || !strings.Contains(err.Error(), other) {
 		t.Errorf("%v", err)
 	}
-	for _, fine := range [][]byte{tuple("replicaset_uuid", "11111111-1111-4111-8111-111111111111"), tuple("max_id", other), {0x90}, {0x92, 1, 2}} {
+	for _, fine := range [][]byte{tuple("replicaset_uuid", "11111111-1111-4111-8111-111111111111"), tuple("max_id", other)} {
 		if err := k.Add(spaceSchema, fine); err != nil {
 			t.Errorf("%x: %v", fine, err)
+		}
+	}
+	for _, bad := range [][]byte{{0x90}, {0x92, 1, 2}} {
+		if err := k.Add(spaceSchema, bad); err == nil {
+			t.Errorf("%x was taken", bad)
 		}
 	}
 }

@@ -158,7 +158,7 @@ func (e *Entry) fill(row *xrow.Row) {
 		}
 	}
 	if row.Body != nil {
-		e.Body = renderBody(row.Type, row.Body)
+		e.Body = xrow.RenderBody(row.Type, row.Body)
 	}
 }
 

@@ -1,6 +1,7 @@
 package xlog
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -31,13 +32,28 @@ type CheckpointWriter struct {
 	s       *Store
 	id      uint64
 	table   *tableWriter
-	paths   []string
+	first   uint32 // space that the table begins with
+	last    uint32 // and the last one in it so far
+	done    []tablePart
+	spaces  []spacePart // in the order in which they came; the last one gathers
 	chunk   []byte
 	inChunk uint64
-	space   uint32
 	ordinal uint64 // in the space, of the next tuple
 	begun   uint64 // ordinal of the chunk's first tuple
 	end     endRecord
+}
+
+// tablePart is a finished table and the spaces that it reaches over.
+type tablePart struct {
+	path        string
+	first, last uint32
+}
+
+// spacePart is the CRC32C of a space's chunks and their length.
+type spacePart struct {
+	id   uint32
+	crc  uint32
+	size uint64
 }
 
 // NewCheckpoint begins a checkpoint. Nothing of it is seen before Finish.
@@ -52,17 +68,15 @@ func (s *Store) NewCheckpoint() (*CheckpointWriter, error) {
 	return w, nil
 }
 
-// Add appends a tuple. Spaces come in ascending order of their IDs, tuples of a
-// space in primary-key order. The tuple is copied.
+// Add appends a tuple. A space comes once. Spaces come in ascending order of
+// their IDs; those that come late must have their place between two tables: see
+// [CheckpointWriter.Cut]. Tuples of a space stay in their order. The tuple is
+// copied.
 func (w *CheckpointWriter) Add(space uint32, tuple []byte) error {
-	if space != w.space {
-		if space < w.space {
-			return fmt.Errorf("xlog: space %d comes after space %d in a checkpoint", space, w.space)
-		}
-		if err := w.flush(); err != nil {
+	if n := len(w.spaces); n == 0 || w.spaces[n-1].id != space {
+		if err := w.enter(space); err != nil {
 			return err
 		}
-		w.space, w.ordinal, w.begun = space, 0, 0
 	}
 	w.chunk = binary.AppendUvarint(w.chunk, uint64(len(tuple)))
 	w.chunk = append(w.chunk, tuple...)
@@ -76,6 +90,43 @@ func (w *CheckpointWriter) Add(space uint32, tuple []byte) error {
 	return w.flush()
 }
 
+// enter begins a space, in the table that is open where its keys may follow.
+func (w *CheckpointWriter) enter(space uint32) error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if w.table != nil && (space < w.last || w.passes(space)) {
+		if err := w.Cut(); err != nil {
+			return err
+		}
+	}
+	for i := range w.done {
+		if t := &w.done[i]; t.first <= space && space <= t.last {
+			return fmt.Errorf("xlog: space %d comes after spaces %d to %d in a checkpoint", space, t.first, t.last)
+		}
+	}
+	w.spaces = append(w.spaces, spacePart{id: space})
+	w.ordinal, w.begun = 0, 0
+	return nil
+}
+
+// passes tells whether the open table would reach over a finished one.
+func (w *CheckpointWriter) passes(space uint32) bool {
+	return slices.ContainsFunc(w.done, func(t tablePart) bool { return w.first < t.first && t.first <= space })
+}
+
+// Cut ends the table, so that spaces with IDs between those before and behind
+// this point may come later. Tables of the store never overlap.
+func (w *CheckpointWriter) Cut() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	if w.table == nil {
+		return nil
+	}
+	return w.closeTable()
+}
+
 // flush writes the chunk: its tuples, then their CRC32C.
 func (w *CheckpointWriter) flush() error {
 	if w.inChunk == 0 {
@@ -83,13 +134,15 @@ func (w *CheckpointWriter) flush() error {
 	}
 	w.chunk = binary.LittleEndian.AppendUint32(w.chunk, crc32.Checksum(w.chunk, castagnoli))
 	w.end.chunks++
-	w.end.checksum = crc32.Update(w.end.checksum, castagnoli, w.chunk)
-	err := w.set(chunkKey(w.id, w.space, w.begun), w.chunk)
+	part := &w.spaces[len(w.spaces)-1]
+	part.crc = crc32.Update(part.crc, castagnoli, w.chunk)
+	part.size += uint64(len(w.chunk))
+	err := w.set(part.id, chunkKey(w.id, part.id, w.begun), w.chunk)
 	w.chunk, w.inChunk, w.begun = w.chunk[:0], 0, w.ordinal
 	return err
 }
 
-func (w *CheckpointWriter) set(key, value []byte) (err error) {
+func (w *CheckpointWriter) set(space uint32, key, value []byte) (err error) {
 	if err := w.s.usable(); err != nil {
 		return err
 	}
@@ -97,7 +150,9 @@ func (w *CheckpointWriter) set(key, value []byte) (err error) {
 		if w.table, err = w.s.newTable(); err != nil {
 			return err
 		}
+		w.first = space
 	}
+	w.last = space
 	if err := w.table.set(key, value); err != nil || w.table.size < tableBytes {
 		return err
 	}
@@ -108,9 +163,18 @@ func (w *CheckpointWriter) closeTable() error {
 	path, err := w.table.finish()
 	w.table = nil
 	if err == nil {
-		w.paths = append(w.paths, path)
+		w.done = append(w.done, tablePart{path: path, first: w.first, last: w.last})
 	}
 	return err
+}
+
+// checksum is that of all chunks in the order of their keys.
+func (w *CheckpointWriter) checksum() (sum uint32) {
+	slices.SortFunc(w.spaces, func(a, b spacePart) int { return cmp.Compare(a.id, b.id) })
+	for _, part := range w.spaces {
+		sum = joinCRC(sum, part.crc, part.size)
+	}
+	return sum
 }
 
 // Finish writes the end record and makes the checkpoint valid, all at once and
@@ -125,7 +189,13 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 	if err := w.flush(); err != nil {
 		return 0, err
 	}
-	if err := w.set(endKey(w.id), appendEnd(nil, &w.end)); err != nil {
+	w.end.checksum = w.checksum()
+	if w.table != nil && w.passes(endSpace) {
+		if err := w.Cut(); err != nil {
+			return 0, err
+		}
+	}
+	if err := w.set(endSpace, endKey(w.id), appendEnd(nil, &w.end)); err != nil {
 		return 0, err
 	}
 	if w.table != nil {
@@ -142,7 +212,11 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 	if err := s.usable(); err != nil {
 		return 0, err
 	}
-	if err := s.ingest("take in a checkpoint", w.paths); err != nil {
+	paths := make([]string, len(w.done))
+	for i := range w.done {
+		paths[i] = w.done[i].path
+	}
+	if err := s.ingest("take in a checkpoint", paths); err != nil {
 		return 0, err
 	}
 	if err := s.closeTable(); err != nil {
@@ -201,10 +275,10 @@ func (w *CheckpointWriter) Abort() {
 		w.table.abort()
 		w.table = nil
 	}
-	for _, path := range w.paths {
-		_ = w.s.fs.Remove(path) // what stays is removed by the next Open
+	for _, t := range w.done {
+		_ = w.s.fs.Remove(t.path) // what stays is removed by the next Open
 	}
-	w.paths = nil
+	w.done = nil
 }
 
 func (e *endRecord) info(id uint64) CheckpointInfo {

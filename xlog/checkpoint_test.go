@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -130,7 +131,7 @@ func TestUnfinishedCheckpointIsNotThere(t *testing.T) {
 	// The same tables, taken in without an end record.
 	w, _ = f.s.NewCheckpoint()
 	f.addTuples(w, 1000)
-	if err := errors.Join(w.flush(), w.closeTable(), f.s.ingest("test", w.paths)); err != nil {
+	if err := errors.Join(w.flush(), w.closeTable(), f.s.ingest("test", []string{w.done[0].path})); err != nil {
 		t.Fatal(err)
 	}
 	id := w.id
@@ -314,6 +315,87 @@ func TestCheckpointClosesATable(t *testing.T) {
 		}
 		if time.Now().After(limit) {
 			t.Fatal("the log was kept")
+		}
+	}
+}
+
+// Spaces that come late have a place where the writer was told to leave one.
+func TestCheckpointLateSpaces(t *testing.T) {
+	f := newFixture(t)
+	w, err := f.s.NewCheckpoint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(space uint32, n int) {
+		t.Helper()
+		for i := range n {
+			if err := w.Add(space, tupleOf(space, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	put(280, 10)
+	put(512, 700) // several chunks
+	if err := w.Cut(); err != nil {
+		t.Fatal(err)
+	}
+	put(515, 3)
+	put(517, 3)
+	if err := w.Cut(); err != nil {
+		t.Fatal(err)
+	}
+	put(520, 3)
+	put(513, 500)
+	put(514, 1)
+	put(518, 400) // behind a table that is finished
+	put(600, 2)
+	for _, bad := range []uint32{516, 300, 512, 520} {
+		if err := w.Add(bad, tupleOf(bad, 1)); err == nil {
+			t.Fatalf("space %d was taken a second time, or into a table", bad)
+		}
+	}
+	id, err := w.Finish(State{NextGroup: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := f.s.OpenCheckpoint(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var got []string
+	at, n := uint32(0), 0
+	for {
+		space, tuple, ok, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if space != at || !ok {
+			if at != 0 {
+				got = append(got, fmt.Sprint(at, ":", n))
+			}
+			at, n = space, 0
+		}
+		if !ok {
+			break
+		}
+		if string(tuple) != string(tupleOf(space, n)) {
+			t.Fatalf("space %d, tuple %d: %x", space, n, tuple)
+		}
+		n++
+	}
+	if want := "280:10 512:700 513:500 514:1 515:3 517:3 518:400 520:3 600:2"; strings.Join(got, " ") != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestJoinCRC(t *testing.T) {
+	piece := []byte(strings.Repeat("tarragon", 40))
+	for _, cut := range []int{0, 1, 2, 3, 64, 200, len(piece)} {
+		a, b := piece[:cut], piece[cut:]
+		got := joinCRC(crc32.Checksum(a, castagnoli), crc32.Checksum(b, castagnoli), uint64(len(b)))
+		if want := crc32.Checksum(piece, castagnoli); got != want {
+			t.Errorf("cut at %d: %08x, want %08x", cut, got, want)
 		}
 	}
 }

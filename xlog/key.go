@@ -54,8 +54,11 @@ func chunkKey(id uint64, space uint32, ordinal uint64) []byte {
 	return binary.BigEndian.AppendUint64(key, ordinal)
 }
 
+// endSpace stands where the space of other keys is: behind them all.
+const endSpace = math.MaxUint32
+
 // endKey is the key of a checkpoint's end record.
-func endKey(id uint64) []byte { return chunkKey(id, math.MaxUint32, math.MaxUint64) }
+func endKey(id uint64) []byte { return chunkKey(id, endSpace, math.MaxUint64) }
 
 // parseChunkKey takes the key of a chunk or of an end record apart.
 func parseChunkKey(key []byte) (id uint64, space uint32, ordinal uint64, ok bool) {

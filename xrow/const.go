@@ -23,6 +23,7 @@ const (
 	Commit       Type = 15
 	RollbackTxn  Type = 16
 	InsertArrow  Type = 17
+	DeleteRange  Type = 18
 	RaftState    Type = 30
 	Promote      Type = 31
 	Demote       Type = 32
@@ -112,6 +113,7 @@ const (
 	KeyIndexName      Key = 0x5f
 	KeyTupleFormats   Key = 0x60
 	KeyIsSync         Key = 0x61
+	KeyIsCheckpoint   Key = 0x62 // FETCH_SNAPSHOT: out of a checkpoint file that further keys name
 )
 
 // Keys of our own. Original peers skip them; their numbers are fixed in

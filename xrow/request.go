@@ -2,12 +2,13 @@ package xrow
 
 import "tarragon/vclock"
 
-// JoinRequest is the body of JOIN and, but for UUID and name, of FETCH_SNAPSHOT.
+// JoinRequest is the body of JOIN and, but for the name, of FETCH_SNAPSHOT.
 type JoinRequest struct {
 	InstanceUUID  string // empty: absent or nil
 	InstanceName  string // empty: none
 	ServerVersion uint32 // major<<16 | minor<<8 | patch; 0: not told, then no META stage
-	Incarnation   uint64 // ours: 1 when the joiner still has its old store and its own last LSN
+	Incarnation   uint64 // ours: of the joiner's store; 0: an instance of the original kind
+	Checkpoint    bool   // FETCH_SNAPSHOT: out of a checkpoint file
 }
 
 // AppendBody encodes the body; empty fields are left out.
@@ -17,13 +18,16 @@ func (j *JoinRequest) AppendBody(dst []byte) []byte {
 	m.string(KeyInstanceName, j.InstanceName)
 	m.uintNonzero(KeyServerVersion, uint64(j.ServerVersion))
 	m.uintNonzero(KeyIncarnation, j.Incarnation)
+	if j.Checkpoint {
+		m.bool(KeyIsCheckpoint, true)
+	}
 	return m.dst
 }
 
 // DecodeJoin reads the body of JOIN or FETCH_SNAPSHOT.
 func DecodeJoin(body []byte) (j JoinRequest, err error) {
 	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation)
-	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.incarnation}, err
+	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.incarnation, d.checkpoint}, err
 }
 
 // RegisterRequest is the body of REGISTER.
@@ -31,6 +35,7 @@ type RegisterRequest struct {
 	InstanceUUID string // empty: absent or nil
 	InstanceName string // empty: none
 	VClock       vclock.VClock
+	Incarnation  uint64 // ours: as in a JoinRequest
 }
 
 // AppendBody encodes the body; an empty name is left out.
@@ -39,13 +44,14 @@ func (r *RegisterRequest) AppendBody(dst []byte) []byte {
 	m.string(KeyInstanceUUID, r.InstanceUUID)
 	m.string(KeyInstanceName, r.InstanceName)
 	m.vclock(KeyVClock, &r.VClock)
+	m.uintNonzero(KeyIncarnation, r.Incarnation)
 	return m.dst
 }
 
 // DecodeRegister reads the body of REGISTER.
 func DecodeRegister(body []byte) (r RegisterRequest, err error) {
-	d, err := decodeRequest(body, useInstance|useVClock)
-	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock}, err
+	d, err := decodeRequest(body, useInstance|useVClock|useIncarnation)
+	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock, d.incarnation}, err
 }
 
 // SubscribeRequest is the body of SUBSCRIBE.
@@ -128,7 +134,7 @@ const (
 	useVersion
 	useAnon // and the filter
 	useRules
-	useIncarnation
+	useIncarnation // and out of a checkpoint
 )
 
 // usedBy tells what has the key; 0: no request.
@@ -146,7 +152,7 @@ func usedBy(k Key) use {
 		return useAnon
 	case KeyRules:
 		return useRules
-	case KeyIncarnation:
+	case KeyIncarnation, KeyIsCheckpoint:
 		return useIncarnation
 	}
 	return 0
@@ -156,6 +162,7 @@ func usedBy(k Key) use {
 type request struct {
 	SubscribeRequest
 	incarnation uint64
+	checkpoint  bool
 }
 
 // decodeRequest reads the keys in use. A key that the request does not use is
@@ -200,6 +207,9 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 		case KeyIncarnation:
 			what = "invalid INCARNATION"
 			d.incarnation, ok = u64(f.val)
+		case KeyIsCheckpoint:
+			what = "invalid IS_CHECKPOINT_JOIN flag"
+			d.checkpoint, _, ok = ReadBool(f.val)
 		}
 		if !ok {
 			return d, badMsgpack(what, nil)

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
+
+	_ "github.com/tarantool/go-tarantool/v2/datetime" // alerts in box.info of a Tarantool have times
 )
 
 // instanceInfo is what status shows of an instance.
@@ -15,6 +18,7 @@ type instanceInfo struct {
 	Error      string     `json:"error,omitempty"` // why it did not answer; then the rest is empty
 	ID         uint64     `json:"id,omitempty"`
 	UUID       string     `json:"uuid,omitempty"`
+	Kind       string     `json:"kind,omitempty"` // Tarragon or Tarantool
 	Version    string     `json:"version,omitempty"`
 	Status     string     `json:"status,omitempty"`
 	Role       string     `json:"role,omitempty"` // leader, follower, candidate; with elections off: rw, ro
@@ -30,6 +34,10 @@ type instanceInfo struct {
 	Streams    []stream   `json:"streams,omitempty"`
 	LastError  string     `json:"last_error,omitempty"`
 	Uptime     uint64     `json:"uptime_seconds,omitempty"`
+	Rules      string     `json:"rules,omitempty"`       // of failover, as a Tarragon sees them: strong, original, off
+	Originals  []string   `json:"tarantools,omitempty"`  // members that are no Tarragon, as one sees them
+	Carried    []string   `json:"not_served,omitempty"`  // what it keeps and replicates without serving it
+	SplitBrain []stream   `json:"split_brain,omitempty"` // upstreams that were given up for that
 
 	members []string // names of the registered ones
 }
@@ -54,6 +62,12 @@ type stream struct {
 // healthy reports whether a stream does what it is for.
 func (s stream) healthy() bool { return s.Status == "follow" || s.Status == "sync" }
 
+// splitBrain reports whether a stream ended because both ends went on writing
+// without each other. The text is that of error 244, in both kinds.
+func (s stream) splitBrain() bool {
+	return s.Direction == "upstream" && !s.healthy() && strings.Contains(s.Message, "Split-Brain discovered")
+}
+
 // parseInfo reads the answer of box.info. Numbers come in any of msgpack's
 // forms, and every key may be missing.
 func parseInfo(answer []any) (*instanceInfo, error) {
@@ -65,7 +79,7 @@ func parseInfo(answer []any) (*instanceInfo, error) {
 		return nil, fmt.Errorf("box.info answered %T, not a map", answer[0])
 	}
 	in := &instanceInfo{
-		Name: str(m["name"]), ID: num(m["id"]), UUID: str(m["uuid"]), Version: str(m["version"]),
+		Name: str(m["name"]), ID: num(m["id"]), UUID: str(m["uuid"]), Kind: str(m["package"]), Version: str(m["version"]),
 		Status: str(m["status"]), Signature: num(m["signature"]), VClock: vclockText(m["vclock"]),
 		ReadOnly: truth(m["ro"]), Reason: str(m["ro_reason"]), Uptime: num(m["uptime"]),
 	}
@@ -104,11 +118,35 @@ func parseInfo(answer []any) (*instanceInfo, error) {
 		if s.Message != "" && in.LastError == "" {
 			in.LastError = s.Peer + ": " + s.Message
 		}
+		if s.splitBrain() {
+			in.SplitBrain = append(in.SplitBrain, s)
+		}
 	}
-	if e := str(asMap(m["tarragon"])["last_error"]); e != "" {
+	in.parseOwn(asMap(m["tarragon"]), names)
+	return in, nil
+}
+
+// parseOwn reads what only an instance of ours tells.
+func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
+	if e := str(m["last_error"]); e != "" {
 		in.LastError = e
 	}
-	return in, nil
+	in.Rules = str(m["rules"])
+	var originals []uint64
+	for id, kind := range asMap(m["kinds"]) {
+		if str(kind) != "Tarragon" {
+			originals = append(originals, num(id))
+		}
+	}
+	slices.Sort(originals)
+	for _, id := range originals {
+		in.Originals = append(in.Originals, names.of(id))
+	}
+	if list, ok := m["not_served"].([]any); ok {
+		for _, v := range list {
+			in.Carried = append(in.Carried, str(v))
+		}
+	}
 }
 
 // idNames are the names of members by their id.

@@ -72,7 +72,7 @@ func newRoot(p process) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(p), newStatus(p), newPromote(p), newDemote(p), newExpel(p),
-		newXlog(p), newDemo(p), newVersion(p),
+		newXlog(p), newDebug(p), newDemo(p), newVersion(p),
 	)
 	return root
 }

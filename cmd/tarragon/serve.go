@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"tarragon/config"
@@ -81,9 +82,7 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 		return err
 	}
 	defer closeLog()
-	for _, w := range cfg.Warnings {
-		log.Warn().Str("option", w.Path).Str("where", w.Where).Msg(w.Text)
-	}
+	logWarnings(log, cfg.Warnings)
 	return serveNode(ctx, cfg, log)
 }
 
@@ -130,6 +129,22 @@ func (f *serveFlags) options() ([]config.Flag, error) {
 		add("--data", "snapshot.dir", dir)
 	}
 	return out, nil
+}
+
+// logWarnings tells each warning, but the options of Tarantool that have no
+// effect in one line: a file that Tarantool reads, too, may have dozens.
+func logWarnings(log zerolog.Logger, all []config.Warning) {
+	var unserved []string
+	for _, w := range all {
+		if w.Unserved {
+			unserved = append(unserved, w.Path)
+		} else {
+			log.Warn().Str("option", w.Path).Str("where", w.Where).Msg(w.Text)
+		}
+	}
+	if len(unserved) > 0 {
+		log.Info().Strs("options", unserved).Msg("these options of Tarantool have no effect here (serve --check tells more)")
+	}
 }
 
 func printCheck(p process, cfg *config.Instance) error {

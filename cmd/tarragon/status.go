@@ -7,20 +7,22 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
-const statusHelp = `Status asks every instance for its box.info and prints a table: role, term,
-leader, vclock, lag, undecided transactions (how many, whose, the age of the
-oldest), why it is read-only; then the streams that do not run, and errors.
+const statusHelp = `Status asks every instance, of either kind, for its box.info and prints tables:
+kind, role, term, leader, why it is read-only, lag, undecided transactions (how
+many, whose, the age of the oldest); address, streams that run of those that
+should, vclock. Then the rules under which leaders change, and what they do not
+keep; then streams that do not run, split brain and what to do about it, errors,
+and what an instance keeps without serving it.
 
 ` + connectHelp + `
 
 It exits with 3 if an instance does not answer, if no instance of a replica set
-may write, or if two claim to lead the same term.`
+may write, if two claim to lead the same term, or at a split brain.`
 
 func newStatus(p process) *cobra.Command {
 	var f connectFlags
@@ -122,6 +124,13 @@ func leadership(set string, members []*instanceInfo) []string {
 		if in.Error != "" {
 			continue
 		}
+		if len(in.SplitBrain) > 0 {
+			var peers []string
+			for _, s := range in.SplitBrain {
+				peers = append(peers, s.Peer)
+			}
+			out = append(out, fmt.Sprintf("SPLIT BRAIN: %s does not follow %s any more", in.label(), strings.Join(peers, ", ")))
+		}
 		writable = writable || !in.ReadOnly
 		if in.Role != "leader" {
 			continue
@@ -152,115 +161,4 @@ func printJSON(w io.Writer, all []*instanceInfo) error {
 		"problems":  append([]string{}, problems(all)...),
 		"healthy":   len(problems(all)) == 0,
 	})
-}
-
-// printTable prints a line for each instance, then what is not well.
-func printTable(w io.Writer, all []*instanceInfo) error {
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "INSTANCE\tADDRESS\tROLE\tTERM\tLEADER\tVCLOCK\tLAG\tUNDECIDED\tREAD-ONLY\tUPSTREAMS\tDOWNSTREAMS")
-	for _, in := range all {
-		if in.Error != "" {
-			fmt.Fprintf(t, "%s\t%s\tunreachable\n", dash(in.Name), dash(in.Address))
-			continue
-		}
-		role := in.Role
-		if in.Status != "running" {
-			role += " (" + in.Status + ")"
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(in.Name), dash(in.Address), dash(role), in.Term, dash(in.Leader),
-			in.VClock, in.lagText(), in.undecidedText(), in.readOnlyText(), in.streamsText("upstream"), in.streamsText("downstream"))
-	}
-	t.Flush()
-	for _, p := range problems(all) {
-		fmt.Fprintln(&b, "problem:", p)
-	}
-	for _, in := range all {
-		switch {
-		case in.Error != "":
-			fmt.Fprintf(&b, "%s: %s\n", in.label(), in.Error)
-		case in.LastError != "":
-			fmt.Fprintf(&b, "%s: last error: %s\n", in.label(), in.LastError)
-		}
-		for _, s := range in.Streams {
-			if !s.healthy() {
-				fmt.Fprintf(&b, "%s: %s %s is %s%s\n", in.label(), s.Direction, s.Peer, dash(s.Status), reason(s.Message))
-			}
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func reason(message string) string {
-	if message == "" {
-		return ""
-	}
-	return ": " + message
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func (in *instanceInfo) lagText() string {
-	if in.Lag == nil {
-		return "-"
-	}
-	return seconds(*in.Lag)
-}
-
-func (in *instanceInfo) undecidedText() string {
-	if in.Undecided == nil {
-		return "0"
-	}
-	u := in.Undecided
-	return fmt.Sprintf("%d of %s, oldest %s", u.Count, u.Owner, seconds(u.Age))
-}
-
-func (in *instanceInfo) readOnlyText() string {
-	switch {
-	case !in.ReadOnly:
-		return "no"
-	case in.Reason != "":
-		return in.Reason
-	}
-	return "yes"
-}
-
-// streamsText counts the streams that run.
-func (in *instanceInfo) streamsText(direction string) string {
-	all, well := 0, 0
-	for _, s := range in.Streams {
-		if s.Direction != direction {
-			continue
-		}
-		all++
-		if s.healthy() {
-			well++
-		}
-	}
-	if all == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%d/%d", well, all)
-}
-
-// seconds is a time for people: three digits are enough.
-func seconds(s float64) string {
-	d := time.Duration(s * float64(time.Second))
-	switch {
-	case d < 0:
-		d = 0
-	case d < time.Millisecond:
-		d = d.Round(time.Microsecond)
-	case d < time.Second:
-		d = d.Round(100 * time.Microsecond)
-	default:
-		d = d.Round(10 * time.Millisecond)
-	}
-	return d.String()
 }

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/tarantool/go-tarantool/v2/datetime"
 )
 
 // info is the box.info of box-info.md, section 1.4, for one of three.
@@ -48,6 +51,49 @@ func TestStatusTable(t *testing.T) {
 		"i1: last error: i1: unexpected EOF (Broken pipe)", "i2: downstream i1 is stopped: unexpected EOF (Broken pipe)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+}
+
+// A mixed set: of which kind each is, the rules and why, split brain with what to
+// do, and what is kept without being served; nothing is wider than a terminal.
+func TestStatusMixed(t *testing.T) {
+	ours := info(2, "i2", "follower", true)
+	ours["package"], ours["version"] = "Tarragon", "3.8.0-tarragon"
+	ours["replication"].(map[int]any)[1].(map[string]any)["upstream"] = map[string]any{"status": "stopped", "peer": "repl@127.0.0.1:3961",
+		"message": "Split-Brain discovered: got an async transaction from an old term"}
+	ours["tarragon"] = map[string]any{"rules": "original", "kinds": map[int]any{1: "Tarantool", 2: "Tarragon", 3: "Tarantool"},
+		"not_served": []any{"space orders: engine vinyl"}}
+	theirs := info(1, "i1", "leader", false)
+	theirs["package"], theirs["version"] = "Tarantool", "3.8.0-0-gdce7be8a79"
+	at, err := datetime.MakeDatetime(time.Unix(1700000000, 0).UTC())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs["config"] = map[string]any{"alerts": []any{map[string]any{"timestamp": at}}}
+	one := serveFake(t, map[string]any{"box.info": theirs})
+	two := serveFake(t, map[string]any{"box.info": ours})
+	out, _, err := runWith(t, nil, "status", "--addr", one.address, "--addr", two.address)
+	if exitCode(err) != exitUnhealthy {
+		t.Errorf("exit code %d: %v", exitCode(err), err)
+	}
+	for _, want := range []string{"Tarantool 3.8.0  leader", "Tarragon         follower", "rules of r1: Tarantool's: i1, i3 are of that kind",
+		"not kept: ", "problem: SPLIT BRAIN: i2 does not follow i1 any more",
+		"i2: upstream i1 is stopped: Split-Brain discovered: got an async transaction from an old term", "joins anew",
+		"i2 keeps and replicates, but does not serve:\n  space orders: engine vinyl\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing in\n%s", want, out)
+		}
+	}
+	for line := range strings.Lines(out) {
+		if len(line) > 100 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+	js, _, _ := runWith(t, nil, "status", "--json", "--addr", one.address, "--addr", two.address)
+	for _, want := range []string{`"kind": "Tarragon"`, `"rules": "original"`, `"split_brain": [`, `"tarantools": [`, `"not_served": [`} {
+		if !strings.Contains(js, want) {
+			t.Errorf("%q is missing in\n%s", want, js)
 		}
 	}
 }

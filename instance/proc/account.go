@@ -101,16 +101,13 @@ func createUser(c *call) error {
 	}
 	return c.write(true, func(t *txn) (values, error) {
 		if _, ok := t.schema().UserByName(name); ok {
-			if opts.isTrue("if_not_exists") {
-				return nil, nil
-			}
-			return nil, xrow.Errorf(xrow.ErrUserExists, clip(name))
+			return nil, t.existing(name, opts, xrow.ErrUserExists)
 		}
 		auth := []byte{0x80}
 		if opts.has("password") {
 			auth = appendAuth(nil, opts.str("password"))
 		}
-		id, err := t.insertAccount(name, "user", auth)
+		id, err := t.insertAccount(opts.str("_origin"), name, "user", auth)
 		if err != nil {
 			return nil, err
 		}
@@ -118,25 +115,52 @@ func createUser(c *call) error {
 	})
 }
 
+// existing answers a wish to make an account that is there: from another origin
+// it belongs to both, else it is the error.
+func (t *txn) existing(name string, opts options, exists xrow.Code) error {
+	row, err := t.get(spaceUser, 2, keyStr(name))
+	if err != nil {
+		return err
+	}
+	origin := opts.str("_origin")
+	switch {
+	case userOrigins(row).of(origin) == 0:
+		return t.addOrigin(row, origin)
+	case opts.isTrue("if_not_exists"):
+		return nil
+	}
+	return xrow.Errorf(exists, clip(name))
+}
+
 // insertAccount inserts a row of _user.
-func (t *txn) insertAccount(name, typ string, auth []byte) (id uint64, err error) {
+func (t *txn) insertAccount(origin, name, typ string, auth []byte) (id uint64, err error) {
+	o := origins{{origin, 1}}
+	fields := byte(0x97)
+	if !o.onlyDefault() {
+		fields = 0x98
+	}
 	id = uint64(t.schema().NextUserID())
-	row := msgp.AppendUint64(msgp.AppendUint64([]byte{0x97}, id), uint64(t.user))
+	row := msgp.AppendUint64(msgp.AppendUint64([]byte{fields}, id), uint64(t.user))
 	row = msgp.AppendString(msgp.AppendString(row, name), typ)
 	row = append(append(row, auth...), 0x90)
-	return id, t.insert(spaceUser, msgp.AppendUint64(row, t.now))
+	row = msgp.AppendUint64(row, t.now)
+	if !o.onlyDefault() {
+		row = o.appendUser(row)
+	}
+	return id, t.insert(spaceUser, row)
 }
 
 // firstGrants are the rights of every new user: the role public, to change
 // itself, and, given by admin, to log in and to use its rights.
 func (t *txn) firstGrants(id uint64) error {
-	if err := t.putPriv(t.user, id, "role", msgp.AppendUint32(nil, box.RolePublic), box.PrivExecute); err != nil {
+	if _, err := t.addPriv(originDefault, t.user, id, "role", msgp.AppendUint32(nil, box.RolePublic), box.PrivExecute); err != nil {
 		return err
 	}
-	if err := t.putPriv(t.user, id, "user", msgp.AppendUint64(nil, id), box.PrivAlter); err != nil {
+	if _, err := t.addPriv(originDefault, t.user, id, "user", msgp.AppendUint64(nil, id), box.PrivAlter); err != nil {
 		return err
 	}
-	return t.as(box.UserAdmin).putPriv(box.UserAdmin, id, "universe", []byte{0}, box.PrivSession|box.PrivUsage)
+	_, err := t.as(box.UserAdmin).addPriv(originDefault, box.UserAdmin, id, "universe", []byte{0}, box.PrivSession|box.PrivUsage)
+	return err
 }
 
 // createRole is box.schema.role.create(name, options).
@@ -151,12 +175,9 @@ func createRole(c *call) error {
 	}
 	return c.write(true, func(t *txn) (values, error) {
 		if _, ok := t.schema().UserByName(name); ok {
-			if opts.isTrue("if_not_exists") {
-				return nil, nil
-			}
-			return nil, xrow.Errorf(xrow.ErrRoleExists, clip(name))
+			return nil, t.existing(name, opts, xrow.ErrRoleExists)
 		}
-		_, err := t.insertAccount(name, "role", []byte{0x80})
+		_, err := t.insertAccount(opts.str("_origin"), name, "role", []byte{0x80})
 		return nil, err
 	})
 }
@@ -218,9 +239,44 @@ func dropAccount(role bool) handler {
 			case u.ID == t.user:
 				return nil, xrow.Errorf(xrow.ErrDropUser, valueText(who), "the user is active in the current session")
 			}
-			return nil, t.dropAccount(uint64(u.ID), role)
+			return nil, t.dropFrom(opts, uint64(u.ID), who, role)
 		})
 	}
+}
+
+// dropFrom drops an account as far as its origin made it: what another one made
+// too keeps what that gave.
+func (t *txn) dropFrom(opts options, id uint64, who value, role bool) error {
+	row, err := t.get(spaceUser, 0, keyOf(id))
+	if err != nil {
+		return err
+	}
+	origin, o := opts.str("_origin"), userOrigins(row)
+	left := o.with(origin, 0)
+	switch {
+	case o.of(origin) == 0 && opts.isTrue("if_exists"):
+		return nil
+	case o.of(origin) == 0 && role:
+		return xrow.Errorf(xrow.ErrNoSuchRole, valueText(who))
+	case o.of(origin) == 0:
+		return noSuchUser(who)
+	case len(left) == 0:
+		return t.dropAccount(id, role)
+	}
+	privs, err := t.list(spacePriv, 0, keyOf(id), maxRows)
+	if err != nil {
+		return err
+	}
+	for _, p := range privs {
+		bits := privOrigins(p).of(origin)
+		if bits == 0 {
+			continue
+		}
+		if _, err := t.as(box.UserAdmin).takePriv(origin, id, p.str(2), p.field(3), bits); err != nil {
+			return err
+		}
+	}
+	return t.setOrigins(row, left)
 }
 
 // dropAccount drops what a user or role owns, revokes it from whom it was
@@ -271,7 +327,7 @@ func (t *txn) dropAccount(id uint64, role bool) error {
 // is born with first.
 func (t *txn) revokeOwn(id uint64, role bool) error {
 	if !role {
-		err := t.takePriv(id, "universe", []byte{0}, box.PrivSession|box.PrivUsage)
+		_, err := t.takePriv(originDefault, id, "universe", []byte{0}, box.PrivSession|box.PrivUsage)
 		if err != nil && !isCode(err, xrow.ErrPrivNotGranted) {
 			return err
 		}

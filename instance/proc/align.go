@@ -40,11 +40,34 @@ type Object struct{ Class, Name string }
 func AlignCredentials(conn uint64, want Credentials, wall float64) instance.Request {
 	return instance.Request{Conn: conn, User: box.UserAdmin, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
 		t := &txn{tx: tx, user: box.UserAdmin, now: uint64(wall)}
-		return nil, t.align(want)
+		origin, err := t.configOrigin()
+		if err != nil {
+			return nil, err
+		}
+		return nil, (&aligner{t, origin}).align(want)
 	}}
 }
 
-func (t *txn) align(want Credentials) error {
+// aligner is a transaction that marks what it writes with an origin.
+type aligner struct {
+	*txn
+	origin string
+}
+
+// configOrigin is the mark of the configuration. Schemas that are older than
+// the originals that know marks have none.
+func (t *txn) configOrigin() (string, error) {
+	row, err := t.get(spaceSchema, 0, keyStr("version"))
+	if err != nil {
+		return "", err
+	}
+	if have := row.uint(1)<<16 | row.uint(2)<<8 | row.uint(3); have < 2<<16|11<<8|1 {
+		return originDefault, nil
+	}
+	return originConfig, nil
+}
+
+func (t *aligner) align(want Credentials) error {
 	ids := make(map[string]uint64) // names, for look-up only
 	for i := range want.Roles {
 		id, err := t.alignAccount(&want.Roles[i], true)
@@ -75,13 +98,16 @@ func (t *txn) align(want Credentials) error {
 
 // alignAccount makes a user or role that is not there, and sets the password
 // where it differs.
-func (t *txn) alignAccount(a *Account, role bool) (id uint64, err error) {
+func (t *aligner) alignAccount(a *Account, role bool) (id uint64, err error) {
 	row, err := t.get(spaceUser, 2, keyStr(a.Name))
 	if err != nil {
 		return 0, err
 	}
 	if row == nil {
 		return t.addAccount(a, role)
+	}
+	if err := t.addOrigin(row, t.origin); err != nil {
+		return 0, err
 	}
 	id = row.uint(0)
 	if !a.HasPassword || role || id == uint64(box.UserGuest) {
@@ -93,28 +119,31 @@ func (t *txn) alignAccount(a *Account, role bool) (id uint64, err error) {
 	return id, nil
 }
 
-func (t *txn) addAccount(a *Account, role bool) (uint64, error) {
+func (t *aligner) addAccount(a *Account, role bool) (uint64, error) {
 	if role {
-		return t.insertAccount(a.Name, "role", []byte{0x80})
+		return t.insertAccount(t.origin, a.Name, "role", []byte{0x80})
 	}
 	auth := []byte{0x80}
 	if a.HasPassword {
 		auth = appendAuth(nil, a.Password)
 	}
-	id, err := t.insertAccount(a.Name, "user", auth)
+	id, err := t.insertAccount(t.origin, a.Name, "user", auth)
 	if err == nil {
 		err = t.firstGrants(id)
 	}
 	return id, err
 }
 
-func (t *txn) alignGrants(grantee uint64, a *Account) error {
+func (t *aligner) alignGrants(grantee uint64, a *Account) error {
 	for _, role := range a.Roles {
 		u, err := member(t.schema(), msgp.AppendString(nil, role), true)
+		if isMissing(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if err := t.addPriv(grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
+		if _, err := t.addPriv(t.origin, t.user, grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
 			return err
 		}
 	}
@@ -128,7 +157,7 @@ func (t *txn) alignGrants(grantee uint64, a *Account) error {
 	return nil
 }
 
-func (t *txn) alignGrant(grantee uint64, permissions []string, o Object) error {
+func (t *aligner) alignGrant(grantee uint64, permissions []string, o Object) error {
 	var bits box.Priv
 	for _, p := range permissions {
 		b, err := checkPriv(msgp.AppendString(nil, p), o.Class)
@@ -144,23 +173,11 @@ func (t *txn) alignGrant(grantee uint64, permissions []string, o Object) error {
 	if err != nil {
 		return err
 	}
-	return t.addPriv(grantee, o.Class, id, bits)
+	_, err = t.addPriv(t.origin, t.user, grantee, o.Class, id, bits)
+	return err
 }
 
 // isMissing: the object of a right is not there yet.
 func isMissing(err error) bool {
-	return errors.Is(err, xrow.ErrNoSuchSpace) || errors.Is(err, xrow.ErrNoSuchFunction) || errors.Is(err, xrow.ErrNoSuchSequence)
-}
-
-// addPriv grants what is not granted yet.
-func (t *txn) addPriv(grantee uint64, class string, id value, bits box.Priv) error {
-	have, err := t.get(spacePriv, 0, privKeyOf(grantee, class, id))
-	if err != nil {
-		return err
-	}
-	old := box.Priv(have.uint(4))
-	if bits&^old == 0 {
-		return nil
-	}
-	return t.putPriv(t.user, grantee, class, id, old|bits)
+	return errors.Is(err, xrow.ErrNoSuchRole) || errors.Is(err, xrow.ErrNoSuchSpace) || errors.Is(err, xrow.ErrNoSuchFunction) || errors.Is(err, xrow.ErrNoSuchSequence)
 }

@@ -46,6 +46,9 @@ func (c *call) serve() error {
 	if c.Type == xrow.Eval {
 		return c.eval()
 	}
+	if err := c.stored(); err != nil {
+		return err
+	}
 	if err := c.mayCall(); err != nil {
 		return err
 	}
@@ -57,6 +60,25 @@ func (c *call) serve() error {
 		return err
 	}
 	return h(c)
+}
+
+// stored is the error of a function that a peer created: it is kept, and who
+// may run it learns that it does not run here.
+func (c *call) stored() (err error) {
+	if _, ours := procedures[c.Name]; ours {
+		return nil
+	}
+	c.p.env.Loop.Read(func(core *instance.Core) {
+		b := core.Box()
+		f, ok := b.Function(c.Name)
+		if !ok {
+			return
+		}
+		if err = b.Schema().CheckDDL(c.User, "function", f.ID, f.Name, f.Owner, box.PrivExecute); err == nil {
+			err = unsupported("function '" + f.Name + "' (" + f.Language + ")")
+		}
+	})
+	return err
 }
 
 // mayCall: procedures of the box module need the right to execute on universe,

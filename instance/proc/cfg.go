@@ -59,6 +59,8 @@ func coreChange(c Change) func(*instance.Config) {
 	switch d := c.Duration(); c.Name {
 	case "read_only":
 		return func(cfg *instance.Config) { cfg.ReadOnly = c.Bool() }
+	case "replication_skip_conflict":
+		return func(cfg *instance.Config) { cfg.SkipConflict = c.Bool() }
 	case "replication_timeout":
 		return func(cfg *instance.Config) { cfg.DeathTimeout, cfg.Heartbeat = d, d/4 }
 	case "election_timeout":

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tarantool/go-tarantool/v2"
 	connector "github.com/tarantool/go-tarantool/v2/box"
-	"github.com/tinylib/msgp/msgp"
 	"github.com/vmihailenco/msgpack/v5"
 )
 
@@ -116,12 +115,12 @@ func TestConnectorInfo(t *testing.T) {
 		e.Listen = func() []string { return []string{"127.0.0.1:3301"} }
 		e.OldestGroup = func() uint64 { return 3 }
 		e.Peers = func() []PeerStatus {
-			return []PeerStatus{{ID: 2, UUID: other,
+			return []PeerStatus{{UUID: "33333333-0000-4000-8000-000000000003", Downstream: &Downstream{Status: "follow"}}, {ID: 2, UUID: other,
 				Upstream:   &Upstream{Status: "follow", Idle: 500 * time.Millisecond, Lag: time.Millisecond, Peer: "r@127.0.0.1:3302"},
 				Downstream: &Downstream{Status: "stopped", Message: "gone", SystemMessage: "EOF"}}}
 		}
 	})
-	row := msgp.AppendString(msgp.AppendString([]byte{0x93, 2}, other), "i2")
+	row := instance.MemberTuple(2, other, "i2", 1)
 	c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserAdmin,
 		DML: xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row}}}})
 
@@ -143,7 +142,7 @@ func TestConnectorInfo(t *testing.T) {
 	for _, part := range []string{`"name": "i1"`, `"replicaset": {"uuid": "` + testReplicaset + `", "name": "r1"}`, `"listen": "127.0.0.1:3301"`,
 		`"election": {"state": "leader", "term": 2, "vote": 1, "leader": 1, "leader_name": "i1", "leader_idle": 0f}`,
 		`"synchro": {"quorum": 2, "queue": {"owner": 1, "term": 2, `, `"tarragon": {"mode": "candidate", "stalled": false, "expelled": false, "failed": nil`,
-		`"history": [{"term": 2, "owner": 1, "first": `, `"first_group": 3`, `"memory": []`, `"uptime": 1`,
+		`"rules": "strong", "kinds": {1: "Tarragon", 2: "Tarragon"}, "not_served": []`, `"replication_anon": {"count": 1}`, `"history": [{"term": 2, "owner": 1, "first": `, `"first_group": 3`, `"memory": []`, `"uptime": 1`,
 		`"hierarchy": {"group": "g1", "replicaset": "r1", "instance": "i1"}`} {
 		if !strings.Contains(whole, part) {
 			t.Errorf("box.info lacks %s: %s", part, whole)

@@ -38,18 +38,11 @@ func grant(role bool) handler {
 					return nil, err
 				}
 			}
-			have, err := t.get(spacePriv, 0, privKeyOf(id, p.class, p.id))
-			if err != nil {
-				return nil, err
+			done, err := t.addPriv(opts.str("_origin"), uint32(grantor), id, p.class, p.id, p.bits)
+			if err == nil && !done && !opts.isTrue("if_not_exists") {
+				err = p.granted(valueText(c.arg(0)))
 			}
-			bits := box.Priv(have.uint(4))
-			if p.bits&^bits == 0 {
-				if opts.isTrue("if_not_exists") {
-					return nil, nil
-				}
-				return nil, p.granted(valueText(c.arg(0)))
-			}
-			return nil, t.putPriv(uint32(grantor), id, p.class, p.id, bits|p.bits)
+			return nil, err
 		})
 	}
 }
@@ -66,12 +59,13 @@ func revoke(role bool) handler {
 			if err != nil {
 				return nil, err
 			}
-			err = t.takePriv(id, p.class, p.id, p.bits)
+			origin := opts.str("_origin")
+			left, err := t.takePriv(origin, id, p.class, p.id, p.bits)
 			if isCode(err, xrow.ErrPrivNotGranted) {
 				if opts.isTrue("if_exists") {
 					return nil, nil
 				}
-				return nil, p.notGranted(valueText(c.arg(0)))
+				return nil, p.notGranted(valueText(c.arg(0)), origin, left)
 			}
 			return nil, err
 		})
@@ -89,16 +83,13 @@ func enable(on bool) handler {
 			const bits = box.PrivSession | box.PrivUsage
 			id := uint64(u.ID)
 			if !on {
-				if err := t.takePriv(id, "universe", value{0}, bits); err != nil && !isCode(err, xrow.ErrPrivNotGranted) {
+				if _, err := t.takePriv(originDefault, id, "universe", value{0}, bits); err != nil && !isCode(err, xrow.ErrPrivNotGranted) {
 					return nil, err
 				}
 				return nil, nil
 			}
-			have, err := t.get(spacePriv, 0, privKeyOf(id, "universe", value{0}))
-			if err != nil || bits&^box.Priv(have.uint(4)) == 0 {
-				return nil, err
-			}
-			return nil, t.putPriv(t.user, id, "universe", value{0}, box.Priv(have.uint(4))|bits)
+			_, err = t.addPriv(originDefault, t.user, id, "universe", value{0}, bits)
+			return nil, err
 		})
 	}
 }
@@ -194,39 +185,58 @@ func (p *privilege) granted(who string) error {
 	return xrow.Errorf(xrow.ErrPrivGranted, who, p.text, object)
 }
 
-// notGranted is the error of a right that is not there.
-func (p *privilege) notGranted(who string) error {
+// notGranted is the error of a right that an origin did not give; all is what
+// the others did.
+func (p *privilege) notGranted(who, origin string, all box.Priv) error {
+	e := xrow.Errorf(xrow.ErrPrivNotGranted, who, p.text, p.class, p.object)
 	if p.isRole() {
-		return xrow.Errorf(xrow.ErrRoleNotGranted, who, p.object)
+		e = xrow.Errorf(xrow.ErrRoleNotGranted, who, p.object)
 	}
-	return xrow.Errorf(xrow.ErrPrivNotGranted, who, p.text, p.class, p.object)
+	if p.bits&all != 0 {
+		if origin == originDefault {
+			origin = "default"
+		}
+		e.Message += " provided by " + clip(origin) + " origin"
+	}
+	return e
 }
 
 func (p *privilege) isRole() bool { return p.class == "role" && p.object != "" && p.text == "execute" }
 
 // putPriv writes a row of _priv.
-func (t *txn) putPriv(grantor uint32, grantee uint64, class string, id value, bits box.Priv) error {
-	row := msgp.AppendUint64(msgp.AppendUint32([]byte{0x95}, grantor), grantee)
+func (t *txn) putPriv(grantor uint32, grantee uint64, class string, id value, o origins) error {
+	fields := byte(0x95)
+	if !o.onlyDefault() {
+		fields = 0x96
+	}
+	row := msgp.AppendUint64(msgp.AppendUint32([]byte{fields}, grantor), grantee)
 	row = appendScalar(msgp.AppendString(row, class), id)
-	return t.replace(spacePriv, msgp.AppendUint32(row, uint32(bits)))
+	row = msgp.AppendUint32(row, uint32(o.all()))
+	if !o.onlyDefault() {
+		row = o.appendPriv(row)
+	}
+	return t.replace(spacePriv, row)
 }
 
-// takePriv clears bits of a row of _priv, and deletes it with its last one.
-// The error of bits that are not there is PRIV_NOT_GRANTED.
-func (t *txn) takePriv(grantee uint64, class string, id value, bits box.Priv) error {
+// takePriv takes bits from an origin in a row of _priv, and deletes it with its
+// last one. The error of bits that the origin did not give is PRIV_NOT_GRANTED;
+// all is what the row gives.
+func (t *txn) takePriv(origin string, grantee uint64, class string, id value, bits box.Priv) (all box.Priv, err error) {
 	key := privKeyOf(grantee, class, id)
 	have, err := t.get(spacePriv, 0, key)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	old := box.Priv(have.uint(4))
+	o := privOrigins(have)
+	old := o.of(origin)
 	if old&bits == 0 {
-		return xrow.Errorf(xrow.ErrPrivNotGranted, "", "", "", "")
+		return o.all(), xrow.Errorf(xrow.ErrPrivNotGranted, "", "", "", "")
 	}
-	if old&^bits == 0 {
-		return t.delete(spacePriv, key)
+	left := o.with(origin, old&^bits)
+	if left.all() == 0 {
+		return 0, t.delete(spacePriv, key)
 	}
-	return t.putPriv(uint32(have.uint(0)), grantee, class, id, old&^bits)
+	return left.all(), t.putPriv(uint32(have.uint(0)), grantee, class, id, left)
 }
 
 // revokeAll deletes all rights on an object.

@@ -1,10 +1,15 @@
 package proc
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
+	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/vclock"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // state is what box.info needs of the core, taken under the latch.
@@ -12,6 +17,7 @@ type state struct {
 	info       instance.Info
 	replicaset string
 	schema     uint64
+	carried    []box.Carried
 }
 
 func (p *Procs) state() (s state) {
@@ -20,6 +26,7 @@ func (p *Procs) state() (s state) {
 		s.info = core.Info(now.Mono)
 		s.replicaset = core.Box().ReplicasetUUID()
 		s.schema = core.Box().SchemaVersion()
+		s.carried = core.Box().Schema().Carried()
 	})
 	return s
 }
@@ -39,15 +46,19 @@ func (p *Procs) info() []byte {
 	w.vclock("vclock", &i.VClock)
 	w.num("lsn", i.VClock[i.ID])
 	w.num("signature", i.VClock.Signature())
+	var peers []PeerStatus
+	if p.env.Peers != nil {
+		peers = p.env.Peers()
+	}
 	w.mapKey("replication")
-	p.infoMembers(&w, i)
+	infoMembers(&w, i, peers)
 	w.close()
 	w.mapKey("replication_anon")
-	w.num("count", 0)
+	w.num("count", anonymous(i, peers))
 	w.close()
 	p.infoElection(&w, i)
 	infoSynchro(&w, i)
-	p.infoOwn(&w, i)
+	p.infoOwn(&w, &s, peers)
 	for _, name := range [...]string{"memory", "gc", "vinyl", "sql"} {
 		w.raw(name, []byte{0x90}) // functions in the original
 	}
@@ -78,7 +89,7 @@ func (p *Procs) infoNode(w *writer, s *state) {
 	w.str("hostname", id.Hostname)
 	w.num("uptime", uint64(max(p.env.Loop.Now().Mono-p.env.Started, 0)/time.Second))
 	status := "running"
-	if i.ID == 0 {
+	if i.ID == 0 && !id.Anon {
 		status = "orphan"
 	}
 	w.str("status", status)
@@ -128,12 +139,19 @@ func (w *writer) vclock(key string, v *vclock.VClock) {
 	w.close()
 }
 
-// infoMembers is one entry for each row of _cluster.
-func (p *Procs) infoMembers(w *writer, i *instance.Info) {
-	var peers []PeerStatus
-	if p.env.Peers != nil {
-		peers = p.env.Peers()
+// anonymous counts those who follow us and have no row in _cluster.
+func anonymous(i *instance.Info, peers []PeerStatus) (n uint64) {
+	for _, peer := range peers {
+		known := slices.ContainsFunc(i.Members, func(m box.Member) bool { return m.UUID == peer.UUID })
+		if peer.Downstream != nil && !known {
+			n++
+		}
 	}
+	return n
+}
+
+// infoMembers is one entry for each row of _cluster.
+func infoMembers(w *writer, i *instance.Info, peers []PeerStatus) {
 	for _, m := range i.Members {
 		w.id(uint64(m.ID))
 		w.openMap()
@@ -232,8 +250,12 @@ func infoSynchro(w *writer, i *instance.Info) {
 	w.close()
 }
 
+// maxCarried bounds a list that grows with the schema.
+const maxCarried = 100
+
 // infoOwn is what the original has no place for, under the key tarragon.
-func (p *Procs) infoOwn(w *writer, i *instance.Info) {
+func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
+	i := &s.info
 	w.mapKey("tarragon")
 	w.str("mode", i.Mode.String())
 	w.boolean("stalled", i.Stalled)
@@ -257,6 +279,22 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 	w.float("age", i.QueueAge.Seconds())
 	w.close()
 	w.num("confirmed", i.Confirmed)
+	w.strOrNil("rules", rules(i))
+	w.mapKey("kinds")
+	for _, m := range i.Members {
+		w.id(uint64(m.ID))
+		w.b = msgp.AppendString(w.b, kindOf(i, &m, peers))
+	}
+	w.close()
+	w.arrayKey("not_served")
+	for k, c := range s.carried {
+		if k == maxCarried {
+			w.text(fmt.Sprintf("and %d more", len(s.carried)-k))
+			break
+		}
+		w.text(carriedText(c))
+	}
+	w.close()
 	w.arrayKey("history")
 	for _, t := range i.History {
 		w.count()
@@ -265,6 +303,7 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 		w.num("owner", uint64(t.Owner))
 		w.num("first", t.First)
 		w.num("last", t.Last)
+		w.boolean("original", t.Original)
 		w.close()
 	}
 	w.close()
@@ -275,4 +314,40 @@ func (p *Procs) infoOwn(w *writer, i *instance.Info) {
 	}
 	w.close()
 	w.close()
+}
+
+// rules under which the newest term in effect is: strong or original; off: no
+// queue is owned, and elections are off; empty: no leader has been yet.
+func rules(i *instance.Info) string {
+	n := len(i.History)
+	switch {
+	case n > 0 && i.QueueOwner != 0 && i.History[n-1].Original:
+		return "original"
+	case n > 0 && i.QueueOwner != 0:
+		return "strong"
+	case i.Mode == instance.ModeOff:
+		return "off"
+	}
+	return ""
+}
+
+// kindOf tells what a member is: what it said of itself, or the mark that ours
+// leave in their row of _cluster.
+func kindOf(i *instance.Info, m *box.Member, peers []PeerStatus) string {
+	for _, p := range peers {
+		if p.UUID == m.UUID && p.Kind != "" {
+			return p.Kind
+		}
+	}
+	if m.Incarnation != 0 || m.ID == i.ID {
+		return "Tarragon"
+	}
+	return "Tarantool"
+}
+
+func carriedText(c box.Carried) string {
+	if c.Space == "" {
+		return c.Feature
+	}
+	return "space " + c.Space + ": " + c.Feature
 }

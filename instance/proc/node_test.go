@@ -38,7 +38,7 @@ func newTestNode(t testing.TB, mode instance.Mode) *testNode {
 	}
 	n.core = core
 	core.Start(n.now)
-	n.submit(instance.BootstrapRows{Rows: box.BootstrapRows(testReplicaset, testUUID, "i1", "r1"), ID: 1})
+	n.submit(instance.BootstrapRows{Rows: box.BootstrapRows(box.Profile3_8_0, testReplicaset, testUUID, "i1", "r1"), ID: 1})
 	n.settle()
 	n.takeRows()
 	return n

@@ -42,6 +42,7 @@ var optionList = []option{
 	{name: "replication_connect_timeout", types: "number", def: 30, check: above(0, "the value must be greather than 0")},
 	{name: "replication_reconnect_timeout", types: "number", dynamic: true,
 		check: atLeast(0, "the value must be box.NULL or greater/equal to 0")},
+	{name: "replication_skip_conflict", types: "boolean", def: false, dynamic: true},
 	{name: "replication_anon", types: "boolean", def: false},
 	{name: "bootstrap_strategy", types: "string", def: "auto"},
 	{name: "election_mode", types: "string", def: "off", dynamic: true,

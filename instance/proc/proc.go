@@ -59,6 +59,7 @@ type Identity struct {
 	ClusterName    string
 	GroupName      string
 	Hostname       string
+	Anon           bool // an anonymous replica: it has no ID, and needs none
 	PID            int
 }
 
@@ -66,6 +67,7 @@ type Identity struct {
 type PeerStatus struct {
 	ID         uint32 // 0: not known
 	UUID       string
+	Kind       string      // Tarragon or Tarantool; empty: not told
 	Upstream   *Upstream   // our applier of it; nil: none
 	Downstream *Downstream // its applier of us; nil: there never was one
 }
@@ -81,7 +83,7 @@ type Upstream struct {
 
 // Downstream is a relay, in the words of box.info.
 type Downstream struct {
-	Status        string // follow or stopped
+	Status        string // follow, stopped, or sync while it joins
 	Idle, Lag     time.Duration
 	VClock        []uint64 // acked, by instance ID; component 0 is not shown
 	Message       string

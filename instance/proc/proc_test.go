@@ -182,7 +182,7 @@ func TestExpel(t *testing.T) {
 	const other = "22222222-0000-4000-8000-000000000002"
 	for _, who := range []string{`"i2"`, `"` + other + `"`, `2`} {
 		c := newCaller(t, instance.ModeCandidate, nil)
-		row := msgp.AppendString(msgp.AppendString([]byte{0x93, 2}, other), "i2")
+		row := instance.MemberTuple(2, other, "i2", 1)
 		c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserAdmin,
 			DML: xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row}}}})
 		c.node.takeRows()

@@ -95,10 +95,16 @@ func (t *txn) createSpace(name string, opts options) (id uint64, err error) {
 	return id, t.insert(spaceSpace, appendFormat(row, format))
 }
 
-// nextSpaceID: temporary spaces have a range of their own.
+// nextSpaceID: temporary spaces have a range of their own, and an older schema
+// counts the others.
 func (t *txn) nextSpaceID(temporary bool) (uint64, error) {
 	if !temporary {
-		return uint64(t.schema().NextSpaceID()), nil
+		next := uint64(t.schema().NextSpaceID())
+		if _, kept := t.schema().LastSpaceID(); kept {
+			ops := []byte{0x91, 0x93, 0xa1, '=', 2}
+			return next, t.as(box.UserAdmin).update(spaceSchema, keyStr("max_id"), msgp.AppendUint64(ops, next))
+		}
+		return next, nil
 	}
 	q := box.Query{Space: spaceSpace, Iterator: box.LE, Key: keyOf(lastSpaceID), Limit: 1}
 	raw, n, err := t.tx.Query(box.UserAdmin, &q, nil)

@@ -47,7 +47,7 @@ func appendToken(b []byte, d *json.Decoder, tok json.Token) ([]byte, error) {
 		return msgp.AppendString(b, v), nil
 	case json.Number:
 		if i, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
-			return msgp.AppendInt64(b, i), nil
+			return appendScalar(b, msgp.AppendInt64(nil, i)), nil // as Lua encodes it
 		}
 		f, err := v.Float64()
 		return msgp.AppendFloat64(b, f), err

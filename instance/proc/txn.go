@@ -9,6 +9,7 @@ import (
 
 // System spaces that procedures read and write.
 const (
+	spaceSchema        = 272
 	spaceCollation     = 276
 	spaceSpace         = 280
 	spaceSequence      = 284

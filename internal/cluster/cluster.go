@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -45,14 +44,9 @@ type Cluster struct {
 type Node struct {
 	Name   string
 	Addr   string // host:port
-	Log    string // path of the process's log
 	Config string // path of the YAML file that it is started with
-	c      *Cluster
-
-	mu   sync.Mutex
-	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
-	end  string        // how the last one that has ended did
+	Process
+	c *Cluster
 }
 
 // New writes the configuration. Nothing runs yet.
@@ -74,12 +68,12 @@ func New(o Options) (*Cluster, error) {
 
 // addNode makes up a node.
 func (c *Cluster) addNode() (*Node, error) {
-	addr, err := freeAddr()
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
 	name := fmt.Sprintf("i-%03d", len(c.Nodes)+1)
-	n := &Node{Name: name, Addr: addr, Log: filepath.Join(c.opts.Dir, name+".log"), Config: c.Config, c: c}
+	n := &Node{Name: name, Addr: addr, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log")}, Config: c.Config, c: c}
 	c.Nodes = append(c.Nodes, n)
 	return n, nil
 }
@@ -124,7 +118,8 @@ func (c *Cluster) yaml(from int) string {
 	return b.String()
 }
 
-func freeAddr() (string, error) {
+// FreeAddr is an address of this machine on which nobody listens.
+func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -151,9 +146,7 @@ func (c *Cluster) Stop() {
 	}
 	limit := time.After(10 * time.Second)
 	for _, n := range c.Nodes {
-		n.mu.Lock()
-		done := n.done
-		n.mu.Unlock()
+		done := n.Exited()
 		if done == nil {
 			continue
 		}
@@ -189,110 +182,12 @@ func (c *Cluster) ByAddr(addr string) *Node {
 
 // Start runs the node's process.
 func (n *Node) Start() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	log, err := os.OpenFile(n.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	cmd := exec.Command(n.c.opts.Binary, "serve", "--config", n.Config, "--instance", n.Name)
-	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), n.c.opts.Env...)
-	if err := cmd.Start(); err != nil {
+	if err := n.Process.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
-	done := make(chan struct{})
-	n.cmd, n.done = cmd, done
-	go func() {
-		_ = cmd.Wait()
-		n.mu.Lock()
-		n.end = cmd.ProcessState.String()
-		n.mu.Unlock()
-		close(done)
-	}()
 	return nil
-}
-
-// Kill ends the process with SIGKILL and waits until it is gone.
-func (n *Node) Kill() {
-	n.Signal(syscall.SIGKILL)
-	n.mu.Lock()
-	done := n.done
-	n.mu.Unlock()
-	if done != nil {
-		<-done
-	}
-}
-
-// Pause stops the process with SIGSTOP, Resume lets it go on.
-func (n *Node) Pause() { n.Signal(syscall.SIGSTOP) }
-
-// Resume lets a paused process go on.
-func (n *Node) Resume() { n.Signal(syscall.SIGCONT) }
-
-// PID is the process's number, 0 if none runs.
-func (n *Node) PID() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.runningLocked() {
-		return 0
-	}
-	return n.cmd.Process.Pid
-}
-
-func (n *Node) runningLocked() bool {
-	if n.cmd == nil {
-		return false
-	}
-	select {
-	case <-n.done:
-		return false
-	default:
-		return true
-	}
-}
-
-// Signal sends a signal to the process, if one runs.
-func (n *Node) Signal(s syscall.Signal) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.runningLocked() {
-		_ = n.cmd.Process.Signal(s)
-	}
-}
-
-// ExitCode is that of the newest process once it has ended: -1 if a signal
-// ended it.
-func (n *Node) ExitCode() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.cmd.ProcessState.ExitCode()
-}
-
-// Exited is closed when the process that runs now has ended.
-func (n *Node) Exited() <-chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.done
-}
-
-// End says how the last process that has ended did: by a signal or with an exit
-// code.
-func (n *Node) End() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.end
-}
-
-// Tail is the end of the node's log, for messages about a failure.
-func (n *Node) Tail(lines int) string {
-	raw, err := os.ReadFile(n.Log)
-	if err != nil {
-		return err.Error()
-	}
-	all := strings.Split(strings.TrimRight(string(raw), "\n"), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
 // Until calls check every few milliseconds until it says nil, and gives its

@@ -15,10 +15,14 @@ type pair struct{ from, to int }
 // NewMesh returns an empty one.
 func NewMesh() *Mesh { return &Mesh{proxies: map[pair]*Proxy{}} }
 
-// Peer is for Options.Peer. Its errors wait for Err.
+// Peer is for Options.Peer. Asked again for a pair it gives the same answer.
+// Its errors wait for Err.
 func (m *Mesh) Peer(from, to int, addr string) string {
 	if from == to {
 		return addr
+	}
+	if p := m.proxies[pair{from, to}]; p != nil {
+		return p.Addr()
 	}
 	p, err := NewProxy(addr)
 	if err != nil {

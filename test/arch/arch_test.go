@@ -234,7 +234,7 @@ var knows = map[string][]string{
 	"github.com/tarantool/go-tarantool/v2": {"cmd/tarragon", "internal/cluster", "internal/demo"},
 	"github.com/spf13/cobra":               {"cmd/tarragon"},
 	"go.yaml.in/yaml/v3":                   {"config"},
-	"net":                                  {"iproto", "replication", "server", "internal/cluster", "cmd/tarragon"},
+	"net":                                  {"iproto", "replication", "server", "internal/capture", "internal/cluster", "cmd/tarragon"},
 }
 
 func TestLibraries(t *testing.T) {

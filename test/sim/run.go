@@ -124,7 +124,7 @@ func (n *node) bootstrap() {
 	}
 	n.core.Start(n.now())
 	n.member = true
-	rows := box.BootstrapRows(fmt.Sprintf("%08x-0000-4000-8000-%012x", 0xffff, n.w.seed&0xffffffffffff), n.uuid, n.name, "sim")
+	rows := box.BootstrapRows(box.Profile3_8_0, fmt.Sprintf("%08x-0000-4000-8000-%012x", 0xffff, n.w.seed&0xffffffffffff), n.uuid, n.name, "sim")
 	for i := range rows {
 		if rows[i].SpaceID == spaceCluster {
 			rows[i].Tuple = instance.MemberTuple(1, n.uuid, n.name, n.incarnation())

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// statusWidth is what a terminal has at least. Tables of small clusters fit; an
+// address or a vclock may be longer.
+const statusWidth = 80
+
+// printTable prints who leads and who may write, how the streams are, under
+// which rules leaders change, then what is not well and what to do.
+func printTable(w io.Writer, all []*instanceInfo) error {
+	var b strings.Builder
+	printRoles(&b, all)
+	b.WriteString("\n")
+	printStreams(&b, all)
+	printRules(&b, all)
+	for _, p := range problems(all) {
+		fmt.Fprintln(&b, "problem:", p)
+	}
+	for _, in := range all {
+		in.printTroubles(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func printRoles(w io.Writer, all []*instanceInfo) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "INSTANCE\tKIND\tROLE\tTERM\tLEADER\tREAD-ONLY\tLAG\tUNDECIDED")
+	for _, in := range all {
+		if in.Error != "" {
+			fmt.Fprintf(t, "%s\t-\tunreachable\n", dash(in.Name))
+			continue
+		}
+		role := in.Role
+		if in.Status != "running" {
+			role += " (" + in.Status + ")"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", dash(in.Name), in.kindText(), dash(role), in.Term, dash(in.Leader),
+			in.readOnlyText(), in.lagText(), in.undecidedText())
+	}
+	t.Flush()
+}
+
+func printStreams(w io.Writer, all []*instanceInfo) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "INSTANCE\tADDRESS\tUPSTREAMS\tDOWNSTREAMS\tVCLOCK")
+	for _, in := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", dash(in.Name), dash(in.Address), in.streamsText("upstream"), in.streamsText("downstream"), dash(in.VClock))
+	}
+	t.Flush()
+}
+
+// printRules says which rules of failover each replica set is under, where one
+// of its instances of ours can tell.
+func printRules(w io.Writer, all []*instanceInfo) {
+	var told []string
+next:
+	for _, in := range rulesFirst(all) {
+		for _, set := range told {
+			if set == in.Replicaset {
+				continue next
+			}
+		}
+		told = append(told, in.Replicaset)
+		set := ""
+		if in.Replicaset != "" {
+			set = " of " + in.Replicaset
+		}
+		switch in.Rules {
+		case rulesStrong:
+			fmt.Fprintf(w, "rules%s: strong, all voters are Tarragon\n", set)
+		case rulesOff:
+			fmt.Fprintf(w, "rules%s: none, elections are off: a write counts once its author has it\n", set)
+		case rulesOriginal:
+			fmt.Fprint(w, wrap(fmt.Sprintf("rules%s: Tarantool's%s", set, because(in.Originals)), ""))
+			fmt.Fprint(w, wrap(rulesLoss, "  "))
+		}
+	}
+}
+
+// Words of box.info.tarragon.rules.
+const (
+	rulesStrong   = "strong"
+	rulesOriginal = "original"
+	rulesOff      = "off"
+)
+
+// rulesLoss is what the original's rules do not keep (docs/protocol/divergence.md).
+const rulesLoss = "not kept: rows that a lost leader did not share are a split brain, not undone by themselves; " +
+	"a Tarantool leader rolls back by its timer and shows what no quorum has"
+
+// because names the members that bring the original's rules about.
+func because(originals []string) string {
+	switch len(originals) {
+	case 0:
+		return ", until the next change of leader"
+	case 1:
+		return ": " + originals[0] + " is one"
+	}
+	return ": " + strings.Join(originals, ", ") + " are of that kind"
+}
+
+// rulesFirst are the instances that tell rules, newest term first: the others
+// may not have heard.
+func rulesFirst(all []*instanceInfo) []*instanceInfo {
+	var out []*instanceInfo
+	for _, in := range all {
+		if in.Error != "" || in.Rules == "" {
+			continue
+		}
+		i := len(out)
+		for i > 0 && out[i-1].Term < in.Term {
+			i--
+		}
+		out = append(out[:i], append([]*instanceInfo{in}, out[i:]...)...)
+	}
+	return out
+}
+
+// printTroubles prints what one instance has to complain about.
+func (in *instanceInfo) printTroubles(w io.Writer) {
+	switch {
+	case in.Error != "":
+		fmt.Fprintf(w, "%s: %s\n", in.label(), in.Error)
+	case in.LastError != "":
+		fmt.Fprintf(w, "%s: last error: %s\n", in.label(), in.LastError)
+	}
+	for _, s := range in.Streams {
+		if !s.healthy() {
+			fmt.Fprintf(w, "%s: %s %s is %s%s\n", in.label(), s.Direction, s.Peer, dash(s.Status), reason(s.Message))
+		}
+	}
+	if len(in.SplitBrain) > 0 {
+		fmt.Fprint(w, wrap(splitBrainHelp, "  "))
+	}
+	if len(in.Carried) > 0 {
+		fmt.Fprintf(w, "%s keeps and replicates, but does not serve:\n", in.label())
+		for _, c := range in.Carried {
+			fmt.Fprintf(w, "  %s\n", c)
+		}
+	}
+}
+
+const splitBrainHelp = "Both sides went on without each other, and nothing is merged. Choose whose rows to keep. " +
+	"On each instance of the other side: stop it, save its data directory, empty it, start it; it joins anew. " +
+	"What only that side had is in the directory you saved."
+
+// wrap breaks a text into lines of statusWidth that begin with an indent.
+func wrap(text, indent string) string {
+	var b strings.Builder
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if len(line)+1+len(word) > statusWidth && line != indent {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = indent
+			if indent == "" {
+				line = "  "
+			}
+		}
+		if strings.TrimSpace(line) != "" {
+			line += " "
+		}
+		line += word
+	}
+	b.WriteString(line + "\n")
+	return b.String()
+}
+
+// kindText is what an instance is, with the version of the original.
+func (in *instanceInfo) kindText() string {
+	if in.Kind == "Tarragon" {
+		return in.Kind
+	}
+	version, _, _ := strings.Cut(in.Version, "-")
+	return strings.TrimSpace(dash(in.Kind) + " " + version)
+}
+
+func reason(message string) string {
+	if message == "" {
+		return ""
+	}
+	return ": " + message
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (in *instanceInfo) lagText() string {
+	if in.Lag == nil {
+		return "-"
+	}
+	return seconds(*in.Lag)
+}
+
+func (in *instanceInfo) undecidedText() string {
+	if in.Undecided == nil {
+		return "0"
+	}
+	u := in.Undecided
+	return fmt.Sprintf("%d of %s, oldest %s", u.Count, u.Owner, seconds(u.Age))
+}
+
+func (in *instanceInfo) readOnlyText() string {
+	switch {
+	case !in.ReadOnly:
+		return "no"
+	case in.Reason != "":
+		return in.Reason
+	}
+	return "yes"
+}
+
+// streamsText counts the streams that run.
+func (in *instanceInfo) streamsText(direction string) string {
+	all, well := 0, 0
+	for _, s := range in.Streams {
+		if s.Direction != direction {
+			continue
+		}
+		all++
+		if s.healthy() {
+			well++
+		}
+	}
+	if all == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d/%d", well, all)
+}
+
+// seconds is a time for people: three digits are enough.
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d < 0:
+		d = 0
+	case d < time.Millisecond:
+		d = d.Round(time.Microsecond)
+	case d < time.Second:
+		d = d.Round(100 * time.Microsecond)
+	default:
+		d = d.Round(10 * time.Millisecond)
+	}
+	return d.String()
+}

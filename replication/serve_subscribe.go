@@ -1,0 +1,132 @@
+package replication
+
+import (
+	"errors"
+	"fmt"
+
+	"tarragon/instance"
+	"tarragon/iproto"
+	"tarragon/xrow"
+)
+
+func (h *Hub) serveSubscribe(link *iproto.Link, user uint32, row *xrow.Row) error {
+	req, err := xrow.DecodeSubscribe(row.Body)
+	if err != nil {
+		return err
+	}
+	info := h.node.Info()
+	if err := h.checkSubscribe(&info, user, &req); err != nil {
+		return err
+	}
+	r := &relay{hub: h, link: link, uuid: req.InstanceUUID, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync,
+		self: info.ID, wake: make(chan struct{}, 1), filter: req.IDFilter, pos: req.VClock.Global(), acked: req.VClock.Global()}
+	if m, ok := info.member(req.InstanceUUID); ok {
+		r.peer, r.ownUpTo = m.ID, info.Synced[m.ID]
+		if req.InstanceName != m.Name {
+			h.cfg.Logger.Info().Uint32("peer", m.ID).Str("name", req.InstanceName).Str("registered", m.Name).Msg("a member subscribes under another name than it is registered with")
+		}
+	}
+	if err := h.addRelay(r); err != nil {
+		return err
+	}
+	defer h.removeRelay(r)
+	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules}
+	answer := xrow.Row{Type: xrow.OK, Sync: row.Sync, ReplicaID: info.ID, Body: ok.AppendBody(nil)}
+	if err := link.WriteRow(&answer); err != nil {
+		return err
+	}
+	return r.serve()
+}
+
+// checkSubscribe is replication.md section 5, in the order given there.
+func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest) *xrow.Error {
+	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
+		return err
+	}
+	if req.ReplicasetUUID != info.ReplicasetUUID {
+		return xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(req.ReplicasetUUID))
+	}
+	_, registered := info.member(req.InstanceUUID)
+	switch {
+	case info.ID == 0 && !req.Anon:
+		return unsupported("members that follow an anonymous replica")
+	case req.Anon && registered:
+		return xrow.Errorf(xrow.ErrProtocol, "Can't subscribe an anonymous replica having an ID assigned")
+	case !req.Anon && !registered:
+		return xrow.Errorf(xrow.ErrTooEarlySubscribe, req.InstanceUUID)
+	}
+	if err := h.cfg.Rights(user, false); err != nil {
+		return err
+	}
+	if !h.cfg.CanLog {
+		return errNoLog()
+	}
+	if req.Rules == 0 && !req.Anon {
+		return checkOriginal(info, req.ServerVersion)
+	}
+	return nil
+}
+
+func orNil(uuid string) string {
+	if uuid == "" {
+		return xrow.NilUUID
+	}
+	return uuid
+}
+
+// serve finds the place in the log and sends from there on. What the core must
+// know is that the peer is there, and that it left.
+func (r *relay) serve() error {
+	h := r.hub
+	log := h.cfg.Logger.With().Uint32("peer", r.peer).Str("uuid", r.uuid).Str("addr", r.link.RemoteAddr().String()).Logger()
+	h.mu.Lock()
+	r.beat0 = h.beatSync
+	if h.beats > 0 {
+		r.sentBeat = h.beats - 1 // the newest heartbeat goes out at once
+	}
+	h.mu.Unlock()
+	next, err := h.cfg.Log.Seek(&r.pos)
+	if err != nil && !errors.Is(err, ErrGap) {
+		return fmt.Errorf("replication: find the place of %s: %w", r.name(), err)
+	}
+	if err == nil {
+		r.next = next
+		if err = r.tell(true); err != nil {
+			return err
+		}
+		log.Info().Str("vclock", r.pos.String()).Uint64("group", next).
+			Str("version", versionText(r.version)).Bool("original", r.rules == 0).Msg("relay started")
+		err = r.run()
+		_ = r.tell(false) // the loop has ended: nobody is left to tell
+	} else {
+		err = r.refuseGap(err)
+	}
+	log.Info().Err(err).Msg("relay ended")
+	return fmt.Errorf("relay: %w", plain(err))
+}
+
+// refuseGap sends RAFT and then the error, as the original does.
+func (r *relay) refuseGap(err error) error {
+	h := r.hub
+	h.mu.Lock()
+	frame := r.raftFrame(&h.raft)
+	h.mu.Unlock()
+	if frame != nil && r.takesRaft() {
+		if _, werr := r.link.Write(frame); werr != nil {
+			return werr
+		}
+	}
+	return r.sayGap(err)
+}
+
+// tell reports to the core that a member has subscribed or left.
+func (r *relay) tell(up bool) error {
+	if r.peer == 0 {
+		return nil
+	}
+	ev := instance.Downstream{Peer: r.peer, Up: up}
+	if up {
+		ev.Rules = r.rules
+	}
+	return r.hub.node.Submit(ev)
+}

@@ -1,0 +1,24 @@
+package replication
+
+import "fmt"
+
+// version numbers releases of the original as SERVER_VERSION does.
+func version(major, minor, patch uint32) uint32 { return major<<16 | minor<<8 | patch }
+
+// takesRaft tells whether a release reads RAFT messages, or at least takes them
+// for heartbeats.
+func takesRaft(v uint32) bool { return v >= version(2, 6, 0) }
+
+// wantsRaftLocal tells whether a release takes RAFT messages only as rows of
+// the local group (raft.md section 1).
+func wantsRaftLocal(v uint32) bool {
+	return v < version(2, 11, 6) || v >= version(3, 0, 0) && v < version(3, 2, 2)
+}
+
+// knowsPromote tells whether a release can follow a replica set with elections:
+// it reads PROMOTE and DEMOTE, and tells its version when it joins.
+func knowsPromote(v uint32) bool {
+	return v >= version(2, 8, 2) || v >= version(2, 7, 3) && v < version(2, 8, 0)
+}
+
+func versionText(v uint32) string { return fmt.Sprintf("%d.%d.%d", v>>16, v>>8&0xff, v&0xff) }

@@ -1,0 +1,38 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"tarragon/iproto"
+	"tarragon/xrow"
+)
+
+// bootBallots is how often the ballot is looked at before there is a core: whom
+// it names changes with each round of ballots.
+const bootBallots = 100 * time.Millisecond
+
+// publishBallots keeps the event internal.ballot true until the run ends.
+// Changes of status publish it at once; the clock does for the vclock in it.
+func (s *Server) publishBallots(ctx context.Context) {
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		s.publishBallot()
+		if s.ready.Load() {
+			t.Reset(s.in.Replication.Timeout)
+		} else {
+			t.Reset(bootBallots)
+		}
+	}
+}
+
+// publishBallot tells watchers of the ballot if it has changed.
+func (s *Server) publishBallot() {
+	s.events.Update(iproto.EventBallot, (&backend{s}).AppendBallot([]byte{0x81, byte(xrow.KeyBallot)}))
+}

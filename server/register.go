@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/replication"
+)
+
+// metaMembership is why the state in the store has no _cluster row of ours.
+const metaMembership = "membership"
+
+// What is under metaMembership.
+const (
+	member     = ""           // no reason: if the row is not there we were expelled
+	anonymous  = "anonymous"  // an anonymous replica has none
+	unknown    = "unknown"    // the state came by JOIN, the word that we are registered did not
+	registered = "registered" // we are; the row is on its way
+)
+
+func (s *Server) membership() (string, error) {
+	raw, _, err := s.store.Meta(metaMembership)
+	return string(raw), err
+}
+
+func (s *Server) setMembership(m string) error {
+	return s.store.SetMeta(metaMembership, []byte(m))
+}
+
+// noteOutsider is said before a state without our row becomes valid.
+func (s *Server) noteOutsider() error {
+	if s.in.Replication.Anon {
+		return s.setMembership(anonymous)
+	}
+	return s.setMembership(unknown)
+}
+
+// noteRegistered: whatever the state has, a JOIN has told that we are registered.
+func (s *Server) noteRegistered() error {
+	if m, err := s.membership(); err != nil || m != unknown {
+		return err
+	}
+	return s.setMembership(registered)
+}
+
+// register has an instance registered that holds a state and should be a
+// member: one that was anonymous, or whose JOIN broke off at its end. It does
+// not return before that is done.
+func (s *Server) register(ctx context.Context, core *instance.Core, b *box.Box) error {
+	m, err := s.membership()
+	if err != nil {
+		return err
+	}
+	id := s.registeredAs(b)
+	switch {
+	case s.in.Replication.Anon && id != 0:
+		return fmt.Errorf("this instance is member %d of replica set %s, the configuration says replication.anon = true: a member cannot become anonymous; expel it first, and empty its data directory",
+			id, b.ReplicasetUUID())
+	case id != 0 && m != member:
+		return s.setMembership(member)
+	case s.in.Replication.Anon || m != anonymous && m != unknown:
+		return nil
+	}
+	boot := s.newBoot()
+	s.boot.Store(boot)
+	v := core.Info(0).VClock
+	for {
+		err := boot.RegisterAny(ctx, &v)
+		if err == nil {
+			return s.setMembership(registered)
+		}
+		if !replication.Retry(err) {
+			return fmt.Errorf("register this instance: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(joinPause):
+		}
+	}
+}
+
+// registeredAs is our replica ID in the data; 0: none.
+func (s *Server) registeredAs(b *box.Box) uint32 {
+	for _, m := range append(b.Members(), b.NewestMembers()...) {
+		if m.UUID == s.identity.UUID {
+			return m.ID
+		}
+	}
+	return 0
+}

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"tarragon/box"
+	"tarragon/instance"
+	"tarragon/replication"
+	"tarragon/xlog"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// sink writes what a JOIN brings into the store, as a checkpoint.
+type sink struct {
+	*xlog.CheckpointWriter
+	s      *Server
+	space  uint32   // of the newest tuple
+	late   []uint32 // spaces that come behind all others: those of vinyl
+	schema *box.Box // of the system spaces that came: spaces that we cannot have end the JOIN
+}
+
+func (s *Server) newSink() (replication.Sink, error) {
+	w, err := s.store.NewCheckpoint()
+	if err != nil {
+		return nil, err
+	}
+	return &sink{CheckpointWriter: w, s: s, schema: s.newBox()}, nil
+}
+
+// Add takes a tuple, unless it says that this is another replica set.
+func (k *sink) Add(space uint32, tuple []byte) error {
+	if space != k.space {
+		if err := k.enter(space); err != nil {
+			return err
+		}
+	}
+	if want := k.s.in.Database.ReplicasetUUID; space == spaceSchema && want != "" {
+		if have := schemaValue(tuple, "replicaset_uuid", "cluster"); have != "" && have != want {
+			return fmt.Errorf("%w: it is of replica set %s, the configuration says %s", errWrongSet, have, want)
+		}
+	}
+	if space == spaceSpace {
+		k.noteEngine(tuple)
+	}
+	if space < firstUserSpace {
+		if err := k.schema.Load(space, tuple); err != nil {
+			return fmt.Errorf("space %d: %w", space, err)
+		}
+	}
+	return k.CheckpointWriter.Add(space, tuple)
+}
+
+// enter leaves a place in the checkpoint for spaces that come late. The
+// original sends the spaces of each engine in ascending order, vinyl last.
+func (k *sink) enter(space uint32) error {
+	last := k.space
+	k.space = space
+	if slices.ContainsFunc(k.late, func(id uint32) bool { return last < id && id < space }) {
+		return k.Cut()
+	}
+	return nil
+}
+
+// noteEngine looks at a tuple of _space: [id, owner, name, engine, ...].
+func (k *sink) noteEngine(tuple []byte) {
+	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
+	if err != nil || fields < 4 {
+		return
+	}
+	id, rest, err := msgp.ReadUint32Bytes(rest)
+	for range 2 {
+		if err == nil {
+			rest, err = msgp.Skip(rest)
+		}
+	}
+	if err != nil {
+		return
+	}
+	if engine, _, err := msgp.ReadStringBytes(rest); err == nil && engine == "vinyl" {
+		k.late = append(k.late, id)
+	}
+}
+
+// errWrongSet: a configured peer is a member of another replica set.
+var errWrongSet = errors.New("the peer does not belong to this replica set")
+
+// schemaValue is the text of a tuple of _schema under one of the keys.
+func schemaValue(tuple []byte, keys ...string) string {
+	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
+	if err != nil || fields < 2 {
+		return ""
+	}
+	key, rest, err := msgp.ReadStringBytes(rest)
+	if err != nil || !slices.Contains(keys, key) {
+		return ""
+	}
+	value, _, err := msgp.ReadStringBytes(rest)
+	if err != nil {
+		return ""
+	}
+	return value
+}
+
+// Finish makes the state valid, if it may take the place of what we had.
+func (k *sink) Finish(st instance.State, registered bool) error {
+	if err := k.s.anew.keep(&st); err != nil {
+		return err
+	}
+	left, err := k.s.leftovers(&st.VClock)
+	if err != nil {
+		return err
+	}
+	if !registered { // said first: the state must never look like that of a member
+		if err := k.s.noteOutsider(); err != nil {
+			return err
+		}
+	}
+	st.NextGroup = k.s.store.Last() + 1
+	if _, err := k.CheckpointWriter.Finish(toStore(st)); err != nil {
+		return err
+	}
+	return k.s.putLeftovers(left)
+}
