@@ -127,7 +127,7 @@ func (r *relay) sendSome() (n int64, err error) {
 		r.closeReader() // it stands where the log was left
 	}
 	for i := range r.groups {
-		r.cut(r.groups[i].g)
+		r.cut(withoutVoid(r.groups[i].g, r.self, todo.void))
 		r.groups[i] = recent{}
 	}
 	if todo.beats != r.sentBeat {
@@ -146,8 +146,9 @@ type todo struct {
 	raft     raftState
 	beats    uint64
 	beatSync uint64
-	upTo     uint64 // last group that may be sent now
-	fromLog  bool   // group next is no longer in the ring
+	upTo     uint64   // last group that may be sent now
+	fromLog  bool     // group next is no longer in the ring
+	void     []uint64 // see Hub.void
 }
 
 // take looks at the hub: groups out of the ring go to r.groups.
@@ -155,7 +156,7 @@ func (r *relay) take() (t todo) {
 	h := r.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t = todo{raft: h.raft, beats: h.beats, beatSync: h.beatSync, upTo: h.relayTo}
+	t = todo{raft: h.raft, beats: h.beats, beatSync: h.beatSync, upTo: h.relayTo, void: h.void}
 	if t.beats != r.sentBeat {
 		r.hold.tick(h.node.Now().Mono, h.times.Load().heartbeat, h.relayTo)
 	}
