@@ -28,6 +28,7 @@ type Hub struct {
 	beats    uint64            // heartbeats asked for so far
 	beatSync uint64            // VCLOCK_SYNC of heartbeats
 	self     uint32            // own replica ID; 0: not known yet
+	void     []uint64          // see instance.Effects.VoidPromotes; never changed in place
 	lazy     uint32            // the leader that we hear; 0: none, or ourselves
 	ack      instance.AckState // what acks say
 	acks     uint64            // how often it was said
@@ -140,6 +141,9 @@ func (h *Hub) Handle(e *instance.Effects) {
 	more := e.Relay > h.relayTo
 	h.relayTo = max(h.relayTo, e.Relay)
 	h.lazy = e.Lazy
+	if e.VoidPromotes != nil {
+		h.void = e.VoidPromotes
+	}
 	h.beatSync = e.BeatSync
 	if e.Raft != nil {
 		row := xrow.Row{Type: xrow.RaftState, Body: e.Raft.AppendBody(nil)}
