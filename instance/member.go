@@ -132,7 +132,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	}
 	id := c.freeID(used)
 	if id == 0 {
-		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max-1)
+		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max)
 	}
 	if old != nil {
 		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, old.ID)}
