@@ -392,7 +392,7 @@ func TestOriginalVoidPromote(t *testing.T) {
 	h.Handle(&instance.Effects{VoidPromotes: []uint64{2}})
 	h.write(g, true)
 	h.node.info.Synced = h.gm.at
-	want := map[bool]string{true: "REPLACE NOP RAFT_PROMOTE RAFT_PROMOTE RAFT_PROMOTE", false: "REPLACE RAFT_PROMOTE RAFT_PROMOTE RAFT_PROMOTE RAFT_PROMOTE"}
+	want := map[bool]string{true: "REPLACE NOP PROMOTE PROMOTE PROMOTE", false: "REPLACE PROMOTE PROMOTE PROMOTE PROMOTE"}
 	for original, want := range want {
 		p := subscribeAs(t, h.addr, func(s *xrow.SubscribeRequest) {
 			if !original {
