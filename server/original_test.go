@@ -510,6 +510,52 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
+// The same where all are ours: the state keeps its terms, and REGISTER its
+// incarnation.
+func TestAnonymousOfOurs(t *testing.T) {
+	s := newSet(t, 2, "")
+	lead, n := s.nodes[0], s.nodes[1]
+	lead.flags = []config.Flag{{Path: "replication.peers", Value: "replicator:r@" + lead.addr}}
+	lead.start()
+	s.makeSpace()
+	s.fill(0, 100)
+	n.flags = []config.Flag{{Path: "replication.anon", Value: "true"}, {Path: "replication.election_mode", Value: "off"}}
+	n.start()
+	level := func() bool {
+		a, ok := lead.info()
+		b, ok2 := n.info()
+		return ok && ok2 && a.Synced.Global() == b.Synced.Global() && a.QueueTerm == b.QueueTerm
+	}
+	s.until("it holds all", level)
+	s.fill(100, 200)
+	s.until("it follows", level)
+	if i, _ := n.info(); i.ID != 0 || len(i.Members) != 1 || n.rows() != 200 {
+		t.Errorf("it is %d of %v, with %d rows", i.ID, i.Members, n.rows())
+	}
+	if err := n.halt(); err != nil {
+		t.Fatal(err)
+	}
+	n.flags = nil
+	n.start()
+	s.until("it is a member", func() bool { i, ok := n.info(); return ok && i.ID == 2 && len(i.Members) == 2 })
+	for _, m := range mustInfo(t, n).Members {
+		if m.Incarnation == 0 {
+			t.Errorf("member %+v is not of our kind", m)
+		}
+	}
+	s.fill(200, 300)
+	s.level()
+}
+
+func mustInfo(t *testing.T, n *node1) instance.Info {
+	t.Helper()
+	i, ok := n.info()
+	if !ok {
+		t.Fatalf("%s does not serve", n.name)
+	}
+	return i
+}
+
 // A master that has dropped the rows that follow gives its state anew; the
 // identity stays.
 func TestJoinsOriginalAnew(t *testing.T) {
