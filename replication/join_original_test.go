@@ -285,3 +285,37 @@ func TestKnowsID(t *testing.T) {
 		}
 	}
 }
+
+// A gap is told behind the answer to SUBSCRIBE, by old releases with its class
+// alone. Each attempt fails in the same way, and is told once.
+func TestGapOfOldRelease(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	told := make(chan error, 8)
+	h := newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}}
+		c.MustJoin = func(err error) { told <- err }
+	})
+	gap := &xrow.Error{Code: xrow.ErrUnknown, Type: "XlogGapError", Message: "Missing .xlog file between LSN 1 and 2"}
+	for range 3 {
+		c := s.accept(2, vclock.VClock{1: 9})
+		c.send(raftRow(xrow.Raft{Term: 1, State: 1}))
+		c.end(gap)
+	}
+	if err := <-told; !errors.Is(err, xrow.ErrUnknown) {
+		t.Errorf("told %v", err)
+	}
+	s.pending()
+	failed := 0
+	for len(h.lines) > 0 {
+		line := <-h.lines
+		if strings.Contains(line, "upstream started") {
+			t.Error("a stream without rows was told as one that runs")
+		}
+		if strings.Contains(line, "upstream failed") && strings.Contains(line, `"warn"`) {
+			failed++
+		}
+	}
+	if failed != 1 {
+		t.Errorf("the gap was told %d times", failed)
+	}
+}
