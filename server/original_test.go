@@ -33,8 +33,9 @@ type original struct {
 	at       vclock.VClock
 	register bool // the joiner's row comes in the final stage
 
-	mu    sync.Mutex
-	asked []string // requests that came
+	mu     sync.Mutex
+	asked  []string                  // requests that came
+	refuse map[xrow.Type]*xrow.Error // what is answered instead
 	// stream is what follows the answer to a SUBSCRIBE.
 	stream func(c *iproto.Link, req *xrow.SubscribeRequest)
 	// join replaces the end of an answer to a JOIN, behind the snapshot rows.
@@ -110,7 +111,12 @@ func (o *original) serve(nc net.Conn) {
 		}
 		o.mu.Lock()
 		o.asked = append(o.asked, row.Type.String())
+		refused := o.refuse[row.Type]
 		o.mu.Unlock()
+		if refused != nil {
+			o.send(c, errorRow(refused, row.Sync))
+			continue
+		}
 		switch row.Type {
 		case xrow.Vote:
 			b := xrow.Ballot{IsBooted: true, VClock: o.at}
@@ -400,6 +406,70 @@ func TestRefusesBadStreams(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A peer that does not let us in is asked again, or left for good, by the
+// original's table; the log says who and why.
+func TestRefusedByOriginal(t *testing.T) {
+	for _, test := range []struct {
+		request xrow.Type
+		err     *xrow.Error
+		state   string
+	}{
+		{xrow.Auth, xrow.Errorf(xrow.ErrCredsMismatch), "loading"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrAccessDenied, "Read", "universe", "", "replicator"), "loading"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrTooEarlySubscribe, "x"), "loading"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, "a", "b"), "stopped"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrSplitBrain, "x"), "stopped"},
+	} {
+		t.Run(fmt.Sprint(test.request, test.err.Code), func(t *testing.T) {
+			o := newOriginal(t)
+			o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
+				o.send(c, o.registration(req.InstanceUUID))
+				o.ack(c, 101)
+				o.mu.Lock()
+				o.refuse = map[xrow.Type]*xrow.Error{test.request: test.err}
+				o.mu.Unlock()
+			})
+			n := o.replica()
+			n.start()
+			n.set.until("it is told", func() bool {
+				state, message := n.upstream()
+				return state == test.state && strings.Contains(message, test.err.Message)
+			})
+			n.set.until("the log tells it", func() bool {
+				for _, line := range strings.Split(n.log.String(), "\n") {
+					if strings.Contains(line, "upstream failed") && strings.Contains(line, test.err.Message) && strings.Contains(line, o.addr) {
+						return true
+					}
+				}
+				return false
+			})
+			if i, _ := n.info(); i.Synced[1] != 101 {
+				t.Errorf("it holds %s", i.Synced)
+			}
+		})
+	}
+}
+
+// A JOIN that is refused is tried again where that may help.
+func TestJoinRefusedByOriginal(t *testing.T) {
+	o := newOriginal(t)
+	denied := xrow.Errorf(xrow.ErrAccessDenied, "Write", "space", "_cluster", "replicator")
+	o.refuse = map[xrow.Type]*xrow.Error{xrow.Join: denied}
+	o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
+		o.send(c, o.registration(req.InstanceUUID))
+		keep(c)
+	})
+	n := o.replica()
+	n.start()
+	n.set.until("it is told", func() bool {
+		return strings.Contains(n.log.String(), denied.Message) && strings.Contains(n.log.String(), o.addr) && o.count("JOIN") > 1
+	})
+	o.mu.Lock()
+	o.refuse = nil
+	o.mu.Unlock()
+	n.set.until("it is a member", func() bool { i, ok := n.info(); return ok && i.ID == 2 })
 }
 
 // A stream that stops within a row or a transaction is asked for again from
