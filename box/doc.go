@@ -38,7 +38,20 @@
 //     as long as only one of them has no end.
 //  7. No call takes long. A change of the schema that has tuples to look at
 //     leaves most of that to Txn.Build, what drops them to Box.Work.
+//  8. What a sequence has come to follows from the rows of its space: it is a
+//     change of _sequence_data inside their transaction that is never logged.
+//
+// # Two doors
+//
+// What a client asks for by [Txn.Execute] must be served. A row of the log, by
+// [Txn.Apply] or [Box.Load], was checked by its author: definitions of things
+// that are not served here are kept, statements on such spaces are applied
+// without what is missing, and [Schema.Carried] lists it. Clients are refused
+// where the missing part would have had a say. A definition without which rows
+// could not be applied exactly is an error through either door, unless
+// Config.Opaque leaves the index concerned out; see docs/protocol/divergence.md.
 //
 // Sources: spec schema.md, iproto.md sections 10, 11; Tarantool, src/box/alter.cc,
-// src/box/tuple_compare.cc, src/box/xrow_update.c, src/box/user.cc, src/box/sysview.c.
+// src/box/tuple_compare.cc, src/box/xrow_update.c, src/box/user.cc, src/box/sysview.c,
+// src/box/sequence.c, src/box/request.c, src/box/lua/upgrade.lua.
 package box

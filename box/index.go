@@ -176,27 +176,25 @@ type walker struct {
 var nilValue = []byte{0xc0}
 
 // field begins at the value; nil when the tuple is too short.
-func (w *walker) field(no uint32) []byte {
-	if w.at == 0 || int(no) < w.no {
-		w.n, w.at = arrayHead(w.b)
-		w.no = 0
-	}
-	if int(no) >= w.n {
-		return nilValue
-	}
-	for ; w.no < int(no); w.no++ {
-		w.at = skip(w.b, w.at)
-	}
-	return w.b[w.at:]
-}
+func (w *walker) field(no uint32) []byte { return w.part(&part{field: no}) }
 
 // part begins at the value of an index part; nil when it is not there.
 func (w *walker) part(p *part) []byte {
-	v := w.field(p.field)
-	if p.path != "" {
-		v = p.path.follow(v)
+	no := int(p.field)
+	if w.at == 0 || no < w.no {
+		w.n, w.at = arrayHead(w.b)
+		w.no = 0
 	}
-	return v
+	if no >= w.n {
+		return nilValue
+	}
+	for ; w.no < no; w.no++ {
+		w.at = skip(w.b, w.at)
+	}
+	if p.path != "" {
+		return p.path.follow(w.b[w.at:])
+	}
+	return w.b[w.at:]
 }
 
 // checkKey validates a raw key. With exact it must be full and without nil.

@@ -110,6 +110,9 @@ func checkTxn(rows []xrow.Row) error {
 			return protocolError("a local row in a stream")
 		case r.Type.IsSynchro() && len(rows) > 1:
 			return protocolError(r.Type.String() + " in a transaction of several rows")
+		case r.Type == xrow.InsertArrow || r.Type == xrow.DeleteRange:
+			d, _ := xrow.DecodeDML(r.Type, r.Body) // it has other keys as well
+			return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", fmt.Sprintf("rows of type %v (space %d)", r.Type, d.SpaceID))
 		case !r.Type.IsDML() && !r.Type.IsSynchro() && r.Type != xrow.Nop:
 			return xrow.Errorf(xrow.ErrUnknownRequestType, uint32(r.Type))
 		}

@@ -23,6 +23,7 @@ const (
 	Commit       Type = 15
 	RollbackTxn  Type = 16
 	InsertArrow  Type = 17
+	DeleteRange  Type = 18
 	RaftState    Type = 30
 	Promote      Type = 31
 	Demote       Type = 32

@@ -25,7 +25,7 @@ func (t Type) String() string {
 var typeNames = map[Type]string{
 	OK: "OK", Select: "SELECT", Insert: "INSERT", Replace: "REPLACE", Update: "UPDATE", Delete: "DELETE",
 	Call16: "CALL_16", Auth: "AUTH", Eval: "EVAL", Upsert: "UPSERT", Call: "CALL", Execute: "EXECUTE", Nop: "NOP",
-	Prepare: "PREPARE", Begin: "BEGIN", Commit: "COMMIT", RollbackTxn: "ROLLBACK", InsertArrow: "INSERT_ARROW",
+	Prepare: "PREPARE", Begin: "BEGIN", Commit: "COMMIT", RollbackTxn: "ROLLBACK", InsertArrow: "INSERT_ARROW", DeleteRange: "DELETE_RANGE",
 	RaftState: "RAFT", Promote: "PROMOTE", Demote: "DEMOTE", Confirm: "CONFIRM", Rollback: "SYNC_ROLLBACK",
 	Ping: "PING", Join: "JOIN", Subscribe: "SUBSCRIBE", VoteOld: "VOTE_DEPRECATED", Vote: "VOTE",
 	FetchSnap: "FETCH_SNAPSHOT", Register: "REGISTER", JoinMeta: "JOIN_META", JoinSnapshot: "JOIN_SNAPSHOT",
