@@ -452,6 +452,12 @@ func TestSequences(t *testing.T) {
 	if got := w.must(insert(536, raw("\x81\xa1a\x81\xa2id\xc0"), 1)); got != `[{"a": {"id": 2}}, 1]` {
 		t.Error(got)
 	}
+	w.seq++
+	x = w.b.Begin(w.seq)
+	if err := x.Apply(&xrow.DML{Type: xrow.Replace, SpaceID: idSequenceData, Tuple: arr(3, 6)}); err != nil || x.IsDDL() || w.b.IsDDLSpace(idSequenceData) {
+		t.Errorf("next() of a peer: %v, DDL %v", err, x.IsDDL())
+	}
+	x.Abort()
 	_, err := w.run(insert(536, m{"a": m{"x": 1}}))
 	wantError(t, err, xrow.ErrFieldMissing, `Tuple field [1]["a"]["id"] required by space format is missing`)
 	w.mustApply(replace(idSequenceData, 3, 1<<62), replace(idSequence, 3, 1, "autogen_seq", 1, 1, 1<<62, 1, 0, false))
