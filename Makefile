@@ -8,7 +8,7 @@ SEEDS    ?= 500
 SEED     ?= 1
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim lint bench clean cluster
+.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim lint bench clean cluster interop
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ build: tools ## bin/tarragon
 demo: build ## three nodes survive the loss of their leader, within a minute
 	bin/tarragon demo
 
-test: fmt vet unit race cluster fuzz-short sim ## everything that CI runs
+test: fmt vet unit race cluster interop fuzz-short sim ## everything that CI runs
 
 # One line for everything that is missing.
 tools:
@@ -39,7 +39,7 @@ vet: tools
 	@if [ -f bench/go.mod ]; then cd bench && go vet ./...; fi
 
 unit: tools ## unit tests
-	go test $$(go list ./... | grep -v -e '/test/sim$$' -e '/test/cluster$$')
+	go test $$(go list ./... | grep -v -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
 	@if [ -f bench/go.mod ]; then cd bench && go test ./...; fi
 
 race: tools ## tests of the concurrent packages under the race detector
@@ -67,6 +67,10 @@ fuzz-run: tools
 
 cluster: tools ## real processes that are killed, paused and cut off
 	go test ./test/cluster
+
+interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x
+	@test/interop/need.sh
+	go test ./test/interop -timeout 20m
 
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi

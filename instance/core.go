@@ -401,7 +401,9 @@ func (c *Core) able() bool {
 
 // refreshMembers reads the confirmed _cluster anew.
 func (c *Core) refreshMembers() {
-	c.ids = c.box.Members()
+	now := c.box.Members()
+	c.forgetLives(now)
+	c.ids = now
 	var mask uint32
 	self := uint32(0)
 	for _, m := range c.ids {

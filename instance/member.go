@@ -130,9 +130,12 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
 			" of the original kind does not know; tarragon.allow_original lets it in and gives them up"}
 	}
+	if old != nil && c.originals()&^(1<<old.ID) != 0 {
+		return c.renew(tx, old, j)
+	}
 	id := c.freeID(used)
 	if id == 0 {
-		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max-1)
+		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max)
 	}
 	if old != nil {
 		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, old.ID)}
@@ -147,6 +150,37 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	}
 	c.trace(FactRegistered, id, 0, j.UUID)
 	return nil
+}
+
+// renew gives a joiner the row of its former life, as the original does. Members
+// of that kind take nothing else: they keep a name until the transaction that
+// deletes its row is over, so one that also inserts it would stop their stream.
+func (c *Core) renew(tx *box.Txn, old *box.Member, j *JoinRequest) error {
+	name := j.Name
+	if name == "" {
+		name = old.Name
+	}
+	d := xrow.DML{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: MemberTuple(old.ID, j.UUID, name, j.Incarnation)}
+	if _, err := tx.Execute(box.UserInternal, &d); err != nil {
+		return err
+	}
+	c.trace(FactNewLife, old.ID, uint64(old.ID), j.UUID)
+	return nil
+}
+
+// forgetLives drops what members said in a former life that had the same ID:
+// acks of a disk that is gone, and the rules that another program knew.
+func (c *Core) forgetLives(now []box.Member) {
+	for _, m := range now {
+		for _, was := range c.ids {
+			if was.ID != m.ID || was.UUID == m.UUID && was.Incarnation == m.Incarnation || m.ID >= vclock.Max {
+				continue
+			}
+			c.acked[m.ID] = vclock.VClock{}
+			c.saidStrong &^= 1 << m.ID
+			c.saidOriginal &^= 1 << m.ID
+		}
+	}
 }
 
 // freeID is the replica ID of a new member: one above all that are in use or

@@ -48,6 +48,12 @@ func (l *Link) ReadFrame() ([]byte, error) {
 	}
 }
 
+// HasFrame tells whether the next read will not wait.
+func (l *Link) HasFrame() bool {
+	head, size, err := frameHead(l.buf[l.r:l.w], l.limit)
+	return err != nil || head > 0 && l.w-l.r >= head+size
+}
+
 // ReadRow reads and decodes the next frame; the body is valid until the next
 // read.
 func (l *Link) ReadRow() (xrow.Row, error) {

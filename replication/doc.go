@@ -15,6 +15,11 @@
 //	                           <-            rows, RAFT and heartbeats between transactions
 //	  acks                     ->
 //
+// A peer whose request has no RULES is of the original kind. It gets what the
+// original sends to its version, and its acks are read as the original means
+// them. An anonymous one is a reader: it has no replica ID, the core does not
+// hear of it, and nothing waits for its acks but the log's retention.
+//
 // # Goroutines
 //
 //	who               started by        owns                          stopped by
@@ -30,7 +35,8 @@
 //     over I/O, and wakes.
 //  2. A group is sent only after the mark Effects.Relay has passed it, in the
 //     order of the log, each row at most once on a connection.
-//  3. PROMOTE of a term leaves after a RAFT of that term or a later one.
+//  3. PROMOTE of a term leaves after a RAFT of that term or a later one, unless
+//     the peer takes no RAFT at all.
 //  4. RAFT and heartbeats go between transactions, and a heartbeat goes only
 //     when the core has said so: it proves the core alive, not this package.
 //  5. An ack is what the core has said last; on one connection its vclock

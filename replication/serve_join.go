@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"tarragon/instance"
@@ -49,7 +50,35 @@ func (h *Hub) serveJoin(link *iproto.Link, user uint32, row *xrow.Row) error {
 	if err := h.checkJoin(&info, user, &req); err != nil {
 		return err
 	}
+	if err := h.letMeet(&info, &req); err != nil {
+		return err
+	}
 	return h.sendState(link, row.Sync, req.InstanceUUID, &req, instance.JoinMember)
+}
+
+// letMeet gives members of the original kind time to connect to a joiner that
+// comes with a name. Until then an applier of theirs may hold that name for a
+// former life of it, and the row that registers the joiner would stop their
+// stream from us. They connect again within their replication timeout.
+func (h *Hub) letMeet(info *Info, req *xrow.JoinRequest) error {
+	if _, registered := info.member(req.InstanceUUID); registered || req.InstanceName == "" || !h.hasOriginals() {
+		return nil
+	}
+	t := time.NewTimer(2 * h.cfg.DeathTimeout)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-h.ctx.Done():
+		return xrow.Errorf(xrow.ErrShutdown)
+	}
+}
+
+// hasOriginals tells whether a member of the original kind follows us.
+func (h *Hub) hasOriginals() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.relays, func(r *relay) bool { return r.rules == 0 && r.peer != 0 })
 }
 
 func (h *Hub) checkJoin(info *Info, user uint32, req *xrow.JoinRequest) *xrow.Error {

@@ -48,6 +48,15 @@ func TestBallotEvent(t *testing.T) {
 	if ballot.IsBooted {
 		t.Error("booted before the first boot")
 	}
+	id := []byte{0x82, byte(xrow.KeyVersion), 10, byte(xrow.KeyFeatures), 0x91, 3}
+	for typ, body := range map[xrow.Type][]byte{xrow.Ping: nil, xrow.Vote: nil, xrow.ID: id} {
+		if _, err := c.Do(typ, body); err != nil {
+			t.Errorf("%v before the first boot: %v", typ, err)
+		}
+	}
+	if _, err := c.Do(xrow.Select, []byte{0x81, 0x10, 0x01}); err == nil {
+		t.Error("SELECT is served before the first boot")
+	}
 	s.nodes[1].start()
 	for !ballot.IsBooted || len(ballot.Registered) < 2 || ballot.VClock.Signature() == 0 {
 		if next(); !ballot.IsBooted && !ballot.IsRO {

@@ -160,8 +160,11 @@ func (s *Server) rights(user uint32, write bool) *xrow.Error {
 	var err error
 	n.loop.Read(func(c *instance.Core) {
 		schema := c.Box().Schema()
-		if err = schema.CheckUniverse(user, box.PrivRead); err == nil && write {
+		if write {
 			err = schema.CheckSpace(user, spaceCluster, box.PrivWrite)
+		}
+		if err == nil {
+			err = schema.CheckUniverse(user, box.PrivRead)
 		}
 	})
 	var e *xrow.Error

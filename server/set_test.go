@@ -26,7 +26,7 @@ const patience = 30 * time.Second
 
 // set is a replica set within this process.
 type set struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	file  string
 	nodes []*node1
@@ -67,7 +67,7 @@ func (l *lockedBuffer) String() string {
 
 // newSet writes the configuration of n instances; yaml is more of the global
 // scope.
-func newSet(t *testing.T, n int, yaml string) *set {
+func newSet(t testing.TB, n int, yaml string) *set {
 	t.Helper()
 	s := &set{t: t, dir: t.TempDir()}
 	s.file = filepath.Join(s.dir, "cluster.yaml")
@@ -97,7 +97,7 @@ func newSet(t *testing.T, n int, yaml string) *set {
 	return s
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

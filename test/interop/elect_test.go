@@ -28,7 +28,7 @@ type set struct {
 func (r *rig) configured(s set, peers ...peer) {
 	r.t.Helper()
 	for _, p := range peers {
-		n := r.add(p, settings{})
+		n := r.add(p, settings{env: []string{"TT_TARRAGON_ALLOW_ORIGINAL=true"}})
 		n.command = func() (*exec.Cmd, error) { return n.fromFile(s) }
 	}
 	r.watch()

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,10 @@ var standIn = os.Getenv("STANDIN") != ""
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
+	flag.Parse()
+	if testing.Short() {
+		return m.Run() // every test skips itself
+	}
 	if err := findPeers(); err != nil {
 		fmt.Fprintln(os.Stderr, "interop:", err)
 		return 1
@@ -57,7 +62,7 @@ func buildAndRun(m *testing.M) int {
 func findPeers() (err error) {
 	path, err := exec.LookPath("tarantool")
 	if err != nil {
-		return fmt.Errorf("no tarantool in PATH: it is Debian's package tarantool (apt-get install tarantool)")
+		return fmt.Errorf("no tarantool in PATH: it is Debian's package tarantool (apt-get install tarantool), and test/interop/need.sh installs it for root")
 	}
 	if debian, err = ask(path); err != nil {
 		return err

@@ -15,7 +15,8 @@ import (
 //   - promises: nothing is told that is not on disk; one leader per term;
 //   - no core of ours reports a broken guarantee, whatever originals do;
 //   - an acknowledged synchronous write is there in the end, at the owner of the
-//     newest term, split brain or not;
+//     newest term; where somebody reported a split brain only those that one of
+//     ours has acknowledged;
 //   - unless somebody reported a split brain, all instances end equal, and
 //     nothing is there that was answered by a final error.
 
@@ -108,6 +109,9 @@ func (w *World) hasAcknowledged(n *node) {
 	for _, o := range w.load.ops {
 		switch {
 		case o.kind != opInsert && o.kind != opPair:
+		case w.split && o.node.isOriginal():
+			// It confirms by a PROMOTE that nobody may have taken: then it has
+			// answered, and stands alone with that.
 		case o.outcome == acknowledged && !there[o.id]:
 			w.fail("acknowledged", "op %d was acknowledged by n%d at %v, and %s, the newest owner, lacks it (split brain: %t): %s",
 				o.id, o.node.slot, o.ended, n.label(), w.split, w.describe())
