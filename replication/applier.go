@@ -169,6 +169,14 @@ func (a *applier) set(s State, message string) {
 	a.state, a.message = s, message
 }
 
+// enter goes a step on towards following: why the last attempt failed stays
+// readable until then.
+func (a *applier) enter(s State) {
+	a.hub.mu.Lock()
+	defer a.hub.mu.Unlock()
+	a.state = s
+}
+
 // session is one connection, from the greeting to its end. wasUp tells that
 // rows could have come.
 func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
@@ -194,7 +202,7 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 
 // connect brings a connection to where requests are taken.
 func (a *applier) connect(ctx context.Context) (*iproto.Client, error) {
-	a.set(StateConnect, "")
+	a.enter(StateConnect)
 	limit, cancel := context.WithTimeout(ctx, a.hub.times.Load().death)
 	defer cancel()
 	c, err := iproto.Dial(limit, a.conf.Addr)
@@ -247,7 +255,7 @@ func (a *applier) greet(c *iproto.Client) error {
 	case xrow.NilUUID:
 		return xrow.Errorf(xrow.ErrNilUUID)
 	}
-	return hello(c, &a.conf, func() { a.set(StateAuth, "") })
+	return hello(c, &a.conf, func() { a.enter(StateAuth) })
 }
 
 // hello exchanges features and logs in, if the peer is configured with a user.
@@ -284,7 +292,7 @@ type subscription struct {
 
 // subscribe asks for the stream.
 func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
-	a.set(StateReady, "")
+	a.enter(StateReady)
 	h := a.hub
 	info := h.node.Info()
 	h.mu.Lock()
