@@ -473,7 +473,7 @@ func onCluster(old, new []byte, who actor) error {
 	case id == 0:
 		return xrow.Errorf(xrow.ErrReplicaIDIsReserved, id)
 	case id > maxReplicas:
-		return xrow.Errorf(xrow.ErrReplicaMax, maxReplicas)
+		return xrow.Errorf(xrow.ErrReplicaMax, id)
 	}
 	if !validUUID(row.string(1)) {
 		return xrow.Errorf(xrow.ErrInvalidUUID, shortName(row.string(1)))

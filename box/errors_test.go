@@ -151,7 +151,7 @@ func TestSchemaErrors(t *testing.T) {
 		{"no grantee", insert(idPriv, 1, 99, "space", 512, 1), 45, "User '99' is not found"},
 		{"no role", insert(idPriv, 1, 40, "role", 40, 4), 82, "Role '40' is not found"},
 		{"replica id 0", insert(idCluster, 0, testReplicaset), 67, "Can't initialize replica id with a reserved value 0"},
-		{"replica id 32", insert(idCluster, 32, testReplicaset), 73, "Replica count limit reached: 31"},
+		{"replica id 32", insert(idCluster, 32, testReplicaset), 73, "Replica count limit reached: 32"},
 		{"uuid", insert(idCluster, 2, "x"), 64, "Invalid UUID: x"},
 		{"sequence of a space", insert(idSpaceSequence, 512, 1, true, 0, ""), 5, "Tarragon does not support rows in space '_space_sequence'"},
 	} {

@@ -6,25 +6,24 @@ import (
 	"tarragon/xrow"
 )
 
-// withoutVoid is a group with NOPs in the place of our own PROMOTEs that a newer
-// one left out, by their LSNs: an original that did not get one in time would
-// stop at its term (decision 0012). A group that has none is given back as it is.
+// withoutVoid is a group as peers of the original kind may see it: they take a
+// PROMOTE for good where they get it, so NOPs stand in for those of ours that
+// took effect nowhere. Groups are shared: one that changes is a new one.
 func withoutVoid(g *xrow.Group, self uint32, void []uint64) *xrow.Group {
-	isVoid := func(ref *xrow.Ref) bool {
+	isVoid := func(ref xrow.Ref) bool {
 		return ref.Type == xrow.Promote && ref.Origin == self && slices.Contains(void, ref.LSN)
 	}
-	if len(void) == 0 || !slices.ContainsFunc(g.Table, func(ref xrow.Ref) bool { return isVoid(&ref) }) {
+	if len(void) == 0 || !slices.ContainsFunc(g.Table, isVoid) {
 		return g
 	}
-	out := &xrow.Group{Before: g.Before, After: g.After}
-	for i := range g.Table {
-		ref := &g.Table[i]
+	out := &xrow.Group{Before: g.Before, After: g.Before}
+	for i, ref := range g.Table {
 		row, err := g.Row(i)
 		if err != nil {
 			return g // damage: the peer says so
 		}
 		if isVoid(ref) {
-			row.Type, row.Body = xrow.Nop, nil
+			row.Type, row.Body, ref.Term = xrow.Nop, nil, 0
 		}
 		out.Add(&row, ref.SpaceID, ref.First, ref.Term)
 	}
