@@ -169,6 +169,14 @@ func (a *applier) set(s State, message string) {
 	a.state, a.message = s, message
 }
 
+// enter goes a step on towards following: why the last attempt failed stays
+// readable until then.
+func (a *applier) enter(s State) {
+	a.hub.mu.Lock()
+	defer a.hub.mu.Unlock()
+	a.state = s
+}
+
 // session is one connection, from the greeting to its end. wasUp tells that
 // rows could have come.
 func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
@@ -194,7 +202,7 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 
 // connect brings a connection to where requests are taken.
 func (a *applier) connect(ctx context.Context) (*iproto.Client, error) {
-	a.set(StateConnect, "")
+	a.enter(StateConnect)
 	limit, cancel := context.WithTimeout(ctx, a.hub.times.Load().death)
 	defer cancel()
 	c, err := iproto.Dial(limit, a.conf.Addr)
@@ -247,7 +255,7 @@ func (a *applier) greet(c *iproto.Client) error {
 	case xrow.NilUUID:
 		return xrow.Errorf(xrow.ErrNilUUID)
 	}
-	return hello(c, &a.conf, func() { a.set(StateAuth, "") })
+	return hello(c, &a.conf, func() { a.enter(StateAuth) })
 }
 
 // hello exchanges features and logs in, if the peer is configured with a user.
@@ -280,11 +288,12 @@ type subscription struct {
 	from   vclock.VClock // what we held
 	target vclock.VClock // what the peer held: with that we have caught up
 	rules  uint64        // what the peer knows
+	runs   bool          // rows or a heartbeat came
 }
 
 // subscribe asks for the stream.
 func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
-	a.set(StateReady, "")
+	a.enter(StateReady)
 	h := a.hub
 	info := h.node.Info()
 	h.mu.Lock()
@@ -349,11 +358,6 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	ev := a.log.Info().Uint32("id", peer).Str("vclock", at.target.String())
-	if n, since := a.failures.over(); n > 0 {
-		ev = ev.Int("failures", n).Dur("down", h.node.Now().Mono-since)
-	}
-	ev.Msg("upstream started")
 	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Rules: at.rules}); err != nil {
 		return err
 	}
@@ -379,16 +383,34 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	return err
 }
 
+// runs is told that the stream has brought rows or a heartbeat: a peer that
+// lacks what we need takes the SUBSCRIBE, and says so only then.
+func (a *applier) runs(at *subscription) {
+	if at.runs {
+		return
+	}
+	at.runs = true
+	ev := a.log.Info().Uint32("id", at.peer).Str("vclock", at.target.String())
+	if n, since := a.failures.over(); n > 0 {
+		ev = ev.Int("failures", n).Dur("down", a.hub.node.Now().Mono-since)
+	}
+	ev.Msg("upstream started")
+}
+
 func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscription) error {
 	h, peer := a.hub, at.peer
 	s := stream{link: c.Link, from: peer, done: ctx.Done(), home: a.home}
 	defer s.drop()
-	s.onRows = func(ev instance.Rows) error { return h.node.Submit(ev) }
+	s.onRows = func(ev instance.Rows) error {
+		a.runs(at)
+		return h.node.Submit(ev)
+	}
 	s.onRaft = func(msg xrow.Raft) error {
 		h.setSight(peer, sightOf(peer, &msg))
 		return h.node.Submit(instance.RaftMsg{From: peer, Msg: msg})
 	}
 	s.onHeartbeat = func(sync uint64) error {
+		a.runs(at)
 		h.mu.Lock()
 		a.beat, a.sync = true, sync
 		h.mu.Unlock()
