@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -9,9 +10,10 @@ import (
 )
 
 const (
-	filterSet    = "11111111-aaaa-4000-8000-00000000000a"
-	filterMaster = "11111111-0000-4000-8000-000000000001"
-	filterThird  = "33333333-0000-4000-8000-000000000003"
+	filterSet     = "11111111-aaaa-4000-8000-00000000000a"
+	filterMaster  = "11111111-0000-4000-8000-000000000001"
+	filterReplica = "22222222-0000-4000-8000-000000000002"
+	filterThird   = "33333333-0000-4000-8000-000000000003"
 )
 
 // otherwise are the cases in which our node says something else, and why.
@@ -30,13 +32,7 @@ var otherwise = map[string]string{
 // late rows, by the order of transactions, by what a RAFT row must hold.
 func TestFilter(t *testing.T) {
 	all := readTalk(t, "filter-3.8")
-	model := freshOf(readTalk(t, "anon-3.8").snapshot(t, "1"), filterMaster, filterSet)
-	for _, tp := range readTalk(t, "anon-3.8").snapshot(t, "1") {
-		if (tp.space == spaceSpace || tp.space == spaceIndex) && number(tp.data, 0) >= userSpaces {
-			model = append(model, tp)
-		}
-	}
-	model = withMember(model, 3, filterThird)
+	model := withMember(filterModel(t, readTalk(t, "anon-3.8")), 3, filterThird)
 	cases := 0
 	for i := range all.lines {
 		name, ok := strings.CutPrefix(all.lines[i].Note, "case: ")
@@ -57,7 +53,7 @@ func TestFilter(t *testing.T) {
 // judge plays one case and compares the verdict.
 func judge(t *testing.T, k *talk, model []tuple, verdict string) {
 	s := newScriptOf(t, k, `replication: {timeout: 30, reconnect_timeout: 10, peers: ['MASTER']}
-database: {mode: ro, instance_uuid: 22222222-0000-4000-8000-000000000002}
+database: {mode: ro, instance_uuid: `+filterReplica+`}
 wal: {mode: write}
 `)
 	s.model = model
@@ -81,4 +77,18 @@ wal: {mode: write}
 		s.live.ended()
 		s.n.waitLog("upstream failed", why)
 	}
+}
+
+// filterModel is the snapshot of the master: a recorded one with other UUIDs,
+// and its spaces 512 and 513.
+func filterModel(t *testing.T, k *talk) []tuple {
+	all := k.snapshot(t, "1")
+	model := freshOf(all, filterMaster, filterSet)
+	for _, tp := range all {
+		if (tp.space == spaceSpace || tp.space == spaceIndex) && number(tp.data, 0) >= userSpaces {
+			model = append(model, tp)
+		}
+	}
+	slices.SortStableFunc(model, func(a, b tuple) int { return cmp.Compare(a.space, b.space) })
+	return model
 }
