@@ -55,10 +55,13 @@ type script struct {
 }
 
 func newScript(t *testing.T, name string, yaml string) *script {
-	k := readTalk(t, name)
+	return newScriptOf(t, readTalk(t, name), yaml)
+}
+
+func newScriptOf(t *testing.T, k *talk, yaml string) *script {
 	s := &script{t: t, talk: k, m: newMaster(t, k), hooks: map[string]func(){}, before: map[int]func(){}, refuses: map[int]bool{}, asked: map[string]bool{},
 		ackKind: "ack", known: func(*xrow.Row) bool { return false }}
-	if s.old = strings.HasSuffix(name, "-2.6"); s.old {
+	if s.old = strings.HasSuffix(k.name, "-2.6"); s.old {
 		s.ackKind = "ack of 2.6"
 	}
 	s.n = newNode(t, strings.ReplaceAll(yaml, "MASTER", s.m.addr()))
@@ -190,7 +193,7 @@ func (s *script) subscribed(got, want *xrow.Row) {
 		s.t.Fatalf("%s: SUBSCRIBE from %s, the recorded one from %s", s.where(), ours.VClock, theirs.VClock)
 	}
 	for _, r := range s.talk.logRows(s.t) {
-		if r.LSN > ours.VClock[r.ReplicaID] && r.LSN <= theirs.VClock[r.ReplicaID] {
+		if r.ReplicaID < vclock.Max && r.LSN > ours.VClock[r.ReplicaID] && r.LSN <= theirs.VClock[r.ReplicaID] {
 			s.missing = append(s.missing, r.frame)
 			ours.VClock.Follow(r.ReplicaID, r.LSN)
 		}
@@ -238,6 +241,11 @@ func (s *script) server(l *capture.Line) {
 			s.t.Fatal(err)
 		}
 		s.term = msg.Term
+	}
+	if r.Type == xrow.Promote || r.Type == xrow.Demote {
+		if msg, err := xrow.DecodeSynchro(r.Body); err == nil { // ours takes a term from it too
+			s.term = max(s.term, msg.Term)
+		}
 	}
 	s.write(l.Data)
 }
@@ -371,4 +379,8 @@ func (s *script) awaitAcks() {
 }
 
 // advance takes a row into a vclock; several peers may send it.
-func advance(v *vclock.VClock, r *xrow.Row) { v[r.ReplicaID] = max(v[r.ReplicaID], r.LSN) }
+func advance(v *vclock.VClock, r *xrow.Row) {
+	if r.ReplicaID < vclock.Max {
+		v[r.ReplicaID] = max(v[r.ReplicaID], r.LSN)
+	}
+}
