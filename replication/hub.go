@@ -27,6 +27,7 @@ type Hub struct {
 	raft     raftState         // what we show
 	beats    uint64            // heartbeats asked for so far
 	beatSync uint64            // VCLOCK_SYNC of heartbeats
+	void     []uint64          // LSNs of own PROMOTEs that go out as NOPs; never changed, only replaced
 	self     uint32            // own replica ID; 0: not known yet
 	lazy     uint32            // the leader that we hear; 0: none, or ourselves
 	ack      instance.AckState // what acks say
@@ -134,6 +135,9 @@ func (h *Hub) Handle(e *instance.Effects) {
 	defer h.mu.Unlock()
 	if e.Group != nil {
 		h.ring.add(e.GroupNo, e.Group)
+	}
+	if e.VoidPromotes != nil {
+		h.void = e.VoidPromotes
 	}
 	turn := e.Lazy != h.lazy // who gets rows and acks at once changes
 	all := e.Beat || e.Raft != nil || turn
@@ -273,7 +277,7 @@ func (h *Hub) wall() float64 { return h.node.Now().Wall }
 func (h *Hub) noteEnd(a *applier, err error) {
 	h.mu.Lock()
 	a.tried, a.gap = true, nil
-	if errors.Is(err, xrow.ErrXlogGap) {
+	if isGap(err) {
 		a.gap = err
 	}
 	var cause error
@@ -286,6 +290,13 @@ func (h *Hub) noteEnd(a *applier, err error) {
 		h.cfg.Logger.Error().Err(cause).Msg("no peer has the rows that this instance needs: it has to join anew")
 		h.cfg.MustJoin(cause)
 	}
+}
+
+// isGap tells whether a peer no longer has the rows that we asked for. Old
+// releases say so by the class of the error alone.
+func isGap(err error) bool {
+	var e *xrow.Error
+	return errors.As(err, &e) && (e.Code == xrow.ErrXlogGap || e.Class() == "XlogGapError")
 }
 
 // allBehind is the gap at some peer if every peer was tried and none can be

@@ -371,3 +371,49 @@ func TestJoinProgress(t *testing.T) {
 	conn.expectType(xrow.OK)
 	wait(t, h.node, func(instance.CloseView) bool { return true })
 }
+
+// An original never gets a PROMOTE of ours that took effect nowhere.
+func TestOriginalVoidPromote(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(9)
+	g := h.gm.rows(1, 1)                          // 1:1
+	promote := func(origin uint32, term uint64) { // behind what is there
+		p := h.gm.promote(origin, term)
+		row, err := p.Row(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Add(&row, 0, true, term)
+	}
+	promote(1, 3) // 1:2
+	promote(2, 4) // 2:1
+	promote(2, 5) // 2:2
+	promote(1, 6) // 1:3
+	h.Handle(&instance.Effects{VoidPromotes: []uint64{2}})
+	h.write(g, true)
+	h.node.info.Synced = h.gm.at
+	want := map[bool]string{true: "REPLACE NOP PROMOTE PROMOTE PROMOTE", false: "REPLACE PROMOTE PROMOTE PROMOTE PROMOTE"}
+	for original, want := range want {
+		p := subscribeAs(t, h.addr, func(s *xrow.SubscribeRequest) {
+			if !original {
+				s.Rules, s.InstanceUUID = 1, testUUID(3)
+			}
+			s.IDFilter = 1 << 31
+		})
+		p.expectType(xrow.RaftState)
+		var got []string
+		for range 5 {
+			row := p.next()
+			got = append(got, row.Type.String())
+			if row.Type == xrow.Nop && (row.ReplicaID != 1 || row.LSN != 2 || row.TSN != 2 || row.Flags != xrow.FlagCommit || row.Body != nil) {
+				t.Errorf("in its place: %+v", row)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("original %v: got %v, want %s", original, got, want)
+		}
+	}
+	if row, err := g.Row(1); err != nil || row.Type != xrow.Promote {
+		t.Errorf("the group was changed: %v, %v", row.Type, err)
+	}
+}

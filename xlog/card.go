@@ -173,11 +173,18 @@ func checkForeign(fs vfs.FS, dir string) error {
 	for _, name := range names {
 		switch {
 		case name == lockName, name == cardTemp, name == "lost+found", strings.HasPrefix(name, "."):
+		case name == ingestDir && isEmpty(fs, fs.PathJoin(dir, name)): // an Open that died before it had a card
 		default:
 			return fmt.Errorf("%w: %s has no file %s, but %s", ErrForeign, dir, cardName, name)
 		}
 	}
 	return nil
+}
+
+// isEmpty tells of a directory that there is nothing in it.
+func isEmpty(fs vfs.FS, dir string) bool {
+	names, err := fs.List(dir)
+	return err == nil && len(names) == 0
 }
 
 // bootID names the current life of the machine; empty where it is not known.

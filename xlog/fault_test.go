@@ -362,6 +362,42 @@ func TestForeignAndNewerDirectoriesAreRefused(t *testing.T) {
 	}
 }
 
+// A process may die at any step of its first Open. What it leaves is no store
+// of somebody else, and no reason not to start.
+func TestFirstOpenDies(t *testing.T) {
+	for step, names := range map[string][]string{
+		"directory": {"store"},
+		"ingest":    {"store/" + ingestDir},
+		"lock":      {"store/" + ingestDir, "store/" + lockName},
+		"card":      {"store/" + ingestDir, "store/" + lockName, "store/" + cardTemp},
+	} {
+		t.Run(step, func(t *testing.T) {
+			fs := vfs.NewMem()
+			if err := fs.MkdirAll(names[0], 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range names[1:] {
+				rewrite(t, fs, name, nil)
+			}
+			s, err := Open(Options{Dir: "store", FS: fs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	fs := vfs.NewMem()
+	if err := fs.MkdirAll("store/"+ingestDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, fs, "store/"+ingestDir+"/1.sst", []byte("of somebody else"))
+	if _, err := Open(Options{Dir: "store", FS: fs}); !errors.Is(err, ErrForeign) {
+		t.Fatalf("tables without a card: %v", err)
+	}
+}
+
 func TestMissingTableIsDamage(t *testing.T) {
 	f := newFixture(t)
 	f.fill(100, 10000)

@@ -18,9 +18,9 @@ import (
 
 // set is a replica set that is described by one Tarantool 3 file.
 type set struct {
-	failover string // election
-	yaml     string // more of the global scope
-	oneFile  bool   // all read one file, and no proxy is between them
+	yaml    string // more of the global scope
+	uuids   bool   // fixed ones: a node that lost its files comes back as the same
+	oneFile bool   // all read one file, and no proxy is between them
 }
 
 // configured makes nodes that take their instance from the file. With proxies
@@ -36,21 +36,18 @@ func (r *rig) configured(s set, peers ...peer) {
 
 // file is the configuration as one node sees the others.
 func (n *node) file(s set) string {
-	if s.failover == "" {
-		s.failover = "election"
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "credentials:\n  users:\n    %s: {password: '%s', roles: [replication]}\n    %s: {password: '%s', roles: [super]}\n", replicator, replicatorPassword, cluster.User, cluster.Password)
 	fmt.Fprintf(&b, "iproto:\n  advertise:\n    peer: {login: %s}\nprocess:\n  work_dir: '%s'\n", replicator, n.r.dir)
-	fmt.Fprintf(&b, "replication:\n  failover: %s\n  timeout: 0.5\n  election_timeout: 2\n  synchro_timeout: 30\n%s", s.failover, s.yaml)
+	fmt.Fprintf(&b, "replication:\n  failover: election\n  timeout: 0.5\n  election_timeout: 2\n  synchro_timeout: 30\n%s", s.yaml)
 	fmt.Fprintf(&b, "groups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n")
 	for _, o := range n.r.nodes {
 		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", o.name, o.addr)
 		if !s.oneFile {
 			fmt.Fprintf(&b, "              advertise: {peer: {uri: '%s', login: %s}}\n", n.r.mesh.Peer(n.index, o.index, o.addr), replicator)
 		}
-		if s.failover == "off" {
-			fmt.Fprintf(&b, "            database: {mode: rw}\n")
+		if s.uuids {
+			fmt.Fprintf(&b, "            database: {instance_uuid: '00000000-0000-4000-8000-%012d'}\n", o.index+1)
 		}
 	}
 	return b.String()
@@ -69,6 +66,9 @@ func (n *node) fromFile(s set) (*exec.Cmd, error) {
 		cmd = exec.Command(ours, "serve", "--config", path, "--instance", n.name)
 	}
 	cmd.Env = append(os.Environ(), n.set.env...)
+	if n.isOurs() {
+		cmd.Env = append(cmd.Env, "TT_PROCESS_WORK_DIR="+filepath.Join(n.r.dir, "tarragon"))
+	}
 	return cmd, nil
 }
 
@@ -261,6 +261,12 @@ func TestElections(t *testing.T) {
 		},
 		"cut off": func(r *rig, n *node) func() {
 			r.mesh.Isolate(n.index)
+			r.until(n.name+" takes no more writes", func() error {
+				if v := r.views.of(n); !v.ro {
+					return fmt.Errorf("%+v", v)
+				}
+				return nil
+			})
 			return r.mesh.Heal
 		},
 		"stopped": func(r *rig, n *node) func() {

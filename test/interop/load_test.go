@@ -27,6 +27,7 @@ type load struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	calm   sync.RWMutex // writers have it shared during a write
 	mu     sync.Mutex
 	id     uint64 // of the space, once it is known
 	keys   map[uint64]fate
@@ -77,13 +78,22 @@ func (l *load) stop() {
 	l.wg.Wait()
 }
 
+// hold waits until no write is under way, and keeps the writers from starting
+// another before the function it gives is called.
+func (l *load) hold() (goOn func()) {
+	l.calm.Lock()
+	return l.calm.Unlock
+}
+
 // run writes one row after the other, of keys that only this goroutine writes.
 func (l *load) run(ctx context.Context, base uint64) {
 	for i := uint64(1); ctx.Err() == nil; i++ {
 		err := errors.New("nobody to write to")
+		l.calm.RLock()
 		if n := l.to(ctx); n != nil {
 			err = l.once(n, base, i)
 		}
+		l.calm.RUnlock()
 		pause := pace
 		if err != nil {
 			pause = 5 * time.Millisecond // the next one may fail at once too
