@@ -288,6 +288,7 @@ type subscription struct {
 	from   vclock.VClock // what we held
 	target vclock.VClock // what the peer held: with that we have caught up
 	rules  uint64        // what the peer knows
+	runs   bool          // rows or a heartbeat came
 }
 
 // subscribe asks for the stream.
@@ -357,11 +358,6 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	ev := a.log.Info().Uint32("id", peer).Str("vclock", at.target.String())
-	if n, since := a.failures.over(); n > 0 {
-		ev = ev.Int("failures", n).Dur("down", h.node.Now().Mono-since)
-	}
-	ev.Msg("upstream started")
 	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Rules: at.rules}); err != nil {
 		return err
 	}
@@ -387,16 +383,34 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	return err
 }
 
+// runs is told that the stream has brought rows or a heartbeat: a peer that
+// lacks what we need takes the SUBSCRIBE, and says so only then.
+func (a *applier) runs(at *subscription) {
+	if at.runs {
+		return
+	}
+	at.runs = true
+	ev := a.log.Info().Uint32("id", at.peer).Str("vclock", at.target.String())
+	if n, since := a.failures.over(); n > 0 {
+		ev = ev.Int("failures", n).Dur("down", a.hub.node.Now().Mono-since)
+	}
+	ev.Msg("upstream started")
+}
+
 func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscription) error {
 	h, peer := a.hub, at.peer
 	s := stream{link: c.Link, from: peer, done: ctx.Done(), home: a.home}
 	defer s.drop()
-	s.onRows = func(ev instance.Rows) error { return h.node.Submit(ev) }
+	s.onRows = func(ev instance.Rows) error {
+		a.runs(at)
+		return h.node.Submit(ev)
+	}
 	s.onRaft = func(msg xrow.Raft) error {
 		h.setSight(peer, sightOf(peer, &msg))
 		return h.node.Submit(instance.RaftMsg{From: peer, Msg: msg})
 	}
 	s.onHeartbeat = func(sync uint64) error {
+		a.runs(at)
 		h.mu.Lock()
 		a.beat, a.sync = true, sync
 		h.mu.Unlock()

@@ -273,7 +273,7 @@ func (h *Hub) wall() float64 { return h.node.Now().Wall }
 func (h *Hub) noteEnd(a *applier, err error) {
 	h.mu.Lock()
 	a.tried, a.gap = true, nil
-	if errors.Is(err, xrow.ErrXlogGap) {
+	if isGap(err) {
 		a.gap = err
 	}
 	var cause error
@@ -286,6 +286,13 @@ func (h *Hub) noteEnd(a *applier, err error) {
 		h.cfg.Logger.Error().Err(cause).Msg("no peer has the rows that this instance needs: it has to join anew")
 		h.cfg.MustJoin(cause)
 	}
+}
+
+// isGap tells whether a peer no longer has the rows that we asked for. Old
+// releases say so by the class of the error alone.
+func isGap(err error) bool {
+	var e *xrow.Error
+	return errors.As(err, &e) && (e.Code == xrow.ErrXlogGap || e.Class() == "XlogGapError")
 }
 
 // allBehind is the gap at some peer if every peer was tried and none can be

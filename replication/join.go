@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -253,7 +254,11 @@ func (j *joiner) registration(row *xrow.Row) error {
 	if err != nil {
 		return err
 	}
-	if d.SpaceID == spaceCluster && isOwnRow(d.Tuple, j.id.UUID) { // INSERT, or REPLACE where an ID is inherited
+	if d.SpaceID != spaceCluster {
+		return nil
+	}
+	// The ID of a namesake is inherited by an UPDATE, [["=", 1, uuid], ...].
+	if isOwnRow(d.Tuple, j.id.UUID) || row.Type == xrow.Update && bytes.Contains(d.Tuple, []byte(j.id.UUID)) {
 		j.self = true
 	}
 	return nil

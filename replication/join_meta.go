@@ -32,6 +32,7 @@ func (j *joiner) meta(row *xrow.Row) error {
 	if !ours {
 		return j.metaOriginal(&promote)
 	}
+	j.told.expect(meta.Tuples)
 	for _, span := range meta.History {
 		s.History = append(s.History, instance.TermSpan(span))
 	}

@@ -93,6 +93,12 @@ func cluster(uuid string, lsn byte) string {
 	return "85 00 02 01 02 02 01 03 " + hex.EncodeToString([]byte{lsn}) + " 04 cb 41d0000000000000 82 10 cd 0140 21 " + tuple
 }
 
+// inherit is the row that gives a joiner the ID of a member with its name.
+func inherit(uuid string, lsn byte) string {
+	ops := hex.EncodeToString(msgp.AppendString([]byte{0x91, 0x93, 0xa1, '=', 0x01}, uuid))
+	return "85 00 04 01 02 02 01 03 " + hex.EncodeToString([]byte{lsn}) + " 04 cb 41d0000000000000 83 10 cd 0140 20 91 02 21 " + ops
+}
+
 // The state is taken as of the view, whatever the release tells besides.
 func TestJoinOriginal(t *testing.T) {
 	own := testUUID(2)
@@ -116,6 +122,8 @@ func TestJoinOriginal(t *testing.T) {
 			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
 		{"3.8: a member comes again", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, cluster(own, 0), endOK38, endOK38}, "81 00 41 82 24",
 			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, true},
+		{"3.8: the ID of a namesake", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, endOK38, inherit(own, 38), endOK38}, "81 00 41 82 24",
+			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
 		{"2.11: RAFT is left out", "2.11.0", Identity{}, []string{joinOK38, joinMeta, metaOwner, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
 			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
 		{"3.8 behind a DEMOTE", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaNobody, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
@@ -275,5 +283,39 @@ func TestKnowsID(t *testing.T) {
 		if knowsID(version) != want {
 			t.Errorf("%s: %v", version, !want)
 		}
+	}
+}
+
+// A gap is told behind the answer to SUBSCRIBE, by old releases with its class
+// alone. Each attempt fails in the same way, and is told once.
+func TestGapOfOldRelease(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	told := make(chan error, 8)
+	h := newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}}
+		c.MustJoin = func(err error) { told <- err }
+	})
+	gap := &xrow.Error{Code: xrow.ErrUnknown, Type: "XlogGapError", Message: "Missing .xlog file between LSN 1 and 2"}
+	for range 3 {
+		c := s.accept(2, vclock.VClock{1: 9})
+		c.send(raftRow(xrow.Raft{Term: 1, State: 1}))
+		c.end(gap)
+	}
+	if err := <-told; !errors.Is(err, xrow.ErrUnknown) {
+		t.Errorf("told %v", err)
+	}
+	s.pending()
+	failed := 0
+	for len(h.lines) > 0 {
+		line := <-h.lines
+		if strings.Contains(line, "upstream started") {
+			t.Error("a stream without rows was told as one that runs")
+		}
+		if strings.Contains(line, "upstream failed") && strings.Contains(line, `"warn"`) {
+			failed++
+		}
+	}
+	if failed != 1 {
+		t.Errorf("the gap was told %d times", failed)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // read it.
 type Progress struct {
 	rows, bytes atomic.Uint64
-	total       uint64 // about how many rows there are; 0: not known
+	total       atomic.Uint64 // about how many rows there are; 0: not known
 	doing       string
 	log         zerolog.Logger // told each second
 	began       time.Time
@@ -26,7 +26,7 @@ const progressRows = 1 << 12
 // progressEvery is between two lines of the log.
 const progressEvery = time.Second
 
-// Rows and bytes of tuples so far.
+// Read is the number of rows and of the bytes of their tuples so far.
 func (p *Progress) Read() (rows, bytes uint64) { return p.rows.Load(), p.bytes.Load() }
 
 // begin starts anew.
@@ -34,6 +34,7 @@ func (p *Progress) begin(log zerolog.Logger, doing string) {
 	p.doing = doing
 	p.rows.Store(0)
 	p.bytes.Store(0)
+	p.total.Store(0)
 	p.log, p.began, p.saidRows = log, time.Now(), 0
 	p.said = p.began
 }
@@ -51,7 +52,7 @@ func (p *Progress) add(size int) {
 	now := time.Now()
 	if since := now.Sub(p.said); since >= progressEvery {
 		p.log.Info().Uint64("rows", n).Uint64("bytes", p.bytes.Load()).
-			Uint64("rows_per_second", uint64(float64(n-p.saidRows)/since.Seconds())).Str("share", p.share()).Msg(p.doing)
+			Uint64("rows_per_second", uint64(float64(n-p.saidRows)/since.Seconds())).Str("share", p.Share()).Msg(p.doing)
 		p.said, p.saidRows = now, n
 	}
 }
@@ -67,10 +68,26 @@ func (p *Progress) done() {
 		Uint64("rows_per_second", uint64(float64(n)/max(took.Seconds(), 1e-3))).Msg(p.doing + ": complete")
 }
 
-// share tells people how much is done; empty: not known.
-func (p *Progress) share() string {
-	if p.total == 0 {
+// expect says about how many rows there will be.
+func (p *Progress) expect(rows uint64) {
+	if p != nil {
+		p.total.Store(rows)
+	}
+}
+
+// expected is about how many rows there are; 0: not known.
+func (p *Progress) expected() uint64 {
+	if p == nil {
+		return 0
+	}
+	return p.total.Load()
+}
+
+// Share tells people how much is done; empty: not known.
+func (p *Progress) Share() string {
+	total := p.expected()
+	if total == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d%%", min(100*p.rows.Load()/p.total, 100))
+	return fmt.Sprintf("%d%%", min(100*p.rows.Load()/total, 100))
 }

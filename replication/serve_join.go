@@ -183,7 +183,7 @@ func (h *Hub) beginProgress(who string, s *instance.Snapshot, log *zerolog.Logge
 	defer h.mu.Unlock()
 	p := h.joining[who]
 	p.begin(*log, "sending the snapshot")
-	p.total = uint64(rows)
+	p.total.Store(uint64(rows))
 	return p
 }
 
@@ -282,7 +282,7 @@ func (j *joinStream) meta(s *instance.State) {
 	}
 	var about []byte
 	if j.ours {
-		meta := xrow.JoinMetaBody{History: make([]xrow.TermSpan, len(s.History)), Term: newest.Term, LSN: s.Confirmed}
+		meta := xrow.JoinMetaBody{History: make([]xrow.TermSpan, len(s.History)), Term: newest.Term, LSN: s.Confirmed, Tuples: j.told.expected()}
 		for i, span := range s.History {
 			meta.History[i] = xrow.TermSpan(span)
 		}

@@ -76,7 +76,7 @@ func (h *Hub) Status() []PeerStatus {
 		add(r.uuid, kindName(r.rules == 0), r.peer, r.status(now))
 	}
 	for _, uuid := range slices.Sorted(maps.Keys(h.joining)) {
-		if p := h.joining[uuid]; p.total > 0 {
+		if p := h.joining[uuid]; p.expected() > 0 {
 			add(uuid, "", 0, p.status())
 		}
 	}
@@ -85,7 +85,7 @@ func (h *Hub) Status() []PeerStatus {
 
 func (p *Progress) status() *DownstreamStatus {
 	rows, _ := p.Read()
-	return &DownstreamStatus{Status: "sync", Message: fmt.Sprintf("sent %d of about %d rows of the state", rows, p.total)}
+	return &DownstreamStatus{Status: "sync", Message: fmt.Sprintf("sent %d of about %d rows of the state", rows, p.expected())}
 }
 
 func kindName(original bool) string {

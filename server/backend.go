@@ -28,6 +28,9 @@ func (b *backend) Ready() *xrow.Error {
 	if boot := b.s.boot.Load(); boot != nil && b.s.hub.Load() == nil {
 		if rows, bytes := boot.Progress.Read(); rows > 0 { // status shows it
 			e.Message += fmt.Sprintf(" - joining: %d rows, %d MiB so far", rows, bytes>>20)
+			if share := boot.Progress.Share(); share != "" {
+				e.Message += ", " + share
+			}
 		}
 	}
 	return e

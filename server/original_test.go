@@ -33,8 +33,9 @@ type original struct {
 	at       vclock.VClock
 	register bool // the joiner's row comes in the final stage
 
-	mu    sync.Mutex
-	asked []string // requests that came
+	mu     sync.Mutex
+	asked  []string                  // requests that came
+	refuse map[xrow.Type]*xrow.Error // what is answered instead
 	// stream is what follows the answer to a SUBSCRIBE.
 	stream func(c *iproto.Link, req *xrow.SubscribeRequest)
 	// join replaces the end of an answer to a JOIN, behind the snapshot rows.
@@ -110,7 +111,12 @@ func (o *original) serve(nc net.Conn) {
 		}
 		o.mu.Lock()
 		o.asked = append(o.asked, row.Type.String())
+		refused := o.refuse[row.Type]
 		o.mu.Unlock()
+		if refused != nil {
+			o.send(c, errorRow(refused, row.Sync))
+			continue
+		}
 		switch row.Type {
 		case xrow.Vote:
 			b := xrow.Ballot{IsBooted: true, VClock: o.at}
@@ -402,6 +408,70 @@ func TestRefusesBadStreams(t *testing.T) {
 	}
 }
 
+// A peer that does not let us in is asked again, or left for good, by the
+// original's table; the log says who and why.
+func TestRefusedByOriginal(t *testing.T) {
+	for _, test := range []struct {
+		request xrow.Type
+		err     *xrow.Error
+		state   string
+	}{
+		{xrow.Auth, xrow.Errorf(xrow.ErrCredsMismatch), "loading"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrAccessDenied, "Read", "universe", "", "replicator"), "loading"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrTooEarlySubscribe, "x"), "loading"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, "a", "b"), "stopped"},
+		{xrow.Subscribe, xrow.Errorf(xrow.ErrSplitBrain, "x"), "stopped"},
+	} {
+		t.Run(fmt.Sprint(test.request, test.err.Code), func(t *testing.T) {
+			o := newOriginal(t)
+			o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
+				o.send(c, o.registration(req.InstanceUUID))
+				o.ack(c, 101)
+				o.mu.Lock()
+				o.refuse = map[xrow.Type]*xrow.Error{test.request: test.err}
+				o.mu.Unlock()
+			})
+			n := o.replica()
+			n.start()
+			n.set.until("it is told", func() bool {
+				state, message := n.upstream()
+				return state == test.state && strings.Contains(message, test.err.Message)
+			})
+			n.set.until("the log tells it", func() bool {
+				for _, line := range strings.Split(n.log.String(), "\n") {
+					if strings.Contains(line, "upstream failed") && strings.Contains(line, test.err.Message) && strings.Contains(line, o.addr) {
+						return true
+					}
+				}
+				return false
+			})
+			if i, _ := n.info(); i.Synced[1] != 101 {
+				t.Errorf("it holds %s", i.Synced)
+			}
+		})
+	}
+}
+
+// A JOIN that is refused is tried again where that may help.
+func TestJoinRefusedByOriginal(t *testing.T) {
+	o := newOriginal(t)
+	denied := xrow.Errorf(xrow.ErrAccessDenied, "Write", "space", "_cluster", "replicator")
+	o.refuse = map[xrow.Type]*xrow.Error{xrow.Join: denied}
+	o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
+		o.send(c, o.registration(req.InstanceUUID))
+		keep(c)
+	})
+	n := o.replica()
+	n.start()
+	n.set.until("it is told", func() bool {
+		return strings.Contains(n.log.String(), denied.Message) && strings.Contains(n.log.String(), o.addr) && o.count("JOIN") > 1
+	})
+	o.mu.Lock()
+	o.refuse = nil
+	o.mu.Unlock()
+	n.set.until("it is a member", func() bool { i, ok := n.info(); return ok && i.ID == 2 })
+}
+
 // A stream that stops within a row or a transaction is asked for again from
 // what is whole.
 func TestStreamCutOff(t *testing.T) {
@@ -508,6 +578,52 @@ func TestAnonymous(t *testing.T) {
 	if err := n.ended(); err == nil || !strings.Contains(err.Error(), "cannot become anonymous") {
 		t.Errorf("a member as an anonymous replica: %v", err)
 	}
+}
+
+// The same where all are ours: the state keeps its terms, and REGISTER its
+// incarnation.
+func TestAnonymousOfOurs(t *testing.T) {
+	s := newSet(t, 2, "")
+	lead, n := s.nodes[0], s.nodes[1]
+	lead.flags = []config.Flag{{Path: "replication.peers", Value: "replicator:r@" + lead.addr}}
+	lead.start()
+	s.makeSpace()
+	s.fill(0, 100)
+	n.flags = []config.Flag{{Path: "replication.anon", Value: "true"}, {Path: "replication.election_mode", Value: "off"}}
+	n.start()
+	level := func() bool {
+		a, ok := lead.info()
+		b, ok2 := n.info()
+		return ok && ok2 && a.Synced.Global() == b.Synced.Global() && a.QueueTerm == b.QueueTerm
+	}
+	s.until("it holds all", level)
+	s.fill(100, 200)
+	s.until("it follows", level)
+	if i, _ := n.info(); i.ID != 0 || len(i.Members) != 1 || n.rows() != 200 {
+		t.Errorf("it is %d of %v, with %d rows", i.ID, i.Members, n.rows())
+	}
+	if err := n.halt(); err != nil {
+		t.Fatal(err)
+	}
+	n.flags = nil
+	n.start()
+	s.until("it is a member", func() bool { i, ok := n.info(); return ok && i.ID == 2 && len(i.Members) == 2 })
+	for _, m := range mustInfo(t, n).Members {
+		if m.Incarnation == 0 {
+			t.Errorf("member %+v is not of our kind", m)
+		}
+	}
+	s.fill(200, 300)
+	s.level()
+}
+
+func mustInfo(t *testing.T, n *node1) instance.Info {
+	t.Helper()
+	i, ok := n.info()
+	if !ok {
+		t.Fatalf("%s does not serve", n.name)
+	}
+	return i
 }
 
 // A master that has dropped the rows that follow gives its state anew; the

@@ -124,6 +124,7 @@ const (
 	KeyHistory     Key = 0x72 // JOIN META, array of [term, owner, first LSN, last LSN]
 	KeyIncarnation Key = 0x73 // JOIN, uint: 1 when the joiner still has its old store and its own last LSN
 	KeyCommitted   Key = 0x74 // JOIN META, array [term, LSN] up to which the state is committed
+	KeyTuples      Key = 0x75 // JOIN META, uint: about how many tuples follow
 )
 
 // Flags of the last row of a transaction.

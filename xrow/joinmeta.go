@@ -22,12 +22,17 @@ type TermSpan struct {
 type JoinMetaBody struct {
 	History   []TermSpan // terms in effect, oldest first
 	Term, LSN uint64     // committed: all rows of the term's owner up to this LSN
+	Tuples    uint64     // about how many follow, for people; 0: not told
 }
 
-// AppendBody encodes {HISTORY: [[term, owner, first, last], ...], COMMITTED: [term, LSN]}.
+// AppendBody encodes {HISTORY: [[term, owner, first, last], ...], COMMITTED: [term, LSN], TUPLES: n}.
 // A term under the original's rules has two elements more: its writer, and 1.
 func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
-	dst = append(dst, 0x82, byte(KeyHistory))
+	pairs := byte(2)
+	if j.Tuples != 0 {
+		pairs = 3
+	}
+	dst = append(dst, 0x80|pairs, byte(KeyHistory))
 	dst = msgp.AppendArrayHeader(dst, uint32(len(j.History)))
 	for _, s := range j.History {
 		elems := byte(4)
@@ -45,7 +50,11 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	}
 	dst = append(dst, byte(KeyCommitted), 0x92)
 	dst = msgp.AppendUint64(dst, j.Term)
-	return msgp.AppendUint64(dst, j.LSN)
+	dst = msgp.AppendUint64(dst, j.LSN)
+	if j.Tuples != 0 {
+		dst = msgp.AppendUint64(append(dst, byte(KeyTuples)), j.Tuples)
+	}
+	return dst
 }
 
 // DecodeJoinMeta reads the body of a JOIN_META row; ours is false when the
@@ -70,6 +79,10 @@ func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 				return j, false, badMsgpack("invalid COMMITTED", nil)
 			}
 			j.Term, j.LSN = at[0], at[1]
+		case KeyTuples:
+			if j.Tuples, ok = u64(f.val); !ok {
+				return j, false, badMsgpack("invalid TUPLES", nil)
+			}
 		}
 	}
 	if f.bad {

@@ -31,7 +31,7 @@ var keyKinds = [256]kind{
 	KeyTimeout: kindDouble, KeyEventKey: kindString, KeyTxnIsolation: kindUint, KeyVClockSync: kindUint,
 	KeyAuthType: kindString, KeyReplicasetName: kindString, KeyInstanceName: kindString, KeySpaceName: kindString,
 	KeyIndexName: kindString, KeyTupleFormats: kindMap, KeyIsSync: kindBool,
-	KeyPrevTerm: kindUint, KeyRules: kindUint, KeyHistory: kindArray, KeyIncarnation: kindUint, KeyCommitted: kindArray,
+	KeyPrevTerm: kindUint, KeyRules: kindUint, KeyHistory: kindArray, KeyIncarnation: kindUint, KeyCommitted: kindArray, KeyTuples: kindUint,
 }
 
 // Accepts tells whether a value that begins with byte c is of the type of key

@@ -80,6 +80,7 @@ func TestBodiesHaveTheOriginalsLayout(t *testing.T) {
 		{"persisted term", &Raft{Term: 1}, "81 00 01"},
 		{"META of ours", &JoinMetaBody{History: []TermSpan{{2, 1, 4, 300, 1, false}}, Term: 2, LSN: 300},
 			"82 72 91 94 02 01 04 cd012c 74 92 02 cd012c"},
+		{"META with a count", &JoinMetaBody{Tuples: 300}, "83 72 90 74 92 00 00 75 cd012c"},
 		{"META with a DEMOTE of the original's", &JoinMetaBody{History: []TermSpan{{3, 0, 4, 4, 2, true}}, Term: 3},
 			"82 72 91 96 03 00 04 04 02 01 74 92 03 00"},
 	} {
