@@ -368,7 +368,7 @@ func TestRefusesBadStreams(t *testing.T) {
 			a := o.insert(104, 2000)
 			a.TSN = 103
 			return []*xrow.Row{a}
-		}, "disconnected", []string{"first row is missing"}},
+		}, "disconnected", []string{"Transaction id must be equal to LSN"}},
 		{"an unknown row", func(*original) []*xrow.Row {
 			return []*xrow.Row{{Type: 99, ReplicaID: 1, LSN: 103, TSN: 103, Flags: xrow.FlagCommit}}
 		}, "stopped", []string{"99"}},
