@@ -115,7 +115,7 @@ func parseInfo(answer []any) (*instanceInfo, error) {
 			lag := s.Lag
 			in.Lag = &lag
 		}
-		if s.Message != "" && in.LastError == "" {
+		if s.Message != "" && !s.healthy() && in.LastError == "" {
 			in.LastError = s.Peer + ": " + s.Message
 		}
 		if s.splitBrain() {

@@ -65,6 +65,7 @@ func TestStatusMixed(t *testing.T) {
 	ours["tarragon"] = map[string]any{"rules": "original", "kinds": map[int]any{1: "Tarantool", 2: "Tarragon", 3: "Tarantool"},
 		"not_served":  []any{"engine 'vinyl' of space 'orders'"},
 		"split_brain": []any{map[string]any{"peer": 1, "message": "x"}, map[string]any{"peer": 3, "message": "Split-Brain discovered: y"}}}
+	ours["replication"].(map[int]any)[3].(map[string]any)["downstream"] = map[string]any{"status": "sync", "message": "sent 5 of about 10 rows of the state"}
 	theirs := info(1, "i1", "leader", false)
 	theirs["package"], theirs["version"] = "Tarantool", "3.8.0-0-gdce7be8a79"
 	at, err := datetime.MakeDatetime(time.Unix(1700000000, 0).UTC())
@@ -82,7 +83,7 @@ func TestStatusMixed(t *testing.T) {
 		"not kept: ", "i3 are of that kind",
 		"i2: upstream i1 is stopped: Split-Brain discovered: got an async transaction from an old term", "joins anew",
 		"kept and replicated, but not served by i2:\n  engine 'vinyl' of space 'orders'\n",
-		"SPLIT BRAIN: i2 does not follow i1, i3 any more"} {
+		"SPLIT BRAIN: i2 does not follow i1, i3 any more", "i2: downstream i3 is sync: sent 5 of about 10 rows of the state"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}

@@ -135,7 +135,7 @@ func (in *instanceInfo) printTroubles(w io.Writer) {
 		fmt.Fprintf(w, "%s: last error: %s\n", in.label(), in.LastError)
 	}
 	for _, s := range in.Streams {
-		if !s.healthy() {
+		if !s.healthy() || s.Message != "" { // a message of one that is well: how far it is
 			fmt.Fprintf(w, "%s: %s %s is %s%s\n", in.label(), s.Direction, s.Peer, dash(s.Status), reason(s.Message))
 		}
 	}

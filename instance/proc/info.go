@@ -143,7 +143,7 @@ func (w *writer) vclock(key string, v *vclock.VClock) {
 func anonymous(i *instance.Info, peers []PeerStatus) (n uint64) {
 	for _, peer := range peers {
 		known := slices.ContainsFunc(i.Members, func(m box.Member) bool { return m.UUID == peer.UUID })
-		if peer.Downstream != nil && !known {
+		if d := peer.Downstream; d != nil && d.Status == "follow" && !known {
 			n++
 		}
 	}
