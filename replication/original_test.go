@@ -288,15 +288,15 @@ func TestRegister(t *testing.T) {
 	for range 3 {
 		h.write(h.gm.rows(1, 2), true)
 	}
-	ask := func(name string, lsn uint64) *peer {
-		p := &peer{Client: dial(t, h.addr), t: t}
+	p := &peer{Client: dial(t, h.addr), t: t} // the same for all: the next request waits for the end of the last
+	ask := func(name string, lsn uint64) {
+		t.Helper()
 		req := xrow.RegisterRequest{InstanceUUID: testUUID(9), InstanceName: name, VClock: vclock.VClock{1: lsn}, Incarnation: 77}
 		if err := p.WriteRow(&xrow.Row{Type: xrow.Register, Sync: 3, Body: req.AppendBody(nil)}); err != nil {
 			t.Fatal(err)
 		}
-		return p
 	}
-	p := ask("nine", 1)
+	ask("nine", 1)
 	ev := answerState(t, h, instance.Snapshot{ID: 4, State: instance.State{VClock: vclock.VClock{1: 4}}})
 	if ev.Kind != instance.JoinID || ev.UUID != testUUID(9) || ev.Name != "nine" || ev.Incarnation != 77 {
 		t.Errorf("the core was asked %+v", ev)
@@ -307,7 +307,7 @@ func TestRegister(t *testing.T) {
 		t.Errorf("end %+v, %v", v, err)
 	}
 
-	p = ask("", 4)
+	ask("", 4)
 	answerState(t, h, instance.Snapshot{Err: xrow.Errorf(xrow.ErrReadonly)})
 	row := p.next()
 	if e := row.AsError(); e == nil || e.Code != xrow.ErrReadonly {
@@ -315,7 +315,8 @@ func TestRegister(t *testing.T) {
 	}
 
 	h.log.cut(3)
-	row = ask("", 1).next() // nobody is registered who could not go on
+	ask("", 1)
+	row = p.next() // nobody is registered who could not go on
 	if e := row.AsError(); e == nil || e.Class() != "XlogGapError" {
 		t.Errorf("got %v", e)
 	}
@@ -325,7 +326,8 @@ func TestRegister(t *testing.T) {
 	})
 	h.write(h.gm.rows(1, 1), true)
 	anon.expect(1, 7, 7)
-	row = ask("", 6).next()
+	ask("", 6)
+	row = p.next()
 	if e := row.AsError(); e == nil || e.Code != xrow.ErrCfg || !strings.Contains(e.Message, "duplicate connection") {
 		t.Errorf("got %v", e)
 	}

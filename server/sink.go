@@ -18,7 +18,7 @@ type sink struct {
 	*xlog.CheckpointWriter
 	s      *Server
 	space  uint32   // of the newest tuple
-	late   []uint32 // spaces that come behind all others: those of vinyl
+	late   []uint32 // spaces of users that have not come yet, the empty ones among them
 	schema *box.Box // of the system spaces that came: spaces that we cannot have end the JOIN
 }
 
@@ -43,7 +43,7 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 		}
 	}
 	if space == spaceSpace {
-		k.noteEngine(tuple)
+		k.noteSpace(tuple)
 	}
 	if space < firstUserSpace {
 		if err := k.schema.Load(space, tuple); err != nil {
@@ -54,32 +54,26 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 }
 
 // enter leaves a place in the checkpoint for spaces that come late. The
-// original sends the spaces of each engine in ascending order, vinyl last.
+// original sends its system spaces first. Those of users come in ascending order
+// from newer versions, in that of a hash table from older ones, and those of
+// vinyl last.
 func (k *sink) enter(space uint32) error {
 	last := k.space
 	k.space = space
+	k.late = slices.DeleteFunc(k.late, func(id uint32) bool { return id == space })
 	if slices.ContainsFunc(k.late, func(id uint32) bool { return last < id && id < space }) {
 		return k.Cut()
 	}
 	return nil
 }
 
-// noteEngine looks at a tuple of _space: [id, owner, name, engine, ...].
-func (k *sink) noteEngine(tuple []byte) {
+// noteSpace looks at a tuple of _space: [id, ...].
+func (k *sink) noteSpace(tuple []byte) {
 	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
-	if err != nil || fields < 4 {
+	if err != nil || fields == 0 {
 		return
 	}
-	id, rest, err := msgp.ReadUint32Bytes(rest)
-	for range 2 {
-		if err == nil {
-			rest, err = msgp.Skip(rest)
-		}
-	}
-	if err != nil {
-		return
-	}
-	if engine, _, err := msgp.ReadStringBytes(rest); err == nil && engine == "vinyl" {
+	if id, _, err := msgp.ReadUint32Bytes(rest); err == nil && id >= firstUserSpace {
 		k.late = append(k.late, id)
 	}
 }
