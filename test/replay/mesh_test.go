@@ -2,6 +2,7 @@ package replay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,7 +266,10 @@ func TestElection(t *testing.T) {
 			last = i
 		}
 	}
-	m.play(joined, last)
+	tail := slices.IndexFunc(m.talk.lines, func(l capture.Line) bool { return strings.HasPrefix(l.Note, "recorder holds everything") })
+	m.play(joined, tail)
+	m.n.refusesWrites("follower")
+	m.play(tail+1, last)
 	for space, want := range map[uint32]string{
 		512: `[[1, "s" [2, "s" [3, "s" [4, "s" [5, "s" [6, "s" [7, "s" [200, "tail"]]`,
 		513: `[[1, "a" [2, "a" [3, "a" [4, "a" [5, "a" [200, "behind"]]`, // the last one commits with the synchronous row before it
