@@ -172,7 +172,10 @@ func (b *Box) Spaces() []SpaceInfo { return b.dict.Spaces() }
 func (b *Box) Space(id uint32) (SpaceInfo, bool) { return b.dict.Space(id) }
 
 // IsDDLSpace tells whether a request on the space must run behind a barrier.
-func (b *Box) IsDDLSpace(space uint32) bool { return space > 256 && space < firstUserSpace }
+// Values of sequences define nothing.
+func (b *Box) IsDDLSpace(space uint32) bool {
+	return space > 256 && space < firstUserSpace && space != idSequenceData
+}
 
 // IsSyncSpace tells whether a transaction that writes the space is synchronous.
 // For the owner: it looks at the newest dictionary.

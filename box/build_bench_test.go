@@ -41,3 +41,35 @@ func BenchmarkBuildSlice(b *testing.B) {
 	}
 	x.Abort()
 }
+
+// BenchmarkLoad loads a snapshot of 75-byte tuples in key order, as a view
+// shows them, and in any order, as a HASH index of the original sends them.
+func BenchmarkLoad(b *testing.B) {
+	for _, order := range []string{"key", "hash"} {
+		b.Run(order, func(b *testing.B) {
+			w := newWorld(b)
+			w.space(512, "t", m{}, nil, pkIndex([]any{0, "unsigned"}))
+			_, load := dump(b, w.b.OpenView(), 100)
+			box := New(Config{})
+			if err := load(box); err != nil {
+				b.Fatal(err)
+			}
+			tuple := []byte(nil)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				key := uint64(i)
+				if order == "hash" {
+					key *= 0x9e3779b97f4a7c15
+				}
+				tuple = benchTuple(tuple[:0], key)
+				if err := box.Load(512, tuple); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := box.LoadDone(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}

@@ -204,6 +204,9 @@ func TestNotCarried(t *testing.T) {
 		var err error
 		for _, r := range without(rows, others...) {
 			if err = b.Load(r.space, r.tuple); err != nil {
+				if r.space != idIndex {
+					t.Errorf("a row of space %d is refused: %v", r.space, err)
+				}
 				break
 			}
 		}
@@ -348,6 +351,69 @@ func TestCarried(t *testing.T) {
 	}
 }
 
+// TestLaterVersions: types, options and engines that nobody knows here stop the
+// row that has them, unless they are carried.
+func TestLaterVersions(t *testing.T) {
+	space := func(engine string, flags m, format ...any) []xrow.DML {
+		return []xrow.DML{insert(idSpace, 600, 1, "new", engine, 0, flags, format),
+			insert(idIndex, 600, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}})}
+	}
+	index := func(opts m, part any) []xrow.DML {
+		return append(space("memtx", m{}), insert(idIndex, 600, 1, "later", "tree", opts, []any{part}))
+	}
+	for _, c := range []struct {
+		name string
+		rows []xrow.DML
+		what string
+	}{
+		{"engine", space("memcs", m{}), "engine 'memcs' of space 'new'"},
+		{"flag", space("memtx", m{"later": 1}), "option 'later' of space 'new'"},
+		{"type", space("memtx", m{}, m{"name": "id", "type": "unsigned"}, m{"name": "f", "type": "later"}), "type 'later' of field 2 of space 'new'"},
+		{"index option", index(m{"unique": false, "opt": 1}, []any{1, "unsigned"}), "option 'opt' of index 'later' of space 'new'"},
+		{"part option", index(m{"unique": false}, m{"field": 1, "type": "unsigned", "opt": 1}), "option 'opt' of a part of index 'later' of space 'new'"},
+		{"part type", index(m{"unique": false}, []any{1, "later"}), "type 'later' of a part of index 'later' of space 'new'"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := loaded(t, Config{}, without(keptRows(t), collpk, 522, 523, 524, 525, 526))
+			wantError(t, w.apply(c.rows...), xrow.ErrUnsupported, "Tarragon does not support "+c.what)
+			w = keptWorld(t)
+			w.mustApply(append(c.rows, insert(600, 1, 2, 3))...)
+			if got := w.sel(600, 0, ALL); got != "[1, 2, 3]" {
+				t.Error(got)
+			}
+			_, err := w.run(insert(600, 2, 2))
+			wantError(t, err, xrow.ErrUnsupported, "Tarragon does not support "+c.what)
+			w.must(del(600, 1))
+		})
+	}
+}
+
+// TestPeersMay: what only clients are asked for.
+func TestPeersMay(t *testing.T) {
+	w := newWorld(t)
+	w.mustApply(
+		insert(idPriv, 1, 0, "function", 4711, 4), // an object that is not there yet
+		insert(idSpace, 600, 1, "s", "memtx", 0, m{}, []any{
+			m{"name": "id", "type": "unsigned"},
+			m{"name": "text", "type": "integer", "is_nullable": true, "default": "3 + 1"},
+			m{"name": "d", "type": "decimal32", "scale": 2, "is_nullable": true}}),
+		insert(idIndex, 600, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}}))
+	w.must(insert(600, 1)) // a default in SQL text is for SQL
+	dec := func(scale, digits byte, more ...byte) raw {
+		return appendExt(nil, extDecimal, append([]byte{scale, digits}, more...))
+	}
+	w.must(insert(600, 2, raw{0xc0}, dec(2, 0x12, 0x3c)))
+	w.must(insert(600, 3, raw{0xc0}, dec(3, 0x12, 0x30, 0x0c)))
+	_, err := w.run(insert(600, 4, raw{0xc0}, dec(3, 0x12, 0x34, 0x5c)))
+	wantError(t, err, xrow.ErrFieldIrrepresentableValue, "The value does not fit in field type")
+	_, err = w.run(insert(600, 4, raw{0xc0}, dec(0, 0x12, 0x34, 0x56, 0x78, 0x0c)))
+	wantError(t, err, xrow.ErrFieldIrrepresentableValue, "")
+	w.mustApply(insert(idSpace, 601, 1, "c", "memtx", 0, m{"constraint": m{"k": 1}}, []any{}),
+		insert(idIndex, 601, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}}))
+	_, err = w.run(insert(601, 1))
+	wantError(t, err, xrow.ErrUnsupported, "Tarragon does not support constraint 'k' of space 'c'")
+}
+
 // TestSequences: rows of peers move the sequence of their space, clients get
 // its next value, and what did not come to be leaves no trace.
 func TestSequences(t *testing.T) {
@@ -386,6 +452,12 @@ func TestSequences(t *testing.T) {
 	if got := w.must(insert(536, raw("\x81\xa1a\x81\xa2id\xc0"), 1)); got != `[{"a": {"id": 2}}, 1]` {
 		t.Error(got)
 	}
+	w.seq++
+	x = w.b.Begin(w.seq)
+	if err := x.Apply(&xrow.DML{Type: xrow.Replace, SpaceID: idSequenceData, Tuple: arr(3, 6)}); err != nil || x.IsDDL() || w.b.IsDDLSpace(idSequenceData) {
+		t.Errorf("next() of a peer: %v, DDL %v", err, x.IsDDL())
+	}
+	x.Abort()
 	_, err := w.run(insert(536, m{"a": m{"x": 1}}))
 	wantError(t, err, xrow.ErrFieldMissing, `Tuple field [1]["a"]["id"] required by space format is missing`)
 	w.mustApply(replace(idSequenceData, 3, 1<<62), replace(idSequence, 3, 1, "autogen_seq", 1, 1, 1<<62, 1, 0, false))

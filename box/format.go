@@ -66,6 +66,8 @@ func newFormat(declared []fieldDef, fieldCount uint32, indexes []*index) *format
 }
 
 // takesAll tells whether every tuple that fits the other format fits this one.
+// What is nested comes from index parts alone, and a new index looks at all
+// tuples anyway.
 func (f *format) takesAll(other *format) bool {
 	if f.fieldCount != 0 && f.fieldCount != other.fieldCount {
 		return false
@@ -76,11 +78,6 @@ func (f *format) takesAll(other *format) bool {
 			was = other.fields[i]
 		}
 		if !fd.typ.contains(was.typ) || was.nullable && !fd.nullable || fd.scale != was.scale {
-			return false
-		}
-	}
-	for _, n := range f.nested {
-		if !slices.Contains(other.nested, n) {
 			return false
 		}
 	}

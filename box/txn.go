@@ -169,7 +169,7 @@ func (t *Txn) note(s *stmt, d *xrow.DML, who actor) {
 	}
 	t.global = t.global || !sp.local
 	t.sync = t.sync || sp.sync
-	t.ddl = t.ddl || sp.id < firstUserSpace && !sp.local
+	t.ddl = t.ddl || t.box.IsDDLSpace(sp.id) && !sp.local
 	if !who.log {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // dump is all that a view shows, read in slices of n.
-func dump(t *testing.T, v *View, n int) (rows []string, load func(*Box) error) {
+func dump(t testing.TB, v *View, n int) (rows []string, load func(*Box) error) {
 	t.Helper()
 	type row struct {
 		space uint32

@@ -51,6 +51,17 @@ func TestFullFile(t *testing.T) {
 	}
 }
 
+// TestFullFileForTools: a tool takes what an instance of ours could not be.
+func TestFullFileForTools(t *testing.T) {
+	all, err := LoadAll(Source{File: "testdata/full.yaml", Environ: []string{"HOME=here"}})
+	if err != nil || len(all) != 4 {
+		t.Fatalf("%d instances, %v", len(all), err)
+	}
+	if _, err := Load(Source{File: "testdata/full.yaml", Instance: "i3", Environ: []string{"HOME=here"}}); err == nil || !strings.Contains(err.Error(), "isolated") {
+		t.Errorf("i3: %v", err)
+	}
+}
+
 // TestBootstrapStrategy: who begins the replica set.
 func TestBootstrapStrategy(t *testing.T) {
 	text := func(replication, set string) string {

@@ -54,7 +54,7 @@ func Load(src Source) (*Instance, error) {
 	}
 	var in *Instance
 	if p, ok := l.find(); ok {
-		in = l.instance(p)
+		in = l.instance(p, true)
 	}
 	if err := l.err(); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func LoadAll(src Source) ([]*Instance, error) {
 	}
 	var out []*Instance
 	for _, p := range l.all {
-		out = append(out, l.instance(p))
+		out = append(out, l.instance(p, false))
 	}
 	if err := l.err(); err != nil {
 		return nil, err

@@ -9,8 +9,9 @@ import (
 const maxTuple = 64 << 20
 
 // instance resolves one instance: its own options, then what it is among the
-// others of its replica set.
-func (l *loader) instance(p place) *Instance {
+// others of its replica set. run: this process is to be it, so what we cannot do
+// matters; tools look at instances of Tarantool, too.
+func (l *loader) instance(p place, run bool) *Instance {
 	v, vars := l.optionsOf(p, true)
 	o := &options{loader: l, v: v, vars: vars}
 	in := &Instance{
@@ -28,7 +29,9 @@ func (l *loader) instance(p place) *Instance {
 		Log:      o.log(),
 		Tarragon: o.tarragon(),
 	}
-	o.unserved()
+	if run {
+		o.unserved()
+	}
 	l.replicaset(in, p, o)
 	return in
 }

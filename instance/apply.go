@@ -178,9 +178,7 @@ func allNop(rows []xrow.Row) bool {
 func (c *Core) applyDML(rows []xrow.Row) error {
 	last := &rows[len(rows)-1]
 	if allNop(rows) {
-		c.appendRows(rows)
-		c.limbo.Note(last.Term, last.LSN, true)
-		c.limbo.Hold(last.ReplicaID, last.LSN)
+		c.keepNops(rows)
 		return nil
 	}
 	if last.Term == 0 && c.limbo.Waits() && !c.underOriginal(last) {
@@ -209,6 +207,11 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 			return c.rowError(&rows[i], d.SpaceID, err)
 		}
 	}
+	if allNop(rows) { // all were passed over
+		tx.Abort()
+		c.keepNops(rows)
+		return nil
+	}
 	if err := c.refuseUnclaimed(tx, last); err != nil {
 		tx.Abort()
 		return err
@@ -224,6 +227,14 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 	}
 	c.applied(tx, rows)
 	return nil
+}
+
+// keepNops takes a transaction that changes nothing: it waits for nobody.
+func (c *Core) keepNops(rows []xrow.Row) {
+	last := &rows[len(rows)-1]
+	c.appendNop(rows)
+	c.limbo.Note(last.Term, last.LSN, true)
+	c.limbo.Hold(last.ReplicaID, last.LSN)
 }
 
 // applied puts a transaction whose statements ran into the log and the queue.

@@ -42,6 +42,9 @@ func (c *Core) noteKinds(members []box.Member) {
 			c.memberOriginals |= 1 << m.ID
 		}
 	}
+	// An ID may be given to somebody else: a word holds for one membership.
+	c.saidStrong &= c.memberMask
+	c.saidOriginal &= c.memberMask
 	c.raft.SetOriginals(c.originals())
 }
 

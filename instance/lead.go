@@ -121,9 +121,10 @@ func (c *Core) alignRules() {
 		return
 	}
 	c.tellSchema() // an original takes no PROMOTE that names more than it was told
-	c.trace(FactRulesChange, 0, 0, "")
-	c.raft.Promote(c.now.Mono)
-	c.afterRaft()
+	if c.raft.Promote(c.now.Mono) {
+		c.trace(FactRulesChange, 0, 0, "")
+		c.afterRaft()
+	}
 }
 
 // promoteWaiter is a box.ctl.promote that waits to be writable.

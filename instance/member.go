@@ -179,6 +179,11 @@ func (c *Core) forgetLives(now []box.Member) {
 			c.acked[m.ID] = vclock.VClock{}
 			c.saidStrong &^= 1 << m.ID
 			c.saidOriginal &^= 1 << m.ID
+			if m.Incarnation != 0 && m.Incarnation == was.Incarnation {
+				// An original changed the uuid alone: the mark is of the former
+				// life. Until the new one speaks it may be of either kind.
+				c.saidOriginal |= 1 << m.ID
+			}
 		}
 	}
 }

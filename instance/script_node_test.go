@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -35,6 +36,7 @@ type script struct {
 	sync    uint64 // of the request made last
 	tag     uint64
 
+	oldSchema bool            // 2.10.1
 	originals map[uint32]bool // members of the original kind
 }
 
@@ -66,6 +68,8 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 			for _, id := range a.Vals {
 				s.originals[uint32(id[0]-'0')] = true
 			}
+		case "oldschema":
+			s.oldSchema = true
 		case "skip":
 			s.cfg.SkipConflict = true
 		case "allow":
@@ -124,6 +128,9 @@ func (s *script) boot() {
 	}
 	slices.SortStableFunc(rows, func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) })
 	for _, r := range rows {
+		if version := msgp.AppendString([]byte{0x94}, "version"); s.oldSchema && bytes.HasPrefix(r.Tuple, version) {
+			r.Tuple = append(version, 2, 10, 1)
+		}
 		if err := b.Load(r.SpaceID, r.Tuple); err != nil {
 			s.t.Fatalf("space %d: %v", r.SpaceID, err)
 		}

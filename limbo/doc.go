@@ -21,6 +21,17 @@
 // An entry without a term was decided by its author's write; it commits once
 // that write is on disk and everything before it is decided.
 //
+// # Two sets of rules
+//
+// The above are the strong rules. A term whose PROMOTE does not ask for them has
+// the original's, see Check and Take: PROMOTE and DEMOTE take effect where they
+// are taken, but for our own PROMOTE, which waits for a quorum here as well.
+//
+//  6. The first settled entries of the queue are decided and wait for our disk
+//     only; nothing voids them.
+//  7. confirmedOf[owner] >= confirmed for the present owner; it never goes back,
+//     and is 0 for owner 0.
+//
 // Sources: design section 5, rules 4, 7 to 11; model/chain.go, model/leader.go;
-// spec limbo.md.
+// spec limbo.md, sections 5, 6, 9; Tarantool: txn_limbo, txn_limbo_queue.
 package limbo

@@ -53,8 +53,8 @@ func (l *Limbo[P]) Count(term uint64, members uint32, quorum int) (lsn uint64, e
 // the original's CONFIRM names no others. 0: none is newly committed.
 func (l *Limbo[P]) countSync(lsn uint64) uint64 {
 	last := uint64(0)
-	for i := l.settled; i < len(l.queue); i++ {
-		if e := &l.queue[i]; e.Sync && e.LSN <= lsn {
+	for i := l.settled; i < len(l.queue) && l.queue[i].LSN <= lsn; i++ {
+		if e := &l.queue[i]; e.Sync {
 			last = e.LSN
 		}
 	}

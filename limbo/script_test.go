@@ -175,6 +175,9 @@ func (s *script) event(line string) {
 		s.say("  term %d owner %d last %d", term, owner, last)
 	case "voided":
 		s.say("  %d", s.l.Voided(w.num("term")))
+	case "confirmedof":
+		of := s.l.ConfirmedOf()
+		s.say("  %s", &of)
 	case "history":
 		for _, h := range s.l.History() {
 			s.say("  %d/%d/%d/%d", h.Term, h.Owner, h.First, h.Last)

@@ -260,7 +260,7 @@ func (a *applier) greet(c *iproto.Client) error {
 
 // hello exchanges features and logs in, if the peer is configured with a user.
 func hello(c *iproto.Client, p *Peer, auth func()) error {
-	if knowsID(c.Greeting.Version) {
+	if release := greetingVersion(c.Greeting.Version); release == 0 || release >= version(2, 10, 0) {
 		if err := c.Hello(features); err != nil {
 			return err
 		}
@@ -270,16 +270,6 @@ func hello(c *iproto.Client, p *Peer, auth func()) error {
 	}
 	auth()
 	return c.Login(p.User, p.Password)
-}
-
-// knowsID tells whether a release of the original has the request ID: those from
-// 2.10.0 on.
-func knowsID(version string) bool {
-	var major, minor uint
-	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
-		return true
-	}
-	return major > 2 || major == 2 && minor >= 10
 }
 
 // subscription is what was agreed on with a peer.

@@ -86,42 +86,40 @@ func TestGoldenJoinStream(t *testing.T) {
 
 // The answer to the original's SUBSCRIBE, made ours by one key more.
 func TestGoldenSubscribe(t *testing.T) {
-	h := newTestHub(t, 1, nil)
-	h.node.info.ReplicasetUUID = goldenSet
-	h.node.info.Synced = vclock.VClock{1: 38}
-	h.node.info.Members[1].UUID = goldenJoiner
-	for i := range 38 {
-		h.log.append(h.gm.rows(1, min(i+1, 1)))
-	}
-	h.Handle(&instance.Effects{Relay: 38, Raft: &xrow.Raft{Term: 2, Vote: 1, State: 3, LeaderID: 1}})
-
 	request := decode(t, goldenSubscribe)
 	req, err := xrow.DecodeSubscribe(request.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(row *xrow.Row, want ...string) {
-		t.Helper()
-		c := dial(t, h.addr)
-		defer func() {
-			c.Close()
-			wait(t, h.node, func(ev instance.Downstream) bool { return !ev.Up })
-		}()
-		if err := c.WriteRow(row); err != nil {
+	req.Rules = 1
+	withRules := strings.Replace(goldenSubscribeOK, "8225d924", "8325d924", 1) + "7101"
+	for _, c := range []struct {
+		row  xrow.Row
+		want string
+	}{
+		{request, goldenSubscribeOK},
+		{xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}, withRules},
+	} {
+		h := newTestHub(t, 1, nil)
+		h.node.info.ReplicasetUUID = goldenSet
+		h.node.info.Synced = vclock.VClock{1: 38}
+		h.node.info.Members[1].UUID = goldenJoiner
+		for i := range 38 {
+			h.log.append(h.gm.rows(1, min(i+1, 1)))
+		}
+		h.Handle(&instance.Effects{Relay: 38, Raft: &xrow.Raft{Term: 2, Vote: 1, State: 3, LeaderID: 1}})
+		conn := dial(t, h.addr)
+		if err := conn.WriteRow(&c.row); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range want {
-			payload, err := c.ReadFrame()
+		for _, want := range []string{c.want, goldenRaft} {
+			payload, err := conn.ReadFrame()
 			if err != nil {
 				t.Fatal(err)
 			}
 			same(t, "answer", payload, want[2*xrow.FrameHead:])
 		}
 	}
-	ask(&request, goldenSubscribeOK, goldenRaft)
-	req.Rules = 1
-	ours := strings.Replace(goldenSubscribeOK, "8225d924", "8325d924", 1) + "7101" // and Rules
-	ask(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}, ours, goldenRaft)
 }
 
 func TestGoldenHeartbeat(t *testing.T) {

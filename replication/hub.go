@@ -27,6 +27,7 @@ type Hub struct {
 	raft     raftState         // what we show
 	beats    uint64            // heartbeats asked for so far
 	beatSync uint64            // VCLOCK_SYNC of heartbeats
+	void     []uint64          // LSNs of own PROMOTEs that go out as NOPs; never changed, only replaced
 	self     uint32            // own replica ID; 0: not known yet
 	lazy     uint32            // the leader that we hear; 0: none, or ourselves
 	ack      instance.AckState // what acks say
@@ -134,6 +135,9 @@ func (h *Hub) Handle(e *instance.Effects) {
 	defer h.mu.Unlock()
 	if e.Group != nil {
 		h.ring.add(e.GroupNo, e.Group)
+	}
+	if e.VoidPromotes != nil {
+		h.void = e.VoidPromotes
 	}
 	turn := e.Lazy != h.lazy // who gets rows and acks at once changes
 	all := e.Beat || e.Raft != nil || turn

@@ -20,6 +20,7 @@ type Identity struct {
 	Incarnation uint64
 	Version     uint32 // SERVER_VERSION
 	Anon        bool   // an anonymous replica: it takes the state without being registered
+	Raft        bool   // elections are on
 	// What the old store knows, zero where there is none: the persisted term, the
 	// newest term in effect, and the LSN of its owner up to which all is
 	// committed. A peer that knows less cannot give us its state.
@@ -87,7 +88,9 @@ func open(ctx context.Context, p *Peer, id *Identity, silence time.Duration) (c 
 	case xrow.NilUUID:
 		err = xrow.Errorf(xrow.ErrNilUUID)
 	default:
-		err = hello(c, p, func() {})
+		if err = checkRelease(c.Greeting.Version, id.Raft); err == nil {
+			err = hello(c, p, func() {})
+		}
 	}
 	if err != nil {
 		stop()

@@ -278,11 +278,28 @@ func TestOriginalPeer(t *testing.T) {
 	}
 }
 
-func TestKnowsID(t *testing.T) {
-	for version, want := range map[string]bool{"2.6.0": false, "2.9.9": false, "2.10.0": true, "2.11.5": true, "3.8.0": true, "1.10.15": false, "what": true} {
-		if knowsID(version) != want {
-			t.Errorf("%s: %v", version, !want)
+func TestReleases(t *testing.T) {
+	for text, want := range map[string]uint32{"2.6.0": version(2, 6, 0), "3.8.0-entrypoint-1": version(3, 8, 0), "2.11.5": version(2, 11, 5), "what": 0, "3.8": 0} {
+		if got := greetingVersion(text); got != want {
+			t.Errorf("%s: %s", text, versionText(got))
 		}
+	}
+	for text, want := range map[string]bool{"2.6.0": false, "2.7.3": true, "2.8.1": false, "2.8.2": true, "3.8.0": true, "what": true} {
+		if err := checkRelease(text, true); (err == nil) != want {
+			t.Errorf("%s with elections: %v", text, err)
+		}
+		if err := checkRelease(text, false); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// A master that knows no elections is no place to join where there are some.
+func TestJoinOldWithElections(t *testing.T) {
+	addr, asked := answering(t, "2.6.0", testUUID(1), nil)
+	err := Join(context.Background(), Peer{Addr: addr}, Identity{UUID: testUUID(2), Raft: true}, time.Minute, &memSink{}, nil)
+	if !errors.Is(err, xrow.ErrUnsupported) || !strings.Contains(err.Error(), "2.6.0") || len(asked) > 0 {
+		t.Errorf("got %v", err)
 	}
 }
 

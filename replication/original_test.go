@@ -288,15 +288,15 @@ func TestRegister(t *testing.T) {
 	for range 3 {
 		h.write(h.gm.rows(1, 2), true)
 	}
-	ask := func(name string, lsn uint64) *peer {
-		p := &peer{Client: dial(t, h.addr), t: t}
+	p := &peer{Client: dial(t, h.addr), t: t} // the same for all: the next request waits for the end of the last
+	ask := func(name string, lsn uint64) {
+		t.Helper()
 		req := xrow.RegisterRequest{InstanceUUID: testUUID(9), InstanceName: name, VClock: vclock.VClock{1: lsn}, Incarnation: 77}
 		if err := p.WriteRow(&xrow.Row{Type: xrow.Register, Sync: 3, Body: req.AppendBody(nil)}); err != nil {
 			t.Fatal(err)
 		}
-		return p
 	}
-	p := ask("nine", 1)
+	ask("nine", 1)
 	ev := answerState(t, h, instance.Snapshot{ID: 4, State: instance.State{VClock: vclock.VClock{1: 4}}})
 	if ev.Kind != instance.JoinID || ev.UUID != testUUID(9) || ev.Name != "nine" || ev.Incarnation != 77 {
 		t.Errorf("the core was asked %+v", ev)
@@ -307,7 +307,7 @@ func TestRegister(t *testing.T) {
 		t.Errorf("end %+v, %v", v, err)
 	}
 
-	p = ask("", 4)
+	ask("", 4)
 	answerState(t, h, instance.Snapshot{Err: xrow.Errorf(xrow.ErrReadonly)})
 	row := p.next()
 	if e := row.AsError(); e == nil || e.Code != xrow.ErrReadonly {
@@ -315,7 +315,8 @@ func TestRegister(t *testing.T) {
 	}
 
 	h.log.cut(3)
-	row = ask("", 1).next() // nobody is registered who could not go on
+	ask("", 1)
+	row = p.next() // nobody is registered who could not go on
 	if e := row.AsError(); e == nil || e.Class() != "XlogGapError" {
 		t.Errorf("got %v", e)
 	}
@@ -325,7 +326,8 @@ func TestRegister(t *testing.T) {
 	})
 	h.write(h.gm.rows(1, 1), true)
 	anon.expect(1, 7, 7)
-	row = ask("", 6).next()
+	ask("", 6)
+	row = p.next()
 	if e := row.AsError(); e == nil || e.Code != xrow.ErrCfg || !strings.Contains(e.Message, "duplicate connection") {
 		t.Errorf("got %v", e)
 	}
@@ -370,4 +372,50 @@ func TestJoinProgress(t *testing.T) {
 	conn.expectType(xrow.OK)
 	conn.expectType(xrow.OK)
 	wait(t, h.node, func(instance.CloseView) bool { return true })
+}
+
+// An original never gets a PROMOTE of ours that took effect nowhere.
+func TestOriginalVoidPromote(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(9)
+	g := h.gm.rows(1, 1)                          // 1:1
+	promote := func(origin uint32, term uint64) { // behind what is there
+		p := h.gm.promote(origin, term)
+		row, err := p.Row(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Add(&row, 0, true, term)
+	}
+	promote(1, 3) // 1:2
+	promote(2, 4) // 2:1
+	promote(2, 5) // 2:2
+	promote(1, 6) // 1:3
+	h.Handle(&instance.Effects{VoidPromotes: []uint64{2}})
+	h.write(g, true)
+	h.node.info.Synced = h.gm.at
+	want := map[bool]string{true: "REPLACE NOP PROMOTE PROMOTE PROMOTE", false: "REPLACE PROMOTE PROMOTE PROMOTE PROMOTE"}
+	for original, want := range want {
+		p := subscribeAs(t, h.addr, func(s *xrow.SubscribeRequest) {
+			if !original {
+				s.Rules, s.InstanceUUID = 1, testUUID(3)
+			}
+			s.IDFilter = 1 << 31
+		})
+		p.expectType(xrow.RaftState)
+		var got []string
+		for range 5 {
+			row := p.next()
+			got = append(got, row.Type.String())
+			if row.Type == xrow.Nop && (row.ReplicaID != 1 || row.LSN != 2 || row.TSN != 2 || row.Flags != xrow.FlagCommit || row.Body != nil) {
+				t.Errorf("in its place: %+v", row)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("original %v: got %v, want %s", original, got, want)
+		}
+	}
+	if row, err := g.Row(1); err != nil || row.Type != xrow.Promote {
+		t.Errorf("the group was changed: %v, %v", row.Type, err)
+	}
 }

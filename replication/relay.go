@@ -43,6 +43,7 @@ type relay struct {
 	next     uint64        // group to be sent next
 	reader   LogReader     // nil: from the ring
 	groups   []recent      // to be sent by this write
+	void     []uint64      // LSNs of PROMOTEs that an original must not get
 	out      [][]byte
 	bufs     net.Buffers
 	scratch  []byte
@@ -127,7 +128,7 @@ func (r *relay) sendSome() (n int64, err error) {
 		r.closeReader() // it stands where the log was left
 	}
 	for i := range r.groups {
-		r.cut(r.groups[i].g)
+		r.cut(&r.groups[i])
 		r.groups[i] = recent{}
 	}
 	if todo.beats != r.sentBeat {
@@ -166,6 +167,7 @@ func (r *relay) take() (t todo) {
 		t.upTo = min(t.upTo, r.hold.due)
 	}
 	r.pos.Merge(&r.acked)
+	r.void = h.void
 	r.groups = r.groups[:0]
 	bytes := 0
 	for r.next <= t.upTo && bytes < writeBytes && len(r.groups) < writeGroups {
@@ -210,7 +212,11 @@ func (r *relay) readLog(t *todo) error {
 }
 
 // cut appends what the peer lacks of a group to out.
-func (r *relay) cut(g *xrow.Group) {
+func (r *relay) cut(e *recent) {
+	g := e.g
+	if r.rules == 0 && e.term != 0 {
+		g = withoutVoid(g, r.self, r.void)
+	}
 	skip := r.filter
 	if r.pos[r.peer] >= r.ownUpTo {
 		skip |= 1 << r.peer

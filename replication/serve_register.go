@@ -42,7 +42,7 @@ func (h *Hub) serveRegister(link *iproto.Link, user uint32, row *xrow.Row) error
 		return err
 	}
 	h.cfg.Logger.Info().Str("uuid", req.InstanceUUID).Str("name", req.InstanceName).Uint32("id", snap.ID).Msg("registered")
-	if err := h.sendUpTo(link, row.Sync, next, &pos, &snap.State.VClock); err != nil {
+	if err := h.sendUpTo(link, row.Sync, next, &pos, &snap.State.VClock, req.Incarnation == 0); err != nil {
 		return fmt.Errorf("register: %w", plain(err)) // rows may have gone out: just close
 	}
 	return nil
@@ -64,8 +64,15 @@ func (h *Hub) checkRegister(info *Info, user uint32, req *xrow.RegisterRequest) 
 
 // sendUpTo sends the log from a group on until stop is reached, which is synced,
 // and says so.
-func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.VClock) error {
+func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.VClock, original bool) error {
 	defer func() { _ = link.SetWriteDeadline(time.Time{}) }()
+	var void []uint64
+	self := h.node.Info().ID
+	if original {
+		h.mu.Lock()
+		void = h.void
+		h.mu.Unlock()
+	}
 	reader := h.cfg.Log.Read(next)
 	defer reader.Close()
 	var out [][]byte
@@ -77,7 +84,7 @@ func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.V
 		if err != nil {
 			return err
 		}
-		out = g.Cut(pos, 0, out[:0])
+		out = withoutVoid(g, self, void).Cut(pos, 0, out[:0])
 		bufs := net.Buffers(out)
 		if err := h.armWrite(link); err != nil {
 			return err

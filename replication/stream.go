@@ -111,6 +111,9 @@ func (s *stream) split(first int) error {
 			if err := checkRowTerm(r); err != nil {
 				return err
 			}
+			if i == whole && r.TSN != r.LSN {
+				return xrow.Errorf(xrow.ErrProtocol, "Transaction id must be equal to LSN of the first row in the transaction.")
+			}
 			if r.Flags&xrow.FlagCommit != 0 {
 				whole = i + 1
 			}

@@ -66,7 +66,8 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 const joinPause = 200 * time.Millisecond
 
 func (s *Server) replicaIdentity() replication.Identity {
-	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon}
+	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon,
+		Raft: electionMode(s.in.Replication.ElectionMode) != instance.ModeOff}
 	if s.anew != nil && !s.anew.newLife {
 		id.Term, id.InEffect, id.Confirmed = s.anew.term, s.anew.inEffect, s.anew.confirmed
 	}

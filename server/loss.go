@@ -29,6 +29,10 @@ func (s *Server) checkEmptyLoss() error {
 // checkLife asks, before anything runs on the recovered state, whether it is
 // all of what this instance has shown to others (design section 5, rule 13).
 func (s *Server) checkLife(b *box.Box) error {
+	outside, err := s.membership()
+	if err != nil {
+		return err
+	}
 	members := append(b.Members(), b.NewestMembers()...)
 	alone, mine := true, false
 	for _, m := range members {
@@ -38,13 +42,15 @@ func (s *Server) checkLife(b *box.Box) error {
 		}
 		mine = true
 		// Who was registered by an instance of the original kind has none there.
-		if m.Incarnation != 0 && m.Incarnation != s.identity.Incarnation {
+		switch {
+		case m.Incarnation == 0 || m.Incarnation == s.identity.Incarnation:
+		case outside != registered:
 			return &rejoin{cause: errFormerLife, newLife: true}
+		default:
+			if err := s.adoptIncarnation(m.Incarnation); err != nil {
+				return err
+			}
 		}
-	}
-	outside, err := s.membership()
-	if err != nil {
-		return err
 	}
 	if len(members) > 0 && !mine && outside == member {
 		return fmt.Errorf("instance %s is no member of replica set %s any more: it was expelled; to join again as a new member it needs an empty data directory",

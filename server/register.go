@@ -18,7 +18,7 @@ const (
 	member     = ""           // no reason: if the row is not there we were expelled
 	anonymous  = "anonymous"  // an anonymous replica has none
 	unknown    = "unknown"    // the state came by JOIN, the word that we are registered did not
-	registered = "registered" // we are; the row is on its way
+	registered = "registered" // we are, a JOIN has told; the row may be on its way
 )
 
 func (s *Server) membership() (string, error) {
@@ -40,10 +40,19 @@ func (s *Server) noteOutsider() error {
 
 // noteRegistered: whatever the state has, a JOIN has told that we are registered.
 func (s *Server) noteRegistered() error {
-	if m, err := s.membership(); err != nil || m != unknown {
+	if m, err := s.membership(); err != nil || m == anonymous {
 		return err
 	}
 	return s.setMembership(registered)
+}
+
+// adoptIncarnation takes that of our row for our own. An original that registers
+// a next life, by its name or its uuid, leaves the mark of the former one in the
+// row. It is for the first start that finds the row after a JOIN.
+func (s *Server) adoptIncarnation(incarnation uint64) error {
+	s.log.Info().Msg("a Tarantool registered this instance in the row of a former life: its mark is ours now")
+	s.identity.Incarnation = incarnation
+	return s.identity.save(s.store)
 }
 
 // register has an instance registered that holds a state and should be a

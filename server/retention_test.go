@@ -71,3 +71,34 @@ func TestNeed(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// An anonymous replica keeps the log from where it is, also where there are no
+// other members.
+func TestRetentionOfReaders(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 20)
+	srv := s.nodes[0].server()
+	k := srv.node.Load().keeper
+	store := srv.store
+	last := store.Last()
+	if got := k.wanted(&need{alone: true}); got != last+1 {
+		t.Errorf("nobody reads: from group %d, the last is %d", got, last)
+	}
+	reader := store.Read(last - 3)
+	defer reader.Close()
+	no, g, err := reader.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := k.wanted(&need{alone: true, readers: true, read: g.Before}); got != no {
+		t.Errorf("one that stands before group %d: from %d", no, got)
+	}
+	if got := k.wanted(&need{unknown: true, readers: true, read: g.Before}); got != store.First() {
+		t.Errorf("a member has told nothing: from %d", got)
+	}
+	if got := k.wanted(&need{least: vclock.VClock{}, readers: true, read: g.Before}); got != store.First() {
+		t.Errorf("a member has nothing: from %d", got)
+	}
+}

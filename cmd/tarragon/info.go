@@ -115,7 +115,7 @@ func parseInfo(answer []any) (*instanceInfo, error) {
 			lag := s.Lag
 			in.Lag = &lag
 		}
-		if s.Message != "" && in.LastError == "" {
+		if s.Message != "" && !s.healthy() && in.LastError == "" {
 			in.LastError = s.Peer + ": " + s.Message
 		}
 		if s.splitBrain() {
@@ -138,15 +138,30 @@ func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
 			originals = append(originals, num(id))
 		}
 	}
-	slices.Sort(originals)
 	for _, id := range originals {
 		in.Originals = append(in.Originals, names.of(id))
+	}
+	slices.Sort(in.Originals)
+	if list, ok := m["split_brain"].([]any); ok {
+		for _, v := range list {
+			in.noteSplit(names.of(num(asMap(v)["peer"])), str(asMap(v)["message"]))
+		}
 	}
 	if list, ok := m["not_served"].([]any); ok {
 		for _, v := range list {
 			in.Carried = append(in.Carried, str(v))
 		}
 	}
+}
+
+// noteSplit adds a split brain that the streams do not show any more.
+func (in *instanceInfo) noteSplit(peer, message string) {
+	for _, s := range in.SplitBrain {
+		if s.Peer == peer {
+			return
+		}
+	}
+	in.SplitBrain = append(in.SplitBrain, stream{Direction: "upstream", Peer: peer, Status: "stopped", Message: message})
 }
 
 // idNames are the names of members by their id.

@@ -63,7 +63,9 @@ func TestStatusMixed(t *testing.T) {
 	ours["replication"].(map[int]any)[1].(map[string]any)["upstream"] = map[string]any{"status": "stopped", "peer": "repl@127.0.0.1:3961",
 		"message": "Split-Brain discovered: got an async transaction from an old term"}
 	ours["tarragon"] = map[string]any{"rules": "original", "kinds": map[int]any{1: "Tarantool", 2: "Tarragon", 3: "Tarantool"},
-		"not_served": []any{"space orders: engine vinyl"}}
+		"not_served":  []any{"engine 'vinyl' of space 'orders'"},
+		"split_brain": []any{map[string]any{"peer": 1, "message": "x"}, map[string]any{"peer": 3, "message": "Split-Brain discovered: y"}}}
+	ours["replication"].(map[int]any)[3].(map[string]any)["downstream"] = map[string]any{"status": "sync", "message": "sent 5 of about 10 rows of the state"}
 	theirs := info(1, "i1", "leader", false)
 	theirs["package"], theirs["version"] = "Tarantool", "3.8.0-0-gdce7be8a79"
 	at, err := datetime.MakeDatetime(time.Unix(1700000000, 0).UTC())
@@ -78,9 +80,10 @@ func TestStatusMixed(t *testing.T) {
 		t.Errorf("exit code %d: %v", exitCode(err), err)
 	}
 	for _, want := range []string{"Tarantool 3.8.0  leader", "Tarragon         follower", "rules of r1: Tarantool's: i1, i3 are of that kind",
-		"not kept: ", "problem: SPLIT BRAIN: i2 does not follow i1 any more",
+		"not kept: ", "i3 are of that kind",
 		"i2: upstream i1 is stopped: Split-Brain discovered: got an async transaction from an old term", "joins anew",
-		"i2 keeps and replicates, but does not serve:\n  space orders: engine vinyl\n"} {
+		"kept and replicated, but not served by i2:\n  engine 'vinyl' of space 'orders'\n",
+		"SPLIT BRAIN: i2 does not follow i1, i3 any more", "i2: downstream i3 is sync: sent 5 of about 10 rows of the state"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -26,6 +27,7 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	for _, in := range all {
 		in.printTroubles(&b)
 	}
+	printCarried(&b, all)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -133,15 +135,30 @@ func (in *instanceInfo) printTroubles(w io.Writer) {
 		fmt.Fprintf(w, "%s: last error: %s\n", in.label(), in.LastError)
 	}
 	for _, s := range in.Streams {
-		if !s.healthy() {
+		if !s.healthy() || s.Message != "" { // a message of one that is well: how far it is
 			fmt.Fprintf(w, "%s: %s %s is %s%s\n", in.label(), s.Direction, s.Peer, dash(s.Status), reason(s.Message))
 		}
 	}
 	if len(in.SplitBrain) > 0 {
 		fmt.Fprint(w, wrap(splitBrainHelp, "  "))
 	}
-	if len(in.Carried) > 0 {
-		fmt.Fprintf(w, "%s keeps and replicates, but does not serve:\n", in.label())
+}
+
+// printCarried prints what instances keep without serving it, once for those
+// that say the same: members hold the same schema.
+func printCarried(w io.Writer, all []*instanceInfo) {
+	told := make([]bool, len(all))
+	for i, in := range all {
+		if told[i] || len(in.Carried) == 0 {
+			continue
+		}
+		names := []string{in.label()}
+		for k := i + 1; k < len(all); k++ {
+			if slices.Equal(all[k].Carried, in.Carried) {
+				told[k], names = true, append(names, all[k].label())
+			}
+		}
+		fmt.Fprintf(w, "kept and replicated, but not served by %s:\n", strings.Join(names, ", "))
 		for _, c := range in.Carried {
 			fmt.Fprintf(w, "  %s\n", c)
 		}

@@ -143,7 +143,7 @@ func (w *writer) vclock(key string, v *vclock.VClock) {
 func anonymous(i *instance.Info, peers []PeerStatus) (n uint64) {
 	for _, peer := range peers {
 		known := slices.ContainsFunc(i.Members, func(m box.Member) bool { return m.UUID == peer.UUID })
-		if peer.Downstream != nil && !known {
+		if d := peer.Downstream; d != nil && d.Status == "follow" && !known {
 			n++
 		}
 	}
@@ -286,13 +286,22 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 		w.b = msgp.AppendString(w.b, kindOf(i, &m, peers))
 	}
 	w.close()
+	w.arrayKey("split_brain")
+	for _, x := range i.SplitBrains {
+		w.count()
+		w.openMap()
+		w.num("peer", uint64(x.Peer))
+		w.str("message", x.Text)
+		w.close()
+	}
+	w.close()
 	w.arrayKey("not_served")
 	for k, c := range s.carried {
 		if k == maxCarried {
 			w.text(fmt.Sprintf("and %d more", len(s.carried)-k))
 			break
 		}
-		w.text(carriedText(c))
+		w.text(c.Feature) // names its space
 	}
 	w.close()
 	w.arrayKey("history")
@@ -343,11 +352,4 @@ func kindOf(i *instance.Info, m *box.Member, peers []PeerStatus) string {
 		return "Tarragon"
 	}
 	return "Tarantool"
-}
-
-func carriedText(c box.Carried) string {
-	if c.Space == "" {
-		return c.Feature
-	}
-	return "space " + c.Space + ": " + c.Feature
 }

@@ -53,6 +53,12 @@ type wireLine struct {
 	Note string      `json:"note"`
 }
 
+// MarshalJSON is the form of the file.
+func (l *Line) MarshalJSON() ([]byte, error) {
+	b, err := l.append(nil)
+	return bytes.TrimSuffix(b, []byte("\n")), err
+}
+
 // append encodes the line with its newline.
 func (l *Line) append(dst []byte) ([]byte, error) {
 	buf := bytes.NewBuffer(dst)

@@ -5,7 +5,7 @@
 //
 // As a replica (followers of a recorded master) our requests and acks are
 // compared; as a master its answers, rows and errors. What may differ, and why,
-// is declared in one place, differences.go; anything else fails the test.
+// is declared in one place, differences_test.go; anything else fails the test.
 //
 // Nothing here depends on time: a scripted peer sends the next frame when the
 // other side has said what it said in the recording.

@@ -23,7 +23,7 @@ type master struct {
 
 	mu     sync.Mutex
 	ballot []byte // body of the answer to VOTE
-	watch  []*session
+	down   bool   // its process is gone: connections are ended at once
 }
 
 // session is a connection on which something was asked that is the script's.
@@ -36,11 +36,17 @@ type session struct {
 
 func newMaster(t *testing.T, k *talk) *master {
 	t.Helper()
+	return newMasterAs(t, k, k.greeting())
+}
+
+// newMasterAs is one of several in a recording, by its greeting.
+func newMasterAs(t *testing.T, k *talk, greeting []byte) *master {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &master{t: t, l: l, greeting: k.greeting(), id: k.answerTo(t, xrow.ID), sessions: make(chan *session, 64)}
+	m := &master{t: t, l: l, greeting: greeting, id: k.answerTo(t, xrow.ID), sessions: make(chan *session, 64)}
 	t.Cleanup(func() { l.Close() })
 	go m.accept()
 	return m
@@ -52,6 +58,18 @@ func (m *master) setBallot(body []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ballot = body
+}
+
+func (m *master) setDown(down bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down = down
+}
+
+func (m *master) isDown() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.down
 }
 
 func (m *master) accept() {
@@ -66,6 +84,9 @@ func (m *master) accept() {
 
 func (m *master) serve(c net.Conn) {
 	defer c.Close()
+	if m.isDown() {
+		return
+	}
 	if _, err := c.Write(m.greeting); err != nil {
 		return
 	}

@@ -39,25 +39,29 @@ type script struct {
 	fill  []tuple         // the model, once a cut was met in a snapshot
 	kept  []xrow.Row      // rows of that snapshot in the recording
 
-	asked    map[string]bool // connections on which a request of replication was made
-	live     *session        // the connection of the stream
-	conn     string          // its name in the recording
-	acks     []*xrow.Row     // recorded acks that we wait for
-	owed     bool            // something was sent that our node acks
-	stamp    float64         // the newest TIMESTAMP of an ack
-	term     uint64          // the newest one that was sent
-	sent     vclock.VClock   // rows that were sent on the stream
-	missing  [][]byte        // rows between our vclock and the recorded one in SUBSCRIBE
-	answered bool            // the master has answered the last request
-	old      bool            // the recorded replica is 2.6
+	asked    map[string]bool      // connections on which a request of replication was made
+	live     *session             // the connection of the stream
+	conn     string               // its name in the recording
+	acks     []*xrow.Row          // recorded acks that we wait for
+	owed     bool                 // something was sent that our node acks
+	stamp    float64              // the newest TIMESTAMP of an ack
+	term     uint64               // the newest one that was sent
+	known    func(*xrow.Row) bool // our node has the row from another one already
+	sent     vclock.VClock        // rows that were sent on the stream
+	missing  [][]byte             // rows between our vclock and the recorded one in SUBSCRIBE
+	answered bool                 // the master has answered the last request
+	old      bool                 // the recorded replica is 2.6
 	ackKind  string
 }
 
 func newScript(t *testing.T, name string, yaml string) *script {
-	k := readTalk(t, name)
+	return newScriptOf(t, readTalk(t, name), yaml)
+}
+
+func newScriptOf(t *testing.T, k *talk, yaml string) *script {
 	s := &script{t: t, talk: k, m: newMaster(t, k), hooks: map[string]func(){}, before: map[int]func(){}, refuses: map[int]bool{}, asked: map[string]bool{},
-		ackKind: "ack"}
-	if s.old = strings.HasSuffix(name, "-2.6"); s.old {
+		ackKind: "ack", known: func(*xrow.Row) bool { return false }}
+	if s.old = strings.HasSuffix(k.name, "-2.6"); s.old {
 		s.ackKind = "ack of 2.6"
 	}
 	s.n = newNode(t, strings.ReplaceAll(yaml, "MASTER", s.m.addr()))
@@ -189,7 +193,7 @@ func (s *script) subscribed(got, want *xrow.Row) {
 		s.t.Fatalf("%s: SUBSCRIBE from %s, the recorded one from %s", s.where(), ours.VClock, theirs.VClock)
 	}
 	for _, r := range s.talk.logRows(s.t) {
-		if r.LSN > ours.VClock[r.ReplicaID] && r.LSN <= theirs.VClock[r.ReplicaID] {
+		if r.ReplicaID < vclock.Max && r.LSN > ours.VClock[r.ReplicaID] && r.LSN <= theirs.VClock[r.ReplicaID] {
 			s.missing = append(s.missing, r.frame)
 			ours.VClock.Follow(r.ReplicaID, r.LSN)
 		}
@@ -227,16 +231,21 @@ func (s *script) server(l *capture.Line) {
 		s.sendMissing()
 	}
 	s.answered = true
+	s.owed = s.owed || r.LSN != 0 && !s.known(&r) || isHeartbeat(&r)
 	if r.LSN != 0 {
-		s.sent.Follow(r.ReplicaID, r.LSN)
+		advance(&s.sent, &r)
 	}
-	s.owed = s.owed || r.LSN != 0 || isHeartbeat(&r)
 	if r.Type == xrow.RaftState {
 		msg, err := xrow.DecodeRaft(r.Body)
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		s.term = msg.Term
+	}
+	if r.Type == xrow.Promote || r.Type == xrow.Demote {
+		if msg, err := xrow.DecodeSynchro(r.Body); err == nil { // ours takes a term from it too
+			s.term = max(s.term, msg.Term)
+		}
 	}
 	s.write(l.Data)
 }
@@ -367,4 +376,11 @@ func (s *script) awaitAcks() {
 		s.t.Errorf("%s: no ack had a TIMESTAMP of %f or later, the newest is %f", s.where(), last.Timestamp, s.stamp)
 	}
 	s.acks = s.acks[:0]
+}
+
+// advance takes a row into a vclock; several peers may send it.
+func advance(v *vclock.VClock, r *xrow.Row) {
+	if r.ReplicaID < vclock.Max {
+		v[r.ReplicaID] = max(v[r.ReplicaID], r.LSN)
+	}
 }

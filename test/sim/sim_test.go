@@ -13,7 +13,7 @@ import (
 var (
 	firstSeed  = flag.Uint64("seed", 1, "first seed of TestSeeds")
 	seedCount  = flag.Int("seeds", 500, "how many seeds TestSeeds lives")
-	mixedCount = flag.Int("mixed", 60, "how many seeds TestMixed lives")
+	mixedCount = flag.Int("mixed", 25, "how many seeds TestMixed lives")
 	story      = flag.Bool("story", false, "TestSeeds tells the story of each seed; use with -seeds 1")
 )
 

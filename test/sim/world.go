@@ -109,7 +109,7 @@ func (w *World) fail(checker, format string, args ...any) {
 	if w.failure != nil {
 		return
 	}
-	w.failure = &Violation{Checker: checker, Seed: w.seed, At: w.now, Stage: w.stage, Text: fmt.Sprintf(format, args...)}
+	w.failure = &Violation{Checker: checker, Seed: w.seed, At: w.now, Stage: w.stage, Text: fmt.Sprintf(format, args...), Mixed: w.mixed()}
 	w.tell(nil, "VIOLATION %v", w.failure)
 }
 
@@ -120,10 +120,15 @@ type Violation struct {
 	At      time.Duration
 	Stage   string
 	Text    string
+	Mixed   bool
 }
 
 func (v *Violation) Error() string {
-	return fmt.Sprintf("%s, at %v (%s): %s\nrepeat with: go run ./test/sim/cmd/sim -seed %d -v", v.Checker, v.At, v.Stage, v.Text, v.Seed)
+	mixed := ""
+	if v.Mixed {
+		mixed = " -mixed"
+	}
+	return fmt.Sprintf("%s, at %v (%s): %s\nrepeat with: go run ./test/sim/cmd/sim%s -seed %d -v", v.Checker, v.At, v.Stage, v.Text, mixed, v.Seed)
 }
 
 // tell prints one line of the story.

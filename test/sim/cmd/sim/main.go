@@ -22,10 +22,11 @@ func run(args []string, out io.Writer) int {
 	faults := flags.String("faults", "", "kinds of faults instead of the drawn ones, comma separated")
 	blind := flags.Bool("blind", false, "watch the damage of a planted fault, not the broken promise")
 	broken := flags.String("break", "", "a planted fault: "+strings.Join(sim.BreakNames(), ", "))
+	mixed := flags.Bool("mixed", false, "some hosts are of the original kind")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	o := sim.Options{Hosts: *hosts, BlindToPromises: *blind}
+	o := sim.Options{Hosts: *hosts, BlindToPromises: *blind, Mixed: *mixed}
 	if *faults != "" {
 		o.Faults = strings.Split(*faults, ",")
 	}

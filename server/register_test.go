@@ -1,0 +1,60 @@
+package server
+
+import (
+	"errors"
+	"testing"
+
+	"tarragon/box"
+	"tarragon/config"
+	"tarragon/instance"
+	"tarragon/xlog"
+
+	"github.com/rs/zerolog"
+)
+
+// An instance that a Tarantool registered in the row of a former life takes the
+// mark that it finds there, once: a mark that changes later is a former life.
+func TestRowOfFormerLife(t *testing.T) {
+	const uuid = "11111111-0000-4000-8000-000000000001"
+	store, err := xlog.Open(xlog.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	s := &Server{in: &config.Instance{}, log: zerolog.Nop(), store: store, identity: identity{UUID: uuid, Incarnation: 5}}
+	if err := s.identity.save(store); err != nil {
+		t.Fatal(err)
+	}
+	marked := func(incarnation uint64) *box.Box {
+		b := box.New(box.Config{})
+		for _, d := range box.BootstrapRows(box.Profile3_8_0, "aaaaaaaa-0000-4000-8000-000000000000", uuid, "", "") {
+			tuple := d.Tuple
+			if d.SpaceID == spaceCluster {
+				tuple = instance.MemberTuple(1, uuid, "i1", incarnation)
+			}
+			if err := b.Load(d.SpaceID, tuple); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.LoadDone(); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	if err := s.noteRegistered(); err != nil { // a JOIN
+		t.Fatal(err)
+	}
+	if err := s.checkLife(marked(9)); err != nil {
+		t.Fatalf("after a JOIN: %v", err)
+	}
+	if again, err := loadIdentity(store, s.in); err != nil || again.Incarnation != 9 {
+		t.Errorf("stored: %+v, %v", again, err)
+	}
+	if err := s.setMembership(member); err != nil { // as register does once the row is there
+		t.Fatal(err)
+	}
+	var anew *rejoin
+	if err := s.checkLife(marked(10)); !errors.As(err, &anew) || !anew.newLife {
+		t.Errorf("later: %v", err)
+	}
+}
