@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -100,7 +101,7 @@ func TestWipedMember(t *testing.T) {
 }
 
 // A replica set of Tarantools is taken over by Tarragons one by one, and given
-// back, under load.
+// back, under load. As soon as all are ours the strong rules hold.
 func TestRollOver(t *testing.T) {
 	if modern.path == "" {
 		t.Skip("TARANTOOL names no Tarantool 3")
@@ -122,6 +123,23 @@ func TestRollOver(t *testing.T) {
 		goOn := l.hold()
 		r.equal()
 		goOn()
+		if to.path == "" {
+			r.until("the strong rules hold", func() error { return r.allSay("strong") })
+		}
 	}
 	r.same()
+}
+
+// allSay says nil if all nodes, which are ours, name these rules.
+func (r *rig) allSay(rules string) error {
+	for _, n := range r.nodes {
+		info, err := n.info()
+		if err != nil {
+			return err
+		}
+		if now := info.at("tarragon", "rules").text(); now != rules {
+			return fmt.Errorf("%s says %q", n.name, now)
+		}
+	}
+	return nil
 }
