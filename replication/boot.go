@@ -76,7 +76,7 @@ func (a Action) String() string { return [...]string{"recover", "bootstrap", "jo
 type Decision struct {
 	Action    Action
 	Peers     []Peer
-	Originals bool // some who wait for a replica set to begin are of the original kind
+	Originals bool // some of those that we begin with, or join, are of the original kind
 }
 
 // roundsToForget is how many rounds in a row another one must be the best
@@ -271,7 +271,7 @@ func booted(seen []candidate) []candidate {
 
 func join(booted []candidate) Decision {
 	slices.SortFunc(booted, func(x, y candidate) int { return better(&x, &y) })
-	d := Decision{Action: ActionJoin}
+	d := Decision{Action: ActionJoin, Originals: slices.ContainsFunc(booted, original)}
 	for i := range booted {
 		d.Peers = append(d.Peers, booted[i].peer)
 	}

@@ -24,6 +24,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	}
 	boot := s.newBoot()
 	s.boot.Store(boot)
+	met := false // the originals had time to meet us
 	for {
 		d, err := boot.Decide(ctx)
 		if err != nil {
@@ -35,6 +36,11 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			}
 			s.mixed = d.Originals
 			return true, s.recover(ctx)
+		}
+		if d.Originals && !met {
+			if met = true; !s.letMeet(ctx) {
+				return false, context.Cause(ctx)
+			}
 		}
 		err = boot.JoinAny(ctx, d.Peers, s.newSink)
 		complete := err == nil || errors.Is(err, replication.ErrFinalStage)
@@ -59,6 +65,21 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			return false, context.Cause(ctx)
 		case <-time.After(joinPause):
 		}
+	}
+}
+
+// letMeet waits until members of the original kind, which connect again within
+// a replication timeout, have seen our uuid. One that still holds a former life
+// under our name stops its stream from the leader at the row that registers us.
+func (s *Server) letMeet(ctx context.Context) bool {
+	if s.in.Replication.Anon || s.in.Name == "" {
+		return true
+	}
+	select {
+	case <-time.After(2 * s.in.Replication.Timeout):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
