@@ -325,6 +325,20 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	return subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules}, nil
 }
 
+// checkLog tells whether an original that begins with a heartbeat still has the
+// rows that we lack. After a checkpoint that dropped its whole log, and before
+// its next write, it has no file that could show the gap, and sends nothing.
+func (a *applier) checkLog(ctx context.Context, at *subscription) error {
+	if at.from.Covers(&at.target) {
+		return nil
+	}
+	_, b, err := askBallot(ctx, &a.conf, a.hub.times.Load().death)
+	if err != nil || at.from.Covers(&b.GCVClock) {
+		return nil // no word: the stream will tell
+	}
+	return gapError(fmt.Errorf("%w: it keeps those behind %s, and this instance has %s", ErrGap, b.GCVClock, at.from))
+}
+
 // subscribeRequest asks for all that we do not hold. The filter of origins is
 // empty where the original names itself: our own rows come only if the peer has
 // some that we have not, and those we must see, before we write their LSNs anew.
@@ -400,6 +414,11 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 		return h.node.Submit(instance.RaftMsg{From: peer, Msg: msg})
 	}
 	s.onHeartbeat = func(sync uint64) error {
+		if !at.runs && at.rules == 0 {
+			if err := a.checkLog(ctx, at); err != nil {
+				return err
+			}
+		}
 		a.runs(at)
 		h.mu.Lock()
 		a.beat, a.sync = true, sync
