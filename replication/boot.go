@@ -46,7 +46,12 @@ type Boot struct {
 	// some are of the original kind; 30s.
 	ConnectTimeout time.Duration
 
-	impatient bool     // ConnectTimeout has passed since the first round
+	// Grace is how long all configured instances are waited for in any case: an
+	// original may be among those that are only starting; 0: not at all.
+	Grace time.Duration
+
+	hasty     bool     // Grace has not passed since the first round
+	impatient bool     // ConnectTimeout has
 	joinSaid  []string // how attempts to join failed
 	decided   string   // the action that was told last
 
@@ -139,6 +144,7 @@ func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 	for {
 		begun := time.Now()
 		b.impatient = b.impatient || begun.Sub(first) > b.ConnectTimeout
+		b.hasty = begun.Sub(first) < b.Grace
 		seen := b.round(ctx)
 		if err := context.Cause(ctx); err != nil {
 			return Decision{}, err
@@ -222,7 +228,11 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 		b.name(b.Self.UUID)
 		return begin, ""
 	}
-	if len(seen) < b.configured() && !b.impatient && begin.Originals {
+	switch {
+	case len(seen) == b.configured():
+	case b.hasty:
+		return d, fmt.Sprintf("%d of %d configured instances answer", len(seen), b.configured())
+	case begin.Originals && !b.impatient:
 		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })

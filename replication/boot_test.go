@@ -252,6 +252,11 @@ func TestPatience(t *testing.T) {
 	if _, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || b.Ballot().BootstrapLeader != testUUID(2) {
 		t.Errorf("ours alone: %s, names %q", why, b.Ballot().BootstrapLeader)
 	}
+	b.hasty = true
+	if d, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || d.Action == ActionBootstrap {
+		t.Errorf("at once: %v %s", d.Action, why)
+	}
+	b.hasty = false
 	if _, why := b.judge([]candidate{ours, theirs, cand(3, xrow.Ballot{CanLead: true})}); why == "" {
 		t.Error("it begins without votes")
 	}

@@ -99,8 +99,12 @@ func (s *Server) newBoot() *replication.Boot {
 	appointed, other := bootstrapRole(s.in)
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
 		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
-		Appointed: appointed, MustJoin: other || s.anew != nil, ConnectTimeout: s.in.Replication.ConnectTimeout, Logger: s.log}
+		Appointed: appointed, MustJoin: other || s.anew != nil, ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
 }
+
+// bootGrace is how long the first start of a replica set waits for all of its
+// instances: processes of a set are started together, and some take longer.
+const bootGrace = 2 * time.Second
 
 func namesBootstrapLeader(b config.BootstrapStrategy) bool {
 	return b == config.BootstrapNative || b == config.BootstrapSupervised
