@@ -42,8 +42,10 @@ type Boot struct {
 	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
 	Appointed   bool      // to begin the replica set, whatever the ballots say
 	Progress    Progress  // of the JOIN under way
+	// Mixed: who does not answer may be of the original kind.
+	Mixed bool
 	// ConnectTimeout is how long all configured instances are waited for, where
-	// some are of the original kind; 30s.
+	// some are or may be of the original kind; 30s.
 	ConnectTimeout time.Duration
 
 	impatient bool     // ConnectTimeout has passed since the first round
@@ -222,8 +224,8 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 		b.name(b.Self.UUID)
 		return begin, ""
 	}
-	if len(seen) < b.configured() && !b.impatient && begin.Originals {
-		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
+	if len(seen) < b.configured() && !b.impatient && (begin.Originals || b.Mixed) {
+		return d, fmt.Sprintf("%d of %d configured instances answer; where some may be Tarantool all are waited for", len(seen), b.configured())
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
 	named := b.name(best.uuid)
