@@ -42,8 +42,10 @@ type Boot struct {
 	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
 	Appointed   bool      // to begin the replica set, whatever the ballots say
 	Progress    Progress  // of the JOIN under way
+	// Mixed: who does not answer may be of the original kind.
+	Mixed bool
 	// ConnectTimeout is how long all configured instances are waited for, where
-	// some are of the original kind; 30s.
+	// some are or may be of the original kind; 30s.
 	ConnectTimeout time.Duration
 
 	// Grace is how long all configured instances are waited for in any case: an
@@ -232,8 +234,8 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	case len(seen) == b.configured():
 	case b.hasty:
 		return d, fmt.Sprintf("%d of %d configured instances answer", len(seen), b.configured())
-	case begin.Originals && !b.impatient:
-		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
+	case (begin.Originals || b.Mixed) && !b.impatient:
+		return d, fmt.Sprintf("%d of %d configured instances answer; where some may be Tarantool all are waited for", len(seen), b.configured())
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
 	named := b.name(best.uuid)

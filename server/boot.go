@@ -99,7 +99,8 @@ func (s *Server) newBoot() *replication.Boot {
 	appointed, other := bootstrapRole(s.in)
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
 		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
-		Appointed: appointed, MustJoin: other || s.anew != nil, ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
+		Appointed: appointed, MustJoin: other || s.anew != nil, Mixed: s.in.Tarragon.AllowOriginal,
+		ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
 }
 
 // bootGrace is how long the first start of a replica set waits for all of its

@@ -100,6 +100,31 @@ func TestWipedMember(t *testing.T) {
 	})
 }
 
+// Members of ours lose their files, and the configuration gives them no uuid:
+// they come back at once as somebody else of the same name, under a leader of
+// either kind.
+func TestWipedNamesake(t *testing.T) {
+	eachMix(t, func(t *testing.T, peers []peer) {
+		r := newRig(t)
+		r.configured(set{}, peers...)
+		r.formed()
+		l := r.write(orders, r.leading)
+		l.more(50)
+		for i, n := range r.nodes {
+			if !n.isOurs() {
+				continue
+			}
+			for j := range 2 {
+				r.lead(r.nodes[(i+1+j)%len(r.nodes)])
+				n.wipe()
+				r.joins(n, l)
+				l.more(30)
+			}
+		}
+		r.same()
+	})
+}
+
 // A replica set of Tarantools is taken over by Tarragons one by one, and given
 // back, under load. As soon as all are ours the strong rules hold.
 func TestRollOver(t *testing.T) {
