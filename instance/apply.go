@@ -298,13 +298,14 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 			if err := c.checkGap(r); err != nil {
 				return err
 			}
+			c.limbo.NoteConfirmed(s.ReplicaID, s.LSN)
 		}
 		c.appendRows(one)
 		c.limbo.Note(r.Term, r.LSN, false)
-		return c.confirm(r.Term, s.LSN)
+		return c.confirm(r.Term, s.Strong())
 	}
 	return c.takePromote(r, limbo.Promote{Term: s.Term, Owner: r.ReplicaID, LSN: r.LSN,
-		PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.LSN})
+		PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.Strong(), Named: s.LSN})
 }
 
 func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
@@ -315,11 +316,12 @@ func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
 	if err != nil {
 		return c.brokenChain(err)
 	}
-	c.appendRows([]xrow.Row{*r})
 	if void {
 		c.trace(FactPromoteVoid, p.Owner, p.LSN, "late")
+		c.appendNop([]xrow.Row{*r}) // originals stop at a PROMOTE of an older term
 		return nil
 	}
+	c.appendRows([]xrow.Row{*r})
 	if c.cfg.Break.PromoteAtOnce {
 		return c.confirm(p.Term, p.LSN)
 	}

@@ -84,12 +84,35 @@ func (c *Core) lastForeign() int {
 
 // addConfirm writes down that rows of our term up to an LSN are committed.
 func (c *Core) addConfirm(lsn uint64) {
-	body := xrow.Synchro{ReplicaID: c.self, LSN: lsn}
+	body := c.confirmBody(lsn)
 	c.scratch = body.AppendBody(c.scratch[:0])
 	own := c.addOwn(xrow.Confirm, c.scratch, 0)
 	c.limbo.Note(c.raft.Term(), own, false)
 	c.limbo.Told(lsn)
 	c.confirmAt = 0
+}
+
+// confirmBody is the body of a CONFIRM. Under the strong rules it names originals
+// the last synchronous transaction that is decided, be it of an earlier owner:
+// what they know already they accept from anybody. Only in a set that never had
+// a synchronous transaction there is none; LSN 0 is not accepted.
+func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
+	body := xrow.Synchro{ReplicaID: c.self, LSN: lsn}
+	if c.limbo.Current().Original {
+		return body
+	}
+	of := c.limbo.ConfirmedOf()
+	for id := uint32(0); id < uint32(len(of)) && of[body.ReplicaID] == 0; id++ {
+		if of[id] != 0 {
+			body.ReplicaID = id
+		}
+	}
+	if named := of[body.ReplicaID]; named == 0 {
+		c.limbo.NoteConfirmed(c.self, lsn)
+	} else if named != lsn {
+		body.LSN, body.StrongLSN = named, lsn
+	}
+	return body
 }
 
 // groupWritten: everything up to a group is on disk. Now it may be shown.

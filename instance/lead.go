@@ -24,7 +24,7 @@ func (c *Core) lead() {
 		cur := c.limbo.Current()
 		prevTerm, prevOwner, prevLSN = cur.Term, cur.Owner, cur.Last
 	}
-	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN}
+	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN, Named: c.limbo.Names()}
 	c.writePromote(&p)
 	if c.cfg.Break.PromoteAtOnce {
 		_ = c.confirm(p.Term, p.LSN)
@@ -37,22 +37,14 @@ func (c *Core) lead() {
 // then nothing is written, and every ack asks again.
 func (c *Core) leadOriginal() {
 	prevTerm, prevOwner, last := c.limbo.Newest()
-	lsn := c.limbo.LastSync()
-	if c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, lsn) {
+	if c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()) {
 		return
 	}
-	if pending := c.limbo.Pending(); len(pending) > 0 {
-		p := &pending[len(pending)-1]
-		of := c.limbo.ConfirmedOf()
-		lsn = of[p.Owner] // nobody waits in a term that is not in effect
-		if !p.Original {
-			if !c.quorumHas(prevOwner, last) {
-				return
-			}
-			lsn = p.LSN // what confirms a strong PROMOTE confirms it, too
-		}
+	pending := c.limbo.Pending()
+	if n := len(pending); n > 0 && !pending[n-1].Original && !c.quorumHas(prevOwner, last) {
+		return
 	}
-	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: lsn, Original: true})
+	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Original: true})
 }
 
 // quorumHas tells whether a quorum has synced an instance's rows up to an LSN,
@@ -76,7 +68,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	c.abortBuild() // a row of an older term comes behind our PROMOTE now, if at all
 	c.leading = true
 	p.Term, p.Owner = c.raft.Term(), c.self
-	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: rulesOf(p.Original)}
+	body := promoteBody(p)
 	c.scratch = body.AppendBody(c.scratch[:0])
 	chained := len(c.limbo.Pending()) > 0
 	if c.cfg.Break.Original {
@@ -96,6 +88,17 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	if chained {
 		c.trace(FactPromoteChained, p.PrevOwner, p.PrevLSN, "")
 	}
+}
+
+// promoteBody is the body of a PROMOTE. Of a strong one, LSN is for originals.
+func promoteBody(p *limbo.Promote) xrow.Synchro {
+	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
+	if p.Original {
+		body.Rules = 0
+	} else if p.Named != p.PrevLSN {
+		body.LSN, body.StrongLSN = p.Named, p.PrevLSN
+	}
+	return body
 }
 
 // promoteAtOnce is what an original does: it asks nobody.

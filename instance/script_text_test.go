@@ -207,6 +207,7 @@ func (s *script) row(text string) xrow.Row {
 	case "confirm":
 		r.Type = xrow.Confirm
 		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.number(w.word(1))}
+		w.names(&body)
 		r.Body = body.AppendBody(nil)
 	case "CONFIRM", "ROLLBACK", "PROMOTE", "DEMOTE": // of the original: owner/lsn term=
 		r.Type = map[string]xrow.Type{"CONFIRM": xrow.Confirm, "ROLLBACK": xrow.Rollback, "PROMOTE": xrow.Promote, "DEMOTE": xrow.Demote}[w.word(0)]
@@ -217,11 +218,28 @@ func (s *script) row(text string) xrow.Row {
 		r.Type = xrow.Promote
 		prev := strings.Split(w.word(1), "/")
 		body := xrow.Synchro{Term: r.Term, PrevTerm: w.number(prev[0]), ReplicaID: uint32(w.number(prev[1])), LSN: w.number(prev[2]), Rules: 1}
+		w.names(&body)
 		r.Body = body.AppendBody(nil)
 	default:
 		s.t.Fatalf("no row: %s", text)
 	}
 	return r
+}
+
+// names reads what a strong row names to originals: names=owner/lsn. Without it
+// that is the same LSN.
+func (w words) names(body *xrow.Synchro) {
+	owner, lsn, ok := strings.Cut(w.named["names"], "/")
+	if ok {
+		body.StrongLSN, body.ReplicaID, body.LSN = body.LSN, uint32(w.number(owner)), w.number(lsn)
+	}
+}
+
+func namesText(body *xrow.Synchro) string {
+	if body.StrongLSN == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" names=%d/%d", body.ReplicaID, body.LSN)
 }
 
 // groupText prints rows in the form that row reads.
@@ -276,9 +294,9 @@ func rowText(t *testing.T, r *xrow.Row) string {
 		case r.Type == xrow.Rollback || r.Type == xrow.Confirm && r.Term == 0:
 			return fmt.Sprintf("%s %v %d/%d", at, r.Type, body.ReplicaID, body.LSN)
 		case r.Type == xrow.Confirm:
-			return fmt.Sprintf("%s confirm %d", at, body.LSN)
+			return fmt.Sprintf("%s confirm %d%s", at, body.Strong(), namesText(&body))
 		}
-		return fmt.Sprintf("%s promote %d/%d/%d", at, body.PrevTerm, body.ReplicaID, body.LSN)
+		return fmt.Sprintf("%s promote %d/%d/%d%s", at, body.PrevTerm, body.ReplicaID, body.Strong(), namesText(&body))
 	case xrow.Nop:
 		return at + " nop"
 	}

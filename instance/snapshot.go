@@ -99,18 +99,10 @@ func (c *Core) addPending(g *xrow.Group, p *limbo.Promote, own uint64) {
 	if p.Owner == c.self && p.LSN > own {
 		return
 	}
-	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: rulesOf(p.Original)}
+	body := promoteBody(p)
 	r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
 		Term: p.Term, Body: body.AppendBody(nil)}
 	g.Add(&r, 0, true, p.Term)
-}
-
-// rulesOf is the word of a PROMOTE on the rules of its term.
-func rulesOf(original bool) uint64 {
-	if original {
-		return 0
-	}
-	return 1
 }
 
 // splitFrames cuts encoded rows.

@@ -235,7 +235,9 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	flags := xrow.FlagCommit
 	if sync {
 		flags |= xrow.FlagWaitSync | xrow.FlagWaitAck
-	} else if c.limbo.HasSync() && !tx.IsLocal() {
+	} else if !tx.IsLocal() && term != 0 && (c.limbo.HasSync() || !c.limbo.Current().Original) {
+		// Under the strong rules all wait for a quorum. An original that gets one
+		// late makes it a NOP, and does not call it a split brain.
 		flags |= xrow.FlagWaitSync
 	}
 	e := entry{Origin: c.self, Term: term, Seq: c.seq, Group: c.nextNo, Sync: sync}

@@ -29,8 +29,11 @@
 //
 //  6. The first settled entries of the queue are decided and wait for our disk
 //     only; nothing voids them.
-//  7. confirmedOf[owner] >= confirmed for the present owner; it never goes back,
-//     and is 0 for owner 0.
+//  7. Under the original's rules confirmedOf[owner] >= confirmed for the present
+//     owner. It never goes back, and is 0 for owner 0.
+//  8. Under the strong rules confirmedOf has LSNs of synchronous transactions
+//     only, and rows tell originals no others. So it does not matter for the next
+//     PROMOTE which CONFIRMs its writer has read, and which an original.
 //
 // Sources: design section 5, rules 4, 7 to 11; model/chain.go, model/leader.go;
 // spec limbo.md, sections 5, 6, 9; Tarantool: txn_limbo, txn_limbo_queue.

@@ -26,6 +26,7 @@ type Promote struct {
 	PrevTerm  uint64 // the row that it follows: 0, 0, 0 for the first of all
 	PrevOwner uint32
 	PrevLSN   uint64 // under the original's rules: up to here the previous owner's rows are confirmed
+	Named     uint64 // strong rules: what PrevLSN is for an original, see Names
 	Last      uint64 // greatest LSN held of its term; set by the limbo
 	Original  bool   // the original's rules hold in its term
 }
@@ -60,9 +61,11 @@ type Limbo[P any] struct {
 	spans     []Span    // terms in effect, oldest first; the last one is current
 	pending   []Promote // not in effect, ascending terms, all greater than the current
 	confirmed uint64    // LSN of the current owner up to which all is committed
-	// confirmedOf is the greatest confirmed LSN of each owner, ever; none for
-	// owner 0. Tarantool: confirmed_vclock.
+	// confirmedOf is the greatest LSN of each owner, ever, that an original which
+	// read our log holds for confirmed: in strong terms that of a synchronous
+	// transaction. None for owner 0. Tarantool: confirmed_vclock.
 	confirmedOf vclock.VClock
+	lastSync    uint64 // LSN of the last synchronous transaction taken in the current term
 	claimed     uint64 // greatest LSN that a CONFIRM in the original's term named, held or not
 
 	queue   []Entry[P] // in log order
@@ -109,7 +112,8 @@ func (l *Limbo[P]) Size() int { return l.size }
 // Queue is what is undecided, in log order. It is valid until the next call.
 func (l *Limbo[P]) Queue() []Entry[P] { return l.queue }
 
-// ConfirmedOf is the greatest LSN of each owner that is known to be confirmed.
+// ConfirmedOf is the greatest LSN of each owner that an original which read our
+// log holds for confirmed.
 func (l *Limbo[P]) ConfirmedOf() vclock.VClock { return l.confirmedOf }
 
 // Restore sets the terms in effect from a checkpoint.
@@ -199,6 +203,9 @@ func (l *Limbo[P]) Push(e Entry[P]) {
 	l.size += e.Bytes
 	if e.Sync {
 		l.syncs++
+	}
+	if e.Sync && e.Term != 0 {
+		l.lastSync = e.LSN
 	}
 	if e.Term == 0 {
 		l.decide(l.Current().Original)
@@ -301,8 +308,9 @@ func (l *Limbo[P]) effect(term uint64) error {
 
 // begin settles the queue by a PROMOTE and makes its term the current one.
 func (l *Limbo[P]) begin(p Promote) {
-	l.confirmTo(p.PrevLSN)
+	l.confirmed = max(l.confirmed, p.PrevLSN)
 	l.drain(p.Original)
+	l.NoteConfirmed(l.Current().Owner, p.named())
 	if p.Original {
 		l.voidFrom(l.firstSync(l.confirmed + 1))
 	} else {
@@ -311,13 +319,13 @@ func (l *Limbo[P]) begin(p Promote) {
 			l.spans[n-1].Last = p.PrevLSN
 		}
 	}
+	l.lastSync = 0
 	l.spans = append(l.spans, Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Original: p.Original})
 	if p.Original {
 		l.own()
 		return
 	}
-	l.confirmed = 0
-	l.confirmTo(p.LSN)
+	l.confirmed, l.claimed = p.LSN, 0
 }
 
 // Voided counts the pending PROMOTEs that the effect of a term would void.
@@ -368,6 +376,9 @@ func (l *Limbo[P]) decide(original bool) {
 		e := &l.queue[l.settled]
 		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !original) {
 			return
+		}
+		if e.Sync && e.Term != 0 {
+			l.NoteConfirmed(e.Origin, e.LSN)
 		}
 	}
 }

@@ -100,10 +100,14 @@ func (l *Limbo[P]) checkPromote(r Request) error {
 		return nil
 	}
 	first, last := l.lsnRange()
+	low, told := l.confirmed, l.claimed
+	if cur := l.Current(); !cur.Original {
+		low, told = l.confirmedOf[cur.Owner], l.confirmed // its writer read a strong term as originals do
+	}
 	switch {
-	case r.LSN < l.confirmed:
+	case r.LSN < low:
 		return split("got a request with lsn from an already processed range")
-	case r.LSN == l.confirmed || r.LSN <= l.claimed:
+	case r.LSN == low || r.LSN <= told:
 		return nil
 	case last == 0:
 		return split("got a request mentioning future lsn")
@@ -166,9 +170,25 @@ func (l *Limbo[P]) Take(r Request) error {
 // confirmTo notes that the owner's rows are committed up to an LSN.
 func (l *Limbo[P]) confirmTo(lsn uint64) {
 	l.confirmed = max(l.confirmed, lsn)
-	if owner := l.Current().Owner; owner != 0 {
-		l.confirmedOf[owner] = max(l.confirmedOf[owner], l.confirmed)
+	if cur := l.Current(); cur.Original {
+		l.NoteConfirmed(cur.Owner, l.confirmed)
 	}
+}
+
+// NoteConfirmed takes down what a row tells originals: an owner's transactions are
+// confirmed up to an LSN.
+func (l *Limbo[P]) NoteConfirmed(owner uint32, lsn uint64) {
+	if owner != 0 {
+		l.confirmedOf[owner] = max(l.confirmedOf[owner], lsn)
+	}
+}
+
+// named is the LSN that a PROMOTE tells originals.
+func (p *Promote) named() uint64 {
+	if p.Original {
+		return p.PrevLSN
+	}
+	return p.Named
 }
 
 // takePromote settles the queue and changes its owner, at once.
@@ -238,6 +258,34 @@ func (l *Limbo[P]) firstSync(lsn uint64) int {
 		}
 	}
 	return len(l.queue)
+}
+
+// Names is the LSN that a new PROMOTE names to originals as confirmed of the owner
+// that it follows: what the filter of each of them accepts that has read this
+// log or, of the terms that it is made of, more. A strong term has its last
+// synchronous transaction, whatever was told of it: who knows that it is
+// confirmed expects just that, for others it is in their queue. With none it is
+// what older rows confirmed, as it is in a term that is not in effect: an
+// original has it in effect all the same, and nothing was written in it.
+func (l *Limbo[P]) Names() uint64 {
+	if n := len(l.pending); n > 0 {
+		owner := l.pending[n-1].Owner
+		lsn := l.confirmedOf[owner]
+		for i := range l.pending {
+			if p := &l.pending[i]; p.PrevOwner == owner {
+				lsn = max(lsn, p.named())
+			}
+		}
+		return lsn
+	}
+	switch cur := l.Current(); {
+	case cur.Original:
+		return l.LastSync()
+	case cur.Owner == 0:
+		return 0
+	default:
+		return max(l.confirmedOf[cur.Owner], l.lastSync)
+	}
 }
 
 // LastSync is the LSN of the last synchronous transaction whose fate is open:

@@ -296,11 +296,12 @@ func (j *joinStream) meta(s *instance.State) {
 	}
 	j.buf = r.Append(j.buf)
 	confirmed := s.ConfirmedOf
-	if newest.Owner != 0 {
+	if newest.Owner != 0 && newest.Original {
 		confirmed[newest.Owner] = max(confirmed[newest.Owner], s.Confirmed)
 	}
 	promote := xrow.Synchro{ReplicaID: newest.Owner, LSN: s.Confirmed, Term: newest.Term, VClock: &confirmed}
 	if !j.ours {
+		promote.LSN = confirmed[newest.Owner]
 		promote.Term = max(promote.Term, 1) // the original's queue begins with term 1
 	}
 	j.row(xrow.Promote, newest.Owner, promote.AppendBody(nil))

@@ -5,11 +5,21 @@ import "tarragon/vclock"
 // Synchro is the body of CONFIRM, ROLLBACK, PROMOTE and DEMOTE.
 type Synchro struct {
 	ReplicaID uint32         // owner whose rows are meant; PROMOTE: owner of the row that it follows
-	LSN       uint64         // up to here (ROLLBACK: from here on); PROMOTE: the row that it follows
+	LSN       uint64         // up to here (ROLLBACK: from here on), as originals understand it
 	Term      uint64         // PROMOTE, DEMOTE: their own term
 	VClock    *vclock.VClock // JOIN META and snapshots only: confirmed LSN per owner
 	PrevTerm  uint64         // ours: term of the PROMOTE that this one follows
 	Rules     uint64         // ours: 1 = strong rules
+	StrongLSN uint64         // ours: LSN by the strong rules; 0: the same as LSN
+}
+
+// Strong is the LSN by the strong rules: of a PROMOTE the row that it follows, of
+// a CONFIRM the last row of its term that is committed.
+func (s *Synchro) Strong() uint64 {
+	if s.StrongLSN != 0 {
+		return s.StrongLSN
+	}
+	return s.LSN
 }
 
 // AppendBody encodes the body. Owner and LSN are always there, all else is
@@ -24,6 +34,7 @@ func (s *Synchro) AppendBody(dst []byte) []byte {
 	}
 	m.uintNonzero(KeyPrevTerm, s.PrevTerm)
 	m.uintNonzero(KeyRules, s.Rules)
+	m.uintNonzero(KeyStrongLSN, s.StrongLSN)
 	return m.dst
 }
 
@@ -49,6 +60,8 @@ func DecodeSynchro(body []byte) (s Synchro, err error) {
 			s.PrevTerm, _ = u64(f.val)
 		case KeyRules:
 			s.Rules, _ = u64(f.val)
+		case KeyStrongLSN:
+			s.StrongLSN, ok = readLSN(f.val)
 		}
 		if !ok {
 			return s, badMsgpack("request body", nil)

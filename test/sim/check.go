@@ -16,6 +16,7 @@ type checks struct {
 	leader  leaderChecker
 	history historyChecker
 	client  clientChecker
+	reader  readerChecker
 }
 
 func newChecks(w *World) *checks {
@@ -25,6 +26,7 @@ func newChecks(w *World) *checks {
 	c.leader.init(w)
 	c.history.init(w)
 	c.client.init(w)
+	c.reader.init(w)
 	return c
 }
 
@@ -38,6 +40,7 @@ type row struct {
 	sum    uint64 // of type and body
 
 	synchro xrow.Synchro // CONFIRM, PROMOTE, ...
+	sync    bool         // readerChecker: a synchronous transaction ends here
 
 	space uint32 // of a client's write; else 0
 	key   uint64
@@ -150,6 +153,7 @@ func (c *checks) synced(n *node, g *xrow.Group) {
 	}
 	c.rows.synced(n, g)
 	c.history.held(n)
+	c.reader.synced(n)
 }
 
 // lost is called for a group that a crash took away.

@@ -34,18 +34,18 @@ func (c *historyChecker) wrote(n *node, r *row) {
 		if p.PrevTerm == 0 {
 			return
 		}
-		prev, ok := c.w.check.rows.known[rowID{p.ReplicaID, p.LSN}]
+		prev, ok := c.w.check.rows.known[rowID{p.ReplicaID, p.Strong()}]
 		if !ok || prev.term != p.PrevTerm {
 			c.w.fail("chain", "%s writes PROMOTE of term %d after (%d, %d) of term %d, a row that nobody knows",
-				n.label(), r.term, p.ReplicaID, p.LSN, p.PrevTerm)
+				n.label(), r.term, p.ReplicaID, p.Strong(), p.PrevTerm)
 		}
 	case xrow.Confirm:
-		if p := c.promotes[r.term]; r.term != 0 && (p == nil || p.origin != r.synchro.ReplicaID) {
-			c.w.fail("chain", "%s confirms LSN %d of %d in term %d, whose leader is another", n.label(), r.synchro.LSN, r.synchro.ReplicaID, r.term)
+		if p := c.promotes[r.term]; r.term != 0 && (p == nil || p.origin != r.origin) {
+			c.w.fail("chain", "%s confirms LSN %d of %d in term %d, whose leader is another", n.label(), r.synchro.Strong(), r.origin, r.term)
 			return
 		}
-		c.mustBeCommitted(n, place{r.term, r.synchro.LSN}, "CONFIRM")
-		c.commit(r.term, r.synchro.LSN)
+		c.mustBeCommitted(n, place{r.term, r.synchro.Strong()}, "CONFIRM")
+		c.commit(r.term, r.synchro.Strong())
 	}
 }
 
@@ -135,7 +135,7 @@ func (c *historyChecker) compare(newer, older uint64) {
 func (c *historyChecker) end(newer, older uint64) (lsn uint64, ok bool) {
 	for p := c.promotes[newer]; p != nil; p = c.promotes[p.synchro.PrevTerm] {
 		if p.synchro.PrevTerm == older {
-			return p.synchro.LSN, true
+			return p.synchro.Strong(), true
 		}
 		if p.synchro.PrevTerm < older {
 			return 0, false

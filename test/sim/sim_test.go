@@ -25,8 +25,10 @@ func TestSeeds(t *testing.T) {
 		count = min(count, 20)
 	}
 	var table Table
+	var readers ReaderMet
 	for _, r := range runSeeds(*firstSeed, count, Options{}) {
 		table.Add(&r.Table)
+		readers.Add(r.Readers)
 		switch {
 		case r.Err != nil:
 			t.Errorf("seed %d: %v", r.Seed, r.Err)
@@ -37,7 +39,7 @@ func TestSeeds(t *testing.T) {
 	}
 	var out strings.Builder
 	missing := table.Print(&out)
-	t.Logf("%d seeds\n%s", count, out.String())
+	t.Logf("%d seeds\n%s\nreaders of the original kind: %+v", count, out.String(), readers)
 	if count >= 500 {
 		for _, r := range missing {
 			t.Errorf("never happened: %v", r)
