@@ -61,6 +61,7 @@ type Core struct {
 	waiting   int    // queued transactions that a client waits for
 	waitHead  uint64 // transactions before this number have no waiting client
 	promotes  []promoteWaiter
+	demotion  *demotion // nil: none is on its way
 	reads     []linearRead
 	beatNew   bool // beatSync was raised in this Step
 	snaps     []pendingSnap
@@ -282,6 +283,7 @@ func (c *Core) finish() {
 	c.releaseHeld()
 	c.raft.Holds(&c.vclock)
 	c.checkPromotes()
+	c.stepDemotion()
 	c.checkReads()
 	c.flush()
 	if c.raft.TakeShow() {

@@ -172,12 +172,3 @@ func (c *Core) checkPromotes() {
 	}
 	c.promotes = keep
 }
-
-// demote gives leadership up in the same term. The queue keeps its owner, and
-// is frozen until the next PROMOTE.
-func (c *Core) demote(ev DemoteRequest) {
-	if c.raft.State() == raft.StateLeader {
-		c.raft.Resign(c.now.Mono, "box.ctl.demote")
-	}
-	c.reply(ev.Conn, ev.Sync, noValues, nil)
-}

@@ -487,6 +487,9 @@ func (c *Core) waitDeadline() (d time.Duration) {
 	for i := range c.promotes {
 		d = sooner(d, c.promotes[i].until)
 	}
+	if c.demotion != nil && c.demotion.group == 0 {
+		d = sooner(d, c.demotion.until)
+	}
 	for i := range c.reads {
 		d = sooner(d, c.reads[i].until)
 	}

@@ -43,6 +43,9 @@ func (n *node) file(s set) string {
 	fmt.Fprintf(&b, "replication:\n  failover: election\n  timeout: 0.5\n  election_timeout: 2\n  synchro_timeout: 30\n%s", s.yaml)
 	fmt.Fprintf(&b, "groups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n")
 	for _, o := range n.r.nodes {
+		if o.set.anon {
+			continue // it has a script of its own
+		}
 		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", o.name, o.addr)
 		if !s.oneFile {
 			fmt.Fprintf(&b, "              advertise: {peer: {uri: '%s', login: %s}}\n", n.r.mesh.Peer(n.index, o.index, o.addr), replicator)

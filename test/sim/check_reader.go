@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 
+	"tarragon/instance"
 	"tarragon/vclock"
 	"tarragon/xrow"
 )
@@ -59,6 +60,9 @@ type reader struct {
 
 func (c *readerChecker) init(w *World) {
 	c.w = w
+	if w.plan.config.Break != (instance.Break{}) {
+		return // the other checkers have to see what is planted
+	}
 	for i := range uint64(3) {
 		r := &reader{c: c, rng: rand.New(rand.NewPCG(w.seed, 100+i))}
 		r.move()

@@ -1,0 +1,103 @@
+package instance
+
+import (
+	"time"
+
+	"tarragon/limbo"
+	"tarragon/raft"
+	"tarragon/xrow"
+)
+
+// demotion is a box.ctl.demote with elections off, on its way to a DEMOTE in the
+// log.
+type demotion struct {
+	conn, sync uint64
+	term       uint64 // the one that DEMOTE ends the ownership in
+	group      uint64 // that DEMOTE is in; 0: it is not written yet
+	until      time.Duration
+}
+
+// demote gives leadership up in the same term: the queue keeps its owner, and is
+// frozen until the next PROMOTE. With elections off, and in a term under the
+// original's rules, it does as the original: DEMOTE leaves the queue to nobody,
+// and every master writes again. A strong term has no DEMOTE: nobody else could
+// tell which rows of it are void.
+func (c *Core) demote(ev DemoteRequest) {
+	cur := c.limbo.Current()
+	if c.cfg.Mode == raft.Off {
+		switch {
+		case c.demotion != nil || len(c.promotes) > 0:
+			c.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrUnsupported, "box.ctl.demote", "simultaneous invocations"))
+			return
+		case cur.Owner == 0 && len(c.limbo.Pending()) == 0:
+			c.reply(ev.Conn, ev.Sync, noValues, nil)
+			return
+		case cur.Owner != c.self || cur.Term < c.raft.Term() || len(c.limbo.Pending()) > 0:
+			c.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrNotLeader, c.raft.Leader()))
+			return
+		case cur.Original:
+			c.beginDemotion(ev)
+			return
+		}
+	}
+	if c.raft.State() == raft.StateLeader {
+		c.raft.Resign(c.now.Mono, "box.ctl.demote")
+	}
+	c.reply(ev.Conn, ev.Sync, noValues, nil)
+}
+
+// beginDemotion moves to a new term. DEMOTE is written once that is on disk.
+func (c *Core) beginDemotion(ev DemoteRequest) {
+	term := c.raft.Term() + 1
+	c.demotion = &demotion{conn: ev.Conn, sync: ev.Sync, term: term, until: c.now.Mono + c.cfg.PromoteTimeout}
+	c.adopt(term)
+}
+
+// stepDemotion goes on with a demotion: it waits for the term, then for a quorum
+// on the last synchronous transaction, then for the disk.
+func (c *Core) stepDemotion() {
+	d := c.demotion
+	if d == nil {
+		return
+	}
+	newest, _, _ := c.limbo.Newest()
+	switch {
+	case d.group != 0 && c.written >= d.group:
+		c.endDemotion(nil)
+	case c.failed != nil:
+		c.endDemotion(&xrow.Error{Code: xrow.ErrWALIO, Message: c.failed.Error()})
+	case d.group != 0:
+	case c.raft.Term() > d.term || newest >= d.term:
+		c.endDemotion(xrow.Errorf(xrow.ErrInterferingElections))
+	case c.now.Mono >= d.until:
+		c.endDemotion(xrow.Errorf(xrow.ErrQuorumWait, c.quorum, "the last synchronous transaction has no quorum yet"))
+	case c.raft.Saved().Term < d.term:
+	case c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()):
+	default:
+		c.writeDemote(d.term)
+		d.group = c.nextNo
+	}
+}
+
+func (c *Core) endDemotion(err *xrow.Error) {
+	d := c.demotion
+	c.demotion = nil
+	if err != nil {
+		c.reply(d.conn, d.sync, nil, err)
+		return
+	}
+	c.reply(d.conn, d.sync, noValues, nil)
+}
+
+// writeDemote confirms all that waits and leaves the queue to nobody.
+func (c *Core) writeDemote(term uint64) {
+	cur := c.limbo.Current()
+	req := limbo.Request{Kind: limbo.Demotion, Origin: c.self, Owner: cur.Owner, LSN: c.limbo.LastSync(), Term: term}
+	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.LSN, Term: term}
+	req.Row = c.addOwn(xrow.Demote, body.AppendBody(nil), term)
+	if err := c.limbo.Take(req); err != nil {
+		panic("instance: " + err.Error())
+	}
+	c.tookEffect(0)
+	c.settle()
+}
