@@ -47,6 +47,7 @@ type flags struct {
 	wal    string
 	only   string
 	faults int
+	behind uint64
 	nodes  int
 }
 
@@ -81,6 +82,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	fs.IntVar(&f.nodes, "nodes", 3, "without -addr: how many nodes")
 	fs.StringVar(&f.only, "only", "", "without -addr: only lines of the table whose name has this in it")
 	fs.IntVar(&f.faults, "faults", 5, "without -addr: how often each fault of the leader is repeated")
+	fs.Uint64Var(&f.behind, "behind", 1_000_000, "without -addr: how many rows a follower is behind when it catches up; 0: do not")
 	fs.Usage = func() {
 		fmt.Fprint(out, "bench measures a replica set: three nodes that it starts, or what -addr says.\n\n")
 		fs.PrintDefaults()

@@ -35,6 +35,11 @@ func standardTable(ctx context.Context, f *flags, out io.Writer) error {
 	if err := printLoads(ctx, f, out); err != nil {
 		return err
 	}
+	if f.behind > 0 {
+		if err := printCatchUp(ctx, f, out); err != nil {
+			return err
+		}
+	}
 	if f.faults == 0 {
 		return nil
 	}
