@@ -70,7 +70,7 @@ cluster: tools ## real processes that are killed, paused and cut off
 
 interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x
 	@test/interop/need.sh
-	go test ./test/interop -timeout 20m
+	go test ./test/interop -count=1 -timeout 20m
 
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi

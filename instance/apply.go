@@ -67,7 +67,7 @@ func (c *Core) refuseStream(peer uint32, err *xrow.Error) {
 // before the rows; then what becomes of it; then the rows.
 func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 	last := &rows[len(rows)-1]
-	if err := checkTxn(rows); err != nil {
+	if err := c.checkTxn(rows); err != nil {
 		return err
 	}
 	if last.LSN <= c.vclock[last.ReplicaID] {
@@ -91,10 +91,10 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 }
 
 // checkTxn refuses rows that no honest relay sends.
-func checkTxn(rows []xrow.Row) error {
+func (c *Core) checkTxn(rows []xrow.Row) error {
 	origin := rows[0].ReplicaID
 	if origin == 0 || origin >= vclock.Max {
-		return xrow.Errorf(xrow.ErrUnknownReplica, fmt.Sprint(origin), "this replica set")
+		return xrow.Errorf(xrow.ErrUnknownReplica, fmt.Sprint(origin), c.box.ReplicasetUUID())
 	}
 	if rows[0].TSN != rows[0].LSN {
 		return protocolError("a transaction whose first row is missing")

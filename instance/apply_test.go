@@ -17,7 +17,7 @@ func TestRowsNotServed(t *testing.T) {
 		xrow.DeleteRange: "Tarragon does not support rows of type DELETE_RANGE (space 512)",
 		99:               "Unknown request type 99",
 	} {
-		err := checkTxn([]xrow.Row{{Type: typ, ReplicaID: 1, LSN: 5, TSN: 5, Flags: xrow.FlagCommit, Body: body}})
+		err := new(Core).checkTxn([]xrow.Row{{Type: typ, ReplicaID: 1, LSN: 5, TSN: 5, Flags: xrow.FlagCommit, Body: body}})
 		if err == nil || err.Error() != want && clientError(err).Message != want {
 			t.Errorf("%v: %v", typ, err)
 		}

@@ -64,7 +64,7 @@ type Snapshot struct {
 	ID    uint32 // answer to a JoinRequest: the joiner's replica ID
 }
 
-// LostRow is a row that a newer term voided.
+// LostRow is a row that a newer term, or a ROLLBACK of the original's, voided.
 type LostRow struct {
 	Term   uint64
 	Origin uint32

@@ -146,7 +146,9 @@ func (c *Core) promote(ev PromoteRequest) {
 		c.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrUnsupported, Message: "election_mode='voter' does not support manual elections"})
 		return
 	}
-	if !c.raft.Promote(c.now.Mono) {
+	// One that leads and waits for a quorum on its PROMOTE needs no other term:
+	// in a mixed set two PROMOTEs at once are a split brain.
+	if !c.leading && !c.raft.Promote(c.now.Mono) {
 		c.reply(ev.Conn, ev.Sync, nil, c.readonly())
 		return
 	}

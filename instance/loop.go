@@ -66,7 +66,8 @@ var ErrClosed = errors.New("instance: the loop has ended")
 // maxBatch bounds the events of one Step, so that deadlines are looked at often.
 const maxBatch = 256
 
-// NewLoop makes the Loop of a recovered core.
+// NewLoop makes the Loop of a recovered core, and ends its recovery: whoever
+// reads the core from now on sees where it stands.
 func NewLoop(core *Core, cfg LoopConfig) *Loop {
 	if cfg.Clock == nil {
 		cfg.Clock = systemClock()
@@ -74,6 +75,7 @@ func NewLoop(core *Core, cfg LoopConfig) *Loop {
 	if cfg.Backlog == 0 {
 		cfg.Backlog = 1024
 	}
+	core.Start(cfg.Clock())
 	return &Loop{core: core, cfg: cfg, events: make(chan Event, cfg.Backlog), urgent: make(chan Event, cfg.Backlog), quit: make(chan struct{}), done: make(chan struct{})}
 }
 
@@ -129,9 +131,6 @@ func (l *Loop) Close() {
 // but for events, so loop and adapters cannot deadlock.
 func (l *Loop) Run(ctx context.Context) error {
 	defer l.end()
-	l.latch.Lock()
-	l.core.Start(l.cfg.Clock())
-	l.latch.Unlock()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

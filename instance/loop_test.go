@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tarragon/box"
+	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -65,4 +66,23 @@ func TestLoopEndAnswersAll(t *testing.T) {
 	if err := l.Submit(Shutdown{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("%v", err)
 	}
+}
+
+// An adapter may read the core as soon as there is a loop: it must not see one
+// that has not begun, whose disk holds nothing.
+func TestLoopKnowsWhereItStands(t *testing.T) {
+	core, err := New(Config{UUID: "u", Mode: ModeCandidate, Rand: rand.New(rand.NewPCG(1, 2))}, box.New(box.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := core.Restore(State{VClock: vclock.VClock{1: 7}, Term: 1, NextGroup: 1}); err != nil {
+		t.Fatal(err)
+	}
+	a := &silentAdapters{}
+	l := NewLoop(core, LoopConfig{Journal: a, Peers: a, Clients: a, Watcher: a})
+	l.Read(func(c *Core) {
+		if got := c.Info(l.Now().Mono).Synced; got != (vclock.VClock{1: 7}) {
+			t.Errorf("synced %s", got)
+		}
+	})
 }

@@ -17,10 +17,11 @@ import (
 
 // scripted is a peer whose side of each SUBSCRIBE the test plays.
 type scripted struct {
-	t    testing.TB
-	addr string
-	srv  *iproto.Server
-	subs chan *sub
+	t      testing.TB
+	addr   string
+	srv    *iproto.Server
+	subs   chan *sub
+	ballot xrow.Ballot // what VOTE gets
 }
 
 // sub is one subscribed connection, at the relay's end.
@@ -35,7 +36,7 @@ type sub struct {
 func newScripted(t testing.TB, id uint32, addr string) *scripted {
 	s := &scripted{t: t, subs: make(chan *sub, 64)}
 	quit := make(chan struct{})
-	b := &backend{replicate: func(l *iproto.Link, row *xrow.Row) error {
+	b := &backend{ballot: func(dst []byte) []byte { return appendBallot(dst, &s.ballot) }, replicate: func(l *iproto.Link, row *xrow.Row) error {
 		req, err := xrow.DecodeSubscribe(row.Body)
 		if err != nil {
 			return err

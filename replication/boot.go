@@ -42,11 +42,18 @@ type Boot struct {
 	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
 	Appointed   bool      // to begin the replica set, whatever the ballots say
 	Progress    Progress  // of the JOIN under way
+	// Mixed: who does not answer may be of the original kind.
+	Mixed bool
 	// ConnectTimeout is how long all configured instances are waited for, where
-	// some are of the original kind; 30s.
+	// some are or may be of the original kind; 30s.
 	ConnectTimeout time.Duration
 
-	impatient bool     // ConnectTimeout has passed since the first round
+	// Grace is how long all configured instances are waited for in any case: an
+	// original may be among those that are only starting; 0: not at all.
+	Grace time.Duration
+
+	hasty     bool     // Grace has not passed since the first round
+	impatient bool     // ConnectTimeout has
 	joinSaid  []string // how attempts to join failed
 	decided   string   // the action that was told last
 
@@ -76,7 +83,7 @@ func (a Action) String() string { return [...]string{"recover", "bootstrap", "jo
 type Decision struct {
 	Action    Action
 	Peers     []Peer
-	Originals bool // some who wait for a replica set to begin are of the original kind
+	Originals bool // some of those that we begin with, or join, are of the original kind
 }
 
 // roundsToForget is how many rounds in a row another one must be the best
@@ -139,6 +146,7 @@ func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 	for {
 		begun := time.Now()
 		b.impatient = b.impatient || begun.Sub(first) > b.ConnectTimeout
+		b.hasty = begun.Sub(first) < b.Grace
 		seen := b.round(ctx)
 		if err := context.Cause(ctx); err != nil {
 			return Decision{}, err
@@ -222,8 +230,12 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 		b.name(b.Self.UUID)
 		return begin, ""
 	}
-	if len(seen) < b.configured() && !b.impatient && begin.Originals {
-		return d, fmt.Sprintf("%d of %d configured instances answer; with Tarantool among them all are waited for", len(seen), b.configured())
+	switch {
+	case len(seen) == b.configured():
+	case b.hasty:
+		return d, fmt.Sprintf("%d of %d configured instances answer", len(seen), b.configured())
+	case (begin.Originals || b.Mixed) && !b.impatient:
+		return d, fmt.Sprintf("%d of %d configured instances answer; where some may be Tarantool all are waited for", len(seen), b.configured())
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
 	named := b.name(best.uuid)
@@ -271,7 +283,7 @@ func booted(seen []candidate) []candidate {
 
 func join(booted []candidate) Decision {
 	slices.SortFunc(booted, func(x, y candidate) int { return better(&x, &y) })
-	d := Decision{Action: ActionJoin}
+	d := Decision{Action: ActionJoin, Originals: slices.ContainsFunc(booted, original)}
 	for i := range booted {
 		d.Peers = append(d.Peers, booted[i].peer)
 	}

@@ -252,8 +252,22 @@ func TestPatience(t *testing.T) {
 	if _, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || b.Ballot().BootstrapLeader != testUUID(2) {
 		t.Errorf("ours alone: %s, names %q", why, b.Ballot().BootstrapLeader)
 	}
+	b.hasty = true
+	if d, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || d.Action == ActionBootstrap {
+		t.Errorf("at once: %v %s", d.Action, why)
+	}
+	b.hasty = false
 	if _, why := b.judge([]candidate{ours, theirs, cand(3, xrow.Ballot{CanLead: true})}); why == "" {
 		t.Error("it begins without votes")
+	}
+	b = newBoot(2, 3)
+	b.Mixed = true
+	if _, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || b.Ballot().BootstrapLeader != "" {
+		t.Errorf("one who is silent may be an original: %s, names %q", why, b.Ballot().BootstrapLeader)
+	}
+	b.impatient = true
+	if _, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || b.Ballot().BootstrapLeader != testUUID(2) {
+		t.Errorf("after a time: %s, names %q", why, b.Ballot().BootstrapLeader)
 	}
 }
 

@@ -336,3 +336,26 @@ func TestGapOfOldRelease(t *testing.T) {
 		t.Errorf("the gap was told %d times", failed)
 	}
 }
+
+// A master that has dropped its whole log and written nothing since has no file
+// that could show the gap: it sends heartbeats and no rows. Its ballot tells.
+func TestGapWithoutALog(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	s.ballot = xrow.Ballot{IsBooted: true, VClock: vclock.VClock{1: 9}, GCVClock: vclock.VClock{1: 9}}
+	told := make(chan error, 8)
+	newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}}
+		c.MustJoin = func(err error) { told <- err }
+	})
+	c := s.accept(2, vclock.VClock{1: 9})
+	c.send(raftRow(xrow.Raft{Term: 1, State: 1}))
+	c.send(beatRow(2, 1))
+	select {
+	case err := <-told:
+		if !errors.Is(err, ErrGap) || !strings.Contains(err.Error(), "{1: 9}") {
+			t.Errorf("told %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("the gap was not seen")
+	}
+}

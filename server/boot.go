@@ -24,6 +24,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	}
 	boot := s.newBoot()
 	s.boot.Store(boot)
+	met := false // the originals had time to meet us
 	for {
 		d, err := boot.Decide(ctx)
 		if err != nil {
@@ -35,6 +36,11 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			}
 			s.mixed = d.Originals
 			return true, s.recover(ctx)
+		}
+		if d.Originals && !met {
+			if met = true; !s.letMeet(ctx) {
+				return false, context.Cause(ctx)
+			}
 		}
 		err = boot.JoinAny(ctx, d.Peers, s.newSink)
 		complete := err == nil || errors.Is(err, replication.ErrFinalStage)
@@ -62,6 +68,21 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	}
 }
 
+// letMeet waits until members of the original kind, which connect again within
+// a replication timeout, have seen our uuid. One that still holds a former life
+// under our name stops its stream from the leader at the row that registers us.
+func (s *Server) letMeet(ctx context.Context) bool {
+	if s.in.Replication.Anon || s.in.Name == "" {
+		return true
+	}
+	select {
+	case <-time.After(2 * s.in.Replication.Timeout):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // joinPause is between attempts to join.
 const joinPause = 200 * time.Millisecond
 
@@ -78,8 +99,13 @@ func (s *Server) newBoot() *replication.Boot {
 	appointed, other := bootstrapRole(s.in)
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
 		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
-		Appointed: appointed, MustJoin: other || s.anew != nil, ConnectTimeout: s.in.Replication.ConnectTimeout, Logger: s.log}
+		Appointed: appointed, MustJoin: other || s.anew != nil, Mixed: s.in.Tarragon.AllowOriginal,
+		ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
 }
+
+// bootGrace is how long the first start of a replica set waits for all of its
+// instances: processes of a set are started together, and some take longer.
+const bootGrace = 2 * time.Second
 
 func namesBootstrapLeader(b config.BootstrapStrategy) bool {
 	return b == config.BootstrapNative || b == config.BootstrapSupervised

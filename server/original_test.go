@@ -67,7 +67,7 @@ func newOriginal(t testing.TB) *original {
 		add(uint32(id), mpTuple(id, "of a space out of order"))
 	}
 	add(280, mpSpace(517, "empty", "memtx"))
-	hashed := []uint32{516, 514, 512, 515} // spaces of users are in a hash table too
+	hashed := []uint32{512, 514, 516, 515} // spaces of users are in a hash table too
 	rank := func(r xrow.DML) int { return int(r.SpaceID) + 1000*(1+slices.Index(hashed, r.SpaceID)) }
 	slices.SortStableFunc(o.rows, func(a, b xrow.DML) int { return cmp.Compare(rank(a), rank(b)) })
 	add(513, mpTuple(7, "late")) // vinyl comes last

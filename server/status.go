@@ -45,7 +45,7 @@ func (t *status) Changed(e *instance.Effects) {
 	if len(e.Lost) > 0 {
 		rows := append([]instance.LostRow(nil), e.Lost...)
 		t.s.log.Warn().Int("transactions", len(rows)).Uint64("term", rows[0].Term).Uint64("lsn", rows[len(rows)-1].LSN).
-			Msg("a newer term voided transactions: they are kept for you to read (tarragon xlog cat --lost)")
+			Msg("a newer term, or a ROLLBACK, voided transactions: they are kept for you to read (tarragon xlog cat --lost)")
 		select {
 		case t.n.keeper.lost <- rows:
 		default:

@@ -27,6 +27,7 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	for _, in := range all {
 		in.printTroubles(&b)
 	}
+	printSplitBrain(&b, all)
 	printCarried(&b, all)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -139,9 +140,6 @@ func (in *instanceInfo) printTroubles(w io.Writer) {
 			fmt.Fprintf(w, "%s: %s %s is %s%s\n", in.label(), s.Direction, s.Peer, dash(s.Status), reason(s.Message))
 		}
 	}
-	if len(in.SplitBrain) > 0 {
-		fmt.Fprint(w, wrap(splitBrainHelp, "  "))
-	}
 }
 
 // printCarried prints what instances keep without serving it, once for those
@@ -165,9 +163,33 @@ func printCarried(w io.Writer, all []*instanceInfo) {
 	}
 }
 
-const splitBrainHelp = "Both sides went on without each other, and nothing is merged. Choose whose rows to keep. " +
-	"On each instance of the other side: stop it, save its data directory, empty it, start it; it joins anew. " +
-	"What only that side had is in the directory you saved."
+// printSplitBrain says what to do about one. Where one side refuses the other
+// and not the other way round, that is the side without the leader.
+func printSplitBrain(w io.Writer, all []*instanceInfo) {
+	var refused []string
+	oneWay := true
+	for _, in := range all {
+		for _, s := range in.SplitBrain {
+			if !slices.Contains(refused, s.Peer) {
+				refused = append(refused, s.Peer)
+			}
+		}
+	}
+	for _, in := range all {
+		oneWay = oneWay && (len(in.SplitBrain) == 0 || !slices.Contains(refused, in.label()))
+	}
+	if len(refused) == 0 {
+		return
+	}
+	slices.Sort(refused)
+	whose := "Choose whose rows to keep; on each instance of the other side: "
+	if oneWay {
+		whose = "To go on without the rows that only " + strings.Join(refused, ", ") + " has: there "
+	}
+	fmt.Fprint(w, wrap("Both sides of a split brain went on without each other, and nothing is merged. "+whose+
+		"stop it, save its data directory, empty it, start it with TT_DATABASE_INSTANCE_UUID set to its uuid (--json tells it); "+
+		"it joins anew. Then restart who refuses it, the leader last.", ""))
+}
 
 // wrap breaks a text into lines of statusWidth that begin with an indent.
 func wrap(text, indent string) string {

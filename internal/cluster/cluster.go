@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,16 +115,6 @@ func (c *Cluster) yaml(from int) string {
 		}
 	}
 	return b.String()
-}
-
-// FreeAddr is an address of this machine on which nobody listens.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // Start starts all nodes.

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -61,8 +62,11 @@ func (n *node) fromFile(s set) (*exec.Cmd, error) {
 	if s.oneFile {
 		path = filepath.Join(n.r.dir, "cluster.yaml")
 	}
-	if err := os.WriteFile(path, []byte(n.file(s)), 0o600); err != nil {
-		return nil, err
+	text := []byte(n.file(s))
+	if have, err := os.ReadFile(path); err != nil || !bytes.Equal(have, text) { // another process may be reading it
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return nil, err
+		}
 	}
 	cmd := exec.Command(n.peer.path, "--name", n.name, "--config", path)
 	if n.isOurs() {
@@ -192,17 +196,24 @@ func (r *rig) said() (out []string) {
 	return out
 }
 
-// lead makes a node the leader.
+// lead makes a node the leader. What nodes say of themselves comes a moment
+// later than the answer to the call, which is not made again meanwhile: each
+// call may begin another term.
 func (r *rig) lead(n *node) {
 	r.t.Helper()
+	var asked time.Time
 	r.until(n.name+" leads", func() error {
 		if r.leading(r.ctx) == n {
 			return nil
 		}
+		if time.Since(asked) < 2*time.Second {
+			return fmt.Errorf("it does not yet: %v", r.said())
+		}
 		if err := n.run("box.ctl.promote"); err != nil {
 			return err
 		}
-		return fmt.Errorf("it does not: %v", r.said())
+		asked = time.Now()
+		return fmt.Errorf("it does not yet: %v", r.said())
 	})
 }
 

@@ -63,6 +63,7 @@ func TestWeJoinAnew(t *testing.T) {
 		master.dropLog()
 		replica.start()
 		r.up(replica)
+		master.change() // an old one notices the gap only when it has a log again
 		r.follows(replica)
 		r.equal()
 		if now := r.id(replica); now != id {

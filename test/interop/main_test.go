@@ -69,7 +69,6 @@ func findPeers() (err error) {
 	}
 	path = os.Getenv("TARANTOOL")
 	if path == "" {
-		fmt.Println("interop: TARANTOOL does not name a Tarantool 3: elections across kinds are not run")
 		return nil
 	}
 	if modern, err = ask(path); err == nil && modern.version < "3" {

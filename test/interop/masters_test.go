@@ -64,7 +64,7 @@ func TestMasters(t *testing.T) {
 				r.space(nodes[0], plain, nil)
 				var loads []*load
 				for _, n := range nodes {
-					r.until(n.name+" has the space", func() error { _, err := n.spaceID(plain); return err })
+					r.arrives(plain, n)
 					loads = append(loads, r.writeTo(n, plain))
 				}
 				more := func(n int) {
@@ -106,7 +106,7 @@ func TestConflict(t *testing.T) {
 		r := newRig(t)
 		nodes := r.masters(p, us(p))
 		r.space(nodes[0], plain, nil)
-		r.until("the space is there", func() error { _, err := nodes[1].spaceID(plain); return err })
+		r.arrives(plain, nodes[1])
 		for range 2 { // the first time it stops, the second time it goes on
 			skip := nodes[0].set.skip
 			key := 1
@@ -148,6 +148,12 @@ func TestConflict(t *testing.T) {
 		}
 		r.healthy(nodes[0])
 	})
+}
+
+// arrives waits until a node can read and write a space.
+func (r *rig) arrives(space string, n *node) {
+	r.t.Helper()
+	r.until(fmt.Sprintf("%s has the space %s", n.name, space), func() error { return n.missing(space, 0) })
 }
 
 // holds says nil if a node has a row.

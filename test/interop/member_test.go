@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -99,8 +100,33 @@ func TestWipedMember(t *testing.T) {
 	})
 }
 
+// Members of ours lose their files, and the configuration gives them no uuid:
+// they come back at once as somebody else of the same name, under a leader of
+// either kind.
+func TestWipedNamesake(t *testing.T) {
+	eachMix(t, func(t *testing.T, peers []peer) {
+		r := newRig(t)
+		r.configured(set{}, peers...)
+		r.formed()
+		l := r.write(orders, r.leading)
+		l.more(50)
+		for i, n := range r.nodes {
+			if !n.isOurs() {
+				continue
+			}
+			for j := range 2 {
+				r.lead(r.nodes[(i+1+j)%len(r.nodes)])
+				n.wipe()
+				r.joins(n, l)
+				l.more(30)
+			}
+		}
+		r.same()
+	})
+}
+
 // A replica set of Tarantools is taken over by Tarragons one by one, and given
-// back, under load.
+// back, under load. As soon as all are ours the strong rules hold.
 func TestRollOver(t *testing.T) {
 	if modern.path == "" {
 		t.Skip("TARANTOOL names no Tarantool 3")
@@ -122,6 +148,23 @@ func TestRollOver(t *testing.T) {
 		goOn := l.hold()
 		r.equal()
 		goOn()
+		if to.path == "" {
+			r.until("the strong rules hold", func() error { return r.allSay("strong") })
+		}
 	}
 	r.same()
+}
+
+// allSay says nil if all nodes, which are ours, name these rules.
+func (r *rig) allSay(rules string) error {
+	for _, n := range r.nodes {
+		info, err := n.info()
+		if err != nil {
+			return err
+		}
+		if now := info.at("tarragon", "rules").text(); now != rules {
+			return fmt.Errorf("%s says %q", n.name, now)
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@
 # Sees to it that there is a Tarantool for the interop suite: Debian's package,
 # if we may install it. Else it says in one line what is missing.
 set -eu
+[ -n "${TARANTOOL:-}" ] || echo "interop: TARANTOOL names no Tarantool 3, so elections across kinds are not run"
 command -v tarantool >/dev/null && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	log=$(mktemp)

@@ -15,7 +15,7 @@ import (
 
 // patience is how long anything may take on a busy machine. All of it takes
 // far less on an idle one.
-const patience = 12 * time.Second
+const patience = 40 * time.Second
 
 // rig is a replica set in a directory of its own.
 type rig struct {

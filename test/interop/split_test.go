@@ -66,7 +66,7 @@ func TestSplitBrainByAnAsynchronousRow(t *testing.T) {
 		r.lead(nodes[0])
 		r.space(nodes[0], orders, map[string]any{"is_sync": true})
 		r.space(nodes[0], plain, nil)
-		r.until("the space arrives", func() error { _, err := nodes[1].spaceID(plain); return err })
+		r.arrives(plain, nodes[1])
 		old, now := nodes[0], nodes[1]
 		if now.isOurs() { // it would not be promoted alone
 			r.lead(now)

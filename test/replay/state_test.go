@@ -90,7 +90,6 @@ const (
 	spaceSchema  = 272
 	spaceSpace   = 280
 	spaceIndex   = 288
-	spaceUser    = 304
 	spacePriv    = 312
 	spaceCluster = 320
 	userSpaces   = 512
