@@ -176,3 +176,51 @@ func (n *node) missing(space string, key int) error {
 	}
 	return err
 }
+
+// With elections off, either kind is promoted by hand and gives the queue back:
+// then all are masters again.
+func TestDemoteAmongMasters(t *testing.T) {
+	if modern.path == "" {
+		t.Skip("TARANTOOL names no Tarantool 3")
+	}
+	r := newRig(t)
+	nodes := r.masters(modern, us(modern), us(modern))
+	r.space(nodes[0], plain, nil)
+	r.space(nodes[0], orders, map[string]any{"is_sync": true})
+	key := 0
+	everybody := func() {
+		for _, n := range nodes {
+			key++
+			r.until(n.name+" takes writes", func() error { return n.run("box.space."+plain+":replace", []any{key, n.name}) })
+		}
+	}
+	for _, n := range []*node{nodes[1], nodes[0], nodes[2]} {
+		r.until(n.name+" has the space", func() error { _, err := n.spaceID(orders); return err })
+		everybody()
+		r.equal() // an asynchronous row that comes behind a PROMOTE is a split brain
+		r.until(n.name+" is promoted", func() error { return n.run("box.ctl.promote") })
+		key++
+		r.until(n.name+" takes a synchronous write", func() error { return n.run("box.space."+orders+":replace", []any{key, n.name}) })
+		r.equal()
+		n.must("box.ctl.demote")
+		n.must("box.ctl.demote")
+		r.until("nobody owns the queue", func() error {
+			for _, o := range nodes {
+				info, err := o.info()
+				if err != nil {
+					return err
+				}
+				if owner := info.at("synchro", "queue", "owner").num(); owner != 0 {
+					return fmt.Errorf("%s says %d", o.name, owner)
+				}
+			}
+			return nil
+		})
+	}
+	everybody()
+	nodes[1].restart()
+	r.up(nodes[1])
+	everybody()
+	r.follows(nodes...)
+	r.same()
+}
