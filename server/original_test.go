@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -484,7 +485,7 @@ func TestJoinRefusedByOriginal(t *testing.T) {
 // what is whole.
 func TestStreamCutOff(t *testing.T) {
 	o := newOriginal(t)
-	tries := 0
+	var tries atomic.Int32
 	o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
 		if req.VClock[1] == 100 {
 			o.send(c, o.registration(req.InstanceUUID))
@@ -495,7 +496,7 @@ func TestStreamCutOff(t *testing.T) {
 		a, b := o.insert(102, 1000), o.insert(103, 1001)
 		a.Flags, b.TSN = 0, 102
 		whole := b.Append(a.Append(nil))
-		switch tries++; tries {
+		switch tries.Add(1) {
 		case 1:
 			_, _ = c.Write(whole[:len(whole)-3]) // within a row
 		case 2:
@@ -517,9 +518,9 @@ func TestStreamCutOff(t *testing.T) {
 // completed by REGISTER, without the state being sent anew.
 func TestJoinBreaksOff(t *testing.T) {
 	o := newOriginal(t)
-	joins := 0
+	var joins atomic.Int32 // each connection has a goroutine
 	o.join = func(c *iproto.Link, joiner string) bool {
-		switch joins++; joins {
+		switch joins.Add(1) {
 		case 1: // in front of the end of the snapshot
 			_ = c.Close()
 			return true
