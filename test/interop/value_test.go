@@ -58,21 +58,3 @@ func (v value) text() string {
 	s, _ := v.any.(string)
 	return s
 }
-
-// vclock is the components of box.info.vclock but that of local rows.
-func (v value) vclock() map[uint64]uint64 {
-	out := map[uint64]uint64{}
-	switch in := v.any.(type) {
-	case map[any]any:
-		for k, x := range in {
-			if id := cluster.Number(k); id != 0 {
-				out[id] = cluster.Number(x)
-			}
-		}
-	case []any:
-		for i, x := range in {
-			out[uint64(i+1)] = cluster.Number(x)
-		}
-	}
-	return out
-}
