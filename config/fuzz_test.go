@@ -50,7 +50,7 @@ func FuzzYAML(f *testing.F) {
 }
 
 func FuzzURI(f *testing.F) {
-	for _, s := range []string{"3301", "localhost:3301", "[::1]:1", "a:b@c:1", "unix/:/x", "/x", "./x", "a:b@/x"} {
+	for _, s := range []string{"3301", "localhost:3301", "[::1]:1", "a:b@c:1", "unix/:/x", "/x", "./x", "a:b@/x", "unix/:.x", "unix/:../x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -86,6 +86,9 @@ func ParseURI(text string) (URI, error) {
 		if !strings.HasPrefix(rest, "/") && !strings.HasPrefix(rest, ".") {
 			return URI{}, bad
 		}
+		if !strings.HasPrefix(rest, "/") && !strings.HasPrefix(rest, "./") {
+			rest = "./" + rest // as Address must be read again
+		}
 		u.Unix = rest
 		return u, nil
 	}
