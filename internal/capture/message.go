@@ -206,7 +206,7 @@ func (m *Message) text() string {
 	}
 	if m.Header != nil {
 		for _, f := range *m.Header {
-			parts = append(parts, f.Name+"="+headerValue(f))
+			parts = append(parts, headerName(f.Name)+"="+headerValue(f))
 		}
 	}
 	if m.Body != nil && m.Error == nil {
@@ -216,6 +216,14 @@ func (m *Message) text() string {
 		parts = append(parts, "BAD ("+m.Problem+")")
 	}
 	return strings.Join(parts, " ")
+}
+
+// headerName is a key of the header: one that a peer made up may have any bytes.
+func headerName(name string) string {
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` || strings.ContainsAny(name, " =") {
+		return quoted
+	}
+	return name
 }
 
 // headerValue renders a value of the header for people.
