@@ -88,9 +88,10 @@ func (r *reader) state(version byte) (s State, err error) {
 		span.Writer = span.Owner
 		if version > 1 {
 			v := r.uvarint()
-			span.Writer, span.Original = uint32(v>>1), v&1 == 1
 			r.bad = r.bad || v>>1 >= vclock.Max
+			span.Writer, span.Original = uint32(v>>1), v&1 == 1
 		}
+		r.bad = r.bad || span.Owner >= vclock.Max
 	}
 	if version > 1 {
 		s.ConfirmedOf = r.clock()
