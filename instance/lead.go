@@ -12,6 +12,12 @@ import (
 // if all members are known to take them. Writes are taken when a quorum has it,
 // not before.
 func (c *Core) lead() {
+	if newest, _, _ := c.limbo.Newest(); newest >= c.raft.Term() {
+		// An original without elections promotes itself by its own vote, in the
+		// term that we won. Its PROMOTE is there, and a term has one.
+		c.raft.Resign(c.now.Mono, "somebody else promoted itself in this term")
+		return
+	}
 	c.noteKinds(c.box.NewestMembers())
 	if c.originals() != 0 || c.cfg.Break.Original {
 		c.leadOriginal()
