@@ -66,7 +66,7 @@ fuzz-run: tools
 	done; rm -f fuzz.log
 
 cluster: tools ## real processes that are killed, paused and cut off
-	go test ./test/cluster
+	go test -count=1 ./test/cluster
 
 interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x
 	@test/interop/need.sh
