@@ -288,6 +288,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	info := h.node.Info()
 	h.mu.Lock()
 	h.self = info.ID
+	h.ack.Timestamp = 0 // of rows before this connection: no lag of it
 	h.mu.Unlock()
 	if info.ReplicasetUUID == "" {
 		return at, xrow.Errorf(xrow.ErrLoading)

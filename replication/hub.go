@@ -177,7 +177,11 @@ func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
 	rows, term := false, false
 	if ack != nil {
 		rows, term = grew(&h.ack.VClock, &ack.VClock, h.self), ack.Term != h.ack.Term
+		stamp := h.ack.Timestamp
 		h.ack = *ack
+		if ack.Timestamp == 0 {
+			h.ack.Timestamp = stamp // it may not have been sent yet
+		}
 		h.acks++
 	}
 	for _, a := range h.appliers {
@@ -259,10 +263,15 @@ func (h *Hub) addRelay(r *relay) *xrow.Error {
 }
 
 func (h *Hub) removeRelay(r *relay) {
+	h.forgetRelay(r)
+	h.wg.Done()
+}
+
+// forgetRelay lets the peer come again.
+func (h *Hub) forgetRelay(r *relay) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.relays = slices.DeleteFunc(h.relays, func(o *relay) bool { return o == r })
-	h.wg.Done()
 }
 
 func errDuplicate() *xrow.Error {

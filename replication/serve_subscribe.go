@@ -101,6 +101,7 @@ func (r *relay) serve() error {
 	} else {
 		err = r.refuseGap(err)
 	}
+	h.forgetRelay(r) // before anybody hears of it
 	log.Info().Err(err).Msg("relay ended")
 	return fmt.Errorf("relay: %w", plain(err))
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"tarragon/config"
 	"tarragon/instance"
+	"tarragon/internal/cluster"
 	"tarragon/xlog"
 
 	"github.com/rs/zerolog"
@@ -99,12 +99,11 @@ func newSet(t testing.TB, n int, yaml string) *set {
 
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := cluster.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // load is the configuration of the instance.

@@ -3,12 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2/datetime"
 )
@@ -154,12 +155,11 @@ func TestReplicasets(t *testing.T) {
 // freeAddress is one where nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := cluster.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 func TestControl(t *testing.T) {

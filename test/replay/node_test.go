@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"tarragon/config"
+	"tarragon/internal/cluster"
 	"tarragon/iproto"
 	"tarragon/server"
 	"tarragon/xrow"
@@ -78,12 +78,11 @@ func newNode(t *testing.T, yaml string) *node {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := cluster.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 func (n *node) load() *config.Instance {
