@@ -66,6 +66,7 @@ func (a *applier) receive(c *conn, p packet) {
 	if a.conn != c {
 		return
 	}
+	a.n.w.check.prevote.look(a.n)
 	switch p.kind {
 	case packetWelcome:
 		a.subscribed, a.id, a.sync = true, p.hello.id, 0
@@ -111,6 +112,7 @@ func (a *applier) lost(c *conn, refused bool) {
 	if a.conn != c {
 		return
 	}
+	a.n.w.check.prevote.look(a.n)
 	was := a.subscribed
 	a.conn, a.subscribed, a.raft = nil, false, xrow.Raft{}
 	if a.id == 0 {
@@ -153,6 +155,7 @@ func (n *node) watch(life int) {
 			return
 		}
 		if !n.paused {
+			n.w.check.sick.look(n)
 			for _, c := range append([]*conn(nil), n.w.net.conns...) {
 				for side := range c.ends {
 					if c.ends[side].host == n && c.alive(side) {

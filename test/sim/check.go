@@ -17,6 +17,9 @@ type checks struct {
 	history historyChecker
 	client  clientChecker
 	reader  readerChecker
+	vote    voteChecker
+	prevote prevoteChecker
+	sick    sickChecker
 }
 
 func newChecks(w *World) *checks {
@@ -27,6 +30,9 @@ func newChecks(w *World) *checks {
 	c.history.init(w)
 	c.client.init(w)
 	c.reader.init(w)
+	c.vote.init(w)
+	c.prevote.init(w)
+	c.sick.init(w)
 	return c
 }
 
@@ -122,6 +128,8 @@ func sumOf(t xrow.Type, body []byte) uint64 {
 // logged is called when a core hands a group to its disk. Rows of others are
 // facts from now on: they left their author.
 func (c *checks) logged(n *node, g *xrow.Group) {
+	c.sick.logged(n)
+	c.prevote.logged(n, g)
 	rows := make([]*row, 0, len(g.Table))
 	for i, ref := range g.Table {
 		if ref.Origin == 0 {
@@ -148,6 +156,9 @@ func (c *checks) logged(n *node, g *xrow.Group) {
 
 // synced is called when a group is safe on the disk of n.
 func (c *checks) synced(n *node, g *xrow.Group) {
+	c.vote.synced(n, g)
+	c.sick.synced(n)
+	c.prevote.answered(n)
 	if c.w.mixed() {
 		return
 	}
@@ -161,11 +172,13 @@ func (c *checks) lost(n *node, g *xrow.Group) { c.rows.lost(n, g) }
 
 // died is called when a process ends, after its disk settled.
 func (c *checks) died(n *node) {
+	c.sick.died(n)
 	c.rows.died(n)
 }
 
 // joined is called when a received state became the content of a disk.
 func (c *checks) joined(n *node, p *checkpoint) {
+	c.vote.joined(n, &p.state)
 	if c.w.mixed() {
 		return
 	}
@@ -181,10 +194,12 @@ func (c *checks) joined(n *node, p *checkpoint) {
 func (c *checks) wiped(n *node) {
 	c.rows.wiped(n)
 	c.promise.wiped(n)
+	c.vote.wiped(n)
 }
 
 // shown is called when an instance shows its election state.
 func (c *checks) shown(n *node, r *xrow.Raft) {
+	c.vote.shown(n, r)
 	c.promise.shown(n, r)
 	c.leader.shown(n, r)
 }

@@ -107,6 +107,7 @@ func (n *node) recover() {
 	}
 	n.w.tell(n, "recovered: vclock %v, term %d", n.disk.vclock, n.disk.term)
 	n.w.check.client.recovered(n)
+	n.w.check.vote.began(n)
 	n.open()
 }
 
@@ -193,6 +194,7 @@ func (n *node) step() {
 	slept := n.w.now - n.lastStep
 	eff := n.core.Step(n.now(), batch)
 	n.w.check.client.stepped(n, batch, eff, slept)
+	n.w.check.prevote.stepped(n, batch, slept)
 	n.watchIdle(len(batch) > 0)
 	n.run(eff)
 	n.armTimer()
@@ -303,6 +305,7 @@ func (n *node) write(no uint64, g *xrow.Group) {
 			return
 		}
 		if err != nil {
+			w.check.sick.failed(n)
 			n.post(instance.WriteFailed{Err: err})
 			return
 		}
@@ -370,6 +373,7 @@ func (n *node) resume() {
 		return
 	}
 	n.w.tell(n, "wakes up")
+	n.w.check.sick.woke(n)
 	n.paused = false
 	if n.shown != nil && n.shown.State == stateLeader {
 		n.w.count(PausedLeaderWoke)

@@ -136,6 +136,7 @@ func (c *saver) save() {
 		return
 	}
 	n.disk.checkpoints = append(n.disk.checkpoints, &c.got)
+	n.w.check.vote.saved(n, &c.got.state)
 	if len(n.disk.checkpoints) > 2 {
 		n.disk.checkpoints = n.disk.checkpoints[1:]
 	}

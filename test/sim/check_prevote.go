@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"time"
+
+	"tarragon/instance"
+	"tarragon/xrow"
+)
+
+// prevoteChecker: nobody raises its term by itself while a quorum sees a leader,
+// or while it hears no quorum. Who is cut off would come back with a greater
+// term and depose a healthy leader.
+type prevoteChecker struct {
+	w      *World
+	free   []time.Duration // by slot: when a quorum that sees no leader was in touch last
+	before []time.Duration // by slot: the Step before this one
+	handed []time.Duration // by slot: when the journal got its last group
+	synced []time.Duration // by slot: when it answered last
+	byHand []time.Duration // by slot: when somebody asked it last to lead
+}
+
+func (c *prevoteChecker) init(w *World) {
+	c.w = w
+	k := len(w.nodes)
+	c.free, c.before, c.handed = make([]time.Duration, k), make([]time.Duration, k), make([]time.Duration, k)
+	c.synced, c.byHand = make([]time.Duration, k), make([]time.Duration, k)
+}
+
+// look is called before something changes in what a node hears of its peers.
+func (c *prevoteChecker) look(n *node) {
+	if n.core != nil && c.mayCampaign(n) {
+		c.free[n.slot] = c.w.now
+	}
+}
+
+// mayCampaign tells whether a quorum is in touch and sees no leader in the newest
+// term that anybody has.
+func (c *prevoteChecker) mayCampaign(n *node) bool {
+	newest := uint64(0)
+	for _, r := range c.w.check.vote.disk {
+		newest = max(newest, r.term)
+	}
+	with := 1
+	for _, a := range n.links {
+		if a == nil || !a.subscribed {
+			continue
+		}
+		if sees := a.raft.IsLeaderSeen || a.raft.State == stateLeader; !sees || a.raft.Term < newest {
+			with++
+		}
+	}
+	return with >= min(len(n.box.Members()), len(n.box.NewestMembers()))/2+1
+}
+
+func (c *prevoteChecker) stepped(n *node, batch []instance.Event, slept time.Duration) {
+	c.before[n.slot] = c.w.now - slept
+	for _, ev := range batch {
+		if _, ok := ev.(instance.PromoteRequest); ok {
+			c.byHand[n.slot] = c.w.now
+		}
+	}
+}
+
+func (c *prevoteChecker) answered(n *node) { c.synced[n.slot] = c.w.now }
+
+// logged finds candidacies: votes for the own ID in a new term. One that waited
+// for the journal began at some time after the journal got what it is busy with.
+func (c *prevoteChecker) logged(n *node, g *xrow.Group) {
+	began := c.before[n.slot]
+	if c.synced[n.slot] >= began {
+		began = min(began, c.handed[n.slot])
+	}
+	began -= 5 * time.Millisecond // what has arrived waits for a Step
+	c.handed[n.slot] = c.w.now
+	if c.w.half == booting || c.w.mixed() || c.byHand[n.slot] >= began || !campaigns(n, g) {
+		return
+	}
+	if c.look(n); c.free[n.slot] < began {
+		c.w.fail("pre-vote", "%s is a candidate; a quorum that sees no leader was in touch %v ago", n.label(), c.w.now-c.free[n.slot])
+	}
+}
+
+// campaigns tells whether a group has a vote of a node for itself.
+func campaigns(n *node, g *xrow.Group) bool {
+	for i, ref := range g.Table {
+		if ref.Origin != 0 || ref.Type != xrow.RaftState {
+			continue
+		}
+		if row, err := g.Row(i); err == nil {
+			if r, err := xrow.DecodeRaft(row.Body); err == nil && r.Vote == n.id && n.id != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
