@@ -8,7 +8,7 @@ SEEDS    ?= 500
 SEED     ?= 1
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim lint bench clean cluster interop
+.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ build: tools ## bin/tarragon
 demo: build ## three nodes survive the loss of their leader, within a minute
 	bin/tarragon demo
 
-test: fmt vet unit race cluster interop fuzz-short sim ## everything that CI runs
+test: fmt vet unit race cluster interop fuzz-short sim mutants-sample ## everything that CI runs
 
 # One line for everything that is missing.
 tools:
@@ -74,6 +74,12 @@ interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL
 
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
+
+mutants: tools ## plant each fault in turn: which checker sees it, in which seed (MUTANTS="-only NAME" for some)
+	@go run ./test/mutants/cmd/mutants -seeds $(SEEDS) $(MUTANTS)
+
+mutants-sample: tools ## the few planted faults that die at once
+	@go run ./test/mutants/cmd/mutants -sample
 
 lint: fmt vet ## gofmt, go vet, and staticcheck, which is fetched by its version
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...

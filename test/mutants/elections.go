@@ -1,0 +1,67 @@
+package mutants
+
+var elections = []Mutant{
+	{
+		Name: "a vote too few elects", Area: "elections", File: "raft/raft.go",
+		Old:     `bits.OnesCount32(r.votes&r.members) < r.quorum {`,
+		New:     `bits.OnesCount32(r.votes&r.members) < r.quorum-1 {`,
+		Killers: []string{"one leader", "history", "votes"},
+	},
+	{
+		Name: "a candidacy keeps its term", Area: "elections", File: "raft/raft.go", Quick: true,
+		Old:     `r.newTerm(r.term + 1)`,
+		New:     `r.newTerm(r.term)`,
+		Killers: []string{"vote", "votes", "one leader"},
+	},
+	{
+		Name: "shown before it is on disk", Area: "elections", File: "raft/raft.go", Quick: true,
+		Old:     `m := Message{Term: r.saved.Term, Vote: r.saved.Vote, State: StateFollower}`,
+		New:     `m := Message{Term: r.term, Vote: r.vote, State: StateFollower}`,
+		Killers: []string{"promise"},
+	},
+	{
+		Name: "a term of a row is not adopted", Area: "elections", File: "instance/apply.go",
+		Old:     `c.adopt(last.Term)`,
+		New:     ``,
+		Killers: []string{"history", "fatal"},
+	},
+	{
+		Name: "no fencing", Area: "elections", File: "raft/raft.go",
+		Old:     `return max(r.quorumCounts(), 1)`,
+		New:     `return 0`,
+		Killers: []string{"fencing"},
+	},
+	{
+		Name: "requests before deadlines", Area: "elections", File: "instance/core.go",
+		Old: `	if !c.cfg.Break.DeadlinesAfterRequests {
+		c.runDeadlines()
+	}
+	for _, ev := range events {
+		c.handle(ev)
+	}
+	if c.cfg.Break.DeadlinesAfterRequests {`,
+		New: `	for _, ev := range events {
+		c.handle(ev)
+	}
+	if true {`,
+		Killers: []string{"fencing"},
+	},
+	{
+		Name: "no pre-vote", Area: "elections", File: "raft/raft.go",
+		Old:     `return with >= r.quorum`,
+		New:     `return true`,
+		Killers: []string{"pre-vote"},
+	},
+	{
+		Name: "a leader stays with a stalled disk", Area: "elections", File: "instance/core.go",
+		Old:     `c.raft.Resign(now, "the disk stalls")`,
+		New:     ``,
+		Killers: []string{"sick leader"},
+	},
+	{
+		Name: "a leader stays with a failed disk", Area: "elections", File: "instance/journal.go",
+		Old:     `c.raft.Resign(c.now.Mono, "the disk failed")`,
+		New:     ``,
+		Killers: []string{"sick leader"},
+	},
+}

@@ -1,0 +1,83 @@
+package mutants
+
+var limboRules = []Mutant{
+	{
+		Name: "a PROMOTE takes effect on arrival", Area: "limbo", File: "instance/apply.go",
+		Old:     `if c.cfg.Break.PromoteAtOnce {`,
+		New:     `if len(c.ids) > 0 {`,
+		Killers: []string{"quorum", "history", "dirty read", "fatal"},
+	},
+	{
+		Name: "a PROMOTE takes effect without a quorum", Area: "limbo", File: "limbo/lead.go",
+		Old:     `i < 0 || lsn < l.pending[i].LSN {`,
+		New:     `i < 0 {`,
+		Killers: []string{"quorum", "history", "dirty read"},
+	},
+	{
+		Name: "a PROMOTE follows the one in effect", Area: "limbo", File: "instance/lead.go",
+		Old: `	prevTerm, prevOwner, prevLSN := c.limbo.Newest()
+`,
+		New: `	current := c.limbo.Current()
+	prevTerm, prevOwner, prevLSN := current.Term, current.Owner, current.Last
+`,
+		Killers: []string{"history", "fatal"},
+	},
+	{
+		Name: "a PROMOTE keeps all that is held of the term before", Area: "limbo", File: "limbo/limbo.go",
+		Old:     `l.confirmed = max(l.confirmed, p.PrevLSN)`,
+		New:     `l.confirmed = max(l.confirmed, p.PrevLSN, l.Current().Last)`,
+		Killers: []string{"dirty read", "convergence", "content"},
+	},
+	{
+		Name: "a term ends with the last row that is held", Area: "limbo", File: "limbo/limbo.go",
+		Old:     `l.spans[n-1].Last = p.PrevLSN`,
+		New:     `_ = n`,
+		Killers: []string{"convergence"},
+	},
+	{
+		Name: "a CONFIRM confirms all that is held", Area: "limbo", File: "limbo/limbo.go",
+		Old:     `l.confirmTo(min(lsn, l.Current().Last))`,
+		New:     `l.confirmTo(l.Current().Last)`,
+		Killers: []string{"dirty read", "history", "quorum"},
+	},
+	{
+		Name: "a late row of an older term is kept", Area: "limbo", File: "limbo/limbo.go",
+		Old: `		// taken. One that comes only now is not among them.
+		return Void`,
+		New: `		// taken. One that comes only now is not among them.
+		return Keep`,
+		Killers: []string{"stream", "panic"},
+	},
+	{
+		Name: "rows that a PROMOTE leaves out stay", Area: "limbo", File: "limbo/limbo.go",
+		Old:     `		l.voidFrom(l.settled)`,
+		New:     `		l.voidFrom(len(l.queue))`,
+		Killers: []string{"dirty read", "convergence", "content", "panic"},
+	},
+	{
+		Name: "rows are taken from the leader alone", Area: "limbo", File: "instance/apply.go",
+		Old:     `if c.cut&(1<<ev.From) != 0 {`,
+		New:     `if c.cut&(1<<ev.From) != 0 || ev.From != c.raft.Leader() {`,
+		Killers: []string{"liveness", "fatal", "convergence", "stream"},
+	},
+	{
+		Name: "a leader writes before its PROMOTE is in effect", Area: "limbo", File: "instance/write.go",
+		Old:     `return c.leading && cur.Term == c.raft.Term()`,
+		New:     `return c.leading`,
+		Killers: []string{"panic", "stream"},
+	},
+	{
+		Name: "a schema change without the CONFIRM before it", Area: "limbo", File: "instance/write.go",
+		Old: `	if c.isBarrier(r) {
+		c.tellSchema()`,
+		New: `	if c.isBarrier(r) && len(c.ids) == 0 {
+		c.tellSchema()`,
+		Killers: []string{"convergence", "stream", "indexes"},
+	},
+	{
+		Name: "a timer says that a write is not committed", Area: "limbo", File: "instance/write.go",
+		Old:     `c.answer(&e.P, outcomeUnknown())`,
+		New:     `c.answer(&e.P, xrow.Errorf(xrow.ErrSyncRollback))`,
+		Killers: []string{"answers"},
+	},
+}

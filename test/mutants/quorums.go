@@ -1,0 +1,40 @@
+package mutants
+
+var quorums = []Mutant{
+	{
+		Name: "a synchro quorum one too small", Area: "quorums", File: "instance/core.go",
+		Old:     `c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1)), 1), vclock.Max)`,
+		New:     `c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1))-1, 1), vclock.Max)`,
+		Killers: []string{"quorum", "history", "dirty read"},
+	},
+	{
+		Name: "an election quorum one too small", Area: "quorums", File: "instance/core.go",
+		Old:     `election := max(n/2+1, n-c.quorum+1)`,
+		New:     `election := max(n/2, 1)`,
+		Killers: []string{"one leader", "history"},
+	},
+	{
+		Name: "the own disk counts before its sync", Area: "quorums", File: "instance/write.go",
+		Old:     `c.limbo.Note(term, lsn, true)`,
+		New:     "c.limbo.Note(term, lsn, true)\n\tc.limbo.Ack(c.self, lsn)",
+		Killers: []string{"quorum", "history", "acknowledged", "dirty read"},
+	},
+	{
+		Name: "an ack of a greater term counts", Area: "quorums", File: "instance/core.go",
+		Old:     `if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {`,
+		New:     `if ev.Term > c.raft.Term() && len(c.ids) == 0 {`,
+		Killers: []string{"quorum", "history"},
+	},
+	{
+		Name: "an ack before the sync", Area: "quorums", File: "instance/core.go",
+		Old:     `v := c.onDisk`,
+		New:     `v := c.vclock`,
+		Killers: []string{"promise"},
+	},
+	{
+		Name: "an ack under a term that is not on disk", Area: "quorums", File: "instance/core.go",
+		Old:     `Term: c.raft.Saved().Term, Timestamp: stamp}`,
+		New:     `Term: c.raft.Term(), Timestamp: stamp}`,
+		Killers: []string{"promise"},
+	},
+}

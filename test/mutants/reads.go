@@ -1,0 +1,40 @@
+package mutants
+
+var reads = []Mutant{
+	{
+		Name: "a linearizable read without a round", Area: "reads", File: "instance/read.go", Quick: true,
+		Old:     `need := max(c.cfg.LinearizableQuorum(max(n, 1), c.quorum), 1)`,
+		New:     `need := max(n*0, 1)`,
+		Killers: []string{"linearizable"},
+	},
+	{
+		Name: "a linearizable read of what is held", Area: "reads", File: "instance/read.go",
+		Old:     `if queue[i].LSN <= target[queue[i].Origin] {`,
+		New:     `if queue[i].LSN == 0 {`,
+		Killers: []string{"linearizable"},
+	},
+	{
+		Name: "an answer to an older heartbeat counts", Area: "reads", File: "instance/read.go",
+		Old:     `if ev.Sync >= r.beat && `,
+		New:     `if ev.Sync > 0 && `,
+		Killers: []string{"linearizable"},
+	},
+	{
+		Name: "a follower shows undecided rows", Area: "reads", File: "instance/apply.go",
+		Old:     `	c.limbo.Push(e)`,
+		New:     "\tc.limbo.Push(e)\n\tc.box.Confirm(e.Seq)",
+		Killers: []string{"dirty read", "panic"},
+	},
+	{
+		Name: "an asynchronous write is answered before the sync", Area: "reads", File: "limbo/limbo.go",
+		Old:     `if e.Sync || e.Behind != 0 || e.Group > l.written {`,
+		New:     `if e.Sync || e.Behind != 0 {`,
+		Killers: []string{"acknowledged"},
+	},
+	{
+		Name: "an empty answer does not wait for what it saw", Area: "reads", File: "instance/write.go",
+		Old:     `if len(queue) == 0 || !queue[len(queue)-1].Sync && !c.limbo.HasSync() {`,
+		New:     `if len(queue) >= 0 {`,
+		Killers: []string{"conditional"},
+	},
+}

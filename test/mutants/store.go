@@ -1,0 +1,45 @@
+package mutants
+
+var store = []Mutant{
+	{
+		Name: "a checkpoint without undecided rows", Area: "store", File: "instance/snapshot.go",
+		Old:     `Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}`,
+		New:     `Undecided: c.undecided(math.MaxUint64 * 0), NextGroup: c.nextNo}`,
+		Killers: []string{"convergence", "recovery", "history", "log matching", "content"},
+	},
+	{
+		Name: "a checkpoint before the log before it is on disk", Area: "store", File: "instance/snapshot.go",
+		Old:     `if snap.group <= c.written {`,
+		New:     `if snap.group > 0 {`,
+		Killers: []string{"rows", "vclock", "promise", "recovery", "same row"},
+	},
+	{
+		Name: "recovery passes over the group that gathered", Area: "store", File: "instance/snapshot.go",
+		Old:     `Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}`,
+		New:     `Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo + 1}`,
+		Killers: []string{"recovery", "panic"},
+	},
+	{
+		Name: "a batch is not synced", Area: "store", File: "xlog/append.go", By: "xlog TestCrashLosesOnlyWhatWasNotSynced",
+		Old: `err := s.db.ApplyNoSyncWait(b, pebble.Sync)`,
+		New: `err := s.db.Apply(b, pebble.NoSync)` + "\n\treturn s.writeError(\"append\", err)",
+	},
+	{
+		Name: "a failed write is tried again", Area: "store", File: "xlog/append.go", By: "xlog TestFailureLatches",
+		Old: `	if err := s.usable(); err != nil {
+		return err
+	}
+	if last`,
+		New: `	if last`,
+	},
+	{
+		Name: "a torn group is not seen", Area: "store", File: "xlog/append.go", By: "xlog TestGroupsComeBack",
+		Old: `binary.LittleEndian.PutUint32(op.Value[n:], crc32.Checksum(op.Value[:n], castagnoli))`,
+		New: `binary.LittleEndian.PutUint32(op.Value[n:], crc32.Checksum(op.Value[:n/2], castagnoli))`,
+	},
+	{
+		Name: "damage passes for a torn tail", Area: "store", File: "xlog/wal.go", By: "xlog TestDamageBeforeTheTail",
+		Old: `skips := w.last != 0 && first > w.last+1`,
+		New: `skips := false`,
+	},
+}

@@ -1,0 +1,52 @@
+package mutants
+
+var votes = []Mutant{
+	{
+		Name: "two votes in a term", Area: "votes", File: "raft/raft.go",
+		Old:     `case r.vote != 0:`,
+		New:     `case r.vote == r.self:`,
+		Killers: []string{"votes", "one leader"},
+	},
+	{
+		Name: "a vote without comparing vclocks", Area: "votes", File: "raft/raft.go",
+		Old:     `case theirs == nil || !theirs.Covers(mine):`,
+		New:     `case theirs == nil:`,
+		Killers: []string{"history"},
+	},
+	{
+		Name: "a vote forgotten at a restart", Area: "votes", File: "instance/snapshot.go",
+		Old:     `c.raft.Restore(raft.Record{Term: body.Term, Vote: body.Vote})`,
+		New:     `c.raft.Restore(raft.Record{Term: body.Term})`,
+		Killers: []string{"vote", "votes", "one leader"},
+	},
+	{
+		Name: "a checkpoint without the vote", Area: "votes", File: "instance/snapshot.go",
+		Old:     `Vote: c.raft.Vote(), History`,
+		New:     `History`,
+		Killers: []string{"vote", "votes", "one leader"},
+	},
+	{
+		Name: "a checkpoint without term and vote", Area: "votes", File: "instance/snapshot.go", Quick: true,
+		Old:     `Term: c.raft.Term(), Vote: c.raft.Vote(), History`,
+		New:     `Term: 1, History`,
+		Killers: []string{"terms", "vote", "votes", "promise"},
+	},
+	{
+		Name: "a vote ignores rows in flight", Area: "votes", File: "instance/core.go",
+		Old:     `mine := &c.vclock`,
+		New:     `mine := &c.onDisk`,
+		Killers: []string{"history"},
+	},
+	{
+		Name: "a vote of an older term counts", Area: "votes", File: "raft/raft.go",
+		Old:     `if m.Term < r.term {`,
+		New:     `if m.Term < r.term && (m.Vote != r.self || r.state != StateCandidate) {`,
+		Killers: []string{"one leader", "history"},
+	},
+	{
+		Name: "who is no member yet votes", Area: "votes", File: "instance/core.go",
+		Old:     `(c.members&(1<<c.self) != 0 || c.cfg.Break.WipedVotes)`,
+		New:     `(c.members&(1<<c.self) != 0 || len(c.ids) >= 0)`,
+		Killers: []string{"history", "vote", "votes"},
+	},
+}
