@@ -256,11 +256,12 @@ func (l *Limbo[P]) holds(term uint64, owner uint32, lsn uint64) bool {
 }
 
 // Confirm is the fact that the rows of a term are committed up to an LSN. An
-// error: the term is unknown, or its chain leads not to the term in effect.
+// error: the term is unknown, or its chain leads not to the term in effect, or
+// what is in effect left out what this says is committed.
 func (l *Limbo[P]) Confirm(term, lsn uint64) error {
 	cur := l.Current()
 	if term < cur.Term {
-		return nil // settled long ago
+		return l.checkSettled(term, lsn)
 	}
 	if term > cur.Term {
 		if err := l.effect(term); err != nil {
@@ -269,6 +270,27 @@ func (l *Limbo[P]) Confirm(term, lsn uint64) error {
 	}
 	l.confirmTo(min(lsn, l.Current().Last))
 	l.drain(l.Current().Original)
+	return nil
+}
+
+// checkSettled judges a CONFIRM of a term that a newer one has followed. A quorum
+// had what it names, so whoever won later held it and named it: beyond the span
+// of its term, or of a term that is void, it shows that a disk lied.
+//
+// Not known is what the original's rules settled, which leave committed rows
+// out when elections race, and what an original's state does not tell.
+func (l *Limbo[P]) checkSettled(term, lsn uint64) error {
+	i := slices.IndexFunc(l.spans, func(s Span) bool { return s.Term >= term })
+	s := l.spans[i]
+	switch {
+	case s.Original || s.Term == term && l.spans[i+1].Original:
+		return nil
+	case s.Term > term:
+		return fmt.Errorf("limbo: LSN %d in term %d is committed, but term %d is in effect without that term", lsn, term, s.Term)
+	case lsn > s.Last:
+		return fmt.Errorf("limbo: LSN %d of %d in term %d is committed, but term %d left out what is behind LSN %d",
+			lsn, s.Owner, term, l.spans[i+1].Term, s.Last)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package limbo
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,5 +67,89 @@ func TestPushPanics(t *testing.T) {
 			}()
 			l.Push(test.entry)
 		})
+	}
+}
+
+// chained is a PROMOTE as a story tells it: what it follows, and how much.
+type chained struct {
+	term, prev, prevLSN uint64
+	original            bool
+}
+
+// contradicted walks back from the term in effect to the one that followed a
+// term or left it out, and tells whether it left an LSN out.
+func contradicted(story map[uint64]chained, cur, term, lsn uint64) bool {
+	if story[term].original {
+		return false
+	}
+	for p := story[cur]; ; p = story[p.prev] {
+		switch {
+		case p.original && p.prev <= term:
+			return false
+		case p.prev == term:
+			return lsn > p.prevLSN
+		case p.prev < term:
+			return true
+		}
+	}
+}
+
+// TestConfirmOfOldTermAgainstTwin makes random chains of PROMOTEs, some under
+// the original's rules, and asks for CONFIRMs of every older term: the limbo
+// refuses those that the walk over the whole story refuses, and no others.
+func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
+	met := map[bool]int{}
+	for seed := range uint64(2000) {
+		rnd := rand.New(rand.NewPCG(seed, 9))
+		var l Limbo[struct{}]
+		story := map[uint64]chained{}
+		lsns := [4]uint64{}
+		for term := uint64(2); term < 12; term++ {
+			owner := uint32(1 + rnd.IntN(3))
+			lsns[owner]++
+			if rnd.IntN(6) == 0 && l.Current().Term != 0 {
+				cur := l.Current()
+				story[term] = chained{term: term, prev: cur.Term, original: true}
+				if err := l.Take(Request{Kind: Promotion, Origin: owner, Row: lsns[owner], Owner: cur.Owner, LSN: l.Confirmed(), Term: term,
+					PrevTerm: cur.Term}); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			prev := Promote{Term: l.Current().Term, Owner: l.Current().Owner, Last: l.Current().Last}
+			if n := len(l.Pending()); n > 0 && rnd.IntN(2) == 0 {
+				prev = l.Pending()[rnd.IntN(n)]
+			}
+			low := prev.LSN
+			if prev.LSN == 0 {
+				low = min(max(l.Confirmed(), l.Current().First), prev.Last)
+			}
+			p := Promote{Term: term, Owner: owner, LSN: lsns[owner], PrevTerm: prev.Term, PrevOwner: prev.Owner, PrevLSN: low + rnd.Uint64N(prev.Last-low+1)}
+			story[term] = chained{term: term, prev: p.PrevTerm, prevLSN: p.PrevLSN}
+			if _, err := l.AddPromote(p); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			for range rnd.IntN(4) {
+				lsns[owner]++
+				l.Note(term, lsns[owner], true)
+			}
+			if rnd.IntN(2) == 0 {
+				if err := l.Confirm(term, p.LSN); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			}
+			for old := uint64(1); old < l.Current().Term; old++ {
+				lsn := 1 + rnd.Uint64N(slices.Max(lsns[:])+1)
+				want := contradicted(story, l.Current().Term, old, lsn)
+				met[want]++
+				if err := l.Confirm(old, lsn); (err != nil) != want {
+					t.Fatalf("seed %d, %v: CONFIRM of LSN %d in term %d under %d: %v, but the story contradicts it: %t",
+						seed, story, lsn, old, l.Current().Term, err, want)
+				}
+			}
+		}
+	}
+	if met[true] < 1000 || met[false] < 1000 {
+		t.Errorf("contradicted or not: %v", met)
 	}
 }
