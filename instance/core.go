@@ -295,6 +295,9 @@ func (c *Core) finish() {
 	}
 	c.tidy()
 	c.eff.BeatSync = c.beatSync
+	if c.eff.Mute = !c.vouches(); c.eff.Mute {
+		c.eff.Ack = nil
+	}
 	c.eff.Relay = c.written
 	if c.cfg.Break.RelayBeforeSync {
 		c.eff.Relay = c.nextNo - 1
@@ -395,9 +398,14 @@ func (c *Core) tellAck(stamp float64) {
 	c.eff.Ack = &AckState{VClock: v.Global(), Term: c.raft.Saved().Term, Timestamp: stamp}
 }
 
+// vouches tells whether our word on our disk counts. Acks keep a leader in
+// office; one that hears them from disks that fail or stall could commit
+// nothing, and would stay. Nor is a disk believed that lost rows once.
+func (c *Core) vouches() bool { return c.failed == nil && !c.stalled }
+
 // able tells whether we may vote and campaign.
 func (c *Core) able() bool {
-	return c.self != 0 && !c.expelled && c.failed == nil && !c.stalled && !c.closing &&
+	return c.self != 0 && !c.expelled && c.vouches() && !c.closing &&
 		(c.members&(1<<c.self) != 0 || c.cfg.Break.WipedVotes)
 }
 

@@ -49,10 +49,14 @@ func (c *Core) checkReads() {
 	}
 	n := bits.OnesCount32(c.members)
 	need := max(c.cfg.LinearizableQuorum(max(n, 1), c.quorum), 1)
+	voters := c.members
+	if !c.vouches() {
+		voters &^= 1 << c.self // our own word counts no more than an ack of ours
+	}
 	keep := c.reads[:0]
 	for _, r := range c.reads {
 		switch {
-		case bits.OnesCount32(r.heard&c.members) >= need && c.decided(&r.target):
+		case bits.OnesCount32(r.heard&voters) >= need && c.decided(&r.target):
 			c.reply(r.conn, r.sync, nil, nil)
 		case c.now.Mono >= r.until:
 			c.reply(r.conn, r.sync, nil, xrow.Errorf(xrow.ErrTimeout))

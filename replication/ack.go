@@ -24,7 +24,7 @@ func (w *ackWriter) next(a *applier) []byte {
 	h.mu.Lock()
 	st, count, beat, sync, self := h.ack, h.acks, a.beat, a.sync, h.self
 	urgent := h.urgent(a)
-	if !st.VClock.Covers(&w.floor) {
+	if h.mute || !st.VClock.Covers(&w.floor) {
 		h.mu.Unlock()
 		return nil
 	}

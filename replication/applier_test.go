@@ -246,6 +246,32 @@ func TestAckWhenItMatters(t *testing.T) {
 	h.appliers = nil
 }
 
+// A disk that fails or stalls says nothing any more: no answer to a heartbeat,
+// and nothing of what it said before on a new connection or to a new leader.
+func TestNoAckOfABadDisk(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	a := newApplier(h.Hub, Peer{})
+	a.peer, a.beat = 2, true
+	var w ackWriter
+	says := func(what string, e *instance.Effects, want bool) {
+		t.Helper()
+		h.Handle(e)
+		if got := w.next(a); (got != nil) != want {
+			t.Errorf("%s: ack %x", what, got)
+		}
+	}
+	says("all is well", &instance.Effects{Ack: &instance.AckState{VClock: vclock.VClock{2: 1}, Term: 3}}, true)
+	a.beat = true
+	says("a heartbeat", &instance.Effects{Mute: true}, false)
+	says("a new leader", &instance.Effects{Mute: true, Lazy: 2}, false)
+	w = ackWriter{}
+	says("a new connection", &instance.Effects{Mute: true, Lazy: 2}, false)
+	says("the disk answers again", &instance.Effects{Lazy: 2, Ack: &instance.AckState{VClock: vclock.VClock{2: 2}, Term: 3}}, true)
+	if a.beat {
+		t.Error("the heartbeat has no answer")
+	}
+}
+
 // A peer that still takes connections is not reported as gone.
 func TestApplierLost(t *testing.T) {
 	h, s := follower(t)

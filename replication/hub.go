@@ -31,6 +31,7 @@ type Hub struct {
 	self     uint32            // own replica ID; 0: not known yet
 	lazy     uint32            // the leader that we hear; 0: none, or ourselves
 	ack      instance.AckState // what acks say
+	mute     bool              // no ack may leave
 	acks     uint64            // how often it was said
 	sees     [vclock.Max]sight // what peers show, by their IDs
 	relays   []*relay
@@ -159,6 +160,7 @@ func (h *Hub) Handle(e *instance.Effects) {
 			r.wakeUp()
 		}
 	}
+	h.mute = e.Mute
 	if e.Ack != nil || turn {
 		h.wakeAcks(e.Ack, turn)
 	}

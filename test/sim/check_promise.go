@@ -10,12 +10,14 @@ import (
 
 // promiseChecker: whatever an instance tells others is on its disk before:
 // terms, votes, acks, rows. Terms never go back, and there is one vote per
-// term, in all lives of a disk.
+// term, in all lives of a disk. Whose disk failed acks no more: it could keep a
+// leader in office that can commit nothing.
 type promiseChecker struct {
 	w     *World
 	off   bool            // planted faults: let the damage itself show
 	term  []uint64        // by slot: greatest term shown
 	acks  []vclock.VClock // by slot: greatest ack
+	mute  []int           // by slot: the life that knows of its disk's failure
 	votes map[ballot]uint32
 }
 
@@ -27,7 +29,7 @@ type ballot struct {
 func (c *promiseChecker) init(w *World) {
 	c.w = w
 	c.off = w.plan.blindToPromises
-	c.term, c.acks = make([]uint64, len(w.nodes)), make([]vclock.VClock, len(w.nodes))
+	c.term, c.acks, c.mute = make([]uint64, len(w.nodes)), make([]vclock.VClock, len(w.nodes)), make([]int, len(w.nodes))
 	c.votes = map[ballot]uint32{}
 }
 
@@ -55,12 +57,23 @@ func (c *promiseChecker) shown(n *node, r *xrow.Raft) {
 	c.votes[b] = r.Vote
 }
 
+// stepped: a core learns that its disk failed.
+func (c *promiseChecker) stepped(n *node, batch []instance.Event) {
+	for _, ev := range batch {
+		if _, failed := ev.(instance.WriteFailed); failed {
+			c.mute[n.slot] = n.life
+		}
+	}
+}
+
 func (c *promiseChecker) acked(n *node, s *instance.AckState) {
 	d := n.disk
 	if c.off {
 		return
 	}
 	switch {
+	case c.mute[n.slot] == n.life:
+		c.w.fail("promise", "%s acks %v after its disk failed", n.label(), s.VClock)
 	case !d.vclock.Covers(&s.VClock):
 		c.w.fail("promise", "%s acks %v, its disk has %v", n.label(), s.VClock, d.vclock)
 	case !s.VClock.Covers(&c.acks[n.slot]):

@@ -195,6 +195,7 @@ func (n *node) step() {
 	eff := n.core.Step(n.now(), batch)
 	n.w.check.client.stepped(n, batch, eff, slept)
 	n.w.check.prevote.stepped(n, batch, slept)
+	n.w.check.promise.stepped(n, batch)
 	n.watchIdle(len(batch) > 0)
 	n.run(eff)
 	n.armTimer()
