@@ -2,6 +2,7 @@ package instance
 
 import (
 	"fmt"
+	"math"
 
 	"tarragon/box"
 	"tarragon/limbo"
@@ -181,9 +182,6 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		c.keepNops(rows)
 		return nil
 	}
-	if last.Term == 0 && c.limbo.Waits() && !c.underOriginal(last) {
-		return splitBrain("got an async transaction without a term while others are undecided")
-	}
 	if n := len(c.limbo.Pending()); n > 0 && last.Term != 0 {
 		c.trace(FactBehindPromote, last.ReplicaID, last.LSN, "")
 	}
@@ -258,6 +256,50 @@ func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
 	if p.ddl {
 		c.dropOldVotes()
 	}
+}
+
+// applyAgain takes transactions without a term anew that stood behind void ones:
+// they were written while Raft was off, and their authors decided them. They are
+// in the log where they came; whoever replays it comes by here, too.
+func (c *Core) applyAgain(again []entry) {
+	for i := range again {
+		e := &again[i]
+		c.trace(FactAgain, e.Origin, e.LSN, "")
+		c.seq++
+		tx := c.box.Begin(c.seq)
+		if err := c.redo(tx, e.P.frames); err != nil {
+			// What was voided had made room for it. Its author is one of several
+			// masters, and nobody can say who was first: the operator decides.
+			tx.Abort()
+			c.trace(FactNotAgain, e.Origin, e.LSN, err.Error())
+			c.eff.Lost = append(c.eff.Lost, LostRow{Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
+			continue
+		}
+		tx.Prepare()
+		e.Seq, e.P.ddl = c.seq, tx.IsDDL()
+		c.limbo.Push(*e)
+	}
+	c.limbo.Written(c.written)
+	c.settle()
+}
+
+// redo runs the statements of rows as they are in the log.
+func (c *Core) redo(tx *box.Txn, frames []byte) error {
+	for _, frame := range splitFrames(frames) {
+		r, err := xrow.Decode(frame[xrow.FrameHead:])
+		if err != nil || r.Type == xrow.Nop {
+			continue // a row of ours decodes
+		}
+		d, err := xrow.DecodeDML(r.Type, r.Body)
+		if err == nil {
+			err = tx.Apply(&d)
+		}
+		if err != nil {
+			return c.rowError(&r, d.SpaceID, err)
+		}
+	}
+	_, err := tx.Build(math.MaxInt)
+	return err
 }
 
 // isSync tells whether a foreign transaction is synchronous: it says so, or it

@@ -43,6 +43,8 @@ const (
 	FactNewLife         FactKind = "new life" // a member that lost its disk got a new ID
 	FactExpelled        FactKind = "expelled"
 	FactSkipped         FactKind = "conflict skipped" // a row whose key is taken became NOP
+	FactAgain           FactKind = "row taken again"  // one without a term, behind others that were voided
+	FactNotAgain        FactKind = "row set aside"    // what was voided had made room for it
 	FactSplitBrain      FactKind = "split brain"      // a peer's rows contradict ours
 	FactRulesChange     FactKind = "rules change"     // a leader begins a new term under the rules that all members take
 	FactBroken          FactKind = "broken guarantee"

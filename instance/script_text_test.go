@@ -190,6 +190,10 @@ func (s *script) row(text string) xrow.Row {
 		r.Type = xrow.Insert
 		d := xrow.DML{SpaceID: spaceID(s.t, w.word(1)), Tuple: msgp.AppendUint64([]byte{0x91}, w.number(w.word(2)))}
 		r.Body = d.AppendBody(nil)
+	case "delete":
+		r.Type = xrow.Delete
+		d := xrow.DML{SpaceID: spaceID(s.t, w.word(1)), Key: msgp.AppendUint64([]byte{0x91}, w.number(w.word(2)))}
+		r.Body = d.AppendBody(nil)
 	case "ddl":
 		r.Type = xrow.Insert
 		d := xrow.DML{SpaceID: 280, Tuple: spaceRow(w.number(w.word(1)))}

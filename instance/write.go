@@ -408,6 +408,9 @@ func (c *Core) settle() {
 			c.noteKinds(c.box.NewestMembers())
 		}
 	}
+	if again := c.limbo.TakeAgain(); len(again) > 0 {
+		c.applyAgain(again)
+	}
 }
 
 // tellSchema writes the CONFIRM of a change of the schema before anything that

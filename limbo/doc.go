@@ -19,7 +19,8 @@
 //  5. confirmed never goes back within a term.
 //
 // An entry without a term was decided by its author's write; it commits once
-// that write is on disk and everything before it is decided.
+// that write is on disk and everything before it is decided. Nothing voids it:
+// where what is before it goes, it is taken again.
 //
 // # Two sets of rules
 //

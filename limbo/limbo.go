@@ -83,6 +83,7 @@ type Limbo[P any] struct {
 
 	committed    []Entry[P]
 	void         []Entry[P]
+	again        []Entry[P] // newest first, see TakeAgain
 	voidPromotes []Promote
 }
 
@@ -405,15 +406,17 @@ func (l *Limbo[P]) decide(original bool) {
 	}
 }
 
-// voidFrom voids all from a place in the queue on, newest first.
+// voidFrom voids all from a place in the queue on, newest first, but for what
+// has no term.
 func (l *Limbo[P]) voidFrom(at int) {
 	for len(l.queue) > at {
 		e := l.queue[len(l.queue)-1]
-		if e.Term == 0 {
-			panic("limbo: an entry without a term behind one that is void")
-		}
 		l.uncount(&e)
-		l.void = append(l.void, e)
+		if e.Term == 0 {
+			l.again = append(l.again, e)
+		} else {
+			l.void = append(l.void, e)
+		}
 		l.queue = l.queue[:len(l.queue)-1]
 	}
 	l.shown = min(l.shown, at)
@@ -438,6 +441,16 @@ func (l *Limbo[P]) TakeCommitted() []Entry[P] {
 func (l *Limbo[P]) TakeVoid() []Entry[P] {
 	out := l.void
 	l.void = l.void[:0]
+	return out
+}
+
+// TakeAgain gives what has no term and stood behind something that was voided,
+// oldest first; otherwise like TakeCommitted. It was decided by its author's
+// write, so it is taken anew, and pushed, without what was before it.
+func (l *Limbo[P]) TakeAgain() []Entry[P] {
+	out := l.again
+	l.again = l.again[:0]
+	slices.Reverse(out)
 	return out
 }
 

@@ -255,6 +255,9 @@ func (s *script) decided(err error) {
 	for _, e := range s.l.TakeVoid() {
 		s.say("  void %d", e.Seq)
 	}
+	for _, e := range s.l.TakeAgain() {
+		s.say("  again %d", e.Seq)
+	}
 	if err != nil {
 		s.say("  %s", err)
 	}
