@@ -115,6 +115,7 @@ type Member struct {
 	UUID        string
 	Name        string
 	Incarnation uint64 // of its store, the fourth field, which is ours; 0: not told
+	Learner     bool   // it has an ID and does not count yet, the fifth field, which is ours
 }
 
 // Members is the confirmed replica set, ascending by ID. Safe for readers.
@@ -126,7 +127,7 @@ func (b *Box) NewestMembers() []Member { return b.members(b.head, noEnd) }
 func (b *Box) members(s *Schema, bound uint64) (all []Member) {
 	b.each(s.spaces[idCluster], bound, func(tuple []byte) {
 		row := splitRow(tuple)
-		all = append(all, Member{uint32(row.uint(0)), row.string(1), row.string(2), row.uint(3)})
+		all = append(all, Member{uint32(row.uint(0)), row.string(1), row.string(2), row.uint(3), row.bool(4)})
 	})
 	return all
 }
@@ -140,6 +141,22 @@ func (b *Box) ReplicasetName() string { return b.schemaText("replicaset_name", "
 // elderSchema tells whether the schema is older than 3.0.0, so that members of
 // old releases may be there.
 func (b *Box) elderSchema() bool { return b.schemaText("cluster", "cluster") != "" }
+
+// Setting is the confirmed tuple of _schema under a key, nil if there is none.
+// Safe for readers; the caller must not change it.
+func (b *Box) Setting(key string) []byte { return b.setting(b.dict, b.confirmed, key) }
+
+// NewestSetting includes an undecided change; otherwise like Setting.
+func (b *Box) NewestSetting(key string) []byte { return b.setting(b.head, noEnd, key) }
+
+func (b *Box) setting(s *Schema, bound uint64, key string) (found []byte) {
+	b.each(s.spaces[idSchema], bound, func(tuple []byte) {
+		if splitRow(tuple).string(0) == key {
+			found = tuple
+		}
+	})
+	return found
+}
 
 // schemaText is the text in _schema under one of two keys.
 func (b *Box) schemaText(key, elder string) (text string) {

@@ -35,6 +35,8 @@ func (r rowReader) uint(i int) uint64 {
 	return u
 }
 
+func (r rowReader) bool(i int) bool { return r.raw(i)[0] == 0xc3 }
+
 func (r rowReader) string(i int) string { return stringOf(r.raw(i)) }
 
 func stringOf(b []byte) string {

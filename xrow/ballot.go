@@ -20,6 +20,8 @@ type Ballot struct {
 	InstanceName    string        // empty: none
 	Registered      []string      // UUIDs of all members, the own one too; fewer than 32
 	Rules           uint64        // ours: 1 = knows strong rules
+	Replicaset      string        // ours: UUID of the replica set; empty: none, or not told
+	Founding        int           // ours: voters that the set needs before it is complete; 0: it is
 }
 
 // Keys of a ballot (Tarantool: IPROTO_BALLOT_KEYS).
@@ -59,6 +61,10 @@ func (b *Ballot) AppendBody(dst []byte) []byte {
 		m.dst = msgp.AppendString(m.dst, uuid)
 	}
 	m.uintNonzero(KeyRules, b.Rules)
+	if b.Replicaset != "" {
+		m.key(KeySet)
+		m.dst = msgp.AppendInt(msgp.AppendString(append(m.dst, 0x92), b.Replicaset), b.Founding)
+	}
 	return m.dst
 }
 
@@ -120,6 +126,9 @@ func (b *Ballot) update(m []byte) (told, ok bool) {
 		case KeyRules:
 			known = false
 			b.Rules, ok = u64(f.val)
+		case KeySet:
+			known = false
+			ok = b.readSet(f.val)
 		default:
 			known, ok = false, true
 		}
@@ -129,6 +138,24 @@ func (b *Ballot) update(m []byte) (told, ok bool) {
 		told = told || known
 	}
 	return told, !f.bad
+}
+
+// readSet reads [replica set UUID, voters needed].
+func (b *Ballot) readSet(v []byte) (ok bool) {
+	elems, n, ok := ReadArrayHeader(v)
+	if !ok || elems < 2 {
+		return false
+	}
+	m, err := Scan(v[n:])
+	if err != nil {
+		return false
+	}
+	if b.Replicaset, ok = readUUID(v[n : n+m]); !ok {
+		return false
+	}
+	need, _, ok := ReadUint(v[n+m:])
+	b.Founding = int(min(need, vclock.Max))
+	return ok
 }
 
 // readUUIDs reads fewer than 32 UUIDs.

@@ -126,6 +126,7 @@ const (
 	KeyCommitted   Key = 0x74 // JOIN META, array [term, LSN] up to which the state is committed
 	KeyTuples      Key = 0x75 // JOIN META, uint: about how many tuples follow
 	KeyStrongLSN   Key = 0x76 // PROMOTE, CONFIRM, uint: LSN by the strong rules, where LSN is for originals
+	KeySet         Key = 0x77 // ballot, array [replica set UUID, voters that it needs while it is being founded]
 )
 
 // Flags of the last row of a transaction.

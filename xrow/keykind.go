@@ -32,7 +32,7 @@ var keyKinds = [256]kind{
 	KeyAuthType: kindString, KeyReplicasetName: kindString, KeyInstanceName: kindString, KeySpaceName: kindString,
 	KeyIndexName: kindString, KeyTupleFormats: kindMap, KeyIsSync: kindBool,
 	KeyPrevTerm: kindUint, KeyRules: kindUint, KeyHistory: kindArray, KeyIncarnation: kindUint, KeyCommitted: kindArray, KeyTuples: kindUint,
-	KeyStrongLSN: kindUint,
+	KeyStrongLSN: kindUint, KeySet: kindArray,
 }
 
 // Accepts tells whether a value that begins with byte c is of the type of key

@@ -41,7 +41,7 @@ var bodyNames = names{
 	0x62: {"is_checkpoint_join", nil}, 0x63: {"checkpoint_vclock", nil}, 0x64: {"checkpoint_lsn", nil},
 	KeyPrevTerm: {"prev_term", nil}, KeyRules: {"rules", nil}, KeyHistory: {"history", nil},
 	KeyIncarnation: {"incarnation", nil}, KeyCommitted: {"committed", nil}, KeyTuples: {"tuples", nil},
-	KeyStrongLSN: {"strong_lsn", nil},
+	KeyStrongLSN: {"strong_lsn", nil}, KeySet: {"set", nil},
 }
 
 var raftNames = names{0: {"term", nil}, 1: {"vote", nil}, 2: {"state", nil}, 3: {"vclock", nil}, 4: {"leader_id", nil},
@@ -55,7 +55,7 @@ var ballotNames = names{
 	ballotIsROCfg: {"is_ro_cfg", nil}, ballotIsRO: {"is_ro", nil}, ballotIsAnon: {"is_anon", nil},
 	ballotIsBooted: {"is_booted", nil}, ballotVClock: {"vclock", nil}, ballotGCVClock: {"gc_vclock", nil},
 	ballotCanLead: {"can_lead", nil}, ballotBootstrapLeader: {"bootstrap_leader_uuid", nil},
-	ballotRegistered: {"registered_replica_uuids", nil}, ballotInstanceName: {"instance_name", nil}, KeyRules: {"rules", nil},
+	ballotRegistered: {"registered_replica_uuids", nil}, ballotInstanceName: {"instance_name", nil}, KeyRules: {"rules", nil}, KeySet: {"set", nil},
 }
 
 var stackNames = names{0: {"stack", names{

@@ -69,6 +69,8 @@ func TestBodiesHaveTheOriginalsLayout(t *testing.T) {
 			"81 29 89 01 c2 04 c2 05 c2 06 c3 02 81 01 01 03 80 07 c2 08 d924" + hexOf(uuidB) + "09 91 d924" + hexOf(uuidB)},
 		{"ballot with a name, nobody chosen", &Ballot{IsRO: true, InstanceName: "n1", Rules: 1},
 			"81 29 8b 01 c2 04 c3 05 c2 06 c2 02 80 03 80 07 c2 08 d924" + hexOf(NilUUID) + "0a a26e31 09 90 71 01"},
+		{"ballot of a set that is being founded", &Ballot{IsBooted: true, BootstrapLeader: uuidB, Rules: 1, Replicaset: uuidA, Founding: 2},
+			"81 29 8b 01 c2 04 c2 05 c2 06 c3 02 80 03 80 07 c2 08 d924" + hexOf(uuidB) + "09 90 71 01 77 92 d924" + hexOf(uuidA) + "02"},
 		{"ack", &Ack{VClock: clock(t, "{1: 6}"), Term: 1}, "82 26 81 01 06 53 01"},
 		{"ack of a heartbeat", &Ack{VClock: clock(t, "{0: 9, 1: 6}"), Term: 1, Sync: 2}, "83 26 81 01 06 53 01 5a 02"},
 		{"CONFIRM", &Synchro{ReplicaID: 1, LSN: 16}, "82 02 01 03 10"},
