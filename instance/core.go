@@ -25,7 +25,10 @@ type Core struct {
 	self    uint32 // replica ID; 0: not registered
 	members uint32 // confirmed voters, a bit each
 	quorum  int    // synchronous quorum of them
-	ids     []box.Member
+	// founding is how many voters must be there before clients may write, see
+	// founding.go; 0: the set is complete.
+	founding int
+	ids      []box.Member
 
 	vclock vclock.VClock // everything handed to the journal or gathering for it
 	onDisk vclock.VClock // what is synced
@@ -209,6 +212,8 @@ func (c *Core) handle(ev Event) {
 		c.configure(ev)
 	case Shutdown:
 		c.shutdown()
+	case GiveWay:
+		c.giveWay()
 	default:
 		panic(fmt.Sprintf("instance: unknown event %T", ev))
 	}
@@ -281,6 +286,7 @@ func (c *Core) finish() {
 	c.alignRules()
 	c.releaseJoins()
 	c.releaseHeld()
+	c.completeSet()
 	c.raft.Holds(&c.vclock)
 	c.checkPromotes()
 	c.stepDemotion()
@@ -438,6 +444,7 @@ func (c *Core) refreshMembers() {
 	c.members = mask
 	c.noteKinds(c.box.NewestMembers())
 	c.oldSchema = schemaBefore(c.box, 2, 10, 1)
+	c.founding = readFounding(c.box)
 	c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1)), 1), vclock.Max)
 	election := max(n/2+1, n-c.quorum+1)
 	c.raft.SetSelf(c.self, c.able(), c.now.Mono)

@@ -28,6 +28,7 @@ type Effects struct {
 	VoidPromotes []uint64
 	Refused      []Refusal // peers whose stream cannot go on
 	Expelled     bool      // our _cluster row is gone: stop replicating, stay read-only
+	GaveWay      bool      // answer to GiveWay: the set that we founded is given up
 	Status       bool      // something that box.status, box.election or tarragon.leader tells has changed
 	Schema       bool      // the schema version has changed
 	Members      bool      // the confirmed _cluster has changed

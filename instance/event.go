@@ -35,6 +35,8 @@ type Request struct {
 	Do      func(*box.Txn) ([]byte, error)
 	Barrier bool // Do writes system spaces: wait until nothing is undecided, hold back what comes later
 	IsSync  bool // synchronous whatever its spaces are
+	// Internal: it is no client's, so it is taken while the set is being founded.
+	Internal bool
 }
 
 // Rows are whole transactions from the stream of a peer, in its log order.
@@ -156,6 +158,10 @@ type Configure struct {
 // Shutdown makes a leader resign and refuses writes from then on.
 type Shutdown struct{}
 
+// GiveWay makes a lone founder give its replica set up for another one; anybody
+// else goes on. Effects.GaveWay tells that it has.
+type GiveWay struct{}
+
 func (Write) event()           {}
 func (Rows) event()            {}
 func (RaftMsg) event()         {}
@@ -174,3 +180,4 @@ func (JoinRequest) event()     {}
 func (BootstrapRows) event()   {}
 func (Configure) event()       {}
 func (Shutdown) event()        {}
+func (GiveWay) event()         {}

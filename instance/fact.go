@@ -48,4 +48,6 @@ const (
 	FactSplitBrain      FactKind = "split brain"      // a peer's rows contradict ours
 	FactRulesChange     FactKind = "rules change"     // a leader begins a new term under the rules that all members take
 	FactBroken          FactKind = "broken guarantee"
+	FactFounded         FactKind = "founders are there" // as many as a set needs before clients may write
+	FactGaveWay         FactKind = "gives way"          // a lone founder, to another replica set
 )

@@ -36,6 +36,7 @@ type script struct {
 	sync    uint64 // of the request made last
 	tag     uint64
 
+	founding  int             // voters that the set waits for; the core is its only member
 	oldSchema bool            // 2.10.1
 	originals map[uint32]bool // members of the original kind
 }
@@ -68,6 +69,8 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 			for _, id := range a.Vals {
 				s.originals[uint32(id[0]-'0')] = true
 			}
+		case "founding":
+			s.founding = int(a.Vals[0][0] - '0')
 		case "oldschema":
 			s.oldSchema = true
 		case "skip":
@@ -106,7 +109,12 @@ func (s *script) boot() {
 	}
 	rows := box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "")
 	add := func(space uint32, tuple []byte) { rows = append(rows, xrow.DML{SpaceID: space, Tuple: tuple}) }
-	for _, id := range []uint32{2, 3} {
+	others := []uint32{2, 3}
+	if s.founding > 0 {
+		others = nil
+		rows = append(rows, FoundingRow(s.founding))
+	}
+	for _, id := range others {
 		if s.originals[id] {
 			add(spaceCluster, msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id)))
 		} else {
@@ -244,6 +252,9 @@ func (s *script) effects(e *Effects) {
 	if e.Expelled {
 		s.say("  expelled")
 	}
+	if e.GaveWay {
+		s.say("  gave way")
+	}
 	if e.Fatal != nil {
 		s.say("  fatal: %s", e.Fatal)
 	}
@@ -304,6 +315,9 @@ func (s *script) info() {
 	s.say("  queue of %d in term %d: %d undecided, confirmed %d, quorum %d", i.QueueOwner, i.QueueTerm, i.QueueLen, i.Confirmed, i.Quorum)
 	if i.RO {
 		s.say("  read-only: %s", i.ROReason)
+	}
+	if f := i.Founding; f.Need > 0 {
+		s.say("  founding: %d of %d, lone %t", f.Have, f.Need, f.Lone)
 	}
 	if i.Original || i.Originals != 0 {
 		s.say("  original rules %t, originals %b", i.Original, i.Originals)

@@ -142,6 +142,12 @@ func (s *script) rare(w words) {
 		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: 1, DML: xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: key}}}})
 	case "shutdown":
 		s.step(Shutdown{})
+	case "giveway":
+		s.step(GiveWay{})
+	case "internal":
+		r := s.requests("ddl " + w.word(0))
+		r[0].Internal = true
+		s.step(Write{Requests: r})
 	case "readonly":
 		s.sync++
 		s.step(Configure{Conn: 1, Sync: s.sync, Apply: func(c *Config) { c.ReadOnly = true }})

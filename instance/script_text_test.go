@@ -202,6 +202,10 @@ func (s *script) row(text string) xrow.Row {
 		r.Type = xrow.Insert
 		d := w.index(1)
 		r.Body = d.AppendBody(nil)
+	case "founded":
+		r.Type = xrow.Delete
+		d := xrow.DML{SpaceID: spaceSchema, Key: msgp.AppendString([]byte{0x91}, foundingKey)}
+		r.Body = d.AppendBody(nil)
 	case "expel":
 		r.Type = xrow.Delete
 		d := xrow.DML{SpaceID: spaceCluster, Key: msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))}

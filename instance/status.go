@@ -20,7 +20,7 @@ import (
 type Info struct {
 	ID            uint32
 	UUID          string
-	RO            bool
+	RO            bool   // to clients; see Registers
 	ROReason      string // empty when writable
 	ROCfg         bool   // read_only is configured, whatever else keeps it from writing
 	VClock        vclock.VClock
@@ -49,12 +49,13 @@ type Info struct {
 	SplitBrains   []SplitBrain // peers whose rows contradict ours
 	Original      bool         // the original's rules hold in the term in effect
 	Originals     uint32       // members that are not known to take the strong rules, a bit each
+	Founding      Founding     // zero: the set is complete
 }
 
 // Info describes the state at a moment of monotonic time.
 func (c *Core) Info(now time.Duration) Info {
 	cur := c.limbo.Current()
-	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable(), ROCfg: c.cfg.ReadOnly, VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
+	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable() || c.founding > 0, Founding: c.foundingInfo(), ROCfg: c.cfg.ReadOnly, VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.quorum,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
@@ -69,6 +70,10 @@ func (c *Core) Info(now time.Duration) Info {
 	}
 	return i
 }
+
+// Registers tells whether this instance writes what it must by itself: it leads
+// a set that is being founded, or takes writes of anybody.
+func (i *Info) Registers() bool { return !i.RO || i.ROReason == reasonFounding }
 
 // Acked is what a member says it has on disk; false: nothing since our start.
 func (c *Core) Acked(id uint32) (v vclock.VClock, ok bool) {
@@ -93,6 +98,8 @@ func (c *Core) roReason() (reason, state string) {
 		return "config", "box.cfg.read_only is true"
 	case c.self == 0:
 		return "orphan", "it is an orphan"
+	case c.founding > 0 && c.writable():
+		return reasonFounding, c.foundingText()
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "state is election %s with term %d", c.raft.State(), c.raft.Term())
@@ -118,7 +125,7 @@ func (c *Core) uuidOf(id uint32) string {
 	return "unknown"
 }
 
-// ReadonlyError is what a request for a write gets now; nil: it may be made.
+// ReadonlyError is what a registration gets now; nil: it may be made.
 func (c *Core) ReadonlyError() *xrow.Error {
 	if c.writable() {
 		return nil
@@ -196,13 +203,14 @@ type statusKey struct {
 	inEffect uint64
 	id       uint32
 	splits   int
+	founding bool
 }
 
 // noteStatus tells whether something that is watched has changed.
 func (c *Core) noteStatus() {
 	cur := c.limbo.Current()
 	k := statusKey{ro: !c.writable(), term: c.raft.Saved().Term, state: c.raft.State(), leader: c.raft.Leader(), seen: c.raft.SeesLeader(),
-		owner: cur.Owner, inEffect: cur.Term, id: c.self, splits: len(c.splits)}
+		owner: cur.Owner, inEffect: cur.Term, id: c.self, splits: len(c.splits), founding: c.founding > 0}
 	if k != c.status {
 		c.status = k
 		c.eff.Status = true

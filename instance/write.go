@@ -21,6 +21,10 @@ func (c *Core) write(requests []Request) {
 }
 
 func (c *Core) request(r *Request) {
+	if err := c.refuseFounding(r); err != nil {
+		c.reply(r.Conn, r.Sync, nil, err)
+		return
+	}
 	if c.build != nil {
 		if err := c.refuse(r); err != nil {
 			c.reply(r.Conn, r.Sync, nil, err)

@@ -38,7 +38,7 @@ type Object struct{ Class, Name string }
 // object that does not exist is left out. wall is the time, seconds since the
 // epoch.
 func AlignCredentials(conn uint64, want Credentials, wall float64) instance.Request {
-	return instance.Request{Conn: conn, User: box.UserAdmin, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
+	return instance.Request{Conn: conn, User: box.UserAdmin, Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
 		t := &txn{tx: tx, user: box.UserAdmin, now: uint64(wall)}
 		origin, err := t.configOrigin()
 		if err != nil {
