@@ -206,7 +206,7 @@ func TestBootstrap(t *testing.T) {
 	if got := w.b.ReplicasetUUID(); got != testReplicaset {
 		t.Errorf("replicaset uuid %q", got)
 	}
-	if got := fmt.Sprint(w.b.Members()); got != "[{1 "+testInstance+" i-001 0}]" {
+	if got := fmt.Sprint(w.b.Members()); got != "[{1 "+testInstance+" i-001 0 false}]" {
 		t.Errorf("members %s", got)
 	}
 	if got := w.sel(281, 2, EQ, "_schema"); !strings.HasPrefix(got, `[272, 1, "_schema", "memtx", 0, {}, [{"type": "string", "name": "key"}`) {

@@ -41,6 +41,7 @@ type Member struct {
 	Client       URI    // how clients connect; zero: as peers do
 	ElectionMode ElectionMode
 	ReadOnly     bool
+	Anon         bool // an anonymous replica, no member
 }
 
 // Credentials are the users and roles that the file asks for, by name.

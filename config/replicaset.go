@@ -42,7 +42,7 @@ func (l *loader) replicaset(in *Instance, self place, own *options) {
 	for _, p := range peers {
 		m := Member{
 			Name: p.name, UUID: strings.ToLower(p.text("database.instance_uuid")), Peer: p.peerURI(), Client: p.clientURI(),
-			ElectionMode: p.mode, ReadOnly: p.readOnly(in, len(peers)),
+			ElectionMode: p.mode, ReadOnly: p.readOnly(in, len(peers)), Anon: p.anon,
 		}
 		if p.name == self.name {
 			in.ReadOnly = m.ReadOnly

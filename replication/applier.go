@@ -85,19 +85,32 @@ func (a *applier) run() {
 			break
 		}
 		again := a.failed(err)
-		if !again {
+		if !again && !isForeign(err) {
 			return
 		}
 		if wasUp && time.Since(begun) > a.hub.cfg.Heartbeat {
 			pause = 0
 			continue
 		}
-		pause = min(max(2*pause, firstPause), a.hub.times.Load().reconnect)
+		if pause = min(max(2*pause, firstPause), a.hub.times.Load().reconnect); !again {
+			pause = foreignPause
+		}
 		if !a.rest(ctx, pause) {
 			break
 		}
 	}
 	a.set(StateOff, context.Cause(ctx).Error())
+}
+
+// foreignPause is between looks at a peer of another replica set. Where that one
+// gives way, its next SUBSCRIBE here kicks us.
+const foreignPause = 30 * time.Second
+
+// isForeign tells that the peer is of another replica set: nobody's to follow,
+// until that set gives way and the peer joins ours (founding.go).
+func isForeign(err error) bool {
+	var e *xrow.Error
+	return errors.As(err, &e) && e.Code == xrow.ErrReplicasetUUIDMismatch
 }
 
 // rest waits for the next attempt.
@@ -124,7 +137,7 @@ func (a *applier) failed(err error) (again bool) {
 	a.set(state, err.Error())
 	ev := a.log.Debug()
 	switch fresh := a.failures.add(state, err, a.hub.node.Now().Mono); {
-	case !again:
+	case !again && (fresh || !isForeign(err)): // a foreign one is looked at again
 		ev = a.log.Error()
 	case fresh:
 		ev = a.log.Warn()

@@ -18,7 +18,8 @@ func (h *Hub) Ballot() xrow.Ballot {
 	}
 	info := node.Info()
 	b := xrow.Ballot{IsROCfg: info.ROCfg, IsRO: info.RO, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
-		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Rules: 1}
+		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Rules: 1,
+		Replicaset: info.ReplicasetUUID, Founding: info.Founding}
 	if h.cfg.NameSelf && !info.RO {
 		b.BootstrapLeader = h.cfg.UUID
 	}

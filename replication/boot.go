@@ -20,7 +20,9 @@ import (
 //
 // An instance that has no data asks all configured peers for their ballots. If
 // one is booted it joins; it never begins a second replica set while a booted
-// peer is visible. Else the best of those that answer is named in the own
+// peer is visible. That one may be out of sight all the same, so no set takes
+// writes of clients before a majority has its store, and of several all prefer
+// the same (founding.go). Else the best of those that answer is named in the own
 // ballot, and it begins the replica set when a majority of all configured
 // instances, itself among them, names it in one quick round. An instance names
 // another one only many rounds after the first that it would have: whoever
@@ -41,6 +43,7 @@ type Boot struct {
 	Data        *BootData // what we hold and can go on with; nil: nothing
 	MustJoin    bool      // never begin a replica set: there was a store, or another one is to begin it
 	Appointed   bool      // to begin the replica set, whatever the ballots say
+	Set         string    // the UUID of the only set to join; empty: any
 	Progress    Progress  // of the JOIN under way
 	// Mixed: who does not answer may be of the original kind.
 	Mixed bool
@@ -215,7 +218,7 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if b.Data != nil {
 		return b.judgeData(seen), ""
 	}
-	if booted := booted(seen); len(booted) > 0 {
+	if booted := oneSet(booted(seen), b.Set); len(booted) > 0 {
 		return join(booted), ""
 	}
 	if b.MustJoin || b.Self.Anon {
@@ -282,7 +285,6 @@ func booted(seen []candidate) []candidate {
 }
 
 func join(booted []candidate) Decision {
-	slices.SortFunc(booted, func(x, y candidate) int { return better(&x, &y) })
 	d := Decision{Action: ActionJoin, Originals: slices.ContainsFunc(booted, original)}
 	for i := range booted {
 		d.Peers = append(d.Peers, booted[i].peer)
@@ -310,7 +312,7 @@ func (b *Boot) judgeData(seen []candidate) Decision {
 	if len(better) == 0 {
 		return Decision{Action: ActionRecover}
 	}
-	return join(better)
+	return join(oneSet(better, b.Set))
 }
 
 // JoinAny joins the first peer of the list that takes us. When none does it
@@ -336,7 +338,7 @@ func (b *Boot) JoinAny(ctx context.Context, peers []Peer, newSink func() (Sink, 
 // what we hold. Errors are as those of JoinAny.
 func (b *Boot) RegisterAny(ctx context.Context, v *vclock.VClock) error {
 	b.withDefaults()
-	return b.tryAll(ctx, join(booted(b.round(ctx))).Peers, "registered", func(p *Peer) error {
+	return b.tryAll(ctx, join(oneSet(booted(b.round(ctx)), b.Set)).Peers, "registered", func(p *Peer) error {
 		return Register(ctx, *p, b.Self, v, b.JoinTimeout)
 	})
 }

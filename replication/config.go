@@ -90,11 +90,12 @@ type Info struct {
 	ReplicasetName string // empty: none
 	Synced         vclock.VClock
 	Term           uint64
-	RO             bool
+	RO             bool // it registers nobody now
 	ROCfg          bool // read-only by configuration
 	CanLead        bool
 	Raft           bool        // elections are on
-	Readonly       *xrow.Error // what a request for a write gets; nil: it may be made
+	Readonly       *xrow.Error // what a registration gets; nil: it may be made
+	Founding       int         // voters that the set needs before it is complete; 0: it is
 	Members        []Member
 }
 
@@ -116,9 +117,9 @@ func (n loopNode) Info() (i Info) {
 	now := n.Loop.Now().Mono
 	n.Loop.Read(func(c *instance.Core) {
 		in := c.Info(now)
-		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), ReplicasetName: c.Box().ReplicasetName(), Synced: in.Synced.Global(), Term: in.Term, RO: in.RO,
+		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), ReplicasetName: c.Box().ReplicasetName(), Synced: in.Synced.Global(), Term: in.Term, RO: !in.Registers(),
 			ROCfg: in.ROCfg, CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual,
-			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError()}
+			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Founding: in.Founding.Need}
 		i.Members = make([]Member, len(in.Members))
 		for k, m := range in.Members {
 			i.Members[k] = Member{ID: m.ID, UUID: m.UUID, Name: m.Name}

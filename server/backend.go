@@ -31,6 +31,8 @@ func (b *backend) Ready() *xrow.Error {
 			if share := boot.Progress.Share(); share != "" {
 				e.Message += ", " + share
 			}
+		} else if g := b.s.after; g != nil {
+			e.Message += " - " + g.Error()
 		}
 	}
 	return e

@@ -97,10 +97,14 @@ func (s *Server) replicaIdentity() replication.Identity {
 
 func (s *Server) newBoot() *replication.Boot {
 	appointed, other := bootstrapRole(s.in)
+	set := ""
+	if s.recovered != nil || s.anew != nil {
+		set = s.heldSet()
+	}
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
 		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
 		Appointed: appointed, MustJoin: other || s.anew != nil, Mixed: s.in.Tarragon.AllowOriginal,
-		ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
+		Set: set, ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
 }
 
 // bootGrace is how long the first start of a replica set waits for all of its
@@ -224,6 +228,10 @@ func (s *Server) bootstrap(n *node) error {
 		if rows[i].SpaceID == spaceCluster {
 			rows[i].Tuple = instance.MemberTuple(1, s.identity.UUID, s.in.Name, s.identity.Incarnation)
 		}
+	}
+	if need := s.founders(); need > 1 {
+		rows = append(rows, instance.FoundingRow(need))
+		s.log.Info().Int("needed", need).Msg("the replica set takes no writes of clients before so many of the configured instances are members")
 	}
 	s.log.Info().Str("replicaset", set).Str("profile", s.in.Tarragon.BootstrapProfile).Msg("bootstrapping the replica set")
 	return n.loop.Submit(instance.BootstrapRows{Rows: rows, ID: 1})

@@ -62,7 +62,7 @@ func runSteps(steps []closeStep, limit time.Duration) error {
 // drainTime: clients of an instance that only takes a new store come back in a
 // moment, and are not asked to leave.
 func (s *Server) drainTime(cause error) time.Duration {
-	if again := new(rejoin); errors.As(cause, &again) || errors.Is(cause, errJoined) {
+	if again, way := new(rejoin), new(givingWay); errors.As(cause, &again) || errors.As(cause, &way) || errors.Is(cause, errJoined) {
 		return 0
 	}
 	if d := s.drain.Load(); d > 0 {

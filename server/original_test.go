@@ -594,11 +594,19 @@ func TestAnonymous(t *testing.T) {
 func TestAnonymousOfOurs(t *testing.T) {
 	s := newSet(t, 2, "")
 	lead, n := s.nodes[0], s.nodes[1]
-	lead.flags = []config.Flag{{Path: "replication.peers", Value: "replicator:r@" + lead.addr}}
+	file, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(text string) {
+		if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(strings.Replace(string(file), "i2: {", "i2: {replication: {anon: true, election_mode: 'off'}, ", 1))
 	lead.start()
 	s.makeSpace()
 	s.fill(0, 100)
-	n.flags = []config.Flag{{Path: "replication.anon", Value: "true"}, {Path: "replication.election_mode", Value: "off"}}
 	n.start()
 	level := func() bool {
 		a, ok := lead.info()
@@ -614,7 +622,7 @@ func TestAnonymousOfOurs(t *testing.T) {
 	if err := n.halt(); err != nil {
 		t.Fatal(err)
 	}
-	n.flags = nil
+	write(string(file))
 	n.start()
 	s.until("it is a member", func() bool { i, ok := n.info(); return ok && i.ID == 2 && len(i.Members) == 2 })
 	for _, m := range mustInfo(t, n).Members {

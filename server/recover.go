@@ -31,6 +31,7 @@ func (s *Server) recover(ctx context.Context) error {
 	if err := s.replayLog(core, from); err != nil {
 		return err
 	}
+	s.recovered = core
 	if err := s.checkSet(b); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type rejoin struct {
 	newest    uint64 // the term of the newest PROMOTE that we hold,
 	inEffect  uint64 // and what we know to be committed
 	confirmed uint64
+	set       string // whose store we hold: we join no other; empty: any
 }
 
 func (r *rejoin) Error() string { return "this instance has to join anew: " + r.cause.Error() }

@@ -45,27 +45,30 @@ type Config struct {
 
 // Server is a running instance.
 type Server struct {
-	cfg      Config
-	in       *config.Instance
-	log      zerolog.Logger
-	identity identity
-	anew     *rejoin // set: this run fills a new store
-	mixed    bool    // we begin a replica set for which instances of the original kind wait
-	store    *xlog.Store
-	events   *iproto.Hub
-	clients  *iproto.Server
-	debug    *http.Server // nil: off
-	answers  *iproto.Answers
-	hub      atomic.Pointer[replication.Hub]  // nil until the core runs
-	boot     atomic.Pointer[replication.Boot] // answers VOTE before that
-	drain    atomic.Int64                     // limit of a shutdown, a time.Duration
-	ready    atomic.Bool                      // a member of a replica set, with its data
-	calls    calls
-	addrs    addresses
-	tuning   tuning   // what box.cfg changes and the core does not know
-	troubles troubles // what status shows as the last error
-	badBytes limiter  // of log lines about foreign bytes
-	started  time.Time
+	cfg       Config
+	in        *config.Instance
+	log       zerolog.Logger
+	identity  identity
+	anew      *rejoin                   // set: this run fills a new store
+	mixed     bool                      // we begin a replica set for which instances of the original kind wait
+	after     *givingWay                // the run before gave its replica set up; nil: it did not
+	rival     atomic.Pointer[givingWay] // whom a lone founder gives way to
+	recovered *instance.Core            // before there is a node
+	store     *xlog.Store
+	events    *iproto.Hub
+	clients   *iproto.Server
+	debug     *http.Server // nil: off
+	answers   *iproto.Answers
+	hub       atomic.Pointer[replication.Hub]  // nil until the core runs
+	boot      atomic.Pointer[replication.Boot] // answers VOTE before that
+	drain     atomic.Int64                     // limit of a shutdown, a time.Duration
+	ready     atomic.Bool                      // a member of a replica set, with its data
+	calls     calls
+	addrs     addresses
+	tuning    tuning   // what box.cfg changes and the core does not know
+	troubles  troubles // what status shows as the last error
+	badBytes  limiter  // of log lines about foreign bytes
+	started   time.Time
 
 	node atomic.Pointer[node] // nil until the core runs
 	fail chan error           // a part that cannot go on says why
@@ -94,10 +97,11 @@ var errStopped = errors.New("stopped")
 // disk that fails is no reason to return: reads go on, and status tells.
 func Run(ctx context.Context, cfg Config) error {
 	var anew *rejoin
+	var way *givingWay
 	pause := pacer{least: time.Second, most: 30 * time.Second}
 	for {
 		began := time.Now()
-		err := runOnce(ctx, cfg, anew)
+		err := runOnce(ctx, cfg, anew, way)
 		switch {
 		case errors.Is(err, errStuck):
 			return err // what hangs still holds the store
@@ -110,6 +114,11 @@ func Run(ctx context.Context, cfg Config) error {
 					Msg("the store of the former life is kept: it may hold rows that nobody else has (tarragon xlog cat); remove it when you have looked")
 			}
 			anew = nil
+		case errors.As(err, &way):
+			cfg.Log.Warn().Err(err).Str("dir", oldDir(storeDir(cfg.Instance))).Msg("giving way to another replica set: the store of this one is kept aside")
+			if err := way.setAside(cfg.Instance); err != nil {
+				return fmt.Errorf("set the store aside: %w", err)
+			}
 		case errors.As(err, &anew):
 			cfg.Log.Warn().Err(err).Bool("new_identity", anew.newLife).Msg("joining the replica set anew")
 			if !pause.wait(ctx, time.Since(began)) {
@@ -123,8 +132,8 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 }
 
-func runOnce(ctx context.Context, cfg Config, anew *rejoin) error {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, fail: make(chan error, 8), started: time.Now(), events: iproto.NewHub()}
+func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) error {
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, after: after, fail: make(chan error, 8), started: time.Now(), events: iproto.NewHub()}
 	s.tuning.read(cfg.Instance)
 	if cfg.openStore == nil {
 		s.cfg.openStore = xlog.Open
@@ -139,6 +148,9 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin) error {
 	s.stop = stop
 	s.bg.Go(func() { s.publishBallots(run) })
 	err := s.serve(run)
+	if again := new(rejoin); errors.As(err, &again) && again.set == "" {
+		again.set = s.heldSet()
+	}
 	if stuck := s.close(err); stuck != nil {
 		return errors.Join(err, stuck)
 	}
@@ -251,7 +263,7 @@ func (s *Server) serve(ctx context.Context) error {
 }
 
 func (s *Server) background(ctx context.Context, n *node) {
-	for _, f := range []func(context.Context){n.status.run, n.keeper.run} {
+	for _, f := range []func(context.Context){n.status.run, n.keeper.run, func(ctx context.Context) { s.watchRivals(ctx, n) }} {
 		s.bg.Add(1)
 		go func() {
 			defer s.bg.Done()

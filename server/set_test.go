@@ -203,9 +203,9 @@ func (s *set) startAll() {
 	for _, n := range s.nodes {
 		n.start()
 	}
-	s.until("all are members", func() bool {
+	s.until("all are members, and know that the set is complete", func() bool {
 		for _, n := range s.nodes {
-			if i, ok := n.info(); !ok || len(i.Members) != len(s.nodes) {
+			if i, ok := n.info(); !ok || len(i.Members) != len(s.nodes) || i.Founding.Need > 0 {
 				return false
 			}
 		}

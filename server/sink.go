@@ -37,9 +37,13 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 			return err
 		}
 	}
-	if want := k.s.in.Database.ReplicasetUUID; space == spaceSchema && want != "" {
-		if have := schemaValue(tuple, "replicaset_uuid", "cluster"); have != "" && have != want {
+	if space == spaceSchema {
+		have, want := schemaValue(tuple, "replicaset_uuid", "cluster"), k.s.in.Database.ReplicasetUUID
+		if have != "" && want != "" && have != want {
 			return fmt.Errorf("%w: it is of replica set %s, the configuration says %s", errWrongSet, have, want)
+		}
+		if a := k.s.anew; have != "" && a != nil && a.set != "" && have != a.set {
+			return fmt.Errorf("%w: it is of replica set %s, the store of this instance of %s", errWrongSet, have, a.set)
 		}
 	}
 	if space == spaceSpace {

@@ -52,6 +52,9 @@ func (t *status) Changed(e *instance.Effects) {
 			t.s.log.Error().Int("rows", len(rows)).Msg("too many voided rows at once: these are in the log only")
 		}
 	}
+	if e.GaveWay {
+		t.s.gaveWay()
+	}
 	if e.Fatal != nil {
 		t.s.fatal(e.Fatal)
 	}
@@ -101,11 +104,11 @@ func (t *status) publish() {
 	h.Update(eventLeader, t.leader(&i))
 	t.noteReady(&i, replicaset)
 	t.s.publishBallot()
-	if schema := t.schema.Load(); !i.RO && (!t.wasRW || schema != t.aligned) {
+	if schema := t.schema.Load(); i.Registers() && (!t.wasRW || schema != t.aligned) {
 		t.aligned = schema
 		t.s.becameWritable()
 	}
-	t.wasRW = !i.RO
+	t.wasRW = i.Registers()
 }
 
 // noteReady opens the door once the instance is a member of a replica set and

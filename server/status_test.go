@@ -31,7 +31,7 @@ func TestStatusIsTrue(t *testing.T) {
 		t.Helper()
 		s.until("all name "+l.name, func() bool {
 			for _, n := range s.nodes {
-				if n.stop != nil && n.event(eventLeader)["name"] != l.name {
+				if n.stop != nil && (n.event(eventLeader)["name"] != l.name || n.event(iproto.EventStatus)["is_ro"] != (n != l)) {
 					return false
 				}
 			}
@@ -45,9 +45,6 @@ func TestStatusIsTrue(t *testing.T) {
 			ev := n.event(eventLeader)
 			if ev["uri"] != l.addr || ev["uuid"] != want.UUID {
 				t.Errorf("%s says that the leader is %v", n.name, ev)
-			}
-			if ro := n.event(iproto.EventStatus)["is_ro"]; ro != (n != l) {
-				t.Errorf("%s: is_ro %v", n.name, ro)
 			}
 		}
 	}

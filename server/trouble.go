@@ -14,6 +14,7 @@ const (
 	areaLostRows
 	areaGuarantee
 	areaCredentials
+	areaFounding
 	areas
 )
 

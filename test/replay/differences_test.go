@@ -25,6 +25,7 @@ var differences = []difference{
 	{"", "header.timestamp", "wall time; whether it is there is compared for acks"},
 	{"", "prev_term", "a key of ours"},
 	{"", "rules", "a key of ours"},
+	{"", "set", "a key of ours"},
 	{"", "history", "a key of ours"},
 	{"", "incarnation", "a key of ours"},
 	{"", "committed", "a key of ours"},

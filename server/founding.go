@@ -1,0 +1,143 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"tarragon/box"
+	"tarragon/config"
+	"tarragon/instance"
+	"tarragon/replication"
+	"tarragon/xlog"
+)
+
+// founders is how many voters a new replica set needs before it takes writes of
+// clients: a majority of the configured instances.
+func (s *Server) founders() int {
+	n := 0
+	for _, m := range s.in.Members {
+		if !m.Anon {
+			n++
+		}
+	}
+	return max(n, len(s.in.Replication.Peers))/2 + 1 // replication.peers may name more than the file has
+}
+
+// rivalPause is between looks at the peers of a set that is being founded. While
+// it is, nobody waits for an answer of ours but those who found it.
+const rivalPause = 250 * time.Millisecond
+
+// watchRivals looks for other replica sets until ours is complete. A lone
+// founder gives way to the one that all prefer; of several, somebody has to
+// decide, so they only say it.
+func (s *Server) watchRivals(ctx context.Context, n *node) {
+	boot := s.newBoot()
+	for {
+		var f instance.Founding
+		var set string
+		n.loop.Read(func(c *instance.Core) { f, set = c.Info(0).Founding, c.Box().ReplicasetUUID() })
+		if set != "" && s.ready.Load() {
+			if f.Need == 0 {
+				s.troubles.set(areaFounding, "", nil)
+				return
+			}
+			r, seen := boot.Rival(ctx, set, f.Lone)
+			if ctx.Err() != nil {
+				return
+			}
+			s.meetRival(n, &givingWay{identity: s.identity, set: set, rival: r}, f, seen)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rivalPause):
+		}
+	}
+}
+
+// meetRival draws the conclusion of one look.
+func (s *Server) meetRival(n *node, g *givingWay, f instance.Founding, seen bool) {
+	if seen && g.rival.Firmer && f.Lone {
+		s.rival.Store(g)
+		_ = n.loop.Submit(instance.GiveWay{}) // else the loop has ended
+		return
+	}
+	var err error
+	if seen {
+		err = fmt.Errorf("%s is of another one%s, and this one, %s, has %d of the %d instances that it needs", g.rival.Addr,
+			named(", ", g.rival.Replicaset), g.set, f.Have, f.Need)
+	}
+	if s.troubles.set(areaFounding, "two replica sets are being founded", err) && err != nil {
+		s.log.Warn().Err(err).Bool("gives_way", !g.rival.Firmer).Msg("two replica sets are being founded")
+	}
+}
+
+func named(before, uuid string) string {
+	if uuid == "" {
+		return ""
+	}
+	return before + uuid
+}
+
+// gaveWay ends the run of a lone founder, on the Loop's goroutine.
+func (s *Server) gaveWay() {
+	if g := s.rival.Load(); g != nil {
+		s.broken(g)
+	}
+}
+
+// givingWay ends the run of a lone founder: the next one begins without data, and
+// joins whom it finds.
+type givingWay struct {
+	identity identity
+	set      string // that it has founded
+	rival    replication.Rival
+}
+
+func (g *givingWay) Error() string {
+	return fmt.Sprintf("replica set %s, which this instance alone has founded and no client has written to, gives way to %s, which %s is of",
+		g.set, cmp.Or(g.rival.Replicaset, "another one"), g.rival.Addr)
+}
+
+// setAside puts an empty store in the place of ours, which stays as that of a
+// lost life does. It is another life: the ID that the store has may be anybody's
+// in the other set.
+func (g *givingWay) setAside(in *config.Instance) error {
+	dir := storeDir(in)
+	if err := os.RemoveAll(newDir(dir)); err != nil {
+		return err
+	}
+	store, err := xlog.Open(xlog.Options{Dir: newDir(dir), Mode: walMode(in.WAL.Mode)})
+	if err != nil {
+		return err
+	}
+	id := g.identity
+	id.Incarnation = freshIncarnation()
+	if err := errors.Join(id.save(store), store.Close()); err != nil {
+		return err
+	}
+	return swapStores(in, true)
+}
+
+// heldSet is the set whose store a rejoining instance has: it joins no other. A
+// lone founder may.
+func (s *Server) heldSet() (set string) {
+	if s.anew != nil {
+		return s.anew.set
+	}
+	read := func(c *instance.Core, b *box.Box) {
+		if set = b.ReplicasetUUID(); c.Info(0).Founding.Lone {
+			set = ""
+		}
+	}
+	if n := s.node.Load(); n != nil {
+		n.loop.Read(func(c *instance.Core) { read(c, c.Box()) })
+	} else if s.recovered != nil {
+		read(s.recovered, s.recovered.Box())
+	}
+	return set
+}
