@@ -34,6 +34,19 @@ func ReadAll(conn *tarantool.Connection, space string) (map[uint64]string, error
 	}
 }
 
+// Writable says nil if a node takes writes. The leader of a new replica set does
+// not before most of its instances have joined.
+func Writable(conn *tarantool.Connection) error {
+	data, err := conn.Do(tarantool.NewCallRequest("box.info").Args([]any{})).Get()
+	if err != nil {
+		return err
+	}
+	if info, ok := data[0].(map[any]any); !ok || info["ro"] != false {
+		return fmt.Errorf("it is read-only: %v", info["ro_reason"])
+	}
+	return nil
+}
+
 // Same compares two readings of a space.
 func Same(a, b map[uint64]string) error {
 	if len(a) != len(b) {

@@ -167,6 +167,9 @@ func (s *story) schema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.wait(ctx, 30*time.Second, func() error { return cluster.Writable(l.conn) }); err != nil {
+		return fmt.Errorf("%s: %w", l.Name, err)
+	}
 	if err := call(l.conn, "box.schema.space.create", spaceName, map[string]any{"is_sync": true, "if_not_exists": true,
 		"format": []any{map[string]any{"name": "id", "type": "unsigned"}, map[string]any{"name": "what", "type": "string"}}}); err != nil {
 		return fmt.Errorf("create the space: %w", err)
