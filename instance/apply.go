@@ -272,7 +272,7 @@ func (c *Core) applyAgain(again []entry) {
 			// masters, and nobody can say who was first: the operator decides.
 			tx.Abort()
 			c.trace(FactNotAgain, e.Origin, e.LSN, err.Error())
-			c.eff.Lost = append(c.eff.Lost, LostRow{Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
+			c.keepLost(e)
 			continue
 		}
 		tx.Prepare()

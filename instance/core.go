@@ -36,8 +36,9 @@ type Core struct {
 
 	open                *xrow.Group // gathers; nil: nothing yet
 	openRec             *raft.Record
-	inflight            *flight // with the journal; nil: it is idle
-	nextNo              uint64  // number that open will get
+	openLost            []xrow.LostRow // what open voids. Invariant: none while open is nil
+	inflight            *flight        // with the journal; nil: it is idle
+	nextNo              uint64         // number that open will get
 	written             uint64
 	scratch             []byte // body being encoded
 	results             []byte // answers; a full one is left to those who still point into it
@@ -150,7 +151,7 @@ func (c *Core) raftConfig() raft.Config {
 // outside now. The result is valid until the next Step.
 func (c *Core) Step(now Now, events []Event) *Effects {
 	c.now = now
-	c.eff = Effects{BeatSync: c.beatSync, Lost: c.eff.Lost[:0], Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
+	c.eff = Effects{BeatSync: c.beatSync, Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
 		Refused: c.eff.Refused[:0]}
 	c.beatNew = false
 	if !c.cfg.Break.DeadlinesAfterRequests {

@@ -12,6 +12,7 @@ import (
 type Effects struct {
 	Group    *xrow.Group // append to the log as group number GroupNo and sync; nil: nothing
 	GroupNo  uint64
+	Lost     []xrow.LostRow // what Group voids: kept by the same write. They stay valid too
 	Replies  []Reply
 	Raft     *xrow.Raft // show this to every subscribed peer; nil: no change
 	Beat     bool       // send a heartbeat to every subscribed peer
@@ -21,7 +22,6 @@ type Effects struct {
 	Relay    uint64     // groups up to this number may go to the relays
 	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
 	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest
-	Lost     []LostRow  // voided rows for the side keyspace
 	// VoidPromotes, if it is not nil, are the LSNs of all PROMOTEs of ours that
 	// are void under the original's rules. Peers of the original kind must never
 	// get them: relays send NOPs in their place.
@@ -64,14 +64,6 @@ type Snapshot struct {
 	View  *box.View
 	State State
 	ID    uint32 // answer to a JoinRequest: the joiner's replica ID
-}
-
-// LostRow is a row that a newer term, or a ROLLBACK of the original's, voided.
-type LostRow struct {
-	Term   uint64
-	Origin uint32
-	LSN    uint64
-	Frame  []byte
 }
 
 // State is what a checkpoint or a JOIN carries besides confirmed tuples.

@@ -43,6 +43,27 @@ func (c *Core) addRecord(rec raft.Record) {
 	c.openRec = &rec
 }
 
+// keepLost gives a voided transaction to the group that gathers. A crash before
+// that is written leaves the transaction undecided, and one behind it finds it
+// kept: the row that voids it is in that group or, for our own PROMOTE under the
+// original's rules, in none, and then the rows are undecided again and kept under
+// the same name once more. Recovery tells nothing again.
+func (c *Core) keepLost(e *entry) {
+	if c.replay || len(e.P.frames) == 0 {
+		return
+	}
+	if c.open == nil { // a checkpoint of now must wait for these rows
+		c.addNop()
+	}
+	c.openLost = append(c.openLost, xrow.LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
+}
+
+// addNop appends a local row that says nothing.
+func (c *Core) addNop() {
+	lsn := c.vclock[0] + 1
+	c.add(&xrow.Row{Type: xrow.Nop, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall, Flags: xrow.FlagCommit}, 0, true, 0)
+}
+
 // flush hands the gathered group to the journal if that is idle. What comes
 // while it syncs gathers, so batching follows the disk by itself.
 func (c *Core) flush() {
@@ -67,8 +88,8 @@ func (c *Core) flush() {
 		}
 	}
 	c.lastRows, c.lastTable = len(c.open.Rows), len(c.open.Table)
-	c.eff.Group, c.eff.GroupNo = c.open, c.nextNo
-	c.open, c.openRec = nil, nil
+	c.eff.Group, c.eff.GroupNo, c.eff.Lost = c.open, c.nextNo, c.openLost
+	c.open, c.openRec, c.openLost = nil, nil, nil
 	c.nextNo++
 }
 

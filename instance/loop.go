@@ -9,11 +9,11 @@ import (
 	"tarragon/xrow"
 )
 
-// Journal writes groups to the log in order, each with a sync. It answers by
-// Written or WriteFailed to the Loop. Append never blocks: at most one group
-// is unanswered.
+// Journal writes groups to the log in order, each with a sync, and keeps the rows
+// that a group voids by the same write. It answers by Written or WriteFailed to
+// the Loop. Append never blocks: at most one group is unanswered.
 type Journal interface {
-	Append(no uint64, g *xrow.Group)
+	Append(no uint64, g *xrow.Group, lost []xrow.LostRow)
 }
 
 // Peers carries effects to relays and appliers. Handle is called once for each
@@ -220,7 +220,7 @@ func (l *Loop) step(timer *time.Timer) {
 	l.latch.Unlock()
 	l.release()
 	if e.Group != nil {
-		l.cfg.Journal.Append(e.GroupNo, e.Group)
+		l.cfg.Journal.Append(e.GroupNo, e.Group, e.Lost)
 	}
 	l.cfg.Peers.Handle(e)
 	if len(e.Replies) > 0 {

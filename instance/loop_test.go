@@ -18,9 +18,9 @@ type silentAdapters struct {
 	replies []Reply
 }
 
-func (a *silentAdapters) Append(uint64, *xrow.Group) {}
-func (a *silentAdapters) Handle(*Effects)            {}
-func (a *silentAdapters) Changed(*Effects)           {}
+func (a *silentAdapters) Append(uint64, *xrow.Group, []xrow.LostRow) {}
+func (a *silentAdapters) Handle(*Effects)                            {}
+func (a *silentAdapters) Changed(*Effects)                           {}
 func (a *silentAdapters) Reply(r []Reply) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -30,7 +30,8 @@ type script struct {
 	out  strings.Builder
 
 	auto    bool
-	log     []*xrow.Group // handed over; the first synced are on disk
+	log     []*xrow.Group    // handed over; the first synced are on disk
+	lost    [][]xrow.LostRow // kept with each of them
 	synced  int
 	relayed uint64
 	sync    uint64 // of the request made last
@@ -173,7 +174,7 @@ func indexOn(space uint64, id byte, name string, field byte) []byte {
 
 // restart is a crash: what was not synced is gone.
 func (s *script) restart() {
-	s.log = s.log[:s.synced]
+	s.log, s.lost = s.log[:s.synced], s.lost[:s.synced]
 	s.relayed = 0
 	s.boot()
 }
@@ -211,7 +212,10 @@ func (s *script) fact(f Fact) {
 func (s *script) effects(e *Effects) {
 	if e.Group != nil {
 		s.log = append(s.log, e.Group)
+		s.lost = append(s.lost, e.Lost)
 		s.say("  group %d: %s", e.GroupNo, groupText(s.t, e.Group))
+	} else if e.Lost != nil {
+		s.t.Fatal("voided rows without the group that voids them")
 	}
 	if e.Relay != s.relayed && e.Relay != 0 {
 		s.relayed = e.Relay
@@ -297,6 +301,17 @@ func (s *script) read(name string) {
 		raw = raw[1+used:]
 	}
 	s.say("  sees %s", strings.Join(keys, " "))
+}
+
+// kept prints the voided rows on disk, in the order in which they came there.
+func (s *script) kept() {
+	var b strings.Builder
+	for _, rows := range s.lost[:s.synced] {
+		for _, l := range rows {
+			fmt.Fprintf(&b, " %d:%d/%d", l.Origin, l.LSN, l.Term)
+		}
+	}
+	s.say("  kept%s", b.String())
 }
 
 // indexes prints the indexes that readers know of a space.

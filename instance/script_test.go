@@ -93,6 +93,8 @@ func (s *script) line(line string) {
 		s.step(Rows{From: w.peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.word(0)))})
 	case "read":
 		s.read(w.word(0))
+	case "kept":
+		s.kept()
 	case "indexes":
 		s.indexes(w.word(0))
 	case "restart":

@@ -440,9 +440,7 @@ func (c *Core) voided(e *entry) {
 		// Its author told its client that it is done; the original stops here.
 		c.cutStream(e.Origin, splitBrain("got an async transaction from an old term"))
 	}
-	if len(e.P.frames) > 0 {
-		c.eff.Lost = append(c.eff.Lost, LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
-	}
+	c.keepLost(e)
 }
 
 // answer replies to the client that waits for a transaction, if one does.

@@ -55,7 +55,7 @@ type clusterTest struct {
 }
 
 // Append is the journal: a goroutine answers as a disk would.
-func (m *member) Append(no uint64, g *xrow.Group) {
+func (m *member) Append(no uint64, g *xrow.Group, _ []xrow.LostRow) {
 	m.log.append(g)
 	go func() { _ = m.loop.Submit(instance.Written{Group: no}) }()
 }

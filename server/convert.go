@@ -25,11 +25,3 @@ func fromStore(s xlog.State) instance.State {
 	}
 	return out
 }
-
-func lostRows(rows []instance.LostRow) []xlog.LostRow {
-	out := make([]xlog.LostRow, len(rows))
-	for i, r := range rows {
-		out[i] = xlog.LostRow(r)
-	}
-	return out
-}

@@ -20,7 +20,7 @@ import (
 // itself.
 type leftovers struct {
 	nops *xrow.Group // nil: none
-	lost []xlog.LostRow
+	lost []xrow.LostRow
 }
 
 // leftovers reads them behind a received state; see [rejoin.keep].
@@ -34,7 +34,7 @@ func (s *Server) leftovers(state *vclock.VClock) (l leftovers, err error) {
 		return l, err
 	}
 	defer func() { err = errors.Join(err, old.Close()) }()
-	if err := old.EachLost(func(row xlog.LostRow) bool {
+	if err := old.EachLost(func(row xrow.LostRow) bool {
 		row.Frame = bytes.Clone(row.Frame)
 		l.lost = append(l.lost, row)
 		return true
@@ -59,7 +59,7 @@ func (l *leftovers) void(old *xlog.Store, self uint32, last uint64, state *vcloc
 			if err != nil {
 				return err
 			}
-			l.lost = append(l.lost, xlog.LostRow{Term: row.Term, Origin: self, LSN: row.LSN, Frame: bytes.Clone(g.Frame(i))})
+			l.lost = append(l.lost, xrow.LostRow{Term: row.Term, Origin: self, LSN: row.LSN, Frame: bytes.Clone(g.Frame(i))})
 			l.nops.Add(&xrow.Row{Type: xrow.Nop, ReplicaID: self, LSN: row.LSN, TSN: row.LSN, Term: row.Term,
 				Timestamp: row.Timestamp, Flags: xrow.FlagCommit}, 0, true, 0)
 		}

@@ -19,7 +19,6 @@ type keeper struct {
 	n     *node
 	snaps chan instance.Snapshot
 	asked chan func(error) // box.snapshot
-	lost  chan []instance.LostRow
 
 	atRows  uint64 // vclock signature of the newest checkpoint
 	atBytes uint64 // appended to the log when it was made
@@ -37,7 +36,7 @@ const (
 )
 
 func newKeeper(s *Server, n *node) *keeper {
-	return &keeper{s: s, n: n, snaps: make(chan instance.Snapshot, 1), asked: make(chan func(error), 16), lost: make(chan []instance.LostRow, 64)}
+	return &keeper{s: s, n: n, snaps: make(chan instance.Snapshot, 1), asked: make(chan func(error), 16)}
 }
 
 // ask wants a checkpoint now; done is told how it ended.
@@ -61,9 +60,6 @@ func (k *keeper) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case rows := <-k.lost:
-			k.keepLost(rows)
-			continue
 		case done = <-k.asked:
 		case <-tick.C:
 			if !k.due(time.Now()) {
@@ -118,14 +114,6 @@ func (k *keeper) rows() (n uint64) {
 		n = i.Synced.Signature()
 	})
 	return n
-}
-
-func (k *keeper) keepLost(rows []instance.LostRow) {
-	err := k.s.store.PutLost(lostRows(rows))
-	if err != nil {
-		k.s.log.Error().Err(err).Int("rows", len(rows)).Msg("voided rows could not be kept: they are in the log only")
-	}
-	k.s.troubles.set(areaLostRows, "voided rows could not be kept", err)
 }
 
 func (k *keeper) attempt(ctx context.Context) error {

@@ -189,7 +189,7 @@ func TestLeftovers(t *testing.T) {
 		g.Add(&xrow.Row{Type: xrow.Insert, ReplicaID: 2, LSN: lsn, TSN: lsn, Term: 3, Flags: xrow.FlagCommit,
 			Body: []byte{0x82, 0x10, 0xcd, 2, 0, 0x21, 0x91, byte(lsn)}}, 512, true, 0)
 	}
-	if err := errors.Join(old.Append([]*xrow.Group{g}), old.PutLost([]xlog.LostRow{{Term: 1, Origin: 2, LSN: 9}}), old.Close()); err != nil {
+	if err := errors.Join(old.Append([]*xrow.Group{g}), old.PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: 9}}), old.Close()); err != nil {
 		t.Fatal(err)
 	}
 	l, err := s.leftovers(&vclock.VClock{1: 7, 2: 3})

@@ -43,14 +43,8 @@ func (t *status) Changed(e *instance.Effects) {
 		t.route(snap)
 	}
 	if len(e.Lost) > 0 {
-		rows := append([]instance.LostRow(nil), e.Lost...)
-		t.s.log.Warn().Int("transactions", len(rows)).Uint64("term", rows[0].Term).Uint64("lsn", rows[len(rows)-1].LSN).
+		t.s.log.Warn().Int("transactions", len(e.Lost)).Uint64("term", e.Lost[0].Term).Uint64("lsn", e.Lost[len(e.Lost)-1].LSN).
 			Msg("a newer term, or a ROLLBACK, voided transactions: they are kept for you to read (tarragon xlog cat --lost)")
-		select {
-		case t.n.keeper.lost <- rows:
-		default:
-			t.s.log.Error().Int("rows", len(rows)).Msg("too many voided rows at once: these are in the log only")
-		}
 	}
 	if e.GaveWay {
 		t.s.gaveWay()

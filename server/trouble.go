@@ -11,7 +11,6 @@ type area int
 const (
 	areaCheckpoint area = iota
 	areaRetention
-	areaLostRows
 	areaGuarantee
 	areaCredentials
 	areaFounding

@@ -19,18 +19,19 @@ const anchorEvery = 64
 func (s *Store) Append(groups []*xrow.Group) error {
 	s.appendMu.Lock()
 	defer s.appendMu.Unlock()
-	return s.appendLocked(s.last.Load()+1, groups)
+	return s.appendLocked(s.last.Load()+1, groups, nil)
 }
 
 // appendAt is Append for a caller that numbers groups itself. A log that never
-// held a group may begin with any number.
-func (s *Store) appendAt(no uint64, groups []*xrow.Group) error {
+// held a group may begin with any number. lost are the rows that these groups
+// void: they are kept by the same write, so that no crash comes in between.
+func (s *Store) appendAt(no uint64, groups []*xrow.Group, lost []xrow.LostRow) error {
 	s.appendMu.Lock()
 	defer s.appendMu.Unlock()
-	return s.appendLocked(no, groups)
+	return s.appendLocked(no, groups, lost)
 }
 
-func (s *Store) appendLocked(no uint64, groups []*xrow.Group) error {
+func (s *Store) appendLocked(no uint64, groups []*xrow.Group, lost []xrow.LostRow) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
@@ -52,6 +53,9 @@ func (s *Store) appendLocked(no uint64, groups []*xrow.Group) error {
 			return err
 		}
 		s.anchored, after = true, clockBehind(g)
+	}
+	if err := s.setLost(b, lost); err != nil { // behind the groups: see groupsOf
+		return err
 	}
 	if err := s.commit(b); err != nil {
 		return err

@@ -53,7 +53,7 @@ func BenchmarkJournal(b *testing.B) {
 	no := uint64(0)
 	for b.Loop() {
 		no++
-		j.Append(no, f.group(64, 1))
+		j.Append(no, f.group(64, 1), nil)
 		f.groups = f.groups[:0]
 		<-written
 	}

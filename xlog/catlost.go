@@ -1,8 +1,10 @@
 package xlog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"tarragon/xrow"
 
@@ -16,34 +18,50 @@ func CatLost(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
 	if err != nil {
 		return err
 	}
-	v := visitor{lost: func(l LostRow) error {
-		for i, rest := 0, l.Frame; len(rest) > 0; i++ {
-			var e Entry
-			var t xrow.Type
-			e, t, rest = lostEntry(l, rest)
-			if !f.wants(&xrow.Ref{SpaceID: e.Space, Origin: l.Origin, Type: t, LSN: e.LSN}) {
-				continue
-			}
-			e.Lost, e.Position = true, i
-			if err := emit(e); err != nil {
-				return err
-			}
-		}
+	var all []xrow.LostRow
+	v := visitor{lost: func(l xrow.LostRow) error {
+		l.Frame = slices.Clone(l.Frame)
+		all = append(all, l)
 		return nil
 	}}
 	if err := r.visit(&v); err != nil {
 		return err
 	}
-	var all []error
-	for _, p := range r.problems {
-		all = append(all, damaged("%s", p))
+	slices.SortFunc(all, func(a, b xrow.LostRow) int { // those in the journal come last
+		return bytes.Compare(lostKey(a.Term, a.Origin, a.LSN), lostKey(b.Term, b.Origin, b.LSN))
+	})
+	for _, l := range all {
+		if err := catTransaction(l, f, emit); err != nil {
+			return err
+		}
 	}
-	return errors.Join(all...)
+	var damage []error
+	for _, p := range r.problems {
+		damage = append(damage, damaged("%s", p))
+	}
+	return errors.Join(damage...)
+}
+
+// catTransaction prints the rows of one voided transaction.
+func catTransaction(l xrow.LostRow, f Filter, emit func(Entry) error) error {
+	for i, rest := 0, l.Frame; len(rest) > 0; i++ {
+		var e Entry
+		var t xrow.Type
+		e, t, rest = lostEntry(l, rest)
+		if !f.wants(&xrow.Ref{SpaceID: e.Space, Origin: l.Origin, Type: t, LSN: e.LSN}) {
+			continue
+		}
+		e.Lost, e.Position = true, i
+		if err := emit(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lostEntry reads the first row of a voided transaction. A row that cannot be
 // read takes the rest with it.
-func lostEntry(l LostRow, frames []byte) (e Entry, t xrow.Type, rest []byte) {
+func lostEntry(l xrow.LostRow, frames []byte) (e Entry, t xrow.Type, rest []byte) {
 	e = Entry{LSN: l.LSN, ReplicaID: l.Origin, Term: l.Term}
 	n, ok := frameLen(frames)
 	if !ok {

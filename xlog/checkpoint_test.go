@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tarragon/vclock"
+	"tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -248,9 +249,13 @@ func TestFinishWaitsForTheSync(t *testing.T) {
 	f.checkpoint(1, State{VClock: f.clock, NextGroup: 5})
 }
 
+func lostRow(term uint64, origin uint32, lsn uint64) xrow.LostRow {
+	return xrow.LostRow{Term: term, Origin: origin, LSN: lsn, Frame: fmt.Appendf(nil, "row %d", lsn)}
+}
+
 func TestLostRows(t *testing.T) {
 	f := newFixture(t)
-	rows := []LostRow{{3, 2, 9, []byte("c")}, {2, 1, 7, []byte("a")}, {3, 2, 8, []byte("b")}, {3, 2, 8, []byte("b")}}
+	rows := []xrow.LostRow{lostRow(3, 2, 9), lostRow(2, 1, 7), lostRow(3, 2, 8), lostRow(3, 2, 8)}
 	for range 3 {
 		if err := f.s.PutLost(rows); err != nil {
 			t.Fatal(err)
@@ -258,13 +263,13 @@ func TestLostRows(t *testing.T) {
 		f.crash()
 	}
 	var got []string
-	if err := f.s.EachLost(func(r LostRow) bool {
+	if err := f.s.EachLost(func(r xrow.LostRow) bool {
 		got = append(got, fmt.Sprintf("%d %d:%d %s", r.Term, r.Origin, r.LSN, r.Frame))
 		return true
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Join(got, ", ") != "2 1:7 a, 3 2:8 b, 3 2:9 c" {
+	if strings.Join(got, ", ") != "2 1:7 row 7, 3 2:8 row 8, 3 2:9 row 9" {
 		t.Fatal(got)
 	}
 }

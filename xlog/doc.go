@@ -13,10 +13,13 @@
 //  3. Groups have consecutive numbers. What is missing is at the old end only.
 //  4. A checkpoint is in the store with its end record or not at all: its files
 //     are taken in by one edit of the manifest.
-//  5. Only groups go through Pebble's memtable. Everything else is written as
-//     a table of its own that no other one overlaps, and removed by excision.
-//     So tables of the log never overlap, and nothing is ever compacted.
-//  6. Bytes that were synced are never cut off silently: Open goes over the
+//  5. Only groups, and the rows that they void, go through Pebble's memtable.
+//     Everything else is written as a table of its own that no other one
+//     overlaps, and removed by excision. Voided rows get one table of their own
+//     when the log is next dropped. So tables of the log do not overlap for
+//     long, and nothing is ever compacted.
+//  6. A voided row is on disk with the group that voids it, or neither is.
+//  7. Bytes that were synced are never cut off silently: Open goes over the
 //     newest journal file itself before Pebble may repair its tail.
 //
 // # Layout

@@ -189,7 +189,7 @@ func TestFailureInTheBackgroundLatches(t *testing.T) {
 	j := NewJournal(f.s, func(uint64) {}, func(err error) { failed <- err })
 	on.Store(true)
 	for range 40 {
-		j.Append(uint64(len(f.groups))+1, f.group(10000, 1))
+		j.Append(uint64(len(f.groups))+1, f.group(10000, 1), nil)
 	}
 	if err := <-failed; !errors.Is(err, syscall.ENOSPC) || !errors.Is(err, ErrFailed) {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestJournalTellsInOrderAndOnceOfFailure(t *testing.T) {
 	written, failed := make(chan uint64, 1000), make(chan error, 10)
 	j := NewJournal(f.s, func(no uint64) { written <- no }, func(err error) { failed <- err })
 	for range 100 {
-		j.Append(uint64(len(f.groups))+1, f.group(10, 1))
+		j.Append(uint64(len(f.groups))+1, f.group(10, 1), nil)
 	}
 	last := uint64(0)
 	for last < 100 {
@@ -219,12 +219,12 @@ func TestJournalTellsInOrderAndOnceOfFailure(t *testing.T) {
 		last = no
 	}
 	on.Store(true)
-	j.Append(101, f.group(10, 1))
-	j.Append(102, f.group(10, 1))
+	j.Append(101, f.group(10, 1), nil)
+	j.Append(102, f.group(10, 1), nil)
 	if err := <-failed; !errors.Is(err, ErrFailed) {
 		t.Fatal(err)
 	}
-	j.Append(103, f.group(10, 1))
+	j.Append(103, f.group(10, 1), nil)
 	j.Close()
 	if len(written) != 0 || len(failed) != 0 {
 		t.Fatal("told more after the failure")
@@ -238,7 +238,7 @@ func TestJournalIsSilentAfterFailure(t *testing.T) {
 	written := make(chan uint64, 10)
 	j := NewJournal(f.s, func(no uint64) { written <- no }, func(error) {})
 	j.fail(errors.New("a write hangs"))
-	j.Append(1, f.group(10, 1))
+	j.Append(1, f.group(10, 1), nil)
 	j.Close()
 	<-j.done
 	if len(written) != 0 {
@@ -250,7 +250,7 @@ func TestJournalCloseWritesWhatIsQueued(t *testing.T) {
 	f := newFixture(t)
 	j := NewJournal(f.s, func(uint64) {}, func(err error) { t.Error(err) })
 	for range 50 {
-		j.Append(uint64(len(f.groups))+1, f.group(10, 1))
+		j.Append(uint64(len(f.groups))+1, f.group(10, 1), nil)
 	}
 	j.Close()
 	f.check(1)

@@ -123,11 +123,11 @@ func (f *fixture) verify() *Report {
 func story(f *fixture) {
 	f.fill(100, 5000)
 	f.checkpoint(2000, State{VClock: f.clock, Term: 3, NextGroup: 101})
-	f.fill(20, 500)
 	if err := errors.Join(f.s.SetMeta("uuid", []byte("u1")), f.s.SetMeta("uuid", []byte("u2")),
-		f.s.PutLost([]LostRow{{Term: 1, Origin: 2, LSN: 3, Frame: []byte("frame")}})); err != nil {
+		f.s.appendAt(101, []*xrow.Group{f.group(500, 1, 2)}, []xrow.LostRow{{Term: 1, Origin: 2, LSN: 3, Frame: []byte("frame")}})); err != nil {
 		f.t.Fatal(err)
 	}
+	f.fill(19, 500)
 }
 
 func TestVerifyOfAWholeStore(t *testing.T) {
@@ -189,7 +189,7 @@ func TestRepairOfADamagedJournal(t *testing.T) {
 	f.checkCheckpoint(f.s.Checkpoints()[0].ID, 2000)
 	value, _, err := f.s.Meta("uuid")
 	lost := 0
-	err = errors.Join(err, f.s.EachLost(func(LostRow) bool { lost++; return true }))
+	err = errors.Join(err, f.s.EachLost(func(xrow.LostRow) bool { lost++; return true }))
 	if err != nil || string(value) != "u2" || lost != 1 || !f.s.MayHaveLost() {
 		t.Fatal(string(value), lost, err)
 	}
@@ -284,12 +284,15 @@ func TestCatLost(t *testing.T) {
 		}
 		frames = row.Append(frames)
 	}
-	if err := f.s.PutLost([]LostRow{{Term: 3, Origin: 2, LSN: 9, Frame: frames}, {Term: 2, Origin: 1, LSN: 4, Frame: []byte("junk")}}); err != nil {
+	err := errors.Join(f.s.appendAt(4, []*xrow.Group{f.group(10, 1)}, []xrow.LostRow{{Term: 3, Origin: 2, LSN: 9, Frame: frames}}),
+		f.s.db.Flush(),
+		f.s.appendAt(5, []*xrow.Group{f.group(10, 1)}, []xrow.LostRow{{Term: 2, Origin: 1, LSN: 4, Frame: []byte("junk")}}))
+	if err != nil {
 		t.Fatal(err)
 	}
 	cat := func(filter Filter) string {
 		var lines []string
-		if err := CatLost(f.fs, f.opts.Dir, filter, func(e Entry) error {
+		if err = CatLost(f.fs, f.opts.Dir, filter, func(e Entry) error {
 			lines = append(lines, e.String())
 			return nil
 		}); err != nil {

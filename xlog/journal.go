@@ -20,6 +20,7 @@ type Journal struct {
 	wake   *sync.Cond
 	first  uint64 // number of queue[0]
 	queue  []*xrow.Group
+	lost   []xrow.LostRow // what the groups of the queue void
 	closed bool
 	done   chan struct{} // the goroutine has ended
 	gone   chan struct{} // failed was called
@@ -38,8 +39,9 @@ func NewJournal(s *Store, written func(group uint64), failed func(error)) *Journ
 	return j
 }
 
-// Append queues group no, which must follow the last one. It never blocks.
-func (j *Journal) Append(no uint64, g *xrow.Group) {
+// Append queues group no, which must follow the last one, with the rows that it
+// voids: they are kept by the write that writes the group. It never blocks.
+func (j *Journal) Append(no uint64, g *xrow.Group, lost []xrow.LostRow) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.queue) == 0 {
@@ -48,6 +50,7 @@ func (j *Journal) Append(no uint64, g *xrow.Group) {
 		panic("xlog: groups are not in order")
 	}
 	j.queue = append(j.queue, g)
+	j.lost = append(j.lost, lost...)
 	j.wake.Signal()
 }
 
@@ -68,11 +71,11 @@ func (j *Journal) run() {
 	defer close(j.done)
 	var batch []*xrow.Group
 	for {
-		first, ok := uint64(0), false
-		if batch, first, ok = j.take(batch); !ok {
+		first, lost, ok := uint64(0), []xrow.LostRow(nil), false
+		if batch, first, lost, ok = j.take(batch); !ok {
 			return
 		}
-		if err := j.store.appendAt(first, batch); err != nil {
+		if err := j.store.appendAt(first, batch, lost); err != nil {
 			j.fail(err)
 			return
 		}
@@ -93,14 +96,15 @@ func (j *Journal) tellWritten(last uint64) (alive bool) {
 }
 
 // take waits for groups and takes all there are; spare becomes the next queue.
-func (j *Journal) take(spare []*xrow.Group) (batch []*xrow.Group, first uint64, ok bool) {
+func (j *Journal) take(spare []*xrow.Group) (batch []*xrow.Group, first uint64, lost []xrow.LostRow, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(j.queue) == 0 && !j.closed {
 		j.wake.Wait()
 	}
 	batch, j.queue = j.queue, spare[:0]
-	return batch, j.first, len(batch) > 0
+	lost, j.lost = j.lost, nil
+	return batch, j.first, lost, len(batch) > 0
 }
 
 func (j *Journal) fail(err error) {

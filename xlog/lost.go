@@ -3,19 +3,26 @@ package xlog
 import (
 	"bytes"
 	"slices"
+
+	"tarragon/xrow"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
-// LostRow is a transaction that a newer term voided, kept for the operator.
-type LostRow struct {
-	Term   uint64 // of its rows
-	Origin uint32
-	LSN    uint64 // of its last row
-	Frame  []byte // its rows in wire format
+// setLost puts voided rows into a batch of groups.
+func (s *Store) setLost(b *pebble.Batch, rows []xrow.LostRow) error {
+	for i := range rows {
+		if err := b.Set(lostKey(rows[i].Term, rows[i].Origin, rows[i].LSN), rows[i].Frame, nil); err != nil {
+			return s.writeError("encode a voided row", err)
+		}
+	}
+	return nil
 }
 
-// PutLost keeps voided rows; they are on disk when it returns. A row that is
-// there already is written again.
-func (s *Store) PutLost(rows []LostRow) error {
+// PutLost keeps voided rows of another store; they are on disk when it returns.
+// Those of our own log are written with the group that voids them, see
+// [Journal.Append]. A row that is there already is written again.
+func (s *Store) PutLost(rows []xrow.LostRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -49,7 +56,7 @@ func (s *Store) PutLost(rows []LostRow) error {
 
 // EachLost goes over the voided rows by term, origin and LSN until f returns
 // false. A frame is valid during the call.
-func (s *Store) EachLost(f func(LostRow) bool) error {
+func (s *Store) EachLost(f func(xrow.LostRow) bool) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
@@ -59,7 +66,7 @@ func (s *Store) EachLost(f func(LostRow) bool) error {
 	}
 	defer func() { _ = it.Close() }()
 	for ok := it.First(); ok; ok = it.Next() {
-		row := LostRow{}
+		row := xrow.LostRow{}
 		row.Term, row.Origin, row.LSN, ok = parseLostKey(it.Key())
 		if row.Frame, err = it.ValueAndErr(); err != nil || !ok {
 			return s.readError("voided rows", err)

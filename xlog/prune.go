@@ -1,9 +1,13 @@
 package xlog
 
 import (
+	"context"
 	"fmt"
 
 	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // load finds the ends of the log and the checkpoints after Open.
@@ -108,11 +112,14 @@ func clockInFront(groups []head) (clock vclock.VClock, ok bool) {
 // in whole tables, so some groups below it may stay; First tells. Readers that
 // are behind get a gap.
 func (s *Store) Prune(before uint64) error {
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
 	if err := s.usable(); err != nil {
 		return err
 	}
+	if err := s.partTables(); err != nil {
+		return err
+	}
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
 	boundary, err := s.tableBoundary(min(before, s.last.Load()))
 	first := s.First()
 	if err != nil || boundary <= first {
@@ -130,6 +137,59 @@ func (s *Store) Prune(before uint64) error {
 	s.mu.Unlock()
 	s.log(Info, nil, "log: groups %d to %d removed", first, boundary-1)
 	return s.excise("remove groups", logKey(0), logKey(boundary))
+}
+
+// partTables brings all voided rows into one table of their own once some have
+// come into a table of the log, with the groups that voided them: such a table
+// overlaps others, and would keep its space for their sake also when its groups
+// are gone.
+func (s *Store) partTables() error {
+	if mixed, err := s.mixedTable(); err != nil || !mixed {
+		return err
+	}
+	s.appendMu.Lock() // none may be added between reading and replacing them
+	defer s.appendMu.Unlock()
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	w, err := s.newTable()
+	if err != nil {
+		return err
+	}
+	if err := s.EachLost(func(row xrow.LostRow) bool {
+		err = w.set(lostKey(row.Term, row.Origin, row.LSN), row.Frame)
+		return err == nil
+	}); err != nil {
+		w.abort()
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	path, err := w.finish()
+	if err != nil {
+		return err
+	}
+	span := pebble.KeyRange{Start: lostKey(0, 0, 0), End: appendPrefix(nil, spaceLost+1)}
+	_, err = s.db.IngestAndExcise(context.Background(), []string{path}, nil, nil, span)
+	return s.writeError("part tables", err)
+}
+
+// mixedTable tells whether a table has voided rows behind groups, or had when it
+// was cut at the key of a named value.
+func (s *Store) mixedTable() (bool, error) {
+	levels, err := s.db.SSTables()
+	if err != nil {
+		return false, s.readError("tables", err)
+	}
+	for _, tables := range levels {
+		for i := range tables {
+			t := &tables[i]
+			if hasPrefix(t.Largest.UserKey, spaceLost) && (t.Virtual || !hasPrefix(t.Smallest.UserKey, spaceLost)) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // tableBoundary is the number behind the newest group in a table that has only

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"tarragon/xrow"
+
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/batchrepr"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -67,7 +69,7 @@ type visitor struct {
 	end   func(id uint64, value []byte) error
 	group func(no uint64, value []byte, file string) error
 	meta  func(name string, value []byte) error
-	lost  func(LostRow) error
+	lost  func(xrow.LostRow) error
 }
 
 // openRaw finds out how the store stands.
@@ -230,7 +232,7 @@ func (r *rawStore) pair(v *visitor, seen map[string]bool, key, value []byte, fil
 	seen[string(key)] = true
 	if term, origin, lsn, ok := parseLostKey(key); ok {
 		if v.lost != nil {
-			return v.lost(LostRow{Term: term, Origin: origin, LSN: lsn, Frame: value})
+			return v.lost(xrow.LostRow{Term: term, Origin: origin, LSN: lsn, Frame: value})
 		}
 	} else if hasPrefix(key, spaceMeta) {
 		return call2(v.meta, string(key[prefixLen:]), value)
@@ -292,8 +294,14 @@ func (r *rawStore) batch(v *visitor, seen map[string]bool, rec []byte, file stri
 		if !ok {
 			return nil
 		}
+		if kind != pebble.InternalKeyKindSet {
+			continue
+		}
 		no, isGroup := parseLogKey(key)
-		if kind != pebble.InternalKeyKindSet || !isGroup {
+		if !isGroup { // a voided row
+			if err := r.pair(v, seen, key, value, file); err != nil {
+				return err
+			}
 			continue
 		}
 		if r.inUse && r.last > 0 && no > r.last+1 { // what is between became a table meanwhile

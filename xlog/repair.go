@@ -176,7 +176,7 @@ func (s *surveyor) copyGroups(to *Store, keep run, report *RepairReport) error {
 			return err
 		}
 		clock = g.After
-		return to.appendAt(no, []*xrow.Group{g})
+		return to.appendAt(no, []*xrow.Group{g}, nil)
 	}})
 	if dropped > 0 {
 		report.Dropped = append(report.Dropped, fmt.Sprintf("%d groups outside of %d to %d", dropped, keep.first, keep.last))
@@ -214,7 +214,7 @@ type copier struct {
 	report *RepairReport
 	whole  []uint64
 	w      *CheckpointWriter
-	voided []LostRow
+	voided []xrow.LostRow
 }
 
 func (c *copier) chunk(id uint64, space uint32, value []byte) (err error) {
@@ -259,7 +259,7 @@ func (c *copier) end(id uint64, value []byte) (err error) {
 	return err
 }
 
-func (c *copier) lost(row LostRow) error {
+func (c *copier) lost(row xrow.LostRow) error {
 	row.Frame = slices.Clone(row.Frame)
 	c.voided = append(c.voided, row)
 	return nil

@@ -180,10 +180,10 @@ func TestSecondOpenIsRefused(t *testing.T) {
 func TestNumbersMustFollow(t *testing.T) {
 	f := newFixture(t)
 	g := f.group(1, 1)
-	if err := f.s.appendAt(7, []*xrow.Group{g}); err != nil {
+	if err := f.s.appendAt(7, []*xrow.Group{g}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.s.appendAt(9, []*xrow.Group{g}); err == nil {
+	if err := f.s.appendAt(9, []*xrow.Group{g}, nil); err == nil {
 		t.Fatal("a hole was made")
 	}
 	if f.s.First() != 7 || f.s.Last() != 7 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tarragon/vclock"
+	"tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -122,7 +123,7 @@ func survey(fs vfs.FS, dir string) (*surveyor, error) {
 		raw.problem(Problem{Text: "does not open: " + raw.openErr.Error()})
 	}
 	err = raw.visit(&visitor{chunk: s.ckpts.chunk, end: s.ckpts.end, group: s.group,
-		lost: func(LostRow) error { s.report.Lost++; return nil }})
+		lost: func(xrow.LostRow) error { s.report.Lost++; return nil }})
 	return s, err
 }
 

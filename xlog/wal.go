@@ -204,8 +204,9 @@ func (w *walReader) vouches(c chunk, offset uint64) bool {
 	return skips || second
 }
 
-// groupsOf are the first and the last group of a record, 0 if it holds none:
-// a batch has one operation a group.
+// groupsOf are the first and the last group of a record, 0 if it holds none: a
+// batch has one operation a group, in order, and voided rows behind them. Of the
+// head of a record it tells what it can see.
 func groupsOf(rec []byte) (first, last uint64) {
 	h, ok := batchrepr.ReadHeader(rec)
 	if !ok || h.Count == 0 {
@@ -219,7 +220,16 @@ func groupsOf(rec []byte) (first, last uint64) {
 	if !ok {
 		return 0, 0
 	}
-	return first, first + uint64(h.Count) - 1
+	last = first
+	for ops := batchrepr.Read(rec); ; {
+		_, key, _, ok, err := ops.Next()
+		if !ok || err != nil {
+			return first, last
+		}
+		if no, ok := parseLogKey(key); ok {
+			last = no
+		}
+	}
 }
 
 func isZero(b []byte) bool {
