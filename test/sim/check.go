@@ -20,6 +20,7 @@ type checks struct {
 	vote    voteChecker
 	prevote prevoteChecker
 	sick    sickChecker
+	void    lostChecker
 }
 
 func newChecks(w *World) *checks {
@@ -33,6 +34,7 @@ func newChecks(w *World) *checks {
 	c.vote.init(w)
 	c.prevote.init(w)
 	c.sick.init(w)
+	c.void.init(w)
 	return c
 }
 
@@ -165,6 +167,7 @@ func (c *checks) synced(n *node, g *xrow.Group) {
 	c.rows.synced(n, g)
 	c.history.held(n)
 	c.reader.synced(n)
+	c.void.synced(n, g)
 }
 
 // lost is called for a group that a crash took away.
@@ -174,6 +177,7 @@ func (c *checks) lost(n *node, g *xrow.Group) { c.rows.lost(n, g) }
 func (c *checks) died(n *node) {
 	c.sick.died(n)
 	c.rows.died(n)
+	c.void.compare(n)
 }
 
 // joined is called when a received state became the content of a disk.
@@ -183,6 +187,7 @@ func (c *checks) joined(n *node, p *checkpoint) {
 		return
 	}
 	c.rows.joined(n, p)
+	c.void.joined(n, p)
 	c.client.joined(n)
 	if n.wiped {
 		c.history.replaced(n)
@@ -195,6 +200,7 @@ func (c *checks) wiped(n *node) {
 	c.rows.wiped(n)
 	c.promise.wiped(n)
 	c.vote.wiped(n)
+	c.void.wiped(n)
 }
 
 // shown is called when an instance shows its election state.

@@ -102,6 +102,7 @@ func (w *World) compare() {
 		w.compareTwo(w.nodes[i], finals[0], f)
 		w.compareHistory(w.nodes[i], f)
 		w.compareIndexes(w.nodes[i])
+		w.check.void.compare(w.nodes[i])
 	}
 	w.compareContent(finals[0])
 }

@@ -20,6 +20,10 @@ type disk struct {
 	groups []*xrow.Group
 	synced uint64 // number of the newest group that is safe
 
+	lost map[*xrow.Group][]xrow.LostRow // voided by groups that are not safe yet
+	kept map[lostName]int               // how often each voided row was kept
+	late []xrow.LostRow                 // plan.lostApart: to be kept with the next group
+
 	checkpoints []*checkpoint // complete ones, oldest first
 
 	// What the safe part says: nothing beyond it may be shown to anybody.
@@ -46,7 +50,16 @@ type spaceTuple struct {
 
 var errDisk = errors.New("input/output error")
 
-func newDisk(w *World) *disk { return &disk{w: w, first: 1, incarnation: w.rng.Uint64() >> 1} }
+// lostName is the name under which a voided transaction is kept.
+type lostName struct {
+	term   uint64
+	origin uint32
+	lsn    uint64
+}
+
+func newDisk(w *World) *disk {
+	return &disk{w: w, first: 1, incarnation: w.rng.Uint64() >> 1, lost: map[*xrow.Group][]xrow.LostRow{}, kept: map[lostName]int{}}
+}
 
 // next is the number that the next group will have.
 func (d *disk) next() uint64 { return d.first + uint64(len(d.groups)) }
@@ -59,9 +72,16 @@ func (d *disk) at(no uint64) *xrow.Group {
 	return d.groups[no-d.first]
 }
 
-// append takes a group and answers, some time later, whether it is safe.
-func (d *disk) append(no uint64, g *xrow.Group, done func(error)) {
+// append takes a group, with the rows that it voids, and answers, some time
+// later, whether they are safe.
+func (d *disk) append(no uint64, g *xrow.Group, lost []xrow.LostRow, done func(error)) {
 	d.groups = append(d.groups, g)
+	if d.w.plan.lostApart {
+		lost, d.late = d.late, lost
+	}
+	if len(lost) > 0 {
+		d.lost[g] = lost
+	}
 	end := max(d.w.now+d.w.plan.sync.draw(d.w)+d.slow, d.lastEnd+1)
 	d.lastEnd = end
 	d.w.queue.push(end, func() { d.finish(no, g, done) })
@@ -88,6 +108,10 @@ func (d *disk) settle(no uint64) {
 		d.synced++
 		g := d.at(d.synced)
 		d.vclock.Merge(&g.After)
+		for _, l := range d.lost[g] {
+			d.kept[lostName{l.Term, l.Origin, l.LSN}]++
+		}
+		delete(d.lost, g)
 		for i, ref := range g.Table {
 			if ref.Origin != 0 || ref.Type != xrow.RaftState {
 				continue
@@ -121,6 +145,8 @@ func (d *disk) crash(kept func(no uint64)) (lost []*xrow.Group) {
 	lost = append(lost, d.groups[keep:]...)
 	d.groups = d.groups[:keep:keep]
 	d.lastEnd = 0
+	d.late = nil
+	clear(d.lost)
 	return lost
 }
 

@@ -16,6 +16,7 @@
 //     paused process is silent.
 //   - Disk: one group after the other is synced after a drawn delay. A crash
 //     loses the group that was not synced, or keeps it: nobody can tell.
+//     A group and the rows that it voids are one write.
 //     Disks stall and fail. Checkpoints are made while writes go on; the log
 //     before them goes, sometimes even what a replica still needs.
 //   - Instances crash, restart, pause, lose their disk and come back, jump in

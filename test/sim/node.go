@@ -248,7 +248,7 @@ func (n *node) run(eff *instance.Effects) {
 		return
 	}
 	if eff.Group != nil {
-		n.write(eff.GroupNo, eff.Group)
+		n.write(eff.GroupNo, eff.Group, eff.Lost)
 	}
 	if eff.VoidPromotes != nil {
 		n.void = eff.VoidPromotes
@@ -292,7 +292,7 @@ func (n *node) run(eff *instance.Effects) {
 }
 
 // write hands a group to the disk.
-func (n *node) write(no uint64, g *xrow.Group) {
+func (n *node) write(no uint64, g *xrow.Group, lost []xrow.LostRow) {
 	w := n.w
 	if no != n.disk.next() {
 		w.fail("journal", "%s writes group %d after %d", n.label(), no, n.disk.next()-1)
@@ -301,7 +301,7 @@ func (n *node) write(no uint64, g *xrow.Group) {
 	w.mix(no, uint64(len(g.Rows)), g.After.Signature())
 	w.check.logged(n, g)
 	life := n.life
-	n.disk.append(no, g, func(err error) {
+	n.disk.append(no, g, lost, func(err error) {
 		if n.life != life || !n.up {
 			return
 		}

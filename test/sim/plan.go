@@ -35,6 +35,7 @@ type plan struct {
 	async     bool  // clients write asynchronously, too: in a mixed set that makes split brains
 
 	blindToPromises bool // planted faults: watch the damage, not the broken promise
+	lostApart       bool // planted fault: voided rows are kept by a write of their own
 }
 
 // Options bend a seed's plan; the zero value leaves it as drawn.
@@ -42,6 +43,7 @@ type Options struct {
 	Break           instance.Break
 	Faults          []string // names of fault kinds instead of drawn ones
 	BlindToPromises bool
+	LostApart       bool // planted fault of the disk: voided rows are written behind the group that voids them
 	Hosts           int
 	Mixed           bool // some hosts are of the original kind
 }
@@ -85,7 +87,7 @@ func draw(seed uint64, o Options) plan {
 	p.config.BuildRows = 4 + rng.IntN(26)
 	p.config.BuildPause = time.Duration(1100+rng.IntN(6900)) * time.Microsecond
 	p.config.BacklogMaxSize = []int{0, 0, 2000}[rng.IntN(3)]
-	p.blindToPromises = o.BlindToPromises
+	p.blindToPromises, p.lostApart = o.BlindToPromises, o.LostApart
 	p.async = true
 	if o.Mixed {
 		p.mix(rng)

@@ -28,12 +28,13 @@ func TestPlantedFaults(t *testing.T) {
 		{"relay-before-sync", Options{BlindToPromises: true}, []string{"same row", "fatal"}},
 		{"no-exchange", Options{}, []string{"liveness", "fatal", "convergence"}},
 		{"wiped-votes", Options{Hosts: 3, Faults: []string{"wipe", "pause", "oneway"}}, []string{"same row", "fatal", "history"}},
+		{"lost-apart", Options{LostApart: true, Faults: []string{"crash", "pause", "pair", "isolate"}}, []string{"voided rows"}},
 		{"deadlines-after-requests", Options{Faults: []string{"pause", "clock", "checkpoint"}}, []string{"fencing"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var ok bool
-			if c.options.Break, ok = BreakNamed(c.name); !ok {
+			if c.options.Break, ok = BreakNamed(c.name); !ok && !c.options.LostApart {
 				t.Fatal("no such planted fault")
 			}
 			seed, checker := hunt(c.options, 60)
@@ -44,7 +45,7 @@ func TestPlantedFaults(t *testing.T) {
 			if !slices.Contains(c.checkers, checker) {
 				t.Errorf("checker %q saw it first, expected one of %q", checker, c.checkers)
 			}
-			c.options.Break = instance.Break{}
+			c.options.Break, c.options.LostApart = instance.Break{}, false
 			if r := Run(seed, c.options, nil); r.Err != nil {
 				t.Errorf("the same seed fails without the planted fault: %v", r.Err)
 			}

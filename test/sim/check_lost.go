@@ -1,0 +1,145 @@
+package sim
+
+import (
+	"tarragon/xrow"
+)
+
+// lostChecker: a transaction that a log held undecided, and that a later row of
+// the same log voids, is kept on that disk exactly once, whatever crashes, is
+// checkpointed or joined anew. It reads the log as it is on disk and decides by
+// the rules of the chain itself; no core is asked.
+type lostChecker struct {
+	w    *World
+	logs []voidLog // by slot
+}
+
+// voidLog is what the safe part of a log says about the fate of its transactions.
+type voidLog struct {
+	term    uint64                  // in effect
+	pending map[uint64]xrow.Synchro // by term: PROMOTEs that are not
+	open    []lostName              // undecided, in log order
+	void    map[lostName]bool
+}
+
+func newVoidLog() voidLog {
+	return voidLog{pending: map[uint64]xrow.Synchro{}, void: map[lostName]bool{}}
+}
+
+func (c *lostChecker) init(w *World) {
+	c.w = w
+	for range w.nodes {
+		c.logs = append(c.logs, newVoidLog())
+	}
+}
+
+func (c *lostChecker) wiped(n *node) { c.logs[n.slot] = newVoidLog() }
+
+// synced reads a group that is safe now.
+func (c *lostChecker) synced(n *node, g *xrow.Group) {
+	if err := c.logs[n.slot].read(g); err != nil {
+		c.w.fail("voided rows", "%s logs a row that does not decode: %v", n.label(), err)
+	}
+}
+
+// read takes the rows of a group down.
+func (l *voidLog) read(g *xrow.Group) error {
+	changes := false // the transaction has more than NOPs
+	for i, ref := range g.Table {
+		if ref.Origin == 0 {
+			continue
+		}
+		r, err := g.Row(i)
+		if err != nil {
+			return err
+		}
+		changes = changes || r.Type.IsDML() && r.Type != xrow.Nop
+		switch {
+		case r.Type.IsSynchro():
+			s, err := xrow.DecodeSynchro(r.Body)
+			if err != nil {
+				return err
+			}
+			l.decide(&r, s)
+		case r.Flags&xrow.FlagCommit == 0:
+			continue
+		case changes && r.Term != 0:
+			l.open = append(l.open, lostName{r.Term, r.ReplicaID, r.LSN})
+		}
+		changes = false
+	}
+	return nil
+}
+
+// decide draws the conclusions of a PROMOTE or a CONFIRM.
+func (l *voidLog) decide(r *xrow.Row, s xrow.Synchro) {
+	switch {
+	case r.Type == xrow.Promote:
+		l.pending[s.Term] = s
+		return
+	case r.Term < l.term:
+		return // an older term's: it was settled
+	}
+	ends := map[uint64]uint64{r.Term: s.Strong()} // by term of the chain: its last row
+	for term := r.Term; term > l.term; {
+		p, ok := l.pending[term]
+		if !ok {
+			break
+		}
+		ends[p.PrevTerm] = p.Strong()
+		term = p.PrevTerm
+	}
+	l.term = max(l.term, r.Term)
+	open := l.open[:0]
+	for _, name := range l.open {
+		switch end, ok := ends[name.term]; {
+		case ok && name.lsn <= end: // committed
+		case name.term >= l.term:
+			open = append(open, name)
+		default:
+			l.void[name] = true
+		}
+	}
+	l.open = open
+}
+
+// joined goes on from a received state and what was kept of the old log.
+func (c *lostChecker) joined(n *node, p *checkpoint) {
+	l := newVoidLog()
+	l.void = c.logs[n.slot].void
+	if h := p.state.History; len(h) > 0 {
+		l.term = h[len(h)-1].Term
+	}
+	if u := p.state.Undecided; u != nil {
+		if err := l.read(u); err != nil {
+			c.w.fail("voided rows", "%s joins with a row that does not decode: %v", n.label(), err)
+		}
+	}
+	open := l.open[:0]
+	for _, name := range l.open {
+		if name.term >= l.term { // else the state excludes it
+			open = append(open, name)
+		}
+	}
+	l.open = open
+	c.logs[n.slot] = l
+}
+
+// compare looks at a disk that nobody writes to now.
+func (c *lostChecker) compare(n *node) {
+	if c.w.mixed() {
+		return // rows come without stamps
+	}
+	void := c.logs[n.slot].void
+	for name := range void {
+		if times := n.disk.kept[name]; times != 1 {
+			c.w.fail("voided rows", "%s kept %d times what its log voids: (%d, %d) of term %d", n.label(), times, name.origin, name.lsn, name.term)
+			return
+		}
+	}
+	for name := range n.disk.kept {
+		if !void[name] {
+			c.w.fail("voided rows", "%s kept (%d, %d) of term %d, which its log does not void", n.label(), name.origin, name.lsn, name.term)
+			return
+		}
+	}
+}
