@@ -20,10 +20,11 @@ var elections = []Mutant{
 		Killers: []string{"promise"},
 	},
 	{
-		Name: "a term of a row is not adopted", Area: "elections", File: "instance/apply.go",
-		Old:     `c.adopt(last.Term)`,
-		New:     ``,
-		Killers: []string{"history", "fatal"},
+		// Our relays show a term before its rows, so the simulator has no such row;
+		// originals promote themselves by a row alone.
+		Name: "a term of a row is not adopted", Area: "elections", File: "instance/apply.go", By: "instance TestScripts/follow",
+		Old: `c.adopt(last.Term)`,
+		New: ``,
 	},
 	{
 		Name: "no fencing", Area: "elections", File: "raft/raft.go",

@@ -72,7 +72,14 @@ var limboRules = []Mutant{
 		c.tellSchema()`,
 		New: `	if c.isBarrier(r) && len(c.ids) == 0 {
 		c.tellSchema()`,
-		Killers: []string{"convergence", "stream", "indexes"},
+		Killers: []string{"barrier"},
+	},
+	{
+		Name: "a schema change is built upon before its CONFIRM", Area: "limbo", File: "instance/write.go",
+		Old: `			c.refreshMembers()
+			c.tellSchema()`,
+		New:     `			c.refreshMembers()`,
+		Killers: []string{"barrier"},
 	},
 	{
 		Name: "a timer says that a write is not committed", Area: "limbo", File: "instance/write.go",

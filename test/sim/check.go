@@ -21,6 +21,7 @@ type checks struct {
 	prevote prevoteChecker
 	sick    sickChecker
 	void    lostChecker
+	barrier barrierChecker
 }
 
 func newChecks(w *World) *checks {
@@ -35,6 +36,7 @@ func newChecks(w *World) *checks {
 	c.prevote.init(w)
 	c.sick.init(w)
 	c.void.init(w)
+	c.barrier.init(w)
 	return c
 }
 
@@ -49,6 +51,8 @@ type row struct {
 
 	synchro xrow.Synchro // CONFIRM, PROMOTE, ...
 	sync    bool         // readerChecker: a synchronous transaction ends here
+	system  bool         // of a system space
+	first   bool         // of its transaction
 
 	space uint32 // of a client's write; else 0
 	key   uint64
@@ -70,7 +74,7 @@ func readRow(g *xrow.Group, i int) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &row{origin: x.ReplicaID, lsn: x.LSN, term: x.Term, kind: x.Type, sum: sumOf(x.Type, x.Body)}
+	r := &row{origin: x.ReplicaID, lsn: x.LSN, term: x.Term, kind: x.Type, sum: sumOf(x.Type, x.Body), first: g.Table[i].First}
 	switch {
 	case x.Type.IsSynchro():
 		r.synchro, err = xrow.DecodeSynchro(x.Body)
@@ -80,6 +84,7 @@ func readRow(g *xrow.Group, i int) (*row, error) {
 			r.space = d.SpaceID
 			err = r.readWrite(&d)
 		}
+		r.system = d.SpaceID < spaceRegisters
 	}
 	return r, err
 }
@@ -152,6 +157,7 @@ func (c *checks) logged(n *node, g *xrow.Group) {
 		if r.origin == n.id {
 			c.leader.wrote(n, r)
 			c.history.wrote(n, r)
+			c.barrier.wrote(n, r)
 		}
 	}
 }
@@ -208,6 +214,7 @@ func (c *checks) shown(n *node, r *xrow.Raft) {
 	c.vote.shown(n, r)
 	c.promise.shown(n, r)
 	c.leader.shown(n, r)
+	c.w.ambush.shown(n, r)
 }
 
 // acked is called when an instance says what it has on disk.

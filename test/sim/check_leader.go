@@ -9,7 +9,10 @@ type leaderChecker struct {
 	changes int // leaders after the first
 }
 
-const stateLeader = 3
+const (
+	stateCandidate = 2
+	stateLeader    = 3
+)
 
 func (c *leaderChecker) init(w *World) {
 	c.w = w

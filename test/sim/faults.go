@@ -41,7 +41,7 @@ var faultKinds = []faultKind{
 }
 
 func faultsNamed(names []string) (kinds []faultKind) {
-	for _, k := range faultKinds {
+	for _, k := range slices.Concat(faultKinds, directedKinds) {
 		if slices.Contains(names, k.name) {
 			kinds = append(kinds, k)
 		}

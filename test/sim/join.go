@@ -166,6 +166,7 @@ func (n *node) serveJoin(c *conn, hi hello) {
 	c.ends[acceptor].receive = func(packet) {}
 	c.ends[acceptor].hangUp = s.end
 	peer := c.ends[dialler].host
+	n.w.ambush.joins(c)
 	n.tag++
 	n.snaps[n.tag] = s.begin
 	n.post(instance.JoinRequest{Tag: n.tag, UUID: peer.uuid, Name: peer.name, Incarnation: hi.incarnation})

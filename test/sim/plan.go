@@ -117,5 +117,10 @@ func drawFaults(rng *rand.Rand, names []string) []faultKind {
 	for _, i := range order[:n] {
 		picked = append(picked, faultKinds[i])
 	}
+	for _, k := range directedKinds {
+		if rng.IntN(3) == 0 {
+			picked = append(picked, k)
+		}
+	}
 	return picked
 }

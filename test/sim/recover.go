@@ -140,6 +140,7 @@ func (c *saver) save() {
 	if len(n.disk.checkpoints) > 2 {
 		n.disk.checkpoints = n.disk.checkpoints[1:]
 	}
+	n.w.ambush.saved(n)
 	n.w.tell(n, "has a checkpoint before group %d: %v", c.got.state.NextGroup, c.got.state.VClock)
 }
 

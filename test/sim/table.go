@@ -49,6 +49,11 @@ const (
 	LogPruned
 	LinearReads
 	MajorityHealed
+	Rivals
+	VoterDied
+	VoteSaved
+	LaggardAsked
+	JoinCut
 	rareCount
 )
 
@@ -63,6 +68,8 @@ var rareNames = [rareCount]string{
 	"leader changed under load", "a join raced a checkpoint", "a wiped node came back",
 	"beyond retention, joined anew", "unsynced group survived a crash", "unsynced group lost in a crash",
 	"one-way cut", "log pruned", "linearizable reads", "majority healed, rest broken",
+	"rivals in one term", "a voter died with its vote", "a vote was saved in a checkpoint before a crash",
+	"who lacked rows asked for votes", "a join was cut",
 }
 
 func (r Rare) String() string { return rareNames[r] }

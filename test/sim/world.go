@@ -14,15 +14,16 @@ type World struct {
 	rng  *rand.Rand
 	now  time.Duration
 
-	queue timeline
-	nodes []*node
-	net   network
-	load  *load
-	check *checks
-	table Table
-	met   Met    // by a mixed set
-	split bool   // somebody reported a split brain
-	made  uint32 // spaces made under load
+	queue  timeline
+	nodes  []*node
+	net    network
+	load   *load
+	check  *checks
+	table  Table
+	ambush ambush
+	met    Met    // by a mixed set
+	split  bool   // somebody reported a split brain
+	made   uint32 // spaces made under load
 
 	half    half
 	stage   string // what the world is busy with, for the failure text

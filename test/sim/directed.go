@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"time"
+
+	"tarragon/instance"
+	"tarragon/xrow"
+)
+
+// Directed schedules: troubles that meet something that happens, where chance
+// alone would hit it once in a thousand lives. They are drawn and strike like
+// any other fault.
+var directedKinds = []faultKind{
+	{"rivals", strikeRivals},
+	{"voterdies", func(w *World) { w.ambush.voter++ }},
+	{"votesaved", func(w *World) { w.ambush.save++ }},
+	{"laggard", strikeLaggard},
+	{"stale", strikeStale},
+	{"cutjoin", func(w *World) { w.ambush.join++ }},
+}
+
+// ambush is what waits for its moment.
+type ambush struct {
+	voter int // so many of those who vote next die with it
+	save  int // so many of those who vote next take a checkpoint, and die with it
+	join  int // so many of the next joins are cut
+	saves map[*node]int
+	first map[uint64]uint32 // by term: a candidate
+}
+
+// shown is called when an instance shows its election state.
+func (a *ambush) shown(n *node, r *xrow.Raft) {
+	if r.State == stateCandidate {
+		a.rival(n, r)
+	}
+	if r.Vote == 0 || n.w.half != safety || r.State == stateLeader || r.LeaderID != 0 {
+		return
+	}
+	life := n.life
+	switch {
+	case a.voter > 0 && r.Vote != n.id:
+		a.voter--
+		n.w.after(n.w.between(0, 3*time.Millisecond), func() {
+			if n.life == life && n.running() {
+				n.w.count(VoterDied)
+				n.crash(false)
+				n.restartLater(time.Millisecond, 60*time.Millisecond)
+			}
+		})
+	case a.save > 0 && !n.saving && !n.disk.failing:
+		a.save--
+		if a.saves == nil {
+			a.saves = map[*node]int{}
+		}
+		a.saves[n] = life
+		n.checkpoint()
+	}
+}
+
+// rival counts terms with several candidates.
+func (a *ambush) rival(n *node, r *xrow.Raft) {
+	if a.first == nil {
+		a.first = map[uint64]uint32{}
+	}
+	if old, ok := a.first[r.Term]; !ok {
+		a.first[r.Term] = n.id
+	} else if old != n.id {
+		n.w.count(Rivals)
+	}
+}
+
+// saved is called when a checkpoint is complete.
+func (a *ambush) saved(n *node) {
+	if life, ok := a.saves[n]; ok && life == n.life && n.w.half == safety {
+		delete(a.saves, n)
+		n.w.after(0, func() {
+			if n.life == life && n.running() {
+				n.w.count(VoteSaved)
+				n.crash(false)
+				n.restartLater(time.Millisecond, 60*time.Millisecond)
+			}
+		})
+	}
+}
+
+// joins is called when a peer begins to serve a join.
+func (a *ambush) joins(c *conn) {
+	w := c.net.w
+	if a.join == 0 || w.half != safety {
+		return
+	}
+	a.join--
+	w.after(w.between(0, 30*time.Millisecond), func() {
+		w.count(JoinCut)
+		c.reset()
+	})
+}
+
+// byHand lets an operator promote a node.
+func (w *World) byHand(n *node) {
+	if n.running() && n.core != nil {
+		w.tell(n, "is promoted by hand")
+		o := w.load.begin(n, opByHand, 0)
+		n.post(instance.PromoteRequest{Conn: 1, Sync: uint64(o.id)})
+	}
+}
+
+// strikeRivals lets operators promote two at once: rivals in one term, as far as
+// their terms are the same. One of those who vote then may die.
+func strikeRivals(w *World) {
+	order := w.rng.Perm(len(w.nodes))
+	for _, i := range order[:2] {
+		n := w.nodes[i]
+		w.after(w.between(0, time.Millisecond), func() { w.byHand(n) })
+	}
+	if w.chance(2) {
+		w.ambush.voter++
+	}
+}
+
+// strikeLaggard lets somebody who lacks the newest rows ask for votes: what is
+// sent to it is late, the leader dies, and an operator promotes it.
+func strikeLaggard(w *World) {
+	leader, n := w.leader(), w.nodes[w.rng.IntN(len(w.nodes))]
+	if leader == nil || leader == n {
+		return
+	}
+	late := w.between(w.plan.config.DeathTimeout/8, w.plan.config.DeathTimeout*3/4)
+	w.tell(n, "gets everything %v late", late)
+	for _, peer := range w.nodes {
+		w.net.extra[peer.slot][n.slot] = late
+	}
+	w.later(late*3/4, late*3/4, func() {
+		w.count(LaggardAsked)
+		if leader.running() && w.chance(2) {
+			leader.crash(false)
+			leader.restartLater(10*time.Millisecond, 2*time.Second)
+		}
+		w.byHand(n)
+	})
+	w.later(late, late+100*time.Millisecond, func() {
+		for _, peer := range w.nodes {
+			w.net.extra[peer.slot][n.slot] = 0
+		}
+	})
+}
+
+// strikeStale lets words of a leader, its CONFIRMs too, come late to somebody
+// who hears of the next term first.
+func strikeStale(w *World) {
+	leader := w.leader()
+	if leader == nil {
+		return
+	}
+	order := w.rng.Perm(len(w.nodes))
+	deaf, next := w.nodes[order[0]], w.nodes[order[1]]
+	if leader == deaf || leader == next {
+		return
+	}
+	late := w.between(w.plan.config.DeathTimeout/4, w.plan.config.DeathTimeout)
+	w.tell(deaf, "hears n%d %v late", leader.slot, late)
+	w.net.extra[leader.slot][deaf.slot] = late
+	w.later(late/3, late/3, func() { w.byHand(next) })
+	w.later(2*late, 2*late, func() { w.net.extra[leader.slot][deaf.slot] = 0 })
+}
