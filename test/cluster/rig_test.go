@@ -92,6 +92,12 @@ func (r *rig) run() {
 	for _, n := range r.Nodes {
 		r.until(n.Name+" knows all members", func() error { return r.knows(n, len(r.Nodes)) })
 	}
+	r.makeSpace()
+}
+
+// makeSpace makes the space that the loads write to, once writes are taken.
+func (r *rig) makeSpace() {
+	r.t.Helper()
 	r.call("box.schema.space.create", space, map[string]any{"is_sync": true, "if_not_exists": true})
 	r.call("box.space."+space+":create_index", "primary", map[string]any{"parts": []any{[]any{1, "unsigned"}}, "if_not_exists": true})
 }
