@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"tarragon/box"
 	"tarragon/vclock"
@@ -85,4 +87,52 @@ func TestLoopKnowsWhereItStands(t *testing.T) {
 			t.Errorf("synced %s", got)
 		}
 	})
+}
+
+// gaveWay is a Watcher that waits for one thing.
+type gaveWay struct {
+	silentAdapters
+	told chan struct{}
+}
+
+func (a *gaveWay) Changed(e *Effects) {
+	if e.GaveWay {
+		close(a.told)
+	}
+}
+
+// That a lone founder gives way is told also when nothing else has changed, as
+// in one that does not lead.
+func TestLoopTellsOfGivingWay(t *testing.T) {
+	b := box.New(box.Config{})
+	rows := append(box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", ""), FoundingRow(2))
+	slices.SortStableFunc(rows, func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) })
+	for _, r := range rows {
+		if err := b.Load(r.SpaceID, r.Tuple); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.LoadDone(); err != nil {
+		t.Fatal(err)
+	}
+	core, err := New(Config{UUID: uuidOf(1), Mode: ModeVoter, Rand: rand.New(rand.NewPCG(1, 2))}, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := core.Restore(State{Term: 1, NextGroup: 1}); err != nil {
+		t.Fatal(err)
+	}
+	a := &gaveWay{told: make(chan struct{})}
+	l := NewLoop(core, LoopConfig{Journal: a, Peers: a, Clients: a, Watcher: a})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = l.Run(ctx) }()
+	if err := l.Submit(GiveWay{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-a.told:
+	case <-time.After(10 * time.Second):
+		t.Error("nobody was told")
+	}
 }
