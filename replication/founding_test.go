@@ -280,6 +280,40 @@ func TestOneSet(t *testing.T) {
 	}
 }
 
+// The bootstrapper's host is cut off before anybody has joined it. The others
+// begin another set after some seconds, and only theirs becomes complete; the
+// first gives way when it sees them.
+func TestBootstrapperCutOff(t *testing.T) {
+	f := newFounders(t, 1, 3)
+	f.split(true)
+	for f.store[0] == nil {
+		for _, i := range []int{1, 2, 0} {
+			f.act(i)
+		}
+	}
+	first := f.store[0]
+	f.cutOff(0)
+	rounds := 0
+	for ; f.store[1] == nil || f.store[2] == nil || !f.store[1].complete; rounds++ {
+		if rounds > 200 {
+			t.Fatalf("no second set: %+v", f.store)
+		}
+		for i := range f.boots {
+			f.act(i)
+		}
+	}
+	if rounds < roundsToForget || first.complete || f.store[0] != first {
+		t.Errorf("after %d rounds: %+v", rounds, first)
+	}
+	f.split(true)
+	for range 50 {
+		f.act(0)
+	}
+	if f.store[0] != f.store[1] || first.complete {
+		t.Errorf("%+v, %+v", f.store[0], first)
+	}
+}
+
 // Without the rule the same lives have two sets that take writes.
 func TestOneSetSeesFaults(t *testing.T) {
 	for seed := range uint64(2000) {
