@@ -203,6 +203,7 @@ type Tarragon struct {
 	MaxLogBytes       int64         // the same in bytes
 	SyncAll           bool          // every transaction is synchronous
 	StallTimeout      time.Duration // a leader whose disk is silent for longer resigns
+	LearnerTimeout    time.Duration // a member that does not count yet and is silent for longer is deleted
 	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
 	AllowOriginal     bool          // register Tarantool instances where the strong rules are in effect
 	DebugListen       string        // host:port of net/http/pprof; empty: off

@@ -128,6 +128,7 @@ func (o *options) tarragon() Tarragon {
 		MaxLogBytes:       o.size("tarragon.max_log_bytes", 0, math.MaxInt64, negative),
 		SyncAll:           o.boolean("tarragon.sync_all"),
 		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
+		LearnerTimeout:    o.timeout("tarragon.learner_timeout", "the value must be greater than 0"),
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
 		AllowOriginal:     o.boolean("tarragon.allow_original"),
 		DebugListen:       o.debugListen(),

@@ -254,7 +254,7 @@ func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
 		c.settle()
 	}
 	if p.ddl {
-		c.dropOldVotes()
+		c.refreshNewest()
 	}
 }
 
@@ -306,20 +306,6 @@ func (c *Core) redo(tx *box.Txn, frames []byte) error {
 // writes a synchronous space.
 func isSync(tx *box.Txn, last *xrow.Row) bool {
 	return last.Flags&xrow.FlagWaitAck != 0 || tx.IsSync()
-}
-
-// dropOldVotes: who holds the row that ends a replica ID forgets what that ID
-// voted for.
-func (c *Core) dropOldVotes() {
-	var mask uint32
-	for _, m := range c.box.NewestMembers() {
-		mask |= 1 << m.ID
-	}
-	for _, m := range c.ids {
-		if mask&(1<<m.ID) == 0 {
-			c.raft.DropVotes(m.ID)
-		}
-	}
 }
 
 // applySynchro takes CONFIRM and PROMOTE.

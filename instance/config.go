@@ -44,7 +44,14 @@ type Config struct {
 	ElectionTimeout      time.Duration // how long to wait for votes; 5s
 	StallTimeout         time.Duration // a group unsynced for so long makes a leader resign; 2s
 
-	SynchroQuorum      func(n int) int          // of n members; n/2+1
+	// SynchroQuorum is what the instance's own configuration says: of n voters;
+	// n/2+1. Quorum is the same as text, a number or a formula. They hold where the
+	// replica set has no quorum of its own, see quorumKey.
+	SynchroQuorum func(n int) int
+	Quorum        string
+	ParseQuorum   func(text string) (func(n int) int, error) // reads the quorum of the replica set; nil: it has none
+
+	LearnerTimeout     time.Duration            // a learner that gives no word for so long is deleted; 1h
 	LinearizableQuorum func(n, q int) int       // n-q+1
 	WaitLimit          time.Duration            // a writer waits so long for its outcome, then learns "unknown"; 5s
 	PromoteTimeout     time.Duration            // box.ctl.promote waits so long; 5s
@@ -97,6 +104,10 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.StallTimeout, 2*time.Second)
 	setDefault(&c.WaitLimit, 5*time.Second)
 	setDefault(&c.PromoteTimeout, 5*time.Second)
+	setDefault(&c.LearnerTimeout, time.Hour)
+	if c.Quorum == "" {
+		c.Quorum = "N / 2 + 1"
+	}
 	if c.QueueMaxSize == 0 {
 		c.QueueMaxSize = 16 << 20
 	}
@@ -108,7 +119,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.BacklogMaxSize = 64 << 20
 	}
 	if c.SynchroQuorum == nil {
-		c.SynchroQuorum = func(n int) int { return n/2 + 1 }
+		c.SynchroQuorum = majority
 	}
 	if c.LinearizableQuorum == nil {
 		c.LinearizableQuorum = func(n, q int) int { return n - q + 1 }

@@ -3,7 +3,6 @@ package instance
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
 	"time"
 
@@ -22,13 +21,17 @@ type Core struct {
 	raft  *raft.Raft
 	limbo limbo.Limbo[payload]
 
-	self    uint32 // replica ID; 0: not registered
-	members uint32 // confirmed voters, a bit each
-	quorum  int    // synchronous quorum of them
+	self      uint32        // replica ID; 0: not registered
+	ids       []box.Member  // confirmed, learners too
+	confirmed configuration // by the rows that are known to be committed
+	newest    configuration // by those whose fate is open as well
+	learners  []learner
 	// founding is how many voters must be there before clients may write, see
 	// founding.go; 0: the set is complete.
 	founding int
-	ids      []box.Member
+
+	wishes      [vclock.Max]string // the quorum that the files of each member ask for
+	alignQuorum bool               // they, or our leadership, have changed
 
 	vclock vclock.VClock // everything handed to the journal or gathering for it
 	onDisk vclock.VClock // what is synced
@@ -47,8 +50,9 @@ type Core struct {
 	seq       uint64        // local transaction number
 	held      []Request     // behind a barrier, copied
 	heldLen   int           // their bytes
-	welcome   []welcome     // joiners whose registration is committed, but not told to a quorum
+	welcome   []welcome     // joiners that count already, while a quorum has not been told so
 	heldJoins []JoinRequest // registrations behind a barrier
+	chores    []Request     // other changes of our own behind it
 	barrier   bool          // a transaction on system spaces is undecided
 	build     *building     // a change of the schema that is built in slices; nil: none
 	backlog   backlog       // rows of peers behind it
@@ -204,6 +208,7 @@ func (c *Core) handle(ev Event) {
 	case StartCheckpoint:
 		c.startCheckpoint(ev)
 	case CloseView:
+		c.viewClosed(ev.View)
 		ev.View.Close()
 	case JoinRequest:
 		c.joinRequest(ev)
@@ -211,6 +216,8 @@ func (c *Core) handle(ev Event) {
 		c.bootstrap(ev)
 	case Configure:
 		c.configure(ev)
+	case SetQuorum:
+		c.setQuorum(ev)
 	case Shutdown:
 		c.shutdown()
 	case GiveWay:
@@ -246,6 +253,7 @@ func (c *Core) runDeadlines() {
 	if c.started && now >= c.beatAt {
 		c.eff.Beat = true
 		c.beatAt = now + c.cfg.Heartbeat
+		c.expireLearners()
 	}
 	c.expireWaits()
 }
@@ -285,7 +293,8 @@ func (c *Core) finish() {
 	c.count()
 	c.releaseWelcome()
 	c.alignRules()
-	c.releaseJoins()
+	c.stepQuorum()
+	c.releaseChores()
 	c.releaseHeld()
 	c.completeSet()
 	c.raft.Holds(&c.vclock)
@@ -296,6 +305,7 @@ func (c *Core) finish() {
 	if c.raft.TakeShow() {
 		m := c.raft.Shown(&c.vclock)
 		c.eff.Raft = toRaftBody(m)
+		c.eff.Raft.Quorum = c.cfg.Quorum
 	}
 	if l := c.raft.Leader(); c.raft.State() != raft.StateLeader && c.raft.SeesLeader() {
 		c.eff.Lazy = l
@@ -368,6 +378,7 @@ func (c *Core) takeRaft(ev RaftMsg) {
 		c.trace(FactIncomparable, ev.From, 0, "")
 	}
 	c.raft.Receive(c.now.Mono, ev.From, m, mine)
+	c.noteWish(ev.From, ev.Msg.Quorum)
 }
 
 func (c *Core) takeAck(ev Ack) {
@@ -389,6 +400,7 @@ func (c *Core) takeAck(ev Ack) {
 	c.acked[ev.From] = ev.VClock
 	if c.leading {
 		c.limbo.Ack(ev.From, ev.VClock[c.self])
+		c.heardLearner(ev.From)
 	}
 	c.ackReads(ev)
 }
@@ -413,44 +425,7 @@ func (c *Core) vouches() bool { return c.failed == nil && !c.stalled }
 // able tells whether we may vote and campaign.
 func (c *Core) able() bool {
 	return c.self != 0 && !c.expelled && c.vouches() && !c.closing &&
-		(c.members&(1<<c.self) != 0 || c.cfg.Break.WipedVotes)
-}
-
-// refreshMembers reads the confirmed _cluster anew.
-func (c *Core) refreshMembers() {
-	now := c.box.Members()
-	c.forgetLives(now)
-	c.ids = now
-	var mask uint32
-	self := uint32(0)
-	for _, m := range c.ids {
-		if m.ID == 0 || m.ID >= vclock.Max {
-			continue
-		}
-		mask |= 1 << m.ID
-		if m.UUID == c.cfg.UUID {
-			self = m.ID
-		}
-	}
-	if c.self != 0 && self != c.self && mask != 0 && !c.expelled {
-		c.expelled = true
-		c.eff.Expelled = true
-		c.trace(FactExpelled, c.self, 0, "")
-		c.raft.Resign(c.now.Mono, "expelled")
-	}
-	if c.self == 0 {
-		c.self = self
-	}
-	n := bits.OnesCount32(mask)
-	c.members = mask
-	c.noteKinds(c.box.NewestMembers())
-	c.oldSchema = schemaBefore(c.box, 2, 10, 1)
-	c.founding = readFounding(c.box)
-	c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1)), 1), vclock.Max)
-	election := max(n/2+1, n-c.quorum+1)
-	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
-	c.raft.SetMembers(mask, election, c.now.Mono)
-	c.eff.Members = true
+		(c.confirmed.has(c.self) || c.newest.has(c.self) || c.cfg.Break.WipedVotes)
 }
 
 func (c *Core) configure(ev Configure) {

@@ -70,7 +70,7 @@ func (c *Core) stepDemotion() {
 	case c.raft.Term() > d.term || newest >= d.term:
 		c.endDemotion(xrow.Errorf(xrow.ErrInterferingElections))
 	case c.now.Mono >= d.until:
-		c.endDemotion(xrow.Errorf(xrow.ErrQuorumWait, c.quorum, "the last synchronous transaction has no quorum yet"))
+		c.endDemotion(xrow.Errorf(xrow.ErrQuorumWait, c.confirmed.synchroQuorum, "the last synchronous transaction has no quorum yet"))
 	case c.raft.Saved().Term < d.term:
 	case c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()):
 	default:

@@ -155,6 +155,15 @@ type Configure struct {
 	Sync  uint64
 }
 
+// SetQuorum changes the synchronous quorum of the replica set, or where it has
+// none that of this instance. Text is a number or a formula, Rule what it
+// says for n voters.
+type SetQuorum struct {
+	Conn, Sync uint64
+	Text       string
+	Rule       func(n int) int
+}
+
 // Shutdown makes a leader resign and refuses writes from then on.
 type Shutdown struct{}
 
@@ -178,6 +187,7 @@ func (StartCheckpoint) event() {}
 func (CloseView) event()       {}
 func (JoinRequest) event()     {}
 func (BootstrapRows) event()   {}
+func (SetQuorum) event()       {}
 func (Configure) event()       {}
 func (Shutdown) event()        {}
 func (GiveWay) event()         {}

@@ -40,7 +40,11 @@ const (
 	FactWokeLate        FactKind = "woke late" // a leader found a deadline long past before a request
 	FactUnknown         FactKind = "outcome unknown"
 	FactRegistered      FactKind = "registered"
-	FactNewLife         FactKind = "new life" // a member that lost its disk got a new ID
+	FactNewLife         FactKind = "new life"     // a member that lost its disk got a new ID
+	FactVoter           FactKind = "voter"        // a learner counts from now on
+	FactLearnerGone     FactKind = "learner gone" // it gave no word for too long
+	FactQuorum          FactKind = "quorum"       // the quorum of the replica set is changed
+	FactBadQuorum       FactKind = "bad quorum"   // the row says what cannot be read here
 	FactExpelled        FactKind = "expelled"
 	FactSkipped         FactKind = "conflict skipped" // a row whose key is taken became NOP
 	FactAgain           FactKind = "row taken again"  // one without a term, behind others that were voided

@@ -14,13 +14,16 @@ func (c *Core) heardRules(peer uint32, rules uint64) {
 	if peer == 0 || peer >= uint32(len(c.vclock)) {
 		return
 	}
-	bit := uint32(1) << peer
+	bit, before := uint32(1)<<peer, c.originals()
 	if rules == 0 {
 		c.saidStrong, c.saidOriginal = c.saidStrong&^bit, c.saidOriginal|bit
 	} else {
 		c.saidStrong, c.saidOriginal = c.saidStrong|bit, c.saidOriginal&^bit
 	}
 	c.raft.SetOriginals(c.originals())
+	if c.started && (before == 0) != (c.originals() == 0) {
+		c.refreshNewest() // other rules, other quorums
+	}
 }
 
 // originals are the members, committed or not, that are not known to take the

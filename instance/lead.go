@@ -18,7 +18,8 @@ func (c *Core) lead() {
 		c.raft.Resign(c.now.Mono, "somebody else promoted itself in this term")
 		return
 	}
-	c.noteKinds(c.box.NewestMembers())
+	c.listenToLearners()
+	c.alignQuorum = true
 	if c.originals() != 0 || c.cfg.Break.Original {
 		c.leadOriginal()
 		return
@@ -62,11 +63,11 @@ func (c *Core) quorumHas(owner uint32, lsn uint64) bool {
 		if uint32(id) == c.self {
 			held = c.onDisk[owner]
 		}
-		if c.members&(1<<id) != 0 && held >= lsn {
+		if c.confirmed.has(uint32(id)) && held >= lsn {
 			n++
 		}
 	}
-	return n >= c.quorum
+	return n >= c.confirmed.synchroQuorum
 }
 
 // writePromote writes the PROMOTE of our term; it is pending until a quorum has it.
@@ -123,7 +124,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 // original was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
-	if !c.leading || cur.Term != c.raft.Term() || c.build != nil || len(c.welcome) > 0 || cur.Original == (c.originals() != 0) {
+	if !c.leading || cur.Term != c.raft.Term() || c.barrier && c.limbo.Len() > 0 || c.build != nil || len(c.welcome) > 0 || cur.Original == (c.originals() != 0) {
 		return
 	}
 	if c.cfg.Break.Original {
@@ -173,7 +174,7 @@ func (c *Core) checkPromotes() {
 		case c.raft.Term() > w.term:
 			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingElections))
 		case c.now.Mono >= w.until:
-			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrQuorumWait, c.quorum, "the PROMOTE has no quorum yet"))
+			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrQuorumWait, c.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
 		default:
 			keep = append(keep, w)
 		}

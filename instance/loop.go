@@ -195,6 +195,8 @@ func refusals(events []Event) (out []Reply) {
 			add(ev.Conn, ev.Sync)
 		case Configure:
 			add(ev.Conn, ev.Sync)
+		case SetQuorum:
+			add(ev.Conn, ev.Sync)
 		}
 	}
 	return out

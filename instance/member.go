@@ -5,15 +5,15 @@ import (
 	"math/bits"
 
 	"tarragon/box"
-	"tarragon/raft"
+	"tarragon/limbo"
 	"tarragon/vclock"
 	"tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
 
-// spaceCluster is _cluster: [id, uuid, name, incarnation]; the last field is
-// ours.
+// spaceCluster is _cluster: [id, uuid, name, incarnation, learner]; the last two
+// fields are ours.
 const spaceCluster = 320
 
 // bootstrap makes an empty instance the first of a replica set. The rows are
@@ -31,14 +31,17 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 }
 
 // joinRequest registers a joiner, if that is needed, and gives it the state
-// once its registration is committed. A member that still has its store gets
-// the state at once, from anybody: a candidate may need its vote, or a leader
-// its ack, before anything can be written.
+// once its registration is committed: it is a learner then, and counts for
+// nothing yet. A member that still has its store gets the state at once, from
+// anybody: a candidate may need its vote, or a leader its ack, before anything
+// can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
 	known := ev.Kind == JoinAnon || c.knows(&ev)
 	switch {
 	case known && ev.Kind == JoinID:
 		c.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
+		return
+	case known && c.awaitsWelcome(&ev):
 		return
 	case known:
 		c.registered(&ev)
@@ -50,7 +53,7 @@ func (c *Core) joinRequest(ev JoinRequest) {
 	}
 	j := ev
 	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) { return nil, c.register(tx, &j) }}
-	if c.barrier || len(c.held) > 0 || c.limbo.Len() > 0 || c.build != nil {
+	if c.barrier || c.limbo.Len() > 0 || c.build != nil {
 		c.heldJoins = append(c.heldJoins, j)
 		return
 	}
@@ -75,23 +78,34 @@ func renamed(m *box.Member, j *JoinRequest) bool {
 	return j.Kind == JoinID && j.Name != "" && j.Name != m.Name
 }
 
-// releaseJoins runs registrations that waited for a barrier. They go before
-// requests of clients: each is short, and a joiner waits for it.
-func (c *Core) releaseJoins() {
-	if len(c.heldJoins) > 0 && !c.writable() {
+// choresWait tells whether changes of our own wait for a moment at which nothing
+// is undecided. Requests of clients wait behind them: under load there would
+// never be such a moment.
+func (c *Core) choresWait() bool { return len(c.heldJoins) > 0 || len(c.chores) > 0 }
+
+// releaseChores runs registrations and other changes of our own that waited for
+// a barrier. They go before requests of clients: each is short.
+func (c *Core) releaseChores() {
+	if c.choresWait() && !c.writable() {
 		for i := range c.heldJoins {
 			c.failJoin(&c.heldJoins[i], c.readonly())
 		}
-		c.heldJoins = nil
+		for i := range c.chores {
+			c.reply(c.chores[i].Conn, c.chores[i].Sync, nil, c.readonly())
+		}
+		c.heldJoins, c.chores = nil, nil
 	}
 	for len(c.heldJoins) > 0 && c.limbo.Len() == 0 && c.build == nil {
 		j := c.heldJoins[0]
 		c.heldJoins = c.heldJoins[1:]
 		c.barrier = false
-		held := c.held
-		c.held = nil
 		c.joinRequest(j)
-		c.held = held
+	}
+	for len(c.chores) > 0 && c.limbo.Len() == 0 && c.build == nil {
+		r := c.chores[0]
+		c.chores = c.chores[1:]
+		c.barrier = false
+		c.execute(&r, nil)
 	}
 }
 
@@ -122,9 +136,12 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		if !renamed(old, j) {
 			return nil
 		}
-		d := xrow.DML{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: MemberTuple(old.ID, j.UUID, j.Name, j.Incarnation)}
-		_, err := tx.Execute(box.UserInternal, &d)
-		return err
+		m := *old
+		m.Name = j.Name
+		return putMember(tx, xrow.Replace, m)
+	}
+	if old != nil && old.UUID == j.UUID && (old.ID == c.self || c.raft.Live(c.now.Mono, old.ID)) {
+		return xrow.Errorf(xrow.ErrCfg, "instance_uuid", fmt.Sprintf("%s is that of instance %d, which is alive", j.UUID, old.ID))
 	}
 	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Original && !c.cfg.AllowOriginal {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
@@ -138,14 +155,13 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max)
 	}
 	if old != nil {
-		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, old.ID)}
-		if _, err := tx.Execute(box.UserInternal, &d); err != nil {
+		if err := deleteMember(tx, old.ID); err != nil {
 			return err
 		}
 		c.trace(FactNewLife, old.ID, uint64(id), j.UUID)
 	}
-	d := xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: MemberTuple(id, j.UUID, j.Name, j.Incarnation)}
-	if _, err := tx.Execute(box.UserInternal, &d); err != nil {
+	m := box.Member{ID: id, UUID: j.UUID, Name: j.Name, Incarnation: j.Incarnation, Learner: j.Incarnation != 0 && c.underStrong()}
+	if err := putMember(tx, xrow.Insert, m); err != nil {
 		return err
 	}
 	c.trace(FactRegistered, id, 0, j.UUID)
@@ -160,8 +176,7 @@ func (c *Core) renew(tx *box.Txn, old *box.Member, j *JoinRequest) error {
 	if name == "" {
 		name = old.Name
 	}
-	d := xrow.DML{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: MemberTuple(old.ID, j.UUID, name, j.Incarnation)}
-	if _, err := tx.Execute(box.UserInternal, &d); err != nil {
+	if err := putMember(tx, xrow.Replace, box.Member{ID: old.ID, UUID: j.UUID, Name: name, Incarnation: j.Incarnation}); err != nil {
 		return err
 	}
 	c.trace(FactNewLife, old.ID, uint64(old.ID), j.UUID)
@@ -243,21 +258,39 @@ func (c *Core) registered(j *JoinRequest) {
 		c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
 		return
 	}
+	if s.State.Vote == 0 {
+		s.State.Vote = s.ID // no leader is known: it votes for nobody else in this term
+	}
 	if j.Kind != JoinID {
 		s.View = c.box.OpenView()
+	}
+	if l := c.learner(s.ID); l != nil {
+		l.view, l.heard = s.View, c.now.Mono
 	}
 	c.eff.Snaps = append(c.eff.Snaps, s)
 }
 
-// welcome is a joiner whose registration is committed.
+// welcome is a joiner that counts at once, as in a replica set with Tarantool
+// members, and whose registration is committed.
 type welcome struct {
-	join    *JoinRequest
-	lsn     uint64 // of the row that tells so
-	members uint32 // before the change, a bit each
-	quorum  int    // of them
+	join *JoinRequest
+	lsn  uint64       // of the row that tells so
+	of   limbo.Quorum // of the members before the change
 }
 
-// releaseWelcome gives joiners the state once a quorum of the members before
+// awaitsWelcome lets a joiner that asks again wait as the first time.
+func (c *Core) awaitsWelcome(j *JoinRequest) bool {
+	for _, w := range c.welcome {
+		if w.join.UUID == j.UUID {
+			w.join = j
+			c.welcome = append(c.welcome, w)
+			return true
+		}
+	}
+	return false
+}
+
+// releaseWelcome gives such joiners the state once a quorum of the members before
 // the change has the CONFIRM of it. Else a majority that counts the joiner
 // could be left in which nobody else knows that it is a member: the joiner
 // knows, and the others count its vote for nothing.
@@ -269,7 +302,7 @@ func (c *Core) releaseWelcome() {
 			c.registered(w.join)
 		case !c.writable():
 			c.failJoin(w.join, c.readonly())
-		case !c.limbo.Have(w.lsn, w.members, w.quorum):
+		case !c.limbo.Have(w.lsn, w.of):
 			return
 		default:
 			c.registered(w.join)
@@ -287,7 +320,7 @@ func (c *Core) failJoin(j *JoinRequest, err *xrow.Error) {
 // joinState is the state behind what is decided, and the rows that are not:
 // the log that had them may be gone. Our own go with it only if they are on
 // our disk. The term goes first; the vote is for the leader, so that nobody
-// votes again in the term of its own registration.
+// votes in the term in which it is registered.
 func (c *Core) joinState() State {
 	v := c.vclock
 	v[c.self] = min(v[c.self], c.onDisk[c.self])
@@ -300,9 +333,7 @@ func (c *Core) joinState() State {
 	}
 	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
 		ConfirmedOf: c.limbo.ConfirmedOf()}
-	if c.raft.State() == raft.StateLeader {
-		s.Vote = c.self
-	}
+	s.Vote = c.raft.Leader() // ourselves, if we lead
 	if n := len(s.History); n > 0 {
 		s.History[n-1].Last = min(s.History[n-1].Last, v[s.History[n-1].Owner])
 	}

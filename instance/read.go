@@ -47,9 +47,8 @@ func (c *Core) checkReads() {
 	if len(c.reads) == 0 {
 		return
 	}
-	n := bits.OnesCount32(c.members)
-	need := max(c.cfg.LinearizableQuorum(max(n, 1), c.quorum), 1)
-	voters := c.members
+	voters := c.confirmed.voters
+	need := max(c.cfg.LinearizableQuorum(max(bits.OnesCount32(voters), 1), c.confirmed.synchroQuorum), 1)
 	if !c.vouches() {
 		voters &^= 1 << c.self // our own word counts no more than an ack of ours
 	}

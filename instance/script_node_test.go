@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,8 @@ type script struct {
 	lost    [][]xrow.LostRow // kept with each of them
 	synced  int
 	relayed uint64
-	sync    uint64 // of the request made last
+	sync    uint64    // of the request made last
+	view    *box.View // of the snapshot given last
 	tag     uint64
 
 	founding  int             // voters that the set waits for; the core is its only member
@@ -80,6 +82,13 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 			s.cfg.AllowOriginal = true
 		case "limit":
 			s.cfg.QueueMaxSize = 300
+		case "shared": // the quorum is a row of the replica set; the files say so many
+			s.cfg.ParseQuorum = parseQuorum
+			if len(a.Vals) > 0 {
+				s.cfg.Quorum = a.Vals[0]
+			}
+		case "learners": // that are silent go soon
+			s.cfg.LearnerTimeout = 2 * time.Second
 		case "quorum":
 			n := int(a.Vals[0][0] - '0')
 			s.cfg.SynchroQuorum = func(int) int { return n }
@@ -89,6 +98,15 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 	}
 	s.boot()
 	return s
+}
+
+// parseQuorum reads a number, or the majority.
+func parseQuorum(text string) (func(n int) int, error) {
+	if text == "N / 2 + 1" {
+		return majority, nil
+	}
+	q, err := strconv.Atoi(text)
+	return func(int) int { return q }, err
 }
 
 // plant takes a rule away, to show what the story looks like without it.
@@ -284,6 +302,7 @@ func (s *script) snapshot(snap *Snapshot) {
 		s.say("    without tuples")
 		return
 	}
+	s.view = snap.View
 	snap.View.Close()
 }
 
@@ -328,6 +347,9 @@ func (s *script) info() {
 	i := s.core.Info(s.now.Mono)
 	s.say("  %s term %d vote %d leader %d vclock %s synced %s", i.State, i.Term, i.Vote, i.Leader, &i.VClock, &i.Synced)
 	s.say("  queue of %d in term %d: %d undecided, confirmed %d, quorum %d", i.QueueOwner, i.QueueTerm, i.QueueLen, i.Confirmed, i.Quorum)
+	if newest := s.core.newest; newest != s.core.confirmed {
+		s.say("  undecided: voters %b, quorums %d and %d", newest.voters, newest.synchroQuorum, newest.electionQuorum)
+	}
 	if i.RO {
 		s.say("  read-only: %s", i.ROReason)
 	}

@@ -142,6 +142,20 @@ func (s *script) rare(w words) {
 		s.say("  #%d", s.sync)
 		key := append([]byte{0x91}, byte(w.peer()))
 		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: 1, DML: xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: key}}}})
+	case "quorum": // box.cfg
+		s.sync++
+		s.say("  #%d", s.sync)
+		rule, err := parseQuorum(w.word(0))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.step(SetQuorum{Conn: 1, Sync: s.sync, Text: w.word(0), Rule: rule})
+	case "wish": // the files of a peer ask for a quorum
+		i := s.core.Info(s.now.Mono)
+		s.step(RaftMsg{From: w.peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,
+			IsLeaderSeen: i.Leader != 0, Quorum: w.word(1)}})
+	case "taken": // whoever takes the state has it
+		s.core.viewClosed(s.view)
 	case "shutdown":
 		s.step(Shutdown{})
 	case "giveway":

@@ -210,6 +210,25 @@ func (s *script) row(text string) xrow.Row {
 		r.Type = xrow.Delete
 		d := xrow.DML{SpaceID: spaceCluster, Key: msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))}
 		r.Body = d.AppendBody(nil)
+	case "learner", "voter": // the row of a member
+		id := uint32(w.number(w.word(1)))
+		incarnation := uint64(id)
+		if w.named["incarnation"] != "" {
+			incarnation = w.num("incarnation")
+		}
+		uuid := uuidOf(id)
+		if w.named["uuid"] != "" {
+			uuid = uuidOf(uint32(w.num("uuid")))
+		}
+		d := xrow.DML{SpaceID: spaceCluster, Tuple: LearnerTuple(id, uuid, "", incarnation)}
+		if r.Type = xrow.Insert; w.word(0) == "voter" {
+			r.Type, d.Tuple = xrow.Replace, MemberTuple(id, uuid, "", incarnation)
+		}
+		r.Body = d.AppendBody(nil)
+	case "quorum":
+		r.Type = xrow.Replace
+		d := xrow.DML{SpaceID: spaceSchema, Tuple: quorumTuple(w.word(1), w.word(1))}
+		r.Body = d.AppendBody(nil)
 	case "nop":
 		r.Type = xrow.Nop
 	case "confirm":
@@ -319,6 +338,14 @@ func rowText(t *testing.T, r *xrow.Row) string {
 	key, _, _ := xrow.ReadUint(raw[1:])
 	if i := int(d.SpaceID) - 512; i >= 0 && i < len(scriptSpaces) {
 		return fmt.Sprintf("%s %s %s %d", at, verb, scriptSpaces[i], key)
+	}
+	switch value, files := readQuorum(raw); {
+	case d.SpaceID == spaceSchema && value != "":
+		return fmt.Sprintf("%s quorum %s, files %s", at, value, files)
+	case d.SpaceID == spaceCluster && raw[0] == 0x95:
+		return fmt.Sprintf("%s %s learner %d", at, verb, key)
+	case d.SpaceID == spaceCluster && verb == "replace" && raw[0] == 0x94:
+		return fmt.Sprintf("%s voter %d", at, key)
 	}
 	return fmt.Sprintf("%s %s %d %d", at, verb, d.SpaceID, key)
 }

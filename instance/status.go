@@ -38,7 +38,10 @@ type Info struct {
 	QueueSize     int
 	QueueAge      time.Duration // of the oldest undecided transaction
 	NewestPromote uint64        // term of the newest PROMOTE in the log, in effect or not
-	Quorum        int
+	Quorum        int           // synchronous, of the confirmed voters
+	QuorumText    string        // the replica set's, a number or a formula; empty: it has none
+	QuorumFile    string        // what this instance's configuration asks for
+	Voters        uint32        // confirmed, a bit each
 	Members       []box.Member
 	History       []TermSpan
 	Confirmed     uint64 // LSN of the queue's owner up to which all is committed
@@ -57,11 +60,14 @@ func (c *Core) Info(now time.Duration) Info {
 	cur := c.limbo.Current()
 	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable() || c.founding > 0, Founding: c.foundingInfo(), ROCfg: c.cfg.ReadOnly, VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
-		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.quorum,
+		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.confirmed.voters,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
 		Failed: c.failed, Stalled: c.stalled, Expelled: c.expelled,
 		SplitBrains: slices.Clone(c.splits), Original: cur.Original, Originals: c.originals()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
+	if c.SharesQuorum() {
+		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))
+	}
 	if q := c.limbo.Queue(); len(q) > 0 {
 		i.QueueAge = now - q[0].P.since
 	}

@@ -33,7 +33,7 @@ func (c *Core) request(r *Request) {
 		c.hold(r)
 		return
 	}
-	if c.barrier || len(c.held) > 0 {
+	if c.barrier || len(c.held) > 0 || c.choresWait() {
 		c.hold(r)
 		return
 	}
@@ -73,7 +73,7 @@ func (c *Core) releaseHeld() {
 	}
 	for len(c.held) > 0 && c.build == nil {
 		r := c.held[0]
-		if c.writable() && c.limbo.Len() > 0 && (c.barrier || c.isBarrier(&r)) {
+		if c.writable() && c.limbo.Len() > 0 && (c.barrier || c.choresWait() || c.isBarrier(&r)) {
 			return
 		}
 		c.barrier = false
@@ -266,6 +266,7 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	c.limbo.Push(e)
 	if p.ddl {
 		c.barrier = true
+		c.refreshNewest()
 	}
 }
 
@@ -321,7 +322,7 @@ func (c *Core) count() {
 	}
 	before := c.limbo.Current().Term
 	voided := c.limbo.Voided(c.raft.Term())
-	lsn, err := c.limbo.Count(c.raft.Term(), c.members, c.quorum)
+	lsn, err := c.limbo.Count(c.raft.Term(), c.confirmed.forLimbo(), c.newest.forLimbo())
 	if err != nil {
 		c.countFailed(err)
 		return
@@ -361,7 +362,7 @@ func (c *Core) countOldTerm() {
 				holders++
 			}
 		}
-		if holders >= c.quorum {
+		if holders >= c.confirmed.synchroQuorum {
 			_ = c.limbo.Confirm(cur.Term, e.LSN)
 			return
 		}
@@ -389,14 +390,18 @@ func (c *Core) settle() {
 			ddl = ddl || done[i].P.ddl
 		}
 		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
-		members, quorum := c.members, c.quorum
+		before := c.confirmed.forLimbo()
 		if ddl {
 			c.refreshMembers()
 			c.tellSchema()
 		}
 		for i := range done {
-			if j := done[i].P.join; j != nil {
-				c.welcome = append(c.welcome, welcome{join: j, lsn: c.vclock[c.self], members: members, quorum: quorum})
+			switch j := done[i].P.join; {
+			case j == nil:
+			case c.joinsAsLearner(j):
+				c.registered(j)
+			default:
+				c.welcome = append(c.welcome, welcome{join: j, lsn: c.vclock[c.self], of: before})
 			}
 		}
 	}
@@ -409,7 +414,7 @@ func (c *Core) settle() {
 			ddl = ddl || void[i].P.ddl
 		}
 		if ddl {
-			c.noteKinds(c.box.NewestMembers())
+			c.refreshNewest()
 		}
 	}
 	if again := c.limbo.TakeAgain(); len(again) > 0 {

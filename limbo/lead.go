@@ -23,13 +23,23 @@ func (l *Limbo[P]) Leading() bool { return l.leading }
 // disk is a member like any other.
 func (l *Limbo[P]) Ack(id uint32, lsn uint64) { l.acks[id] = max(l.acks[id], lsn) }
 
-// Count commits what a quorum has. members is a bit per voter. It returns the
-// LSN to confirm, 0 if nothing new is committed. term is ours, self our ID.
-func (l *Limbo[P]) Count(term uint64, members uint32, quorum int) (lsn uint64, err error) {
+// Quorum is who counts, a bit each by replica ID, and how many of them it takes.
+type Quorum struct {
+	Voters uint32
+	Size   int
+}
+
+// Count commits what a quorum has: one of the confirmed configuration and, while
+// a change of it is undecided, one of the newest as well. It returns the LSN to
+// confirm, 0 if nothing new is committed. term is ours.
+func (l *Limbo[P]) Count(term uint64, confirmed, newest Quorum) (lsn uint64, err error) {
 	if !l.leading {
 		return 0, nil
 	}
-	lsn = min(l.quorumLSN(members, quorum), l.worth)
+	lsn = min(l.quorumLSN(confirmed), l.worth)
+	if newest != confirmed {
+		lsn = min(lsn, l.quorumLSN(newest))
+	}
 	cur := l.Current()
 	if cur.Term == term && cur.Original {
 		return l.countSync(lsn), nil
@@ -65,19 +75,19 @@ func (l *Limbo[P]) countSync(lsn uint64) uint64 {
 	return last
 }
 
-// Have tells whether a quorum of members has synced our own rows up to an LSN.
-func (l *Limbo[P]) Have(lsn uint64, members uint32, quorum int) bool {
-	return l.leading && l.quorumLSN(members, quorum) >= lsn
+// Have tells whether a quorum has synced our own rows up to an LSN.
+func (l *Limbo[P]) Have(lsn uint64, q Quorum) bool {
+	return l.leading && l.quorumLSN(q) >= lsn
 }
 
-// quorumLSN is the greatest own LSN that a quorum of members has synced.
-func (l *Limbo[P]) quorumLSN(members uint32, quorum int) uint64 {
-	if quorum < 1 || bits.OnesCount32(members) < quorum {
+// quorumLSN is the greatest own LSN that a quorum has synced.
+func (l *Limbo[P]) quorumLSN(q Quorum) uint64 {
+	if q.Size < 1 || bits.OnesCount32(q.Voters) < q.Size {
 		return 0
 	}
 	var top [vclock.Max]uint64 // descending
 	n := 0
-	for rest := members; rest != 0; rest &= rest - 1 {
+	for rest := q.Voters; rest != 0; rest &= rest - 1 {
 		lsn := l.acks[bits.TrailingZeros32(rest)]
 		i := n
 		for ; i > 0 && top[i-1] < lsn; i-- {
@@ -86,7 +96,7 @@ func (l *Limbo[P]) quorumLSN(members uint32, quorum int) uint64 {
 		top[i] = lsn
 		n++
 	}
-	return top[quorum-1]
+	return top[q.Size-1]
 }
 
 // Told takes down that a CONFIRM up to an LSN is in the log.

@@ -225,27 +225,34 @@ func (w words) pair(n int, by string) [2]uint64 {
 }
 
 // count counts as the leader of the term of the newest PROMOTE, with a quorum
-// of 2 of 3 unless the line says otherwise.
+// of 2 of 3 unless the line says otherwise; newest and size are those of a
+// change that is undecided.
 func (s *script) count(w words) {
 	term, _, _ := s.l.Newest()
 	if t, ok := w.named["term"]; ok {
 		term = w.number(t)
 	}
-	members, quorum := uint32(0b1110), 2
-	if list := w.list("members"); list != nil {
-		members = 0
-		for _, m := range list {
-			members |= 1 << m
-		}
-	}
-	if q, ok := w.named["quorum"]; ok {
-		quorum = int(w.number(q))
-	}
-	lsn, err := s.l.Count(term, members, quorum)
+	confirmed := Quorum{0b1110, 2}
+	s.quorum(w, "members", "quorum", &confirmed)
+	newest := confirmed
+	s.quorum(w, "newest", "size", &newest)
+	lsn, err := s.l.Count(term, confirmed, newest)
 	if lsn != 0 {
 		s.say("  confirm to %d", lsn)
 	}
 	s.decided(err)
+}
+
+func (s *script) quorum(w words, voters, size string, q *Quorum) {
+	if list := w.list(voters); list != nil {
+		q.Voters = 0
+		for _, m := range list {
+			q.Voters |= 1 << m
+		}
+	}
+	if n, ok := w.named[size]; ok {
+		q.Size = int(w.number(n))
+	}
 }
 
 func (s *script) decided(err error) {

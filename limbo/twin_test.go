@@ -39,7 +39,7 @@ func TestQuorumLSNAgainstCounting(t *testing.T) {
 		if rnd.IntN(2) == 0 {
 			members, quorum = 1<<(1+rnd.IntN(7))-1, rnd.IntN(5)
 		}
-		if got, want := l.quorumLSN(members, quorum), slowQuorumLSN(l.acks[:], members, quorum); got != want {
+		if got, want := l.quorumLSN(Quorum{members, quorum}), slowQuorumLSN(l.acks[:], members, quorum); got != want {
 			t.Fatalf("quorum %d of %b: got %d, want %d; acks %v", quorum, members, got, want, l.acks)
 		}
 	}

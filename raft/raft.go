@@ -2,7 +2,6 @@ package raft
 
 import (
 	"fmt"
-	"math/bits"
 	"math/rand/v2"
 	"time"
 
@@ -126,12 +125,10 @@ type Raft struct {
 
 	originals uint32 // bit per member of the original kind
 
-	members uint32 // bit per registered voter, ourselves included
-	quorum  int    // votes needed to lead
-	able    bool   // may vote and campaign: registered by a committed row, disk in order
+	who  Electorates
+	able bool // may vote and campaign: a voter by its row, disk in order
 
 	votes    uint32        // candidate: bit per member that voted for us
-	dropped  uint32        // bit per ID whose votes do not count in this term, see DropVotes
 	answered uint32        // candidate: bit per member that spoke in this term
 	byHand   bool          // the candidacy or leadership was asked for by hand
 	at       time.Duration // candidate: when to give up; follower: when to campaign, 0: not set
@@ -195,32 +192,8 @@ func (r *Raft) SetSelf(id uint32, able bool, now time.Duration) {
 	}
 }
 
-// SetMembers tells who votes, and how many votes make a leader. A candidate
-// that has enough becomes leader at once.
-func (r *Raft) SetMembers(members uint32, quorum int, now time.Duration) {
-	if r.members == members && r.quorum == quorum {
-		return
-	}
-	for id := range r.peers {
-		if members&^r.members&(1<<id) != 0 {
-			r.peers[id].acked = now // a new member has the fencing interval to give word
-		}
-	}
-	r.members, r.quorum = members, quorum
-	r.countVotes(now)
-	r.plan(now)
-}
-
 // SetOriginals tells which members are of the original kind.
 func (r *Raft) SetOriginals(mask uint32) { r.originals = mask }
-
-// DropVotes forgets what a replica ID voted for in this term, and lets no more
-// of its votes count, which may still be under way: the row that ends its life
-// is held here.
-func (r *Raft) DropVotes(id uint32) {
-	r.votes &^= 1 << id
-	r.dropped |= 1 << id
-}
 
 // Configure changes timeouts and the mode. A leader that may no longer lead
 // resigns.
@@ -274,6 +247,9 @@ func (r *Raft) Shown(v *vclock.VClock) Message {
 	return m
 }
 
+// Show lets it be shown again: what goes with it has changed.
+func (r *Raft) Show() { r.show = true }
+
 // VClockGrew lets a candidate show that it holds more now.
 func (r *Raft) VClockGrew() {
 	if r.state == StateCandidate {
@@ -312,7 +288,7 @@ func (r *Raft) Receive(now time.Duration, from uint32, m Message, mine *vclock.V
 	if m.State == StateCandidate && m.Vote == from {
 		r.consider(now, from, m.VClock, mine)
 	}
-	if m.Vote == r.self && r.state == StateCandidate && m.Vote != 0 && r.dropped&(1<<from) == 0 {
+	if m.Vote == r.self && r.state == StateCandidate && m.Vote != 0 {
 		r.votes |= 1 << from
 		r.countVotes(now)
 	}
@@ -330,6 +306,8 @@ func (r *Raft) consider(now time.Duration, from uint32, theirs, mine *vclock.VCl
 		why = "a leader is known"
 	case r.vote == from:
 		return
+	case !r.who.Newest.has(from):
+		why = "no member"
 	case r.vote != 0:
 		why = fmt.Sprintf("voted for %d", r.vote)
 	case r.state != StateFollower || r.waiting:
@@ -358,7 +336,7 @@ func (r *Raft) newTerm(term uint64) {
 	r.term, r.vote = term, 0
 	r.state, r.waiting, r.byHand = StateFollower, false, false
 	r.leader, r.seen = 0, false
-	r.votes, r.dropped, r.answered, r.at = 0, 0, 0, 0
+	r.votes, r.answered, r.at = 0, 0, 0
 	r.show = true
 	r.trace(FactNewTerm, 0, "")
 }
@@ -519,7 +497,7 @@ func (r *Raft) Tick(now time.Duration) {
 // witness is a live member that sees a leader in our term, 0 if there is none.
 func (r *Raft) witness() uint32 {
 	for id := range r.peers {
-		if p := &r.peers[id]; r.members&(1<<id) != 0 && p.live && p.seesLead && p.term == r.term {
+		if p := &r.peers[id]; r.who.has(uint32(id)) && p.live && p.seesLead && p.term == r.term {
 			return uint32(id)
 		}
 	}
@@ -547,21 +525,32 @@ func (r *Raft) Deadline() (d time.Duration) {
 }
 
 // fencedAt is when a leader has been without a quorum for too long.
-func (r *Raft) fencedAt() time.Duration {
-	if r.cfg.FencingInterval == 0 || r.quorum <= 1 {
+func (r *Raft) fencedAt() (at time.Duration) {
+	if r.cfg.FencingInterval == 0 {
 		return 0
 	}
-	return max(r.quorumCounts(), 1)
+	for _, e := range r.who.all() {
+		if e.alone(r.self) {
+			continue
+		}
+		if t := max(r.quorumCounts(e), 1); at == 0 || t < at {
+			at = t
+		}
+	}
+	return at
 }
 
 // quorumCounts is how long the word of a quorum, ourselves included, counts: that
 // of a member for the fencing interval, or for longer if it is of the original
 // kind and gives it less often.
-func (r *Raft) quorumCounts() time.Duration {
+func (r *Raft) quorumCounts(e Electorate) time.Duration {
 	var acks [vclock.Max]time.Duration
-	n := 0
+	n, need := 0, e.Quorum
+	if e.has(r.self) {
+		need--
+	}
 	for id := range r.peers {
-		if r.members&(1<<id) != 0 && uint32(id) != r.self {
+		if e.has(uint32(id)) && uint32(id) != r.self {
 			// Insertion keeps the newest first; there are at most 31.
 			t := r.peers[id].acked + r.fencingOf(uint32(id))
 			i := n
@@ -572,7 +561,7 @@ func (r *Raft) quorumCounts() time.Duration {
 			n++
 		}
 	}
-	if need := r.quorum - 1; need <= n {
+	if need <= n {
 		return acks[need-1]
 	}
 	return 0
@@ -598,7 +587,7 @@ func (r *Raft) rank() (n int) {
 	mine := r.peers[r.self].vclock.Signature()
 	for id := range r.peers {
 		p := &r.peers[id]
-		if uint32(id) == r.self || !p.live || r.members&(1<<id) == 0 {
+		if uint32(id) == r.self || !p.live || !r.who.has(uint32(id)) {
 			continue
 		}
 		theirs := p.vclock.Global()
@@ -613,19 +602,19 @@ func (r *Raft) rank() (n int) {
 func (r *Raft) Holds(v *vclock.VClock) { r.peers[r.self].vclock = v.Global() }
 
 // mayCampaign is the pre-vote: a quorum of voters, ourselves included, is in
-// touch and sees no leader.
+// touch and sees no leader. Who is on the way out does not campaign.
 func (r *Raft) mayCampaign() bool {
-	if r.self == 0 || !r.able || r.cfg.Mode != Candidate || r.seen || r.members&(1<<r.self) == 0 {
+	if r.self == 0 || !r.able || r.cfg.Mode != Candidate || r.seen || !r.who.Newest.has(r.self) {
 		return false
 	}
-	with := 1
+	with := uint32(1) << r.self
 	for id := range r.peers {
 		p := &r.peers[id]
-		if uint32(id) != r.self && r.members&(1<<id) != 0 && p.live && p.told && !(p.seesLead && p.term == r.term) {
-			with++
+		if r.isPeer(uint32(id)) && p.live && p.told && !(p.seesLead && p.term == r.term) {
+			with |= 1 << id
 		}
 	}
-	return with >= r.quorum
+	return r.who.elect(with)
 }
 
 // campaign raises the term and votes for ourselves: one record in the journal.
@@ -643,7 +632,7 @@ func (r *Raft) becomeCandidate(now time.Duration) {
 }
 
 func (r *Raft) countVotes(now time.Duration) {
-	if r.state != StateCandidate || r.quorum < 1 || bits.OnesCount32(r.votes&r.members) < r.quorum {
+	if r.state != StateCandidate || !r.who.elect(r.votes) {
 		return
 	}
 	r.state, r.leader, r.seen, r.show, r.at = StateLeader, r.self, false, true, 0
@@ -658,13 +647,13 @@ func (r *Raft) checkSplit(now time.Duration) {
 	if r.state != StateCandidate {
 		return
 	}
-	open := 0 // members that may still vote for us, as far as they can be reached
+	hoped := r.votes // with those that may still vote for us, as far as they can be reached
 	for id := range r.peers {
-		if r.members&^r.answered&(1<<id) != 0 && r.peers[id].live {
-			open++
+		if r.answered&(1<<id) == 0 && r.peers[id].live {
+			hoped |= 1 << id
 		}
 	}
-	if bits.OnesCount32(r.votes&r.members)+open >= r.quorum {
+	if r.who.elect(hoped) {
 		return
 	}
 	soon := now + r.cfg.DeathTimeout/50 + r.shift(r.cfg.DeathTimeout/10)

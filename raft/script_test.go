@@ -57,6 +57,8 @@ type script struct {
 
 	self, members uint64
 	quorum        uint64
+	next          Electorate // of a change that is undecided
+	ended         uint32
 	able          bool
 	record        []Record // with the journal
 }
@@ -90,12 +92,22 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 	return s
 }
 
+// elect tells the machine who elects; without a change that is undecided, those
+// of the newest rows are those of the confirmed ones.
+func (s *script) elect() {
+	e := Electorates{Confirmed: Electorate{uint32(s.members), int(s.quorum)}, Newest: s.next, Ended: s.ended}
+	if s.next.Voters == 0 {
+		e.Newest = e.Confirmed
+	}
+	s.r.SetElectorates(e, s.now)
+}
+
 // start is what an instance does after its recovery.
 func (s *script) start(saved Record) {
 	s.record = nil
 	s.r = New(s.cfg, saved)
 	s.r.SetSelf(uint32(s.self), s.able, s.now)
-	s.r.SetMembers(uint32(s.members), int(s.quorum), s.now)
+	s.elect()
 	s.r.Holds(&s.mine)
 }
 
@@ -241,15 +253,23 @@ func (s *script) event(line string) {
 			s.members |= 1 << w.number(m)
 		}
 		s.quorum = w.num("quorum")
-		s.r.SetMembers(uint32(s.members), int(s.quorum), s.now)
+		s.next, s.ended = Electorate{}, 0
+		s.elect()
+	case "change": // undecided: new members, their quorum, and whose life it ends
+		s.next = Electorate{Quorum: int(w.num("quorum"))}
+		for _, m := range strings.Split(w.plain[0], ",") {
+			s.next.Voters |= 1 << w.number(m)
+		}
+		if w.named["ended"] != "" {
+			s.ended = 1 << w.num("ended")
+		}
+		s.elect()
 	case "originals":
 		mask := uint32(0)
 		for i := range w.plain {
 			mask |= 1 << w.number(w.plain[i])
 		}
 		s.r.SetOriginals(mask)
-	case "dropvotes":
-		s.r.DropVotes(w.peer())
 	default:
 		s.t.Fatalf("unknown event %s", line)
 	}

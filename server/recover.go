@@ -123,7 +123,8 @@ func (s *Server) coreConfig() instance.Config {
 		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll,
 		SkipConflict: r.SkipConflict, AllowOriginal: s.in.Tarragon.AllowOriginal || s.mixed, Rand: seeded(),
-		SynchroQuorum: synchroQuorum(r.SynchroQuorum), LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
+		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
+		LearnerTimeout: s.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
 		Address: s.addressOf, Trace: s.traceCore,
 	}
 	return c
@@ -169,6 +170,18 @@ func synchroQuorum(f config.Formula) func(int) int {
 		}
 		return q
 	}
+}
+
+// parseQuorum reads the quorum of the replica set.
+func parseQuorum(text string) (func(n int) int, error) {
+	f, err := config.Parse(text)
+	if err == nil {
+		err = f.Check(nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return synchroQuorum(f), nil
 }
 
 func linearizableQuorum(f config.Formula) func(n, q int) int {

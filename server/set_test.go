@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strings"
@@ -203,9 +204,9 @@ func (s *set) startAll() {
 	for _, n := range s.nodes {
 		n.start()
 	}
-	s.until("all are members, and know that the set is complete", func() bool {
+	s.until("all are voters, and know that the set is complete", func() bool {
 		for _, n := range s.nodes {
-			if i, ok := n.info(); !ok || len(i.Members) != len(s.nodes) || i.Founding.Need > 0 {
+			if i, ok := n.info(); !ok || bits.OnesCount32(i.Voters) != len(s.nodes) || i.Founding.Need > 0 {
 				return false
 			}
 		}

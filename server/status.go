@@ -90,6 +90,7 @@ func (t *status) publish() {
 		replicaset = c.Box().ReplicasetUUID()
 	})
 	t.s.learnAddresses(i.Members)
+	t.n.procs.QuorumIs(i.QuorumText)
 	h := t.s.events
 	h.Update(iproto.EventID, t.boxID(&i, replicaset))
 	h.Update(iproto.EventStatus, boxStatus(&i))

@@ -21,7 +21,8 @@ var levels = map[instance.FactKind]zerolog.Level{
 	instance.FactPromoteWritten: zerolog.InfoLevel, instance.FactInEffect: zerolog.InfoLevel, instance.FactPromoteVoid: zerolog.InfoLevel,
 	instance.FactStall: zerolog.ErrorLevel, instance.FactDiskFailed: zerolog.ErrorLevel, instance.FactBroken: zerolog.ErrorLevel,
 	instance.FactWokeLate: zerolog.WarnLevel, instance.FactRegistered: zerolog.InfoLevel, instance.FactNewLife: zerolog.WarnLevel,
-	instance.FactExpelled: zerolog.ErrorLevel,
+	instance.FactExpelled: zerolog.ErrorLevel, instance.FactVoter: zerolog.InfoLevel, instance.FactLearnerGone: zerolog.WarnLevel,
+	instance.FactQuorum: zerolog.WarnLevel, instance.FactBadQuorum: zerolog.ErrorLevel,
 }
 
 // traceCore logs what the core decides. It runs on the Loop's goroutine.

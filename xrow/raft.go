@@ -11,6 +11,9 @@ type Raft struct {
 	LeaderID     uint32
 	IsLeaderSeen bool
 	VClock       *vclock.VClock // a candidate's, without component 0
+	// Quorum is the synchronous quorum that the sender's configuration asks for, a
+	// number or a formula; of ours only.
+	Quorum string
 }
 
 // Keys of a RAFT body (Tarantool: IPROTO_RAFT_KEYS).
@@ -21,6 +24,7 @@ const (
 	raftVClock       Key = 3
 	raftLeaderID     Key = 4
 	raftIsLeaderSeen Key = 5
+	raftQuorum       Key = 0x78 // ours
 )
 
 // AppendBody encodes the body in the original's order, which is not that of
@@ -36,6 +40,9 @@ func (r *Raft) AppendBody(dst []byte) []byte {
 	}
 	if r.VClock != nil {
 		m.vclock(raftVClock, r.VClock)
+	}
+	if r.Quorum != "" {
+		m.string(raftQuorum, r.Quorum)
 	}
 	return m.dst
 }
@@ -65,6 +72,10 @@ func DecodeRaft(body []byte) (r Raft, err error) {
 		case raftVClock:
 			r.VClock = new(vclock.VClock)
 			ok = readVClock(f.val, r.VClock)
+		case raftQuorum:
+			var text []byte
+			text, _, ok = ReadString(f.val)
+			r.Quorum = string(text)
 		}
 		if !ok {
 			return r, badMsgpack("raft body", nil)

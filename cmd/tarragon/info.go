@@ -38,6 +38,9 @@ type instanceInfo struct {
 	Originals  []string   `json:"tarantools,omitempty"`  // members that are no Tarragon, as one sees them
 	Carried    []string   `json:"not_served,omitempty"`  // what it keeps and replicates without serving it
 	SplitBrain []stream   `json:"split_brain,omitempty"` // upstreams that were given up for that
+	Learners   []string   `json:"learners,omitempty"`    // members that do not count yet, as one sees them
+	QuorumSet  string     `json:"quorum_of_set,omitempty"`
+	QuorumFile string     `json:"quorum_of_file,omitempty"` // where it is another one
 
 	members []string // names of the registered ones
 }
@@ -142,6 +145,16 @@ func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
 		in.Originals = append(in.Originals, names.of(id))
 	}
 	slices.Sort(in.Originals)
+	if list, ok := m["learners"].([]any); ok {
+		for _, v := range list {
+			in.Learners = append(in.Learners, names.of(num(v)))
+		}
+	}
+	quorum := asMap(m["quorum"])
+	in.QuorumSet = str(quorum["value"])
+	if file := str(quorum["file"]); in.QuorumSet != "" && strings.ReplaceAll(file, " ", "") != strings.ReplaceAll(in.QuorumSet, " ", "") {
+		in.QuorumFile = file
+	}
 	if list, ok := m["split_brain"].([]any); ok {
 		for _, v := range list {
 			in.noteSplit(names.of(num(asMap(v)["peer"])), str(asMap(v)["message"]))

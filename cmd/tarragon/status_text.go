@@ -135,6 +135,12 @@ func (in *instanceInfo) printTroubles(w io.Writer) {
 	case in.LastError != "":
 		fmt.Fprintf(w, "%s: last error: %s\n", in.label(), in.LastError)
 	}
+	if in.QuorumFile != "" {
+		fmt.Fprintf(w, "%s: its file asks for replication.synchro_quorum %s, the replica set has %s\n", in.label(), in.QuorumFile, in.QuorumSet)
+	}
+	if in.Role == "leader" && len(in.Learners) > 0 {
+		fmt.Fprintf(w, "%s: not counted before they have caught up: %s\n", in.label(), strings.Join(in.Learners, ", "))
+	}
 	for _, s := range in.Streams {
 		if !s.healthy() || s.Message != "" { // a message of one that is well: how far it is
 			fmt.Fprintf(w, "%s: %s %s is %s%s\n", in.label(), s.Direction, s.Peer, dash(s.Status), reason(s.Message))

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"math"
+	"slices"
 
 	"tarragon/instance"
 )
@@ -27,12 +28,30 @@ func boxCfg(c *call) error {
 			return err
 		}
 	}
+	quorum := slices.IndexFunc(changes, func(ch Change) bool { return ch.Name == synchroQuorum })
+	if quorum >= 0 && c.sharesQuorum() {
+		set := instance.SetQuorum{Conn: c.Conn, Sync: c.Sync, Text: changes[quorum].formula(), Rule: changes[quorum].rule()}
+		changes = slices.Delete(changes, quorum, quorum+1) // Settings follows the replica set
+		s.store(changes)
+		if apply := coreChanges(changes); apply != nil {
+			if err := c.submit(instance.Configure{Apply: apply}); err != nil {
+				return err
+			}
+		}
+		return c.submit(set)
+	}
 	s.store(changes)
 	if apply := coreChanges(changes); apply != nil {
 		return c.submit(instance.Configure{Apply: apply, Conn: c.Conn, Sync: c.Sync})
 	}
 	c.reply(nil)
 	return nil
+}
+
+// sharesQuorum tells whether the synchronous quorum is that of the replica set.
+func (c *call) sharesQuorum() (shared bool) {
+	c.p.env.Loop.Read(func(core *instance.Core) { shared = core.SharesQuorum() })
+	return shared
 }
 
 // coreChanges is what a core has to take over; nil: nothing.
@@ -69,8 +88,8 @@ func coreChange(c Change) func(*instance.Config) {
 		return func(cfg *instance.Config) { cfg.Mode = electionMode(c.Text()) }
 	case "election_fencing_mode":
 		return func(cfg *instance.Config) { cfg.Fencing = fencing(c.Text()) }
-	case "replication_synchro_quorum":
-		return func(cfg *instance.Config) { cfg.SynchroQuorum = func(n int) int { return c.Quorum(n, 0) } }
+	case synchroQuorum:
+		return func(cfg *instance.Config) { cfg.SynchroQuorum, cfg.Quorum = c.rule(), c.formula() }
 	case "replication_linearizable_quorum":
 		return func(cfg *instance.Config) { cfg.LinearizableQuorum = c.Quorum }
 	case "replication_synchro_timeout":

@@ -166,14 +166,17 @@ func TestCoreChange(t *testing.T) {
 		coreChange(Change{Name: change.name, value: change.value})(&cfg)
 	}
 	formula := func(n, q int) int { return n*10 + q }
-	coreChange(Change{Name: "replication_synchro_quorum", Quorum: formula})(&cfg)
+	coreChange(Change{Name: "replication_synchro_quorum", Quorum: formula, value: rawOf("N * 10")})(&cfg)
 	coreChange(Change{Name: "replication_linearizable_quorum", Quorum: formula})(&cfg)
 	want := instance.Config{ReadOnly: true, DeathTimeout: 2 * time.Second, Heartbeat: time.Second / 2, ElectionTimeout: 3 * time.Second,
 		Mode: instance.ModeManual, Fencing: instance.FencingOff, PromoteTimeout: 4 * time.Second, WaitLimit: time.Second / 4, QueueMaxSize: 1000}
 	if cfg.SynchroQuorum(3) != 30 || cfg.LinearizableQuorum(3, 2) != 32 {
 		t.Error("quorums were not taken over")
 	}
-	cfg.SynchroQuorum, cfg.LinearizableQuorum = nil, nil
+	if cfg.Quorum != "N * 10" {
+		t.Errorf("the formula is %q", cfg.Quorum)
+	}
+	cfg.SynchroQuorum, cfg.Quorum, cfg.LinearizableQuorum = nil, "", nil
 	if got, want := show(cfg), show(want); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}

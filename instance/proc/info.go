@@ -304,6 +304,17 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 		w.text(c.Feature) // names its space
 	}
 	w.close()
+	w.arrayKey("learners")
+	for _, m := range i.Members {
+		if m.Learner {
+			w.id(uint64(m.ID))
+		}
+	}
+	w.close()
+	w.mapKey("quorum")
+	w.strOrNil("value", i.QuorumText)
+	w.str("file", i.QuorumFile)
+	w.close()
 	w.arrayKey("history")
 	for _, t := range i.History {
 		w.count()

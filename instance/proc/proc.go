@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"strconv"
 	"sync"
 	"time"
 
@@ -126,6 +127,19 @@ func (p *Procs) Call(c Call) {
 	if err := call.serve(); err != nil {
 		call.fail(err)
 	}
+}
+
+// QuorumIs makes box.cfg show the synchronous quorum of the replica set; empty: it
+// has none.
+func (p *Procs) QuorumIs(formula string) {
+	if formula == "" {
+		return
+	}
+	if n, err := strconv.Atoi(formula); err == nil {
+		_ = p.env.Settings.Put(synchroQuorum, n)
+		return
+	}
+	_ = p.env.Settings.Put(synchroQuorum, formula)
 }
 
 // StatusChanged releases those who wait for a change of read-only state. The

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -94,6 +95,20 @@ type Change struct {
 	Name   string
 	Quorum Quorum // of quorum options
 	value  value
+}
+
+// synchroQuorum is the option that a replica set has in common.
+const synchroQuorum = "replication_synchro_quorum"
+
+// rule is a synchronous quorum of n voters.
+func (c Change) rule() func(n int) int { return func(n int) int { return c.Quorum(n, 0) } }
+
+// formula is a quorum as text.
+func (c Change) formula() string {
+	if text, ok := c.value.str(); ok {
+		return text
+	}
+	return strconv.Itoa(int(c.Number()))
 }
 
 // Number, Text and Bool are the new value by its type.

@@ -137,6 +137,11 @@ func (s *story) settled(node *cluster.Node, n int) error {
 	if len(members) != n {
 		return fmt.Errorf("it knows %d members of %d", len(members), n)
 	}
+	for _, row := range members {
+		if fields, _ := row.([]any); len(fields) > 4 {
+			return fmt.Errorf("%v does not count yet", fields[2])
+		}
+	}
 	return nil
 }
 

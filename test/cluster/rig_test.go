@@ -200,8 +200,9 @@ func (r *rig) call(name string, args ...any) {
 
 // member is a row of _cluster.
 type member struct {
-	id   uint64
-	name string
+	id      uint64
+	name    string
+	learner bool // it does not count yet
 }
 
 // members is _cluster as a node shows it.
@@ -213,13 +214,22 @@ func (r *rig) members(n *cluster.Node) (out []member, err error) {
 		if len(t) > 2 {
 			m.name, _ = t[2].(string)
 		}
+		if len(t) > 4 {
+			m.learner, _ = t[4].(bool)
+		}
 		out = append(out, m)
 	}
 	return out, err
 }
 
+// knows tells whether a node knows so many members, and that all of them count.
 func (r *rig) knows(n *cluster.Node, want int) error {
 	all, err := r.members(n)
+	for _, m := range all {
+		if m.learner {
+			return fmt.Errorf("%s does not count yet: %v", m.name, all)
+		}
+	}
 	if err == nil && len(all) != want {
 		err = fmt.Errorf("it knows %d members of %d: %v", len(all), want, all)
 	}

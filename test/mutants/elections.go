@@ -2,9 +2,9 @@ package mutants
 
 var elections = []Mutant{
 	{
-		Name: "a vote too few elects", Area: "elections", File: "raft/raft.go",
-		Old:     `bits.OnesCount32(r.votes&r.members) < r.quorum {`,
-		New:     `bits.OnesCount32(r.votes&r.members) < r.quorum-1 {`,
+		Name: "a vote too few elects", Area: "elections", File: "raft/electorate.go",
+		Old:     `bits.OnesCount32(votes&e.Voters) >= e.Quorum`,
+		New:     `bits.OnesCount32(votes&e.Voters) >= e.Quorum-1`,
 		Killers: []string{"one leader", "history", "votes"},
 	},
 	{
@@ -28,8 +28,8 @@ var elections = []Mutant{
 	},
 	{
 		Name: "no fencing", Area: "elections", File: "raft/raft.go",
-		Old:     `return max(r.quorumCounts(), 1)`,
-		New:     `return 0`,
+		Old:     `if r.cfg.FencingInterval == 0 {`,
+		New:     `if r.cfg.FencingInterval >= 0 {`,
 		Killers: []string{"fencing"},
 	},
 	{
@@ -49,8 +49,8 @@ var elections = []Mutant{
 	},
 	{
 		Name: "no pre-vote", Area: "elections", File: "raft/raft.go",
-		Old:     `return with >= r.quorum`,
-		New:     `return true`,
+		Old:     `return r.who.elect(with)`,
+		New:     `return with != 0`,
 		Killers: []string{"pre-vote"},
 	},
 	{

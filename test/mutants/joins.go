@@ -2,14 +2,8 @@ package mutants
 
 var joins = []Mutant{
 	{
-		Name: "welcome at once", Area: "joins", File: "instance/member.go",
-		Old:     `case !c.limbo.Have(w.lsn, w.members, w.quorum):`,
-		New:     `case len(w.join.UUID) == 0:`,
-		Killers: []string{"liveness", "history"},
-	},
-	{
 		Name: "the state has no vote", Area: "joins", File: "instance/member.go",
-		Old:     `s.Vote = c.self`,
+		Old:     `s.Vote = c.raft.Leader()`,
 		New:     `s.Vote = 0`,
 		Killers: []string{"vote", "votes", "one leader"},
 	},

@@ -2,20 +2,38 @@ package mutants
 
 var membership = []Mutant{
 	{
-		Name: "late votes of an ended life", Area: "membership", File: "raft/raft.go",
-		Old:     `r.dropped |= 1 << id`,
+		Name: "only the confirmed configuration elects", Area: "membership", File: "raft/electorate.go",
+		Old:     `return e.Confirmed.elects(votes) && e.Newest.elects(votes)`,
+		New:     `return e.Confirmed.elects(votes)`,
+		Killers: []string{"one leader", "history"},
+	},
+	{
+		Name: "only the newest configuration elects", Area: "membership", File: "raft/electorate.go",
+		Old:     `return e.Confirmed.elects(votes) && e.Newest.elects(votes)`,
+		New:     `return e.Newest.elects(votes)`,
+		Killers: []string{"one leader", "history"},
+	},
+	{
+		Name: "only the confirmed configuration commits", Area: "membership", File: "limbo/lead.go",
+		Old:     `lsn = min(lsn, l.quorumLSN(newest))`,
+		New:     `_ = newest`,
+		Killers: []string{"quorum", "history"},
+	},
+	{
+		Name: "a candidate goes on over a change", Area: "membership", File: "raft/electorate.go",
+		Old:     `r.giveUp(now, "who elects has changed")`,
 		New:     ``,
 		Killers: []string{"one leader", "history"},
 	},
 	{
-		Name: "votes of an ended life stay", Area: "membership", File: "raft/raft.go",
-		Old:     `r.votes &^= 1 << id`,
-		New:     ``,
-		Killers: []string{"one leader", "history"},
+		Name: "a learner counts", Area: "membership", File: "instance/configuration.go",
+		Old:     `if isID(m.ID) && !m.Learner {`,
+		New:     `if isID(m.ID) {`,
+		Killers: []string{"quorum", "history", "one leader"},
 	},
 	{
 		Name: "a change of members is no barrier", Area: "membership", File: "instance/member.go",
-		Old:     `if c.barrier || len(c.held) > 0 || c.limbo.Len() > 0 || c.build != nil {`,
+		Old:     `if c.barrier || c.limbo.Len() > 0 || c.build != nil {`,
 		New:     `if c.build != nil {`,
 		Killers: []string{"history", "liveness", "one leader", "convergence"},
 	},
@@ -27,14 +45,14 @@ var membership = []Mutant{
 	},
 	{
 		Name: "acks of those who are no members count", Area: "membership", File: "instance/write.go",
-		Old:     `lsn, err := c.limbo.Count(c.raft.Term(), c.members, c.quorum)`,
-		New:     `lsn, err := c.limbo.Count(c.raft.Term(), ^uint32(1), c.quorum)`,
+		Old:     `c.limbo.Count(c.raft.Term(), c.confirmed.forLimbo(), c.newest.forLimbo())`,
+		New:     `c.limbo.Count(c.raft.Term(), limbo.Quorum{Voters: ^uint32(1), Size: c.confirmed.synchroQuorum}, limbo.Quorum{Voters: ^uint32(1), Size: c.confirmed.synchroQuorum})`,
 		Killers: []string{"quorum", "history"},
 	},
 	{
-		Name: "votes of those who are no members count", Area: "membership", File: "raft/raft.go",
-		Old:     `r.quorum < 1 || bits.OnesCount32(r.votes&r.members) < r.quorum {`,
-		New:     `r.quorum < 1 || bits.OnesCount32(r.votes) < r.quorum {`,
+		Name: "votes of those who are no members count", Area: "membership", File: "raft/electorate.go",
+		Old:     `bits.OnesCount32(votes&e.Voters) >= e.Quorum`,
+		New:     `bits.OnesCount32(votes) >= e.Quorum`,
 		Killers: []string{"one leader", "history"},
 	},
 }

@@ -2,15 +2,15 @@ package mutants
 
 var quorums = []Mutant{
 	{
-		Name: "a synchro quorum one too small", Area: "quorums", File: "instance/core.go",
-		Old:     `c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1)), 1), vclock.Max)`,
-		New:     `c.quorum = min(max(c.cfg.SynchroQuorum(max(n, 1))-1, 1), vclock.Max)`,
+		Name: "a synchro quorum one too small", Area: "quorums", File: "instance/configuration.go",
+		Old:     `c.synchroQuorum = min(max(quorum(max(n, 1)), 1), vclock.Max)`,
+		New:     `c.synchroQuorum = min(max(quorum(max(n, 1))-1, 1), vclock.Max)`,
 		Killers: []string{"quorum", "history", "dirty read"},
 	},
 	{
-		Name: "an election quorum one too small", Area: "quorums", File: "instance/core.go",
-		Old:     `election := max(n/2+1, n-c.quorum+1)`,
-		New:     `election := max(n/2, 1)`,
+		Name: "an election quorum one too small", Area: "quorums", File: "instance/configuration.go",
+		Old:     `c.electionQuorum = max(n/2+1, n-c.synchroQuorum+1)`,
+		New:     `c.electionQuorum = max(n/2, 1)`,
 		Killers: []string{"one leader", "history"},
 	},
 	{

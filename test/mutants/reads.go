@@ -3,8 +3,8 @@ package mutants
 var reads = []Mutant{
 	{
 		Name: "a linearizable read without a round", Area: "reads", File: "instance/read.go", Quick: true,
-		Old:     `need := max(c.cfg.LinearizableQuorum(max(n, 1), c.quorum), 1)`,
-		New:     `need := max(n*0, 1)`,
+		Old:     `need := max(c.cfg.LinearizableQuorum(max(bits.OnesCount32(voters), 1), c.confirmed.synchroQuorum), 1)`,
+		New:     `need := 1`,
 		Killers: []string{"linearizable"},
 	},
 	{

@@ -45,8 +45,8 @@ var votes = []Mutant{
 	},
 	{
 		Name: "who is no member yet votes", Area: "votes", File: "instance/core.go",
-		Old:     `(c.members&(1<<c.self) != 0 || c.cfg.Break.WipedVotes)`,
-		New:     `(c.members&(1<<c.self) != 0 || len(c.ids) >= 0)`,
+		Old:     `(c.confirmed.has(c.self) || c.newest.has(c.self) || c.cfg.Break.WipedVotes)`,
+		New:     `(c.confirmed.has(c.self) || c.newest.has(c.self) || len(c.ids) >= 0)`,
 		Killers: []string{"history", "vote", "votes"},
 	},
 }

@@ -15,6 +15,7 @@ type checks struct {
 	promise promiseChecker
 	leader  leaderChecker
 	history historyChecker
+	config  configTracker
 	client  clientChecker
 	reader  readerChecker
 	vote    voteChecker
@@ -30,6 +31,7 @@ func newChecks(w *World) *checks {
 	c.promise.init(w)
 	c.leader.init(w)
 	c.history.init(w)
+	c.config.init(w)
 	c.client.init(w)
 	c.reader.init(w)
 	c.vote.init(w)
@@ -153,6 +155,7 @@ func (c *checks) logged(n *node, g *xrow.Group) {
 		return // rows come without stamps: what they decide is checked at the end
 	}
 	c.rows.logged(n, g, rows)
+	c.config.wrote(n, g)
 	for _, r := range rows {
 		if r.origin == n.id {
 			c.leader.wrote(n, r)
@@ -195,9 +198,6 @@ func (c *checks) joined(n *node, p *checkpoint) {
 	c.rows.joined(n, p)
 	c.void.joined(n, p)
 	c.client.joined(n)
-	if n.wiped {
-		c.history.replaced(n)
-	}
 	c.history.held(n)
 }
 

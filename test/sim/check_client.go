@@ -98,7 +98,7 @@ func (c *clientChecker) stepped(n *node, batch []instance.Event, eff *instance.E
 		return
 	}
 	limit := c.w.plan.config.DeathTimeout + c.w.plan.config.Heartbeat
-	if slept < limit || c.w.plan.config.Fencing == instance.FencingOff || c.w.members() < 3 ||
+	if slept < limit || c.w.plan.config.Fencing == instance.FencingOff || c.w.voters() < 3 ||
 		n.shown == nil || n.shown.State != stateLeader {
 		return
 	}

@@ -14,15 +14,15 @@ import (
 type historyChecker struct {
 	w        *World
 	promotes map[uint64]*row
-	effect   []uint64                  // terms in effect, ascending
-	upTo     map[uint64]uint64         // by term in effect: LSN up to which its rows are committed
-	disks    map[uint64]map[int]uint64 // by term, by slot: LSN of the term's owner that the disk held in that very term
+	effect   []uint64                     // terms in effect, ascending
+	upTo     map[uint64]uint64            // by term in effect: LSN up to which its rows are committed
+	disks    map[uint64]map[uint32]uint64 // by term, by replica ID: LSN of the term's owner that the disk held in that very term
 }
 
 func (c *historyChecker) init(w *World) {
 	c.w = w
 	c.promotes, c.upTo = map[uint64]*row{}, map[uint64]uint64{}
-	c.disks = map[uint64]map[int]uint64{}
+	c.disks = map[uint64]map[uint32]uint64{}
 }
 
 // wrote sees the rows of an author as it hands them to its disk.
@@ -53,7 +53,7 @@ func (c *historyChecker) wrote(n *node, r *row) {
 func (c *historyChecker) held(n *node) {
 	term := n.disk.term
 	p := c.promotes[term]
-	if p == nil {
+	if p == nil || n.id == 0 {
 		return
 	}
 	lsn := n.disk.vclock[p.origin]
@@ -62,32 +62,62 @@ func (c *historyChecker) held(n *node) {
 	}
 	at := c.disks[term]
 	if at == nil {
-		at = map[int]uint64{}
+		at = map[uint32]uint64{}
 		c.disks[term] = at
 	}
-	at[n.slot] = max(at[n.slot], lsn)
-	if q := c.quorumLSN(at); q != 0 {
-		c.commit(term, q)
+	if lsn <= at[n.id] {
+		return
+	}
+	at[n.id] = lsn
+	for c.count(term, at) {
 	}
 }
 
-// quorumLSN is the greatest LSN that a majority of the hosts holds.
-func (c *historyChecker) quorumLSN(at map[int]uint64) uint64 {
-	lsns := make([]uint64, len(c.w.nodes))
-	for slot := range lsns {
-		lsns[slot] = at[slot]
+// count commits what a quorum holds: of the configuration that is decided and,
+// from the first change that is not on, of that one as well. It tells whether
+// something was decided that lets more be counted.
+func (c *historyChecker) count(term uint64, at map[uint32]uint64) (more bool) {
+	confirmed, newest, change := c.w.check.config.inForce(term)
+	lsn := c.quorumLSN(at, confirmed)
+	if confirmed == newest && change == (place{}) {
+		c.commit(term, lsn)
+		return false
+	}
+	both := min(lsn, c.quorumLSN(at, newest))
+	switch p := c.promotes[term]; {
+	case change.term < term: // the PROMOTE decides it
+		c.commit(term, both)
+		return both >= p.lsn
+	case both >= change.lsn:
+		c.commit(term, change.lsn)
+		return true
+	}
+	c.commit(term, min(lsn, change.lsn-1))
+	return false
+}
+
+// quorumLSN is the greatest LSN that a quorum of disks holds.
+func (c *historyChecker) quorumLSN(at map[uint32]uint64, who configuration) uint64 {
+	var lsns []uint64
+	for id := uint32(1); id < 32; id++ {
+		if who.voters&(1<<id) != 0 {
+			lsns = append(lsns, at[id])
+		}
 	}
 	slices.Sort(lsns)
-	members := c.w.members()
-	return lsns[len(lsns)-(members/2+1)]
+	if who.synchro > len(lsns) {
+		return 0
+	}
+	return lsns[len(lsns)-who.synchro]
 }
 
-// replaced: what an ID acked before its disk was lost counted until the slot
-// got a new ID; that one counts by itself.
-func (c *historyChecker) replaced(n *node) {
-	for _, at := range c.disks {
-		delete(at, n.slot)
+// names tells whether the chain of a term keeps a place.
+func (c *historyChecker) names(term uint64, at place) bool {
+	if at.term == 0 || at.term == term {
+		return true
 	}
+	end, ok := c.end(term, at.term)
+	return ok && at.lsn <= end
 }
 
 // commit notes that the rows of a term up to an LSN are committed, and with

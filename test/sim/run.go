@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
+	"math/bits"
 	"math/rand/v2"
 	"time"
 
@@ -106,8 +107,8 @@ func (w *World) boot() {
 	for _, n := range w.nodes[1:] {
 		n.start()
 	}
-	if !w.run(w.now+bootLimit, func() bool { return w.members() == len(w.nodes) }) {
-		w.fail("boot", "%d of %d nodes in time", w.members(), len(w.nodes))
+	if !w.run(w.now+bootLimit, func() bool { return w.voters() == len(w.nodes) }) {
+		w.fail("boot", "%d of %d nodes in time", w.voters(), len(w.nodes))
 		return
 	}
 	w.makeSpaces()
@@ -136,6 +137,7 @@ func (n *node) bootstrap() {
 }
 
 const (
+	spaceSchema  = 272
 	spaceCluster = 320
 	spaceSpace   = 280
 	spaceIndex   = 288
@@ -219,7 +221,7 @@ func indexOn(space, id uint32, name string, field byte) xrow.DML {
 	return xrow.DML{Type: xrow.Insert, SpaceID: spaceIndex, Tuple: b}
 }
 
-// members counts the hosts that are part of the replica set.
+// members counts the hosts that are part of the replica set, learners too.
 func (w *World) members() (k int) {
 	for _, n := range w.nodes {
 		if n.member {
@@ -227,6 +229,15 @@ func (w *World) members() (k int) {
 		}
 	}
 	return max(k, 1)
+}
+
+// voters counts those that count. Of a mixed set's rows nothing is known: there a
+// member counts at once.
+func (w *World) voters() int {
+	if w.mixed() {
+		return w.members()
+	}
+	return bits.OnesCount32(w.check.config.now().voters)
 }
 
 // inEffect is the running leader whose PROMOTE a quorum has; nil: none.

@@ -1,0 +1,110 @@
+package instance
+
+import (
+	"math/bits"
+
+	"tarragon/box"
+	"tarragon/limbo"
+	"tarragon/raft"
+	"tarragon/vclock"
+)
+
+// configuration is who counts, and how many of them make a quorum: the voters
+// and the two quorums of so many. docs/protocol/membership.md says which one is
+// obeyed when, and why.
+//
+// Invariant: any electionQuorum of voters meets any electionQuorum and any
+// synchroQuorum of them.
+type configuration struct {
+	voters         uint32 // a bit each by replica ID
+	synchroQuorum  int
+	electionQuorum int
+}
+
+// newConfiguration is that of some members under a quorum. known are the IDs of
+// which a committed row tells. A voter without one is not counted: it was not a
+// learner before, as where Tarantool's rules hold, so it has no state yet and
+// could ack nothing; the old configuration alone decides its row.
+func newConfiguration(members []box.Member, known uint32, quorum func(n int) int) configuration {
+	var c configuration
+	for _, m := range members {
+		if isID(m.ID) && !m.Learner {
+			c.voters |= 1 << m.ID
+		}
+	}
+	c.voters &= known
+	n := bits.OnesCount32(c.voters)
+	c.synchroQuorum = min(max(quorum(max(n, 1)), 1), vclock.Max)
+	c.electionQuorum = max(n/2+1, n-c.synchroQuorum+1)
+	return c
+}
+
+func (c *configuration) has(id uint32) bool { return c.voters&(1<<id) != 0 }
+
+func (c *configuration) forLimbo() limbo.Quorum {
+	return limbo.Quorum{Voters: c.voters, Size: c.synchroQuorum}
+}
+
+func (c *configuration) forRaft() raft.Electorate {
+	return raft.Electorate{Voters: c.voters, Quorum: c.electionQuorum}
+}
+
+func isID(id uint32) bool { return id != 0 && id < vclock.Max }
+
+// refreshMembers reads the confirmed rows anew, and what follows from them.
+func (c *Core) refreshMembers() {
+	now := c.box.Members()
+	c.forgetLives(now)
+	c.ids = now
+	self := uint32(0)
+	for _, m := range c.ids {
+		if isID(m.ID) && m.UUID == c.cfg.UUID {
+			self = m.ID
+		}
+	}
+	if c.self != 0 && self != c.self && len(c.ids) != 0 && !c.expelled {
+		c.expelled = true
+		c.eff.Expelled = true
+		c.trace(FactExpelled, c.self, 0, "")
+		c.raft.Resign(c.now.Mono, "expelled")
+	}
+	if c.self == 0 {
+		c.self = self
+	}
+	c.oldSchema = schemaBefore(c.box, 2, 10, 1)
+	c.founding = readFounding(c.box)
+	c.noteLearners()
+	c.refreshNewest()
+	c.eff.Members = true
+}
+
+// refreshNewest reads the rows whose fate is open too. It must be called
+// whenever a transaction on system spaces has come into the log or gone from it.
+func (c *Core) refreshNewest() {
+	newest, known := c.box.NewestMembers(), uint32(0)
+	for _, m := range c.ids {
+		known |= 1 << (m.ID % vclock.Max)
+	}
+	c.noteKinds(newest)
+	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey)))
+	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey)))
+	ended := endedLives(c.ids, newest)
+	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
+	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft(), Ended: ended}, c.now.Mono)
+}
+
+// endedLives are members whose ID is gone from the newest rows while somebody
+// with their uuid or name is there under another one.
+func endedLives(confirmed, newest []box.Member) (ended uint32) {
+	for _, was := range confirmed {
+		gone, replaced := true, false
+		for _, m := range newest {
+			gone = gone && m.ID != was.ID
+			replaced = replaced || m.ID != was.ID && (m.UUID == was.UUID || m.Name != "" && m.Name == was.Name)
+		}
+		if gone && replaced && isID(was.ID) {
+			ended |= 1 << was.ID
+		}
+	}
+	return ended
+}

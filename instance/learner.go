@@ -1,0 +1,157 @@
+package instance
+
+import (
+	"time"
+
+	"tarragon/box"
+	"tarragon/vclock"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// learner is what a leader knows of a member that does not count yet. It makes a
+// voter of one that keeps up: that acked, within a death timeout, all that our
+// log had when that time began (Raft thesis, 4.2.1). Counted earlier, it would
+// be part of each quorum and could help none.
+type learner struct {
+	id     uint32
+	uuid   string
+	mark   vclock.VClock // what our log had at
+	markAt time.Duration // this time; 0: nothing is marked
+	heard  time.Duration // its last word, or when we began to listen
+	view   *box.View     // it takes the state from us; nil: not now
+}
+
+// noteLearners follows the confirmed rows.
+func (c *Core) noteLearners() {
+	var now []learner
+	for _, m := range c.ids {
+		if !m.Learner || !isID(m.ID) {
+			continue
+		}
+		l := learner{id: m.ID, uuid: m.UUID, heard: c.now.Mono}
+		if old := c.learner(m.ID); old != nil && old.uuid == m.UUID {
+			l = *old
+		}
+		now = append(now, l)
+	}
+	c.learners = now
+}
+
+func (c *Core) learner(id uint32) *learner {
+	for i := range c.learners {
+		if c.learners[i].id == id {
+			return &c.learners[i]
+		}
+	}
+	return nil
+}
+
+// joinsAsLearner tells whether a joiner whose row is committed does not count.
+func (c *Core) joinsAsLearner(j *JoinRequest) bool {
+	for i := range c.learners {
+		if c.learners[i].uuid == j.UUID {
+			return true
+		}
+	}
+	return false
+}
+
+// listenToLearners begins to measure them: a leadership begins.
+func (c *Core) listenToLearners() {
+	for i := range c.learners {
+		c.learners[i].heard, c.learners[i].markAt = c.now.Mono, 0
+	}
+}
+
+// heardLearner takes an ack of one.
+func (c *Core) heardLearner(id uint32) {
+	l := c.learner(id)
+	if l == nil || !c.leading {
+		return
+	}
+	l.heard = c.now.Mono
+	if l.markAt == 0 {
+		l.mark, l.markAt = c.vclock.Global(), c.now.Mono
+	}
+	if !c.acked[id].Covers(&l.mark) {
+		return
+	}
+	if c.now.Mono-l.markAt <= c.cfg.DeathTimeout {
+		c.chores = append(c.chores, Request{Barrier: true, Internal: true, Do: c.promoteLearner(id, l.uuid)})
+	}
+	l.markAt = 0
+}
+
+// promoteLearner makes a voter of it, unless it is one or gone by now.
+func (c *Core) promoteLearner(id uint32, uuid string) func(*box.Txn) ([]byte, error) {
+	return func(tx *box.Txn) ([]byte, error) {
+		for _, m := range c.box.NewestMembers() {
+			if m.ID != id || m.UUID != uuid || !m.Learner {
+				continue
+			}
+			c.trace(FactVoter, id, 0, uuid)
+			m.Learner = false
+			return noValues, putMember(tx, xrow.Replace, m)
+		}
+		return noValues, nil
+	}
+}
+
+// expireLearners lets those go that gave no word for too long: whoever asked
+// for them has given up, and an ID and the log that they need are held for them.
+func (c *Core) expireLearners() {
+	for i := range c.learners {
+		l := &c.learners[i]
+		if l.view != nil {
+			l.heard = c.now.Mono
+		}
+		if !c.leading || c.now.Mono < l.heard+c.cfg.LearnerTimeout {
+			continue
+		}
+		l.heard = c.now.Mono
+		id, uuid := l.id, l.uuid
+		c.chores = append(c.chores, Request{Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
+			for _, m := range c.box.NewestMembers() {
+				if m.ID == id && m.UUID == uuid && m.Learner {
+					c.trace(FactLearnerGone, id, 0, uuid)
+					return noValues, deleteMember(tx, id)
+				}
+			}
+			return noValues, nil
+		}})
+	}
+}
+
+// viewClosed: a transfer of the state has ended.
+func (c *Core) viewClosed(v *box.View) {
+	for i := range c.learners {
+		if l := &c.learners[i]; l.view == v {
+			l.view, l.heard = nil, c.now.Mono
+		}
+	}
+}
+
+func putMember(tx *box.Txn, t xrow.Type, m box.Member) error {
+	tuple := MemberTuple(m.ID, m.UUID, m.Name, m.Incarnation)
+	if m.Learner {
+		tuple = LearnerTuple(m.ID, m.UUID, m.Name, m.Incarnation)
+	}
+	d := xrow.DML{Type: t, SpaceID: spaceCluster, Tuple: tuple}
+	_, err := tx.Execute(box.UserInternal, &d)
+	return err
+}
+
+func deleteMember(tx *box.Txn, id uint32) error {
+	d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, id)}
+	_, err := tx.Execute(box.UserInternal, &d)
+	return err
+}
+
+// LearnerTuple is a tuple of _cluster for a member that does not count yet.
+func LearnerTuple(id uint32, uuid, name string, incarnation uint64) []byte {
+	b := MemberTuple(id, uuid, name, incarnation)
+	b[0]++
+	return msgp.AppendBool(b, true)
+}

@@ -1,0 +1,150 @@
+package instance
+
+import (
+	"bytes"
+	"math/bits"
+	"strings"
+
+	"tarragon/box"
+	"tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// quorumKey is the key in _schema of the synchronous quorum of the replica set:
+// [key, value, files], both a number or a formula as text. files is what the
+// configuration files of a majority said when the value was last taken from
+// them, so that box.cfg may set another one and files that were left behind do
+// not set it back.
+const quorumKey = "tarragon.quorum"
+
+func quorumTuple(value, files string) []byte {
+	b := msgp.AppendString([]byte{0x93}, quorumKey)
+	return msgp.AppendString(msgp.AppendString(b, value), files)
+}
+
+// readQuorum reads a tuple of quorumTuple; empty where there is none.
+func readQuorum(tuple []byte) (value, files string) {
+	n, at, ok := xrow.ReadArrayHeader(tuple)
+	if !ok || n < 3 {
+		return "", ""
+	}
+	for _, to := range []*string{new(string), &value, &files} {
+		text, used, ok := xrow.ReadString(tuple[at:])
+		if !ok {
+			return "", ""
+		}
+		*to = string(text)
+		at += used
+	}
+	return value, files
+}
+
+// quorumRule is how many of n voters a synchronous transaction needs by a tuple
+// of quorumTuple. Before there is one, and while an instance of Tarantool is a
+// member, it is what our own configuration says, as there.
+func (c *Core) quorumRule(tuple []byte) func(n int) int {
+	value, _ := readQuorum(tuple)
+	if value == "" || c.cfg.ParseQuorum == nil || c.originals() != 0 {
+		return c.cfg.SynchroQuorum
+	}
+	rule, err := c.cfg.ParseQuorum(value)
+	if err != nil { // a later release wrote what we cannot read
+		c.trace(FactBadQuorum, 0, 0, err.Error())
+		return majority
+	}
+	return rule
+}
+
+func majority(n int) int { return n/2 + 1 }
+
+// SharesQuorum tells whether the quorum is the replica set's, and not every
+// instance's own.
+func (c *Core) SharesQuorum() bool { return c.cfg.ParseQuorum != nil && c.underStrong() }
+
+// underStrong tells whether the strong rules are in effect and stay.
+func (c *Core) underStrong() bool {
+	cur := c.limbo.Current()
+	return cur.Term != 0 && !cur.Original && c.originals() == 0
+}
+
+// noteWish takes down what the configuration of an instance asks for.
+func (c *Core) noteWish(from uint32, wish string) {
+	if isID(from) && c.wishes[from] != wish {
+		c.wishes[from] = wish
+		c.alignQuorum = true
+	}
+}
+
+// stepQuorum writes the row of the quorum where it is missing, and follows the
+// files of a majority of voters.
+func (c *Core) stepQuorum() {
+	if !c.alignQuorum || !c.leading || !c.writable() || !c.SharesQuorum() {
+		return
+	}
+	c.alignQuorum = false
+	value, files := readQuorum(c.box.NewestSetting(quorumKey))
+	wish := c.majorityWish()
+	switch {
+	case value == "":
+		c.putQuorum(c.cfg.Quorum, c.cfg.Quorum, Request{Internal: true})
+	case wish != "" && !sameFormula(wish, files):
+		c.putQuorum(wish, wish, Request{Internal: true})
+	}
+}
+
+// majorityWish is the value that the files of a majority of voters name.
+func (c *Core) majorityWish() string {
+	c.wishes[c.self] = c.cfg.Quorum
+	for id, wish := range c.wishes {
+		same := uint32(0)
+		for other := range c.wishes {
+			if c.wishes[other] != "" && sameFormula(c.wishes[other], wish) {
+				same |= 1 << other
+			}
+		}
+		if c.confirmed.has(uint32(id)) && 2*bits.OnesCount32(same&c.confirmed.voters) > bits.OnesCount32(c.confirmed.voters) {
+			return wish
+		}
+	}
+	return ""
+}
+
+func sameFormula(a, b string) bool {
+	return strings.ReplaceAll(a, " ", "") == strings.ReplaceAll(b, " ", "")
+}
+
+// putQuorum changes the quorum of the replica set, for a client or by itself.
+func (c *Core) putQuorum(value, files string, from Request) {
+	from.Barrier = true
+	from.Do = func(tx *box.Txn) ([]byte, error) {
+		d := xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: quorumTuple(value, files)}
+		if bytes.Equal(d.Tuple, c.box.NewestSetting(quorumKey)) {
+			return noValues, nil
+		}
+		_, err := tx.Execute(box.UserInternal, &d)
+		c.trace(FactQuorum, 0, 0, value)
+		return noValues, err
+	}
+	c.chores = append(c.chores, from)
+}
+
+// setQuorum is box.cfg{replication_synchro_quorum}. Where the quorum is not a row
+// it is this instance's own, as in the original.
+func (c *Core) setQuorum(ev SetQuorum) {
+	switch {
+	case !c.SharesQuorum():
+		c.cfg.SynchroQuorum, c.cfg.Quorum = ev.Rule, ev.Text
+		c.refreshNewest()
+		c.raft.Show() // what our configuration asks for
+		c.reply(ev.Conn, ev.Sync, noValues, nil)
+	case !c.writable():
+		c.reply(ev.Conn, ev.Sync, nil, c.readonly())
+	default:
+		_, files := readQuorum(c.box.NewestSetting(quorumKey))
+		if files == "" {
+			files = c.cfg.Quorum
+		}
+		c.putQuorum(ev.Text, files, Request{Conn: ev.Conn, Sync: ev.Sync, User: box.UserInternal})
+	}
+}
