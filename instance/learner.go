@@ -21,6 +21,7 @@ type learner struct {
 	markAt time.Duration // this time; 0: nothing is marked
 	heard  time.Duration // its last word, or when we began to listen
 	view   *box.View     // it takes the state from us; nil: not now
+	due    bool          // the change that makes a voter of it waits for its turn
 }
 
 // noteLearners follows the confirmed rows.
@@ -61,7 +62,7 @@ func (c *Core) joinsAsLearner(j *JoinRequest) bool {
 // listenToLearners begins to measure them: a leadership begins.
 func (c *Core) listenToLearners() {
 	for i := range c.learners {
-		c.learners[i].heard, c.learners[i].markAt = c.now.Mono, 0
+		c.learners[i].heard, c.learners[i].markAt, c.learners[i].due = c.now.Mono, 0, false
 	}
 }
 
@@ -72,13 +73,16 @@ func (c *Core) heardLearner(id uint32) {
 		return
 	}
 	l.heard = c.now.Mono
+	if l.due {
+		return
+	}
 	if l.markAt == 0 {
 		l.mark, l.markAt = c.vclock.Global(), c.now.Mono
 	}
 	if !c.acked[id].Covers(&l.mark) {
 		return
 	}
-	if c.now.Mono-l.markAt <= c.cfg.DeathTimeout {
+	if l.due = c.now.Mono-l.markAt <= c.cfg.DeathTimeout; l.due {
 		c.chores = append(c.chores, Request{Barrier: true, Internal: true, Do: c.promoteLearner(id, l.uuid)})
 	}
 	l.markAt = 0
