@@ -8,7 +8,7 @@ SEEDS    ?= 500
 SEED     ?= 1
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop
+.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,20 @@ mutants: tools ## plant each fault in turn: which checker sees it, in which seed
 
 mutants-sample: tools ## the few planted faults that die at once
 	@go run ./test/mutants/cmd/mutants -sample
+
+model: tools ## the rules as a program: small bounds in full, and what breaks without each rule
+	go test ./test/model
+
+# Each pair of changes with two elections, a write and a crash: an hour on one processor, below 6 GB.
+PAIRS := "-n 3 -quorum 2" "-n 3 -members 1 -ready -promote 2" "-n 3 -members 2 -ready -promote 1 -quorum 1" \
+	"-n 3 -members 2 -ready -promote 1 -expel 1" "-n 3 -members 2 -ready -replace 1 -promote 1 -quorum 1" \
+	"-n 3 -members 2 -ready -replace 1 -promote 1 -expel 1" "-n 3 -expel 2" "-n 3 -expel 1 -quorum 1" \
+	"-n 4 -members 2 -ready -replace 1 -promote 2" "-n 4 -members 2 -ready -replace 2 -promote 2"
+
+model-deep: tools ## each pair of changes in full, then ten minutes of long random histories of five
+	@go build -o bin/model ./test/model
+	@set -e; for bounds in $(PAIRS); do echo "$$bounds"; bin/model -q -live 20 -crashes 1 -bulk $$bounds; done
+	bin/model -q -n 5 -members 3 -learner 2 -promote 3 -replace 2 -expel 2 -quorum 2 -swap 1 -rejoins 2 -terms 30 -writes 20 -crashes 4 -walk 10m
 
 lint: fmt vet ## gofmt, go vet, and staticcheck, which is fetched by its version
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...

@@ -1,0 +1,71 @@
+package main
+
+import "fmt"
+
+// Kind is what a row of the log is.
+type Kind uint8
+
+const (
+	DML     Kind = iota // a synchronous client write
+	PROMOTE             // first row of a term
+	CONFIRM             // "rows of my term up to RefLSN are committed"
+	CONFIG              // who counts from here on; a barrier
+)
+
+// Row is one entry of a log. (Origin, LSN) names it; Term stamps who was
+// leader when it was written. A row never changes: that it is void (a NOP to
+// readers) follows from the chain, see chain.go.
+type Row struct {
+	Origin, LSN, Term uint8
+	Kind              Kind
+	// PROMOTE: the row it follows. CONFIRM: RefLSN only.
+	RefOwner, RefTerm, RefLSN uint8
+	// CONFIG, and the PROMOTE of term 1, which founds the set.
+	Cfg Config
+}
+
+func (r Row) String() string {
+	id := fmt.Sprintf("%c%d/t%d", 'A'+r.Origin, r.LSN, r.Term)
+	switch {
+	case r.Kind == PROMOTE && r.configures():
+		return fmt.Sprintf("%s PROMOTE %v", id, r.Cfg)
+	case r.Kind == PROMOTE:
+		return fmt.Sprintf("%s PROMOTE after %c%d/t%d", id, 'A'+r.RefOwner, r.RefLSN, r.RefTerm)
+	case r.Kind == CONFIRM:
+		return fmt.Sprintf("%s CONFIRM <=%d", id, r.RefLSN)
+	case r.Kind == CONFIG:
+		return fmt.Sprintf("%s CONFIG %v", id, r.Cfg)
+	}
+	return id
+}
+
+// configures reports whether the row says who counts.
+func (r Row) configures() bool { return r.Kind == CONFIG || r.Kind == PROMOTE && r.Term == 1 }
+
+// VClock is the greatest LSN per origin.
+type VClock [maxN]uint8
+
+func vclockOf(log []Row) (v VClock) {
+	for _, r := range log {
+		v[r.Origin] = max(v[r.Origin], r.LSN)
+	}
+	return v
+}
+
+func (v VClock) covers(w VClock) bool {
+	for i := range v {
+		if v[i] < w[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func has(log []Row, origin, lsn uint8) bool {
+	for _, r := range log {
+		if r.Origin == origin && r.LSN == lsn {
+			return true
+		}
+	}
+	return false
+}
