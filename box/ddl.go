@@ -178,8 +178,7 @@ func (t *Txn) dropSpace(sp *space, who actor) error {
 // hasRow tells whether a system space has a row with that unsigned primary key.
 func (t *Txn) hasRow(space, id uint32) bool {
 	values := appendUint(nil, uint64(id))
-	r, _ := t.dict.spaces[space].primary().find(values)
-	return r != 0
+	return t.dict.spaces[space].primary().find(values) != 0
 }
 
 func appendUint(dst []byte, v uint64) []byte {

@@ -197,12 +197,6 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		}
 		switch {
 		case err == nil:
-		case tx.Undecided() != 0 && c.limbo.Waits() && !c.replay:
-			// What is in its way may be void soon. Such an error makes an applier come
-			// back; that of the statement would end the stream for good.
-			tx.Abort()
-			e := c.rowError(&rows[i], d.SpaceID, err)
-			return xrow.Errorf(xrow.ErrSystem, e.Message+". It is asked for again: what it met is undecided")
 		case c.skips(err):
 			c.trace(FactSkipped, rows[i].ReplicaID, rows[i].LSN, err.Error())
 			rows[i] = nopOf(&rows[i])
@@ -413,10 +407,16 @@ func (c *Core) appendRows(rows []xrow.Row) []byte {
 func (c *Core) appendNop(rows []xrow.Row) {
 	nops := make([]xrow.Row, len(rows))
 	for i := range rows {
-		nops[i] = nopOf(&rows[i])
-		nops[i].Flags &^= xrow.FlagWaitSync
+		nops[i] = voidNop(&rows[i])
 	}
 	c.appendRows(nops)
+}
+
+// voidNop is the row that keeps the place of one that is void.
+func voidNop(r *xrow.Row) xrow.Row {
+	nop := nopOf(r)
+	nop.Flags &^= xrow.FlagWaitSync
+	return nop
 }
 
 // nopOf is the row that keeps the place of another.

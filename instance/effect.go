@@ -68,7 +68,7 @@ type Snapshot struct {
 
 // State is what a checkpoint or a JOIN carries besides confirmed tuples.
 type State struct {
-	VClock      vclock.VClock // a checkpoint: of the log up to it, its Undecided too; a JOIN: of what is decided
+	VClock      vclock.VClock // a checkpoint: of the log up to it, its Undecided too; a JOIN: of what is decided, without Undecided
 	Term        uint64        // persisted
 	Vote        uint32
 	History     []TermSpan    // terms known to be in effect, oldest first

@@ -322,26 +322,13 @@ func (c *Core) failJoin(j *JoinRequest, err *xrow.Error) {
 // our disk. The term goes first; the vote is for the leader, so that nobody
 // votes in the term in which it is registered.
 func (c *Core) joinState() State {
-	v := c.vclock
-	v[c.self] = min(v[c.self], c.onDisk[c.self])
-	queue := c.limbo.Queue()
-	for i := range queue {
-		v[queue[i].Origin] = min(v[queue[i].Origin], c.beforeEntry(&queue[i]))
-	}
-	for _, p := range c.limbo.Pending() {
-		v[p.Owner] = min(v[p.Owner], p.LSN-1)
-	}
-	s := State{VClock: v.Global(), Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
+	v := c.Decided()
+	s := State{VClock: v, Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
 		ConfirmedOf: c.limbo.ConfirmedOf()}
 	s.Vote = c.raft.Leader() // ourselves, if we lead
 	if n := len(s.History); n > 0 {
 		s.History[n-1].Last = min(s.History[n-1].Last, v[s.History[n-1].Owner])
 	}
-	// CONFIRMs among the undecided rows are not in the queue: what they say is
-	// in the state, but they count as held.
-	s.Undecided = c.undecided(c.onDisk[c.self])
-	s.Undecided.Before, s.Undecided.After = s.VClock, c.vclock.Global()
-	s.Undecided.After[c.self] = min(c.vclock[c.self], c.onDisk[c.self])
 	return s
 }
 

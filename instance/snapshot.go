@@ -3,11 +3,11 @@ package instance
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	"tarragon/limbo"
 	"tarragon/raft"
+	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -33,7 +33,7 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 	}
 	s := State{VClock: c.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
 		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.voidPromotes),
-		Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}
+		Undecided: c.undecided(), NextGroup: c.nextNo}
 	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: last}
 	if snap.group <= c.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
@@ -62,17 +62,14 @@ func (c *Core) failSnaps(err *xrow.Error) {
 	c.snaps = nil
 }
 
-// undecided gathers rows whose fate is open, our own up to an LSN: the log
-// before a checkpoint may go, they must not.
-func (c *Core) undecided(own uint64) *xrow.Group {
+// undecided gathers rows whose fate is open: the log before a checkpoint may go,
+// they must not.
+func (c *Core) undecided() *xrow.Group {
 	g := &xrow.Group{}
 	pending := c.limbo.Pending()
 	for _, e := range c.limbo.Queue() {
-		if e.Origin == c.self && e.LSN > own {
-			continue
-		}
 		for len(pending) > 0 && pending[0].Term <= e.Behind {
-			c.addPending(g, &pending[0], own)
+			c.addPending(g, &pending[0])
 			pending = pending[1:]
 		}
 		first := true
@@ -89,20 +86,32 @@ func (c *Core) undecided(own uint64) *xrow.Group {
 		}
 	}
 	for i := range pending {
-		c.addPending(g, &pending[i], own)
+		c.addPending(g, &pending[i])
 	}
 	return g
 }
 
 // addPending adds the row of a PROMOTE that is not in effect.
-func (c *Core) addPending(g *xrow.Group, p *limbo.Promote, own uint64) {
-	if p.Owner == c.self && p.LSN > own {
-		return
-	}
+func (c *Core) addPending(g *xrow.Group, p *limbo.Promote) {
 	body := promoteBody(p)
 	r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
 		Term: p.Term, Body: body.AppendBody(nil)}
 	g.Add(&r, 0, true, p.Term)
+}
+
+// Decided is in front of all rows whose fate is open. The log is kept from there
+// on: who takes the state by JOIN gets them by the stream, and nowhere else.
+func (c *Core) Decided() vclock.VClock {
+	v := c.vclock
+	v[c.self] = min(v[c.self], c.onDisk[c.self])
+	queue := c.limbo.Queue()
+	for i := range queue {
+		v[queue[i].Origin] = min(v[queue[i].Origin], c.beforeEntry(&queue[i]))
+	}
+	for _, p := range c.limbo.Pending() {
+		v[p.Owner] = min(v[p.Owner], p.LSN-1)
+	}
+	return v.Global()
 }
 
 // splitFrames cuts encoded rows.

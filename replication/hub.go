@@ -54,6 +54,7 @@ type Hub struct {
 type raftState struct {
 	seq   uint64 // raised by each message; 0: none yet
 	term  uint64
+	vote  uint32
 	frame []byte // never changed in place
 	local []byte // the same as a row of the local group, for old releases
 }
@@ -148,7 +149,7 @@ func (h *Hub) Handle(e *instance.Effects) {
 	h.beatSync = e.BeatSync
 	if e.Raft != nil {
 		row := xrow.Row{Type: xrow.RaftState, Body: e.Raft.AppendBody(nil)}
-		h.raft = raftState{seq: h.raft.seq + 1, term: e.Raft.Term, frame: row.Append(nil)}
+		h.raft = raftState{seq: h.raft.seq + 1, term: e.Raft.Term, vote: e.Raft.Vote, frame: row.Append(nil)}
 		row.GroupID = xrow.GroupLocal
 		h.raft.local = row.Append(nil)
 	}
@@ -171,6 +172,17 @@ func (h *Hub) Handle(e *instance.Effects) {
 		h.expelled = true
 		h.cancel(errExpelled)
 	}
+}
+
+// Shown is what peers were told last. It is final once the Hub is closed.
+func (h *Hub) Shown() instance.Shown {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := instance.Shown{Term: h.raft.term, Vote: h.raft.vote, Ack: h.ack.VClock}
+	if h.ack.Term > s.Term {
+		s.Term, s.Vote = h.ack.Term, 0
+	}
+	return s
 }
 
 // wakeAcks takes what the core says and wakes those who have to pass it on: see

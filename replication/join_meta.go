@@ -124,13 +124,11 @@ func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error
 	return j.checkStale(newest)
 }
 
-// checkStale refuses a state that is older than what we have shown to others.
+// checkStale refuses a state that knows less than we did, before all of it is
+// here. Its term may be less: ours stays.
 func (j *joiner) checkStale(newest instance.TermSpan) error {
 	s := &j.state
-	switch {
-	case s.Term < j.id.Term:
-		return fmt.Errorf("%w: its term is %d, ours %d", errStale, s.Term, j.id.Term)
-	case newest.Term < j.id.InEffect || newest.Term == j.id.InEffect && s.Confirmed < j.id.Confirmed:
+	if newest.Term < j.id.InEffect || newest.Term == j.id.InEffect && s.Confirmed < j.id.Confirmed {
 		return fmt.Errorf("%w: it knows rows up to %d of term %d to be committed, we %d of term %d", errStale,
 			s.Confirmed, newest.Term, j.id.Confirmed, j.id.InEffect)
 	}

@@ -136,7 +136,6 @@ func TestJoinFails(t *testing.T) {
 		spoil  func(*joinStream) error
 		want   error
 	}{
-		{name: "older term than ours", id: func(i *Identity) { i.Term = 6 }, want: errStale},
 		{name: "older term in effect", id: func(i *Identity) { i.InEffect = 5 }, want: errStale},
 		{name: "less committed", id: func(i *Identity) { i.InEffect, i.Confirmed = 4, 39 }, want: errStale},
 		{name: "not registered", member: testUUID(3), want: xrow.ErrUnknownReplica},

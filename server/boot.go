@@ -54,7 +54,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			return false, errJoined
 		case complete:
 			return false, s.recover(ctx)
-		case errors.Is(err, errBehind):
+		case errors.Is(err, instance.ErrUncovered), errors.Is(err, instance.ErrLostData):
 			return false, &rejoin{cause: err, newLife: true}
 		case errors.Is(err, errWrongSet), !replication.Retry(err):
 			return false, err
@@ -90,7 +90,7 @@ func (s *Server) replicaIdentity() replication.Identity {
 	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon,
 		Raft: electionMode(s.in.Replication.ElectionMode) != instance.ModeOff}
 	if s.anew != nil && !s.anew.newLife {
-		id.Term, id.InEffect, id.Confirmed = s.anew.term, s.anew.inEffect, s.anew.confirmed
+		id.Term, id.InEffect, id.Confirmed = s.anew.shown.Term, s.anew.inEffect, s.anew.confirmed
 	}
 	return id
 }

@@ -156,7 +156,7 @@ func TestMarkOfLoss(t *testing.T) {
 	if err := s.checkLoss(false); err != nil {
 		t.Fatal(err)
 	}
-	if err := markLost(store, &rejoin{cause: errBehind}); err != nil {
+	if err := markLost(store, &rejoin{cause: errors.New("beyond the log")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.checkLoss(false); err != nil {

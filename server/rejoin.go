@@ -2,26 +2,21 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
 	"tarragon/config"
 	"tarragon/instance"
-	"tarragon/vclock"
 )
 
-// rejoin ends a run: the instance must take the state from a peer anew. It
-// carries what must not be forgotten over that.
+// rejoin ends a run: the instance must take the state from a peer anew. What must
+// not be forgotten over that is in the old store, see [instance.State.Rejoin].
 type rejoin struct {
 	cause     error
-	newLife   bool          // data was lost: a new incarnation, so a new replica ID
-	vclock    vclock.VClock // else: what we hold and may have acked,
-	term      uint64        // the term and vote that were shown,
-	vote      uint32
-	self      uint32 // our replica ID,
-	newest    uint64 // the term of the newest PROMOTE that we hold,
-	inEffect  uint64 // and what we know to be committed
+	newLife   bool           // data was lost: a new incarnation, so a new replica ID
+	self      uint32         // else: our replica ID,
+	shown     instance.Shown // what the run that ended told others,
+	inEffect  uint64         // and what it knew to be committed: which peers need not be asked
 	confirmed uint64
 	set       string // whose store we hold: we join no other; empty: any
 }
@@ -44,41 +39,18 @@ func (s *Server) fatal(err error) {
 }
 
 // joinAnew is called when no peer has the log that we need.
-func (s *Server) joinAnew(cause error) {
-	n := s.node.Load()
-	if n == nil {
+func (s *Server) joinAnew(cause error) { s.broken(&rejoin{cause: cause}) }
+
+// noteShown takes down what a run that is over has told others. Nothing changes
+// it any more: replication has ended, and so has the core.
+func (r *rejoin) noteShown(s *Server) {
+	n, hub := s.node.Load(), s.hub.Load()
+	if n == nil || hub == nil {
 		return
 	}
-	r := &rejoin{cause: cause}
-	n.loop.Read(func(c *instance.Core) {
-		i := c.Info(0)
-		r.vclock, r.term, r.vote, r.inEffect, r.confirmed = i.VClock.Global(), i.Term, i.Vote, i.QueueTerm, i.Confirmed
-		r.self, r.newest = i.ID, i.NewestPromote
-	})
-	s.broken(r)
-}
-
-// errBehind: a state that lacks rows that we hold. We may have acked them, and
-// those of our own must not be written a second time.
-var errBehind = errors.New("the state of this peer lacks rows that this instance holds")
-
-// keep puts what must not be forgotten into a state that came by JOIN.
-func (r *rejoin) keep(st *instance.State) error {
-	if r == nil || r.newLife {
-		return nil
-	}
-	// A term in effect that is newer than all rows of ours leaves out those it
-	// does not have: they are void. Their LSNs are used up all the same, see
-	// leftovers.
-	n := len(st.History)
-	settled := n > 0 && st.History[n-1].Term > r.newest
-	if !settled && !st.VClock.Covers(&r.vclock) {
-		return fmt.Errorf("%w: it has %s, here is %s", errBehind, st.VClock, r.vclock)
-	}
-	if st.Term == r.term && r.vote != 0 {
-		st.Vote = r.vote
-	}
-	return nil
+	r.shown = hub.Shown()
+	i := n.core.Info(0)
+	r.self, r.inEffect, r.confirmed = i.ID, i.QueueTerm, i.Confirmed
 }
 
 // openAnew opens an empty second store beside the old one, which stays until

@@ -61,40 +61,6 @@ func TestSwapSurvivesCrashes(t *testing.T) {
 	}
 }
 
-// A state that lacks what we may have acked is not taken under the old name.
-func TestKeep(t *testing.T) {
-	r := &rejoin{vclock: vclock.VClock{1: 10, 2: 5}, self: 2, newest: 4, term: 4, vote: 2}
-	for _, c := range []struct {
-		have vclock.VClock
-		ok   bool
-	}{
-		{vclock.VClock{1: 10, 2: 5}, true},
-		{vclock.VClock{1: 99, 2: 5, 3: 1}, true},
-		{vclock.VClock{1: 9, 2: 50}, false},
-		{vclock.VClock{1: 50, 2: 4}, false},
-	} {
-		st := instance.State{VClock: c.have, Term: 4, Vote: 1}
-		err := r.keep(&st)
-		if c.ok != (err == nil) || !c.ok && !errors.Is(err, errBehind) {
-			t.Errorf("%s: %v", c.have, err)
-		}
-		if st.VClock != c.have {
-			t.Errorf("the vclock became %s: it would hide rows that are not there", st.VClock)
-		}
-		if c.ok && st.Vote != 2 {
-			t.Errorf("the vote of term 4 was forgotten: %d", st.Vote)
-		}
-	}
-	newer := instance.State{VClock: vclock.VClock{1: 50, 2: 4}, Term: 5, History: []instance.TermSpan{{Term: 4}, {Term: 5}}}
-	if err := r.keep(&newer); err != nil || newer.VClock != (vclock.VClock{1: 50, 2: 4}) {
-		t.Errorf("a newer term in effect leaves our rows out: %v, %s", err, newer.VClock)
-	}
-	r.newLife = true
-	if err := r.keep(&instance.State{}); err != nil {
-		t.Errorf("a new life keeps nothing: %v", err)
-	}
-}
-
 // A member beyond the log of all others joins anew under its own name.
 func TestGapJoinsAnew(t *testing.T) {
 	s := newSet(t, 3, "snapshot: {count: 1}\ntarragon: {max_log_entries: 10}\n")
@@ -174,12 +140,12 @@ func TestLoadingWhileJoiningAnew(t *testing.T) {
 	}
 }
 
-// Our void rows go into the new store as NOPs, so that its log begins where the
-// others' vclocks are, and to the rows that are kept for the operator.
-func TestLeftovers(t *testing.T) {
+// What must be kept of the old store is read from its disk, once its run is over:
+// term and vote, rows that the state does not settle, rows that were voided.
+func TestKept(t *testing.T) {
 	in := &config.Instance{}
 	in.WAL.Dir = t.TempDir()
-	s := &Server{in: in, cfg: Config{openStore: xlog.Open}, anew: &rejoin{vclock: vclock.VClock{2: 5}, self: 2}}
+	s := &Server{in: in, cfg: Config{openStore: xlog.Open}, anew: &rejoin{self: 2, shown: instance.Shown{Term: 4, Vote: 2, Ack: vclock.VClock{2: 5}}}}
 	old, err := s.openStore(storeDir(in))
 	if err != nil {
 		t.Fatal(err)
@@ -189,27 +155,32 @@ func TestLeftovers(t *testing.T) {
 		g.Add(&xrow.Row{Type: xrow.Insert, ReplicaID: 2, LSN: lsn, TSN: lsn, Term: 3, Flags: xrow.FlagCommit,
 			Body: []byte{0x82, 0x10, 0xcd, 2, 0, 0x21, 0x91, byte(lsn)}}, 512, true, 0)
 	}
+	vote := xrow.Raft{Term: 4, Vote: 2}
+	g.Add(&xrow.Row{Type: xrow.RaftState, GroupID: xrow.GroupLocal, LSN: 1, TSN: 1, Flags: xrow.FlagCommit, Body: vote.AppendBody(nil)}, 0, true, 0)
 	if err := errors.Join(old.Append([]*xrow.Group{g}), old.PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: 9}}), old.Close()); err != nil {
 		t.Fatal(err)
 	}
-	l, err := s.leftovers(&vclock.VClock{1: 7, 2: 3})
+	st := instance.State{VClock: vclock.VClock{1: 7, 2: 3}, Term: 4, Vote: 1, Confirmed: 7,
+		History: []instance.TermSpan{{Term: 3, Owner: 2, First: 1, Last: 3}, {Term: 4, Owner: 1, First: 6, Last: 7}}}
+	kept, err := s.kept(st)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.nops.Before != (vclock.VClock{1: 7, 2: 3}) || l.nops.After != (vclock.VClock{1: 7, 2: 5}) || len(l.nops.Table) != 2 {
-		t.Errorf("NOPs from %s to %s", l.nops.Before, l.nops.After)
+	if kept.State.Vote != 2 || kept.State.Term != 4 {
+		t.Errorf("vote for %d in term %d", kept.State.Vote, kept.State.Term)
 	}
-	if row, err := l.nops.Row(1); err != nil || row.Type != xrow.Nop || row.LSN != 5 || row.Term != 3 {
-		t.Errorf("%v %+v", err, row)
+	if len(kept.Log) != 1 || kept.Log[0].After != (vclock.VClock{1: 7, 2: 5}) || kept.Log[0].Table[1].Type != xrow.Nop {
+		t.Errorf("log %+v", kept.Log)
 	}
-	if len(l.lost) != 3 || l.lost[0].LSN != 9 || l.lost[2].LSN != 5 || len(l.lost[2].Frame) == 0 {
-		t.Errorf("kept are %+v", l.lost)
+	if l := kept.Lost; len(l) != 3 || l[0].LSN != 9 || l[2].LSN != 5 || len(l[2].Frame) == 0 {
+		t.Errorf("kept are %+v", l)
 	}
-	if l, err = s.leftovers(&vclock.VClock{2: 5}); err != nil || l.nops != nil {
-		t.Errorf("nothing is void: %v, %v", l.nops, err)
+	s.anew.shown.Ack[2] = 6
+	if _, err := s.kept(st); !errors.Is(err, instance.ErrLostData) {
+		t.Errorf("row 6 was acked and is not here: %v", err)
 	}
-	s.anew.vclock[2] = 6
-	if _, err := s.leftovers(&vclock.VClock{2: 3}); !errors.Is(err, errBehind) {
-		t.Errorf("row 6 is nowhere: %v", err)
+	s.anew.newLife = true
+	if kept, err := s.kept(st); err != nil || kept.Log != nil || kept.State.Vote != 1 {
+		t.Errorf("a new life keeps nothing: %v, %+v", err, kept)
 	}
 }

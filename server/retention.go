@@ -17,6 +17,7 @@ type need struct {
 	alone    bool
 	least    vclock.VClock // what all other members have acked
 	unknown  bool          // one has not told since our start
+	decided  vclock.VClock // in front of all rows whose fate is open
 	inEffect uint64        // term whose PROMOTE is in effect
 	read     vclock.VClock // what all anonymous replicas have
 	readers  bool          // there are some
@@ -24,7 +25,9 @@ type need struct {
 
 func (k *keeper) plan(cps []xlog.CheckpointInfo) plan {
 	n := k.need()
-	return makePlan(cps, &n, int(k.s.tuning.checkpointCount.Load()), k.wanted(&n), k.capped())
+	p := makePlan(cps, &n, int(k.s.tuning.checkpointCount.Load()), k.wanted(&n), k.capped())
+	p.before = min(p.before, k.seek(&n.decided)) // whatever the caps say: see Core.Decided
+	return p
 }
 
 // makePlan says what may go. Kept are count checkpoints, newest first in cps,
@@ -94,7 +97,7 @@ func (k *keeper) need() (n need) {
 	known := false
 	k.n.loop.Read(func(c *instance.Core) {
 		i := c.Info(0)
-		n.inEffect = i.QueueTerm
+		n.inEffect, n.decided = i.QueueTerm, c.Decided()
 		for _, m := range i.Members {
 			if m.ID == i.ID || m.ID >= vclock.Max {
 				continue

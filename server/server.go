@@ -154,6 +154,9 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) er
 	if stuck := s.close(err); stuck != nil {
 		return errors.Join(err, stuck)
 	}
+	if again := new(rejoin); errors.As(err, &again) {
+		again.noteShown(s)
+	}
 	return err
 }
 

@@ -104,10 +104,7 @@ func schemaValue(tuple []byte, keys ...string) string {
 
 // Finish makes the state valid, if it may take the place of what we had.
 func (k *sink) Finish(st instance.State, registered bool) error {
-	if err := k.s.anew.keep(&st); err != nil {
-		return err
-	}
-	left, err := k.s.leftovers(&st.VClock)
+	kept, err := k.s.kept(st)
 	if err != nil {
 		return err
 	}
@@ -116,9 +113,12 @@ func (k *sink) Finish(st instance.State, registered bool) error {
 			return err
 		}
 	}
-	st.NextGroup = k.s.store.Last() + 1
-	if _, err := k.CheckpointWriter.Finish(toStore(st)); err != nil {
+	kept.State.NextGroup = k.s.store.Last() + 1
+	if _, err := k.CheckpointWriter.Finish(toStore(kept.State)); err != nil {
 		return err
 	}
-	return k.s.putLeftovers(left)
+	if err := k.s.store.Append(kept.Log); err != nil {
+		return err
+	}
+	return k.s.store.PutLost(kept.Lost)
 }

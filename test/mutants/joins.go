@@ -9,27 +9,15 @@ var joins = []Mutant{
 	},
 	{
 		Name: "the state has no term", Area: "joins", File: "instance/member.go",
-		Old:     `s := State{VClock: v.Global(), Term: c.raft.Term(), `,
-		New:     `s := State{VClock: v.Global(), Term: 1, `,
+		Old:     `s := State{VClock: v, Term: c.raft.Term(), `,
+		New:     `s := State{VClock: v, Term: 1, `,
 		Killers: []string{"vote", "votes", "promise", "terms"},
 	},
 	{
-		Name: "the state lacks undecided rows", Area: "joins", File: "instance/member.go",
-		Old:     `s.Undecided = c.undecided(c.onDisk[c.self])`,
-		New:     `s.Undecided = c.undecided(0)`,
-		Killers: []string{"history", "fatal", "recovery", "log matching", "convergence", "stream"},
-	},
-	{
-		Name: "the state counts undecided rows", Area: "joins", File: "instance/member.go",
+		Name: "the state counts undecided rows", Area: "joins", File: "instance/snapshot.go",
 		Old:     `v[queue[i].Origin] = min(v[queue[i].Origin], c.beforeEntry(&queue[i]))`,
 		New:     `_ = i`,
 		Killers: []string{"convergence", "log matching", "content", "recovery", "fatal", "history"},
-	},
-	{
-		Name: "the state counts rows that are not on disk", Area: "joins", File: "instance/member.go",
-		Old:     `s.Undecided.After[c.self] = min(c.vclock[c.self], c.onDisk[c.self])`,
-		New:     `s.Undecided.After[c.self] = c.vclock[c.self]`,
-		Killers: []string{"log matching", "convergence", "recovery", "fatal", "vclock"},
 	},
 	{
 		Name: "an undecided registration counts as known", Area: "joins", File: "instance/member.go",

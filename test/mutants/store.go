@@ -3,7 +3,7 @@ package mutants
 var store = []Mutant{
 	{
 		Name: "a checkpoint without undecided rows", Area: "store", File: "instance/snapshot.go",
-		Old:     `Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}`,
+		Old:     `Undecided: c.undecided(), NextGroup: c.nextNo}`,
 		New:     `Undecided: c.undecided(math.MaxUint64 * 0), NextGroup: c.nextNo}`,
 		Killers: []string{"convergence", "recovery", "history", "log matching", "content"},
 	},
@@ -15,8 +15,8 @@ var store = []Mutant{
 	},
 	{
 		Name: "recovery passes over the group that gathered", Area: "store", File: "instance/snapshot.go",
-		Old:     `Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo}`,
-		New:     `Undecided: c.undecided(math.MaxUint64), NextGroup: c.nextNo + 1}`,
+		Old:     `Undecided: c.undecided(), NextGroup: c.nextNo}`,
+		New:     `Undecided: c.undecided(), NextGroup: c.nextNo + 1}`,
 		Killers: []string{"recovery", "panic"},
 	},
 	{

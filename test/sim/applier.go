@@ -197,6 +197,7 @@ func (n *node) noteSyncs(batch []instance.Event) {
 // ack tells every peer that we follow what is on our disk.
 func (n *node) ack(s instance.AckState) {
 	n.w.check.acked(n, &s)
+	n.acked = s.VClock
 	for _, a := range n.links {
 		if a != nil && a.subscribed {
 			a.conn.send(dialler, packet{kind: packetAck, ack: s, sync: a.sync})

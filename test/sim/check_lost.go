@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"slices"
+
+	"tarragon/instance"
 	"tarragon/xrow"
 )
 
@@ -104,23 +107,28 @@ func (l *voidLog) decide(r *xrow.Row, s xrow.Synchro) {
 
 // joined goes on from a received state and what was kept of the old log.
 func (c *lostChecker) joined(n *node, p *checkpoint) {
-	l := newVoidLog()
-	l.void = c.logs[n.slot].void
+	l, before := newVoidLog(), &c.logs[n.slot]
+	l.void = before.void
 	if h := p.state.History; len(h) > 0 {
 		l.term = h[len(h)-1].Term
 	}
+	for _, name := range before.open {
+		committed := func(s instance.TermSpan) bool {
+			return s.Term == name.term && s.Owner == name.origin && name.lsn <= s.Last
+		}
+		if name.term < l.term && !slices.ContainsFunc(p.state.History, committed) {
+			l.void[name] = true
+		}
+	}
+	groups := n.disk.groups
 	if u := p.state.Undecided; u != nil {
-		if err := l.read(u); err != nil {
+		groups = append([]*xrow.Group{u}, groups...)
+	}
+	for _, g := range groups {
+		if err := l.read(g); err != nil {
 			c.w.fail("voided rows", "%s joins with a row that does not decode: %v", n.label(), err)
 		}
 	}
-	open := l.open[:0]
-	for _, name := range l.open {
-		if name.term >= l.term { // else the state excludes it
-			open = append(open, name)
-		}
-	}
-	l.open = open
 	c.logs[n.slot] = l
 }
 

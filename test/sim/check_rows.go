@@ -77,7 +77,7 @@ func (c *rowChecker) wiped(n *node) {
 // joined takes the received state for the log that it stands for.
 func (c *rowChecker) joined(n *node, p *checkpoint) {
 	before := c.safe[n.slot]
-	s := logState{vclock: n.disk.vclock, last: map[uint64]uint64{}}
+	s := logState{vclock: p.state.VClock, last: map[uint64]uint64{}}
 	for _, span := range p.state.History {
 		// Rows of the term behind its end may have come late: they are in the vclock
 		// as NOPs, and not in the span.
@@ -87,6 +87,16 @@ func (c *rowChecker) joined(n *node, p *checkpoint) {
 		for i := range u.Table {
 			if r, err := readRow(u, i); err == nil && r.origin != 0 {
 				s.last[r.term] = max(s.last[r.term], r.lsn)
+				c.register(n, r)
+			}
+		}
+	}
+	for _, g := range n.disk.groups {
+		for i := range g.Table {
+			if r, err := readRow(g, i); err == nil && r.origin != 0 {
+				if !c.extend(n, &s, r) {
+					return
+				}
 				c.register(n, r)
 			}
 		}

@@ -158,16 +158,30 @@ func (d *disk) newest() *checkpoint {
 	return d.checkpoints[len(d.checkpoints)-1]
 }
 
-// replace makes a received state the whole content of the disk: the new
-// checkpoint is complete before the old store goes.
-func (d *disk) replace(c *checkpoint) {
+// replace makes a received state, and what was kept of the old store, the whole
+// content of the disk: the new store is complete before the old one goes.
+func (d *disk) replace(c *checkpoint, kept *instance.Kept) {
 	d.checkpoints = append(d.checkpoints[:0], c)
-	d.first, d.groups = c.state.NextGroup, nil
-	d.synced = d.first - 1
+	d.first, d.groups = c.state.NextGroup, kept.Log
+	d.synced = d.next() - 1
 	d.vclock, d.term, d.vote = c.state.VClock, c.state.Term, c.state.Vote
-	if u := c.state.Undecided; u != nil {
-		d.vclock.Merge(&u.After)
+	for _, g := range kept.Log {
+		d.vclock.Merge(&g.After)
 	}
+	clear(d.kept)
+	for _, l := range kept.Lost {
+		d.kept[lostName{l.Term, l.Origin, l.LSN}]++
+	}
+}
+
+// keptRows are the voided rows on the disk; what they changed is not modelled.
+func (d *disk) keptRows() (rows []xrow.LostRow) {
+	for name, times := range d.kept {
+		for range times {
+			rows = append(rows, xrow.LostRow{Term: name.term, Origin: name.origin, LSN: name.lsn})
+		}
+	}
+	return rows
 }
 
 // prune drops the log before group no, never what recovery needs.

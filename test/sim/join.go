@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"time"
 
 	"tarragon/box"
@@ -17,8 +18,10 @@ type joinPart struct {
 // joiner is the receiving side: a process without a core.
 type joiner struct {
 	n      *node
-	keeps  bool  // the old store is still there: ID, own LSN and undecided rows stay
-	from   *node // whom a joiner with a store asks
+	keeps  bool // the old store is still there: ID, own LSN and undecided rows stay
+	id     uint32
+	shown  instance.Shown // by the core that has just stopped
+	from   *node          // whom a joiner with a store asks
 	conn   *conn
 	tuples []spaceTuple
 }
@@ -39,6 +42,16 @@ func (n *node) joinAnew(from *node) {
 	}
 	n.joining = &joiner{n: n, keeps: true, from: from}
 	n.joining.trySoon(0)
+}
+
+// retire stops the core that went on while the state came.
+func (j *joiner) retire() {
+	j.id = j.n.id
+	if r := j.n.shown; r != nil {
+		j.shown.Term, j.shown.Vote = r.Term, r.Vote
+	}
+	j.shown.Ack = j.n.acked
+	j.n.retire()
 }
 
 // retire stops the core of a process for good. Its journal drains first.
@@ -124,19 +137,22 @@ func (j *joiner) finish(state instance.State, id uint32) {
 			return
 		}
 		if j.keeps {
-			if mine := n.core.Info(n.mono()); !state.Knows(&mine) {
-				n.joining = nil // we know more than this peer: it has to learn from us first
-				return
-			}
-			n.retire()
+			j.retire()
 		}
-		state, err := j.merge(state)
+		kept, err := j.merge(state)
+		if errors.Is(err, instance.ErrBehind) { // this peer has to learn from us first
+			n.w.tell(n, "does not take the state of a peer: %v", err)
+			n.reset()
+			n.recover()
+			return
+		}
 		if err != nil {
 			n.w.fail("join", "%s cannot keep its rows: %v", n.label(), err)
 			return
 		}
-		c := &checkpoint{state: state, tuples: j.tuples}
-		n.disk.replace(c)
+		kept.State.NextGroup = n.disk.next()
+		c := &checkpoint{state: kept.State, tuples: j.tuples}
+		n.disk.replace(c, &kept)
 		n.w.check.joined(n, c)
 		n.w.tell(n, "joined as %d (keeps: %v): vclock %v, term %d", id, j.keeps, n.disk.vclock, n.disk.term)
 		if n.wiped {

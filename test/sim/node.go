@@ -8,6 +8,7 @@ import (
 
 	"tarragon/box"
 	"tarragon/instance"
+	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -40,11 +41,12 @@ type node struct {
 	lastStep    time.Duration
 	idle        int // Steps without an event, one right after the other
 
-	shown   *xrow.Raft // what peers are shown
-	relayed uint64     // groups up to here may go out
-	lazy    uint32     // hold rows back from peers that see this leader
-	void    []uint64   // LSNs of own PROMOTEs that go out as NOPs
-	links   []*applier // by slot of the peer
+	shown   *xrow.Raft    // what peers are shown
+	acked   vclock.VClock // what upstreams are told
+	relayed uint64        // groups up to here may go out
+	lazy    uint32        // hold rows back from peers that see this leader
+	void    []uint64      // LSNs of own PROMOTEs that go out as NOPs
+	links   []*applier    // by slot of the peer
 	relays  []*relay
 	joining *joiner
 	served  []*joinServer
@@ -91,7 +93,7 @@ func (n *node) start() {
 func (n *node) reset() {
 	n.life++
 	n.up, n.hostGone, n.paused = true, false, false
-	n.shown, n.relayed, n.lazy, n.id = nil, 0, 0, 0
+	n.shown, n.acked, n.relayed, n.lazy, n.id = nil, vclock.VClock{}, 0, 0, 0
 	n.inbox, n.stepPlanned, n.timerAt, n.idle = nil, false, 0, 0
 	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false
 	n.snaps = map[uint64]func(instance.Snapshot){}

@@ -2,11 +2,11 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/vclock"
-	"tarragon/xrow"
 )
 
 // restore builds a core from the newest checkpoint and the log behind it.
@@ -44,21 +44,21 @@ func (n *node) newCore() (err error) {
 	return err
 }
 
-// merge makes the state of a joiner out of what it received and of its store,
-// if it still has one.
-func (j *joiner) merge(s instance.State) (instance.State, error) {
+// merge makes the store of a joiner out of what it received and of its store, if
+// it still has one.
+func (j *joiner) merge(s instance.State) (instance.Kept, error) {
+	if !j.keeps {
+		return instance.Kept{State: s}, nil
+	}
 	d := j.n.disk
-	old := instance.State{VClock: d.vclock, Term: d.term, Vote: d.vote, NextGroup: d.next()}
-	return s.Keep(old, func(yield func(*xrow.Group) bool) {
-		if p := d.newest(); p != nil && p.state.Undecided != nil && !yield(p.state.Undecided) {
-			return
-		}
-		for _, g := range d.groups {
-			if !yield(g) {
-				return
-			}
-		}
-	})
+	old := instance.Old{Self: j.id, Before: d.vclock, Log: slices.Values(d.groups), Lost: d.keptRows(), Shown: j.shown}
+	if p := d.newest(); p != nil {
+		old.Checkpoint = p.state
+	}
+	if len(d.groups) > 0 {
+		old.Before = d.groups[0].Before
+	}
+	return s.Rejoin(&old)
 }
 
 // giveSnapshot hands the answer to a JoinRequest or StartCheckpoint on.
@@ -147,10 +147,16 @@ func (c *saver) save() {
 // prune drops log: what peers need stays, unless they are to be left behind.
 func (n *node) prune(leaveBehind bool) {
 	p := n.disk.newest()
-	if p == nil {
+	if p == nil || n.core == nil {
 		return
 	}
 	to := p.state.NextGroup
+	decided := n.core.Decided()
+	if no, ok := n.seek(&decided); ok {
+		to = min(to, no)
+	} else {
+		return
+	}
 	if !leaveBehind {
 		var least vclock.VClock
 		for i := range least {
