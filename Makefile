@@ -84,7 +84,7 @@ mutants-sample: tools ## the few planted faults that die at once
 model: tools ## the rules as a program: small bounds in full, and what breaks without each rule
 	go test ./test/model
 
-# Each pair of changes with two elections, a write and a crash: an hour on one processor, below 6 GB.
+# Each pair of changes with two elections, a write and a crash; README.md of test/model says which were seen to end.
 PAIRS := "-n 3 -quorum 2" "-n 3 -members 1 -ready -promote 2" "-n 3 -members 2 -ready -promote 1 -quorum 1" \
 	"-n 3 -members 2 -ready -promote 1 -expel 1" "-n 3 -members 2 -ready -replace 1 -promote 1 -quorum 1" \
 	"-n 3 -members 2 -ready -replace 1 -promote 1 -expel 1" "-n 3 -expel 2" "-n 3 -expel 1 -quorum 1" \

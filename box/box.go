@@ -186,7 +186,35 @@ func (b *Box) each(sp *space, bound uint64, f func(tuple []byte)) {
 func (b *Box) Spaces() []SpaceInfo { return b.dict.Spaces() }
 
 // Space describes one space. Safe for readers.
-func (b *Box) Space(id uint32) (SpaceInfo, bool) { return b.dict.Space(id) }
+func (b *Box) Space(id uint32) (info SpaceInfo, ok bool) {
+	if info, ok = b.dict.Space(id); ok && b.shown > b.confirmed {
+		b.addShown(b.dict.spaces[id].stats, &info)
+	}
+	return info, ok
+}
+
+// addShown counts what readers see although it is not confirmed.
+func (b *Box) addShown(of *stats, info *SpaceInfo) {
+	for _, t := range b.pending {
+		if t.seq > b.shown {
+			return
+		}
+		for i := range t.stmts {
+			s := &t.stmts[i]
+			if s.sp.stats != of {
+				continue
+			}
+			if s.new != 0 {
+				info.Rows++
+				info.Bytes += len(b.mem.tuple(s.new))
+			}
+			if s.old != 0 {
+				info.Rows--
+				info.Bytes -= len(b.mem.tuple(s.old))
+			}
+		}
+	}
+}
 
 // IsDDLSpace tells whether a request on the space must run behind a barrier.
 // Values of sequences define nothing.

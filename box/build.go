@@ -60,7 +60,7 @@ func (w *walk) pass(b *Box, r ref, tuple []byte) error {
 	}
 	for _, ix := range w.build {
 		if ix.unique && !ix.leavesOut(tuple) {
-			if with := ix.conflict(tuple, 0); with != 0 {
+			if with, _ := ix.conflict(tuple, 0); with != 0 {
 				return duplicate(w.now, ix, b.mem.tuple(with), tuple)
 			}
 		}

@@ -178,7 +178,8 @@ func (t *Txn) dropSpace(sp *space, who actor) error {
 // hasRow tells whether a system space has a row with that unsigned primary key.
 func (t *Txn) hasRow(space, id uint32) bool {
 	values := appendUint(nil, uint64(id))
-	return t.dict.spaces[space].primary().find(values) != 0
+	r, _ := t.dict.spaces[space].primary().find(values)
+	return r != 0
 }
 
 func appendUint(dst []byte, v uint64) []byte {

@@ -297,7 +297,7 @@ func (t *Txn) objectOf(g *grant) (name string, owner uint32) {
 		if g.class == classSequence {
 			id = idSequence
 		}
-		if r := t.dict.spaces[id].primary().find(appendUint(nil, uint64(g.id))); r != 0 && !g.whole {
+		if r, _ := t.dict.spaces[id].primary().find(appendUint(nil, uint64(g.id))); r != 0 && !g.whole {
 			row := splitRow(t.box.mem.tuple(r))
 			return row.string(2), uint32(row.uint(1))
 		}

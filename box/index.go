@@ -254,38 +254,41 @@ func (ix *index) visible(r ref, bound uint64) ref {
 	return u
 }
 
-// find looks a live tuple up by a full unique key.
-func (ix *index) find(values []byte) ref {
+// find looks a live tuple up by a full unique key. by is the transaction that
+// made the answer what it is.
+func (ix *index) find(values []byte) (r ref, by uint64) {
 	p := ix.keyProbe(values, len(ix.parts))
-	for at := ix.seek(&p, false); at.leaf != 0; at = ix.next(at) {
-		r := ix.refAt(at)
-		if ix.compare(r, &p) != 0 {
-			return 0
-		}
-		if ix.mem.live(r) {
-			return r
-		}
-	}
-	return 0
+	return ix.only(&p, 0)
 }
 
 // conflict finds a live tuple other than old that has the unique key of tuple.
-func (ix *index) conflict(tuple []byte, old ref) ref {
+// by is as in find, as far as it is not old.
+func (ix *index) conflict(tuple []byte, old ref) (r ref, by uint64) {
 	if ix.nullable && ix.hasNil(tuple, false) {
-		return 0
+		return 0, 0
 	}
 	p := ix.tupleProbe(tuple)
 	p.parts = len(ix.parts)
-	for at := ix.seek(&p, false); at.leaf != 0; at = ix.next(at) {
+	return ix.only(&p, old)
+}
+
+// only goes over the entries of a unique key for the one that is live. Whoever
+// put it there came behind those who took the others away.
+func (ix *index) only(p *probe, but ref) (r ref, by uint64) {
+	for at := ix.seek(p, false); at.leaf != 0; at = ix.next(at) {
 		r := ix.refAt(at)
-		if ix.compare(r, &p) != 0 {
-			return 0
+		if ix.compare(r, p) != 0 {
+			break
 		}
-		if r != old && ix.mem.live(r) {
-			return r
+		if r == but {
+			continue
 		}
+		if ix.mem.live(r) {
+			return r, ix.mem.begin(r)
+		}
+		by = max(by, ix.mem.end(r))
 	}
-	return 0
+	return 0, by
 }
 
 // build fills an empty tree from the references of a space's tuples, in any order.

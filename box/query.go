@@ -46,7 +46,7 @@ type Query struct {
 // Select appends the tuples back to back (no array header) to out, and tells
 // their number. It sees confirmed and shown versions. Safe for readers.
 func (b *Box) Select(user uint32, q *Query, out []byte) (res []byte, n int, err error) {
-	return b.query(b.dict, user, q, out, false)
+	return b.query(b.dict, user, q, out, nil)
 }
 
 // Query reads with the transaction's own writes, the newest versions. Rights
@@ -57,7 +57,7 @@ func (t *Txn) Query(user uint32, q *Query, out []byte) (res []byte, n int, err e
 			return out, 0, err
 		}
 	}
-	return t.box.query(t.dict, user, q, out, true)
+	return t.box.query(t.dict, user, q, out, t)
 }
 
 // scan is a query that was checked.
@@ -70,16 +70,19 @@ type scan struct {
 	iterator uint32
 	key      []byte // values
 	parts    int
+	txn      *Txn // that reads newest versions, and what it sees counts; nil: a reader
+	sp       *space
 }
 
-func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, newest bool) ([]byte, int, error) {
+// query reads what readers see, or, for a transaction, the newest versions.
+func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, t *Txn) ([]byte, int, error) {
 	q.More = false
 	s, err := b.prepareScan(dict, user, q)
 	if err != nil {
 		return out, 0, err
 	}
-	if newest {
-		s.bound = noEnd
+	if t != nil {
+		s.bound, s.txn = noEnd, t
 	}
 	if q.resume == nil {
 		if err := s.setAfter(q); err != nil {
@@ -120,7 +123,7 @@ func (b *Box) prepareScan(dict *Schema, user uint32, q *Query) (s scan, err erro
 	if s.ix, err = sp.needIndex(q.Index); err != nil {
 		return s, err
 	}
-	s.dict, s.user, s.iterator, s.bound = dict, dict.users[user], q.Iterator, b.bound(sp)
+	s.dict, s.user, s.iterator, s.bound, s.sp = dict, dict.users[user], q.Iterator, b.bound(sp), sp
 	if s.key, s.parts, err = s.ix.checkKey(q.Key, false); err != nil {
 		return s, err
 	}
@@ -325,6 +328,9 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 	}
 	var last, seen ref
 	left := q.MaxRows
+	if s.txn != nil {
+		s.txn.saw.look(s.txn, s.sp, 0)
+	}
 	for at := s.start(q.resume); at.leaf != 0; {
 		r := ix.refAt(at)
 		if equal && ix.differs(at, r, &probe) {
@@ -336,6 +342,9 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 		}
 		left--
 		seen = r
+		if s.txn != nil {
+			s.txn.saw.look(s.txn, s.sp, ix.mem.madeBy(r))
+		}
 		if u := ix.visible(r, s.bound); u != 0 && (s.base == 0 || s.dict.visibleRow(s.base, s.user, ix.mem.tuple(u))) {
 			if q.Offset > 0 {
 				q.Offset--

@@ -69,7 +69,7 @@ type space struct {
 	stats     *stats
 }
 
-// stats counts what default readers see; changed when transactions are decided.
+// stats counts what is confirmed; changed when transactions are decided.
 type stats struct{ rows, bytes int }
 
 func (sp *space) system() bool { return sp.id < firstUserSpace && sp.id > 256 }

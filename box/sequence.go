@@ -27,7 +27,7 @@ func (t *Txn) attachSequences() {
 	s.autos = nil
 	t.box.each(s.spaces[idSpaceSequence], noEnd, func(tuple []byte) {
 		row := splitRow(tuple)
-		r := s.spaces[idSequence].primary().find(row.raw(1))
+		r, _ := s.spaces[idSequence].primary().find(row.raw(1))
 		if r == 0 {
 			return
 		}
@@ -83,6 +83,7 @@ func (t *Txn) autoFill(sp *space, a *autoField, d *xrow.DML, who actor) error {
 	case sp.decidedByWrite():
 		return unsupported("sequence '" + a.name + "' of local or temporary space '" + sp.name + "'")
 	}
+	t.saw.look(t, sp, 0) // the row of the sequence is one of the space's, as it were
 	next, err := t.nextValue(a)
 	if err != nil {
 		return err
@@ -116,7 +117,9 @@ func appendInt(dst []byte, v int64) []byte {
 
 // sequenceValue is the last value; ok is false for a sequence not yet begun.
 func (t *Txn) sequenceValue(id uint32) (v int64, ok bool) {
-	r := t.dict.spaces[idSequenceData].primary().find(appendUint(nil, uint64(id)))
+	data := t.dict.spaces[idSequenceData]
+	r, by := data.primary().find(appendUint(nil, uint64(id)))
+	t.saw.look(t, data, by)
 	if r == 0 {
 		return 0, false
 	}

@@ -54,16 +54,18 @@ func (b *Box) updater(sp *space, d *xrow.DML, lenient bool) *updater {
 }
 
 // lookup finds the live tuple of a full key of a unique index.
-func (ix *index) lookup(key []byte) (ref, error) {
+func (t *Txn) lookup(sp *space, ix *index, key []byte) (ref, error) {
 	values, _, err := ix.checkKey(key, true)
 	if err != nil {
 		return 0, err
 	}
-	return ix.find(values), nil
+	r, by := ix.find(values)
+	t.saw.look(t, sp, by)
+	return r, nil
 }
 
 func (t *Txn) update(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, err error) {
-	old, err := ix.lookup(d.Key)
+	old, err := t.lookup(sp, ix, d.Key)
 	if err != nil || old == 0 {
 		return s, nil, err
 	}
@@ -86,7 +88,7 @@ func (t *Txn) update(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, 
 }
 
 func (t *Txn) delete(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, err error) {
-	old, err := ix.lookup(d.Key)
+	old, err := t.lookup(sp, ix, d.Key)
 	if err != nil || old == 0 {
 		return s, nil, err
 	}
@@ -114,6 +116,7 @@ func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 		return t.store(sp, d.Tuple, true)
 	}
 	old := pk.refAt(place{way.steps[pk.tree.height].node, way.steps[pk.tree.height].slot})
+	t.saw.look(t, sp, t.box.mem.madeBy(old))
 	if !t.box.mem.live(old) {
 		return t.store(sp, d.Tuple, true)
 	}
@@ -171,6 +174,7 @@ func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
 	if mem.live(top) {
 		s.old = top
 	}
+	t.saw.look(t, sp, mem.madeBy(top))
 	if insert && s.old != 0 {
 		return s, duplicate(sp, pk, mem.tuple(top), tuple)
 	}
@@ -178,7 +182,9 @@ func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
 		if !ix.unique {
 			continue
 		}
-		if r := ix.conflict(tuple, s.old); r != 0 {
+		r, by := ix.conflict(tuple, s.old)
+		t.saw.look(t, sp, by)
+		if r != 0 {
 			return s, duplicate(sp, ix, mem.tuple(r), tuple)
 		}
 	}

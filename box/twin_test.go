@@ -111,46 +111,105 @@ func drawRow(t *rapid.T) twinRow {
 		name: rapid.SampledFrom([]string{"", "", "a", "b", "c", "longer than a hint", "longer than a hint 2"}).Draw(t, "name")}
 }
 
-// statement runs one on both sides.
-func (tw *twin) statement(t *rapid.T, x *Txn, s twinState) {
-	r := drawRow(t)
-	var d xrow.DML
-	ok := true
-	switch op := rapid.SampledFrom([]string{"insert", "replace", "replace", "delete", "delete by name", "update", "upsert"}).Draw(t, "op"); op {
+// twinOp is a statement: on every state it gives an outcome.
+type twinOp struct {
+	op string
+	r  twinRow
+}
+
+// outcome: whether it was refused, and whether there was something to do.
+type outcome struct{ ok, found bool }
+
+// on runs the statement on a state.
+func (o twinOp) on(s twinState) (out outcome) {
+	r := o.r
+	old, found := s[r.id]
+	switch o.op {
 	case "insert", "replace":
-		d = xrow.DML{Type: xrow.Replace, SpaceID: 512, Tuple: r.tuple()}
-		if op == "insert" {
-			d.Type = xrow.Insert
-		}
-		ok = s.put(r, op == "insert")
+		return outcome{s.put(r, o.op == "insert"), true}
 	case "delete":
-		d = del(512, r.id)
 		delete(s, r.id)
 	case "delete by name":
-		d = del(512, cmp.Or(r.name, "z"))
-		d.IndexID = 1
-		for _, o := range s.ordered(0) {
-			if o.name == cmp.Or(r.name, "z") {
-				delete(s, o.id)
+		found = false
+		for _, other := range s.ordered(0) {
+			if other.name == cmp.Or(r.name, "z") {
+				delete(s, other.id)
+				found = true
 			}
 		}
 	case "update":
-		d = upd(512, arr(r.id), []any{"=", 1, raw(value((&walker{b: r.tuple()}).field(1)))}, []any{"+", 2, 1})
-		if o, found := s[r.id]; found {
-			ok = s.put(twinRow{r.id, o.num + 1, r.name}, false)
+		if found {
+			return outcome{s.put(twinRow{r.id, old.num + 1, r.name}, false), true}
 		}
 	case "upsert":
+		if !found {
+			return outcome{s.put(r, true), true}
+		}
+		old.num--
+		s[r.id] = old
+		return outcome{true, true}
+	}
+	return outcome{true, found}
+}
+
+func (o twinOp) dml() (d xrow.DML) {
+	r := o.r
+	switch o.op {
+	case "insert", "replace":
+		d = xrow.DML{Type: xrow.Replace, SpaceID: 512, Tuple: r.tuple()}
+		if o.op == "insert" {
+			d.Type = xrow.Insert
+		}
+	case "delete":
+		d = del(512, r.id)
+	case "delete by name":
+		d = del(512, cmp.Or(r.name, "z"))
+		d.IndexID = 1
+	case "update":
+		d = upd(512, arr(r.id), []any{"=", 1, raw(value((&walker{b: r.tuple()}).field(1)))}, []any{"+", 2, 1})
+	case "upsert":
 		d = ups(512, r.tuple(), []any{"-", 2, 1}, []any{"+", 1, 1})
-		if o, found := s[r.id]; found {
-			o.num--
-			s[r.id] = o
-		} else {
-			ok = s.put(r, true)
+	}
+	return d
+}
+
+// statement runs one on both sides.
+func (tw *twin) statement(t *rapid.T, x *Txn, s twinState) (o twinOp, out outcome) {
+	o = twinOp{r: drawRow(t), op: rapid.SampledFrom([]string{"insert", "replace", "replace", "delete", "delete by name", "update", "upsert"}).Draw(t, "op")}
+	out = o.on(s)
+	d := o.dml()
+	result, err := x.Execute(UserAdmin, &d)
+	if (err == nil) != out.ok || err != nil && !errors.Is(err, xrow.ErrTupleFound) {
+		t.Fatalf("%v %s %s: %v, twin says %v", d.Type, tupleText(cmpBytes(d.Key)), tupleText(cmpBytes(d.Tuple)), err, out.ok)
+	}
+	if err == nil && d.Type != xrow.Upsert && (result != nil) != out.found {
+		t.Fatalf("%v %s: result %v, twin says %v", d.Type, tupleText(cmpBytes(d.Key)), result != nil, out.found)
+	}
+	return o, out
+}
+
+// standsOn checks the word of a transaction on what its outcomes depend on: with
+// all that is decided and the transactions up to that one, and with any number
+// of those behind it, they are the same.
+func (tw *twin) standsOn(t *rapid.T, x *Txn, ops []twinOp, outs []outcome) {
+	on := x.Undecided()
+	check := func(after string, s twinState) {
+		s = maps.Clone(s)
+		for i, o := range ops {
+			if got := o.on(s); got != outs[i] {
+				t.Fatalf("%+v gives %+v after %s, and %+v here, which stands on %d", o, got, after, outs[i], on)
+			}
 		}
 	}
-	_, err := x.Execute(UserAdmin, &d)
-	if (err == nil) != ok || err != nil && !errors.Is(err, xrow.ErrTupleFound) {
-		t.Fatalf("%v %s %s: %v, twin says %v", d.Type, tupleText(cmpBytes(d.Key)), tupleText(cmpBytes(d.Tuple)), err, ok)
+	if on == 0 {
+		check("what readers see", tw.readers())
+	} else if !slices.ContainsFunc(tw.pending, func(p twinTxn) bool { return p.seq == on }) || on <= tw.shown {
+		t.Fatalf("stands on %d, which is decided", on)
+	}
+	for _, p := range tw.pending {
+		if p.seq >= max(on, tw.shown+1) {
+			check(fmt.Sprint("transaction ", p.seq), p.after)
+		}
 	}
 }
 
@@ -166,11 +225,18 @@ func (tw *twin) begin(t *rapid.T) {
 	tw.w.seq++
 	x := tw.w.b.Begin(tw.w.seq)
 	s := maps.Clone(tw.newest())
-	if len(tw.pending) == 0 && rapid.IntRange(0, 9).Draw(t, "ddl") == 0 {
+	ddl := len(tw.pending) == 0 && rapid.IntRange(0, 9).Draw(t, "ddl") == 0
+	if ddl {
 		tw.ddl(t, x, s)
 	}
+	var ops []twinOp
+	var outs []outcome
 	for range rapid.IntRange(1, 4).Draw(t, "statements") {
-		tw.statement(t, x, s)
+		o, out := tw.statement(t, x, s)
+		ops, outs = append(ops, o), append(outs, out)
+		if !ddl {
+			tw.standsOn(t, x, ops, outs)
+		}
 	}
 	if rapid.IntRange(0, 5).Draw(t, "abort") == 0 {
 		x.Abort()
@@ -227,6 +293,9 @@ func (tw *twin) compare(t *rapid.T) {
 			continue
 		}
 		tw.compareScan(t, "readers", index, ALL, tw.readers(), b.Select)
+	}
+	if info, _ := b.Space(512); info.Rows != len(tw.readers()) {
+		t.Fatalf("len is %d, readers see %d", info.Rows, len(tw.readers()))
 	}
 	tw.w.seq++
 	x := b.Begin(tw.w.seq)

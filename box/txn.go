@@ -21,6 +21,8 @@ type Txn struct {
 	buf   []byte   // what rows point to where no version holds it
 	work  []byte   // the tuple that a statement builds
 
+	saw sight
+
 	sync   bool
 	ddl    bool
 	global bool // a row is of a space that is neither local nor temporary

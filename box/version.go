@@ -38,6 +38,18 @@ func (a *arena) setPrev(r, prev ref) { binary.LittleEndian.PutUint32(a.head(r)[1
 // live tells whether r is the newest version and not deleted.
 func (a *arena) live(r ref) bool { return r != 0 && a.end(r) == noEnd }
 
+// madeBy is the transaction that made the newest version what it is: live, or
+// deleted. 0: there is no version.
+func (a *arena) madeBy(r ref) uint64 {
+	if r == 0 {
+		return 0
+	}
+	if end := a.end(r); end != noEnd {
+		return end
+	}
+	return a.begin(r)
+}
+
 // tuple is the array of the version. It stays where it is until the version is
 // freed.
 func (a *arena) tuple(r ref) []byte {

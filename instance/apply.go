@@ -197,6 +197,12 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		}
 		switch {
 		case err == nil:
+		case tx.Undecided() != 0 && c.limbo.Waits() && !c.replay:
+			// What is in its way may be void soon. Such an error makes an applier come
+			// back; that of the statement would end the stream for good.
+			tx.Abort()
+			e := c.rowError(&rows[i], d.SpaceID, err)
+			return xrow.Errorf(xrow.ErrSystem, e.Message+". It is asked for again: what it met is undecided")
 		case c.skips(err):
 			c.trace(FactSkipped, rows[i].ReplicaID, rows[i].LSN, err.Error())
 			rows[i] = nopOf(&rows[i])

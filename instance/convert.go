@@ -30,6 +30,15 @@ func splitBrain(text string) *xrow.Error { return xrow.Errorf(xrow.ErrSplitBrain
 
 func queueFull() *xrow.Error { return xrow.Errorf(xrow.ErrSyncQueueFull) }
 
+// nothingWritten is ER_SYNC_QUORUM_TIMEOUT for a request that changed nothing:
+// whether what it met is committed was not known in time. The other code of a
+// timeout leaves the outcome open; this one does not.
+func nothingWritten() *xrow.Error {
+	e := xrow.Errorf(xrow.ErrSyncQuorumTimeout)
+	e.Message += ": nothing was written, what the request depends on is undecided"
+	return e
+}
+
 // outcomeUnknown is ER_SYNC_TIMEOUT, with the one word that a client must not
 // miss.
 func outcomeUnknown() *xrow.Error {

@@ -71,7 +71,9 @@ type Core struct {
 	promotes  []promoteWaiter
 	demotion  *demotion // nil: none is on its way
 	reads     []linearRead
-	beatNew   bool // beatSync was raised in this Step
+	fates     []fate // answers that stand on something open
+	fateSize  int    // their bytes
+	beatNew   bool   // beatSync was raised in this Step
 	snaps     []pendingSnap
 
 	failed    error // the journal's; nothing is ever written again
@@ -301,6 +303,7 @@ func (c *Core) finish() {
 	c.checkPromotes()
 	c.stepDemotion()
 	c.checkReads()
+	c.checkFates()
 	c.flush()
 	if c.raft.TakeShow() {
 		m := c.raft.Shown(&c.vclock)
@@ -403,6 +406,7 @@ func (c *Core) takeAck(ev Ack) {
 		c.heardLearner(ev.From)
 	}
 	c.ackReads(ev)
+	c.ackFates(ev)
 }
 
 // tellAck asks the adapter to tell all upstreams what is on our disk.

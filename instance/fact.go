@@ -39,6 +39,7 @@ const (
 	FactDiskFailed      FactKind = "disk failed"
 	FactWokeLate        FactKind = "woke late" // a leader found a deadline long past before a request
 	FactUnknown         FactKind = "outcome unknown"
+	FactFateUnknown     FactKind = "answer given up" // what it stands on is undecided at the wait limit; nothing was written
 	FactRegistered      FactKind = "registered"
 	FactNewLife         FactKind = "new life"     // a member that lost its disk got a new ID
 	FactVoter           FactKind = "voter"        // a learner counts from now on

@@ -212,5 +212,6 @@ func (c *Core) journalFailed(err error) {
 	}
 	c.local = nil
 	c.failHeld(unknown)
+	c.failFates(&xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". Nothing was written by this request", Err: err})
 	c.failSnaps(unknown)
 }

@@ -23,12 +23,29 @@ func (c *Core) linearRead(ev LinearRead) {
 	if limit == 0 {
 		limit = c.cfg.WaitLimit
 	}
-	if !c.beatNew { // reads of one Step share a round
+	c.reads = append(c.reads, linearRead{conn: ev.Conn, sync: ev.Sync, beat: c.round(), until: c.now.Mono + limit,
+		heard: 1 << c.self, target: c.onDisk})
+}
+
+// round asks for a heartbeat of this Step and gives its number: all that is
+// asked for in one Step shares it.
+func (c *Core) round() uint64 {
+	if !c.beatNew {
 		c.beatSync++
 		c.beatNew, c.eff.Beat = true, true
 	}
-	c.reads = append(c.reads, linearRead{conn: ev.Conn, sync: ev.Sync, beat: c.beatSync, until: c.now.Mono + limit,
-		heard: 1 << c.self, target: c.onDisk})
+	return c.beatSync
+}
+
+// quorumHeard tells whether so many members answered a round that no commit can
+// have missed them all.
+func (c *Core) quorumHeard(heard uint32) bool {
+	voters := c.confirmed.voters
+	need := max(c.cfg.LinearizableQuorum(max(bits.OnesCount32(voters), 1), c.confirmed.synchroQuorum), 1)
+	if !c.vouches() {
+		voters &^= 1 << c.self // our own word counts no more than an ack of ours
+	}
+	return bits.OnesCount32(heard&voters) >= need
 }
 
 // ackReads lets an ack that answers a late enough heartbeat count.
@@ -47,15 +64,10 @@ func (c *Core) checkReads() {
 	if len(c.reads) == 0 {
 		return
 	}
-	voters := c.confirmed.voters
-	need := max(c.cfg.LinearizableQuorum(max(bits.OnesCount32(voters), 1), c.confirmed.synchroQuorum), 1)
-	if !c.vouches() {
-		voters &^= 1 << c.self // our own word counts no more than an ack of ours
-	}
 	keep := c.reads[:0]
 	for _, r := range c.reads {
 		switch {
-		case bits.OnesCount32(r.heard&voters) >= need && c.decided(&r.target):
+		case c.quorumHeard(r.heard) && c.decided(&r.target):
 			c.reply(r.conn, r.sync, nil, nil)
 		case c.now.Mono >= r.until:
 			c.reply(r.conn, r.sync, nil, xrow.Errorf(xrow.ErrTimeout))

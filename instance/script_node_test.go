@@ -41,6 +41,7 @@ type script struct {
 
 	founding  int             // voters that the set waits for; the core is its only member
 	oldSchema bool            // 2.10.1
+	sequence  bool            // the space sync gets keys from one, up to 2
 	originals map[uint32]bool // members of the original kind
 }
 
@@ -74,6 +75,10 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 			}
 		case "founding":
 			s.founding = int(a.Vals[0][0] - '0')
+		case "sequence":
+			s.sequence = true
+		case "syncall":
+			s.cfg.SyncAll = true
 		case "oldschema":
 			s.oldSchema = true
 		case "skip":
@@ -152,6 +157,11 @@ func (s *script) boot() {
 		row := msgp.AppendString(append(msgp.AppendUint64([]byte{0x97}, id), 1), name)
 		add(280, append(append(append(msgp.AppendString(row, "memtx"), 0), flags...), 0x90))
 		add(288, indexRow(id))
+	}
+	if s.sequence {
+		row := msgp.AppendString([]byte{0x99, 1, 1}, "seq")
+		add(284, append(row, 1, 1, 2, 1, 0, 0xc2))
+		add(340, append(msgp.AppendUint64([]byte{0x95}, 512), 1, 0xc3, 0, 0xa0))
 	}
 	slices.SortStableFunc(rows, func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) })
 	for _, r := range rows {
@@ -252,6 +262,8 @@ func (s *script) effects(e *Effects) {
 		switch {
 		case r.Err != nil:
 			s.say("  reply #%d: %d %s", r.Sync, r.Err.Code, r.Err.Message)
+		case bytes.Equal(r.Data, noValues) && &r.Data[0] != &noValues[0]:
+			s.say("  reply #%d: done, nothing", r.Sync)
 		default:
 			s.say("  reply #%d: done", r.Sync)
 		}
@@ -315,9 +327,9 @@ func (s *script) read(name string) {
 	}
 	var keys []string
 	for range n {
-		key, used, _ := xrow.ReadUint(raw[1:])
+		key, _, _ := xrow.ReadUint(raw[1:])
 		keys = append(keys, fmt.Sprint(key))
-		raw = raw[1+used:]
+		raw, _ = msgp.Skip(raw)
 	}
 	s.say("  sees %s", strings.Join(keys, " "))
 }

@@ -87,7 +87,7 @@ func (s *script) line(line string) {
 		s.written()
 	case "fail":
 		s.step(WriteFailed{Err: fmt.Errorf("%s", strings.Join(w.words, " "))})
-	case "insert", "ddl", "index":
+	case "insert", "update", "delete", "upsert", "both", "query", "ddl", "index":
 		s.step(Write{Requests: s.requests(line)})
 	case "from":
 		s.step(Rows{From: w.peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.word(0)))})

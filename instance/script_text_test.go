@@ -120,18 +120,72 @@ func (s *script) requests(line string) (rs []Request) {
 			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: 280, Tuple: spaceRow(w.number(w.word(0)))}
 		case "index":
 			r.DML = w.index(0)
-		default:
-			tuple := msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))
-			if v, ok := w.named["value"]; ok {
-				tuple[0]++
-				tuple = msgp.AppendUint64(tuple, w.number(v))
+		case "both": // writes a local space, too
+			first := w.dml()
+			second := xrow.DML{Type: xrow.Replace, SpaceID: spaceID(s.t, "local"), Tuple: []byte{0x91, 1}}
+			r.Do = func(tx *box.Txn) ([]byte, error) {
+				_, _ = tx.Execute(box.UserAdmin, &first)
+				_, err := tx.Execute(box.UserAdmin, &second)
+				return nil, err
 			}
-			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: spaceID(s.t, w.word(0)), Tuple: tuple}
+		case "query": // the number of tuples that a transaction sees
+			q := box.Query{Space: spaceID(s.t, w.word(0)), Iterator: box.ALL, Key: []byte{0x90}, Limit: 99}
+			r.Do = func(tx *box.Txn) ([]byte, error) {
+				_, n, err := tx.Query(box.UserAdmin, &q, nil)
+				return make([]byte, n), err
+			}
+		default:
+			r.DML = w.dml()
 		}
 		r.IsSync = w.has("sync!")
 		rs = append(rs, r)
 	}
 	return rs
+}
+
+// dml is a statement on one tuple: VERB SPACE KEY value=. A word in place of the
+// key is no key, nil asks the sequence for one. An update looks the key up in
+// the second index with "second", and cannot be made with "bad".
+func (w words) dml() xrow.DML {
+	value, given := w.named["value"]
+	key := []byte{0x91}
+	switch n := w.word(1); {
+	case n == "nil":
+		key = append(key, 0xc0)
+	case n < "0" || n > "9:":
+		key = msgp.AppendString(key, n)
+	default:
+		key = msgp.AppendUint64(key, w.number(n))
+	}
+	d := xrow.DML{SpaceID: spaceID(w.t, w.word(0)), Key: key}
+	var ops []byte
+	switch {
+	case w.has("bad"): // there is no such field
+		ops = append(msgp.AppendString([]byte{0x91, 0x93}, "+"), 9, 1)
+	case given:
+		ops = msgp.AppendUint64(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), w.number(value))
+	default:
+		ops = []byte{0x90}
+	}
+	if w.has("second") {
+		d.IndexID = 1
+	}
+	tuple := append([]byte(nil), key...)
+	if given {
+		tuple[0]++
+		tuple = msgp.AppendUint64(tuple, w.number(value))
+	}
+	switch w.verb {
+	case "update":
+		d.Type, d.Tuple = xrow.Update, ops
+	case "delete":
+		d.Type = xrow.Delete
+	case "upsert":
+		d.Type, d.Key, d.Tuple, d.Ops = xrow.Upsert, nil, tuple, ops
+	default:
+		d.Type, d.Key, d.Tuple = xrow.Insert, nil, tuple
+	}
+	return d
 }
 
 // index is the statement that makes a second index: SPACE [FIELD].

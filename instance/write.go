@@ -140,9 +140,14 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	data, err := c.run(tx, r)
-	if err == nil {
-		err = c.refuseSync(tx, r)
+	if err != nil {
+		e := clientError(err)
+		c.answerEmpty(tx, r, nil, e)
+		tx.Abort()
+		c.failJoin(join, e)
+		return
 	}
+	err = c.refuseSync(tx, r)
 	later := false
 	if err == nil {
 		later, err = c.buildLater(tx)
@@ -199,7 +204,7 @@ func (c *Core) refuse(r *Request) *xrow.Error {
 	if !c.writable() && (r.Do != nil || c.box.IsGlobalSpace(r.DML.SpaceID)) {
 		return c.readonly()
 	}
-	if c.limbo.Size() >= c.cfg.QueueMaxSize {
+	if c.limbo.Size()+c.fateSize >= c.cfg.QueueMaxSize {
 		return queueFull()
 	}
 	return nil
@@ -228,12 +233,11 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	term := c.stampTerm()
 	sync := term != 0 && !tx.IsLocal() && (tx.IsSync() || r.IsSync || c.cfg.SyncAll || tx.IsDDL())
 	if len(rows) == 0 {
+		c.answerEmpty(tx, r, p.data, nil)
 		tx.Prepare()
 		if p.join != nil {
 			c.registered(p.join) // it is a member already
-			return
 		}
-		c.submitEmpty(p)
 		return
 	}
 	flags := xrow.FlagCommit
@@ -253,7 +257,12 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 		at = len(c.open.Rows)
 	}
 	c.encode(rows, term, flags)
+	saw := tx.Undecided()
 	tx.Prepare()
+	if tx.IsLocal() && saw != 0 && p.waiting {
+		c.addFate(&fate{conn: p.conn, sync: p.sync, data: p.data, saw: saw, group: c.nextNo})
+		return
+	}
 	if tx.IsLocal() {
 		c.local = append(c.local, waiter{group: c.nextNo, conn: p.conn, sync: p.sync, data: p.data})
 		return
@@ -268,19 +277,6 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 		c.barrier = true
 		c.refreshNewest()
 	}
-}
-
-// submitEmpty answers a transaction that changed nothing. What it saw may be
-// undecided, so it shares the fate of the last transaction before it.
-func (c *Core) submitEmpty(p payload) {
-	queue := c.limbo.Queue()
-	if len(queue) == 0 || !queue[len(queue)-1].Sync && !c.limbo.HasSync() {
-		c.reply(p.conn, p.sync, p.data, nil)
-		return
-	}
-	last := queue[len(queue)-1]
-	c.countWaiting(&p)
-	c.limbo.Push(entry{Origin: c.self, LSN: last.LSN, Term: last.Term, Seq: c.seq, Group: last.Group, P: p})
 }
 
 // encode appends the rows of one transaction: local ones first, so that what
@@ -408,6 +404,7 @@ func (c *Core) settle() {
 	void := c.limbo.TakeVoid()
 	if n := len(void); n > 0 {
 		c.box.Rollback(void[n-1].Seq)
+		c.voidFates(void[n-1].Seq)
 		ddl := false
 		for i := range void {
 			c.voided(&void[i])
@@ -503,7 +500,7 @@ func (c *Core) waitDeadline() (d time.Duration) {
 	for i := range c.reads {
 		d = sooner(d, c.reads[i].until)
 	}
-	return d
+	return sooner(d, c.fateDeadline())
 }
 
 func sooner(a, b time.Duration) time.Duration {

@@ -32,9 +32,9 @@ var reads = []Mutant{
 		Killers: []string{"acknowledged"},
 	},
 	{
-		Name: "an empty answer does not wait for what it saw", Area: "reads", File: "instance/write.go",
-		Old:     `if len(queue) == 0 || !queue[len(queue)-1].Sync && !c.limbo.HasSync() {`,
-		New:     `if len(queue) >= 0 {`,
+		Name: "an empty answer does not wait for what it saw", Area: "reads", File: "instance/fate.go",
+		Old:     `saw: tx.Undecided()}`,
+		New:     `saw: 0}`,
 		Killers: []string{"conditional"},
 	},
 }
