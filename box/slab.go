@@ -14,6 +14,7 @@ type ref uint32
 const (
 	unit      = 16
 	pageSize  = 64 << 10
+	firstPage = 4 << 10 // of a class: most classes of a small box hold little
 	maxPages  = 1 << 20 // 64 GiB of small tuples
 	smallMax  = 16 << 10
 	noSlot    = 0xffff
@@ -29,6 +30,7 @@ type arena struct {
 	meta    []pageMeta
 	unused  []uint32 // free places in pages
 	partial [fineCount + 64]uint32
+	begun   [fineCount + 64]bool // the class has had its first page
 }
 
 // pageMeta describes a page. next and prev chain pages of a class that have
@@ -80,8 +82,12 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 	class := classOf(n)
 	p := a.partial[class]
 	if p == 0 {
+		size := pageSize
+		if !a.begun[class] {
+			size, a.begun[class] = max(firstPage, classUnits(class)*unit), true
+		}
 		var err error
-		if p, err = a.newPage(make([]byte, pageSize)); err != nil {
+		if p, err = a.newPage(make([]byte, size)); err != nil {
 			return 0, nil, err
 		}
 		a.meta[p] = pageMeta{class: uint8(class), free: noSlot}
@@ -97,7 +103,7 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 		m.bump += units
 	}
 	m.live++
-	if m.free == noSlot && int(m.bump)+int(units) > pageSize/unit {
+	if m.free == noSlot && int(m.bump)+int(units) > len(a.pages[p])/unit {
 		a.unlist(p)
 	}
 	return ref(p<<12 | uint32(at)), a.pages[p][int(at)*unit : int(at)*unit+n], nil
