@@ -114,7 +114,7 @@ type payload struct {
 // flight is a group that the journal has.
 type flight struct {
 	no     uint64
-	after  vclock.VClock
+	group  *xrow.Group
 	record *raft.Record
 	since  time.Duration
 	stamp  float64 // of the newest foreign row
@@ -181,7 +181,7 @@ func (c *Core) handle(ev Event) {
 		c.takeRows(ev)
 	case Written:
 		c.groupWritten(ev.Group)
-	case Ack:
+	case *Ack:
 		c.takeAck(ev)
 	case Heartbeat:
 		c.raft.Heard(c.now.Mono, ev.From)
@@ -384,7 +384,7 @@ func (c *Core) takeRaft(ev RaftMsg) {
 	c.noteWish(ev.From, ev.Msg.Quorum)
 }
 
-func (c *Core) takeAck(ev Ack) {
+func (c *Core) takeAck(ev *Ack) {
 	if ev.From == 0 || ev.From >= vclock.Max {
 		return
 	}
@@ -415,10 +415,12 @@ func (c *Core) tellAck(stamp float64) {
 	if c.cfg.Break.AckBeforeSync {
 		v = c.vclock
 	}
-	if c.eff.Ack != nil && stamp == 0 {
+	if c.eff.Ack == nil {
+		c.eff.Ack = new(AckState)
+	} else if stamp == 0 {
 		stamp = c.eff.Ack.Timestamp
 	}
-	c.eff.Ack = &AckState{VClock: v.Global(), Term: c.raft.Saved().Term, Timestamp: stamp}
+	*c.eff.Ack = AckState{VClock: v.Global(), Term: c.raft.Saved().Term, Timestamp: stamp}
 }
 
 // vouches tells whether our word on our disk counts. Acks keep a leader in

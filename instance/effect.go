@@ -8,7 +8,8 @@ import (
 
 // Effects is all that a Step allows to happen outside. Everything in it may
 // run at once: what has to wait for the disk waits in the core. It is valid
-// until the next Step; a Group and what Replies point to stay valid for ever.
+// until the next Step; a Group, an Ack and what Replies point to stay valid for
+// ever.
 type Effects struct {
 	Group    *xrow.Group // append to the log as group number GroupNo and sync; nil: nothing
 	GroupNo  uint64

@@ -85,7 +85,8 @@ type Downstream struct {
 }
 
 // Ack is a peer's word on what it has synced. Term is the peer's persisted
-// term, 0: not told.
+// term, 0: not told. It is posted as a pointer, for there are many of them, and
+// is the sender's again when Step returns.
 type Ack struct {
 	From   uint32
 	VClock vclock.VClock
@@ -177,7 +178,7 @@ func (RaftMsg) event()         {}
 func (Heartbeat) event()       {}
 func (Upstream) event()        {}
 func (Downstream) event()      {}
-func (Ack) event()             {}
+func (*Ack) event()            {}
 func (Written) event()         {}
 func (WriteFailed) event()     {}
 func (PromoteRequest) event()  {}

@@ -69,7 +69,7 @@ func (c *Core) addFate(f *fate) {
 }
 
 // ackFates lets an ack that answers a late enough heartbeat count.
-func (c *Core) ackFates(ev Ack) {
+func (c *Core) ackFates(ev *Ack) {
 	for i := range c.fates {
 		if f := &c.fates[i]; f.beat != 0 && ev.Sync >= f.beat {
 			f.heard |= 1 << ev.From

@@ -81,7 +81,7 @@ func (c *Core) flush() {
 	if c.open == nil {
 		return
 	}
-	c.inflight = &flight{no: c.nextNo, after: c.vclock, record: c.openRec, since: c.now.Mono}
+	c.inflight = &flight{no: c.nextNo, group: c.open, record: c.openRec, since: c.now.Mono}
 	if last := c.lastForeign(); last >= 0 {
 		if r, err := c.open.Row(last); err == nil {
 			c.inflight.stamp = r.Timestamp
@@ -144,7 +144,7 @@ func (c *Core) groupWritten(no uint64) {
 	}
 	c.inflight = nil
 	c.written = no
-	c.onDisk = f.after
+	c.onDisk = f.group.After
 	if c.stalled {
 		c.stalled = false
 		c.raft.SetSelf(c.self, c.able(), c.now.Mono)

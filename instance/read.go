@@ -49,7 +49,7 @@ func (c *Core) quorumHeard(heard uint32) bool {
 }
 
 // ackReads lets an ack that answers a late enough heartbeat count.
-func (c *Core) ackReads(ev Ack) {
+func (c *Core) ackReads(ev *Ack) {
 	for i := range c.reads {
 		r := &c.reads[i]
 		if ev.Sync >= r.beat && r.heard&(1<<ev.From) == 0 {

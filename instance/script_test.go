@@ -82,7 +82,7 @@ func (s *script) line(line string) {
 	case "beat":
 		s.step(Heartbeat{From: w.peer(), Sync: w.num("sync")})
 	case "ack":
-		s.step(Ack{From: w.peer(), VClock: w.vclock(w.word(1)), Term: w.num("term"), Sync: w.num("sync")})
+		s.step(&Ack{From: w.peer(), VClock: w.vclock(w.word(1)), Term: w.num("term"), Sync: w.num("sync")})
 	case "written":
 		s.written()
 	case "fail":

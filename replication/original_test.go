@@ -51,7 +51,7 @@ func TestOriginalHeartbeats(t *testing.T) {
 		if err := p.WriteRow(&xrow.Row{Type: xrow.OK, Body: body}); err != nil {
 			t.Fatal(err)
 		}
-		ev := wait(t, h.node, func(instance.Ack) bool { return true })
+		ev := wait(t, h.node, func(*instance.Ack) bool { return true })
 		if ev.Sync != c.want || ev.Term != 0 || ev.From != 2 {
 			t.Errorf("an ack of %d became %+v", c.told, ev)
 		}

@@ -327,7 +327,7 @@ func (r *relay) readAcks(ctx context.Context) error {
 		if r.peer == 0 {
 			continue // a reader: nothing waits for it
 		}
-		ev := instance.Ack{From: r.peer, VClock: ack.VClock, Term: ack.Term, Sync: r.syncIn(ack.Sync)}
+		ev := &instance.Ack{From: r.peer, VClock: ack.VClock, Term: ack.Term, Sync: r.syncIn(ack.Sync)}
 		if err := r.hub.node.Submit(ev); err != nil {
 			return err
 		}

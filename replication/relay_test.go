@@ -132,7 +132,7 @@ func TestRelayAcks(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	wait(t, h.node, func(ev instance.Ack) bool {
+	wait(t, h.node, func(ev *instance.Ack) bool {
 		n++
 		return ev.VClock[1] == 500 && ev.Term == 2 && ev.From == 2
 	})
@@ -196,14 +196,14 @@ func TestRelayHoldsBack(t *testing.T) {
 	tick() // the five rows are noted
 	p.expectType(xrow.OK)
 	p.ack(vclock.VClock{3: 2})
-	wait(t, h.node, func(ev instance.Ack) bool { return ev.VClock[3] == 2 })
+	wait(t, h.node, func(ev *instance.Ack) bool { return ev.VClock[3] == 2 })
 	write()
 	tick()
 	p.expectType(xrow.OK)      // still nothing but the heartbeat
 	p.ack(vclock.VClock{3: 4}) // its answer: row 5 is late
 	p.expect(3, 5, 5)
 	p.ack(vclock.VClock{3: 5})
-	wait(t, h.node, func(ev instance.Ack) bool { return ev.VClock[3] == 5 })
+	wait(t, h.node, func(ev *instance.Ack) bool { return ev.VClock[3] == 5 })
 	write()
 	lazy(0) // rows 6 and 7 go at once
 	p.expect(3, 6, 7)

@@ -96,7 +96,7 @@ func (n *node) seek(v *vclock.VClock) (no uint64, ok bool) {
 func (r *relay) receive(p packet) {
 	if p.kind == packetAck {
 		r.pos.Merge(&p.ack.VClock)
-		r.n.post(instance.Ack{From: r.id, VClock: p.ack.VClock, Term: p.ack.Term, Sync: p.sync})
+		r.n.post(&instance.Ack{From: r.id, VClock: p.ack.VClock, Term: p.ack.Term, Sync: p.sync})
 	}
 }
 
