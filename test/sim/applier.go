@@ -49,7 +49,7 @@ func (a *applier) dial() {
 		return
 	}
 	hi := hello{id: n.id, vclock: n.handedOver()}
-	a.conn = n.w.net.dial(n, a.peer, packet{kind: packetDial, hello: hi}, a.receive, a.lost)
+	a.conn = n.w.net.dial(n, a.peer, packet{kind: packetDial, hello: &hi}, a.receive, a.lost)
 }
 
 // handedOver is the vclock of everything that the core gave to the journal,
@@ -62,7 +62,7 @@ func (n *node) handedOver() (v vclock.VClock) {
 	return v
 }
 
-func (a *applier) receive(c *conn, p packet) {
+func (a *applier) receive(c *conn, p *packet) {
 	if a.conn != c {
 		return
 	}
@@ -77,14 +77,14 @@ func (a *applier) receive(c *conn, p packet) {
 	case packetRefuse:
 		a.refused(p.hello.cause)
 	case packetRows:
-		rows, err := decode(p.rows)
+		rows, err := decode(p.rows, a.n.w.net.rows())
 		if err != nil {
 			a.n.w.fail("stream", "%s cannot read rows of n%d: %v", a.n.label(), a.peer.slot, err)
 			return
 		}
 		a.n.post(instance.Rows{From: a.id, Rows: rows})
 	case packetRaft:
-		a.hearRaft(p.raft)
+		a.hearRaft(*p.raft)
 	case packetBeat:
 		a.n.post(instance.Heartbeat{From: a.id, Sync: p.sync})
 	}
@@ -181,6 +181,39 @@ func (c *conn) expire(side int) {
 	}
 }
 
+// rows is room for the rows of a packet.
+func (net *network) rows() (r []xrow.Row) {
+	if n := len(net.room); n > 0 {
+		r, net.room = net.room[n-1], net.room[:n-1]
+	}
+	return r
+}
+
+// ack is an event that nobody has.
+func (net *network) ack() (a *instance.Ack) {
+	n := len(net.acks)
+	if n == 0 {
+		return new(instance.Ack)
+	}
+	a, net.acks = net.acks[n-1], net.acks[:n-1]
+	return a
+}
+
+// released takes the room of events back: the Step that they were for is over,
+// and the core has copied what it needs of them.
+func (net *network) released(batch []instance.Event) {
+	for _, ev := range batch {
+		switch ev := ev.(type) {
+		case instance.Rows:
+			clear(ev.Rows)
+			net.room = append(net.room, ev.Rows[:0])
+		case *instance.Ack:
+			*ev = instance.Ack{}
+			net.acks = append(net.acks, ev)
+		}
+	}
+}
+
 // noteSyncs remembers what the acks of this Step will repeat.
 func (n *node) noteSyncs(batch []instance.Event) {
 	for _, ev := range batch {
@@ -195,8 +228,8 @@ func (n *node) noteSyncs(batch []instance.Event) {
 }
 
 // ack tells every peer that we follow what is on our disk.
-func (n *node) ack(s instance.AckState) {
-	n.w.check.acked(n, &s)
+func (n *node) ack(s *instance.AckState) {
+	n.w.check.acked(n, s)
 	n.acked = s.VClock
 	for _, a := range n.links {
 		if a != nil && a.subscribed {

@@ -42,8 +42,23 @@ func newChecks(w *World) *checks {
 	return c
 }
 
+// logged is a group as it is on a disk, and what the checkers read in it once:
+// its rows but for local ones.
+type logged struct {
+	*xrow.Group
+	rows []loggedRow
+}
+
+// loggedRow is a row as it is in one log: flags differ.
+type loggedRow struct {
+	*row
+	flags xrow.Flags
+	first bool // of its transaction
+}
+
 // row is what the checkers keep of a logged row. A NOP stands for a row whose
-// content its writer did not have any more.
+// content its writer did not have any more. It never changes: all logs that have
+// the row share it.
 type row struct {
 	origin uint32
 	lsn    uint64
@@ -52,9 +67,7 @@ type row struct {
 	sum    uint64 // of type and body
 
 	synchro xrow.Synchro // CONFIRM, PROMOTE, ...
-	sync    bool         // readerChecker: a synchronous transaction ends here
 	system  bool         // of a system space
-	first   bool         // of its transaction
 
 	space uint32 // of a client's write; else 0
 	key   uint64
@@ -70,13 +83,42 @@ func (p place) less(q place) bool {
 
 func (r *row) place() place { return place{r.term, r.lsn} }
 
-// readRow decodes row i of a group for the checkers.
-func readRow(g *xrow.Group, i int) (*row, error) {
+// readRows decodes the rows of a group for the checkers.
+func (c *checks) readRows(g *xrow.Group) (rows []loggedRow, err error) {
+	rows = make([]loggedRow, 0, len(g.Table))
+	for i, ref := range g.Table {
+		if ref.Origin == 0 {
+			continue
+		}
+		r, flags, err := c.readRow(g, i)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, loggedRow{r, flags, ref.First})
+	}
+	return rows, nil
+}
+
+// read takes down a group that is written without a core.
+func (c *checks) read(g *xrow.Group) logged {
+	rows, err := c.readRows(g)
+	if err != nil {
+		c.w.fail("rows", "a row that was kept does not decode: %v", err)
+	}
+	return logged{g, rows}
+}
+
+// readRow decodes one row. A row that is known already is not read twice.
+func (c *checks) readRow(g *xrow.Group, i int) (*row, xrow.Flags, error) {
 	x, err := g.Row(i)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	r := &row{origin: x.ReplicaID, lsn: x.LSN, term: x.Term, kind: x.Type, sum: sumOf(x.Type, x.Body), first: g.Table[i].First}
+	sum := sumOf(x.Type, x.Body)
+	if r := c.rows.named(x.ReplicaID, x.LSN); r != nil && r.kind == x.Type && r.term == x.Term && r.sum == sum {
+		return r, x.Flags, nil
+	}
+	r := &row{origin: x.ReplicaID, lsn: x.LSN, term: x.Term, kind: x.Type, sum: sum}
 	switch {
 	case x.Type.IsSynchro():
 		r.synchro, err = xrow.DecodeSynchro(x.Body)
@@ -88,7 +130,7 @@ func readRow(g *xrow.Group, i int) (*row, error) {
 		}
 		r.system = d.SpaceID < spaceRegisters
 	}
-	return r, err
+	return r, x.Flags, err
 }
 
 // readWrite finds out which op wrote what under which key.
@@ -136,51 +178,42 @@ func sumOf(t xrow.Type, body []byte) uint64 {
 
 // logged is called when a core hands a group to its disk. Rows of others are
 // facts from now on: they left their author.
-func (c *checks) logged(n *node, g *xrow.Group) {
+func (c *checks) logged(n *node, g *xrow.Group) logged {
 	c.sick.logged(n)
 	c.prevote.logged(n, g)
-	rows := make([]*row, 0, len(g.Table))
-	for i, ref := range g.Table {
-		if ref.Origin == 0 {
-			continue
-		}
-		r, err := readRow(g, i)
-		if err != nil {
-			c.w.fail("rows", "%s logs a row that does not decode: %v", n.label(), err)
-			return
-		}
-		rows = append(rows, r)
+	rows, err := c.readRows(g)
+	if err != nil {
+		c.w.fail("rows", "%s logs a row that does not decode: %v", n.label(), err)
+		return logged{Group: g}
 	}
 	if c.w.mixed() {
-		return // rows come without stamps: what they decide is checked at the end
+		return logged{g, rows} // rows come without stamps: what they decide is checked at the end
 	}
-	c.rows.logged(n, g, rows)
+	c.rows.logged(n, rows)
 	c.config.wrote(n, g)
 	for _, r := range rows {
 		if r.origin == n.id {
-			c.leader.wrote(n, r)
-			c.history.wrote(n, r)
+			c.leader.wrote(n, r.row)
+			c.history.wrote(n, r.row)
 			c.barrier.wrote(n, r)
 		}
 	}
+	return logged{g, rows}
 }
 
 // synced is called when a group is safe on the disk of n.
-func (c *checks) synced(n *node, g *xrow.Group) {
-	c.vote.synced(n, g)
+func (c *checks) synced(n *node, g logged) {
+	c.vote.synced(n, g.Group)
 	c.sick.synced(n)
 	c.prevote.answered(n)
 	if c.w.mixed() {
 		return
 	}
-	c.rows.synced(n, g)
+	c.rows.synced(n, g.rows)
 	c.history.held(n)
 	c.reader.synced(n)
-	c.void.synced(n, g)
+	c.void.synced(n, g.rows)
 }
-
-// lost is called for a group that a crash took away.
-func (c *checks) lost(n *node, g *xrow.Group) { c.rows.lost(n, g) }
 
 // died is called when a process ends, after its disk settled.
 func (c *checks) died(n *node) {

@@ -18,7 +18,7 @@ func (c *barrierChecker) init(w *World) {
 }
 
 // wrote sees the rows of an author in the order of its log.
-func (c *barrierChecker) wrote(n *node, r *row) {
+func (c *barrierChecker) wrote(n *node, r loggedRow) {
 	switch {
 	case r.term == 0:
 		return

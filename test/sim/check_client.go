@@ -24,7 +24,7 @@ import (
 type clientChecker struct {
 	w     *World
 	seen  map[processKey]place // newest version that a process showed
-	floor [registers + 1][]moment
+	floor [registers + 1][]bound
 	notes map[*disk][]opID // acknowledged in the local space of a disk
 }
 
@@ -33,8 +33,8 @@ type processKey struct {
 	key        uint64
 }
 
-// moment: from this time on nobody may be behind this version.
-type moment struct {
+// bound: from this time on nobody may be behind this version.
+type bound struct {
 	at      time.Duration
 	version place
 }
@@ -78,7 +78,7 @@ func (c *clientChecker) acknowledged(o *op) {
 	if o.kind == opLocal || o.empty {
 		return
 	}
-	r := c.w.check.rows.byOp[o.id]
+	r := c.w.check.rows.of(o.id)
 	if r == nil {
 		c.w.fail("acknowledged", "%s acknowledged op %d, which is in no log", o.node.label(), o.id)
 		return
@@ -160,7 +160,7 @@ func (c *clientChecker) look(n *node) (versions [registers + 1]place) {
 			return versions
 		}
 		tuples, _ = msgp.Skip(tuples)
-		r := c.w.check.rows.byOp[id]
+		r := c.w.check.rows.of(id)
 		if r == nil {
 			c.w.fail("dirty read", "%s shows op %d in register %d, which is in no log", n.label(), id, key)
 			return versions
@@ -203,6 +203,6 @@ func (c *clientChecker) inOrder(o *op, key uint64, version place, write bool) {
 		}
 	}
 	if n := len(floor); n == 0 || floor[n-1].version.less(version) {
-		c.floor[key] = append(floor, moment{c.w.now, version})
+		c.floor[key] = append(floor, bound{c.w.now, version})
 	}
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -210,10 +209,11 @@ func (w *World) compareHistory(n *node, f *final) {
 // every answer with what became of its op.
 func (w *World) compareContent(f *final) {
 	var rows []*row
-	known := w.check.rows.known
-	for _, id := range slices.SortedFunc(maps.Keys(known), compareIDs) {
-		if r := known[id]; r.space != 0 && w.check.history.committed(r.place()) {
-			rows = append(rows, r)
+	for _, known := range w.check.rows.known {
+		for _, r := range known {
+			if r != nil && r.space != 0 && w.check.history.committed(r.place()) {
+				rows = append(rows, r)
+			}
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b *row) int {
@@ -262,16 +262,6 @@ func (w *World) compareContent(f *final) {
 type tupleKey struct {
 	space uint32
 	key   uint64
-}
-
-func compareIDs(a, b rowID) int {
-	if a.origin != b.origin {
-		return int(a.origin) - int(b.origin)
-	}
-	if a.lsn < b.lsn {
-		return -1
-	}
-	return 1
 }
 
 func slots(nodes []*node) (out []int) {

@@ -34,8 +34,8 @@ func (c *historyChecker) wrote(n *node, r *row) {
 		if p.PrevTerm == 0 {
 			return
 		}
-		prev, ok := c.w.check.rows.known[rowID{p.ReplicaID, p.Strong()}]
-		if !ok || prev.term != p.PrevTerm {
+		prev := c.w.check.rows.named(p.ReplicaID, p.Strong())
+		if prev == nil || prev.term != p.PrevTerm {
 			c.w.fail("chain", "%s writes PROMOTE of term %d after (%d, %d) of term %d, a row that nobody knows",
 				n.label(), r.term, p.ReplicaID, p.Strong(), p.PrevTerm)
 		}

@@ -37,53 +37,38 @@ func (c *lostChecker) init(w *World) {
 
 func (c *lostChecker) wiped(n *node) { c.logs[n.slot] = newVoidLog() }
 
-// synced reads a group that is safe now.
-func (c *lostChecker) synced(n *node, g *xrow.Group) {
-	if err := c.logs[n.slot].read(g); err != nil {
-		c.w.fail("voided rows", "%s logs a row that does not decode: %v", n.label(), err)
-	}
-}
+// synced reads the rows of a group that is safe now.
+func (c *lostChecker) synced(n *node, rows []loggedRow) { c.logs[n.slot].read(rows) }
 
 // read takes the rows of a group down.
-func (l *voidLog) read(g *xrow.Group) error {
+func (l *voidLog) read(rows []loggedRow) {
 	changes := false // the transaction has more than NOPs
-	for i, ref := range g.Table {
-		if ref.Origin == 0 {
-			continue
-		}
-		r, err := g.Row(i)
-		if err != nil {
-			return err
-		}
-		changes = changes || r.Type.IsDML() && r.Type != xrow.Nop
+	for _, r := range rows {
+		changes = changes || r.kind.IsDML() && r.kind != xrow.Nop
 		switch {
-		case r.Type.IsSynchro():
-			s, err := xrow.DecodeSynchro(r.Body)
-			if err != nil {
-				return err
-			}
-			l.decide(&r, s)
-		case r.Flags&xrow.FlagCommit == 0:
+		case r.kind.IsSynchro():
+			l.decide(r.row)
+		case r.flags&xrow.FlagCommit == 0:
 			continue
-		case changes && r.Term != 0:
-			l.open = append(l.open, lostName{r.Term, r.ReplicaID, r.LSN})
+		case changes && r.term != 0:
+			l.open = append(l.open, lostName{r.term, r.origin, r.lsn})
 		}
 		changes = false
 	}
-	return nil
 }
 
 // decide draws the conclusions of a PROMOTE or a CONFIRM.
-func (l *voidLog) decide(r *xrow.Row, s xrow.Synchro) {
+func (l *voidLog) decide(r *row) {
+	s := r.synchro
 	switch {
-	case r.Type == xrow.Promote:
+	case r.kind == xrow.Promote:
 		l.pending[s.Term] = s
 		return
-	case r.Term < l.term:
+	case r.term < l.term:
 		return // an older term's: it was settled
 	}
-	ends := map[uint64]uint64{r.Term: s.Strong()} // by term of the chain: its last row
-	for term := r.Term; term > l.term; {
+	ends := map[uint64]uint64{r.term: s.Strong()} // by term of the chain: its last row
+	for term := r.term; term > l.term; {
 		p, ok := l.pending[term]
 		if !ok {
 			break
@@ -91,7 +76,7 @@ func (l *voidLog) decide(r *xrow.Row, s xrow.Synchro) {
 		ends[p.PrevTerm] = p.Strong()
 		term = p.PrevTerm
 	}
-	l.term = max(l.term, r.Term)
+	l.term = max(l.term, r.term)
 	open := l.open[:0]
 	for _, name := range l.open {
 		switch end, ok := ends[name.term]; {
@@ -120,14 +105,16 @@ func (c *lostChecker) joined(n *node, p *checkpoint) {
 			l.void[name] = true
 		}
 	}
-	groups := n.disk.groups
+	var rows []loggedRow
 	if u := p.state.Undecided; u != nil {
-		groups = append([]*xrow.Group{u}, groups...)
-	}
-	for _, g := range groups {
-		if err := l.read(g); err != nil {
+		var err error
+		if rows, err = c.w.check.readRows(u); err != nil {
 			c.w.fail("voided rows", "%s joins with a row that does not decode: %v", n.label(), err)
 		}
+	}
+	l.read(rows)
+	for _, g := range n.disk.groups {
+		l.read(g.rows)
 	}
 	c.logs[n.slot] = l
 }

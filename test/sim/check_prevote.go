@@ -36,20 +36,21 @@ func (c *prevoteChecker) look(n *node) {
 // mayCampaign tells whether a quorum is in touch and sees no leader in the newest
 // term that anybody has.
 func (c *prevoteChecker) mayCampaign(n *node) bool {
-	newest := uint64(0)
+	term := uint64(0)
 	for _, r := range c.w.check.vote.disk {
-		newest = max(newest, r.term)
+		term = max(term, r.term)
 	}
 	with := 1
 	for _, a := range n.links {
 		if a == nil || !a.subscribed {
 			continue
 		}
-		if sees := a.raft.IsLeaderSeen || a.raft.State == stateLeader; !sees || a.raft.Term < newest {
+		if sees := a.raft.IsLeaderSeen || a.raft.State == stateLeader; !sees || a.raft.Term < term {
 			with++
 		}
 	}
-	return with >= min(len(n.box.Members()), len(n.box.NewestMembers()))/2+1
+	confirmed, newest := n.box.CountMembers()
+	return with >= min(confirmed, newest)/2+1
 }
 
 func (c *prevoteChecker) stepped(n *node, batch []instance.Event, slept time.Duration) {

@@ -53,9 +53,15 @@ type reader struct {
 	owner     uint32
 	confirmed uint64
 	of        vclock.VClock
-	queue     []*row
+	queue     []queued
 	promotes  []uint64 // terms of PROMOTEs that it took
 	effect    uint64   // newest term that this host's log told to be in effect
+}
+
+// queued is a transaction of the queue: its last row.
+type queued struct {
+	*row
+	sync bool
 }
 
 func (c *readerChecker) init(w *World) {
@@ -96,27 +102,21 @@ func (r *reader) read(n *node) {
 		return
 	}
 	for ; no <= n.disk.synced; no++ {
-		g := n.disk.at(no)
-		var txn []*row
-		for i, ref := range g.Table {
-			if ref.Origin == 0 || ref.LSN <= r.vclock[ref.Origin] {
+		g := n.disk.logged(no)
+		from := 0 // of the transaction
+		for i, x := range g.rows {
+			if x.lsn <= r.vclock[x.origin] {
+				from = i + 1
 				continue
 			}
-			x, err := readRow(g, i)
-			if err != nil {
-				r.c.w.fail("reader", "a row does not decode: %v", err)
-				return
-			}
-			raw, _ := g.Row(i)
-			txn = append(txn, x)
-			if raw.Flags&xrow.FlagCommit == 0 {
+			if x.flags&xrow.FlagCommit == 0 {
 				continue
 			}
-			if !r.take(n, txn, raw.Flags) {
+			if !r.take(n, g.rows[from:i+1], x.flags) {
 				return
 			}
 			r.vclock.Follow(x.origin, x.lsn)
-			txn = txn[:0]
+			from = i + 1
 		}
 	}
 }
@@ -144,15 +144,15 @@ func (r *reader) join(n *node) {
 }
 
 // take is the applier. false: the stream ends.
-func (r *reader) take(n *node, txn []*row, flags xrow.Flags) bool {
+func (r *reader) take(n *node, txn []loggedRow, flags xrow.Flags) bool {
 	r.c.met.Rows++
 	last := txn[len(txn)-1]
 	why := ""
 	switch last.kind {
 	case xrow.Promote:
-		why = r.promote(last)
+		why = r.promote(last.row)
 	case xrow.Confirm:
-		why = r.confirm(last)
+		why = r.confirm(last.row)
 	case xrow.Rollback, xrow.Demote:
 		why = "we never write this"
 	default:
@@ -241,7 +241,7 @@ func (r *reader) commit(lsn uint64) {
 	r.of[r.owner] = lsn
 }
 
-func (r *reader) submit(txn []*row, flags xrow.Flags) string {
+func (r *reader) submit(txn []loggedRow, flags xrow.Flags) string {
 	last := txn[len(txn)-1]
 	nops := true
 	for _, x := range txn {
@@ -262,9 +262,7 @@ func (r *reader) submit(txn []*row, flags xrow.Flags) string {
 	case sync && r.owner != last.origin:
 		return "the queue is unclaimed or another's"
 	case sync || len(r.queue) > 0:
-		e := *last
-		e.sync = sync
-		r.queue = append(r.queue, &e)
+		r.queue = append(r.queue, queued{last.row, sync})
 	}
 	return ""
 }

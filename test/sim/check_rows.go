@@ -12,60 +12,94 @@ import (
 // Together this is log matching but for NOPs and flags.
 type rowChecker struct {
 	w     *World
-	known map[rowID]*row
-	byOp  map[opID]*row
-	logs  []logState // by slot: with what is on its way to the disk
-	safe  []logState // by slot: what survives a crash
-	wait  map[*xrow.Group][]*row
-}
-
-type rowID struct {
-	origin uint32
-	lsn    uint64
+	known [vclock.Max][]*row // by origin and LSN
+	byOp  []*row             // by ID
+	logs  []logState         // by slot: with what is on its way to the disk
+	safe  []logState         // by slot: what survives a crash
 }
 
 // logState is what a log holds, in short.
 type logState struct {
 	vclock vclock.VClock
-	last   map[uint64]uint64 // by term: greatest LSN of the term's rows
+	last   map[uint64]uint64 // by term: greatest LSN of the term's rows, but for
+	term   uint64            // the term of the newest row,
+	lsn    uint64            // and its LSN
 }
 
-func (s logState) clone() logState { return logState{s.vclock, maps.Clone(s.last)} }
+func (s logState) clone() logState {
+	s.last = maps.Clone(s.last)
+	return s
+}
+
+// end is the greatest LSN of a term's rows.
+func (s *logState) end(term uint64) (lsn uint64, begun bool) {
+	if term == s.term {
+		return s.lsn, true
+	}
+	lsn, begun = s.last[term]
+	return lsn, begun
+}
+
+func (s *logState) setEnd(term, lsn uint64) {
+	if term != s.term && s.term != 0 {
+		s.last[s.term] = s.lsn
+	}
+	s.term, s.lsn = term, lsn
+}
+
+// named is the row that the world knows under a name; nil: none.
+func (c *rowChecker) named(origin uint32, lsn uint64) *row {
+	if origin >= vclock.Max || lsn >= uint64(len(c.known[origin])) {
+		return nil
+	}
+	return c.known[origin][lsn]
+}
+
+// of is the row that an operation wrote; nil: it is in no log.
+func (c *rowChecker) of(id opID) *row {
+	if id >= opID(len(c.byOp)) {
+		return nil
+	}
+	return c.byOp[id]
+}
+
+// put makes room and puts a row at its place.
+func put(list []*row, i uint64, r *row) []*row {
+	for uint64(len(list)) <= i {
+		list = append(list, nil)
+	}
+	list[i] = r
+	return list
+}
 
 func (c *rowChecker) init(w *World) {
 	c.w = w
-	c.known, c.byOp = map[rowID]*row{}, map[opID]*row{}
-	c.wait = map[*xrow.Group][]*row{}
 	c.logs, c.safe = make([]logState, len(w.nodes)), make([]logState, len(w.nodes))
 	for i := range c.logs {
 		c.logs[i].last, c.safe[i].last = map[uint64]uint64{}, map[uint64]uint64{}
 	}
 }
 
-func (c *rowChecker) logged(n *node, g *xrow.Group, rows []*row) {
-	c.wait[g] = rows
+func (c *rowChecker) logged(n *node, rows []loggedRow) {
 	for _, r := range rows {
-		if !c.extend(n, &c.logs[n.slot], r) {
+		if !c.extend(n, &c.logs[n.slot], r.row) {
 			return
 		}
 		if r.origin != n.id {
-			c.register(n, r)
+			c.register(n, r.row)
 		}
 	}
 }
 
 // synced makes a group's own rows facts: they may leave now.
-func (c *rowChecker) synced(n *node, g *xrow.Group) {
-	for _, r := range c.wait[g] {
-		if !c.extend(n, &c.safe[n.slot], r) {
+func (c *rowChecker) synced(n *node, rows []loggedRow) {
+	for _, r := range rows {
+		if !c.extend(n, &c.safe[n.slot], r.row) {
 			return
 		}
-		c.register(n, r)
+		c.register(n, r.row)
 	}
-	delete(c.wait, g)
 }
-
-func (c *rowChecker) lost(_ *node, g *xrow.Group) { delete(c.wait, g) }
 
 func (c *rowChecker) died(n *node) { c.logs[n.slot] = c.safe[n.slot].clone() }
 
@@ -85,20 +119,18 @@ func (c *rowChecker) joined(n *node, p *checkpoint) {
 	}
 	if u := p.state.Undecided; u != nil {
 		for i := range u.Table {
-			if r, err := readRow(u, i); err == nil && r.origin != 0 {
+			if r, _, err := c.w.check.readRow(u, i); err == nil && r.origin != 0 {
 				s.last[r.term] = max(s.last[r.term], r.lsn)
 				c.register(n, r)
 			}
 		}
 	}
 	for _, g := range n.disk.groups {
-		for i := range g.Table {
-			if r, err := readRow(g, i); err == nil && r.origin != 0 {
-				if !c.extend(n, &s, r) {
-					return
-				}
-				c.register(n, r)
+		for _, r := range g.rows {
+			if !c.extend(n, &s, r.row) {
+				return
 			}
+			c.register(n, r.row)
 		}
 	}
 	if own := n.disk.vclock[n.id]; n.id != 0 && before.vclock[n.id] > own {
@@ -117,29 +149,30 @@ func (c *rowChecker) extend(n *node, s *logState, r *row) bool {
 	if r.term == 0 {
 		return true
 	}
-	if last, begun := s.last[r.term]; begun && r.lsn != last+1 {
+	if last, begun := s.end(r.term); begun && r.lsn != last+1 {
 		c.w.fail("log matching", "%s logs LSN %d of %d after %d of the same term %d: a hole", n.label(), r.lsn, r.origin, last, r.term)
 		return false
 	} else if !begun && r.kind != xrow.Promote && r.kind != xrow.Nop {
 		c.w.fail("log matching", "%s logs %v (%d, %d) of term %d without its PROMOTE", n.label(), r.kind, r.origin, r.lsn, r.term)
 		return false
 	}
-	s.last[r.term] = r.lsn
+	s.setEnd(r.term, r.lsn)
 	return true
 }
 
 // register compares a row with what the world knows under its name.
 func (c *rowChecker) register(n *node, r *row) {
-	id := rowID{r.origin, r.lsn}
-	old, ok := c.known[id]
+	old := c.named(r.origin, r.lsn)
 	switch {
-	case !ok || old.kind == xrow.Nop && r.kind != xrow.Nop:
-		if ok && old.term != r.term {
+	case old == r:
+		return
+	case old == nil || old.kind == xrow.Nop && r.kind != xrow.Nop:
+		if old != nil && old.term != r.term {
 			break
 		}
-		c.known[id] = r
+		c.known[r.origin] = put(c.known[r.origin], r.lsn, r)
 		if r.op != 0 {
-			c.byOp[r.op] = r
+			c.byOp = put(c.byOp, uint64(r.op), r)
 		}
 		return
 	case old.term == r.term && (r.kind == xrow.Nop || old.sum == r.sum):

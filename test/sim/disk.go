@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"iter"
 	"time"
 
 	"tarragon/instance"
@@ -17,7 +18,7 @@ type disk struct {
 	// Groups first, first+1, ... of the log. Those below synced survive a crash;
 	// the rest was handed over and is being written.
 	first  uint64
-	groups []*xrow.Group
+	groups []logged
 	synced uint64 // number of the newest group that is safe
 
 	lost map[*xrow.Group][]xrow.LostRow // voided by groups that are not safe yet
@@ -65,37 +66,40 @@ func newDisk(w *World) *disk {
 func (d *disk) next() uint64 { return d.first + uint64(len(d.groups)) }
 
 // at is group no, nil when the log does not have it (any more).
-func (d *disk) at(no uint64) *xrow.Group {
+func (d *disk) at(no uint64) *xrow.Group { return d.logged(no).Group }
+
+// logged is group no with what the checkers know of it.
+func (d *disk) logged(no uint64) logged {
 	if no < d.first || no >= d.next() {
-		return nil
+		return logged{}
 	}
 	return d.groups[no-d.first]
 }
 
 // append takes a group, with the rows that it voids, and answers, some time
 // later, whether they are safe.
-func (d *disk) append(no uint64, g *xrow.Group, lost []xrow.LostRow, done func(error)) {
+func (d *disk) append(no uint64, g logged, lost []xrow.LostRow, done func(error)) {
 	d.groups = append(d.groups, g)
 	if d.w.plan.lostApart {
 		lost, d.late = d.late, lost
 	}
 	if len(lost) > 0 {
-		d.lost[g] = lost
+		d.lost[g.Group] = lost
 	}
 	end := max(d.w.now+d.w.plan.sync.draw(d.w)+d.slow, d.lastEnd+1)
 	d.lastEnd = end
-	d.w.queue.push(end, func() { d.finish(no, g, done) })
+	d.w.queue.push(end, doing(func() { d.finish(no, g, done) }))
 }
 
 // finish ends a sync. A stall holds it back; what a crash took away is gone.
-func (d *disk) finish(no uint64, g *xrow.Group, done func(error)) {
+func (d *disk) finish(no uint64, g logged, done func(error)) {
 	switch {
-	case d.at(no) != g || d.synced >= no:
+	case d.at(no) != g.Group || d.synced >= no:
 		// The process died meanwhile; its crash decided about the group.
 	case d.failing:
 		done(errDisk)
 	case d.stalled > d.w.now:
-		d.w.queue.push(d.stalled, func() { d.finish(no, g, done) })
+		d.w.queue.push(d.stalled, doing(func() { d.finish(no, g, done) }))
 	default:
 		d.settle(no)
 		done(nil)
@@ -133,7 +137,7 @@ func (d *disk) settle(no uint64) {
 
 // crash decides the fate of what was not synced: a whole number of groups
 // survives, mostly none. A torn group counts as absent.
-func (d *disk) crash(kept func(no uint64)) (lost []*xrow.Group) {
+func (d *disk) crash(kept func(no uint64)) (lost []logged) {
 	for d.synced+1 < d.next() {
 		if d.failing || !d.w.chance(3) {
 			break
@@ -162,7 +166,10 @@ func (d *disk) newest() *checkpoint {
 // content of the disk: the new store is complete before the old one goes.
 func (d *disk) replace(c *checkpoint, kept *instance.Kept) {
 	d.checkpoints = append(d.checkpoints[:0], c)
-	d.first, d.groups = c.state.NextGroup, kept.Log
+	d.first, d.groups = c.state.NextGroup, nil
+	for _, g := range kept.Log {
+		d.groups = append(d.groups, d.w.check.read(g))
+	}
 	d.synced = d.next() - 1
 	d.vclock, d.term, d.vote = c.state.VClock, c.state.Term, c.state.Vote
 	for _, g := range kept.Log {
@@ -171,6 +178,17 @@ func (d *disk) replace(c *checkpoint, kept *instance.Kept) {
 	clear(d.kept)
 	for _, l := range kept.Lost {
 		d.kept[lostName{l.Term, l.Origin, l.LSN}]++
+	}
+}
+
+// log goes over the groups of the log.
+func (d *disk) log() iter.Seq[*xrow.Group] {
+	return func(yield func(*xrow.Group) bool) {
+		for _, g := range d.groups {
+			if !yield(g.Group) {
+				return
+			}
+		}
 	}
 }
 
@@ -197,7 +215,7 @@ func (d *disk) prune(no uint64) {
 	if no <= d.first {
 		return
 	}
-	d.groups = append([]*xrow.Group(nil), d.groups[no-d.first:]...)
+	d.groups = append([]logged(nil), d.groups[no-d.first:]...)
 	d.first = no
 }
 

@@ -59,7 +59,7 @@ func (n *node) retire() {
 	n.w.net.processDied(n, false)
 	for n.disk.synced+1 < n.disk.next() && !n.disk.failing {
 		n.disk.settle(n.disk.synced + 1)
-		n.w.check.synced(n, n.disk.at(n.disk.synced))
+		n.w.check.synced(n, n.disk.logged(n.disk.synced))
 	}
 	n.endProcess()
 	n.up = true
@@ -97,7 +97,7 @@ func (j *joiner) try() {
 	}
 	j.tuples = nil
 	hi := hello{join: true, incarnation: j.n.incarnation()}
-	j.conn = w.net.dial(j.n, master, packet{kind: packetDial, hello: hi}, j.receive, j.lost)
+	j.conn = w.net.dial(j.n, master, packet{kind: packetDial, hello: &hi}, j.receive, j.lost)
 }
 
 func (j *joiner) lost(c *conn, refused bool) {
@@ -109,7 +109,7 @@ func (j *joiner) lost(c *conn, refused bool) {
 	}
 }
 
-func (j *joiner) receive(c *conn, p packet) {
+func (j *joiner) receive(c *conn, p *packet) {
 	if j.conn != c {
 		return
 	}
@@ -176,10 +176,10 @@ type joinServer struct {
 	open   bool // the view is ours to close
 }
 
-func (n *node) serveJoin(c *conn, hi hello) {
+func (n *node) serveJoin(c *conn, hi *hello) {
 	s := &joinServer{n: n, conn: c}
 	n.served = append(n.served, s)
-	c.ends[acceptor].receive = func(packet) {}
+	c.ends[acceptor].receive = func(*packet) {}
 	c.ends[acceptor].hangUp = s.end
 	peer := c.ends[dialler].host
 	n.w.ambush.joins(c)

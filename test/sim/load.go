@@ -71,8 +71,9 @@ type load struct {
 	w       *World
 	ops     []*op // by ID - 1
 	running bool
-	open    int // ops without an answer
-	acked   int // writes acknowledged
+	open    int   // ops without an answer
+	acked   int   // writes acknowledged
+	done    []*op // the synchronous ones among them, in the order of their answers
 }
 
 // start lets a number of clients run until stop.
@@ -134,12 +135,20 @@ func (l *load) invoke() {
 
 // limit lets the client of an operation leave after a while.
 func (l *load) limit(o *op) {
-	l.w.after(l.w.plan.config.WaitLimit+time.Second, func() {
-		if o.outcome == pending {
-			o.gaveUp = true
-			l.end(o, unknown, nil)
-		}
-	})
+	l.w.queue.afterAll(l.w.now+l.w.plan.config.WaitLimit+time.Second, leaving{l, o})
+}
+
+// leaving is the moment at which a client waits no longer.
+type leaving struct {
+	l *load
+	o *op
+}
+
+func (e leaving) happen() {
+	if e.o.outcome == pending {
+		e.o.gaveUp = true
+		e.l.end(e.o, unknown, nil)
+	}
 }
 
 // choose is the node that a client asks: a leader for writes, mostly, anybody
@@ -279,6 +288,9 @@ func (l *load) end(o *op, out outcome, err *xrow.Error) {
 	l.open--
 	if out == acknowledged && o.kind < opRead {
 		l.acked++
+		if o.kind < opAsync {
+			l.done = append(l.done, o)
+		}
 	}
 	if o.answered != nil {
 		o.answered(err)

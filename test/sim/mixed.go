@@ -47,11 +47,24 @@ func (m *Met) Add(o Met) {
 	m.LateRows += o.LateRows
 }
 
+// writable is whether a core took writes after a number of Steps.
+type writable struct {
+	core  *instance.Core
+	steps uint64
+	yes   bool
+}
+
 func (w *World) mixed() bool { return w.plan.originals != nil }
 
 // promoted is the leader if it takes writes, else nil.
 func (w *World) promoted(n *node) *node {
-	if n == nil || !n.active() || n.core.Info(n.mono()).RO {
+	if n == nil || !n.active() {
+		return nil
+	}
+	if n.writable.core != n.core || n.writable.steps != n.steps { // this is asked after each event
+		n.writable = writable{n.core, n.steps, !n.core.Info(n.mono()).RO}
+	}
+	if !n.writable.yes {
 		return nil
 	}
 	return n

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"tarragon/instance"
@@ -16,6 +14,9 @@ type network struct {
 	cut   [][]bool          // cut[a][b]: nothing gets from a to b
 	extra [][]time.Duration // added to every delay from a to b
 	conns []*conn           // open or half-open, in the order of their dialling
+	spare []*packet         // were handed over
+	room  [][]xrow.Row      // of rows that were handed over
+	acks  []*instance.Ack   // were handed over
 }
 
 func (net *network) init(w *World, hosts int) {
@@ -51,10 +52,10 @@ type end struct {
 	life    int  // of the process; another one knows nothing of this connection
 	closed  bool // this side has closed
 	heard   time.Duration
-	backlog []packet // arrived while the process was paused
+	backlog []*packet // arrived while the process was paused
 
-	receive func(p packet)
-	hangUp  func() // the other side closed, or the connection was reset
+	receive func(p *packet) // p is the network's again when it returns
+	hangUp  func()          // the other side closed, or the connection was reset
 }
 
 const (
@@ -66,27 +67,33 @@ const (
 type pipe struct {
 	last  time.Duration // arrival of the packet before
 	sent  uint64        // packets, so far
-	stuck []packet      // met a cut; they go on when it heals, in the order of their sending
+	stuck []*packet     // met a cut; they go on when it heals, in the order of their sending
 	got   uint64        // packets handed over, so far
-	early []packet      // arrived before one that was stuck
+	early []*packet     // arrived before one that was stuck
 }
 
-func (q *pipe) hold(p packet) { q.stuck = inOrder(append(q.stuck, p)) }
+func (q *pipe) hold(p *packet) { q.stuck = inOrder(append(q.stuck, p)) }
 
-func inOrder(ps []packet) []packet {
-	slices.SortStableFunc(ps, func(a, b packet) int { return cmp.Compare(a.number, b.number) })
+// inOrder moves the newest of some packets to its place among those in order.
+func inOrder(ps []*packet) []*packet {
+	for i := len(ps) - 1; i > 0 && ps[i].number < ps[i-1].number; i-- {
+		ps[i], ps[i-1] = ps[i-1], ps[i]
+	}
 	return ps
 }
 
-// packet is what one write to a socket carries.
+// packet is what one write to a socket carries. What it points to belongs to
+// all who get it, and never changes.
 type packet struct {
 	number uint64 // in its direction
+	conn   *conn
+	to     int // the side that it goes to
 	kind   packetKind
 	rows   [][]byte // frames
-	raft   xrow.Raft
+	raft   *xrow.Raft
 	sync   uint64
-	ack    instance.AckState
-	hello  hello
+	ack    *instance.AckState
+	hello  *hello
 	part   *joinPart
 }
 
@@ -125,11 +132,11 @@ const (
 )
 
 // dial opens a connection; what comes of it arrives by the two functions.
-func (net *network) dial(from, to *node, first packet, receive func(*conn, packet), hangUp func(*conn, bool)) *conn {
+func (net *network) dial(from, to *node, first packet, receive func(*conn, *packet), hangUp func(*conn, bool)) *conn {
 	c := &conn{net: net}
 	c.ends[dialler] = end{host: from, life: from.life, heard: net.w.now}
 	c.ends[acceptor] = end{host: to, life: -1, closed: true} // until somebody is there
-	c.ends[dialler].receive = func(p packet) { receive(c, p) }
+	c.ends[dialler].receive = func(p *packet) { receive(c, p) }
 	c.ends[dialler].hangUp = func() { hangUp(c, false) }
 	net.conns = append(net.conns, c)
 	net.w.after(net.delay(from.slot, to.slot), func() { c.knock(first, hangUp) })
@@ -153,8 +160,8 @@ func (c *conn) knock(first packet, hangUp func(*conn, bool)) {
 	}
 	e := &c.ends[acceptor]
 	e.life, e.heard, e.closed = to.life, c.net.w.now, false
-	e.receive = func(p packet) { to.accept(c, p) }
-	c.arrive(acceptor, first)
+	e.receive = func(p *packet) { to.accept(c, p) }
+	c.arrive(acceptor, &first)
 }
 
 // alive tells whether the process at one end still has this connection.
@@ -165,67 +172,99 @@ func (c *conn) alive(side int) bool {
 
 // send writes a packet at one side.
 func (c *conn) send(side int, p packet) {
-	if !c.alive(side) {
-		return
+	if c.alive(side) {
+		c.carry(1-side, p)
 	}
-	c.carry(1-side, p)
 }
 
 // carry brings a packet to a side, if the wire lets it.
-func (c *conn) carry(to int, p packet) {
+func (c *conn) carry(to int, content packet) {
+	p := c.net.packet()
+	*p = content
+	p.conn, p.to = c, to
+	c.pipes[to].sent++
+	p.number = c.pipes[to].sent
+	p.leave()
+}
+
+// leave puts a packet on the wire.
+func (p *packet) leave() {
+	c, to := p.conn, p.to
 	a, b := c.ends[1-to].host.slot, c.ends[to].host.slot
 	pipe := &c.pipes[to]
-	if p.number == 0 {
-		pipe.sent++
-		p.number = pipe.sent
-	}
 	if c.net.cut[a][b] || len(pipe.stuck) > 0 {
 		pipe.hold(p)
 		return
 	}
 	at := max(c.net.w.now+c.net.delay(a, b), pipe.last+1)
 	pipe.last = at
-	c.net.w.queue.push(at, func() {
-		if c.net.cut[a][b] || len(pipe.stuck) > 0 {
-			pipe.hold(p)
+	c.net.w.queue.push(at, p)
+}
+
+// happen is the other end of the wire.
+func (p *packet) happen() {
+	c, to := p.conn, p.to
+	pipe := &c.pipes[to]
+	switch {
+	case c.net.cut[c.ends[1-to].host.slot][c.ends[to].host.slot] || len(pipe.stuck) > 0:
+		pipe.hold(p)
+		return
+	case p.number != pipe.got+1:
+		pipe.early = inOrder(append(pipe.early, p))
+		return
+	}
+	for {
+		pipe.got++
+		c.arrive(to, p)
+		if len(pipe.early) == 0 || pipe.early[0].number != pipe.got+1 {
 			return
 		}
-		pipe.early = inOrder(append(pipe.early, p))
-		for len(pipe.early) > 0 && pipe.early[0].number == pipe.got+1 {
-			next := pipe.early[0]
-			pipe.early = pipe.early[1:]
-			pipe.got++
-			c.arrive(to, next)
-		}
-	})
+		p, pipe.early = pipe.early[0], pipe.early[1:]
+	}
+}
+
+// packet is one that nobody has.
+func (net *network) packet() (p *packet) {
+	n := len(net.spare)
+	if n == 0 {
+		return new(packet)
+	}
+	p, net.spare = net.spare[n-1], net.spare[:n-1]
+	return p
 }
 
 // arrive hands a packet to a process, or to the kernel of its host.
-func (c *conn) arrive(side int, p packet) {
+func (c *conn) arrive(side int, p *packet) {
 	e := &c.ends[side]
-	if e.host.hostGone || e.closed && (p.kind == packetFin || p.kind == packetConnReset) {
-		return
-	}
-	if !c.alive(side) {
-		if p.kind != packetFin && p.kind != packetConnReset {
-			c.carry(1-side, packet{kind: packetConnReset}) // nobody listens here: the kernel says so
-		}
-		return
-	}
-	if e.host.paused {
+	if e.host.paused && c.alive(side) && !e.host.hostGone {
 		e.backlog = append(e.backlog, p)
 		return
 	}
-	e.heard = c.net.w.now
-	if p.kind == packetFin || p.kind == packetConnReset {
+	c.handOver(side, p)
+	*p = packet{}
+	c.net.spare = append(c.net.spare, p)
+}
+
+func (c *conn) handOver(side int, p *packet) {
+	e := &c.ends[side]
+	closes := p.kind == packetFin || p.kind == packetConnReset
+	switch {
+	case e.host.hostGone || e.closed && closes:
+	case !c.alive(side):
+		if !closes {
+			c.carry(1-side, packet{kind: packetConnReset}) // nobody listens here: the kernel says so
+		}
+	case closes:
+		e.heard = c.net.w.now
 		c.drop(side)
 		if e.hangUp != nil {
 			e.hangUp()
 		}
-		return
-	}
-	if e.receive != nil {
-		e.receive(p)
+	default:
+		e.heard = c.net.w.now
+		if e.receive != nil {
+			e.receive(p)
+		}
 	}
 }
 
@@ -316,7 +355,7 @@ func (net *network) heal(a, b int) {
 				continue
 			}
 			for _, p := range stuck {
-				c.carry(to, p)
+				p.leave()
 			}
 		}
 	}
@@ -331,7 +370,7 @@ func (c *conn) reset() {
 		}
 		e := &c.ends[side]
 		if e.host.paused {
-			e.backlog = append(e.backlog, packet{kind: packetConnReset})
+			e.backlog = append(e.backlog, &packet{kind: packetConnReset})
 			continue
 		}
 		hangUp := e.hangUp

@@ -35,10 +35,14 @@ type node struct {
 	box   *box.Box
 	id    uint32 // replica ID; 0: none yet
 	inbox []instance.Event
+	taken []instance.Event // room of the last batch
 
+	turn        *turn // the next Step of this process
 	stepPlanned bool
 	timerAt     time.Duration // of the planned timer event; 0: none
 	lastStep    time.Duration
+	steps       uint64 // so far
+	writable    writable
 	idle        int // Steps without an event, one right after the other
 
 	shown   *xrow.Raft    // what peers are shown
@@ -94,7 +98,8 @@ func (n *node) reset() {
 	n.life++
 	n.up, n.hostGone, n.paused = true, false, false
 	n.shown, n.acked, n.relayed, n.lazy, n.id = nil, vclock.VClock{}, 0, 0, 0
-	n.inbox, n.stepPlanned, n.timerAt, n.idle = nil, false, 0, 0
+	n.turn = &turn{n, n.life}
+	n.inbox, n.taken, n.stepPlanned, n.timerAt, n.idle = nil, nil, false, 0, 0
 	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false
 	n.snaps = map[uint64]func(instance.Snapshot){}
 	n.links = make([]*applier, len(n.w.nodes))
@@ -175,13 +180,20 @@ func (n *node) plan(d time.Duration) {
 		return
 	}
 	n.stepPlanned = true
-	life := n.life
-	n.w.after(d, func() {
-		if n.life == life {
-			n.stepPlanned = false
-			n.step()
-		}
-	})
+	n.w.queue.push(n.w.now+max(d, 0), n.turn)
+}
+
+// turn is a Step of a process.
+type turn struct {
+	n    *node
+	life int
+}
+
+func (t *turn) happen() {
+	if t.n.life == t.life {
+		t.n.stepPlanned = false
+		t.n.step()
+	}
 }
 
 // step is one turn of the loop: all that waits, then the effects.
@@ -190,16 +202,20 @@ func (n *node) step() {
 		return
 	}
 	batch := n.inbox
-	n.inbox = nil
+	n.inbox = n.taken
 	n.noteSyncs(batch)
 	n.w.mix(uint64(n.w.now), uint64(n.slot), uint64(len(batch)))
 	slept := n.w.now - n.lastStep
+	n.steps++
 	eff := n.core.Step(n.now(), batch)
 	n.w.check.client.stepped(n, batch, eff, slept)
 	n.w.check.prevote.stepped(n, batch, slept)
 	n.w.check.promise.stepped(n, batch)
 	n.watchIdle(len(batch) > 0)
 	n.run(eff)
+	n.w.net.released(batch)
+	clear(batch)
+	n.taken = batch[:0]
 	n.armTimer()
 }
 
@@ -226,7 +242,7 @@ func (n *node) armTimer() {
 	}
 	n.timerAt = at
 	life := n.life
-	n.w.queue.push(at, func() {
+	n.w.queue.push(at, doing(func() {
 		if n.life != life || n.timerAt != at {
 			return
 		}
@@ -239,7 +255,7 @@ func (n *node) armTimer() {
 		} else {
 			n.armTimer()
 		}
-	})
+	}))
 }
 
 // run does what a Step allows, in an order that any real loop could take.
@@ -270,7 +286,7 @@ func (n *node) run(eff *instance.Effects) {
 		n.beat(eff.BeatSync)
 	}
 	if eff.Ack != nil {
-		n.ack(*eff.Ack)
+		n.ack(eff.Ack)
 	}
 	for _, r := range eff.Replies {
 		w.load.answer(n, r)
@@ -301,9 +317,9 @@ func (n *node) write(no uint64, g *xrow.Group, lost []xrow.LostRow) {
 		return
 	}
 	w.mix(no, uint64(len(g.Rows)), g.After.Signature())
-	w.check.logged(n, g)
+	on := w.check.logged(n, g)
 	life := n.life
-	n.disk.append(no, g, lost, func(err error) {
+	n.disk.append(no, on, lost, func(err error) {
 		if n.life != life || !n.up {
 			return
 		}
@@ -312,7 +328,7 @@ func (n *node) write(no uint64, g *xrow.Group, lost []xrow.LostRow) {
 			n.post(instance.WriteFailed{Err: err})
 			return
 		}
-		w.check.synced(n, g)
+		w.check.synced(n, on)
 		n.post(instance.Written{Group: no})
 	})
 }
@@ -349,11 +365,10 @@ func (n *node) endProcess() {
 	n.up, n.paused = false, false
 	lost := n.disk.crash(func(no uint64) {
 		n.w.count(GroupSurvivedCrash)
-		n.w.check.synced(n, n.disk.at(no))
+		n.w.check.synced(n, n.disk.logged(no))
 	})
-	for _, g := range lost {
+	for range lost {
 		n.w.count(GroupLostInCrash)
-		n.w.check.lost(n, g)
 	}
 	n.w.load.connectionsLost(n)
 	n.w.check.died(n)

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"slices"
 
 	"tarragon/box"
 	"tarragon/instance"
@@ -51,7 +50,7 @@ func (j *joiner) merge(s instance.State) (instance.Kept, error) {
 		return instance.Kept{State: s}, nil
 	}
 	d := j.n.disk
-	old := instance.Old{Self: j.id, Before: d.vclock, Log: slices.Values(d.groups), Lost: d.keptRows(), Shown: j.shown}
+	old := instance.Old{Self: j.id, Before: d.vclock, Log: d.log(), Lost: d.keptRows(), Shown: j.shown}
 	if p := d.newest(); p != nil {
 		old.Checkpoint = p.state
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"slices"
+	"sort"
 
 	"tarragon/instance"
 	"tarragon/vclock"
@@ -23,7 +24,7 @@ type relay struct {
 }
 
 // accept takes what arrives on a connection that a peer opened.
-func (n *node) accept(c *conn, p packet) {
+func (n *node) accept(c *conn, p *packet) {
 	if p.kind != packetDial {
 		return
 	}
@@ -39,12 +40,12 @@ func (n *node) accept(c *conn, p packet) {
 }
 
 func (c *conn) refuse(cause refusal) {
-	c.send(acceptor, packet{kind: packetRefuse, hello: hello{cause: cause}})
+	c.send(acceptor, packet{kind: packetRefuse, hello: &hello{cause: cause}})
 	c.close(acceptor)
 }
 
 // subscribe begins a stream from the peer's vclock on.
-func (n *node) subscribe(c *conn, hi hello) {
+func (n *node) subscribe(c *conn, hi *hello) {
 	peer := c.ends[dialler].host
 	if hi.id == 0 || n.id == 0 || n.memberID(peer) != hi.id {
 		c.refuse(refusedUnknown)
@@ -69,34 +70,35 @@ func (n *node) subscribe(c *conn, hi hello) {
 	if n.shown != nil {
 		r.term = n.shown.Term
 	}
-	c.send(acceptor, packet{kind: packetWelcome, hello: hello{id: n.id, raft: n.shown}})
+	c.send(acceptor, packet{kind: packetWelcome, hello: &hello{id: n.id, raft: n.shown}})
 	r.pump()
 }
 
-// seek finds the newest group before which the peer lacks nothing.
+// seek finds the newest group before which the peer lacks nothing. Groups follow
+// each other, so the peer lacks nothing before any older one either.
 func (n *node) seek(v *vclock.VClock) (no uint64, ok bool) {
 	d := n.disk
-	for no = d.next(); no > d.first; no-- {
-		if no == d.next() {
-			if last := n.handedOver(); v.Covers(&last) {
-				return no, true
-			}
-			continue
-		}
-		if v.Covers(&d.at(no).Before) {
-			return no, true
+	if last := n.handedOver(); v.Covers(&last) {
+		return d.next(), true
+	}
+	for i := len(d.groups) - 1; i >= 0 && i >= len(d.groups)-4; i-- { // most peers lack little
+		if v.Covers(&d.groups[i].Before) {
+			return d.first + uint64(i), true
 		}
 	}
-	if g := d.at(d.first); g != nil {
-		return d.first, v.Covers(&g.Before)
+	lacking := sort.Search(len(d.groups), func(i int) bool { return !v.Covers(&d.groups[i].Before) })
+	if lacking > 0 {
+		return d.first + uint64(lacking) - 1, true
 	}
-	return d.first, v.Covers(&d.vclock)
+	return d.first, len(d.groups) == 0 && v.Covers(&d.vclock)
 }
 
-func (r *relay) receive(p packet) {
+func (r *relay) receive(p *packet) {
 	if p.kind == packetAck {
 		r.pos.Merge(&p.ack.VClock)
-		r.n.post(&instance.Ack{From: r.id, VClock: p.ack.VClock, Term: p.ack.Term, Sync: p.sync})
+		a := r.n.w.net.ack()
+		*a = instance.Ack{From: r.id, VClock: p.ack.VClock, Term: p.ack.Term, Sync: p.sync}
+		r.n.post(a)
 	}
 }
 
@@ -114,7 +116,7 @@ func (r *relay) gone() {
 // raft shows the peer the newest election state.
 func (r *relay) raft() {
 	r.term = r.n.shown.Term
-	r.conn.send(acceptor, packet{kind: packetRaft, raft: *r.n.shown})
+	r.conn.send(acceptor, packet{kind: packetRaft, raft: r.n.shown})
 }
 
 // beat sends a heartbeat to every peer. What a relay held back for a whole
@@ -128,7 +130,7 @@ func (n *node) beat(sync uint64) {
 }
 
 func (n *node) pumpAll() {
-	for _, r := range append([]*relay(nil), n.relays...) {
+	for _, r := range n.relays { // who leaves meanwhile leaves a copy
 		r.pump()
 	}
 }
@@ -162,7 +164,7 @@ func (n *node) withoutVoid(runs [][]byte) [][]byte {
 	if len(n.void) == 0 {
 		return runs
 	}
-	rows, err := decode(runs)
+	rows, err := decode(runs, nil)
 	if err != nil {
 		n.w.fail("stream", "%s cannot read its own log: %v", n.label(), err)
 	}
@@ -186,8 +188,8 @@ func (r *relay) peerSeesLeader() bool {
 	return a != nil && a.subscribed && a.raft.IsLeaderSeen && a.raft.LeaderID == r.n.lazy
 }
 
-// decode reads the frames of a packet.
-func decode(runs [][]byte) (rows []xrow.Row, err error) {
+// decode reads the frames of a packet and puts the rows behind others.
+func decode(runs [][]byte, rows []xrow.Row) ([]xrow.Row, error) {
 	for _, run := range runs {
 		for len(run) > 0 {
 			size := xrow.FrameHead + int(binary.BigEndian.Uint32(run[1:]))

@@ -22,6 +22,8 @@ type Result struct {
 	Virtual time.Duration // how long the world lived
 	Leaders int           // leaders after the first
 	Acked   int           // writes acknowledged
+	Asked   int           // requests of clients and operators
+	Events  uint64        // that happened
 	Faults  int           // kinds of faults drawn
 	Table   Table
 	Met     Met  // by a mixed set
@@ -92,7 +94,7 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met}
+		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads
@@ -292,10 +294,16 @@ func (w *World) healMajority() {
 		n.heal(alive)
 	}
 	w.count(MajorityHealed)
-	acked := 0
+	var seen *since
 	fresh := func() bool {
 		n := w.inEffect()
-		return n != nil && w.committedBy(alive, n, &acked)
+		if n == nil {
+			return false
+		}
+		if seen == nil {
+			seen = &since{opID(len(w.load.ops)), len(w.load.done)}
+		}
+		return w.committedBy(n, *seen)
 	}
 	if !w.run(w.now+electLimit, fresh) && !w.split {
 		w.fail("liveness", "the majority %v has no leader that commits: %s", slots(alive), w.describe())
@@ -304,14 +312,17 @@ func (w *World) healMajority() {
 	w.run(w.now+time.Second, nil)
 }
 
-// committedBy tells whether a write that began after the heal was acknowledged
-// by a leader of the healed majority.
-func (w *World) committedBy(alive []*node, n *node, from *int) bool {
-	if *from == 0 {
-		*from = len(w.load.ops)
-	}
-	for _, o := range w.load.ops[*from:] {
-		if o.outcome == acknowledged && o.kind < opAsync && o.node == n {
+// since is a moment in the life of the clients.
+type since struct {
+	op   opID // the last that had begun
+	done int  // synchronous writes that had been acknowledged
+}
+
+// committedBy tells whether a write that began after a moment was acknowledged
+// by a leader.
+func (w *World) committedBy(n *node, s since) bool {
+	for _, o := range w.load.done[s.done:] {
+		if o.id > s.op && o.node == n {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +72,7 @@ func TestMixed(t *testing.T) {
 // runSeeds lives seeds on all processors; the results are in the order of the
 // seeds.
 func runSeeds(first uint64, count int, o Options) []Result {
+	debug.SetGCPercent(400) // much is made, and little stays
 	results := make([]Result, count)
 	next := make(chan int)
 	var workers sync.WaitGroup

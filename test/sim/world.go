@@ -15,6 +15,7 @@ type World struct {
 	now  time.Duration
 
 	queue  timeline
+	events uint64 // that happened
 	nodes  []*node
 	net    network
 	load   *load
@@ -32,60 +33,8 @@ type World struct {
 	failure error
 }
 
-// event is something that happens at a moment; order breaks ties.
-type event struct {
-	at    time.Duration
-	order uint64
-	do    func()
-}
-
-// timeline is a binary heap of events, the earliest on top.
-type timeline struct {
-	heap  []event
-	order uint64
-}
-
-func (t *timeline) less(i, j int) bool {
-	a, b := &t.heap[i], &t.heap[j]
-	return a.at < b.at || a.at == b.at && a.order < b.order
-}
-
-func (t *timeline) push(at time.Duration, do func()) {
-	t.order++
-	t.heap = append(t.heap, event{at, t.order, do})
-	for i := len(t.heap) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !t.less(i, up) {
-			break
-		}
-		t.heap[i], t.heap[up] = t.heap[up], t.heap[i]
-		i = up
-	}
-}
-
-func (t *timeline) pop() event {
-	top := t.heap[0]
-	last := len(t.heap) - 1
-	t.heap[0] = t.heap[last]
-	t.heap[last] = event{}
-	t.heap = t.heap[:last]
-	for i := 0; ; {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < last && t.less(child, least) {
-				least = child
-			}
-		}
-		if least == i {
-			return top
-		}
-		t.heap[i], t.heap[least] = t.heap[least], t.heap[i]
-		i = least
-	}
-}
-
 // after plans something.
-func (w *World) after(d time.Duration, do func()) { w.queue.push(w.now+max(d, 0), do) }
+func (w *World) after(d time.Duration, do func()) { w.queue.push(w.now+max(d, 0), doing(do)) }
 
 // run lets events happen until a condition holds or a moment has come. It
 // tells whether the condition came true.
@@ -94,13 +43,14 @@ func (w *World) run(until time.Duration, done func() bool) bool {
 		if done != nil && done() {
 			return true
 		}
-		if len(w.queue.heap) == 0 || w.queue.heap[0].at > until {
+		next, lined, ok := w.queue.next()
+		if !ok || next.at > until {
 			w.now = max(w.now, until)
 			return false
 		}
-		ev := w.queue.pop()
-		w.now = ev.at
-		ev.do()
+		w.now = next.at
+		w.events++
+		w.queue.pop(lined).happen()
 	}
 	return false
 }
