@@ -63,10 +63,7 @@ func (c *Core) refreshMembers() {
 		}
 	}
 	if c.self != 0 && self != c.self && len(c.ids) != 0 && !c.expelled {
-		c.expelled = true
-		c.eff.Expelled = true
-		c.trace(FactExpelled, c.self, 0, "")
-		c.raft.Resign(c.now.Mono, "expelled")
+		c.expel()
 	}
 	if c.self == 0 {
 		c.self = self
@@ -88,23 +85,40 @@ func (c *Core) refreshNewest() {
 	c.noteKinds(newest)
 	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey)))
 	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey)))
-	ended := endedLives(c.ids, newest)
 	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
-	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft(), Ended: ended}, c.now.Mono)
+	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft()}, c.now.Mono)
 }
 
-// endedLives are members whose ID is gone from the newest rows while somebody
-// with their uuid or name is there under another one.
-func endedLives(confirmed, newest []box.Member) (ended uint32) {
-	for _, was := range confirmed {
-		gone, replaced := true, false
-		for _, m := range newest {
-			gone = gone && m.ID != was.ID
-			replaced = replaced || m.ID != was.ID && (m.UUID == was.UUID || m.Name != "" && m.Name == was.Name)
-		}
-		if gone && replaced && isID(was.ID) {
-			ended |= 1 << was.ID
+// expel ends the part of this instance in the replica set: it leads and writes no
+// more. It goes on voting and giving its rows out for a while: it may be the only
+// one that knows its expulsion to be decided, and until others do, they need a
+// quorum of the old configuration, of which it is part.
+func (c *Core) expel() {
+	c.expelled = true
+	c.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout
+	c.trace(FactExpelled, c.self, 0, "")
+	c.raft.Resign(c.now.Mono, "expelled")
+}
+
+// leaveTimeouts is how many death timeouts an expelled instance stays at most.
+const leaveTimeouts = 4
+
+// leave ends what expel left, once enough of the others have what is here to elect
+// without us, or after a while.
+func (c *Core) leave() {
+	if c.leaveAt == 0 {
+		return
+	}
+	have, held := uint32(0), c.vclock.Global()
+	for id := range c.acked {
+		if c.acked[id].Covers(&held) {
+			have |= 1 << id
 		}
 	}
-	return ended
+	if told := bits.OnesCount32(have & c.confirmed.voters); told < c.confirmed.electionQuorum && c.now.Mono < c.leaveAt {
+		return
+	}
+	c.leaveAt = 0
+	c.eff.Expelled = true
+	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
 }

@@ -79,6 +79,7 @@ type Core struct {
 	failed    error // the journal's; nothing is ever written again
 	stalled   bool
 	expelled  bool
+	leaveAt   time.Duration // an expelled instance ends its streams then at the latest; 0: it has, or need not
 	closing   bool
 	replay    bool // rows come from our own log
 	started   bool
@@ -276,6 +277,7 @@ func (c *Core) Deadline() time.Duration {
 		earliest(c.confirmAt)
 	}
 	earliest(c.waitDeadline())
+	earliest(c.leaveAt)
 	if c.tidyAt > c.now.Mono {
 		earliest(c.tidyAt)
 	}
@@ -304,6 +306,7 @@ func (c *Core) finish() {
 	c.stepDemotion()
 	c.checkReads()
 	c.checkFates()
+	c.leave()
 	c.flush()
 	if c.raft.TakeShow() {
 		m := c.raft.Shown(&c.vclock)
@@ -428,10 +431,11 @@ func (c *Core) tellAck(stamp float64) {
 // nothing, and would stay. Nor is a disk believed that lost rows once.
 func (c *Core) vouches() bool { return c.failed == nil && !c.stalled }
 
-// able tells whether we may vote and campaign.
+// able tells whether we may vote: whoever is registered does, whether it counts or
+// not. Who asks for the vote says whether it counts; and that may know more than
+// we do. Who campaigns has to be a voter, see raft.Electorates.
 func (c *Core) able() bool {
-	return c.self != 0 && !c.expelled && c.vouches() && !c.closing &&
-		(c.confirmed.has(c.self) || c.newest.has(c.self) || c.cfg.Break.WipedVotes)
+	return c.self != 0 && (!c.expelled || c.leaveAt != 0) && c.vouches() && !c.closing
 }
 
 func (c *Core) configure(ev Configure) {

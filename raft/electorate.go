@@ -27,17 +27,12 @@ func (e Electorate) alone(self uint32) bool { return e.Quorum <= 1 && e.has(self
 // has the argument.
 type Electorates struct {
 	Confirmed, Newest Electorate
-	// Ended are IDs whose life is over by a row that is held here: somebody else
-	// has come in their place. Their votes do not count. It is derived from the
-	// rows whenever these change, and never remembered.
-	Ended uint32
 }
 
 func (e *Electorates) has(id uint32) bool { return e.Confirmed.has(id) || e.Newest.has(id) }
 
 // elect tells whether these votes make a leader.
 func (e *Electorates) elect(votes uint32) bool {
-	votes &^= e.Ended
 	return e.Confirmed.elects(votes) && e.Newest.elects(votes)
 }
 

@@ -58,7 +58,6 @@ type script struct {
 	self, members uint64
 	quorum        uint64
 	next          Electorate // of a change that is undecided
-	ended         uint32
 	able          bool
 	record        []Record // with the journal
 }
@@ -95,7 +94,7 @@ func newScript(t *testing.T, d *datadriven.TestData) *script {
 // elect tells the machine who elects; without a change that is undecided, those
 // of the newest rows are those of the confirmed ones.
 func (s *script) elect() {
-	e := Electorates{Confirmed: Electorate{uint32(s.members), int(s.quorum)}, Newest: s.next, Ended: s.ended}
+	e := Electorates{Confirmed: Electorate{uint32(s.members), int(s.quorum)}, Newest: s.next}
 	if s.next.Voters == 0 {
 		e.Newest = e.Confirmed
 	}
@@ -253,15 +252,12 @@ func (s *script) event(line string) {
 			s.members |= 1 << w.number(m)
 		}
 		s.quorum = w.num("quorum")
-		s.next, s.ended = Electorate{}, 0
+		s.next = Electorate{}
 		s.elect()
-	case "change": // undecided: new members, their quorum, and whose life it ends
+	case "change": // undecided: new members and their quorum
 		s.next = Electorate{Quorum: int(w.num("quorum"))}
 		for _, m := range strings.Split(w.plain[0], ",") {
 			s.next.Voters |= 1 << w.number(m)
-		}
-		if w.named["ended"] != "" {
-			s.ended = 1 << w.num("ended")
 		}
 		s.elect()
 	case "originals":

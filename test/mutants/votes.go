@@ -45,8 +45,8 @@ var votes = []Mutant{
 	},
 	{
 		Name: "who is no member yet votes", Area: "votes", File: "instance/core.go",
-		Old:     `(c.confirmed.has(c.self) || c.newest.has(c.self) || c.cfg.Break.WipedVotes)`,
-		New:     `(c.confirmed.has(c.self) || c.newest.has(c.self) || len(c.ids) >= 0)`,
+		Old:     `return c.self != 0 && (!c.expelled || c.leaveAt != 0) && c.vouches() && !c.closing`,
+		New:     `return (!c.expelled || c.leaveAt != 0) && c.vouches() && !c.closing`,
 		Killers: []string{"history", "vote", "votes"},
 	},
 }
