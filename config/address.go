@@ -1,9 +1,14 @@
 package config
 
+import "strings"
+
 // address reads one URI of the configuration and reports what is wrong with it.
 func (o *options) address(v *value, path string, login, dial bool) (URI, bool) {
 	u, err := ParseURI(v.text)
 	switch {
+	case strings.HasPrefix(v.text, ":") && v.tag != "": // flags and variables may leave out the host
+		o.mistake(v.where, path, "bad URI %q: expected host:service or /unix.socket", v.text)
+		return URI{}, false
 	case err != nil && u.IsZero():
 		o.mistake(v.where, path, "%v", err)
 		return URI{}, false
@@ -119,7 +124,7 @@ func (o *options) passwordOf(login string) string {
 
 func (o *options) clientURI() URI {
 	v := o.get("iproto.advertise.client")
-	if v == nil {
+	if v == nil || isHost(v.text) && !isPort(v.text) {
 		return URI{}
 	}
 	u, _ := o.address(v, "iproto.advertise.client", false, true)

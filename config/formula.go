@@ -65,7 +65,9 @@ func (f Formula) Eval(n, q int) (int, error) {
 }
 
 // Check evaluates the formula for every possible number of members. synchro
-// gives Q; nil: Q may not be used.
+// gives Q; nil: Q may not be used. A set with fewer members than Q confirms
+// nothing, so what the formula makes of it is no mistake: N - Q + 1 is what
+// everybody has who writes a synchro quorum as a number.
 func (f Formula) Check(synchro *Formula) error {
 	if len(f.code) == 1 && f.code[0].kind == opPush {
 		if v := math.Floor(f.code[0].value); v < 1 || v > MaxMembers {
@@ -81,6 +83,9 @@ func (f Formula) Check(synchro *Formula) error {
 			var err error
 			if q, err = synchro.Eval(n, 0); err != nil {
 				return nil // the mistake is synchro's
+			}
+			if q > n {
+				continue
 			}
 		}
 		if _, err := f.Eval(n, q); err != nil {

@@ -93,7 +93,7 @@ func join(path, name string) string {
 
 // isNull reports whether a node says nothing.
 func isNull(n *yaml.Node) bool {
-	return n == nil || n.Kind == 0 || n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+	return n == nil || n.Kind == 0 || n.Kind == yaml.ScalarNode && scalarOf(n).tag == "!!null"
 }
 
 // read checks one node against the schema. nil: nothing of use there; mistakes
@@ -202,8 +202,9 @@ func (r *reader) readLeaf(n *yaml.Node, s *node, path string, sc scope) *value {
 		r.mistake(r.where(n), path, "Unexpected data for scalar %q: Expected %q, got %q", name, name, luaType(n))
 		return nil
 	}
-	v := &value{kind: leaf, where: r.where(n), text: n.Value, tag: n.ShortTag()}
-	if err := s.check(scalar{v.text, v.tag}); err != nil {
+	got := scalarOf(n)
+	v := &value{kind: leaf, where: r.where(n), text: got.text, tag: got.tag}
+	if err := s.check(got); err != nil {
 		r.mistake(v.where, path, "%v", err)
 		return nil
 	}
@@ -288,5 +289,5 @@ func luaType(n *yaml.Node) string {
 	if n.Kind != yaml.ScalarNode {
 		return "table"
 	}
-	return scalar{n.Value, n.ShortTag()}.luaType()
+	return scalarOf(n).luaType()
 }

@@ -80,6 +80,9 @@ var scalars = map[string]func(scalar) error{
 	},
 	"level": func(s scalar) error {
 		_, err := parseLevel(s.text)
+		if err == nil && s.tag == "!!str" && isDigit(s.text[0]) {
+			return badLevel(s.text) // a number in quotes
+		}
 		return err
 	},
 	"uuid": func(s scalar) error {
@@ -103,15 +106,22 @@ func parseBool(text string) (bool, error) {
 }
 
 func parseNumber(text string) (float64, error) {
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || strings.ContainsAny(text, "xX_") {
+	v, err := strconv.ParseFloat(hexFloat(text), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || strings.ContainsRune(text, '_') || isInteger(text) && !fits(text) {
 		return 0, textf("Unable to parse a number from %q", text)
 	}
 	return v, nil
 }
 
+// fits is whether an integer has 64 bits at most, with or without a sign.
+func fits(text string) bool {
+	_, errInt := strconv.ParseInt(text, 10, 64)
+	_, errUint := strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, 64)
+	return errInt == nil || errUint == nil
+}
+
 func parseInteger(text string) (int64, error) {
-	if v, err := strconv.ParseInt(text, 0, 64); err == nil {
+	if v, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return v, nil
 	}
 	v, err := parseNumber(text)
@@ -204,7 +214,11 @@ func parseLevel(text string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, textf("Got %s, but only the following values are allowed: 0, fatal, 1, syserror, 2, error, 3, crit, 4, warn, 5, info, 6, verbose, 7, debug", text)
+	return 0, badLevel(text)
+}
+
+func badLevel(text string) error {
+	return textf("Got %s, but only the following values are allowed: 0, fatal, 1, syserror, 2, error, 3, crit, 4, warn, 5, info, 6, verbose, 7, debug", text)
 }
 
 func checkUUID(text string) error {

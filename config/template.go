@@ -22,7 +22,8 @@ rstrip  boolean   served
 // it.
 func (r *reader) readContext(n *yaml.Node, path string) *value {
 	if n.Kind == yaml.ScalarNode {
-		return &value{kind: leaf, where: r.where(n), text: n.Value, tag: n.ShortTag()}
+		got := scalarOf(n)
+		return &value{kind: leaf, where: r.where(n), text: got.text, tag: got.tag}
 	}
 	v := r.read(n, contextSchema, path, noScope)
 	if v == nil {
@@ -56,6 +57,7 @@ func (l *loader) contextVars(opts *value, workDir string, vars map[string]string
 	ctx := opts.at("config", "context")
 	for _, name := range ctx.names() {
 		v := ctx.at(name)
+		vars["context."+name] = "" // what cannot be read is told once, not at each place that uses it
 		text := v.text
 		switch v.at("from").str() {
 		case "env":

@@ -10,11 +10,12 @@ import (
 // URI is an address of an instance, in one of these spellings:
 //
 //	3301
-//	host:3301, [::1]:3301
-//	/path/to/socket, unix/:/path/to/socket
+//	host:3301, [::1]:3301, host:name-of-a-service
+//	/path/to/socket, unix/:/path/to/socket, unix:///path/to/socket
 //
-// each with login:password@ before it where a login is allowed. A zero URI is
-// no address.
+// each with login:password@ before it where a login is allowed, and a scheme
+// before that (tcp://), which says nothing, as in Tarantool (lib/uri). A zero
+// URI is no address.
 type URI struct {
 	Login    string
 	Password string
@@ -61,7 +62,7 @@ func (u URI) String() string {
 func ParseURI(text string) (URI, error) {
 	bad := fmt.Errorf("bad URI %q: expected host:service or /unix.socket", redact(text))
 	var u URI
-	rest := text
+	rest := withoutScheme(text)
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		login, password, _ := strings.Cut(rest[:i], ":")
 		var err1, err2 error
@@ -96,13 +97,12 @@ func ParseURI(text string) (URI, error) {
 		u.Unix = rest
 		return u, nil
 	}
-	rest = strings.TrimPrefix(rest, "tcp://")
 	if isPort(rest) {
 		u.Port = rest
 		return u, nil
 	}
 	i := strings.LastIndexByte(rest, ':')
-	if i < 0 || !isPort(rest[i+1:]) {
+	if i < 0 || !isPort(rest[i+1:]) && !isService(rest[i+1:]) {
 		return URI{}, bad
 	}
 	host := rest[:i]
@@ -137,6 +137,42 @@ func redact(text string) string {
 func isPort(text string) bool {
 	n, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && strconv.FormatUint(n, 10) == text
+}
+
+// isService is whether a text may be the name of a service of /etc/services.
+func isService(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if !isLetter(text[i]) {
+			return false
+		}
+	}
+	return text != ""
+}
+
+// withoutScheme cuts off what stands before "://".
+func withoutScheme(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok || scheme == "" || !isLetter(scheme[0]) {
+		return text
+	}
+	for i := 0; i < len(scheme); i++ {
+		if c := scheme[i]; !isLetter(c) && !isDigit(c) && c != '+' && c != '-' && c != '.' {
+			return text
+		}
+	}
+	return rest
+}
+
+// isHost is whether a text may be a host without a port. Nobody can connect to
+// that, but Tarantool takes it where it is only told to clients.
+func isHost(text string) bool {
+	host := withoutScheme(text)
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; !isLetter(c) && !isDigit(c) && c != '-' && c != '_' && c != '~' && c != '.' {
+			return false
+		}
+	}
+	return host != "" && host[0] != '.'
 }
 
 // dialable says why nobody can connect to u, or nil.

@@ -184,12 +184,14 @@ func parseQuorum(text string) (func(n int) int, error) {
 	return synchroQuorum(f), nil
 }
 
+// linearizableQuorum is at least one and at most all. Beyond the range of a
+// quorum it may be where Q is more than N: see [config.Formula.Check].
 func linearizableQuorum(f config.Formula) func(n, q int) int {
 	return func(n, q int) int {
 		v, err := f.Eval(n, q)
 		if err != nil {
-			return n - q + 1
+			v = n - q + 1
 		}
-		return v
+		return min(max(v, 1), config.MaxMembers)
 	}
 }
