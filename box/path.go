@@ -3,60 +3,110 @@ package box
 import (
 	"bytes"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"tarragon/xrow"
 )
 
-// pathToken is one step of a JSON path: a key, or an index from 1.
+// pathToken is one step of a JSON path: a key, an index from 1, or neither for
+// [*].
 type pathToken struct {
 	key   []byte
 	index int // 0: key counts
 }
 
-// nextToken reads the first token of a path and returns what follows it; bad is
-// the position (from 1) of a mistake.
+// nextToken reads the first token of a path, which is not empty, and returns
+// what follows it; bad is the position of a mistake, in characters from 1.
+// Tarantool: json_lexer_next_token.
 func nextToken(path []byte, start bool) (t pathToken, rest []byte, bad int) {
-	if path[0] == '[' {
-		end := bytes.IndexByte(path, ']')
-		if end < 2 {
-			return t, nil, len(path)
-		}
-		if q := path[1]; q == '"' || q == '\'' {
-			stop := bytes.IndexByte(path[2:], q)
-			if stop < 1 || 2+stop+1 >= len(path) || path[2+stop+1] != ']' {
-				return t, nil, 2
-			}
-			return pathToken{key: path[2 : 2+stop]}, path[2+stop+2:], 0
-		}
-		n, err := strconv.ParseUint(string(path[1:end]), 10, 31)
-		if err != nil || n == 0 {
+	switch {
+	case path[0] == '[':
+		return bracketToken(path)
+	case path[0] == '.':
+		if len(path) == 1 {
 			return t, nil, 2
 		}
-		return pathToken{index: int(n)}, path[end+1:], 0
-	}
-	at := 0
-	if path[0] == '.' {
-		at = 1
-	} else if !start {
+		t, rest, bad = nameToken(path[1:])
+		if bad != 0 {
+			bad++
+		}
+		return t, rest, bad
+	case !start:
 		return t, nil, 1
 	}
-	end := at
-	for end < len(path) && path[end] != '.' && path[end] != '[' {
-		c := path[end]
-		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
-		if !letter && !(end > at && c >= '0' && c <= '9') {
-			return t, nil, end + 1
+	return nameToken(path)
+}
+
+// bracketToken reads [1], ["key"], ['key'] or [*].
+func bracketToken(path []byte) (t pathToken, rest []byte, bad int) {
+	if len(path) == 1 {
+		return t, nil, 1
+	}
+	at := 1
+	switch c := path[1]; {
+	case c == '"' || c == '\'':
+		end := bytes.IndexByte(path[2:], c)
+		switch {
+		case end < 0:
+			return t, nil, utf8.RuneCount(path) + 1
+		case end == 0:
+			return t, nil, 3
 		}
-		end++
+		if bad := invalidAt(path[2 : 2+end]); bad != 0 {
+			return t, nil, 2 + bad
+		}
+		t.key, at = path[2:2+end], 3+end
+	case c == '*':
+		at = 2
+	default:
+		n := int32(0) // it wraps, as in the original
+		for at < len(path) && path[at] >= '0' && path[at] <= '9' {
+			n = n*10 + int32(path[at]-'0')
+			at++
+		}
+		if n < 1 {
+			return t, nil, 2
+		}
+		t.index = int(n)
 	}
-	if end == at {
-		return t, nil, at + 1
+	if at == len(path) || path[at] != ']' {
+		return t, nil, utf8.RuneCount(path[:at]) + 1
 	}
-	return pathToken{key: path[at:end]}, path[end:], 0
+	return t, path[at+1:], 0
+}
+
+// invalidAt is the position of the first character that is not UTF-8, from 1.
+func invalidAt(s []byte) int {
+	for n := 1; len(s) > 0; n++ {
+		r, size := utf8.DecodeRune(s)
+		if r == utf8.RuneError && size == 1 {
+			return n
+		}
+		s = s[size:]
+	}
+	return 0
+}
+
+// nameToken reads letters, digits and underscores.
+func nameToken(path []byte) (t pathToken, rest []byte, bad int) {
+	at := 0
+	for at < len(path) {
+		r, size := utf8.DecodeRune(path[at:])
+		letter := r == '_' || unicode.IsLetter(r)
+		if r == utf8.RuneError && size == 1 || !letter && !(at > 0 && (unicode.IsDigit(r) || unicode.Is(unicode.Other_Alphabetic, r) || unicode.Is(unicode.Nl, r))) {
+			break
+		}
+		at += size
+	}
+	if at == 0 {
+		return t, nil, 1
+	}
+	return pathToken{key: path[:at]}, path[at:], 0
 }
 
 func (o *op) badPath(rest []byte, bad int) error {
-	pos := len(o.path) - len(rest) + bad
+	pos := utf8.RuneCount(o.path[:len(o.path)-len(rest)]) + bad
 	return xrow.Errorf(xrow.ErrUpdateField, o.name(), "invalid JSON in position "+strconv.Itoa(pos))
 }
 
@@ -65,27 +115,9 @@ func (o *op) notThere() error { return xrow.Errorf(xrow.ErrNoSuchFieldName, o.na
 
 func (o *op) cannot(detail string) error { return xrow.Errorf(xrow.ErrUpdateField, o.name(), detail) }
 
-// doPath applies an operation whose field is given by a path.
+// doPath applies an operation to what lies inside of a field.
 func (u *updater) doPath(o *op) error {
-	if len(o.path) == 0 {
-		return o.badPath(o.path, 1)
-	}
-	t, rest, bad := nextToken(o.path, true)
-	if bad != 0 {
-		return o.badPath(o.path, bad)
-	}
-	no := t.index - 1
-	if t.index == 0 {
-		var ok bool
-		if no, ok = u.format.byName(t.key); !ok {
-			return o.missing()
-		}
-	}
-	if len(rest) == 0 {
-		top := *o
-		top.path, top.no = nil, int64(no)
-		return u.do(&top)
-	}
+	no := int(o.no)
 	if no >= u.n {
 		return o.notThere()
 	}
@@ -93,7 +125,7 @@ func (u *updater) doPath(o *op) error {
 	if err := u.spend(len(u.bytes(&u.pieces[i])) + len(o.arg)); err != nil {
 		return err
 	}
-	v, err := u.nested(o, u.bytes(&u.pieces[i]), rest)
+	v, err := u.nested(o, u.bytes(&u.pieces[i]), o.rest)
 	if err != nil {
 		return err
 	}
@@ -110,23 +142,35 @@ func (u *updater) nested(o *op, b, path []byte) ([]byte, error) {
 	if bad != 0 {
 		return nil, o.badPath(path, bad)
 	}
-	k := kindOf(b)
-	switch {
-	case t.index == 0 && k != kindMap:
-		return nil, o.cannot("can not access by key a non-map field")
-	case t.index != 0 && k != kindArray:
-		return nil, o.cannot("can not access by index a non-array field")
+	if t.key == nil && t.index == 0 { // [*]
+		return nil, o.badPath(path, 2)
 	}
-	from, to, n, at := locate(b, t, k == kindMap)
+	k, from := kindOf(b), -1
+	var to, n, at int
+	if t.key != nil && k == kindMap || t.index > 0 && k == kindArray {
+		from, to, n, at = locate(b, t, k == kindMap)
+	}
 	if len(rest) > 0 {
-		if from < 0 {
-			return nil, o.notThere()
+		if from >= 0 {
+			v, err := u.nested(o, b[from:to], rest)
+			if err != nil {
+				return nil, err
+			}
+			return splice(b, from, to, v), nil
 		}
-		v, err := u.nested(o, b[from:to], rest)
-		if err != nil {
-			return nil, err
+		if _, _, bad := nextToken(rest, false); bad != 0 {
+			return nil, o.badPath(rest, bad)
 		}
-		return splice(b, from, to, v), nil
+		return nil, o.notThere()
+	}
+	creates := o.code == '=' || o.code == '!'
+	switch {
+	case t.key != nil && k != kindMap && creates:
+		return nil, o.cannot("can not access by key a non-map field")
+	case t.key == nil && k != kindArray && creates:
+		return nil, o.cannot("can not access by index a non-array field")
+	case from < 0 && !creates:
+		return nil, o.notThere()
 	}
 	if k == kindMap {
 		return u.inMap(o, b, t, from, to, n, at)
@@ -210,8 +254,6 @@ func (u *updater) inMap(o *op, b []byte, t pathToken, from, to, n, at int) ([]by
 		return nil, o.cannot("the key exists already")
 	case o.code == '#' && o.count != 1:
 		return nil, o.cannot("can delete only 1 field from a map in a row")
-	case from < 0:
-		return nil, o.notThere()
 	case o.code == '#':
 		key := at
 		for skip(b, key) != from {

@@ -46,8 +46,9 @@ type piece struct {
 // op is one decoded operation.
 type op struct {
 	code   byte
-	no     int64 // field; negative: from the end
-	path   []byte
+	no     int64  // field; negative: from the end
+	path   []byte // as it was given; nil: a number was
+	rest   []byte // of path, behind the field; empty: the field itself
 	arg    []byte // the value after the field
 	offset int64
 	cut    int64
@@ -68,7 +69,7 @@ func (o *op) name() string {
 
 func (o *op) missing() error {
 	if o.path != nil {
-		return xrow.Errorf(xrow.ErrNoSuchFieldName, shortName(string(o.path)))
+		return xrow.Errorf(xrow.ErrNoSuchFieldName, o.name())
 	}
 	no := o.no
 	if no >= 0 {
@@ -145,26 +146,49 @@ func (u *updater) decodeField(o *op, b []byte) error {
 	switch kindOf(b) {
 	case kindUint:
 		v, _ := integer(b)
-		if v > math.MaxInt32 || int64(v) < u.base {
+		if v > math.MaxInt32 {
+			return o.wrongType("an integer")
+		}
+		if int64(v) < u.base {
 			return xrow.Errorf(xrow.ErrNoSuchFieldNo, v)
 		}
 		o.no = int64(v) - u.base
 	case kindInt:
 		v, _ := integer(b)
 		if int64(v) < math.MinInt32 {
-			return xrow.Errorf(xrow.ErrNoSuchFieldNo, int64(v))
+			return o.wrongType("an integer")
 		}
 		o.no = int64(v)
 	case kindStr:
-		name := text(b)
-		if no, ok := u.format.byName(name); ok {
-			o.no = int64(no)
-			return nil
-		}
-		o.path = name
+		return u.decodePath(o, text(b))
 	default:
 		return xrow.Errorf(xrow.ErrIllegalParams, "field id must be a number or a string")
 	}
+	return nil
+}
+
+// decodePath finds the field that a path leads through. A mistake up to there
+// is one of the request; what follows depends on the tuple.
+func (u *updater) decodePath(o *op, path []byte) error {
+	o.path = path
+	no, ok := u.format.byName(path)
+	if !ok {
+		if len(path) == 0 {
+			return xrow.Errorf(xrow.ErrNoSuchFieldName, "")
+		}
+		t, rest, bad := nextToken(path, true)
+		if bad != 0 {
+			return o.badPath(path, bad)
+		}
+		o.rest = rest
+		if no, ok = t.index-1, t.index > 0; t.key != nil {
+			no, ok = u.format.byName(t.key)
+		}
+		if !ok {
+			return xrow.Errorf(xrow.ErrNoSuchFieldName, shortName(string(path)))
+		}
+	}
+	o.no = int64(no)
 	return nil
 }
 
@@ -313,7 +337,7 @@ func (u *updater) insertPiece(i int, p piece) {
 
 // do applies one operation to what the ones before it have made.
 func (u *updater) do(o *op) error {
-	if o.path != nil {
+	if len(o.rest) > 0 {
 		return u.doPath(o)
 	}
 	no := o.no

@@ -44,3 +44,45 @@ func TestUpdateIsBounded(t *testing.T) {
 	_, err = w.run(upd(512, arr(1), []any{"=", 1 << 30, 1}))
 	wantError(t, err, xrow.ErrMemtxMaxTupleSize, "")
 }
+
+// TestUpsertNamesFields: a field that no tuple of the space can have is a
+// mistake of the request, whether the tuple is there or not: what went into the
+// log in spite of it would stop every Tarantool that follows.
+func TestUpsertNamesFields(t *testing.T) {
+	w := newWorld(t)
+	w.space(512, "up", nil, []any{m{"name": "id", "type": "unsigned"}, m{"name": "balance", "type": "any"}}, pkIndex([]any{0, "unsigned"}))
+	w.must(insert(512, 1, 10))
+	for _, c := range []struct {
+		path    any
+		code    xrow.Code
+		message string
+	}{
+		{"balanse", xrow.ErrNoSuchFieldName, "Field 'balanse' was not found in the tuple"},
+		{"balanse[1].x", xrow.ErrNoSuchFieldName, "Field 'balanse[1].x' was not found in the tuple"},
+		{"", xrow.ErrNoSuchFieldName, "Field '' was not found in the tuple"},
+		{"[*]", xrow.ErrNoSuchFieldName, "Field '[*]' was not found in the tuple"},
+		{"[", xrow.ErrUpdateField, "Field '[' UPDATE error: invalid JSON in position 1"},
+		{"[]", xrow.ErrUpdateField, "Field '[]' UPDATE error: invalid JSON in position 2"},
+		{"[0]", xrow.ErrUpdateField, "Field '[0]' UPDATE error: invalid JSON in position 2"},
+		{"[1", xrow.ErrUpdateField, "Field '[1' UPDATE error: invalid JSON in position 3"},
+		{"[''].a", xrow.ErrUpdateField, "Field '[''].a' UPDATE error: invalid JSON in position 3"},
+		{"['абв", xrow.ErrUpdateField, "Field '['абв' UPDATE error: invalid JSON in position 6"},
+		{".", xrow.ErrUpdateField, "Field '.' UPDATE error: invalid JSON in position 2"},
+		{"2", xrow.ErrUpdateField, "Field '2' UPDATE error: invalid JSON in position 1"},
+		{1 << 31, xrow.ErrUpdateArgType, ""},
+	} {
+		for _, op := range []string{"+", "=", "!"} {
+			for key := range 2 { // the tuple is there, or not
+				_, err := w.run(ups(512, arr(1+key, 1), []any{"=", 1, 11}, []any{op, c.path, 5}))
+				wantError(t, err, c.code, c.message)
+			}
+			_, err := w.run(upd(512, arr(1), []any{op, c.path, 5}))
+			wantError(t, err, c.code, c.message)
+		}
+	}
+	// What depends on the tuple is left out, and the rest is done.
+	w.must(ups(512, arr(1, 1), []any{"+", "[5]", 5}, []any{"+", "balance.x", 5}, []any{"=", "[2][", 5}, []any{"+", "balance", 5}))
+	if got := w.sel(512, 0, ALL); got != `[1, 15]` {
+		t.Error(got)
+	}
+}
