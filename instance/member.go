@@ -38,10 +38,10 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 func (c *Core) joinRequest(ev JoinRequest) {
 	known := ev.Kind == JoinAnon || c.knows(&ev)
 	switch {
+	case known && c.awaitsWelcome(&ev):
+		return
 	case known && ev.Kind == JoinID:
 		c.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
-		return
-	case known && c.awaitsWelcome(&ev):
 		return
 	case known:
 		c.registered(&ev)
@@ -281,7 +281,7 @@ type welcome struct {
 // awaitsWelcome lets a joiner that asks again wait as the first time.
 func (c *Core) awaitsWelcome(j *JoinRequest) bool {
 	for _, w := range c.welcome {
-		if w.join.UUID == j.UUID {
+		if w.join.UUID == j.UUID && j.Kind != JoinAnon {
 			w.join = j
 			c.welcome = append(c.welcome, w)
 			return true
