@@ -231,3 +231,25 @@ groups: {g: {replicasets: {r: {instances: {
 		t.Errorf("nothing: %v", err)
 	}
 }
+
+// Who does not count yet, and whose file asks for another quorum than the replica
+// set has.
+func TestStatusOfWhoCounts(t *testing.T) {
+	leader, follower := info(1, "i1", "leader", false), info(2, "i2", "follower", true)
+	leader["tarragon"] = map[string]any{"rules": "strong", "learners": []any{3}, "quorum": map[string]any{"value": "N / 2 + 1", "file": "N/2+1"}}
+	follower["tarragon"] = map[string]any{"rules": "strong", "learners": []any{3}, "quorum": map[string]any{"value": "N / 2 + 1", "file": "3"}}
+	out, errOut, err := runWith(t, nil, "status", "--addr", serveFake(t, map[string]any{"box.info": leader}).address,
+		"--addr", serveFake(t, map[string]any{"box.info": follower}).address)
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errOut)
+	}
+	for _, want := range []string{"i1: not counted before they have caught up: i3\n",
+		"i2: its file asks for replication.synchro_quorum 3, the replica set has N / 2 + 1\n"} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("%q is not once in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "i1: its file") {
+		t.Errorf("spaces make no difference:\n%s", out)
+	}
+}
