@@ -60,6 +60,23 @@ func (h *Hunt) Run(ctx context.Context, m Mutant) (Trophy, error) {
 	return t, ctx.Err()
 }
 
+// Build makes the simulator with a mutant in it, to look at a life closely.
+func (h *Hunt) Build(ctx context.Context, m Mutant, bin string) error {
+	dir, err := os.MkdirTemp("", "mutant")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := m.overlay(h.Root, dir)
+	if err != nil {
+		return err
+	}
+	if bin, err = filepath.Abs(bin); err != nil {
+		return err
+	}
+	return h.build(ctx, "build", overlay, bin, "./test/sim/cmd/sim")
+}
+
 func (t *Trophy) note(deaths []death) {
 	t.Killed = len(deaths)
 	for _, d := range deaths {

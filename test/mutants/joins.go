@@ -3,9 +3,9 @@ package mutants
 var joins = []Mutant{
 	{
 		Name: "the state has no vote", Area: "joins", File: "instance/member.go",
-		Old:     `s.Vote = c.raft.Leader()`,
-		New:     `s.Vote = 0`,
-		Killers: []string{"vote", "votes", "one leader"},
+		Old:     `if s.State.Vote == 0 {`,
+		New:     `if s.State.Vote = 0; c.self == 0 {`,
+		Killers: []string{"vote"},
 	},
 	{
 		Name: "the state has no term", Area: "joins", File: "instance/member.go",

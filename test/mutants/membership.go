@@ -20,6 +20,31 @@ var membership = []Mutant{
 		Killers: []string{"quorum", "history"},
 	},
 	{
+		Name: "only the newest configuration commits", Area: "membership", File: "limbo/lead.go",
+		Old:     `lsn = min(l.quorumLSN(confirmed), l.worth)`,
+		New:     `lsn = min(l.quorumLSN(newest), l.worth)`,
+		Killers: []string{"quorum", "history"},
+	},
+	{
+		Name: "an undecided change does not count for its leader", Area: "membership", File: "instance/write.go",
+		Old: `		c.barrier = true
+		c.refreshNewest()`,
+		New:     `		c.barrier = true`,
+		Killers: []string{"quorum", "history"},
+	},
+	{
+		Name: "an undecided change does not count on a follower", Area: "membership", File: "instance/apply.go",
+		Old:     `		c.refreshNewest()`,
+		New:     ``,
+		Killers: []string{"quorum", "history", "one leader"},
+	},
+	{
+		Name: "an ended life gets votes", Area: "membership", File: "raft/raft.go",
+		Old:     `case !r.who.Newest.has(from):`,
+		New:     `case from == 0:`,
+		Killers: []string{"one leader", "history"},
+	},
+	{
 		Name: "a candidate goes on over a change", Area: "membership", File: "raft/electorate.go",
 		Old:     `r.giveUp(now, "who elects has changed")`,
 		New:     ``,

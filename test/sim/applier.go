@@ -240,7 +240,17 @@ func (n *node) ack(s *instance.AckState) {
 
 // learnID looks up our own replica ID and those of our peers.
 func (n *node) learnID() {
-	n.id = n.memberID(n)
+	if n.id = n.memberID(n); n.id != 0 {
+		n.lastID = n.id
+	}
+	n.voters = 0
+	if n.box != nil {
+		for _, m := range n.box.Members() {
+			if !m.Learner {
+				n.voters++
+			}
+		}
+	}
 	for _, a := range n.links {
 		if a != nil && !a.subscribed {
 			a.id = n.memberID(a.peer)

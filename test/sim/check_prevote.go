@@ -49,8 +49,7 @@ func (c *prevoteChecker) mayCampaign(n *node) bool {
 			with++
 		}
 	}
-	confirmed, newest := n.box.CountMembers()
-	return with >= min(confirmed, newest)/2+1
+	return with >= n.voters/2+1
 }
 
 func (c *prevoteChecker) stepped(n *node, batch []instance.Event, slept time.Duration) {

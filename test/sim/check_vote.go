@@ -79,8 +79,12 @@ func (c *voteChecker) saved(n *node, s *instance.State) {
 	c.take(n, r, "its checkpoint")
 }
 
-// joined reads the state that a disk begins anew with.
+// joined reads the state that a disk begins anew with. A new identity has given its
+// vote away in that term: another of its lives may have voted in it.
 func (c *voteChecker) joined(n *node, s *instance.State) {
+	if c.disk[n.slot] == (record{}) && s.Vote == 0 && !n.isOriginal() {
+		c.w.fail("vote", "%s joins in term %d with a vote to give", n.label(), s.Term)
+	}
 	c.take(n, record{s.Term, s.Vote}, "the state that it joined with")
 }
 

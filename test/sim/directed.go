@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"tarragon/instance"
@@ -16,6 +17,8 @@ var directedKinds = []faultKind{
 	{"votesaved", func(w *World) { w.ambush.save++ }},
 	{"laggard", strikeLaggard},
 	{"stale", strikeStale},
+	{"inflight", strikeInFlight},
+	{"latevote", strikeLateVote},
 	{"cutjoin", func(w *World) { w.ambush.join++ }},
 }
 
@@ -162,4 +165,65 @@ func strikeStale(w *World) {
 	w.net.extra[leader.slot][deaf.slot] = late
 	w.later(late/3, late/3, func() { w.byHand(next) })
 	w.later(2*late, 2*late, func() { w.net.extra[leader.slot][deaf.slot] = 0 })
+}
+
+// strikeInFlight tells the story of TestVoteBehindRowsInFlight: a voter's disk is
+// slow, a row of the leader's is with it, and a candidate that the leader does
+// not reach asks for the vote. The row is acked under the old term; the leader
+// dies; the connection that would bring the row to the candidate breaks, and the
+// vote is the first that comes over the next one.
+func strikeInFlight(w *World) {
+	leader := w.leader()
+	order := w.rng.Perm(len(w.nodes))
+	voter, candidate := w.nodes[order[0]], w.nodes[order[1]]
+	if leader == nil || leader == voter || leader == candidate || leader.core == nil {
+		return
+	}
+	w.net.sever(leader.slot, candidate.slot)
+	w.net.sever(candidate.slot, leader.slot)
+	slow := w.between(40*time.Millisecond, 120*time.Millisecond)
+	d := voter.disk
+	d.slow = slow
+	o := w.load.begin(leader, opInsert, 0)
+	leader.post(instance.Write{Requests: []instance.Request{w.load.request(o)}})
+	at := func(share time.Duration, do func()) { w.later(slow*share/100, slow*share/100, do) }
+	at(10, func() { w.byHand(candidate) })
+	at(50, func() { w.net.sever(voter.slot, candidate.slot) })
+	at(150, func() { leader.pause() })
+	at(250, func() {
+		w.count(VoteInFlight)
+		w.net.cut[voter.slot][candidate.slot] = false
+		for _, c := range slices.Clone(w.net.conns) {
+			if c.ends[dialler].host != leader && c.ends[acceptor].host != leader {
+				c.reset()
+			}
+		}
+	})
+	at(350, func() { d.slow = 0 })
+	life := leader.life
+	w.later(time.Second, 3*time.Second, func() {
+		w.net.heal(leader.slot, candidate.slot)
+		w.net.heal(candidate.slot, leader.slot)
+		if leader.life == life {
+			leader.resume()
+		}
+	})
+}
+
+// strikeLateVote lets a vote come when its candidate asks again, in the next
+// term, and the voter has voted for a rival in that one.
+func strikeLateVote(w *World) {
+	order := w.rng.Perm(len(w.nodes))
+	candidate, rival, voter := w.nodes[order[0]], w.nodes[order[1]], w.nodes[order[2]]
+	late := w.between(30*time.Millisecond, w.plan.config.DeathTimeout/2)
+	w.net.extra[voter.slot][candidate.slot] = late
+	w.byHand(candidate)
+	w.later(late/2, late/2, func() {
+		w.net.extra[candidate.slot][voter.slot] = late
+		w.byHand(candidate)
+		w.byHand(rival)
+	})
+	w.later(3*late, 3*late, func() {
+		w.net.extra[voter.slot][candidate.slot], w.net.extra[candidate.slot][voter.slot] = 0, 0
+	})
 }

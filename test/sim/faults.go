@@ -260,9 +260,12 @@ func (n *node) repair() {
 }
 
 // strikeWipe takes a disk away, one at a time: guarantees hold while a
-// majority of disks survives, and a lost one counts until it has joined.
+// majority of disks survives, and a lost one counts until it is a voter again.
 func strikeWipe(w *World) {
 	n := w.victim()
+	if w.voters() < len(w.nodes) {
+		return
+	}
 	for _, m := range w.nodes {
 		if m.wiped || m.running() && m.core == nil {
 			return

@@ -31,9 +31,13 @@ type node struct {
 	drift    int64         // parts per million
 	wall     float64       // wall time beside the world's
 
-	core  *instance.Core // nil while the process joins
-	box   *box.Box
-	id    uint32 // replica ID; 0: none yet
+	core *instance.Core // nil while the process joins
+	box  *box.Box
+	id   uint32 // replica ID; 0: none yet
+
+	lastID uint32 // the one that its disk had last
+	voters int    // that it knows to count, itself included
+
 	inbox []instance.Event
 	taken []instance.Event // room of the last batch
 

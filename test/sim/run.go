@@ -330,14 +330,19 @@ func (w *World) committedBy(n *node, s since) bool {
 }
 
 // drawMajority takes hosts whose disks are in order; those that lost theirs
-// cannot vote.
+// cannot vote before they are voters again.
 func (w *World) drawMajority() (alive []*node) {
 	for _, i := range w.rng.Perm(len(w.nodes)) {
-		if n := w.nodes[i]; !n.wiped && len(alive) < len(w.nodes)/2+1 {
+		if n := w.nodes[i]; n.counts() && len(alive) < len(w.nodes)/2+1 {
 			alive = append(alive, n)
 		}
 	}
 	return alive
+}
+
+// counts tells whether a host may be one of those that a majority needs.
+func (n *node) counts() bool {
+	return !n.wiped && (n.w.mixed() || n.w.check.config.now().voters&(1<<n.lastID) != 0)
 }
 
 // sever isolates the rest from the healed majority.

@@ -54,6 +54,7 @@ const (
 	VoteSaved
 	LaggardAsked
 	JoinCut
+	VoteInFlight
 	rareCount
 )
 
@@ -70,6 +71,7 @@ var rareNames = [rareCount]string{
 	"one-way cut", "log pruned", "linearizable reads", "majority healed, rest broken",
 	"rivals in one term", "a voter died with its vote", "a vote was saved in a checkpoint before a crash",
 	"who lacked rows asked for votes", "a join was cut",
+	"a vote came before the row behind which it was given",
 }
 
 func (r Rare) String() string { return rareNames[r] }

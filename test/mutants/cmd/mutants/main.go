@@ -29,6 +29,7 @@ func run(ctx context.Context, args []string, out, news io.Writer) int {
 	procs := flags.Int("procs", runtime.GOMAXPROCS(0), "processes at once")
 	only := flags.String("only", "", "names of mutants, comma separated; else all")
 	area := flags.String("area", "", "mutants of one area")
+	build := flags.String("build", "", "do not hunt: write the simulator with the mutant to this file")
 	sample := flags.Bool("sample", false, "the few that CI hunts, and no rate")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -44,9 +45,18 @@ func run(ctx context.Context, args []string, out, news io.Writer) int {
 	h := mutants.Hunt{Root: root, First: *first, Seeds: *seeds, Rate: *rate, Procs: *procs}
 	names := strings.Split(*only, ",")
 	code, lived, died := 0, 0, 0
-	fmt.Fprint(out, mutants.TableHead)
+	if *build == "" {
+		fmt.Fprint(out, mutants.TableHead)
+	}
 	for _, m := range mutants.All() {
 		if *only != "" && !slices.Contains(names, m.Name) || *area != "" && m.Area != *area || *sample && !m.Quick {
+			continue
+		}
+		if *build != "" {
+			if err := h.Build(ctx, m, *build); err != nil {
+				fmt.Fprintln(news, err)
+				return 1
+			}
 			continue
 		}
 		t, err := h.Run(ctx, m)
@@ -67,6 +77,9 @@ func run(ctx context.Context, args []string, out, news io.Writer) int {
 			}
 		}
 		fmt.Fprint(out, t.Line())
+	}
+	if *build != "" {
+		return 0
 	}
 	fmt.Fprintf(news, "%d killed, %d survived %d seeds\n", died, lived, *seeds)
 	return code
