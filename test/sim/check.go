@@ -23,6 +23,8 @@ type checks struct {
 	sick    sickChecker
 	void    lostChecker
 	barrier barrierChecker
+
+	conditional conditionalChecker
 }
 
 func newChecks(w *World) *checks {
@@ -39,6 +41,7 @@ func newChecks(w *World) *checks {
 	c.sick.init(w)
 	c.void.init(w)
 	c.barrier.init(w)
+	c.conditional.w = w
 	return c
 }
 
@@ -126,7 +129,9 @@ func (c *checks) readRow(g *xrow.Group, i int) (*row, xrow.Flags, error) {
 		var d xrow.DML
 		if d, err = xrow.DecodeDML(x.Type, x.Body); err == nil && isClientSpace(d.SpaceID) {
 			r.space = d.SpaceID
-			err = r.readWrite(&d)
+			if err = r.readWrite(&d); err == nil && d.Type == xrow.Delete {
+				r.op, err = c.deleter(g, i+1)
+			}
 		}
 		r.system = d.SpaceID < spaceRegisters
 	}
@@ -135,6 +140,10 @@ func (c *checks) readRow(g *xrow.Group, i int) (*row, xrow.Flags, error) {
 
 // readWrite finds out which op wrote what under which key.
 func (r *row) readWrite(d *xrow.DML) (err error) {
+	if d.Type == xrow.Delete {
+		r.key, _, err = msgp.ReadUint64Bytes(d.Key[1:])
+		return err
+	}
 	if d.Type != xrow.Update {
 		r.key, r.op, err = readTuple(d.Tuple)
 		return err

@@ -87,7 +87,7 @@ func (c *clientChecker) acknowledged(o *op) {
 		return // its leader's disk has it: that is all that was promised
 	}
 	c.w.check.history.mustBeCommitted(o.node, r.place(), "acknowledgement")
-	if o.kind != opInsert && !o.empty {
+	if o.kind.writesRegister() {
 		c.inOrder(o, o.key, r.place(), true)
 	}
 }
@@ -144,6 +144,7 @@ func (c *clientChecker) linear(o *op) {
 	for key := uint64(1); key <= registers; key++ {
 		c.inOrder(o, key, versions[key], false)
 	}
+	c.w.check.conditional.read(o)
 }
 
 // look reads all registers at one moment and gives the version of each.

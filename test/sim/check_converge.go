@@ -9,6 +9,7 @@ import (
 
 	"tarragon/box"
 	"tarragon/instance"
+	"tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -229,8 +230,12 @@ func (w *World) compareContent(f *final) {
 	survived := map[opID]bool{}
 	for _, r := range rows {
 		want[tupleKey{r.space, r.key}] = r.op
+		if r.kind == xrow.Delete {
+			delete(want, tupleKey{r.space, r.key})
+		}
 		survived[r.op] = true
 	}
+	w.check.conditional.judge(rows)
 	for _, t := range f.tuples {
 		if !isClientSpace(t.space) {
 			continue

@@ -330,7 +330,7 @@ func strikeSchema(w *World) {
 		return
 	}
 	w.made++
-	id := spaceNotes + w.made
+	id := spaceLocks + w.made
 	w.tell(n, "makes space %d", id)
 	for _, d := range []xrow.DML{spaceRow(id, fmt.Sprintf("extra%d", id), spaceKind(w.rng.IntN(3))), indexRow(id)} {
 		o := w.load.begin(n, opByHand, 0)

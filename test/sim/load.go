@@ -16,12 +16,15 @@ const (
 	spaceJournal   = 513 // synchronous; each op inserts its own key once
 	spaceCache     = 514 // asynchronous; a few keys that are replaced
 	spaceNotes     = 515 // local: each node has its own
+	spaceLocks     = 516 // synchronous; a few keys that are inserted, swapped and deleted on conditions
 
 	registers = 6
 	admin     = 1
 )
 
-func isClientSpace(id uint32) bool { return id >= spaceRegisters && id <= spaceCache }
+func isClientSpace(id uint32) bool {
+	return id >= spaceRegisters && id <= spaceCache || id == spaceLocks
+}
 
 // opID names a client's operation, and is the value that it writes.
 type opID uint64
@@ -34,6 +37,9 @@ const (
 	opUpdate                 // the same by UPDATE; without a tuple there it changes nothing
 	opUpsert                 // the same by UPSERT
 	opPair                   // a register and the journal, in one transaction
+	opLock                   // inserts a lock, which fails if there is one
+	opUnlock                 // deletes a lock and notes that in the journal; without a lock it changes nothing
+	opSwap                   // replaces a lock if it is the one that its client saw last
 	opAsync                  // into the cache
 	opMixed                  // the cache and the own notes, in one transaction
 	opLocal                  // into the own notes, on any node
@@ -62,6 +68,8 @@ type op struct {
 	ended    time.Duration
 	outcome  outcome
 	empty    bool                  // it was answered that there was nothing to change
+	saw      opID                  // conditional: what it was answered that it found; 0: nothing
+	expect   opID                  // opSwap: what must be there
 	gaveUp   bool                  // the client left before the answer
 	answered func(err *xrow.Error) // called once, when the outcome is set; may be nil
 }
@@ -74,6 +82,8 @@ type load struct {
 	open    int   // ops without an answer
 	acked   int   // writes acknowledged
 	done    []*op // the synchronous ones among them, in the order of their answers
+
+	lastSeen [locks + 1]opID // what clients were last told of each lock
 }
 
 // start lets a number of clients run until stop.
@@ -94,7 +104,8 @@ func (l *load) next() {
 	})
 }
 
-var kinds = [...]opKind{opInsert, opRegister, opRegister, opUpdate, opUpsert, opPair, opAsync, opAsync, opMixed, opLocal,
+var kinds = [...]opKind{opInsert, opRegister, opRegister, opUpdate, opUpsert, opPair, opLock, opLock, opUnlock, opSwap,
+	opAsync, opAsync, opMixed, opLocal,
 	opRead, opRead, opLinear}
 
 // draw takes one of the first n kinds.
@@ -211,6 +222,8 @@ func (l *load) request(o *op) instance.Request {
 		r.DML = insert(spaceNotes, uint64(o.id), o.id)
 	case opPair:
 		r.Do = both(replace(spaceRegisters, o.key, o.id), insert(spaceJournal, uint64(o.id), o.id))
+	case opLock, opUnlock, opSwap:
+		l.condition(o, &r)
 	case opMixed:
 		r.Do = both(replace(spaceCache, o.key, o.id), insert(spaceNotes, uint64(o.id), o.id))
 	}
@@ -262,9 +275,11 @@ func (l *load) answer(n *node, r instance.Reply) {
 	switch {
 	case r.Err == nil:
 		o.empty = o.kind == opUpdate && len(r.Data) == emptyData
+		l.found(o, r.Data, nil)
 		l.end(o, acknowledged, nil)
 		l.w.check.client.acknowledged(o)
 	case isFinal(r.Err.Code):
+		l.found(o, nil, r.Err)
 		l.end(o, refused, r.Err)
 	default:
 		l.end(o, unknown, r.Err)

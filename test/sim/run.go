@@ -152,7 +152,7 @@ func (w *World) makeSpaces() {
 		name string
 		kind spaceKind
 	}{{spaceRegisters, "registers", syncSpace}, {spaceJournal, "journal", syncSpace},
-		{spaceCache, "cache", asyncSpace}, {spaceNotes, "notes", localSpace}} {
+		{spaceCache, "cache", asyncSpace}, {spaceNotes, "notes", localSpace}, {spaceLocks, "locks", syncSpace}} {
 		for _, d := range []xrow.DML{spaceRow(s.id, s.name, s.kind), indexRow(s.id)} {
 			if !w.schemaChange(d) {
 				return
@@ -322,7 +322,7 @@ type since struct {
 // by a leader.
 func (w *World) committedBy(n *node, s since) bool {
 	for _, o := range w.load.done[s.done:] {
-		if o.id > s.op && o.node == n {
+		if o.id > s.op && !o.empty && o.node == n {
 			return true
 		}
 	}
