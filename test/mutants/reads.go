@@ -37,4 +37,10 @@ var reads = []Mutant{
 		New:     `saw: 0}`,
 		Killers: []string{"conditional"},
 	},
+	{
+		Name: "an answer of a deposed leader", Area: "reads", File: "instance/fate.go",
+		Old:     `if f.beat != 0 && c.quorumHeard(f.heard) {`,
+		New:     `if f.beat != 0 {`,
+		Killers: []string{"conditional"},
+	},
 }

@@ -19,6 +19,7 @@ var directedKinds = []faultKind{
 	{"stale", strikeStale},
 	{"inflight", strikeInFlight},
 	{"latevote", strikeLateVote},
+	{"deposed", strikeDeposed},
 	{"cutjoin", func(w *World) { w.ambush.join++ }},
 }
 
@@ -225,5 +226,28 @@ func strikeLateVote(w *World) {
 	})
 	w.later(3*late, 3*late, func() {
 		w.net.extra[voter.slot][candidate.slot], w.net.extra[candidate.slot][voter.slot] = 0, 0
+	})
+}
+
+// strikeDeposed cuts a leader off and lets an operator promote another at once.
+// For a while both lead, and the clients know both.
+func strikeDeposed(w *World) {
+	leader, next := w.leader(), w.nodes[w.rng.IntN(len(w.nodes))]
+	if leader == nil || leader == next {
+		return
+	}
+	w.tell(leader, "is cut off and deposed")
+	for _, peer := range w.nodes {
+		if peer != leader {
+			w.net.sever(peer.slot, leader.slot)
+			w.net.sever(leader.slot, peer.slot)
+		}
+	}
+	w.byHand(next)
+	w.later(w.plan.config.DeathTimeout/2, 2*w.plan.config.DeathTimeout, func() {
+		for _, peer := range w.nodes {
+			w.net.heal(peer.slot, leader.slot)
+			w.net.heal(leader.slot, peer.slot)
+		}
 	})
 }
