@@ -22,6 +22,11 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	if s.anew == nil && (len(s.store.Checkpoints()) > 0 || s.store.Last() > 0) {
 		return false, s.recover(ctx)
 	}
+	foreign := foreignFiles(s.in)
+	if foreign != nil {
+		s.log.Warn().Str("dir", foreign.Dir).Str("file", foreign.Files[0]).
+			Msg("there is data of Tarantool, which is not read: this instance can join a replica set that runs, and begins none")
+	}
 	boot := s.newBoot()
 	s.boot.Store(boot)
 	met := false // the originals had time to meet us
@@ -31,6 +36,9 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			return false, err
 		}
 		if d.Action == replication.ActionBootstrap && s.anew == nil {
+			if foreign != nil {
+				return false, foreign
+			}
 			if err := s.in.BootstrapError(); err != nil {
 				return false, err
 			}

@@ -72,6 +72,26 @@ type Filter struct {
 	ToGroup   uint64 // included
 }
 
+// HoldsData reports whether a store has rows or a checkpoint, without opening
+// it. One that a process has open holds some, or will.
+func HoldsData(fs vfs.FS, dir string) (bool, error) {
+	r, err := openRaw(fs, dir)
+	if err != nil {
+		return false, err
+	}
+	found := errors.New("found")
+	v := visitor{
+		group: func(uint64, []byte, string) error { return found },
+		chunk: func(uint64, uint32, []byte) error { return found },
+	}
+	if err := r.visit(&v); err != nil && err != found {
+		return false, err
+	} else if err == found {
+		return true, nil
+	}
+	return r.inUse || len(r.problems) > 0, nil
+}
+
 // typeName is the name of a row type. In the log ROLLBACK is that of the limbo;
 // the request of a client never gets there.
 func typeName(t xrow.Type) string {

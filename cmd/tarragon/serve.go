@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tarragon/config"
+	"tarragon/server"
 )
 
 // serveFlags are the flags of serve as they were given.
@@ -150,6 +151,9 @@ func logWarnings(log zerolog.Logger, all []config.Warning) {
 func printCheck(p process, cfg *config.Instance) error {
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(p.out, "warning:", w)
+	}
+	if foreign := server.FindForeign(cfg); foreign != nil {
+		fmt.Fprintln(p.out, "warning:", foreign)
 	}
 	_, err := fmt.Fprintf(p.out, "the configuration of instance %s is good\n", cfg.Name)
 	return err

@@ -222,3 +222,29 @@ func TestLoggerForms(t *testing.T) {
 		t.Errorf("%s", data)
 	}
 }
+
+// What a check cannot know is whether there is a replica set to join, so files
+// of an original are a warning; a look into them says what they are.
+func TestForeignFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const dir, file = "var/lib/i1", "var/lib/i1/00000000000000000000.snap"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("SNAP\n0.13\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("c.yaml", []byte("groups: {g: {replicasets: {r: {instances: {i1: {}}}}}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _, err := runWith(t, nil, "serve", "--config", "c.yaml", "-i", "i1", "--check")
+	if err != nil || !strings.Contains(out, "warning: var/lib/i1 holds data of Tarantool (00000000000000000000.snap)") || !strings.Contains(out, "migration.md") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, words := range [][]string{{"cat", file}, {"cat", dir}, {"verify", file}, {"repair", dir}} {
+		_, _, err := runWith(t, nil, append([]string{"xlog"}, words...)...)
+		if exitCode(err) != exitFailed || !strings.Contains(err.Error(), file+" is a file of Tarantool") {
+			t.Errorf("%v: %v", words, err)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tarragon/server"
 	"tarragon/xlog"
 )
 
@@ -31,16 +32,19 @@ func newXlog(p process) *cobra.Command {
 }
 
 // storeOf finds the store that the arguments mean.
-func storeOf(a []string) string {
+func storeOf(a []string) (string, error) {
 	dir := defaultDataDir
 	if len(a) > 0 {
 		dir = a[0]
 	}
 	inner := filepath.Join(dir, storeDir)
 	if info, err := os.Stat(inner); err == nil && info.IsDir() {
-		return inner
+		return inner, nil
 	}
-	return dir
+	if file := server.ForeignFile(dir); file != "" {
+		return "", fmt.Errorf("%s is a file of Tarantool, which is not read here (tt cat reads it)", file)
+	}
+	return dir, nil
 }
 
 // catFlags choose rows and how they are printed.
@@ -73,7 +77,13 @@ It exits with 3 if something could not be read; all the rest is printed.`,
   tarragon xlog cat var/lib/i-001 --type promote --type confirm --json
   tarragon xlog cat var/lib/i-001 --lost`,
 		Args: args(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, a []string) error { return f.cat(p, storeOf(a)) },
+		RunE: func(_ *cobra.Command, a []string) error {
+			dir, err := storeOf(a)
+			if err != nil {
+				return err
+			}
+			return f.cat(p, dir)
+		},
 	}
 	fl := cmd.Flags()
 	fl.UintSliceVar(&f.spaces, "space", nil, "rows of this space id only, may be repeated")
@@ -161,7 +171,11 @@ It exits with 3 if it found damage.`,
 		Example: "  tarragon xlog verify\n  tarragon xlog verify var/lib/i-001 --json",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
-			report, err := xlog.Verify(nil, storeOf(a))
+			dir, err := storeOf(a)
+			if err != nil {
+				return err
+			}
+			report, err := xlog.Verify(nil, dir)
 			if err != nil {
 				return err
 			}
@@ -205,7 +219,11 @@ is often to move the directory away: the instance joins anew by itself.
 		Example: "  tarragon xlog repair var/lib/i-001",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
-			report, err := xlog.Repair(nil, storeOf(a))
+			dir, err := storeOf(a)
+			if err != nil {
+				return err
+			}
+			report, err := xlog.Repair(nil, dir)
 			if err != nil {
 				return err
 			}
