@@ -227,6 +227,9 @@ func (s *Server) openClients() error {
 	s.clients, s.answers = srv, srv.Answers()
 	var addrs []string
 	for _, u := range s.in.IProto.Listen {
+		if err := socketDir(u.Unix); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
 		addrs = append(addrs, u.Address())
 	}
 	if err := srv.Listen(addrs...); err != nil {
