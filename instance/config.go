@@ -81,6 +81,7 @@ type Break struct {
 	VoteIgnoresInFlight    bool // a voter compares only what it has synced
 	NoExchange             bool // rows are taken from the leader only
 	WipedVotes             bool // an instance that lost its disk votes at once
+	BackUnnoticed          bool // a disk that shows less than before is taken as it is
 	DeadlinesAfterRequests bool // a Step runs deadlines last
 
 	// Original makes the core behave as one of the original kind: no stamps, every

@@ -36,6 +36,8 @@ type Core struct {
 	vclock vclock.VClock // everything handed to the journal or gathering for it
 	onDisk vclock.VClock // what is synced
 	acked  [vclock.Max]vclock.VClock
+	shown  [vclock.Max]Shown // election states of members, without Ack: acked has that
+	back   uint32            // members whose disk shows less than before, a bit each
 
 	open                *xrow.Group // gathers; nil: nothing yet
 	openRec             *raft.Record
@@ -193,13 +195,19 @@ func (c *Core) handle(ev Event) {
 		c.raft.Upstream(c.now.Mono, ev.Peer, ev.State == UpstreamFollow, ev.State == UpstreamRefused)
 		if ev.State == UpstreamFollow {
 			c.heardRules(ev.Peer, ev.Rules)
+			if ev.Back && ev.Rules != 0 {
+				c.wentBack(ev.Peer)
+			}
 			c.streamBegins(ev.Peer)
 			c.tellAck(0)
 		}
 	case Downstream:
 		if ev.Up {
 			c.heardRules(ev.Peer, ev.Rules)
+			c.subscribed(ev)
 		}
+	case ShownBefore:
+		c.takeShown(ev)
 	case WriteFailed:
 		c.journalFailed(ev.Err)
 	case LinearRead:
@@ -383,6 +391,9 @@ func (c *Core) takeRaft(ev RaftMsg) {
 	if m.VClock != nil && m.VClock.Compare(mine) == vclock.Incomparable {
 		c.trace(FactIncomparable, ev.From, 0, "")
 	}
+	if c.noteShown(ev.From, m.Vote, m.Term); c.back&(1<<ev.From) != 0 {
+		m.Vote = 0
+	}
 	c.raft.Receive(c.now.Mono, ev.From, m, mine)
 	c.noteWish(ev.From, ev.Msg.Quorum)
 }
@@ -394,7 +405,7 @@ func (c *Core) takeAck(ev *Ack) {
 	if c.lostOwn(ev.VClock[c.self], ev.From) {
 		return
 	}
-	if ev.Term > maxTerm {
+	if ev.Term > maxTerm || c.back&(1<<ev.From) != 0 {
 		return
 	}
 	if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {

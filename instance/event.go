@@ -74,14 +74,23 @@ type Upstream struct {
 	Peer  uint32
 	State UpstreamState
 	Rules uint64
+	Back  bool // the answer to our SUBSCRIBE has less than the peer had acked before we sent it
 }
 
 // Downstream reports that a peer's applier subscribed to us or left. Anonymous
 // ones are not reported. Rules is as in Upstream.
 type Downstream struct {
-	Peer  uint32
-	Up    bool
-	Rules uint64
+	Peer   uint32
+	Up     bool
+	Rules  uint64
+	VClock vclock.VClock // of its SUBSCRIBE
+}
+
+// ShownBefore is what a peer says that our present life has shown to it, in its
+// answer to our SUBSCRIBE.
+type ShownBefore struct {
+	From  uint32
+	Shown Shown
 }
 
 // Ack is a peer's word on what it has synced. Term is the peer's persisted
@@ -178,6 +187,7 @@ func (RaftMsg) event()         {}
 func (Heartbeat) event()       {}
 func (Upstream) event()        {}
 func (Downstream) event()      {}
+func (ShownBefore) event()     {}
 func (*Ack) event()            {}
 func (Written) event()         {}
 func (WriteFailed) event()     {}

@@ -41,6 +41,7 @@ const (
 	FactUnknown         FactKind = "outcome unknown"
 	FactFateUnknown     FactKind = "answer given up" // what it stands on is undecided at the wait limit; nothing was written
 	FactRegistered      FactKind = "registered"
+	FactWentBack        FactKind = "went back"    // a member's disk shows less than it has shown before
 	FactNewLife         FactKind = "new life"     // a member that lost its disk got a new ID
 	FactVoter           FactKind = "voter"        // a learner counts from now on
 	FactLearnerGone     FactKind = "learner gone" // it gave no word for too long

@@ -191,7 +191,7 @@ func (c *Core) forgetLives(now []box.Member) {
 			if was.ID != m.ID || was.UUID == m.UUID && was.Incarnation == m.Incarnation || m.ID >= vclock.Max {
 				continue
 			}
-			c.acked[m.ID] = vclock.VClock{}
+			c.forgetShown(m.ID)
 			c.saidStrong &^= 1 << m.ID
 			c.saidOriginal &^= 1 << m.ID
 			if m.Incarnation != 0 && m.Incarnation == was.Incarnation {

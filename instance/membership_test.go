@@ -234,7 +234,7 @@ func (h *host) String() string {
 func (w *world) link(a, b *host) {
 	for _, p := range [][2]*host{{a, b}, {b, a}} {
 		delete(w.cuts, p)
-		p[1].step(Downstream{Peer: p[0].id, Up: true, Rules: 1})
+		p[1].step(Downstream{Peer: p[0].id, Up: true, Rules: 1, VClock: p[0].core.Info(0).Synced})
 		p[1].step(Upstream{Peer: p[0].id, State: UpstreamFollow, Rules: 1})
 		w.show(p[0], p[1])
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 
+	"tarragon/raft"
 	"tarragon/vclock"
 	"tarragon/xrow"
 )
@@ -19,13 +20,6 @@ type Old struct {
 	Log        iter.Seq[*xrow.Group] // all of it, oldest first; may be read twice
 	Lost       []xrow.LostRow        // kept so far
 	Shown      Shown                 // by the core that ran on it
-}
-
-// Shown is what an instance told others of itself last.
-type Shown struct {
-	Term uint64
-	Vote uint32        // in that term
-	Ack  vclock.VClock // greatest vclock that was acked
 }
 
 // Kept is the store that takes the place of the old one.
@@ -64,7 +58,7 @@ func (s State) Rejoin(old *Old) (Kept, error) {
 	if err != nil {
 		return Kept{}, err
 	}
-	if err := old.Shown.check(&end); err != nil {
+	if err := old.Shown.check(raft.Record{Term: end.Term, Vote: end.Vote}, &end.VClock); err != nil {
 		return Kept{}, err
 	}
 	if end.Term > s.Term || end.Term == s.Term && end.Vote != 0 {
@@ -77,17 +71,6 @@ func (s State) Rejoin(old *Old) (Kept, error) {
 		err = k.strong()
 	}
 	return k.Kept, err
-}
-
-// check compares what was shown with what is on disk.
-func (s *Shown) check(end *storeEnd) error {
-	switch {
-	case s.Term > end.Term || s.Term == end.Term && s.Vote != 0 && s.Vote != end.Vote:
-		return fmt.Errorf("%w: it showed term %d with a vote for %d, the disk has %d with %d", ErrLostData, s.Term, s.Vote, end.Term, end.Vote)
-	case !end.VClock.Covers(&s.Ack):
-		return fmt.Errorf("%w: it acked %s, the disk has %s", ErrLostData, s.Ack, end.VClock)
-	}
-	return nil
 }
 
 // storeEnd is what a store says at the end of its log.

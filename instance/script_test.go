@@ -65,12 +65,16 @@ func (s *script) line(line string) {
 		s.say("  at %s", s.now.Mono-start)
 		s.step()
 	case "up": // and its first message, as a relay sends it
-		first := xrow.Raft{Term: s.core.Info(s.now.Mono).Term, State: uint8(raft.StateFollower)}
+		first := xrow.Raft{Term: max(s.core.Info(s.now.Mono).Term, s.core.ShownBy(w.peer()).Term), State: uint8(raft.StateFollower)}
 		rules := uint64(1)
 		if s.originals[w.peer()] {
 			rules = 0
 		}
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: rules}, RaftMsg{From: w.peer(), Msg: first})
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: rules, Back: w.has("back")}, RaftMsg{From: w.peer(), Msg: first})
+	case "subscribe": // a peer, to us
+		s.step(Downstream{Peer: w.peer(), Up: true, Rules: 1, VClock: w.vclock(w.word(1))})
+	case "shown": // what a peer says that we have shown it
+		s.step(ShownBefore{From: w.peer(), Shown: Shown{Term: w.num("term"), Vote: uint32(w.num("vote")), Ack: w.vclock(w.word(1))}})
 	case "say": // on a new stream
 		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: w.num("rules")})
 	case "lost":

@@ -29,6 +29,9 @@ type Quorum struct {
 	Size   int
 }
 
+// Forget drops a member's word: its disk has gone back.
+func (l *Limbo[P]) Forget(id uint32) { l.acks[id] = 0 }
+
 // Count commits what a quorum has: one of the confirmed configuration and, while
 // a change of it is undecided, one of the newest as well. It returns the LSN to
 // confirm, 0 if nothing new is committed. term is ours.

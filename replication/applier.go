@@ -291,6 +291,7 @@ type subscription struct {
 	from   vclock.VClock // what we held
 	target vclock.VClock // what the peer held: with that we have caught up
 	rules  uint64        // what the peer knows
+	back   bool          // it has less than it had acked before
 	runs   bool          // rows or a heartbeat came
 }
 
@@ -336,7 +337,17 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
-	return subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules}, nil
+	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules}
+	if m, found := info.member(c.Greeting.UUID); found && m.ID == at.peer {
+		at.back = !ok.VClock.Covers(&m.Shown.Ack)
+	}
+	if s := &ok.Shown; s.Incarnation != 0 && s.Incarnation == h.cfg.Incarnation {
+		ev := instance.ShownBefore{From: at.peer, Shown: instance.Shown{Term: s.Term, Vote: s.Vote, Ack: s.VClock}}
+		if err := h.node.Submit(ev); err != nil {
+			return at, err
+		}
+	}
+	return at, nil
 }
 
 // checkLog tells whether an original that begins with a heartbeat still has the
@@ -376,7 +387,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Rules: at.rules}); err != nil {
+	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Rules: at.rules, Back: at.back}); err != nil {
 		return err
 	}
 	done := make(chan struct{})

@@ -104,6 +104,9 @@ type Member struct {
 	ID   uint32
 	UUID string
 	Name string // empty: none
+
+	Incarnation uint64         // 0: an instance of the original kind
+	Shown       instance.Shown // what it has shown to us
 }
 
 // FromLoop is the Node behind a Loop.
@@ -122,7 +125,7 @@ func (n loopNode) Info() (i Info) {
 			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Founding: in.Founding.Need}
 		i.Members = make([]Member, len(in.Members))
 		for k, m := range in.Members {
-			i.Members[k] = Member{ID: m.ID, UUID: m.UUID, Name: m.Name}
+			i.Members[k] = Member{ID: m.ID, UUID: m.UUID, Name: m.Name, Incarnation: m.Incarnation, Shown: c.ShownBy(m.ID)}
 		}
 	})
 	return i

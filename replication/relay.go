@@ -32,6 +32,7 @@ type relay struct {
 	rules   uint64 // what the peer knows; 0: it is of the original kind
 	version uint32 // of the peer
 	sync    uint64 // of the SUBSCRIBE
+	from    vclock.VClock
 	self    uint32
 	beat0   uint64        // see syncOut
 	wake    chan struct{} // capacity 1

@@ -19,9 +19,17 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user uint32, row *xrow.Row) erro
 		return err
 	}
 	r := &relay{hub: h, link: link, uuid: req.InstanceUUID, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync,
-		self: info.ID, wake: make(chan struct{}, 1), filter: req.IDFilter, pos: req.VClock.Global(), acked: req.VClock.Global()}
-	if m, ok := info.member(req.InstanceUUID); ok {
+		self: info.ID, wake: make(chan struct{}, 1), filter: req.IDFilter, from: req.VClock.Global(), pos: req.VClock.Global(), acked: req.VClock.Global()}
+	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules}
+	if m, found := info.member(req.InstanceUUID); found {
 		r.peer, r.ownUpTo = m.ID, info.Synced[m.ID]
+		if r.rules != 0 {
+			ok.Shown = xrow.Shown{Incarnation: m.Incarnation, Term: m.Shown.Term, Vote: m.Shown.Vote, VClock: m.Shown.Ack.Global()}
+		}
+		if !req.VClock.Covers(&m.Shown.Ack) {
+			h.cfg.Logger.Warn().Uint32("peer", m.ID).Str("vclock", req.VClock.String()).Str("acked", m.Shown.Ack.String()).Bool("original", r.rules == 0).
+				Msg("a member subscribes with less than it has acked before: its disk has gone back; one of ours comes back under a new identity, an original goes on")
+		}
 		if req.InstanceName != m.Name {
 			h.cfg.Logger.Info().Uint32("peer", m.ID).Str("name", req.InstanceName).Str("registered", m.Name).Msg("a member subscribes under another name than it is registered with")
 		}
@@ -30,7 +38,6 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user uint32, row *xrow.Row) erro
 		return err
 	}
 	defer h.removeRelay(r)
-	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules}
 	answer := xrow.Row{Type: xrow.OK, Sync: row.Sync, ReplicaID: info.ID, Body: ok.AppendBody(nil)}
 	if err := link.WriteRow(&answer); err != nil {
 		return err
@@ -127,7 +134,7 @@ func (r *relay) tell(up bool) error {
 	}
 	ev := instance.Downstream{Peer: r.peer, Up: up}
 	if up {
-		ev.Rules = r.rules
+		ev.Rules, ev.VClock = r.rules, r.from
 	}
 	return r.hub.node.Submit(ev)
 }

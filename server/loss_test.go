@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,5 +170,42 @@ func TestMarkOfLoss(t *testing.T) {
 	var r *rejoin
 	if err := s.checkLoss(true); !errors.As(err, &r) || !r.newLife || !strings.Contains(err.Error(), "LSN 7") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A store that was copied back from an earlier day acked more than it has, though
+// it may have no rows of its own: it is a lost log.
+func TestDiskThatWentBack(t *testing.T) {
+	s := newSet(t, 3, "")
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 20)
+	s.level()
+	leader := s.leader()
+	i := slices.IndexFunc(s.nodes, func(n *node1) bool { return n != leader })
+	victim := s.nodes[i]
+	before, _ := victim.info()
+	if err := victim.halt(); err != nil {
+		t.Fatal(err)
+	}
+	dir, yesterday := storeDir(victim.load()), t.TempDir()
+	if err := os.CopyFS(yesterday, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	victim.start()
+	s.until("it is back", func() bool { i, ok := victim.info(); return ok && i.ID == before.ID })
+	s.fill(20, 50)
+	s.level()
+	if err := victim.halt(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(yesterday))); err != nil {
+		t.Fatal(err)
+	}
+	victim.start()
+	s.until("it has begun a new life", func() bool { i, ok := victim.info(); return ok && i.ID != 0 && i.ID != before.ID })
+	s.level()
+	if got := victim.rows(); got != 50 {
+		t.Errorf("%d rows", got)
 	}
 }

@@ -125,6 +125,7 @@ const (
 	KeyIncarnation Key = 0x73 // JOIN, uint: 1 when the joiner still has its old store and its own last LSN
 	KeyCommitted   Key = 0x74 // JOIN META, array [term, LSN] up to which the state is committed
 	KeyTuples      Key = 0x75 // JOIN META, uint: about how many tuples follow
+	KeyShown       Key = 0x79 // answer to SUBSCRIBE, [incarnation, term, vote, vclock]: what that life has shown to the one that answers
 	KeyStrongLSN   Key = 0x76 // PROMOTE, CONFIRM, uint: LSN by the strong rules, where LSN is for originals
 	KeySet         Key = 0x77 // ballot, array [replica set UUID, voters that it needs while it is being founded]
 )

@@ -1,6 +1,10 @@
 package xrow
 
-import "tarragon/vclock"
+import (
+	"tarragon/vclock"
+
+	"github.com/tinylib/msgp/msgp"
+)
 
 // JoinRequest is the body of JOIN and, but for the name, of FETCH_SNAPSHOT.
 type JoinRequest struct {
@@ -94,22 +98,66 @@ type SubscribeOK struct {
 	ReplicasetName string // empty: none
 	VClock         vclock.VClock
 	Rules          uint64 // ours: 1 = knows strong rules
+	Shown          Shown  // ours: what the one that asked has shown to us before
 }
 
-// AppendBody encodes the body; an empty name and zero Rules are left out.
+// Shown is what a life of an instance has shown to a peer.
+type Shown struct {
+	Incarnation uint64 // of that life; 0: nothing is told
+	Term        uint64
+	Vote        uint32        // in that term
+	VClock      vclock.VClock // greatest one that was acked
+}
+
+// AppendBody encodes the body; an empty name and zero values of ours are left out.
 func (s *SubscribeOK) AppendBody(dst []byte) []byte {
 	m := openMap(dst)
 	m.string(KeyReplicasetUUID, s.ReplicasetUUID)
 	m.string(KeyReplicasetName, s.ReplicasetName)
 	m.vclock(KeyVClock, &s.VClock)
 	m.uintNonzero(KeyRules, s.Rules)
+	if s.Shown.Incarnation != 0 {
+		m.shown(&s.Shown)
+	}
 	return m.dst
+}
+
+// shown appends [incarnation, term, vote, vclock].
+func (m *mapWriter) shown(s *Shown) {
+	m.key(KeyShown)
+	m.dst = append(m.dst, 0x94)
+	m.dst = msgp.AppendUint64(m.dst, s.Incarnation)
+	m.dst = msgp.AppendUint64(m.dst, s.Term)
+	m.dst = msgp.AppendUint64(m.dst, uint64(s.Vote))
+	m.dst = AppendVClock(m.dst, &s.VClock)
+}
+
+// readShown reads it.
+func readShown(v []byte, s *Shown) (ok bool) {
+	n, at, ok := ReadArrayHeader(v)
+	if !ok || n != 4 {
+		return false
+	}
+	var vote uint64
+	for _, to := range []*uint64{&s.Incarnation, &s.Term, &vote} {
+		x, used, ok := ReadUint(v[at:])
+		if !ok {
+			return false
+		}
+		*to = x
+		at += used
+	}
+	if vote >= vclock.Max {
+		return false
+	}
+	s.Vote = uint32(vote)
+	return readVClock(v[at:], &s.VClock)
 }
 
 // DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
 func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
-	d, err := decodeRequest(body, useReplicaset|useVClock|useRules)
-	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules}, err
+	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown)
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules, d.shown}, err
 }
 
 // AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
@@ -125,7 +173,7 @@ func DecodeVClockBody(body []byte) (vclock.VClock, error) {
 }
 
 // use says which keys a request has.
-type use uint8
+type use uint16
 
 const (
 	useReplicaset use = 1 << iota // UUID and name
@@ -135,6 +183,7 @@ const (
 	useAnon // and the filter
 	useRules
 	useIncarnation // and out of a checkpoint
+	useShown
 )
 
 // usedBy tells what has the key; 0: no request.
@@ -154,6 +203,8 @@ func usedBy(k Key) use {
 		return useRules
 	case KeyIncarnation, KeyIsCheckpoint:
 		return useIncarnation
+	case KeyShown:
+		return useShown
 	}
 	return 0
 }
@@ -163,6 +214,7 @@ type request struct {
 	SubscribeRequest
 	incarnation uint64
 	checkpoint  bool
+	shown       Shown
 }
 
 // decodeRequest reads the keys in use. A key that the request does not use is
@@ -207,6 +259,9 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 		case KeyIncarnation:
 			what = "invalid INCARNATION"
 			d.incarnation, ok = u64(f.val)
+		case KeyShown:
+			what = "invalid SHOWN"
+			ok = readShown(f.val, &d.shown)
 		case KeyIsCheckpoint:
 			what = "invalid IS_CHECKPOINT_JOIN flag"
 			d.checkpoint, _, ok = ReadBool(f.val)

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/vclock"
 	"tarragon/xrow"
@@ -16,8 +17,9 @@ type applier struct {
 	conn       *conn // nil: none
 	id         uint32
 	subscribed bool
-	sync       uint64    // VCLOCK_SYNC of the newest heartbeat that the core has seen
-	raft       xrow.Raft // what the peer showed last
+	sync       uint64        // VCLOCK_SYNC of the newest heartbeat that the core has seen
+	raft       xrow.Raft     // what the peer showed last
+	known      vclock.VClock // what the peer had acked to us when we dialled
 }
 
 // dialPeers starts an applier for every other host.
@@ -49,6 +51,7 @@ func (a *applier) dial() {
 		return
 	}
 	hi := hello{id: n.id, vclock: n.handedOver()}
+	a.known = n.core.ShownBy(n.memberID(a.peer)).Ack
 	a.conn = n.w.net.dial(n, a.peer, packet{kind: packetDial, hello: &hi}, a.receive, a.lost)
 }
 
@@ -70,7 +73,11 @@ func (a *applier) receive(c *conn, p *packet) {
 	switch p.kind {
 	case packetWelcome:
 		a.subscribed, a.id, a.sync = true, p.hello.id, 0
-		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Rules: a.peer.rules()})
+		if p.hello.shownBy != 0 && p.hello.shownBy == a.n.incarnation() {
+			a.n.post(instance.ShownBefore{From: a.id, Shown: p.hello.shown})
+		}
+		back := a.id == a.n.memberID(a.peer) && !p.hello.vclock.Covers(&a.known)
+		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Rules: a.peer.rules(), Back: back})
 		if p.hello.raft != nil {
 			a.hearRaft(*p.hello.raft)
 		}
@@ -259,16 +266,19 @@ func (n *node) learnID() {
 }
 
 // memberID is the ID that our _cluster has for a host; 0: none.
-func (n *node) memberID(peer *node) uint32 {
+func (n *node) memberID(peer *node) uint32 { return n.memberOf(peer).ID }
+
+// memberOf is the row that our _cluster has for a host; zero: none.
+func (n *node) memberOf(peer *node) (m box.Member) {
 	if n.box == nil {
-		return 0
+		return m
 	}
 	for _, m := range n.box.NewestMembers() {
 		if m.UUID == peer.uuid {
-			return m.ID
+			return m
 		}
 	}
-	return 0
+	return m
 }
 
 // dropUnknownPeers ends streams with IDs that are no members any more.

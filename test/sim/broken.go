@@ -16,6 +16,7 @@ var planted = []struct {
 	{"vote-ignores-in-flight", func(b *instance.Break) { b.VoteIgnoresInFlight = true }},
 	{"no-exchange", func(b *instance.Break) { b.NoExchange = true }},
 	{"wiped-votes", func(b *instance.Break) { b.WipedVotes = true }},
+	{"back-unnoticed", func(b *instance.Break) { b.BackUnnoticed = true }},
 	{"deadlines-after-requests", func(b *instance.Break) { b.DeadlinesAfterRequests = true }},
 }
 

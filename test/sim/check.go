@@ -251,6 +251,15 @@ func (c *checks) wiped(n *node) {
 	c.void.wiped(n)
 }
 
+// wentBack is called when a disk is as it was before: it promises anew, and
+// what was held of its log since then is as good as wiped.
+func (c *checks) wentBack(n *node, old *image) {
+	c.wiped(n)
+	c.rows.safe[n.slot], c.rows.logs[n.slot] = old.rows, old.rows.clone()
+	c.vote.disk[n.slot] = record{old.disk.term, old.disk.vote}
+	c.void.logs[n.slot] = old.void
+}
+
 // shown is called when an instance shows its election state.
 func (c *checks) shown(n *node, r *xrow.Raft) {
 	c.vote.shown(n, r)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 
 	"tarragon/instance"
@@ -26,6 +27,11 @@ type voidLog struct {
 
 func newVoidLog() voidLog {
 	return voidLog{pending: map[uint64]xrow.Synchro{}, void: map[lostName]bool{}}
+}
+
+func (l voidLog) clone() voidLog {
+	l.pending, l.open, l.void = maps.Clone(l.pending), slices.Clone(l.open), maps.Clone(l.void)
+	return l
 }
 
 func (c *lostChecker) init(w *World) {

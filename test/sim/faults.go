@@ -32,6 +32,7 @@ var faultKinds = []faultKind{
 	{"stall", strikeStall},
 	{"diskfail", strikeDiskFail},
 	{"wipe", strikeWipe},
+	{"goback", strikeGoBack},
 	{"clock", strikeClock},
 	{"promote", strikePromote},
 	{"demote", strikeDemote},
@@ -57,7 +58,9 @@ func (w *World) trouble(until time.Duration) {
 		}
 		k := w.plan.faults[w.rng.IntN(len(w.plan.faults))]
 		w.mix(uint64(len(k.name)), uint64(k.name[0]))
-		k.strike(w)
+		if !w.wentBack() {
+			k.strike(w)
+		}
 		w.trouble(until)
 	})
 }

@@ -119,6 +119,8 @@ type hello struct {
 	id          uint32 // of the sender
 	vclock      vclock.VClock
 	raft        *xrow.Raft
+	shown       instance.Shown // a welcome: what the dialler has shown to the acceptor,
+	shownBy     uint64         // and by which incarnation; 0: nothing is told
 	cause       refusal
 }
 

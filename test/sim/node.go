@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -27,6 +28,7 @@ type node struct {
 	paused   bool          // the process is stopped, its kernel is not
 	member   bool          // was part of the replica set
 	wiped    bool          // lost its disk and has not joined again
+	back     bool          // its disk went back, and it does not know that
 	offset   time.Duration // its monotonic time at the start of the world
 	drift    int64         // parts per million
 	wall     float64       // wall time beside the world's
@@ -265,6 +267,10 @@ func (n *node) armTimer() {
 // run does what a Step allows, in an order that any real loop could take.
 func (n *node) run(eff *instance.Effects) {
 	w := n.w
+	if n.back && errors.Is(eff.Fatal, instance.ErrLostData) {
+		n.noticesLoss(eff.Fatal)
+		return
+	}
 	if eff.Fatal != nil {
 		w.fail("fatal", "%s: %v", n.label(), eff.Fatal)
 		return

@@ -116,3 +116,45 @@ func TestVoteBehindRowsInFlight(t *testing.T) {
 		t.Errorf("without the rule: %v", err)
 	}
 }
+
+// TestDiskGoesBack tells the story in which a restored disk loses a committed row
+// unless its peers remember what it has shown:
+//
+//  1. A leads. C does not hear it for a moment; B does not send C what it expects
+//     C to get from A.
+//  2. A and B commit a row. C hears B's ack, and not the row.
+//  3. A's host is gone. B's disk is restored from an image without the row.
+//  4. B votes for C, which leads without the row.
+func TestDiskGoesBack(t *testing.T) {
+	tell := func(b instance.Break) error {
+		w := newTale(t, b)
+		w.plan.config.Break = b
+		a, b1, c := w.nodes[0], w.nodes[1], w.nodes[2]
+		w.write(a, opInsert)
+		w.wait(time.Second)
+		old := w.imageOf(b1)
+		w.net.sever(a.slot, c.slot)
+		row := w.write(a, opInsert)
+		w.wait(20 * time.Millisecond)
+		if shown := c.core.ShownBy(b1.id); row.outcome != acknowledged || c.disk.vclock.Covers(&shown.Ack) {
+			t.Fatalf("the story did not happen: outcome %d, C has %v, B acked %v", row.outcome, &c.disk.vclock, &shown.Ack)
+		}
+		a.crash(true)
+		b1.crash(false)
+		b1.goBack(old)
+		w.net.heal(a.slot, c.slot)
+		b1.start()
+		w.wait(10 * time.Second)
+		if w.failure == nil {
+			w.healEverything()
+		}
+		return w.failure
+	}
+	if err := tell(instance.Break{}); err != nil {
+		t.Errorf("with the rule: %v", err)
+	}
+	var v *Violation
+	if err := tell(instance.Break{BackUnnoticed: true}); !errors.As(err, &v) || v.Checker != "history" {
+		t.Errorf("without the rule: %v", err)
+	}
+}

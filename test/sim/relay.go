@@ -66,11 +66,15 @@ func (n *node) subscribe(c *conn, hi *hello) {
 	n.relays = append(n.relays, r)
 	c.ends[acceptor].receive = r.receive
 	c.ends[acceptor].hangUp = r.gone
-	n.post(instance.Downstream{Peer: r.id, Up: true, Rules: peer.rules()})
+	n.post(instance.Downstream{Peer: r.id, Up: true, Rules: peer.rules(), VClock: hi.vclock})
 	if n.shown != nil {
 		r.term = n.shown.Term
 	}
-	c.send(acceptor, packet{kind: packetWelcome, hello: &hello{id: n.id, raft: n.shown}})
+	welcome := hello{id: n.id, raft: n.shown, vclock: n.disk.vclock}
+	if m := n.memberOf(peer); !n.isOriginal() && !peer.isOriginal() {
+		welcome.shown, welcome.shownBy = n.core.ShownBy(hi.id), m.Incarnation
+	}
+	c.send(acceptor, packet{kind: packetWelcome, hello: &welcome})
 	r.pump()
 }
 

@@ -42,6 +42,7 @@ const (
 	LeaderChanged
 	JoinRacedCheckpoint
 	WipedCameBack
+	WentBack
 	JoinedAnew
 	GroupSurvivedCrash
 	GroupLostInCrash
@@ -67,6 +68,7 @@ var rareNames = [rareCount]string{
 	"an index was built in slices", "leadership lost while building", "a follower built in slices",
 	"leader changed while a follower built", "rows waited behind an index", "too many rows waited",
 	"leader changed under load", "a join raced a checkpoint", "a wiped node came back",
+	"a disk that went back was noticed",
 	"beyond retention, joined anew", "unsynced group survived a crash", "unsynced group lost in a crash",
 	"one-way cut", "log pruned", "linearizable reads", "majority healed, rest broken",
 	"rivals in one term", "a voter died with its vote", "a vote was saved in a checkpoint before a crash",

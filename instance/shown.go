@@ -1,0 +1,97 @@
+package instance
+
+import (
+	"fmt"
+
+	"tarragon/raft"
+	"tarragon/vclock"
+)
+
+// A disk that goes back shows less than it has shown before: a machine was
+// restored from an image, or a disk lied about a sync. That is a lost log (design
+// section 5, rule 13), also where none of its own rows are missing: what it
+// acked may be committed by that ack, and it may vote again in an old term.
+//
+// Nobody but its peers can know. So each remembers what a member has shown to
+// it, and tells it to that member when it subscribes. The member compares that
+// with its disk: it is the only one who can without a race, for whatever it has
+// shown it had on its disk before. A peer that sees less in a SUBSCRIBE, in the
+// answer to its own, or in an election state, counts no vote and no ack of that
+// life any more. A SUBSCRIBE that shows all of it again ends this: another
+// connection of the member had overtaken the one before, and the member, which
+// knows by now, has not lost anything.
+
+// Shown is what an instance told others of itself last.
+type Shown struct {
+	Term uint64
+	Vote uint32        // in that term
+	Ack  vclock.VClock // greatest vclock that was acked
+}
+
+// check compares what was shown with what is on disk.
+func (s *Shown) check(have raft.Record, v *vclock.VClock) error {
+	switch {
+	case s.Term > have.Term || s.Term == have.Term && s.Vote != 0 && s.Vote != have.Vote:
+		return fmt.Errorf("%w: it showed term %d with a vote for %d, the disk has term %d with a vote for %d",
+			ErrLostData, s.Term, s.Vote, have.Term, have.Vote)
+	case !v.Covers(&s.Ack):
+		return fmt.Errorf("%w: it acked %s, the disk has %s", ErrLostData, s.Ack, v)
+	}
+	return nil
+}
+
+// ShownBy is what a member has shown to us in its present life, as far as this
+// process has heard it.
+func (c *Core) ShownBy(id uint32) Shown {
+	s := c.shown[id]
+	s.Ack = c.acked[id]
+	return s
+}
+
+// takeShown compares what a peer says that we have shown it with our disk.
+func (c *Core) takeShown(ev ShownBefore) {
+	if c.cfg.Break.BackUnnoticed || c.failed != nil {
+		return
+	}
+	if err := ev.Shown.check(c.raft.Saved(), &c.onDisk); err != nil {
+		c.broken(fmt.Errorf("instance %d has seen more of us: %w", ev.From, err))
+	}
+}
+
+// subscribed looks at the vclock of a member's SUBSCRIBE.
+func (c *Core) subscribed(ev Downstream) {
+	if ev.Rules == 0 || ev.Peer == 0 || ev.Peer >= vclock.Max {
+		return // the original does not know that its disk has gone back, and goes on
+	}
+	if ev.VClock.Covers(&c.acked[ev.Peer]) {
+		c.back &^= 1 << ev.Peer
+		return
+	}
+	c.wentBack(ev.Peer)
+}
+
+// noteShown looks at an election state, and remembers it.
+func (c *Core) noteShown(from, vote uint32, term uint64) {
+	was := &c.shown[from]
+	if c.saidOriginal&(1<<from) == 0 && (term < was.Term || term == was.Term && vote != 0 && was.Vote != 0 && vote != was.Vote) {
+		c.wentBack(from)
+		return
+	}
+	was.Term, was.Vote = term, vote
+}
+
+// wentBack drops what a member's life has said.
+func (c *Core) wentBack(id uint32) {
+	if c.cfg.Break.BackUnnoticed || c.back&(1<<id) != 0 {
+		return
+	}
+	c.trace(FactWentBack, id, 0, "")
+	c.back |= 1 << id
+	c.limbo.Forget(id)
+}
+
+// forgetShown: an ID begins a new life.
+func (c *Core) forgetShown(id uint32) {
+	c.acked[id], c.shown[id] = vclock.VClock{}, Shown{}
+	c.back &^= 1 << id
+}
