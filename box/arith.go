@@ -27,7 +27,7 @@ func appendSum(dst []byte, o *op, old []byte, typ fieldType) ([]byte, error) {
 		b = -b
 	}
 	sum := a + b
-	if f := float32(sum); float64(f) == sum && typ != typeDouble && typ != typeFloat64 {
+	if f := float32(sum); math.Abs(sum) <= math.MaxFloat32 && float64(f) == sum && typ != typeDouble && typ != typeFloat64 {
 		return msgp.AppendFloat32(dst, f), nil
 	}
 	return msgp.AppendFloat64(dst, sum), nil

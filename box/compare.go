@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"math/big"
 )
 
 // class orders values of different kinds inside a scalar field (schema.md section 7).
@@ -124,8 +123,10 @@ func float(b []byte) float64 {
 	return math.Float64frombits(binary.BigEndian.Uint64(b[1:]))
 }
 
-// compareNumbers compares any two numbers by their exact mathematical value.
-// NaN comes before all others.
+// compareNumbers orders any two numbers by their exact value, and so that the
+// order is one. A decimal that equals a double, and is not equal to it by the
+// rules of the original, comes beside it. NaN comes before all others. Which
+// numbers are one key is another matter, see rivals.go.
 func compareNumbers(a, b []byte) int {
 	ka, kb := kindOf(a), kindOf(b)
 	fa, fb := ka == kindFloat || ka == kindDouble, kb == kindFloat || kb == kindDouble
@@ -171,39 +172,39 @@ func compareIntFloat(a []byte, f float64) int {
 // compareDecimals compares two numbers one of which is a decimal. Decimals are
 // rare in keys, so this path may allocate.
 func compareDecimals(a, b []byte) int {
-	x, xInf := rational(a)
-	y, yInf := rational(b)
-	if xInf != 0 || yInf != 0 {
-		return cmp.Compare(xInf, yInf)
+	if kindOf(a) != kindExt {
+		return -compareDecimals(b, a)
 	}
-	return x.Cmp(y)
-}
-
-// rational is the exact value of a number; inf is -2 for NaN, -1 and 1 for the
-// infinities, which have none.
-func rational(b []byte) (r *big.Rat, inf int) {
+	_, p := ext(a)
+	x, _ := readDecimal(p)
+	var f float64
 	switch kindOf(b) {
 	case kindExt:
 		_, p := ext(b)
-		d, _ := readDecimal(p)
-		return d.rat(), 0
+		y, _ := readDecimal(p)
+		return x.compare(y)
 	case kindFloat, kindDouble:
-		f := float(b)
+		f = float(b)
 		switch {
-		case math.IsNaN(f):
-			return nil, -2
-		case math.IsInf(f, -1):
-			return nil, -1
+		case math.IsNaN(f) || math.IsInf(f, -1):
+			return 1
 		case math.IsInf(f, 1):
-			return nil, 1
+			return -1
 		}
-		return new(big.Rat).SetFloat64(f), 0
+		if c := x.compare(exactly(f)); c != 0 {
+			return c
+		}
+	default:
+		if c := x.compare(ofInteger(b)); c != 0 {
+			return c
+		}
+		f = approximate(b)
+		if compareIntFloat(b, f) != 0 {
+			return 0 // no double has that value
+		}
 	}
-	u, neg := integer(b)
-	if neg {
-		return new(big.Rat).SetInt64(int64(u)), 0
-	}
-	return new(big.Rat).SetUint64(u), 0
+	rounded, _ := ofDouble(f)
+	return x.compare(rounded)
 }
 
 // hintOf maps a value of a field of type t to a number such that
@@ -264,9 +265,9 @@ func headHint(s []byte) uint64 {
 func approximate(b []byte) float64 {
 	switch kindOf(b) {
 	case kindExt:
-		r, _ := rational(b)
-		f, _ := r.Float64()
-		return f
+		_, p := ext(b)
+		d, _ := readDecimal(p)
+		return d.float()
 	case kindFloat, kindDouble:
 		return float(b)
 	}

@@ -35,6 +35,7 @@ type index struct {
 	// client: all, unless the declared ones are unique by themselves.
 	posParts  int
 	nullable  bool // some part is
+	mixes     bool // some part holds numbers of all kinds, and it is a tree
 	excludes  bool // some part has exclude_null
 	exactHint bool // the hint is the whole first part
 
@@ -56,6 +57,7 @@ func (ix *index) setOrder(primary []part) {
 	for _, p := range ix.parts {
 		ix.nullable = ix.nullable || p.nullable
 		ix.excludes = ix.excludes || p.excludeNull
+		ix.mixes = ix.mixes || !ix.hash && p.typ.mixes()
 	}
 	for _, p := range primary {
 		if !slices.ContainsFunc(ix.parts, func(q part) bool { return q.field == p.field && q.path == p.path }) {
@@ -258,7 +260,11 @@ func (ix *index) visible(r ref, bound uint64) ref {
 // made the answer what it is.
 func (ix *index) find(values []byte) (r ref, by uint64) {
 	p := ix.keyProbe(values, len(ix.parts))
-	return ix.only(&p, 0)
+	if r, by = ix.only(&p, 0); r == 0 {
+		other, last := ix.rival(values, 0)
+		r, by = other, max(by, last)
+	}
+	return r, by
 }
 
 // conflict finds a live tuple other than old that has the unique key of tuple.
@@ -269,7 +275,11 @@ func (ix *index) conflict(tuple []byte, old ref) (r ref, by uint64) {
 	}
 	p := ix.tupleProbe(tuple)
 	p.parts = len(ix.parts)
-	return ix.only(&p, old)
+	if r, by = ix.only(&p, old); r == 0 {
+		other, last := ix.rivalOf(tuple, old)
+		r, by = other, max(by, last)
+	}
+	return r, by
 }
 
 // only goes over the entries of a unique key for the one that is live. Whoever
@@ -317,6 +327,14 @@ func (ix *index) build(refs []ref) (dup, with ref) {
 			return entries[i-1].r, e.r
 		}
 		ix.append(e.hint, e.r)
+	}
+	if !ix.mixes || !ix.unique {
+		return 0, 0
+	}
+	for _, e := range entries {
+		if with, _ := ix.conflict(ix.mem.tuple(e.r), e.r); with != 0 {
+			return with, e.r
+		}
 	}
 	return 0, 0
 }

@@ -2,6 +2,7 @@ package box
 
 import (
 	"encoding/base64"
+	"slices"
 
 	"tarragon/xrow"
 )
@@ -72,6 +73,10 @@ type scan struct {
 	parts    int
 	txn      *Txn // that reads newest versions, and what it sees counts; nil: a reader
 	sp       *space
+
+	// keys are those that are one with key by the rules of numbers, if there
+	// may be others, in the order of the scan.
+	keys [][]byte
 }
 
 // query reads what readers see, or, for a transaction, the newest versions.
@@ -137,6 +142,12 @@ func (b *Box) prepareScan(dict *Schema, user uint32, q *Query) (s scan, err erro
 		}
 		if s.ix, err = dict.spaces[s.base].needIndex(q.Index); err != nil {
 			return s, err
+		}
+	}
+	if s.parts > 0 && s.ix.hasRivals(s.key, s.parts) {
+		s.keys = s.ix.keys(s.key, s.parts)
+		if s.descending() {
+			slices.Reverse(s.keys)
 		}
 	}
 	return s, nil
@@ -214,20 +225,19 @@ func (s *scan) setAfter(q *Query) error {
 
 // satisfied tells whether the query could have returned the position.
 func (s *scan) satisfied(pos []byte) bool {
+	if s.parts == 0 {
+		return true
+	}
 	c := 0
 	at, key := 0, s.key
 	for i := range s.parts {
-		p := &s.ix.cmp[i]
-		if c = p.sign(compareValues(p.typ, pos[at:], key)); c != 0 {
+		if c = s.ix.cmp[i].order(pos[at:], key, i == 0); c != 0 {
 			break
 		}
 		at = skip(pos, at)
 		if i+1 < s.parts {
 			key = key[skip(key, 0):]
 		}
-	}
-	if s.parts == 0 {
-		return true
 	}
 	switch s.iterator {
 	case EQ, REQ:
@@ -267,7 +277,11 @@ func (s *scan) start(resume []byte) place {
 		}
 		return ix.first()
 	}
-	p := ix.keyProbe(s.key, s.parts)
+	key := s.key
+	if len(s.keys) > 0 {
+		key = s.keys[0]
+	}
+	p := ix.keyProbe(key, s.parts)
 	switch s.iterator {
 	case GT:
 		return ix.seek(&p, true)
@@ -323,7 +337,12 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 	equal := s.parts > 0 && (s.iterator == EQ || s.iterator == REQ)
 	single := equal && s.parts == len(ix.cmp)
 	probe := probe{}
-	if equal {
+	var more [][]byte // keys to look for when those of the probe have ended
+	at := s.start(q.resume)
+	switch {
+	case equal && len(s.keys) > 0:
+		probe, more, at = s.firstKey(q.resume, at)
+	case equal:
 		probe = ix.keyProbe(s.key, s.parts)
 	}
 	var last, seen ref
@@ -331,11 +350,16 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 	if s.txn != nil {
 		s.txn.saw.look(s.txn, s.sp, 0)
 	}
-	for at := s.start(q.resume); at.leaf != 0; {
-		r := ix.refAt(at)
-		if equal && ix.differs(at, r, &probe) {
-			break
+	for at.leaf != 0 || len(more) > 0 {
+		if at.leaf == 0 || equal && ix.differs(at, ix.refAt(at), &probe) {
+			if len(more) == 0 {
+				break
+			}
+			probe, at = s.seekKey(more[0])
+			more = more[1:]
+			continue
 		}
+		r := ix.refAt(at)
 		if q.MaxRows > 0 && left == 0 {
 			q.More = true
 			break
@@ -345,7 +369,7 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 		if s.txn != nil {
 			s.txn.saw.look(s.txn, s.sp, ix.mem.madeBy(r))
 		}
-		if u := ix.visible(r, s.bound); u != 0 && (s.base == 0 || s.dict.visibleRow(s.base, s.user, ix.mem.tuple(u))) {
+		if u := ix.visible(r, s.bound); u != 0 && (len(s.keys) == 0 || s.satisfied(ix.appendKey(nil, ix.mem.tuple(u), s.parts))) && (s.base == 0 || s.dict.visibleRow(s.base, s.user, ix.mem.tuple(u))) {
 			if q.Offset > 0 {
 				q.Offset--
 			} else {
@@ -356,7 +380,7 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 				}
 			}
 		}
-		if single {
+		if single && len(more) == 0 {
 			break
 		}
 		if down {
@@ -375,6 +399,53 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 		q.resume = ix.appendKey(make([]byte, 0, 32), ix.mem.tuple(seen), len(ix.cmp))
 	}
 	return out, n
+}
+
+// seekKey begins the entries of a key.
+func (s *scan) seekKey(key []byte) (probe, place) {
+	p := s.ix.keyProbe(key, s.parts)
+	if s.descending() {
+		return p, s.ix.previous(s.ix.seek(&p, true))
+	}
+	return p, s.ix.seek(&p, false)
+}
+
+// firstKey is the key to go on with behind the place that the scan had come to,
+// where its entries go on, and what comes behind it.
+func (s *scan) firstKey(resume []byte, behind place) (probe, [][]byte, place) {
+	for i, key := range s.keys {
+		c := 1
+		if resume != nil {
+			c = s.compareKeys(key, resume)
+		}
+		if c < 0 {
+			continue
+		}
+		p, at := s.seekKey(key)
+		if c == 0 {
+			at = behind
+		}
+		return p, s.keys[i+1:], at
+	}
+	return probe{}, nil, place{}
+}
+
+// compareKeys orders the first values of two keys along the scan.
+func (s *scan) compareKeys(a, b []byte) int {
+	for i := range s.parts {
+		p := &s.ix.cmp[i]
+		c := p.sign(compareValues(p.typ, a, b))
+		if s.descending() {
+			c = -c
+		}
+		if c != 0 {
+			return c
+		}
+		if i+1 < s.parts {
+			a, b = a[skip(a, 0):], b[skip(b, 0):]
+		}
+	}
+	return 0
 }
 
 // differs tells whether an entry lies outside of the probe's key.

@@ -77,7 +77,7 @@ func (t *Txn) update(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, 
 	if err := t.checkTuple(sp, t.work); err != nil {
 		return s, nil, err
 	}
-	if pk := sp.primary(); !pk.sameKey(t.box.mem.tuple(old), t.work) {
+	if pk := sp.primary(); !pk.keepsKey(t.box.mem.tuple(old), t.work) {
 		return s, nil, xrow.Errorf(xrow.ErrCantUpdatePrimaryKey, sp.name)
 	}
 	s, err = t.store(sp, t.work, false)
@@ -110,14 +110,8 @@ func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 		return s, err
 	}
 	pk := sp.primary()
-	p := pk.tupleProbe(d.Tuple)
-	var way path
-	if !pk.descend(&p, &way) {
-		return t.store(sp, d.Tuple, true)
-	}
-	old := pk.refAt(place{way.steps[pk.tree.height].node, way.steps[pk.tree.height].slot})
-	t.saw.look(t, sp, t.box.mem.madeBy(old))
-	if !t.box.mem.live(old) {
+	old := t.present(sp, d.Tuple)
+	if old == 0 {
 		return t.store(sp, d.Tuple, true)
 	}
 	before := t.box.mem.tuple(old)
@@ -133,10 +127,28 @@ func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 		}
 		return s, err
 	}
-	if !pk.sameKey(before, t.work) {
+	if !pk.keepsKey(before, t.work) {
 		return stmt{sp: sp}, nil
 	}
 	return t.store(sp, t.work, false)
+}
+
+// present is the live tuple that has the primary key of another one; 0: none.
+func (t *Txn) present(sp *space, tuple []byte) ref {
+	pk := sp.primary()
+	p := pk.tupleProbe(tuple)
+	var way path
+	if pk.descend(&p, &way) {
+		at := way.steps[pk.tree.height]
+		r := pk.refAt(place{at.node, at.slot})
+		t.saw.look(t, sp, t.box.mem.madeBy(r))
+		if t.box.mem.live(r) {
+			return r
+		}
+	}
+	r, by := pk.rivalOf(tuple, 0)
+	t.saw.look(t, sp, by)
+	return r
 }
 
 // checkTuple tells whether a tuple may be stored in a space.
@@ -175,8 +187,13 @@ func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
 		s.old = top
 	}
 	t.saw.look(t, sp, mem.madeBy(top))
+	if s.old == 0 && pk.mixes {
+		r, by := pk.rivalOf(tuple, 0)
+		t.saw.look(t, sp, by)
+		s.old = r // has a place of its own in the tree
+	}
 	if insert && s.old != 0 {
-		return s, duplicate(sp, pk, mem.tuple(top), tuple)
+		return s, duplicate(sp, pk, mem.tuple(s.old), tuple)
 	}
 	for _, ix := range sp.indexes[1:] {
 		if !ix.unique {
@@ -284,7 +301,7 @@ func (b *Box) freeOld(s *stmt) {
 			ix.unpoint(s.old, 0)
 		}
 	}
-	if s.new != 0 {
+	if s.new != 0 && (!pk.mixes || pk.sameKey(b.mem.tuple(s.old), b.mem.tuple(s.new))) {
 		b.mem.setPrev(s.new, 0)
 	} else {
 		b.unchain(pk, s.old)

@@ -103,7 +103,7 @@ func extText(v []byte) string {
 	switch typ {
 	case extDecimal:
 		if d, ok := readDecimal(p); ok {
-			return d.rat().FloatString(max(d.scale, 0))
+			return d.String()
 		}
 	case extUUID:
 		if id, err := uuid.FromBytes(p); err == nil {

@@ -209,15 +209,18 @@ func (t fieldType) digits() int {
 // behind the scale are zeroes, and the others are not too many.
 func (t fieldType) fits(b []byte, scale int) bool {
 	d, ok := toDecimal(b)
-	if !ok {
+	if !ok || d.adjusted() >= maxDigits || d.adjusted() < -maxDigits && d.coef.Sign() != 0 {
 		return false
 	}
 	rest := new(big.Int)
-	up := new(big.Int).Exp(ten, big.NewInt(int64(max(scale-d.scale, d.scale-scale))), nil)
+	if d.coef.Sign() == 0 {
+		return true
+	}
+	up := pow10(max(scale-d.scale, d.scale-scale))
 	if scale >= d.scale {
 		d.coef.Mul(d.coef, up)
 	} else {
 		d.coef.QuoRem(d.coef, up, rest)
 	}
-	return rest.Sign() == 0 && len(d.coef.Abs(d.coef).Text(10)) <= t.digits()
+	return rest.Sign() == 0 && len(d.digits()) <= t.digits()
 }

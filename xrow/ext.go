@@ -20,8 +20,13 @@ const (
 	ExtArrow       ExtType = 8
 )
 
-// MaxDecimalDigits is how many digits a decimal may have.
-const MaxDecimalDigits = 76
+// MaxDecimalDigits is how many digits a decimal may have, MaxDecimalExponent the
+// greatest power of ten of its first digit, on either side of the point.
+// Tarantool: decimal_context, since 3.5.
+const (
+	MaxDecimalDigits   = 76
+	MaxDecimalExponent = 999999
+)
 
 var (
 	errDecimal  = wrapped("cannot unpack decimal")
@@ -84,11 +89,10 @@ func CheckExt(t ExtType, payload []byte) error {
 const maxDecimalBytes = 39
 
 // validDecimal checks scale and packed digits: two in a byte, the last half
-// byte is the sign. Their number, and the exponent of the first one, are
-// bounded as in the original: below 10^76, and nothing behind the 76th place.
+// byte is the sign. Below the least exponent there is room for fewer digits.
 func validDecimal(b []byte) bool {
 	scale, n, ok := ReadInt(b)
-	if !ok || scale < -MaxDecimalDigits || scale > MaxDecimalDigits {
+	if !ok || scale < -MaxDecimalExponent || scale > MaxDecimalExponent+MaxDecimalDigits-1 {
 		return false
 	}
 	b = b[n:]
@@ -108,7 +112,7 @@ func validDecimal(b []byte) bool {
 			digits++
 		}
 	}
-	return digits <= MaxDecimalDigits && max(digits, 1)-int(scale) <= MaxDecimalDigits
+	return digits <= MaxDecimalDigits && max(digits, 1)-1-int(scale) <= MaxDecimalExponent
 }
 
 // Limits of a datetime: days since the epoch of a calendar that counts in 32

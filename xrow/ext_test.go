@@ -20,8 +20,10 @@ func TestCheckExt(t *testing.T) {
 		{"c7 28 01 01" + strings.Repeat("99", 38) + "9c", "decimal"}, // the same with one behind the point
 		{"c7 28 01 00 09" + strings.Repeat("99", 37) + "9c", ""},     // 76 digits
 		{"c7 29 01 00" + strings.Repeat("00", 39) + "0c", "decimal"}, // too many bytes, whatever they hold
-		{"d5 01 4d 1c", "decimal"},                                   // 1e-77
-		{"c7 03 01 d0 b4 1c", "decimal"},                             // 1e76
+		{"c7 06 01 d2 fff0bdc1 1c", ""},                              // 1e999999
+		{"c7 07 01 d2 fff0bdc1 01 0c", "decimal"},                    // 1e1000000
+		{"c7 06 01 ce 000f428a 1c", ""},                              // 1e-1000074
+		{"c7 06 01 ce 000f428b 1c", "decimal"},                       // 1e-1000075
 		{"d4 01 01", "decimal"},                                      // no digits
 		{"d5 01 00 11", "decimal"},                                   // no sign
 		{"d6 01 00 1a 01 0c", "decimal"},                             // a digit of 10
