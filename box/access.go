@@ -210,8 +210,9 @@ func (s *Schema) CheckUniverse(user uint32, need Priv) error {
 	return s.denied(user, need, classUniverse, "")
 }
 
-// CheckCall tells whether user may call a function that has no row in _func.
-// builtin ones need the right on universe.
+// CheckCall tells whether user may call a function that has no row in _func:
+// by the right on universe, or by a lua_call grant of its very name. One for all
+// names leaves out those that are built in.
 func (s *Schema) CheckCall(user uint32, name string, builtin bool) error {
 	a := s.users[user]
 	if a != nil && a.universe&(PrivExecute|PrivUsage) == PrivExecute|PrivUsage {
@@ -221,6 +222,14 @@ func (s *Schema) CheckCall(user uint32, name string, builtin bool) error {
 		return nil
 	}
 	return s.denied(user, PrivExecute, classFunction, name)
+}
+
+// CheckEval tells whether user may evaluate a text.
+func (s *Schema) CheckEval(user uint32) error {
+	if a := s.users[user]; a != nil && (PrivExecute|PrivUsage)&^a.universe&^a.classes["lua_eval"] == 0 {
+		return nil
+	}
+	return s.denied(user, PrivExecute, classUniverse, "")
 }
 
 // CheckDDL tells whether user may create, alter, drop or grant an object of a

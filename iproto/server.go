@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"tarragon/xrow"
 )
 
 // Server serves client connections. The order of its end: StopListening,
@@ -53,6 +55,17 @@ func (s *Server) Peer(conn uint64) string {
 		return c.peer
 	}
 	return ""
+}
+
+// Su makes a session go on as another user: requests behind the present one run
+// as that. What is under way keeps the user it began with.
+func (s *Server) Su(conn uint64, user uint32) error {
+	c := s.conns.find(conn)
+	if c == nil {
+		return xrow.Errorf(xrow.ErrNoConnection)
+	}
+	c.user.Store(user)
+	return nil
 }
 
 // Listen opens all addresses or none and starts to accept. An address is

@@ -42,6 +42,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		OldestGroup: s.store.First,
 		LastError:   s.troubles.last,
 		SessionPeer: s.clients.Peer,
+		Su:          s.clients.Su,
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
 		},

@@ -81,15 +81,16 @@ func (c *call) stored() (err error) {
 	return err
 }
 
-// mayCall: procedures of the box module need the right to execute on universe,
-// but for those that have a row in _func which everybody may execute.
+// mayCall: what has a row in _func, as a peer may have given it, needs the right
+// to execute that; all else what lua_call grants, or the right on universe. What
+// is not there at all is asked for too: a name is no secret to who may call it.
 func (c *call) mayCall() (err error) {
-	if c.Name == "box.schema.user.info" {
-		return nil
-	}
-	c.schema(func(s *box.Schema) {
-		if s.CheckUniverse(c.User, box.PrivExecute) != nil || s.CheckUniverse(c.User, box.PrivUsage) != nil {
-			err = denied(s, c.User, "Execute", "function", c.Name)
+	c.p.env.Loop.Read(func(core *instance.Core) {
+		b := core.Box()
+		if f, ok := b.Function(c.Name); ok {
+			err = b.Schema().CheckDDL(c.User, "function", f.ID, f.Name, f.Owner, box.PrivExecute)
+		} else {
+			err = b.Schema().CheckCall(c.User, c.Name, builtin(c.Name))
 		}
 	})
 	return err
@@ -222,7 +223,7 @@ func (c *call) method(in map[string]handler, of, name string, colon bool) (handl
 // eval serves the two texts that tools send to read the configuration and the
 // state.
 func (c *call) eval() (err error) {
-	c.schema(func(s *box.Schema) { err = s.CheckUniverse(c.User, box.PrivExecute) })
+	c.schema(func(s *box.Schema) { err = s.CheckEval(c.User) })
 	if err != nil {
 		return err
 	}
