@@ -122,29 +122,37 @@ func strikeRivals(w *World) {
 	}
 }
 
-// strikeLaggard lets somebody who lacks the newest rows ask for votes: what is
-// sent to it is late, the leader dies, and an operator promotes it.
+// strikeLaggard lets somebody who lacks the newest rows ask for votes. It hears
+// nothing for a while, asks, and its connections break: over the next ones the
+// answers come before the rows.
 func strikeLaggard(w *World) {
 	leader, n := w.leader(), w.nodes[w.rng.IntN(len(w.nodes))]
 	if leader == nil || leader == n {
 		return
 	}
-	late := w.between(w.plan.config.DeathTimeout/8, w.plan.config.DeathTimeout*3/4)
-	w.tell(n, "gets everything %v late", late)
+	w.tell(n, "hears nothing")
 	for _, peer := range w.nodes {
-		w.net.extra[peer.slot][n.slot] = late
+		if peer != n {
+			w.net.sever(peer.slot, n.slot)
+		}
 	}
-	w.later(late*3/4, late*3/4, func() {
+	asks := w.between(10*time.Millisecond, w.plan.config.DeathTimeout/2)
+	w.later(asks, asks, func() {
 		w.count(LaggardAsked)
-		if leader.running() && w.chance(2) {
+		w.byHand(n)
+	})
+	w.later(asks+20*time.Millisecond, asks+150*time.Millisecond, func() {
+		if leader.running() && w.chance(3) {
 			leader.crash(false)
 			leader.restartLater(10*time.Millisecond, 2*time.Second)
 		}
-		w.byHand(n)
-	})
-	w.later(late, late+100*time.Millisecond, func() {
 		for _, peer := range w.nodes {
-			w.net.extra[peer.slot][n.slot] = 0
+			w.net.cut[peer.slot][n.slot] = false
+		}
+		for _, c := range slices.Clone(w.net.conns) {
+			if c.ends[dialler].host == n || c.ends[acceptor].host == n {
+				c.reset()
+			}
 		}
 	})
 }

@@ -118,7 +118,7 @@ func drawFaults(rng *rand.Rand, names []string) []faultKind {
 		picked = append(picked, faultKinds[i])
 	}
 	for _, k := range directedKinds {
-		if rng.IntN(3) == 0 {
+		if rng.IntN(2) == 0 {
 			picked = append(picked, k)
 		}
 	}
