@@ -11,7 +11,7 @@ var elections = []Mutant{
 		Name: "a candidacy keeps its term", Area: "elections", File: "raft/raft.go", Quick: true,
 		Old:     `r.newTerm(r.term + 1)`,
 		New:     `r.newTerm(r.term)`,
-		Killers: []string{"vote", "votes", "one leader"},
+		Killers: []string{"vote", "votes", "one leader", "boot"},
 	},
 	{
 		Name: "shown before it is on disk", Area: "elections", File: "raft/raft.go", Quick: true,

@@ -80,4 +80,19 @@ var membership = []Mutant{
 		New:     `bits.OnesCount32(votes) >= e.Quorum`,
 		Killers: []string{"one leader", "history"},
 	},
+	{
+		Name: "a learner becomes a voter with its first ack", Area: "membership", File: "instance/learner.go", By: "instance TestScripts/learner",
+		Old: `if !c.acked[id].Covers(&l.mark) {`,
+		New: `if id == 0 {`,
+	},
+	{
+		Name: "an expelled instance leaves at once", Area: "membership", File: "instance/configuration.go", By: "instance TestScripts/member",
+		Old: `c.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout`,
+		New: `c.leaveAt = c.now.Mono`,
+	},
+	{
+		Name: "a set that is being founded takes writes", Area: "membership", File: "instance/founding.go", By: "instance TestScripts/founding",
+		Old: `case c.founding == 0 || r.Internal:`,
+		New: `case c.founding >= 0 || r.Internal:`,
+	},
 }
