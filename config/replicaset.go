@@ -185,7 +185,7 @@ func (l *loader) peers(in *Instance, own *options, peers []peer) {
 	}
 }
 
-// checkQuorum warns of quorums that lose data or cannot be reached.
+// checkQuorum warns of quorums that lose data or are more than there can be.
 func (l *loader) checkQuorum(in *Instance, own *options, peers []peer) {
 	n := 0
 	for _, p := range peers {
@@ -200,7 +200,7 @@ func (l *loader) checkQuorum(in *Instance, own *options, peers []peer) {
 	case q < n/2+1:
 		l.warn(own.where(path), path, "a quorum of %d of %d is no majority: an acknowledged synchronous transaction is lost when the %d instance(s) that hold it are", q, n, q)
 	case q > n && in.Source != "":
-		l.warn(own.where(path), path, "a quorum of %d is more than the %d instance(s) of the file: no synchronous transaction can be confirmed", q, n)
+		l.warn(own.where(path), path, "a quorum of %d is more than the %d instance(s) of the file: it counts as all members", q, n)
 	}
 }
 

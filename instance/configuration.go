@@ -25,6 +25,11 @@ type configuration struct {
 // which a committed row tells. A voter without one is not counted: it was not a
 // learner before, as where Tarantool's rules hold, so it has no state yet and
 // could ack nothing; the old configuration alone decides its row.
+//
+// A quorum of more than there are is all of them. Else a set whose quorum is a
+// number could not be founded, for its first row waits for members that this row
+// lets in; and who lets one go of as many as the quorum needs, or asks for a
+// greater one, would write a row that nobody can decide, by any quorum.
 func newConfiguration(members []box.Member, known uint32, quorum func(n int) int) configuration {
 	var c configuration
 	for _, m := range members {
@@ -34,7 +39,7 @@ func newConfiguration(members []box.Member, known uint32, quorum func(n int) int
 	}
 	c.voters &= known
 	n := bits.OnesCount32(c.voters)
-	c.synchroQuorum = min(max(quorum(max(n, 1)), 1), vclock.Max)
+	c.synchroQuorum = min(max(quorum(max(n, 1)), 1), max(n, 1))
 	c.electionQuorum = max(n/2+1, n-c.synchroQuorum+1)
 	return c
 }

@@ -1004,3 +1004,37 @@ func TestExpelBehindPromotion(t *testing.T) {
 		})
 	}
 }
+
+// The quorum is a number, and there are fewer voters: all of them decide then.
+// Else nobody could decide the row of such a quorum, nor that of an expulsion
+// which leaves fewer, by whatever quorum; and every later leader would stand
+// before it.
+func TestQuorumAboveVoters(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		begin  string
+		change func(w *world, a *host)
+		voters uint32
+		quorum int
+	}{
+		{"asked for", "N / 2 + 1", func(w *world, a *host) { w.setQuorum(a, "5") }, abc, 3},
+		{"one goes", "3", func(w *world, a *host) { w.expel(a, 3) }, ab, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			a, b, _ := w.three(c.begin)
+			c.change(w, a)
+			w.settle()
+			for _, h := range []*host{a, b} {
+				h.counts(c.voters, c.voters, c.quorum)
+			}
+			w.write(a, 11)
+			w.settle()
+			w.mustTell(11)
+			w.setQuorum(a, "2")
+			w.settle()
+			a.counts(c.voters, c.voters, 2)
+			w.end()
+		})
+	}
+}

@@ -3,8 +3,8 @@ package mutants
 var quorums = []Mutant{
 	{
 		Name: "a synchro quorum one too small", Area: "quorums", File: "instance/configuration.go",
-		Old:     `c.synchroQuorum = min(max(quorum(max(n, 1)), 1), vclock.Max)`,
-		New:     `c.synchroQuorum = min(max(quorum(max(n, 1))-1, 1), vclock.Max)`,
+		Old:     `c.synchroQuorum = min(max(quorum(max(n, 1)), 1), max(n, 1))`,
+		New:     `c.synchroQuorum = min(max(quorum(max(n, 1))-1, 1), max(n, 1))`,
 		Killers: []string{"quorum", "history", "dirty read"},
 	},
 	{

@@ -127,7 +127,7 @@ func (c *configTracker) apply(changes []*configChange) (out configuration) {
 		}
 	}
 	n := bits.OnesCount32(out.voters)
-	out.synchro = min(max(rule(max(n, 1)), 1), 32)
+	out.synchro = min(max(rule(max(n, 1)), 1), max(n, 1))
 	out.election = max(n/2+1, n-out.synchro+1)
 	return out
 }
