@@ -66,10 +66,11 @@ func (c *Core) listenToLearners() {
 	}
 }
 
-// heardLearner takes an ack of one.
+// heardLearner takes an ack of one. A leader whose PROMOTE is not in effect may
+// change nothing yet, however early a learner has that.
 func (c *Core) heardLearner(id uint32) {
 	l := c.learner(id)
-	if l == nil || !c.leading {
+	if l == nil || !c.writable() {
 		return
 	}
 	l.heard = c.now.Mono

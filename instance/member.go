@@ -94,6 +94,7 @@ func (c *Core) releaseChores() {
 			c.reply(c.chores[i].Conn, c.chores[i].Sync, nil, c.readonly())
 		}
 		c.heldJoins, c.chores = nil, nil
+		c.listenToLearners() // what was to make voters of them is among those
 	}
 	for len(c.heldJoins) > 0 && c.limbo.Len() == 0 && c.build == nil {
 		j := c.heldJoins[0]

@@ -1038,3 +1038,54 @@ func TestQuorumAboveVoters(t *testing.T) {
 		})
 	}
 }
+
+// A learner is the first to have the PROMOTE of a new leader, before a quorum
+// of voters has it. The leader cannot make a voter of it then, and does so later.
+func TestLearnerHasThePromoteFirst(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.three("N / 2 + 1")
+	w.join(a, 1, 5, "d", 55)
+	w.settle()
+	d := w.joined("D", 5, a, 1)
+	for _, o := range []*host{a, b, c} {
+		w.link(o, d)
+	}
+	w.campaign(b)
+	w.send(b, d, whole)
+	w.ack(d, b)
+	if b.core.writable() {
+		t.Fatal("the PROMOTE is in effect too early for this schedule")
+	}
+	w.settle()
+	if b.core.raft.State() != raft.StateLeader {
+		t.Fatal("B leads no more")
+	}
+	b.counts(abcd, abcd, 3)
+	w.end()
+}
+
+// The change that makes a voter of a learner waits behind a client's when the
+// leader is told to take no writes for a while. It is asked for again.
+func TestLearnerAndReadOnly(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.three("N / 2 + 1")
+	w.join(a, 1, 5, "d", 55)
+	w.settle()
+	d := w.joined("D", 5, a, 1)
+	for _, o := range []*host{a, b, c} {
+		w.link(o, d)
+	}
+	w.write(a, 11)
+	w.send(a, d, whole)
+	w.ack(d, a)
+	if !a.core.choresWait() {
+		t.Fatal("the change does not wait")
+	}
+	for _, ro := range []bool{true, false} {
+		a.step(Configure{Apply: func(c *Config) { c.ReadOnly = ro }})
+	}
+	w.settle()
+	w.mustTell(11)
+	a.counts(abcd, abcd, 3)
+	w.end()
+}
