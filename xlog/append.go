@@ -32,7 +32,7 @@ func (s *Store) appendAt(no uint64, groups []*xrow.Group, lost []xrow.LostRow) e
 }
 
 func (s *Store) appendLocked(no uint64, groups []*xrow.Group, lost []xrow.LostRow) error {
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	if last := s.last.Load(); no != last+1 && (last != 0 || no == 0) {

@@ -60,7 +60,7 @@ type spacePart struct {
 func (s *Store) NewCheckpoint() (*CheckpointWriter, error) {
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return nil, err
 	}
 	w := &CheckpointWriter{s: s, id: s.nextID}
@@ -143,7 +143,7 @@ func (w *CheckpointWriter) flush() error {
 }
 
 func (w *CheckpointWriter) set(space uint32, key, value []byte) (err error) {
-	if err := w.s.usable(); err != nil {
+	if err := w.s.writable(); err != nil {
 		return err
 	}
 	if w.table == nil {
@@ -209,7 +209,7 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 	}
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return 0, err
 	}
 	paths := make([]string, len(w.done))
@@ -243,7 +243,7 @@ func (s *Store) awaitSynced(no uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.last.Load() < no {
-		if err := s.usable(); err != nil {
+		if err := s.writable(); err != nil {
 			return err
 		}
 		s.advanced.Wait()
@@ -312,6 +312,8 @@ func (s *Store) loadCheckpoints() error {
 				return fmt.Errorf("checkpoint %d: %w", id, err)
 			}
 			s.ckpts = append(s.ckpts, end.info(id))
+		} else if err := it.Error(); err != nil { // First forgets it
+			return s.readError(fmt.Sprintf("checkpoint %d", id), err)
 		} else {
 			s.log(Warn, nil, "checkpoint %d has no end record: ignored", id)
 		}
@@ -328,7 +330,7 @@ func (s *Store) loadCheckpoints() error {
 func (s *Store) DropCheckpoint(id uint64) error {
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(s.ckpts, func(c CheckpointInfo) bool { return c.ID == id })
@@ -362,7 +364,11 @@ func (s *Store) OpenCheckpoint(id uint64) (*CheckpointReader, error) {
 	}
 	r := &CheckpointReader{s: s, id: id, it: it}
 	if !it.SeekGE(endKey(id)) {
+		err := it.Error()
 		r.Close()
+		if err != nil {
+			return nil, s.readError(fmt.Sprintf("checkpoint %d", id), err)
+		}
 		return nil, fmt.Errorf("%w: checkpoint %d", ErrNotFound, id)
 	}
 	value, err := it.ValueAndErr()

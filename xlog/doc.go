@@ -8,8 +8,10 @@
 //
 //  1. A group is reported written only after the sync of the batch it is in
 //     (in the mode that was chosen), and readers see no group before that.
-//  2. After the first failed write or sync nothing is written or read again:
-//     every call answers [ErrFailed]. A failed sync is never retried.
+//  2. After the first failed operation on a file nothing is written or read
+//     again: every call answers [ErrFailed], and the disk stays as a crash at
+//     that moment would leave it. Pebble never hears of it, see calmFS. A
+//     failed sync is never retried.
 //  3. Groups have consecutive numbers. What is missing is at the old end only.
 //  4. A checkpoint is in the store with its end record or not at all: its files
 //     are taken in by one edit of the manifest.

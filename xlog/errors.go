@@ -12,7 +12,8 @@ var (
 	// ErrCorrupt is wrapped by what Open, Next and Verify say of damaged bytes;
 	// the text names the position.
 	ErrCorrupt = errors.New("xlog: damaged")
-	// ErrFailed is wrapped by every answer after the first failed write or sync.
+	// ErrFailed is wrapped by every answer after the first failed operation on a
+	// file, and by Append where the disk was too full to open for writing.
 	ErrFailed = errors.New("xlog: the store has failed")
 	// ErrGap is wrapped when rows that are asked for are no longer in the log.
 	ErrGap = errors.New("xlog: gap")

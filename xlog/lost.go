@@ -28,7 +28,7 @@ func (s *Store) PutLost(rows []xrow.LostRow) error {
 	}
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	type pair struct{ key, frame []byte }

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
+	"time"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,8 +20,24 @@ const pebbleFormat = pebble.FormatTableFormatV6
 
 // Open opens the store in a directory of its own, and creates it where there is
 // nothing. It refuses what it cannot vouch for and changes nothing then: a
-// directory of something else, a newer format, a store that is open, damage.
+// directory of something else, a newer format, a store that is open, damage. A
+// whole store on a full disk opens for reading: Append answers [ErrFailed].
 func Open(o Options) (*Store, error) {
+	s, err := open(o)
+	if err == nil || !errors.Is(err, ErrFailed) || !isFull(err) {
+		return s, err
+	}
+	r, cannot := openForReading(o, err)
+	if cannot == nil {
+		return r, nil
+	}
+	if !errors.Is(cannot, err) {
+		err = fmt.Errorf("%w; nor can it be opened for reading: %w", err, cannot)
+	}
+	return nil, err
+}
+
+func open(o Options) (*Store, error) {
 	s, err := newStore(o)
 	if err != nil {
 		return nil, err
@@ -34,16 +51,24 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := mkdirAll(s.fs, s.fs.PathJoin(dir, ingestDir)); err != nil {
-		return nil, fmt.Errorf("xlog: %w", err)
+		return nil, s.cause(fmt.Errorf("xlog: %w", err))
 	}
 	if s.lock, err = lock(s.fs, dir); err != nil {
 		return nil, err
 	}
 	if err := s.openLocked(c, known); err != nil {
 		_ = s.lock.Close()
-		return nil, err
+		return nil, s.cause(err)
 	}
 	return s, nil
+}
+
+// cause is the first failure, where there was one, and else err.
+func (s *Store) cause(err error) error {
+	if failed := s.fail.get(); failed != nil {
+		return failed
+	}
+	return err
 }
 
 func newStore(o Options) (*Store, error) {
@@ -65,7 +90,8 @@ func newStore(o Options) (*Store, error) {
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTableSize
 	}
-	s := &Store{opts: o, fs: &walFS{FS: o.FS}, nextID: 1}
+	s := &Store{opts: o, nextID: 1}
+	s.fs = &walFS{FS: &latchFS{FS: o.FS, fail: &s.fail}}
 	s.fs.noSync.Store(o.Mode != Fsync)
 	s.advanced = sync.NewCond(&s.mu)
 	s.fail.tell(func(error) {
@@ -81,10 +107,10 @@ func lock(fs vfs.FS, dir string) (*pebble.Lock, error) {
 	if err == nil {
 		return l, nil
 	}
-	if oserror.IsPermission(err) {
-		return nil, fmt.Errorf("xlog: %w", err)
+	if errors.Is(err, syscall.EAGAIN) || strings.Contains(err.Error(), "held by current process") {
+		return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
 	}
-	return nil, fmt.Errorf("%w: %s", ErrLocked, dir)
+	return nil, fmt.Errorf("xlog: lock %s: %w", dir, err)
 }
 
 // openLocked is Open from the lock on.
@@ -125,7 +151,8 @@ func (s *Store) openLocked(c card, known bool) error {
 		err = s.updateCard()
 	}
 	if err != nil {
-		return errors.Join(err, s.db.Close())
+		within(stuckLimit, func() { _ = s.db.Close() })
+		return err
 	}
 	s.log(Info, nil, "store %s: mode %s, %d groups up to %d, vclock %s, %d checkpoints", dir, s.opts.Mode,
 		s.Last()+1-s.First(), s.Last(), s.after, len(s.ckpts))
@@ -191,16 +218,27 @@ func (s *Store) openPebble(created bool) error {
 			return damaged("%s has no manifest", s.opts.Dir)
 		}
 		var db *pebble.DB
-		if db, err = pebble.Open(s.opts.Dir, s.pebbleOptions()); err == nil {
+		if db, err = s.openDB(s.pebbleOptions()); err == nil {
 			err = db.Close()
 		}
 	}
-	if err == nil {
-		s.db, err = pebble.Open(s.opts.Dir, s.pebbleOptions())
+	if err == nil && s.fail.get() == nil {
+		s.db, err = s.openDB(s.pebbleOptions())
+	}
+	if failed := s.fail.get(); failed != nil {
+		if s.db != nil {
+			within(stuckLimit, func() { _ = s.db.Close() })
+		}
+		return failed
 	}
 	if err == nil {
-		return s.fail.get()
+		return nil
 	}
+	return s.openError(err)
+}
+
+// openError says what an error of Pebble's Open means.
+func (s *Store) openError(err error) error {
 	if pebble.IsCorruptionError(err) || strings.Contains(err.Error(), "does not exist") {
 		return damaged("%s: %v", s.opts.Dir, err)
 	}
@@ -216,7 +254,7 @@ func (s *Store) openPebble(created bool) error {
 // on: should tables of the small keyspaces pile up, they are merged.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          s.fs,
+		FS:                          &calmFS{FS: s.fs, fail: &s.fail},
 		Lock:                        s.lock,
 		Logger:                      logger{s},
 		FormatMajorVersion:          pebbleFormat,
@@ -232,6 +270,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 				// which lies between its keyspaces, and is done again.
 				if !errors.Is(err, pebble.ErrCancelledCompaction) {
 					s.fail.set(err)
+					if !s.closed.Load() {
+						time.Sleep(retryPause) // Pebble itself tries again at once, for ever
+					}
 				}
 			},
 			// Not %s of info: that is pages of stack traces.
@@ -272,13 +313,14 @@ func (l logger) Fatalf(format string, args ...any) {
 }
 
 // Close stops the store. In the modes Write and None it first makes all of the
-// log durable, so that the stop counts as a clean one. A store that has failed
-// is left as it is: a failed write is not tried again.
+// log durable, so that the stop counts as a clean one. Of a store that has
+// failed nothing more is written: a failed write is not tried again.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
 	}
 	if err := s.fail.get(); err != nil {
+		s.abandon()
 		return err
 	}
 	s.appendMu.Lock()

@@ -65,6 +65,9 @@ func (s *Store) ends() (first, last uint64, err error) {
 	if it.First() {
 		first, _ = parseLogKey(it.Key())
 	}
+	if err := it.Error(); err != nil { // Last forgets it
+		return 0, 0, s.readError("the log", err)
+	}
 	if it.Last() {
 		last, _ = parseLogKey(it.Key())
 	}
@@ -112,7 +115,7 @@ func clockInFront(groups []head) (clock vclock.VClock, ok bool) {
 // in whole tables, so some groups below it may stay; First tells. Readers that
 // are behind get a gap.
 func (s *Store) Prune(before uint64) error {
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	if err := s.partTables(); err != nil {
@@ -151,6 +154,10 @@ func (s *Store) partTables() error {
 	defer s.appendMu.Unlock()
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
+	span := pebble.KeyRange{Start: lostKey(0, 0, 0), End: appendPrefix(nil, spaceLost+1)}
+	if err := s.checkEdges(span); err != nil {
+		return err
+	}
 	w, err := s.newTable()
 	if err != nil {
 		return err
@@ -169,7 +176,6 @@ func (s *Store) partTables() error {
 	if err != nil {
 		return err
 	}
-	span := pebble.KeyRange{Start: lostKey(0, 0, 0), End: appendPrefix(nil, spaceLost+1)}
 	_, err = s.db.IngestAndExcise(context.Background(), []string{path}, nil, nil, span)
 	return s.writeError("part tables", err)
 }

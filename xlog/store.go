@@ -82,6 +82,10 @@ type Store struct {
 	fs   *walFS
 	fail latch
 
+	// readOnly: the disk was full when the store was opened. It has failed from
+	// the start then, but what is read was read in this life of the process.
+	readOnly bool
+
 	appendMu sync.Mutex
 	scratch  []byte // head of the group that is being encoded
 	anchored bool   // the next group's vclock follows from those before it
@@ -124,7 +128,7 @@ func (l *latch) set(err error) {
 		l.mu.Unlock()
 		return
 	}
-	l.err = fmt.Errorf("%w: %w", ErrFailed, err)
+	l.err = fmt.Errorf("%w (%s): %w", ErrFailed, remedy(err), err)
 	told := l.told
 	l.told = nil
 	err = l.err
@@ -147,8 +151,19 @@ func (l *latch) tell(f func(error)) {
 	}
 }
 
-// usable tells why the store must not be used.
+// usable tells why the store must not be read.
 func (s *Store) usable() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if s.readOnly {
+		return nil
+	}
+	return s.fail.get()
+}
+
+// writable tells why the store must not be written.
+func (s *Store) writable() error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
@@ -172,7 +187,7 @@ func (s *Store) MayHaveLost() bool {
 func (s *Store) ForgetLoss() error {
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	s.card.lost = false
@@ -199,7 +214,7 @@ func (s *Store) Meta(name string) (value []byte, ok bool, err error) {
 func (s *Store) SetMeta(name string, value []byte) error {
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.usable(); err != nil {
+	if err := s.writable(); err != nil {
 		return err
 	}
 	key := metaKey(name)
@@ -208,7 +223,7 @@ func (s *Store) SetMeta(name string, value []byte) error {
 
 // readError says what a failed read means: damage, or a disk that cannot be read.
 func (s *Store) readError(what string, err error) error {
-	if err := s.fail.get(); err != nil {
+	if err := s.fail.get(); err != nil && !s.readOnly {
 		return err
 	}
 	if pebble.IsCorruptionError(err) {

@@ -54,8 +54,32 @@ func (s *Store) ingest(what string, paths []string) error {
 	return s.writeError(what, s.db.Ingest(context.Background(), paths))
 }
 
+// checkEdges reads what tables have next to a span that is to be cut out of
+// them. Pebble cuts at the keys that it finds there, and takes a block that is
+// damaged for one with no keys: it would drop all of the table on that side.
+func (s *Store) checkEdges(span pebble.KeyRange) error {
+	it, err := s.newIter(nil, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = it.Close() }()
+	it.SeekLT(span.Start)
+	err = it.Error()
+	if err == nil {
+		it.SeekGE(span.End)
+		err = it.Error()
+	}
+	if err != nil {
+		return s.readError("what is beside a change", err)
+	}
+	return nil
+}
+
 // ingestOne replaces all that is in span by one pair.
 func (s *Store) ingestOne(key, value []byte, span pebble.KeyRange) error {
+	if err := s.checkEdges(span); err != nil {
+		return err
+	}
 	w, err := s.newTable()
 	if err != nil {
 		return err
@@ -74,5 +98,9 @@ func (s *Store) ingestOne(key, value []byte, span pebble.KeyRange) error {
 // excise removes all keys of a span. Where whole tables are in it this costs
 // one edit of the manifest.
 func (s *Store) excise(what string, start, end []byte) error {
-	return s.writeError(what, s.db.Excise(context.Background(), pebble.KeyRange{Start: start, End: end}))
+	span := pebble.KeyRange{Start: start, End: end}
+	if err := s.checkEdges(span); err != nil {
+		return err
+	}
+	return s.writeError(what, s.db.Excise(context.Background(), span))
 }

@@ -26,8 +26,13 @@ var store = []Mutant{
 	},
 	{
 		Name: "a failed write passes for one that succeeded", Area: "store", File: "xlog/store.go", By: "xlog TestFailureLatches",
-		Old: `s.fail.set(fmt.Errorf("%s: %w", what, err))`,
-		New: `_ = fmt.Errorf("%s: %w", what, err)`,
+		Old: "\treturn s.fail.get()\n}\n\nfunc (s *Store) log(",
+		New: "\treturn err\n}\n\nfunc (s *Store) log(",
+	},
+	{
+		Name: "Pebble hears of a failed close", Area: "store", File: "xlog/calmfs.go", By: "xlog TestFailedRotation",
+		Old: "\tif err != nil && fs.fail.get() != nil {\n\t\treturn nil",
+		New: "\tif err != nil && fs.fail.get() != nil {\n\t\treturn err",
 	},
 	{
 		Name: "a torn group is not seen", Area: "store", File: "xlog/append.go", By: "xlog TestGroupsComeBack",
