@@ -16,7 +16,7 @@ var rejoin = []Mutant{
 	{
 		Name: "joining anew from one who knows less", Area: "rejoin", File: "instance/rejoin.go",
 		Old:     `if theirs < ours || theirs == ours && s.Confirmed < o.Confirmed {`,
-		New:     `if theirs == 0 {`,
+		New:     `if theirs == 0 && ours == 0 {`,
 		Killers: []string{"read goes back", "recovery", "history", "log matching", "fatal"},
 	},
 	{
