@@ -229,6 +229,10 @@ func (c *Core) handle(ev Event) {
 		c.configure(ev)
 	case SetQuorum:
 		c.setQuorum(ev)
+	case Removed:
+		if c.self != 0 && !c.expelled {
+			c.expel()
+		}
 	case Shutdown:
 		c.shutdown()
 	case GiveWay:

@@ -174,6 +174,10 @@ type SetQuorum struct {
 	Rule       func(n int) int
 }
 
+// Removed: a peer that knows all that makes us a member knows no such member any
+// more. We were away when that was decided.
+type Removed struct{}
+
 // Shutdown makes a leader resign and refuses writes from then on.
 type Shutdown struct{}
 
@@ -200,5 +204,6 @@ func (JoinRequest) event()     {}
 func (BootstrapRows) event()   {}
 func (SetQuorum) event()       {}
 func (Configure) event()       {}
+func (Removed) event()         {}
 func (Shutdown) event()        {}
 func (GiveWay) event()         {}

@@ -160,6 +160,8 @@ func (s *script) rare(w words) {
 			IsLeaderSeen: i.Leader != 0, Quorum: w.word(1)}})
 	case "taken": // whoever takes the state has it
 		s.core.viewClosed(s.view)
+	case "removed":
+		s.step(Removed{})
 	case "shutdown":
 		s.step(Shutdown{})
 	case "giveway":

@@ -48,6 +48,7 @@ type applier struct {
 	home     chan *batch
 	followed uint32 // the peer that we followed last and that may turn out to be gone; 0: none
 	failures failures
+	stranger bool // the last SUBSCRIBE found no row of ours at the peer
 
 	// Guarded by the hub's lock.
 	state    State
@@ -202,7 +203,11 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	removed := a.stranger && a.knowsUs(ctx)
 	at, err := a.subscribe(c)
+	if a.stranger = errors.Is(err, xrow.ErrTooEarlySubscribe); a.stranger && removed {
+		_ = a.hub.node.Submit(instance.Removed{}) // else the loop has ended
+	}
 	if err != nil {
 		return false, err
 	}
@@ -348,6 +353,24 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 		}
 	}
 	return at, nil
+}
+
+// knowsUs tells whether a peer of our kind holds all rows of others that we hold,
+// those that make us a member among them. If it has no row of ours behind that,
+// it was deleted while we were away, and nobody will ever send us that: who is
+// no member is not served. Without that it may not have heard of us yet.
+//
+// Our own rows do not matter: nobody registers itself, but for the bootstrapper,
+// whom everybody knows. They may be on our disk alone.
+func (a *applier) knowsUs(ctx context.Context) bool {
+	info := a.hub.node.Info()
+	if _, member := info.member(a.hub.cfg.UUID); !member {
+		return false
+	}
+	_, b, err := askBallot(ctx, &a.conf, a.hub.times.Load().death)
+	others := info.Synced
+	others[info.ID] = 0
+	return err == nil && b.Rules != 0 && b.Replicaset == info.ReplicasetUUID && b.VClock.Covers(&others)
 }
 
 // checkLog tells whether an original that begins with a heartbeat still has the

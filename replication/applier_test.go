@@ -503,3 +503,41 @@ func TestExpelled(t *testing.T) {
 		t.Errorf("JOIN got %v", e)
 	}
 }
+
+// A member that a peer does not know was removed while it was away, if that peer
+// holds all rows of others that it holds itself; else the peer may not have heard
+// of it yet.
+func TestRemovedWhileAway(t *testing.T) {
+	s := newTestHub(t, 2, nil)
+	s.node.mu.Lock()
+	s.node.info.Members = s.node.info.Members[1:]
+	s.node.info.Synced = vclock.VClock{2: 5, 3: 1}
+	s.node.mu.Unlock()
+	h := newTestHub(t, 1, func(c *Config) { c.Peers = []Peer{{Addr: s.addr}} })
+	wait(t, h.node, func(instance.Removed) bool { return true })
+	for _, test := range []struct {
+		name string
+		ours vclock.VClock
+		set  string
+		want bool
+	}{
+		{"the same", vclock.VClock{2: 5, 3: 1}, testSet, true},
+		{"less, and rows of its own", vclock.VClock{1: 9, 2: 4}, testSet, true},
+		{"more of the peer", vclock.VClock{2: 6, 3: 1}, testSet, false},
+		{"more of another", vclock.VClock{2: 5, 3: 2}, testSet, false},
+		{"another set", vclock.VClock{2: 5}, goldenSet, false},
+	} {
+		h.node.mu.Lock()
+		h.node.info.Synced, h.node.info.ReplicasetUUID = test.ours, test.set
+		h.node.mu.Unlock()
+		if got := h.appliers[0].knowsUs(t.Context()); got != test.want {
+			t.Errorf("%s: %t", test.name, got)
+		}
+	}
+	h.node.mu.Lock()
+	h.node.info.Members, h.node.info.Synced, h.node.info.ReplicasetUUID = h.node.info.Members[1:], vclock.VClock{}, testSet
+	h.node.mu.Unlock()
+	if h.appliers[0].knowsUs(t.Context()) {
+		t.Error("whoever has not its own row yet may be about to get it")
+	}
+}
