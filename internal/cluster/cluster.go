@@ -45,7 +45,8 @@ type Node struct {
 	Addr   string // host:port
 	Config string // path of the YAML file that it is started with
 	Process
-	c *Cluster
+	c    *Cluster
+	work string // process.work_dir
 }
 
 // New writes the configuration. Nothing runs yet.
@@ -72,7 +73,7 @@ func (c *Cluster) addNode() (*Node, error) {
 		return nil, err
 	}
 	name := fmt.Sprintf("i-%03d", len(c.Nodes)+1)
-	n := &Node{Name: name, Addr: addr, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log")}, Config: c.Config, c: c}
+	n := &Node{Name: name, Addr: addr, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log")}, Config: c.Config, c: c, work: c.opts.Dir}
 	c.Nodes = append(c.Nodes, n)
 	return n, nil
 }
@@ -85,6 +86,29 @@ func (c *Cluster) Add() (*Node, error) {
 		return nil, err
 	}
 	return n, c.write()
+}
+
+// Twin makes a further process of a node's name, with an address and an empty
+// directory of its own: the replacement of one that may still run. It is not
+// among Nodes.
+func (c *Cluster) Twin(n *Node) (*Node, error) {
+	addr, err := FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(n.Config)
+	if err != nil {
+		return nil, err
+	}
+	name := n.Name + "-twin"
+	t := &Node{Name: n.Name, Addr: addr, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log")},
+		Config: filepath.Join(c.opts.Dir, name+".yaml"), c: c, work: filepath.Join(c.opts.Dir, name)}
+	if err := os.Mkdir(t.work, 0o700); err != nil {
+		return nil, err
+	}
+	text := strings.ReplaceAll(string(raw), n.Addr, addr)
+	text = strings.Replace(text, "work_dir: "+c.opts.Dir+"\n", "work_dir: "+t.work+"\n", 1)
+	return t, os.WriteFile(t.Config, []byte(text), 0o600)
 }
 
 // write writes the configuration files.
@@ -157,7 +181,7 @@ func (c *Cluster) Addrs() []string {
 }
 
 // DataDir is where a node has its data.
-func (n *Node) DataDir() string { return filepath.Join(n.c.opts.Dir, "var", "lib", n.Name) }
+func (n *Node) DataDir() string { return filepath.Join(n.work, "var", "lib", n.Name) }
 
 // ByAddr finds a node.
 func (c *Cluster) ByAddr(addr string) *Node {

@@ -58,6 +58,16 @@ func (m *Mesh) Isolate(node int) {
 	}
 }
 
+// Move makes all others reach a node under another address from now on: that of
+// the process which has taken its name.
+func (m *Mesh) Move(node int, addr string) {
+	for k, p := range m.proxies {
+		if k.to == node {
+			p.Move(addr)
+		}
+	}
+}
+
 // Heal lets everything flow again.
 func (m *Mesh) Heal() {
 	for _, p := range m.proxies {

@@ -21,13 +21,13 @@ const (
 // a partition ends. A connection that is made during a cut of Forth reaches
 // nobody before Heal.
 type Proxy struct {
-	dial   func() (net.Conn, error)
 	l      net.Listener // nil in tests
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
+	dial    func() (net.Conn, error)
 	cut     [2]bool
 	delay   time.Duration
 	changed chan struct{} // closed and replaced when cut changes
@@ -40,10 +40,14 @@ func NewProxy(target string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := newProxy(func() (net.Conn, error) { return net.DialTimeout("tcp", target, 5*time.Second) })
+	p := newProxy(dialTo(target))
 	p.l = l
 	p.wg.Go(p.accept)
 	return p, nil
+}
+
+func dialTo(addr string) func() (net.Conn, error) {
+	return func() (net.Conn, error) { return net.DialTimeout("tcp", addr, 5*time.Second) }
 }
 
 func newProxy(dial func() (net.Conn, error)) *Proxy {
@@ -90,6 +94,15 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
+// Move makes connections go to another address from now on, as a name that is
+// given to another machine does; those that are open end.
+func (p *Proxy) Move(target string) {
+	p.mu.Lock()
+	p.dial = dialTo(target)
+	p.mu.Unlock()
+	p.Reset()
+}
+
 // Reset closes all connections, as a restarted machine between the two would.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
@@ -118,7 +131,10 @@ func (p *Proxy) serve(from net.Conn) {
 	if !p.pass(Forth) {
 		return
 	}
-	to, err := p.dial()
+	p.mu.Lock()
+	dial := p.dial
+	p.mu.Unlock()
+	to, err := dial()
 	if err != nil || !p.keep(to) {
 		return
 	}
