@@ -23,10 +23,10 @@ func appendSum(dst []byte, o *op, old []byte, typ fieldType) ([]byte, error) {
 		return appendIntSum(dst, o, old)
 	}
 	a, b := approximate(old), approximate(o.arg)
-	if o.code == '-' {
-		b = -b
-	}
 	sum := a + b
+	if o.code == '-' {
+		sum = a - b // not a + -b: a NaN keeps its sign
+	}
 	if f := float32(sum); math.Abs(sum) <= math.MaxFloat32 && float64(f) == sum && typ != typeDouble && typ != typeFloat64 {
 		return msgp.AppendFloat32(dst, f), nil
 	}

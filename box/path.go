@@ -145,6 +145,7 @@ func (u *updater) nested(o *op, b, path []byte) ([]byte, error) {
 	if t.key == nil && t.index == 0 { // [*]
 		return nil, o.badPath(path, 2)
 	}
+	creates := o.code == '=' || o.code == '!'
 	k, from := kindOf(b), -1
 	var to, n, at int
 	if t.key != nil && k == kindMap || t.index > 0 && k == kindArray {
@@ -158,12 +159,11 @@ func (u *updater) nested(o *op, b, path []byte) ([]byte, error) {
 			}
 			return splice(b, from, to, v), nil
 		}
-		if _, _, bad := nextToken(rest, false); bad != 0 {
+		if _, _, bad := nextToken(rest, false); creates && bad != 0 {
 			return nil, o.badPath(rest, bad)
 		}
 		return nil, o.notThere()
 	}
-	creates := o.code == '=' || o.code == '!'
 	switch {
 	case t.key != nil && k != kindMap && creates:
 		return nil, o.cannot("can not access by key a non-map field")

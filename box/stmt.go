@@ -78,6 +78,9 @@ func (t *Txn) update(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, 
 		return s, nil, err
 	}
 	if pk := sp.primary(); !pk.keepsKey(t.box.mem.tuple(old), t.work) {
+		if other := t.present(sp, t.work); other != 0 {
+			return s, nil, duplicate(sp, pk, t.box.mem.tuple(other), t.work)
+		}
 		return s, nil, xrow.Errorf(xrow.ErrCantUpdatePrimaryKey, sp.name)
 	}
 	s, err = t.store(sp, t.work, false)

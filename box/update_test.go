@@ -86,3 +86,19 @@ func TestUpsertNamesFields(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestUpdateMovesKey: a key that is taken is a duplicate, as it is for INSERT.
+func TestUpdateMovesKey(t *testing.T) {
+	w := newWorld(t)
+	w.space(512, "t", nil, nil, pkIndex([]any{0, "unsigned"}))
+	w.must(insert(512, 1, "a"))
+	w.must(insert(512, 2, "b"))
+	_, err := w.run(upd(512, arr(1), []any{"=", 0, 2}))
+	wantError(t, err, xrow.ErrTupleFound, `Duplicate key exists in unique index "pk" in space "t" with old tuple - [2, "b"] and new tuple - [2, "a"]`)
+	_, err = w.run(upd(512, arr(1), []any{"=", 0, 3}))
+	wantError(t, err, xrow.ErrCantUpdatePrimaryKey, "")
+	w.must(ups(512, arr(1), []any{"=", 0, 2})) // is left out
+	if got := w.sel(512, 0, ALL); got != `[1, "a"] [2, "b"]` {
+		t.Error(got)
+	}
+}
