@@ -76,6 +76,7 @@ func (c *Core) refreshMembers() {
 	c.oldSchema = schemaBefore(c.box, 2, 10, 1)
 	c.founding = readFounding(c.box)
 	c.noteLearners()
+	c.alignQuorum = true // others are a majority now
 	c.refreshNewest()
 	c.eff.Members = true
 }

@@ -1089,3 +1089,37 @@ func TestLearnerAndReadOnly(t *testing.T) {
 	a.counts(abcd, abcd, 3)
 	w.end()
 }
+
+// The files of two of four name another quorum, and so does that of a learner.
+// They are a majority from when it counts, without another word of anybody. What
+// cannot be read is no wish.
+func TestFilesOfNewVoter(t *testing.T) {
+	w := newWorld(t)
+	all := w.set(4, "N / 2 + 1")
+	a, b, c := all[0], all[1], all[2]
+	for _, h := range all[:2] {
+		h.core.cfg.Quorum = "2"
+	}
+	c.core.cfg.Quorum = "none at all"
+	w.join(a, 1, 5, "e", 55)
+	w.settle()
+	e := w.joined("E", 5, a, 1)
+	e.core.cfg.Quorum = "2"
+	for _, o := range all {
+		w.link(o, e)
+	}
+	w.show(e, a)
+	a.counts(abcd, abcd, 3)
+	w.settle()
+	w.settle()
+	for _, h := range w.hosts {
+		h.counts(abcd|1<<5, abcd|1<<5, 2)
+	}
+	w.expel(a, 4) // of the four that are left no majority names what one of them cannot have meant
+	w.settle()
+	if wish := a.core.wishes[c.id]; wish != "" {
+		t.Errorf("A takes %q for a quorum", wish)
+	}
+	b.counts(abc|1<<5, abc|1<<5, 2)
+	w.end()
+}

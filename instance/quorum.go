@@ -68,12 +68,17 @@ func (c *Core) underStrong() bool {
 	return cur.Term != 0 && !cur.Original && c.originals() == 0
 }
 
-// noteWish takes down what the configuration of an instance asks for.
+// noteWish takes down what the configuration of an instance asks for. What we
+// cannot read is no wish: nobody could go by a row that says so.
 func (c *Core) noteWish(from uint32, wish string) {
-	if isID(from) && c.wishes[from] != wish {
-		c.wishes[from] = wish
-		c.alignQuorum = true
+	if !isID(from) || c.wishes[from] == wish || c.cfg.ParseQuorum == nil {
+		return
 	}
+	if _, err := c.cfg.ParseQuorum(wish); err != nil {
+		wish = ""
+	}
+	c.alignQuorum = c.alignQuorum || c.wishes[from] != wish
+	c.wishes[from] = wish
 }
 
 // stepQuorum writes the row of the quorum where it is missing, and follows the
