@@ -1123,3 +1123,18 @@ func TestFilesOfNewVoter(t *testing.T) {
 	b.counts(abc|1<<5, abc|1<<5, 2)
 	w.end()
 }
+
+// A learner does not stand for election, by hand either: it would depose a leader
+// and could not be elected.
+func TestLearnerStandsNot(t *testing.T) {
+	w := newWorld(t)
+	a, _, _ := w.three("N / 2 + 1")
+	w.join(a, 1, 5, "d", 55)
+	w.settle()
+	d := w.joined("D", 5, a, 1)
+	term := a.core.raft.Term()
+	d.step(PromoteRequest{Conn: 1, Sync: 1})
+	if now := d.core.raft.Term(); now != term || d.answers[1] == nil {
+		t.Errorf("a learner stands in term %d, behind %d: %v", now, term, d.answers[1])
+	}
+}

@@ -442,7 +442,7 @@ func (r *Raft) loseLeader(now time.Duration, why string) {
 // Promote starts an election by hand, without asking who sees a leader. false:
 // this instance may not lead.
 func (r *Raft) Promote(now time.Duration) bool {
-	if r.self == 0 || !r.able || r.cfg.Mode == Voter {
+	if r.self == 0 || !r.able || r.cfg.Mode == Voter || !r.who.Newest.has(r.self) {
 		return false
 	}
 	r.campaign(now)
