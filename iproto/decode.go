@@ -85,6 +85,7 @@ type body struct {
 	isolation     uint64
 
 	key, tuple, ops, afterTuple, features                       []byte // raw arrays
+	arrow                                                       []byte // a raw extension
 	function, expr, user, event, spaceName, indexName, afterPos []byte // text
 }
 
@@ -160,6 +161,8 @@ func (q *body) put(k xrow.Key, v []byte) {
 		q.putString(k, s)
 	case kindArray:
 		q.putArray(k, v)
+	case kindExt:
+		q.arrow = v
 	case kindBool:
 		if k == xrow.KeyFetchPosition {
 			q.fetchPosition = v[0] == 0xc3

@@ -81,4 +81,5 @@ var bodyKinds = [128]kind{
 	xrow.KeySpaceName:    kindStr,
 	xrow.KeyIndexName:    kindStr,
 	xrow.KeyIsSync:       kindBool,
+	xrow.KeyArrow:        kindExt,
 }

@@ -90,6 +90,8 @@ func (c *Conn) handleSmall(t xrow.Type) *xrow.Error {
 		return errOutOfStream(t)
 	case xrow.Execute, xrow.Prepare:
 		return errUnsupported("SQL")
+	case xrow.InsertArrow:
+		return c.body.checkArrow()
 	default:
 		return errUnknownType(t)
 	}
@@ -140,6 +142,26 @@ func (q *body) checkData(t xrow.Type) *xrow.Error {
 		return errMissing("OPS")
 	}
 	return nil
+}
+
+// checkArrow answers INSERT_ARROW as the open edition of the original does, which
+// knows the request and not the format: while it reads the body, before it has
+// looked what is missing.
+func (q *body) checkArrow() *xrow.Error {
+	switch {
+	case q.shape == bodyMistyped || q.shape == bodyForeign || q.arrow != nil && !isArrow(q.arrow):
+		return errBody(nil)
+	case q.arrow != nil:
+		return withFields(xrow.Errorf(xrow.ErrUnsupported, "CE version", "arrow format"), "object", "CE version", "feature", "arrow format")
+	case !q.present(xrow.KeySpaceID) && q.spaceName == nil:
+		return errMissing("SPACE_ID")
+	}
+	return errMissing("ARROW")
+}
+
+func isArrow(v []byte) bool {
+	t, _, _, ok := xrow.ReadExt(v)
+	return ok && t == xrow.ExtArrow
 }
 
 // checkNode is what the node has to say before data is touched.

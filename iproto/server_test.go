@@ -331,11 +331,26 @@ func TestStreams(t *testing.T) {
 		{xrow.Watch, 1, xrow.ErrUnableToProcessInStream, "Unable to process WATCH request in stream"},
 		{xrow.Auth, 1, xrow.ErrUnableToProcessInStream, "Unable to process AUTH request in stream"},
 		{xrow.Execute, 0, xrow.ErrUnsupported, "Tarragon does not support SQL"},
-		{xrow.InsertArrow, 0, xrow.ErrUnknownRequestType, "Unknown request type 17"},
+		{xrow.InsertArrow, 0, xrow.ErrMissingRequestField, "Missing mandatory field 'SPACE_ID' in request"},
+		{19, 0, xrow.ErrUnknownRequestType, "Unknown request type 19"},
 	} {
 		r := xrow.Row{Type: c.t, Sync: uint64(i), StreamID: c.stream, Body: []byte{0x80}}
 		p.send(r.Append(nil))
 		p.wantError(uint64(i), c.code, c.text)
+	}
+	for i, c := range []struct {
+		body string
+		code xrow.Code
+		text string
+	}{
+		{"\x82\x10\xcd\x02\x00\x36\xc7\x03\x08abc", xrow.ErrUnsupported, "CE version does not support arrow format"},
+		{"\x81\x36\xc7\x03\x08abc", xrow.ErrUnsupported, "CE version does not support arrow format"},
+		{"\x82\x10\xcd\x02\x00\x36\xc7\x03\x63abc", xrow.ErrInvalidMsgpack, "Invalid MsgPack - packet body"},
+		{"\x82\x10\xcd\x02\x00\x36\x01", xrow.ErrInvalidMsgpack, "Invalid MsgPack - packet body"},
+		{"\x81\x10\xcd\x02\x00", xrow.ErrMissingRequestField, "Missing mandatory field 'ARROW' in request"},
+	} {
+		p.send((&xrow.Row{Type: xrow.InsertArrow, Sync: uint64(50 + i), Body: []byte(c.body)}).Append(nil))
+		p.wantError(uint64(50+i), c.code, c.text)
 	}
 	p.send((&xrow.Row{Type: xrow.Ping, Sync: 99, StreamID: 1}).Append(nil))
 	p.wantOK(99)

@@ -113,6 +113,7 @@ const (
 	KeyIndexName      Key = 0x5f
 	KeyTupleFormats   Key = 0x60
 	KeyIsSync         Key = 0x61
+	KeyArrow          Key = 0x36 // of INSERT_ARROW
 	KeyIsCheckpoint   Key = 0x62 // FETCH_SNAPSHOT: out of a checkpoint file that further keys name
 )
 
