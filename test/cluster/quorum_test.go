@@ -119,12 +119,13 @@ func TestQuorumOfOneTooLate(t *testing.T) {
 	r := start(t, options{})
 	l := r.startLoad(20)
 	l.more(100)
+	l.stop() // a change waits until nothing is undecided
+	r.verify()
 	lead := r.leader()
 	rest := r.others(lead.Node)
 	for _, n := range rest {
 		n.Kill()
 	}
-	l.stop() // what is told now, is told
 	done := lead.askQuorum(1)
 	r.readOnly(lead.Node)
 	r.allCountBy(2, lead.Node)
