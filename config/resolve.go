@@ -132,9 +132,19 @@ func (o *options) tarragon() Tarragon {
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
 		AllowOriginal:     o.boolean("tarragon.allow_original"),
 		DebugListen:       o.debugListen(),
+		ControlSocket:     o.controlSocket(),
 		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
 		OpaqueSpaces:      o.boolean("tarragon.opaque_spaces"),
 	}
+}
+
+// controlSocket is a file; empty: there is none.
+func (o *options) controlSocket() string {
+	name := o.text("tarragon.control_socket")
+	if name == "" {
+		return ""
+	}
+	return inDir(o.text("process.work_dir"), name)
 }
 
 // debugListen is an address of this machine: who reaches it reads the memory

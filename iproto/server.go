@@ -103,9 +103,11 @@ func SplitAddr(addr string) (network, address string) {
 }
 
 // listen opens one address. A socket file that nobody serves is taken over.
-func listen(addr string) (net.Listener, error) {
+func listen(addr string) (net.Listener, error) { return listenWith(&net.ListenConfig{}, addr) }
+
+func listenWith(how *net.ListenConfig, addr string) (net.Listener, error) {
 	network, address := SplitAddr(addr)
-	ln, err := net.Listen(network, address)
+	ln, err := how.Listen(context.Background(), network, address)
 	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) {
 		return ln, err
 	}
@@ -118,7 +120,7 @@ func listen(addr string) (net.Listener, error) {
 	if err := os.Remove(address); err != nil {
 		return nil, err
 	}
-	return net.Listen(network, address)
+	return how.Listen(context.Background(), network, address)
 }
 
 // Addrs are the addresses listened on.
@@ -127,7 +129,9 @@ func (s *Server) Addrs() []net.Addr {
 	defer s.mu.Unlock()
 	var addrs []net.Addr
 	for _, ln := range s.listeners {
-		addrs = append(addrs, ln.Addr())
+		if _, local := ln.(controlListener); !local {
+			addrs = append(addrs, ln.Addr())
+		}
 	}
 	return addrs
 }
@@ -153,7 +157,7 @@ func (s *Server) accept(ln net.Listener) {
 		nc, err := ln.Accept()
 		if err == nil {
 			pause = acceptPauseMin
-			s.wg.Go(func() { s.Serve(nc) })
+			s.wg.Go(func() { s.serveOf(ln, nc) })
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -172,8 +176,9 @@ func (s *Server) accept(ln net.Listener) {
 }
 
 // Serve serves one connection and returns when it has ended.
-func (s *Server) Serve(nc net.Conn) {
-	c := newConn(s, nc)
+func (s *Server) Serve(nc net.Conn) { s.serveConn(newConn(s, nc)) }
+
+func (s *Server) serveConn(c *Conn) {
 	s.mu.Lock()
 	ok := !s.closed && s.conns.add(c)
 	if ok {
@@ -181,7 +186,7 @@ func (s *Server) Serve(nc net.Conn) {
 	}
 	s.mu.Unlock()
 	if !ok {
-		nc.Close()
+		c.nc.Close()
 		return
 	}
 	defer s.wg.Done()

@@ -238,6 +238,7 @@ func (s *Server) openClients() error {
 	for _, a := range srv.Addrs() {
 		s.log.Info().Str("addr", a.String()).Msg("listening")
 	}
+	s.openControl()
 	return nil
 }
 

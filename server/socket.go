@@ -3,6 +3,8 @@ package server
 import (
 	"os"
 	"path/filepath"
+
+	"tarragon/box"
 )
 
 // socketDir makes the directory of a unix socket, as wal.dir is made: the usual
@@ -13,4 +15,22 @@ func socketDir(path string) error {
 		return nil
 	}
 	return os.MkdirAll(filepath.Dir(path), 0o755)
+}
+
+// openControl lets a local administrator in. That it cannot be done, as where
+// the path is too long for a socket, is no reason not to serve everybody else.
+func (s *Server) openControl() {
+	path := s.in.Tarragon.ControlSocket
+	if path == "" {
+		return
+	}
+	err := socketDir(path)
+	if err == nil {
+		err = s.clients.ListenControl(path, box.UserAdmin)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("path", path).Msg("no control socket: commands on this machine need a login")
+		return
+	}
+	s.log.Debug().Str("path", path).Msg("control socket")
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/tarantool/go-tarantool/v2"
 
 	"tarragon/config"
+	"tarragon/iproto"
+	"tarragon/xrow"
 )
 
 // target is an instance that a tool connects to.
@@ -23,6 +25,7 @@ type target struct {
 	uri        config.URI
 	login      string
 	password   string
+	control    string // its control socket, if it runs on this machine; empty: not to be used
 }
 
 // connectFlags say which instances a tool talks to, and as whom.
@@ -38,7 +41,8 @@ const connectHelp = `The instances are those of --config, or of --addr, which ma
 either the node that a plain "tarragon serve" runs here. The user is that of
 --user with --password-file, of TT_CLI_USERNAME with TT_CLI_PASSWORD, of the
 address (login:password@host:port), or, with --config, the first one with the
-role super.`
+role super. An instance of --config that runs on this machine needs no user: its
+control socket (tarragon.control_socket) lets in whoever may open it.`
 
 func (f *connectFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
@@ -94,7 +98,7 @@ func fileTargets(file string, environ []string) ([]target, error) {
 	}
 	var out []target
 	for _, in := range all {
-		t := target{name: in.Name, replicaset: in.Replicaset, uri: in.IProto.AdvertiseClient}
+		t := target{name: in.Name, replicaset: in.Replicaset, uri: in.IProto.AdvertiseClient, control: in.Tarragon.ControlSocket}
 		if t.uri.IsZero() {
 			t.uri = in.IProto.AdvertisePeer
 		}
@@ -114,7 +118,7 @@ func fileTargets(file string, environ []string) ([]target, error) {
 
 // loneTargets is the node of a plain serve in this directory.
 func loneTargets() ([]target, error) {
-	t := target{login: loneUser}
+	t := target{login: loneUser, control: filepath.Join(defaultDataDir, controlSocket)}
 	t.uri, _ = config.ParseURI(defaultAddress)
 	data, err := os.ReadFile(filepath.Join(defaultDataDir, passwordFile))
 	switch {
@@ -147,7 +151,7 @@ func (f *connectFlags) login(p process, out []target) error {
 		return nil
 	}
 	for i := range out {
-		out[i].login, out[i].password = user, password
+		out[i].login, out[i].password, out[i].control = user, password, ""
 	}
 	return nil
 }
@@ -176,26 +180,83 @@ func (t target) label() string {
 var errNoAddress = errors.New("no address to connect to: neither iproto.listen nor iproto.advertise has one")
 
 // call connects, calls one function and disconnects. Arguments go as they are.
+// What the instance answers with is an [answerError].
 func (t target) call(ctx context.Context, timeout time.Duration, function string, arguments ...any) ([]any, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	conn := t.dialControl(ctx, timeout)
+	if conn == nil {
+		var err error
+		if conn, err = t.dial(ctx, timeout, t.login, t.password); err != nil {
+			return nil, answered(err)
+		}
+	}
+	defer conn.Close()
+	return invoke(ctx, conn, function, arguments...)
+}
+
+func invoke(ctx context.Context, conn *tarantool.Connection, function string, arguments ...any) ([]any, error) {
+	if arguments == nil {
+		arguments = []any{}
+	}
+	out, err := conn.Do(tarantool.NewCallRequest(function).Args(arguments).Context(ctx)).Get()
+	return out, answered(err)
+}
+
+// dial connects by the network; an empty user does not log in.
+func (t target) dial(ctx context.Context, timeout time.Duration, user, password string) (*tarantool.Connection, error) {
 	if t.uri.IsZero() {
 		return nil, errNoAddress
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	address := t.uri.Address()
 	if t.uri.Unix != "" {
 		address = "unix:" + t.uri.Unix
 	}
-	conn, err := tarantool.Connect(ctx, tarantool.NetDialer{Address: address, User: t.login, Password: t.password},
-		tarantool.Opts{Timeout: timeout, SkipSchema: true, Logger: quiet{}})
+	return connect(ctx, timeout, address, user, password)
+}
+
+// dialControl connects by the control socket, as admin; nil: there is none here
+// that lets us in, or it is that of another instance.
+func (t target) dialControl(ctx context.Context, timeout time.Duration) *tarantool.Connection {
+	if info, err := os.Stat(t.control); t.control == "" || err != nil || info.Mode().Type() != fs.ModeSocket {
+		return nil
+	}
+	conn, err := connect(ctx, timeout, "unix:"+iproto.ShortSocket(t.control), "", "")
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	defer conn.Close()
-	if arguments == nil {
-		arguments = []any{}
+	if answer, err := invoke(ctx, conn, "box.info"); err == nil && t.name != "" && len(answer) > 0 {
+		if name := str(asMap(answer[0])["name"]); name != "" && name != t.name {
+			conn.Close()
+			return nil
+		}
 	}
-	return conn.Do(tarantool.NewCallRequest(function).Args(arguments).Context(ctx)).Get()
+	return conn
+}
+
+func connect(ctx context.Context, timeout time.Duration, address, user, password string) (*tarantool.Connection, error) {
+	return tarantool.Connect(ctx, tarantool.NetDialer{Address: address, User: user, Password: password},
+		tarantool.Opts{Timeout: timeout, SkipSchema: true, Logger: quiet{}})
+}
+
+// answerError is the error that an instance answered with, without the place in
+// its source, which the driver makes up where there is none.
+type answerError struct {
+	code xrow.Code
+	text string
+	err  error
+}
+
+func (e *answerError) Error() string { return e.text }
+func (e *answerError) Unwrap() error { return e.err }
+
+// answered makes an answerError of what the driver returns; other errors stay.
+func answered(err error) error {
+	var e tarantool.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &answerError{xrow.Code(e.Code), fmt.Sprintf("%s (error %d)", e.Msg, e.Code), err}
 }
 
 // quiet keeps the driver from writing to our standard error.

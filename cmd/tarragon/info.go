@@ -15,7 +15,8 @@ type instanceInfo struct {
 	Name       string     `json:"name"`
 	Replicaset string     `json:"replicaset,omitempty"` // name, or uuid where it has none
 	Address    string     `json:"address"`
-	Error      string     `json:"error,omitempty"` // why it did not answer; then the rest is empty
+	Error      string     `json:"error,omitempty"`   // why it did not answer
+	Refused    string     `json:"refused,omitempty"` // it answers, but not us: denied, wrong password
 	ID         uint64     `json:"id,omitempty"`
 	UUID       string     `json:"uuid,omitempty"`
 	Kind       string     `json:"kind,omitempty"` // Tarragon or Tarantool
@@ -43,6 +44,7 @@ type instanceInfo struct {
 	QuorumFile string     `json:"quorum_of_file,omitempty"` // where it is another one
 
 	members []string // names of the registered ones
+	open    bool     // refused: what anybody may ask is here
 }
 
 // undecided is the queue of transactions without a quorum.

@@ -23,6 +23,7 @@ const (
 	defaultInstance = "i-001"
 	loneUser        = "tarragon"
 	passwordFile    = "password"
+	controlSocket   = "tarragon.sock"
 	storeDir        = "store" // where the server keeps the log, in wal.dir
 	passwordBytes   = 18      // random ones: 24 characters
 )
@@ -53,6 +54,7 @@ func resolveLone(p process, f serveFlags, src config.Source) (*config.Instance, 
 		{Name: "default", Path: "iproto.listen", Value: defaultAddress},
 		{Name: "default", Path: "wal.dir", Value: dir},
 		{Name: "default", Path: "snapshot.dir", Value: dir},
+		{Name: "default", Path: "tarragon.control_socket", Value: filepath.Join(dir, controlSocket)},
 		{Name: "default", Path: "replication.failover", Value: string(config.FailoverElection)},
 		{Name: "default", Path: "credentials.users." + loneUser + ".roles", Value: "super"},
 	}

@@ -21,8 +21,11 @@ and what an instance keeps without serving it.
 
 ` + connectHelp + `
 
-It exits with 3 if an instance does not answer, if no instance of a replica set
-may write, if two claim to lead the same term, or at a split brain.`
+Of an instance that refuses the user it shows what anybody may ask: role, term,
+leader, whether it is read-only, and the vclock.
+
+It exits with 3 if an instance does not answer, or not this user, if no instance
+of a replica set may write, if two claim to lead the same term, or at a split brain.`
 
 func newStatus(p process) *cobra.Command {
 	var f connectFlags
@@ -76,9 +79,12 @@ func ask(ctx context.Context, t target, timeout time.Duration) *instanceInfo {
 		in, err = parseInfo(answer)
 	}
 	if err != nil {
-		in = &instanceInfo{Error: err.Error()}
+		in = &instanceInfo{Error: err.Error(), Refused: refusal(err)}
+		if in.Refused != "" {
+			in.askOpenly(ctx, t, timeout)
+		}
 	}
-	if in.Name == "" || err != nil {
+	if t.name != "" && (in.Name == "" || err != nil) {
 		in.Name = t.name
 	}
 	if t.replicaset != "" {
@@ -95,7 +101,10 @@ func problems(all []*instanceInfo) []string {
 	var out, sets []string
 	members := map[string][]*instanceInfo{}
 	for _, in := range all {
-		if in.Error != "" {
+		switch {
+		case in.Refused != "":
+			out = append(out, fmt.Sprintf("%s: %s: no more of it is known than anybody may ask", in.label(), in.Refused))
+		case in.Error != "":
 			out = append(out, fmt.Sprintf("%s does not answer", in.label()))
 		}
 		if in.Error != "" && in.Replicaset == "" {
@@ -119,9 +128,10 @@ func problems(all []*instanceInfo) []string {
 func leadership(set string, members []*instanceInfo) []string {
 	var out []string
 	leaders := map[uint64]string{}
-	writable := false
+	writable, unknown := false, false
 	for _, in := range members {
-		if in.Error != "" {
+		if !in.known() {
+			unknown = unknown || in.Refused != "" // it may well lead
 			continue
 		}
 		if len(in.SplitBrain) > 0 {
@@ -140,7 +150,7 @@ func leadership(set string, members []*instanceInfo) []string {
 		}
 		leaders[in.Term] = in.label()
 	}
-	if !writable {
+	if !writable && !unknown {
 		out = append(out, strings.TrimSuffix("no leader: no instance that answers may write in replica set "+set, " in replica set "))
 	}
 	return out

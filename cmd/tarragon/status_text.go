@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -29,6 +30,7 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	}
 	printSplitBrain(&b, all)
 	printCarried(&b, all)
+	printRefused(&b, all)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -37,15 +39,19 @@ func printRoles(w io.Writer, all []*instanceInfo) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "INSTANCE\tKIND\tROLE\tTERM\tLEADER\tREAD-ONLY\tLAG\tUNDECIDED")
 	for _, in := range all {
-		if in.Error != "" {
-			fmt.Fprintf(t, "%s\t-\tunreachable\n", dash(in.Name))
-			continue
-		}
 		role := in.Role
-		if in.Status != "running" {
+		switch {
+		case !in.known():
+			role = "unreachable"
+			if in.Refused != "" {
+				role = in.Refused
+			}
+			fmt.Fprintf(t, "%s\t-\t%s\t-\t-\t-\t-\t-\n", dash(in.Name), role)
+			continue
+		case in.Status != "running":
 			role += " (" + in.Status + ")"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", dash(in.Name), in.kindText(), dash(role), in.Term, dash(in.Leader),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", dash(in.Name), in.kindText(), dash(role), in.termText(), dash(in.Leader),
 			in.readOnlyText(), in.lagText(), in.undecidedText())
 	}
 	t.Flush()
@@ -227,6 +233,23 @@ func (in *instanceInfo) kindText() string {
 	return strings.TrimSpace(dash(in.Kind) + " " + version)
 }
 
+// printRefused says how to be let in.
+func printRefused(w io.Writer, all []*instanceInfo) {
+	refused, local := false, false
+	for _, in := range all {
+		refused = refused || in.Refused != ""
+		local = local || in.Refused != "" && in.Kind != "Tarantool"
+	}
+	if !refused {
+		return
+	}
+	ways := "To see the rest: --user and --password-file of a user with the role super"
+	if local {
+		ways += ", or run this on the machine of the instance, as the user that runs it (tarragon.control_socket)"
+	}
+	fmt.Fprint(w, wrap(ways+".", ""))
+}
+
 func reason(message string) string {
 	if message == "" {
 		return ""
@@ -248,7 +271,18 @@ func (in *instanceInfo) lagText() string {
 	return seconds(*in.Lag)
 }
 
+// termText: with elections off those who have not been asked all tell none.
+func (in *instanceInfo) termText() string {
+	if in.Error != "" && in.Term == 0 {
+		return "-"
+	}
+	return strconv.FormatUint(in.Term, 10)
+}
+
 func (in *instanceInfo) undecidedText() string {
+	if in.Error != "" {
+		return "-" // not asked
+	}
 	if in.Undecided == nil {
 		return "0"
 	}

@@ -1,0 +1,68 @@
+package iproto
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// controlListener is the socket of a local administrator: its sessions begin as
+// a user who has not logged in. Who may open the file is who may administer.
+type controlListener struct {
+	net.Listener
+	user uint32
+}
+
+// ListenControl opens a socket that only the user of this process can connect to,
+// whose sessions are those of user.
+func (s *Server) ListenControl(path string, user uint32) error {
+	// The mode is set before the file is there, so there is no moment in which
+	// others can open it; Linux takes it from the socket. Elsewhere that fails.
+	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return raw.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+	}}
+	ln, err := listenWith(&private, "unix/:"+ShortSocket(path))
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
+		return err
+	}
+	ln = controlListener{ln, user}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = append(s.listeners, ln)
+	s.wg.Go(func() { s.accept(ln) })
+	return nil
+}
+
+// serveOf serves a connection of a listener.
+func (s *Server) serveOf(ln net.Listener, nc net.Conn) {
+	c := newConn(s, nc)
+	if control, ok := ln.(controlListener); ok {
+		c.user.Store(control.user)
+		c.maxFrame = MaxFrame
+	}
+	s.serveConn(c)
+}
+
+// socketPathMax is what a path of a socket may have on all systems.
+const socketPathMax = 103
+
+// ShortSocket is the path as seen from the working directory where it is too
+// long for a socket and this is shorter.
+func ShortSocket(path string) string {
+	if len(path) <= socketPathMax {
+		return path
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(dir, path); err == nil && len(rel) < len(path) {
+		return rel
+	}
+	return path
+}
