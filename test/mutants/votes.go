@@ -44,9 +44,9 @@ var votes = []Mutant{
 		Killers: []string{"one leader", "history"},
 	},
 	{
-		Name: "who is no member yet votes", Area: "votes", File: "instance/core.go",
-		Old:     `return c.self != 0 && (!c.expelled || c.leaveAt != 0) && c.vouches() && !c.closing`,
-		New:     `return (!c.expelled || c.leaveAt != 0) && c.vouches() && !c.closing`,
-		Killers: []string{"history", "vote", "votes"},
+		Name: "the record on disk has no vote", Area: "votes", File: "instance/journal.go",
+		Old:     `body := xrow.Raft{Term: rec.Term, Vote: rec.Vote}`,
+		New:     `body := xrow.Raft{Term: rec.Term}`,
+		Killers: []string{"promise", "vote"},
 	},
 }
