@@ -64,8 +64,8 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			return false, s.recover(ctx)
 		case errors.Is(err, instance.ErrUncovered), errors.Is(err, instance.ErrLostData):
 			return false, &rejoin{cause: err, newLife: true}
-		case errors.Is(err, errWrongSet), !replication.Retry(err):
-			return false, err
+		case errors.Is(err, errWrongSet), errors.Is(err, xlog.ErrFailed), !replication.Retry(err):
+			return false, err // a store that has failed takes no state from anybody
 		}
 		s.log.Debug().Err(err).Msg("no member takes us yet") // the first of its kind was told already
 		select {

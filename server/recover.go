@@ -24,11 +24,11 @@ func (s *Server) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from, err := s.loadCheckpoint(core, b)
+	from, err := s.loadCheckpoint(ctx, core, b)
 	if err != nil {
 		return err
 	}
-	if err := s.replayLog(core, from); err != nil {
+	if err := s.replayLog(ctx, core, from); err != nil {
 		return err
 	}
 	s.recovered = core
@@ -48,7 +48,7 @@ func (s *Server) newBox() *box.Box {
 	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
 }
 
-func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, err error) {
+func (s *Server) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {
 	all := s.store.Checkpoints()
 	if len(all) == 0 {
 		return s.store.First(), nil
@@ -71,6 +71,9 @@ func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, e
 		if err := b.Load(space, tuple); err != nil {
 			return 0, fmt.Errorf("checkpoint %d, space %d: %w", all[0].ID, space, err)
 		}
+		if n%4096 == 0 && ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
 		if n%4096 == 0 && time.Since(told) > progressEvery {
 			told = time.Now()
 			s.log.Info().Uint64("tuples", n).Uint64("of", all[0].Tuples).Msg("loading the checkpoint")
@@ -85,7 +88,7 @@ func (s *Server) loadCheckpoint(core *instance.Core, b *box.Box) (from uint64, e
 	return state.NextGroup, core.Restore(state)
 }
 
-func (s *Server) replayLog(core *instance.Core, from uint64) error {
+func (s *Server) replayLog(ctx context.Context, core *instance.Core, from uint64) error {
 	last := s.store.Last()
 	if from > last {
 		return nil
@@ -93,7 +96,7 @@ func (s *Server) replayLog(core *instance.Core, from uint64) error {
 	r := s.store.Read(from)
 	defer r.Close()
 	began, told, rows := time.Now(), time.Now(), 0
-	for {
+	for ctx.Err() == nil {
 		no, g, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -109,6 +112,9 @@ func (s *Server) replayLog(core *instance.Core, from uint64) error {
 			told = time.Now()
 			s.log.Info().Uint64("group", no).Uint64("of", last).Int("rows", rows).Msg("replaying the log")
 		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	s.log.Info().Uint64("groups", last-from+1).Int("rows", rows).Dur("took", time.Since(began)).Msg("log replayed")
 	return nil

@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/replication"
+	"tarragon/xlog"
 )
 
 // metaMembership is why the state in the store has no _cluster row of ours.
@@ -81,7 +83,7 @@ func (s *Server) register(ctx context.Context, core *instance.Core, b *box.Box) 
 		if err == nil {
 			return s.setMembership(registered)
 		}
-		if !replication.Retry(err) {
+		if errors.Is(err, xlog.ErrFailed) || !replication.Retry(err) {
 			return fmt.Errorf("register this instance: %w", err)
 		}
 		select {

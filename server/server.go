@@ -141,7 +141,7 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) er
 	if cfg.opened != nil {
 		cfg.opened(s)
 	}
-	if err := s.open(); err != nil {
+	if err := s.openOr(ctx); err != nil {
 		return err
 	}
 	run, stop := context.WithCancelCause(ctx)
@@ -158,6 +158,47 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) er
 		again.noteShown(s)
 	}
 	return err
+}
+
+const (
+	// openTell is how often an open that takes long is told of.
+	openTell = 10 * time.Second
+	// openGrace is how long a stop waits for it: a store that was opened and
+	// closed needs no recovery.
+	openGrace = time.Second
+)
+
+// openOr is open, but a stop does not wait for a disk that is slow or hangs. Then
+// what opens late is closed, or dies with the process.
+func (s *Server) openOr(ctx context.Context) error {
+	opened := make(chan error, 1)
+	go func() { opened <- s.open() }()
+	tell := time.NewTicker(openTell)
+	defer tell.Stop()
+	for {
+		select {
+		case err := <-opened:
+			return err
+		case <-tell.C:
+			s.log.Warn().Str("store", storeDir(s.in)).Dur("since", time.Since(s.started)).Msg("the store is still being opened")
+			continue
+		case <-ctx.Done():
+		}
+		select {
+		case err := <-opened:
+			return err // serve and close see to the rest
+		case <-time.After(openGrace):
+		}
+		s.log.Warn().Str("store", storeDir(s.in)).Msg("stopping while the store is being opened: the next start recovers from the log")
+		go func() {
+			if err := <-opened; err == nil {
+				s.closeDebug()
+				s.clients.Close()
+				_ = s.store.Close()
+			}
+		}()
+		return context.Cause(ctx)
+	}
 }
 
 // open does what needs no peer: directories, store, identity, listeners.

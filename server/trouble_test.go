@@ -140,3 +140,102 @@ func TestBadBytesAreLoggedSparingly(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+// An instance that starts on a full disk answers what is on the disk, says what
+// is the matter and what it needs, and is as before when there is room again.
+func TestStartOnAFullDisk(t *testing.T) {
+	s := newSet(t, 1, "")
+	n := s.nodes[0]
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 9)
+	s.fill(9, 10) // the log has the CONFIRM of those before it
+	if err := n.halt(); err != nil {
+		t.Fatal(err)
+	}
+	full := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	n.openStore = func(o xlog.Options) (*xlog.Store, error) {
+		o.FS = errorfs.Wrap(vfs.Default, full)
+		return xlog.Open(o)
+	}
+	n.start()
+	s.until("it says that its disk is full", func() bool {
+		i, ok := n.info()
+		return ok && i.ROReason == "disk"
+	})
+	conn := n.dial()
+	defer conn.Close()
+	if out, err := conn.Do(tarantool.NewSelectRequest("t").Key([]any{3})).Get(); err != nil || len(out) != 1 {
+		t.Errorf("a read: %v, %v", out, err)
+	}
+	var e tarantool.Error
+	if _, err := conn.Do(tarantool.NewReplaceRequest("t").Tuple([]any{98, "x"})).Get(); !errors.As(err, &e) || uint32(e.Code) != uint32(xrow.ErrWALIO) {
+		t.Errorf("a write: %v", err)
+	}
+	own := n.call("box.info")[0].(map[any]any)["tarragon"].(map[any]any)
+	for _, want := range []string{"no space left on device", "needs room on the disk, then a restart", storeDir(n.load())} {
+		if last, _ := own["last_error"].(string); !strings.Contains(last, want) {
+			t.Errorf("status does not say %q: %s", want, last)
+		}
+	}
+	if err := n.halt(); err != nil {
+		t.Errorf("the stop: %v", err)
+	}
+	n.openStore = nil
+	n.start()
+	s.fill(10, 20)
+	if rows := n.rows(); rows != 20 {
+		t.Errorf("%d rows of 20", rows)
+	}
+}
+
+// A new instance has nothing to read on a full disk: it ends, with one line.
+func TestBeginOnAFullDisk(t *testing.T) {
+	s := newSet(t, 1, "")
+	n := s.nodes[0]
+	n.openStore = func(o xlog.Options) (*xlog.Store, error) {
+		o.FS = errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileWrite {
+				return syscall.ENOSPC
+			}
+			return nil
+		}))
+		return xlog.Open(o)
+	}
+	n.start()
+	err := n.ended()
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), storeDir(n.load())) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A stop does not wait for a store that does not open; one that opens late is
+// closed again.
+func TestStopWhileTheStoreOpens(t *testing.T) {
+	s := newSet(t, 1, "")
+	n := s.nodes[0]
+	asked, goOn, late := make(chan struct{}), make(chan struct{}), make(chan *xlog.Store, 1)
+	n.openStore = func(o xlog.Options) (*xlog.Store, error) {
+		close(asked)
+		<-goOn
+		store, err := xlog.Open(o)
+		late <- store
+		return store, err
+	}
+	n.start()
+	<-asked
+	if err := n.halt(); err != nil {
+		t.Errorf("the stop: %v", err)
+	}
+	close(goOn)
+	store := <-late
+	s.until("the late store is closed", func() bool {
+		_, _, err := store.Meta("x")
+		return errors.Is(err, xlog.ErrClosed)
+	})
+}

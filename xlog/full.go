@@ -16,9 +16,10 @@ const (
 	stuckLimit = 5 * time.Second
 )
 
-// isFull tells of an error that there was no room on the disk.
+// isFull tells of an error that there was no room on the disk, or none left by a
+// quota or a limit.
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // remedy is what an operator has to do about a store that has failed.
