@@ -98,9 +98,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rand == nil {
 		errs = append(errs, errors.New("instance: no source of chance"))
 	}
-	setDefault(&c.DeathTimeout, time.Second)
-	setDefault(&c.Heartbeat, c.DeathTimeout/4)
-	setDefault(&c.OriginalDeathTimeout, 4*c.DeathTimeout)
+	t := TimingsOf(c.DeathTimeout)
+	setDefault(&c.DeathTimeout, t.Death)
+	setDefault(&c.Heartbeat, t.Heartbeat)
+	setDefault(&c.OriginalDeathTimeout, t.Original)
 	setDefault(&c.ElectionTimeout, 5*time.Second)
 	setDefault(&c.StallTimeout, 2*time.Second)
 	setDefault(&c.WaitLimit, 5*time.Second)

@@ -89,7 +89,7 @@ func (a *applier) run() {
 		if !again && !isForeign(err) {
 			return
 		}
-		if wasUp && time.Since(begun) > a.hub.cfg.Heartbeat {
+		if wasUp && time.Since(begun) > a.hub.times.Load().heartbeat {
 			pause = 0
 			continue
 		}

@@ -152,9 +152,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		errs = append(errs, errors.New("replication: no log"))
 	}
-	setDefault(&c.DeathTimeout, time.Second)
-	setDefault(&c.OriginalTimeout, 4*c.DeathTimeout)
-	setDefault(&c.Heartbeat, c.DeathTimeout/4)
+	t := instance.TimingsOf(c.DeathTimeout)
+	setDefault(&c.DeathTimeout, t.Death)
+	setDefault(&c.OriginalTimeout, t.Original)
+	setDefault(&c.Heartbeat, t.Heartbeat)
 	setDefault(&c.ReconnectMax, c.DeathTimeout)
 	setDefault(&c.JoinTimeout, 30*time.Second)
 	if c.RingBytes <= 0 {

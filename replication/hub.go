@@ -103,9 +103,9 @@ func (t *times) silence(rules uint64) time.Duration {
 // SetTimes changes the death timeout and the longest pause between attempts to
 // connect; 0: the default. Streams that run follow with their next read.
 func (h *Hub) SetTimes(death, reconnect time.Duration) {
-	setDefault(&death, time.Second)
-	setDefault(&reconnect, death)
-	h.times.Store(&times{death: death, original: 4 * death, heartbeat: death / 4, reconnect: reconnect})
+	t := instance.TimingsOf(death)
+	setDefault(&reconnect, t.Death)
+	h.times.Store(&times{death: t.Death, original: t.Original, heartbeat: t.Heartbeat, reconnect: reconnect})
 }
 
 // Start begins to serve and to follow the configured peers. The node's loop

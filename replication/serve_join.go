@@ -64,7 +64,7 @@ func (h *Hub) letMeet(info *Info, req *xrow.JoinRequest) error {
 	if _, registered := info.member(req.InstanceUUID); registered || req.InstanceName == "" || !h.hasOriginals() {
 		return nil
 	}
-	t := time.NewTimer(2 * h.cfg.DeathTimeout)
+	t := time.NewTimer(2 * h.times.Load().death)
 	defer t.Stop()
 	select {
 	case <-t.C:

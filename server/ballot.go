@@ -25,7 +25,7 @@ func (s *Server) publishBallots(ctx context.Context) {
 		}
 		s.publishBallot()
 		if s.ready.Load() {
-			t.Reset(s.in.Replication.Timeout)
+			t.Reset(s.tuning.death())
 		} else {
 			t.Reset(bootBallots)
 		}

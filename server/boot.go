@@ -84,7 +84,7 @@ func (s *Server) letMeet(ctx context.Context) bool {
 		return true
 	}
 	select {
-	case <-time.After(2 * s.in.Replication.Timeout):
+	case <-time.After(2 * s.tuning.death()):
 		return true
 	case <-ctx.Done():
 		return false
@@ -185,7 +185,7 @@ type journal struct{ *xlog.Journal }
 func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
 	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation,
-		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, OriginalTimeout: 4 * r.Timeout, ReconnectMax: r.ReconnectTimeout,
+		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
 		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
 }

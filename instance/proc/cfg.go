@@ -72,8 +72,7 @@ func coreChanges(changes []Change) func(*instance.Config) {
 	}
 }
 
-// coreChange translates one option. replication_timeout is the silence after
-// which a peer counts as gone: ours beat four times as often.
+// coreChange translates one option.
 func coreChange(c Change) func(*instance.Config) {
 	switch d := c.Duration(); c.Name {
 	case "read_only":
@@ -81,7 +80,7 @@ func coreChange(c Change) func(*instance.Config) {
 	case "replication_skip_conflict":
 		return func(cfg *instance.Config) { cfg.SkipConflict = c.Bool() }
 	case "replication_timeout":
-		return func(cfg *instance.Config) { cfg.DeathTimeout, cfg.Heartbeat = d, d/4 }
+		return func(cfg *instance.Config) { cfg.SetTimings(instance.TimingsOf(d)) }
 	case "election_timeout":
 		return func(cfg *instance.Config) { cfg.ElectionTimeout = d }
 	case "election_mode":

@@ -168,7 +168,7 @@ func TestCoreChange(t *testing.T) {
 	formula := func(n, q int) int { return n*10 + q }
 	coreChange(Change{Name: "replication_synchro_quorum", Quorum: formula, value: rawOf("N * 10")})(&cfg)
 	coreChange(Change{Name: "replication_linearizable_quorum", Quorum: formula})(&cfg)
-	want := instance.Config{ReadOnly: true, DeathTimeout: 2 * time.Second, Heartbeat: time.Second / 2, ElectionTimeout: 3 * time.Second,
+	want := instance.Config{ReadOnly: true, DeathTimeout: 2 * time.Second, Heartbeat: time.Second / 2, OriginalDeathTimeout: 8 * time.Second, ElectionTimeout: 3 * time.Second,
 		Mode: instance.ModeManual, Fencing: instance.FencingOff, PromoteTimeout: 4 * time.Second, WaitLimit: time.Second / 4, QueueMaxSize: 1000}
 	if cfg.SynchroQuorum(3) != 30 || cfg.LinearizableQuorum(3, 2) != 32 {
 		t.Error("quorums were not taken over")
