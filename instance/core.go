@@ -26,6 +26,7 @@ type Core struct {
 	confirmed configuration // by the rows that are known to be committed
 	newest    configuration // by those whose fate is open as well
 	learners  []learner
+	givenBack uint32 // IDs whose rows went since our start, a bit each
 	// founding is how many voters must be there before clients may write, see
 	// founding.go; 0: the set is complete.
 	founding int

@@ -3,6 +3,7 @@ package instance
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"tarragon/box"
 	"tarragon/limbo"
@@ -187,29 +188,43 @@ func (c *Core) renew(tx *box.Txn, old *box.Member, j *JoinRequest) error {
 // forgetLives drops what members said in a former life that had the same ID:
 // acks of a disk that is gone, and the rules that another program knew.
 func (c *Core) forgetLives(now []box.Member) {
+	byID := func(all []box.Member, id uint32) (m box.Member) {
+		if i := slices.IndexFunc(all, func(m box.Member) bool { return m.ID == id }); i >= 0 {
+			return all[i]
+		}
+		return m
+	}
+	for _, was := range c.ids {
+		if isID(was.ID) && byID(now, was.ID).ID == 0 {
+			c.givenBack |= 1 << was.ID
+		}
+	}
 	for _, m := range now {
-		for _, was := range c.ids {
-			if was.ID != m.ID || was.UUID == m.UUID && was.Incarnation == m.Incarnation || m.ID >= vclock.Max {
-				continue
-			}
-			c.forgetShown(m.ID)
-			c.saidStrong &^= 1 << m.ID
-			c.saidOriginal &^= 1 << m.ID
-			if m.Incarnation != 0 && m.Incarnation == was.Incarnation {
-				// An original changed the uuid alone: the mark is of the former
-				// life. Until the new one speaks it may be of either kind.
-				c.saidOriginal |= 1 << m.ID
-			}
+		was := byID(c.ids, m.ID)
+		if was.UUID == m.UUID && was.Incarnation == m.Incarnation || !isID(m.ID) {
+			continue
+		}
+		c.forgetShown(m.ID)
+		if was.ID == 0 {
+			continue // what it said of itself before we knew its row holds
+		}
+		c.saidStrong &^= 1 << m.ID
+		c.saidOriginal &^= 1 << m.ID
+		if m.Incarnation != 0 && m.Incarnation == was.Incarnation {
+			// An original changed the uuid alone: the mark is of the former
+			// life. Until the new one speaks it may be of either kind.
+			c.saidOriginal |= 1 << m.ID
 		}
 	}
 }
 
-// freeID is the replica ID of a new member: one above all that are in use or
-// have an LSN here. An ID that was given back may have rows that only an
-// instance out of touch holds, and their LSNs would be used anew. Only when
-// there is no room above are freed ones taken, those without a known LSN first.
+// freeID is the replica ID of a new member: one above all that are in use, were
+// since our start, or have an LSN here. An ID that was given back may have rows that
+// only an instance out of touch holds, and their LSNs would be used anew; and that
+// instance goes by its old ID when it comes back. Only when there is no room above
+// are freed ones taken, those without a known LSN first.
 func (c *Core) freeID(used uint32) uint32 {
-	known := used
+	known := used | c.givenBack
 	for id := uint32(1); id < vclock.Max; id++ {
 		if c.vclock[id] != 0 {
 			known |= 1 << id

@@ -1138,3 +1138,30 @@ func TestLearnerStandsNot(t *testing.T) {
 		t.Errorf("a learner stands in term %d, behind %d: %v", now, term, d.answers[1])
 	}
 }
+
+// The member with the greatest ID is expelled while it is cut off, and somebody
+// joins. That one gets an ID of its own: the other goes by the old one when it
+// comes back. A restart may forget that the ID was given; then at least nothing
+// that its former holder has shown is taken for the new one's.
+func TestIDOfOneThatIsGone(t *testing.T) {
+	for _, forgotten := range []bool{false, true} {
+		t.Run(fmt.Sprintf("forgotten %t", forgotten), func(t *testing.T) {
+			w := newWorld(t)
+			a, b, c := w.three("N / 2 + 1")
+			w.isolate(c)
+			w.expel(a, 3)
+			w.settle()
+			a.counts(ab, ab, 2)
+			want := uint32(4)
+			if forgotten {
+				a.core.givenBack, want = 0, 3
+			}
+			w.join(a, 1, 5, "d", 55)
+			w.carry(a, b)
+			w.carry(a, b)
+			if s := a.states[1]; s.ID != want || a.core.ShownBy(s.ID) != (Shown{}) {
+				t.Errorf("the joiner has ID %d, wanted %d, and has shown %v", s.ID, want, a.core.ShownBy(s.ID))
+			}
+		})
+	}
+}
