@@ -31,6 +31,8 @@ type arena struct {
 	unused  []uint32 // free places in pages
 	partial [fineCount + 64]uint32
 	begun   [fineCount + 64]bool // the class has had its first page
+
+	size, used int // bytes of all pages, and of those handed out
 }
 
 // pageMeta describes a page. next and prev chain pages of a class that have
@@ -77,6 +79,7 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 		if err != nil {
 			return 0, nil, err
 		}
+		a.used += n
 		return ref(p << 12), a.pages[p], nil
 	}
 	class := classOf(n)
@@ -103,6 +106,7 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 		m.bump += units
 	}
 	m.live++
+	a.used += n
 	if m.free == noSlot && int(m.bump)+int(units) > len(a.pages[p])/unit {
 		a.unlist(p)
 	}
@@ -112,6 +116,7 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 // release gives the memory of n bytes back.
 func (a *arena) release(r ref, n int) {
 	p := uint32(r) >> 12
+	a.used -= n
 	if n > smallMax {
 		a.dropPage(p)
 		return
@@ -135,17 +140,20 @@ func (a *arena) newPage(b []byte) (uint32, error) {
 		p := a.unused[n-1]
 		a.unused = a.unused[:n-1]
 		a.pages[p] = b
+		a.size += len(b)
 		return p, nil
 	}
 	if len(a.pages) == maxPages {
 		return 0, xrow.Errorf(xrow.ErrMemoryIssue, len(b), "slab allocator", "memtx_tuple")
 	}
+	a.size += len(b)
 	a.pages = append(a.pages, b)
 	a.meta = append(a.meta, pageMeta{})
 	return uint32(len(a.pages) - 1), nil
 }
 
 func (a *arena) dropPage(p uint32) {
+	a.size -= len(a.pages[p])
 	a.pages[p] = nil
 	a.meta[p] = pageMeta{}
 	a.unused = append(a.unused, p)

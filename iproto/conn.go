@@ -136,6 +136,7 @@ func (c *Conn) fill() error {
 	n, err := c.nc.Read(c.buf.data[c.w:])
 	c.w += n
 	if n > 0 {
+		c.srv.meter.add(countReceived, uint64(n))
 		c.adapt(n, free)
 		return nil
 	}

@@ -157,6 +157,7 @@ func (c *Conn) writeAll(b []byte) error {
 	for len(b) > 0 {
 		c.armWrite()
 		n, err := c.nc.Write(b[:min(len(b), writeChunk)])
+		c.srv.meter.add(countSent, uint64(n))
 		b = b[n:]
 		if err != nil {
 			var ne net.Error
@@ -191,6 +192,7 @@ func (c *Conn) replyLocked(sync, schemaVersion uint64, data []byte, err *xrow.Er
 		return
 	}
 	if err != nil {
+		c.srv.meter.add(countErrors, 1)
 		b := c.room()
 		b.B = xrow.AppendErrorReply(b.B, err, sync, schemaVersion)
 	} else {

@@ -26,6 +26,7 @@ func (c *Conn) handle(frame []byte) error {
 		c.fail(e)
 		return nil
 	}
+	c.srv.meter.request(c.head.typ)
 	if e := c.body.decode(frame[n:]); e != nil {
 		c.bad(e)
 		c.fail(e)
@@ -110,6 +111,7 @@ func (c *Conn) ok() {
 }
 
 func (c *Conn) fail(e *xrow.Error) {
+	c.srv.meter.add(countErrors, 1)
 	c.out.B = xrow.AppendErrorReply(c.out.B, e, c.head.sync, c.srv.backend.SchemaVersion())
 }
 
@@ -257,6 +259,7 @@ func (s *Server) appendSelect(out []byte, q *Select) []byte {
 	out = appendDataKey(out, 0)
 	res, n, position, err := s.backend.Select(q, out)
 	if err != nil {
+		s.meter.add(countErrors, 1)
 		return xrow.AppendErrorReply(out[:at], asError(err), q.Sync, s.backend.SchemaVersion())
 	}
 	binary.BigEndian.PutUint32(res[start+3:], n)

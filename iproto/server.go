@@ -23,6 +23,7 @@ type Server struct {
 	conns   connTable
 	salt    func([]byte) error // fills the salt of a greeting
 	limit   atomic.Int64       // requests of one connection that may wait for the node
+	meter   meter
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -181,6 +182,7 @@ func (s *Server) Serve(nc net.Conn) { s.serveConn(newConn(s, nc)) }
 func (s *Server) serveConn(c *Conn) {
 	s.mu.Lock()
 	ok := !s.closed && s.conns.add(c)
+	s.meter.add(countConns, 1)
 	if ok {
 		s.wg.Add(1)
 	}

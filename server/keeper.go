@@ -62,6 +62,7 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		case done = <-k.asked:
 		case <-tick.C:
+			k.s.clients.Tick()
 			if !k.due(time.Now()) {
 				k.prune()
 				continue

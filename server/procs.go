@@ -3,11 +3,14 @@ package server
 import (
 	"fmt"
 	"os"
+	"runtime/metrics"
 	"time"
 
 	"tarragon/config"
 	"tarragon/instance/proc"
 	"tarragon/iproto"
+	"tarragon/vclock"
+	"tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -41,12 +44,45 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		Listen:      s.listenAddrs,
 		OldestGroup: s.store.First,
 		LastError:   s.troubles.last,
+		Stats:       s.stats,
+		Heap:        heap,
+		Checkpoints: s.checkpointClocks,
 		SessionPeer: s.clients.Peer,
 		Su:          s.clients.Su,
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
 		},
 	}), nil
+}
+
+// stats names requests as the original does.
+func (s *Server) stats() proc.Stats {
+	st := s.clients.Stats()
+	out := proc.Stats{Requests: map[string]proc.Counter{"ERROR": proc.Counter(st.Errors)}, All: proc.Counter(st.All), Sent: proc.Counter(st.Sent),
+		Received: proc.Counter(st.Received), Connections: proc.Counter(st.Connections), Open: st.Open, InProgress: st.InProgress}
+	for t, n := range st.Requests {
+		name := t.String()
+		if t == xrow.Call16 {
+			name = xrow.Call.String()
+		}
+		was := out.Requests[name]
+		out.Requests[name] = proc.Counter{Total: was.Total + n.Total, Rate: was.Rate + n.Rate}
+	}
+	return out
+}
+
+// heap reads what the runtime counts by itself.
+func heap() proc.Heap {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}}
+	metrics.Read(samples)
+	return proc.Heap{Used: samples[0].Value.Uint64(), Taken: samples[1].Value.Uint64()}
+}
+
+func (s *Server) checkpointClocks() (out []vclock.VClock) {
+	for _, cp := range s.store.Checkpoints() {
+		out = append(out, cp.State.VClock)
+	}
+	return out
 }
 
 func (s *Server) listenAddrs() (out []string) {

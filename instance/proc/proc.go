@@ -7,6 +7,7 @@ import (
 
 	"tarragon/box"
 	"tarragon/instance"
+	"tarragon/vclock"
 	"tarragon/xrow"
 )
 
@@ -41,6 +42,12 @@ type Env struct {
 	OldestGroup func() uint64
 	// LastError is a trouble that the core does not know of; nil: none is told.
 	LastError func() string
+	// Stats counts what clients ask for.
+	Stats func() Stats
+	// Heap tells of the runtime's memory.
+	Heap func() Heap
+	// Checkpoints are the vclocks of those there are, the newest first.
+	Checkpoints func() []vclock.VClock
 	// SessionPeer is the address of a connection's other end.
 	SessionPeer func(conn uint64) string
 	// Su changes the user of a connection.

@@ -36,7 +36,8 @@ func (c *caller) expect(name, args, want string) {
 // Procedures whose process has not what they need are not defined.
 func TestNotServed(t *testing.T) {
 	c := newCaller(t, instance.ModeCandidate, nil)
-	for _, name := range []string{"box.broadcast", "box.snapshot", "box.session.peer", "box.session.su", "box.ctl.set_on_shutdown_timeout"} {
+	for _, name := range []string{"box.broadcast", "box.snapshot", "box.session.peer", "box.session.su", "box.ctl.set_on_shutdown_timeout",
+		"box.stat", "box.stat.net", "box.info.memory", "box.info.gc", "box.runtime.info"} {
 		if a := c.admin(name, "[]"); a.err == nil || a.err.Code != xrow.ErrNoSuchProc {
 			t.Errorf("%s: %s", name, a)
 		}

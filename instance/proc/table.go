@@ -22,6 +22,13 @@ func init() {
 		"box.cfg":       boxCfg,
 		"box.info":      boxInfo,
 		"box.snapshot":  snapshot,
+		"box.stat":      boxStat,
+
+		"box.info.gc":      infoGC,
+		"box.info.memory":  infoMemory,
+		"box.runtime.info": runtimeInfo,
+		"box.slab.info":    slabInfo,
+		"box.stat.net":     boxStatNet,
 
 		"box.ctl.demote":                  demote,
 		"box.ctl.is_recovery_finished":    recoveryFinished,
@@ -113,6 +120,12 @@ func (p *Procs) serves(name string) bool {
 	switch name {
 	case "box.broadcast":
 		return p.env.Broadcast != nil
+	case "box.stat", "box.stat.net":
+		return p.env.Stats != nil
+	case "box.info.memory", "box.runtime.info":
+		return p.env.Heap != nil
+	case "box.info.gc":
+		return p.env.Checkpoints != nil
 	case "box.snapshot":
 		return p.env.Snapshot != nil
 	case "box.session.peer":

@@ -1,0 +1,88 @@
+package iproto
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"tarragon/xrow"
+)
+
+// Counter is a count since the start, and how much it has grown in a second, as
+// a mean of the last five.
+type Counter struct{ Total, Rate uint64 }
+
+// Stats is what a server has counted. Requests are by their types; Errors are
+// among the answers to them.
+type Stats struct {
+	Requests                    map[xrow.Type]Counter
+	All, Errors, Sent, Received Counter
+	Connections                 Counter
+	Open, InProgress            uint64
+}
+
+// Places of a meter behind those of request types.
+const (
+	countedTypes = int(xrow.InsertArrow) + 1
+	countErrors  = countedTypes + iota - 1
+	countSent
+	countReceived
+	countConns
+	countAll
+	counts
+)
+
+// meterSeconds is over how long rates are taken. Tarantool: rmean.
+const meterSeconds = 5
+
+// meter counts. Its owner calls tick once a second.
+type meter struct {
+	now [counts]atomic.Uint64
+
+	mu   sync.Mutex
+	past [meterSeconds + 1][counts]uint64 // as of the last ticks
+	next int
+}
+
+func (m *meter) add(i int, n uint64) { m.now[i].Add(n) }
+
+// request counts one by its type.
+func (m *meter) request(t xrow.Type) {
+	m.now[countAll].Add(1)
+	if int(t) < countedTypes {
+		m.now[t].Add(1)
+	}
+}
+
+func (m *meter) tick() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.now {
+		m.past[m.next][i] = m.now[i].Load()
+	}
+	m.next = (m.next + 1) % len(m.past)
+}
+
+func (m *meter) read(i int) Counter {
+	n := m.now[i].Load()
+	return Counter{Total: n, Rate: (n - m.past[m.next][i]) / meterSeconds}
+}
+
+// Tick is to be called once a second: rates are taken between ticks.
+func (s *Server) Tick() { s.meter.tick() }
+
+// Stats reads what was counted.
+func (s *Server) Stats() Stats {
+	st := Stats{Requests: map[xrow.Type]Counter{}}
+	for _, c := range s.conns.all() {
+		st.Open++
+		st.InProgress += uint64(c.inFlight())
+	}
+	s.meter.mu.Lock()
+	defer s.meter.mu.Unlock()
+	for t := range countedTypes {
+		st.Requests[xrow.Type(t)] = s.meter.read(t)
+	}
+	st.All, st.Errors, st.Connections = s.meter.read(countAll), s.meter.read(countErrors), s.meter.read(countConns)
+	st.Sent, st.Received = s.meter.read(countSent), s.meter.read(countReceived)
+	return st
+}
