@@ -91,6 +91,7 @@ func init() {
 		"upsert":         upsert,
 	}
 	indexMethods = map[string]handler{
+		"alter":  alterIndex,
 		"count":  count,
 		"delete": del,
 		"drop":   dropIndex,
