@@ -99,6 +99,31 @@ func (s *Server) checkSet(b *box.Box) error {
 	return fmt.Errorf("the data directory belongs to replica set %s, the configuration says %s", have, want)
 }
 
+// checkNames refuses the data of another instance, or of another replica set:
+// copied, swapped or mounted in the wrong place. Files of a cluster have names and
+// seldom uuids, so the uuid in the data would be taken, and two processes would
+// vote and ack as one. Data that has no names yet says nothing. The words are
+// those of the original.
+func (s *Server) checkNames(b *box.Box) error {
+	if have := b.ReplicasetName(); have != "" && s.in.Replicaset != "" && have != s.in.Replicaset {
+		return fmt.Errorf("Replicaset name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Replicaset, s.whoseData()) //nolint:staticcheck // the original's text
+	}
+	have := ""
+	for _, m := range append(b.NewestMembers(), b.Members()...) { // what is confirmed comes last, and counts
+		if m.UUID == s.identity.UUID && m.Name != "" {
+			have = m.Name
+		}
+	}
+	if have != "" && s.in.Name != "" && have != s.in.Name {
+		return fmt.Errorf("Instance name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Name, s.whoseData()) //nolint:staticcheck // the original's text
+	}
+	return nil
+}
+
+func (s *Server) whoseData() string {
+	return " The data in " + s.in.WAL.Dir + " is of another one"
+}
+
 // markLost takes down that a loss is certain.
 func markLost(old *xlog.Store, r *rejoin) error {
 	if !r.newLife || errors.Is(r.cause, errMayHaveLost) {

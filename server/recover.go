@@ -35,6 +35,9 @@ func (s *Server) recover(ctx context.Context) error {
 	if err := s.checkSet(b); err != nil {
 		return err
 	}
+	if err := s.checkNames(b); err != nil {
+		return err
+	}
 	if err := s.checkLife(b); err != nil {
 		return err
 	}
