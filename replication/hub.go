@@ -56,7 +56,8 @@ type raftState struct {
 	term  uint64
 	vote  uint32
 	frame []byte // never changed in place
-	local []byte // the same as a row of the local group, for old releases
+	plain []byte // the same for peers of the original kind, without keys of ours
+	local []byte // that as a row of the local group, for old releases
 }
 
 // sight is what a peer shows of its election state, over our applier.
@@ -150,6 +151,10 @@ func (h *Hub) Handle(e *instance.Effects) {
 	if e.Raft != nil {
 		row := xrow.Row{Type: xrow.RaftState, Body: e.Raft.AppendBody(nil)}
 		h.raft = raftState{seq: h.raft.seq + 1, term: e.Raft.Term, vote: e.Raft.Vote, frame: row.Append(nil)}
+		plain := *e.Raft
+		plain.Quorum = ""
+		row.Body = plain.AppendBody(nil)
+		h.raft.plain = row.Append(nil)
 		row.GroupID = xrow.GroupLocal
 		h.raft.local = row.Append(nil)
 	}

@@ -242,8 +242,11 @@ func (r *relay) heartbeat(sync uint64, caughtUp bool) []byte {
 func (r *relay) takesRaft() bool { return r.peer != 0 && takesRaft(r.version) }
 
 func (r *relay) raftFrame(s *raftState) []byte {
-	if wantsRaftLocal(r.version) {
+	switch {
+	case wantsRaftLocal(r.version):
 		return s.local
+	case r.rules == 0:
+		return s.plain
 	}
 	return s.frame
 }
