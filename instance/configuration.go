@@ -2,6 +2,7 @@ package instance
 
 import (
 	"math/bits"
+	"slices"
 
 	"tarragon/box"
 	"tarragon/limbo"
@@ -93,6 +94,17 @@ func (c *Core) refreshNewest() {
 	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey)))
 	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
 	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft()}, c.now.Mono)
+}
+
+// UndecidedMembers are the UUIDs of members by rows whose fate is open, as far as
+// no committed row has them. Safe under the shared side of the Loop's latch.
+func (c *Core) UndecidedMembers() (uuids []string) {
+	for _, m := range c.box.NewestMembers() {
+		if !slices.ContainsFunc(c.ids, func(o box.Member) bool { return o.UUID == m.UUID }) {
+			uuids = append(uuids, m.UUID)
+		}
+	}
+	return uuids
 }
 
 // expel ends the part of this instance in the replica set: it leads and writes no

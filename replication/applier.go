@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 	"time"
 
@@ -203,7 +204,7 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	removed := a.stranger && a.knowsUs(ctx)
+	removed := a.stranger && a.lacksUs(ctx)
 	at, err := a.subscribe(c)
 	if a.stranger = errors.Is(err, xrow.ErrTooEarlySubscribe); a.stranger && removed {
 		_ = a.hub.node.Submit(instance.Removed{}) // else the loop has ended
@@ -355,14 +356,15 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	return at, nil
 }
 
-// knowsUs tells whether a peer of our kind holds all rows of others that we hold,
-// those that make us a member among them. If it has no row of ours behind that,
-// it was deleted while we were away, and nobody will ever send us that: who is
-// no member is not served. Without that it may not have heard of us yet.
+// lacksUs tells whether a peer of our kind holds all rows of others that we hold,
+// those that make us a member among them, and no row of ours, not one whose fate
+// is open there either: it may not have heard yet that ours is committed. Then the
+// row was deleted while we were away, and nobody will ever send us that: who is no
+// member is not served.
 //
 // Our own rows do not matter: nobody registers itself, but for the bootstrapper,
 // whom everybody knows. They may be on our disk alone.
-func (a *applier) knowsUs(ctx context.Context) bool {
+func (a *applier) lacksUs(ctx context.Context) bool {
 	info := a.hub.node.Info()
 	if _, member := info.member(a.hub.cfg.UUID); !member {
 		return false
@@ -370,7 +372,8 @@ func (a *applier) knowsUs(ctx context.Context) bool {
 	_, b, err := askBallot(ctx, &a.conf, a.hub.times.Load().death)
 	others := info.Synced
 	others[info.ID] = 0
-	return err == nil && b.Rules != 0 && b.Replicaset == info.ReplicasetUUID && b.VClock.Covers(&others)
+	return err == nil && b.Rules != 0 && b.Replicaset == info.ReplicasetUUID && b.VClock.Covers(&others) &&
+		!slices.Contains(b.Registered, a.hub.cfg.UUID)
 }
 
 // checkLog tells whether an original that begins with a heartbeat still has the

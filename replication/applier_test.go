@@ -530,14 +530,26 @@ func TestRemovedWhileAway(t *testing.T) {
 		h.node.mu.Lock()
 		h.node.info.Synced, h.node.info.ReplicasetUUID = test.ours, test.set
 		h.node.mu.Unlock()
-		if got := h.appliers[0].knowsUs(t.Context()); got != test.want {
+		if got := h.appliers[0].lacksUs(t.Context()); got != test.want {
 			t.Errorf("%s: %t", test.name, got)
 		}
 	}
+	s.node.mu.Lock()
+	s.node.info.Undecided = []string{h.cfg.UUID}
+	s.node.mu.Unlock()
+	h.node.mu.Lock()
+	h.node.info.Synced, h.node.info.ReplicasetUUID = vclock.VClock{2: 5, 3: 1}, testSet
+	h.node.mu.Unlock()
+	if h.appliers[0].lacksUs(t.Context()) {
+		t.Error("it holds the row that registers us, and does not know yet that it is committed")
+	}
+	s.node.mu.Lock()
+	s.node.info.Undecided = nil
+	s.node.mu.Unlock()
 	h.node.mu.Lock()
 	h.node.info.Members, h.node.info.Synced, h.node.info.ReplicasetUUID = h.node.info.Members[1:], vclock.VClock{}, testSet
 	h.node.mu.Unlock()
-	if h.appliers[0].knowsUs(t.Context()) {
+	if h.appliers[0].lacksUs(t.Context()) {
 		t.Error("whoever has not its own row yet may be about to get it")
 	}
 }

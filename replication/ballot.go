@@ -26,6 +26,7 @@ func (h *Hub) Ballot() xrow.Ballot {
 	for _, m := range info.Members {
 		b.Registered = append(b.Registered, m.UUID)
 	}
+	b.Registered = append(b.Registered, info.Undecided...)
 	return b
 }
 
