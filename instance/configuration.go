@@ -90,8 +90,8 @@ func (c *Core) refreshNewest() {
 		known |= 1 << (m.ID % vclock.Max)
 	}
 	c.noteKinds(newest)
-	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey)))
-	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey)))
+	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey), c.originalsAmong(c.ids)))
+	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.originals()))
 	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
 	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft()}, c.now.Mono)
 }

@@ -465,7 +465,7 @@ func (c *Core) configure(ev Configure) {
 		c.cfg = cfg
 	}
 	c.beatAt = min(c.beatAt, c.now.Mono+c.cfg.Heartbeat) // peers that are told the same wait no longer for it
-	c.splits = nil // the operator has acted
+	c.splits = nil                                       // the operator has acted
 	c.raft.Configure(c.raftConfig(), c.now.Mono)
 	if c.started {
 		c.refreshMembers()

@@ -14,14 +14,14 @@ func (c *Core) heardRules(peer uint32, rules uint64) {
 	if peer == 0 || peer >= uint32(len(c.vclock)) {
 		return
 	}
-	bit, before := uint32(1)<<peer, c.originals()
+	bit, strong, original := uint32(1)<<peer, c.saidStrong, c.saidOriginal
 	if rules == 0 {
 		c.saidStrong, c.saidOriginal = c.saidStrong&^bit, c.saidOriginal|bit
 	} else {
 		c.saidStrong, c.saidOriginal = c.saidStrong|bit, c.saidOriginal&^bit
 	}
 	c.raft.SetOriginals(c.originals())
-	if c.started && (before == 0) != (c.originals() == 0) {
+	if c.started && (strong != c.saidStrong || original != c.saidOriginal) {
 		c.refreshNewest() // other rules, other quorums
 	}
 }
@@ -33,21 +33,33 @@ func (c *Core) originals() uint32 {
 	return c.memberOriginals&^c.saidStrong | c.saidOriginal&c.memberMask
 }
 
-// noteKinds reads off the rows of _cluster who has no incarnation.
-func (c *Core) noteKinds(members []box.Member) {
-	c.memberOriginals, c.memberMask = 0, 0
+// originalsAmong are those of some members.
+func (c *Core) originalsAmong(members []box.Member) uint32 {
+	unmarked, all := c.kinds(members)
+	return unmarked&^c.saidStrong | c.saidOriginal&all
+}
+
+// kinds reads off the rows of _cluster who of the others has no incarnation.
+func (c *Core) kinds(members []box.Member) (unmarked, all uint32) {
 	for _, m := range members {
-		if m.ID == 0 || m.ID >= uint32(len(c.vclock)) || m.UUID == c.cfg.UUID {
+		if !isID(m.ID) || m.UUID == c.cfg.UUID {
 			continue
 		}
-		c.memberMask |= 1 << m.ID
+		all |= 1 << m.ID
 		if m.Incarnation == 0 {
-			c.memberOriginals |= 1 << m.ID
+			unmarked |= 1 << m.ID
 		}
 	}
+	return unmarked, all
+}
+
+// noteKinds does so for the newest rows.
+func (c *Core) noteKinds(members []box.Member) {
+	c.memberOriginals, c.memberMask = c.kinds(members)
 	// An ID may be given to somebody else: a word holds for one membership.
-	c.saidStrong &= c.memberMask
-	c.saidOriginal &= c.memberMask
+	_, confirmed := c.kinds(c.ids)
+	c.saidStrong &= c.memberMask | confirmed
+	c.saidOriginal &= c.memberMask | confirmed
 	c.raft.SetOriginals(c.originals())
 }
 

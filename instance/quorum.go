@@ -41,11 +41,13 @@ func readQuorum(tuple []byte) (value, files string) {
 }
 
 // quorumRule is how many of n voters a synchronous transaction needs by a tuple
-// of quorumTuple. Before there is one, and while an instance of Tarantool is a
-// member, it is what our own configuration says, as there.
-func (c *Core) quorumRule(tuple []byte) func(n int) int {
+// of quorumTuple. Before there is one, and where an instance of Tarantool is among
+// them, it is what our own configuration says, as there. So the row that lets the
+// first of those in, or the last go, changes the quorum like any other: both
+// count until it is decided.
+func (c *Core) quorumRule(tuple []byte, originals uint32) func(n int) int {
 	value, _ := readQuorum(tuple)
-	if value == "" || c.cfg.ParseQuorum == nil || c.originals() != 0 {
+	if value == "" || c.cfg.ParseQuorum == nil || originals != 0 {
 		return c.cfg.SynchroQuorum
 	}
 	rule, err := c.cfg.ParseQuorum(value)
