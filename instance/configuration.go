@@ -89,6 +89,10 @@ func (c *Core) refreshNewest() {
 	for _, m := range c.ids {
 		known |= 1 << (m.ID % vclock.Max)
 	}
+	c.members = 0
+	for _, m := range newest {
+		c.members |= 1 << (m.ID % vclock.Max)
+	}
 	c.noteKinds(newest)
 	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey), c.originalsAmong(c.ids)))
 	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.originals()))

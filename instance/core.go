@@ -25,6 +25,7 @@ type Core struct {
 	ids       []box.Member  // confirmed, learners too
 	confirmed configuration // by the rows that are known to be committed
 	newest    configuration // by those whose fate is open as well
+	members   uint32        // learners too, by these; a bit each
 	learners  []learner
 	givenBack uint32 // IDs whose rows went since our start, a bit each
 	// founding is how many voters must be there before clients may write, see

@@ -152,7 +152,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	if old != nil && c.originals()&^(1<<old.ID) != 0 {
 		return c.renew(tx, old, j)
 	}
-	id := c.freeID(used)
+	id := c.freeID(used, readLastID(c.box.NewestSetting(lastIDKey)))
 	if id == 0 {
 		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max)
 	}
@@ -218,20 +218,63 @@ func (c *Core) forgetLives(now []box.Member) {
 	}
 }
 
-// freeID is the replica ID of a new member: one above all that are in use, were
-// since our start, or have an LSN here. An ID that was given back may have rows that
-// only an instance out of touch holds, and their LSNs would be used anew; and that
-// instance goes by its old ID when it comes back. Only when there is no room above
-// are freed ones taken, those without a known LSN first.
-func (c *Core) freeID(used uint32) uint32 {
+// lastIDKey is the key in _schema of the greatest replica ID that was given back:
+// [key, id]. The transaction that deletes the member with the greatest ID of all
+// writes it.
+const lastIDKey = "tarragon.last_id"
+
+func lastIDTuple(id uint32) []byte {
+	return msgp.AppendUint32(msgp.AppendString([]byte{0x92}, lastIDKey), id)
+}
+
+// readLastID is 0 where there is none.
+func readLastID(tuple []byte) uint32 {
+	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
+	if err != nil || fields < 2 {
+		return 0
+	}
+	if rest, err = msgp.Skip(rest); err != nil {
+		return 0
+	}
+	id, _, err := msgp.ReadUint32Bytes(rest)
+	if err != nil {
+		return 0
+	}
+	return id
+}
+
+// keepLastID writes that row if a transaction needs it.
+func (c *Core) keepLastID(tx *box.Txn) error {
+	if !c.underStrong() || c.members == 0 {
+		return nil
+	}
+	left := uint32(0)
+	for _, m := range c.box.NewestMembers() {
+		left |= 1 << (m.ID % vclock.Max)
+	}
+	last := uint32(bits.Len32(c.members)) - 1
+	if left>>last != 0 || readLastID(c.box.NewestSetting(lastIDKey)) >= last {
+		return nil
+	}
+	d := xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: lastIDTuple(last)}
+	_, err := tx.Execute(box.UserInternal, &d)
+	return err
+}
+
+// freeID is the replica ID of a new member: one above all that were ever given,
+// as far as that is known. Who had an ID before may be alive and not know that it
+// has gone: its acks and votes would be those of the new member, and rows that
+// only it holds would have the same LSNs. Only when there is no room above are
+// freed ones taken, those without a known LSN first.
+func (c *Core) freeID(used, last uint32) uint32 {
 	known := used | c.givenBack
 	for id := uint32(1); id < vclock.Max; id++ {
 		if c.vclock[id] != 0 {
 			known |= 1 << id
 		}
 	}
-	if top := uint32(bits.Len32(known &^ 1)); top < vclock.Max {
-		return max(top, 1)
+	if top := max(uint32(bits.Len32(known&^1)), last+1); top < vclock.Max {
+		return top
 	}
 	for _, taken := range [...]uint32{known, used} {
 		if id := uint32(bits.TrailingZeros32(^(taken | 1))); id < vclock.Max {

@@ -396,6 +396,8 @@ func rowText(t *testing.T, r *xrow.Row) string {
 	switch value, files := readQuorum(raw); {
 	case d.SpaceID == spaceSchema && value != "":
 		return fmt.Sprintf("%s quorum %s, files %s", at, value, files)
+	case d.SpaceID == spaceSchema && readLastID(raw) != 0:
+		return fmt.Sprintf("%s last ID %d", at, readLastID(raw))
 	case d.SpaceID == spaceCluster && raw[0] == 0x95:
 		return fmt.Sprintf("%s %s learner %d", at, verb, key)
 	case d.SpaceID == spaceCluster && verb == "replace" && raw[0] == 0x94:

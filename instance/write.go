@@ -140,6 +140,9 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	data, err := c.run(tx, r)
+	if err == nil && tx.IsDDL() {
+		err = c.keepLastID(tx)
+	}
 	if err != nil {
 		e := clientError(err)
 		c.answerEmpty(tx, r, nil, e)
