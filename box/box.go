@@ -124,13 +124,6 @@ func (b *Box) Members() []Member { return b.members(b.dict, b.confirmed) }
 // NewestMembers includes undecided changes. Safe for readers.
 func (b *Box) NewestMembers() []Member { return b.members(b.head, noEnd) }
 
-// CountMembers is the number of Members, and of NewestMembers. Safe for readers.
-func (b *Box) CountMembers() (confirmed, newest int) {
-	b.each(b.dict.spaces[idCluster], b.confirmed, func([]byte) { confirmed++ })
-	b.each(b.head.spaces[idCluster], noEnd, func([]byte) { newest++ })
-	return confirmed, newest
-}
-
 func (b *Box) members(s *Schema, bound uint64) (all []Member) {
 	b.each(s.spaces[idCluster], bound, func(tuple []byte) {
 		row := splitRow(tuple)

@@ -28,11 +28,16 @@ func (n *node) dialPeers() {
 		if peer == n {
 			continue
 		}
-		a := &applier{n: n, peer: peer, id: n.memberID(peer)}
-		n.links[peer.slot] = a
-		a.dialSoon(0)
+		n.follow(peer)
 	}
 	n.watch(n.life)
+}
+
+// follow starts the applier for a host.
+func (n *node) follow(peer *node) {
+	a := &applier{n: n, peer: peer, id: n.memberID(peer)}
+	n.links[peer.slot] = a
+	a.dialSoon(0)
 }
 
 func (a *applier) dialSoon(d time.Duration) {
@@ -46,6 +51,9 @@ func (a *applier) dialSoon(d time.Duration) {
 
 func (a *applier) dial() {
 	n := a.n
+	if n.links[a.peer.slot] != a {
+		return // the peer has left
+	}
 	if n.paused {
 		a.dialSoon(n.w.plan.config.Heartbeat)
 		return

@@ -36,14 +36,17 @@ type configChange struct {
 
 // configOp sets one thing: a member's row, or the quorum when id is 0.
 type configOp struct {
-	id     uint32
-	voter  bool
-	quorum string
+	id      uint32
+	voter   bool
+	learner bool
+	quorum  string
 }
 
 // configuration is who counts at some point of the history.
 type configuration struct {
-	voters uint32 // a bit each by replica ID
+	voters   uint32 // a bit each by replica ID
+	learners uint32
+	quorum   string
 	synchro,
 	election int
 }
@@ -96,7 +99,8 @@ func readConfigOp(d *xrow.DML) (o configOp, ok bool) {
 				return o, d.Type == xrow.Delete || fields < 4
 			}
 		}
-		o.voter = o.voter && !(fields > 4 && rest[0] == 0xc3)
+		o.learner = o.voter && fields > 4 && rest[0] == 0xc3
+		o.voter = o.voter && !o.learner
 		return o, true
 	}
 	key, rest, err := msgp.ReadStringBytes(rest)
@@ -110,26 +114,41 @@ func readConfigOp(d *xrow.DML) (o configOp, ok bool) {
 const quorumKey = "tarragon.quorum"
 
 // apply gives the configuration after some changes.
-func (c *configTracker) apply(changes []*configChange) (out configuration) {
-	rule := func(n int) int { return n/2 + 1 }
+func (c *configTracker) apply(changes []*configChange) configuration {
+	out := configuration{quorum: defaultQuorum}
 	for _, ch := range changes {
-		for _, o := range ch.ops {
-			switch {
-			case o.id == 0:
-				if of, err := parseQuorum(o.quorum); err == nil {
-					rule = of
-				}
-			case o.voter:
-				out.voters |= 1 << o.id
-			default:
-				out.voters &^= 1 << o.id
-			}
+		out.change(ch)
+	}
+	return out.counted()
+}
+
+func (c *configuration) change(ch *configChange) {
+	for _, o := range ch.ops {
+		if o.id == 0 {
+			c.quorum = o.quorum
+			continue
+		}
+		c.voters &^= 1 << o.id
+		c.learners &^= 1 << o.id
+		switch {
+		case o.voter:
+			c.voters |= 1 << o.id
+		case o.learner:
+			c.learners |= 1 << o.id
 		}
 	}
-	n := bits.OnesCount32(out.voters)
-	out.synchro = min(max(rule(max(n, 1)), 1), max(n, 1))
-	out.election = max(n/2+1, n-out.synchro+1)
-	return out
+}
+
+// counted gives the quorums that so many voters need.
+func (c configuration) counted() configuration {
+	rule, err := parseQuorum(c.quorum)
+	if err != nil {
+		rule, _ = parseQuorum(defaultQuorum)
+	}
+	n := bits.OnesCount32(c.voters)
+	c.synchro = min(max(rule(max(n, 1)), 1), max(n, 1))
+	c.election = max(n/2+1, n-c.synchro+1)
+	return c
 }
 
 // inForce gives the configuration that is decided in the chain of a term, and
@@ -161,6 +180,25 @@ func (c *configTracker) inForce(term uint64) (confirmed, newest configuration, a
 	confirmed = c.apply(chain)
 	c.settled[term] = settled{len(c.changes), confirmed}
 	return confirmed, confirmed, place{}
+}
+
+// possible gives who may come to count by the rows that are there: what is
+// decided, and that with each change whose fate is open.
+func (c *configTracker) possible() []configuration {
+	h := &c.w.check.history
+	newest := uint64(0)
+	if len(h.effect) > 0 {
+		newest = h.effect[len(h.effect)-1]
+	}
+	all := []configuration{c.now()}
+	for _, ch := range c.changes {
+		if !h.committed(ch.at) && (ch.at.term >= newest || h.names(newest, ch.at)) {
+			with := all[0]
+			with.change(ch)
+			all = append(all, with.counted())
+		}
+	}
+	return all
 }
 
 // now is who counts, as far as anything is decided.

@@ -36,7 +36,7 @@ func (l voidLog) clone() voidLog {
 
 func (c *lostChecker) init(w *World) {
 	c.w = w
-	for range w.nodes {
+	for range w.hosts {
 		c.logs = append(c.logs, newVoidLog())
 	}
 }

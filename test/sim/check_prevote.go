@@ -21,7 +21,7 @@ type prevoteChecker struct {
 
 func (c *prevoteChecker) init(w *World) {
 	c.w = w
-	k := len(w.nodes)
+	k := len(w.hosts)
 	c.free, c.before, c.handed = make([]time.Duration, k), make([]time.Duration, k), make([]time.Duration, k)
 	c.synced, c.byHand = make([]time.Duration, k), make([]time.Duration, k)
 }

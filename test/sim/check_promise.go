@@ -29,7 +29,7 @@ type ballot struct {
 func (c *promiseChecker) init(w *World) {
 	c.w = w
 	c.off = w.plan.blindToPromises
-	c.term, c.acks, c.mute = make([]uint64, len(w.nodes)), make([]vclock.VClock, len(w.nodes)), make([]int, len(w.nodes))
+	c.term, c.acks, c.mute = make([]uint64, len(w.hosts)), make([]vclock.VClock, len(w.hosts)), make([]int, len(w.hosts))
 	c.votes = map[ballot]uint32{}
 }
 

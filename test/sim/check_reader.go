@@ -45,6 +45,7 @@ type reader struct {
 	c      *readerChecker
 	rng    *rand.Rand // its own: readers change nothing in the life of a seed
 	slot   int        // the host that it reads
+	down   int        // groups until somebody starts it again
 	left   int        // groups that it reads there before it goes on to another
 	vclock vclock.VClock
 
@@ -86,12 +87,26 @@ func (c *readerChecker) synced(n *node) {
 			r.move()
 			continue
 		}
+		if r.down > 0 {
+			r.down--
+			continue
+		}
 		r.read(n)
 	}
 }
 
+// left lets those go on to another host who are connected to one that is left.
+func (c *readerChecker) left(n *node) {
+	for _, r := range c.readers {
+		if r.slot == n.slot {
+			r.move()
+		}
+	}
+}
+
 func (r *reader) move() {
-	r.slot, r.left, r.effect = r.rng.IntN(r.c.w.plan.hosts), 1+r.rng.IntN(60), 0
+	among := r.c.w.nodes
+	r.slot, r.left, r.effect = among[r.rng.IntN(len(among))].slot, 1+r.rng.IntN(60), 0
 }
 
 // read takes all that a host has on its disk and it lacks.
@@ -165,6 +180,7 @@ func (r *reader) take(n *node, txn []loggedRow, flags xrow.Flags) bool {
 	if !known && (r.raced(r.term) || last.kind == xrow.Promote && r.raced(last.term)) {
 		r.c.met.Raced++
 		r.join(n)
+		r.down = 10 + r.rng.IntN(60) // or it would stop at the same row, with the same checkpoint before it
 		return false
 	}
 	r.c.w.fail("reader", "an original that reads %s stops at %v %d:%d of term %d, LSN %d of %d: %s; its queue of %d in term %d has %d, confirmed %d",

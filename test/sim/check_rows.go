@@ -74,7 +74,7 @@ func put(list []*row, i uint64, r *row) []*row {
 
 func (c *rowChecker) init(w *World) {
 	c.w = w
-	c.logs, c.safe = make([]logState, len(w.nodes)), make([]logState, len(w.nodes))
+	c.logs, c.safe = make([]logState, len(w.hosts)), make([]logState, len(w.hosts))
 	for i := range c.logs {
 		c.logs[i].last, c.safe[i].last = map[uint64]uint64{}, map[uint64]uint64{}
 	}

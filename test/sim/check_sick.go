@@ -13,7 +13,7 @@ type sickChecker struct {
 
 func (c *sickChecker) init(w *World) {
 	c.w = w
-	c.waits, c.failure = make([][]time.Duration, len(w.nodes)), make([]time.Duration, len(w.nodes))
+	c.waits, c.failure = make([][]time.Duration, len(w.hosts)), make([]time.Duration, len(w.hosts))
 }
 
 func (c *sickChecker) logged(n *node) { c.waits[n.slot] = append(c.waits[n.slot], c.w.now) }

@@ -29,7 +29,7 @@ func (r record) follows(old record) bool {
 
 func (c *voteChecker) init(w *World) {
 	c.w = w
-	c.disk, c.said = make([]record, len(w.nodes)), make([]record, len(w.nodes))
+	c.disk, c.said = make([]record, len(w.hosts)), make([]record, len(w.hosts))
 }
 
 // take is told of a record that a disk has now.

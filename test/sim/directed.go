@@ -113,7 +113,7 @@ func (w *World) byHand(n *node) {
 // their terms are the same. One of those who vote then may die.
 func strikeRivals(w *World) {
 	order := w.rng.Perm(len(w.nodes))
-	for _, i := range order[:2] {
+	for _, i := range order[:min(2, len(order))] {
 		n := w.nodes[i]
 		w.after(w.between(0, time.Millisecond), func() { w.byHand(n) })
 	}
@@ -161,7 +161,7 @@ func strikeLaggard(w *World) {
 // who hears of the next term first.
 func strikeStale(w *World) {
 	leader := w.leader()
-	if leader == nil {
+	if leader == nil || len(w.nodes) < 3 {
 		return
 	}
 	order := w.rng.Perm(len(w.nodes))
@@ -183,6 +183,9 @@ func strikeStale(w *World) {
 // vote is the first that comes over the next one.
 func strikeInFlight(w *World) {
 	leader := w.leader()
+	if len(w.nodes) < 3 {
+		return
+	}
 	order := w.rng.Perm(len(w.nodes))
 	voter, candidate := w.nodes[order[0]], w.nodes[order[1]]
 	if leader == nil || leader == voter || leader == candidate || leader.core == nil {
@@ -222,6 +225,9 @@ func strikeInFlight(w *World) {
 // strikeLateVote lets a vote come when its candidate asks again, in the next
 // term, and the voter has voted for a rival in that one.
 func strikeLateVote(w *World) {
+	if len(w.nodes) < 3 {
+		return
+	}
 	order := w.rng.Perm(len(w.nodes))
 	candidate, rival, voter := w.nodes[order[0]], w.nodes[order[1]], w.nodes[order[2]]
 	late := w.between(30*time.Millisecond, w.plan.config.DeathTimeout/2)

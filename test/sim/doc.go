@@ -21,6 +21,8 @@
 //     before them goes, sometimes even what a replica still needs.
 //   - Instances crash, restart, pause, lose their disk and come back, jump in
 //     wall time and drift in monotonic time.
+//   - Who counts: instances come, are expelled and replaced while their old life
+//     goes on; quorums change by hand and by files, modes at any time.
 //   - Clients write to synchronous and asynchronous spaces, alone and in
 //     transactions of several rows, and read with and without a quorum round.
 //

@@ -42,7 +42,7 @@ var faultKinds = []faultKind{
 }
 
 func faultsNamed(names []string) (kinds []faultKind) {
-	for _, k := range slices.Concat(faultKinds, directedKinds) {
+	for _, k := range slices.Concat(faultKinds, directedKinds, changeKinds) {
 		if slices.Contains(names, k.name) {
 			kinds = append(kinds, k)
 		}
@@ -140,7 +140,7 @@ func strikePause(w *World) {
 
 // strikeCut splits the hosts in two groups.
 func strikeCut(w *World) {
-	side := make([]bool, len(w.nodes))
+	side := make([]bool, len(w.hosts))
 	for i := range side {
 		side[i] = w.chance(2)
 	}
@@ -156,7 +156,7 @@ func strikeCut(w *World) {
 }
 
 func strikeOneWay(w *World) {
-	a, b := w.victim().slot, w.rng.IntN(len(w.nodes))
+	a, b := w.victim().slot, w.nodes[w.rng.IntN(len(w.nodes))].slot
 	if a == b {
 		return
 	}
@@ -171,7 +171,7 @@ func strikeOneWay(w *World) {
 
 // strikePair lets two hosts lose each other; the rest still reaches both.
 func strikePair(w *World) {
-	a, b := w.victim().slot, w.rng.IntN(len(w.nodes))
+	a, b := w.victim().slot, w.nodes[w.rng.IntN(len(w.nodes))].slot
 	if a == b {
 		return
 	}
@@ -209,7 +209,7 @@ func strikeIsolate(w *World) {
 }
 
 func strikeDelay(w *World) {
-	a, b := w.rng.IntN(len(w.nodes)), w.rng.IntN(len(w.nodes))
+	a, b := w.nodes[w.rng.IntN(len(w.nodes))].slot, w.nodes[w.rng.IntN(len(w.nodes))].slot
 	d := w.between(5*time.Millisecond, 400*time.Millisecond)
 	w.tell(nil, "packets from n%d to n%d take %v longer", a, b, d)
 	w.net.extra[a][b] = d
@@ -274,19 +274,24 @@ func strikeWipe(w *World) {
 			return
 		}
 	}
-	if n.id >= 25 {
-		return // replica IDs are for ever
+	if w.usedUp() || !w.mayLose(n) {
+		return
 	}
 	n.crash(w.chance(2))
 	w.tell(n, "loses its disk")
+	n.loseDisk()
+	n.restartLater(50*time.Millisecond, 3*time.Second)
+}
+
+// loseDisk gives a dead process a new, empty store.
+func (n *node) loseDisk() {
 	old := n.disk.incarnation
-	n.disk = newDisk(w)
-	if w.plan.config.Break.WipedVotes {
+	n.disk = newDisk(n.w)
+	if n.w.plan.config.Break.WipedVotes {
 		n.disk.incarnation = old // it does not say that it lost anything
 	}
 	n.wiped = true
-	w.check.wiped(n)
-	n.restartLater(50*time.Millisecond, 3*time.Second)
+	n.w.check.wiped(n)
 }
 
 func strikeClock(w *World) {

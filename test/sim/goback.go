@@ -34,12 +34,12 @@ func (w *World) imageOf(n *node) *image {
 // and nothing else happens until it has noticed.
 func strikeGoBack(w *World) {
 	n := w.victim()
-	if !w.sound() || n.id >= 25 {
+	if !w.sound() || w.usedUp() || !w.mayLose(n) {
 		return
 	}
 	old, of := w.imageOf(n), n.disk
 	w.later(100*time.Millisecond, 5*time.Second, func() {
-		if !w.sound() || n.disk != of || w.wentBack() || !w.remembers(n, &old.disk.vclock) {
+		if !w.sound() || n.disk != of || w.wentBack() || !w.mayLose(n) || !w.remembers(n, &old.disk.vclock) {
 			return
 		}
 		n.crash(false)

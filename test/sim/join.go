@@ -24,6 +24,26 @@ type joiner struct {
 	from   *node          // whom a joiner with a store asks
 	conn   *conn
 	tuples []spaceTuple
+
+	asked   *node // in the last attempt
+	leaders int   // that it asked
+}
+
+// replaced counts whose place it took.
+func (j *joiner) replaced(id uint32) {
+	w := j.n.w
+	for _, d := range w.departures {
+		if d.joiner != j.n || d.life != j.n.life {
+			continue
+		}
+		for _, m := range w.nodes {
+			if m != j.n && m.id == d.id && m.uuid == j.n.uuid {
+				w.count(ReplacedByUUID)
+			} else if m != j.n && m.id == d.id && m.name == j.n.name {
+				w.count(ReplacedByName)
+			}
+		}
+	}
 }
 
 // beginJoin makes a process without a core ask around for the state.
@@ -96,6 +116,10 @@ func (j *joiner) try() {
 		return
 	}
 	j.tuples = nil
+	if master != j.asked {
+		j.asked = master
+		j.leaders++
+	}
 	hi := hello{join: true, incarnation: j.n.incarnation()}
 	j.conn = w.net.dial(j.n, master, packet{kind: packetDial, hello: &hi}, j.receive, j.lost)
 }
@@ -155,9 +179,16 @@ func (j *joiner) finish(state instance.State, id uint32) {
 		n.disk.replace(c, &kept)
 		n.w.check.joined(n, c)
 		n.w.tell(n, "joined as %d (keeps: %v): vclock %v, term %d", id, j.keeps, n.disk.vclock, n.disk.term)
-		if n.wiped {
+		switch {
+		case n.wiped:
 			n.w.count(WipedCameBack)
 			n.wiped = false
+		case !j.keeps:
+			n.w.count(Joined)
+			j.replaced(id)
+		}
+		if j.leaders > 1 {
+			n.w.count(JoinedElsewhere)
 		}
 		if j.keeps {
 			n.w.count(JoinedAnew)

@@ -27,6 +27,11 @@ type node struct {
 	hostGone bool          // no kernel answers for the host
 	paused   bool          // the process is stopped, its kernel is not
 	member   bool          // was part of the replica set
+	identity int           // number of the instance that the host has
+	going    bool          // an operator stops it, for its row is gone
+	mode     instance.Mode // as its file says
+	quorum   string        // the same
+	went     [2]configuration
 	wiped    bool          // lost its disk and has not joined again
 	back     bool          // its disk went back, and it does not know that
 	offset   time.Duration // its monotonic time at the start of the world
@@ -108,7 +113,7 @@ func (n *node) reset() {
 	n.inbox, n.taken, n.stepPlanned, n.timerAt, n.idle = nil, nil, false, 0, 0
 	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false
 	n.snaps = map[uint64]func(instance.Snapshot){}
-	n.links = make([]*applier, len(n.w.nodes))
+	n.links = make([]*applier, len(n.w.hosts))
 	n.core, n.box = nil, nil
 }
 
@@ -143,9 +148,8 @@ func (n *node) now() instance.Now {
 func (n *node) config() instance.Config {
 	c := n.w.plan.config
 	c.UUID, c.Name = n.uuid, n.name
-	if n.slot == n.w.plan.voter {
-		c.Mode = instance.ModeVoter
-	}
+	c.Mode, c.Quorum, c.ParseQuorum = n.mode, n.quorum, parseQuorum
+	c.SynchroQuorum, _ = parseQuorum(n.quorum)
 	c.Break.Original = n.isOriginal()
 	c.Rand = rand.New(rand.NewPCG(n.w.seed, uint64(n.slot)<<32|uint64(n.life)))
 	c.Trace = func(f instance.Fact) { n.w.fact(n, f) }
@@ -373,6 +377,7 @@ func (n *node) crash(hostGone bool) {
 // endProcess forgets what only the process knew.
 func (n *node) endProcess() {
 	n.up, n.paused = false, false
+	n.views()
 	lost := n.disk.crash(func(no uint64) {
 		n.w.count(GroupSurvivedCrash)
 		n.w.check.synced(n, n.disk.logged(no))

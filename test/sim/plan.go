@@ -20,6 +20,7 @@ type plan struct {
 	safety  time.Duration // how long faults strike
 	config  instance.Config
 	voter   int // slot of the host that never leads; -1: all may
+	spares  int // hosts on which members may come
 
 	wire  spread // a packet's way
 	sync  spread // a disk's sync
@@ -89,10 +90,43 @@ func draw(seed uint64, o Options) plan {
 	p.config.BacklogMaxSize = []int{0, 0, 2000}[rng.IntN(3)]
 	p.blindToPromises, p.lostApart = o.BlindToPromises, o.LostApart
 	p.async = true
-	if o.Mixed {
+	switch {
+	case o.Mixed:
 		p.mix(rng)
+	case len(o.Faults) == 0:
+		p.change(rand.New(rand.NewPCG(seed, 0x77686f)))
+	case slices.ContainsFunc(p.faults, func(k faultKind) bool { return isChange(k.name) }):
+		p.spares = 8 - p.hosts
 	}
 	return p
+}
+
+// change lets who counts change in every second world.
+func (p *plan) change(rng *rand.Rand) {
+	if rng.IntN(2) == 0 {
+		return
+	}
+	if rng.IntN(2) == 0 {
+		p.hosts = [...]int{1, 1, 2, 3, 5}[rng.IntN(5)]
+	}
+	if p.voter >= p.hosts {
+		p.voter = -1
+	}
+	p.spares = 8 - p.hosts
+	order := rng.Perm(len(changeKinds))
+	for _, i := range order[:1+rng.IntN(len(order))] {
+		for range 1 + rng.IntN(2) { // as often as two others
+			p.faults = append(p.faults, changeKinds[i])
+		}
+	}
+}
+
+// modeOf is the mode of an instance that nobody has changed.
+func (p *plan) modeOf(slot int) instance.Mode {
+	if slot == p.voter {
+		return instance.ModeVoter
+	}
+	return p.config.Mode
 }
 
 // mix makes some hosts originals. Those come back under their old identity

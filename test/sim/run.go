@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tarragon/box"
@@ -77,16 +78,22 @@ func Run(seed uint64, o Options, out io.Writer) (res Result) {
 
 func newWorld(seed uint64, o Options, out io.Writer) *World {
 	w := &World{seed: seed, plan: draw(seed, o), rng: rand.New(rand.NewPCG(seed, 1)), out: out, hash: 0xcbf29ce484222325}
-	for i := range w.plan.hosts {
+	for i := range w.plan.hosts + w.plan.spares {
 		n := &node{w: w, slot: i, disk: newDisk(w),
 			uuid:   fmt.Sprintf("%08x-0000-4000-8000-%012x", i+1, seed&0xffffffffffff),
 			name:   fmt.Sprintf("i-%03d", i+1),
 			offset: w.between(time.Second, time.Hour),
 			drift:  int64(w.rng.IntN(2001)) - 1000,
+			mode:   w.plan.config.Mode,
+			quorum: defaultQuorum,
 		}
-		w.nodes = append(w.nodes, n)
+		if i == w.plan.voter {
+			n.mode = instance.ModeVoter
+		}
+		w.hosts = append(w.hosts, n)
 	}
-	w.net.init(w, w.plan.hosts)
+	w.nodes = slices.Clone(w.hosts[:w.plan.hosts])
+	w.net.init(w, len(w.hosts))
 	w.load = &load{w: w}
 	w.check = newChecks(w)
 	return w
@@ -265,8 +272,12 @@ func (w *World) strike() {
 	began, leaders := w.now, w.check.leader.changes
 	end := began + w.plan.safety
 	w.trouble(end)
+	w.janitor()
 	w.run(end, nil)
 	for w.check.leader.changes == leaders && w.failure == nil && w.now < end+time.Minute {
+		for _, n := range w.nodes {
+			n.resetMode() // or nobody may be left who leads
+		}
 		if n := w.leader(); n != nil {
 			strikeCrashOf(n)
 		}
@@ -329,25 +340,9 @@ func (w *World) committedBy(n *node, s since) bool {
 	return false
 }
 
-// drawMajority takes hosts whose disks are in order; those that lost theirs
-// cannot vote before they are voters again.
-func (w *World) drawMajority() (alive []*node) {
-	for _, i := range w.rng.Perm(len(w.nodes)) {
-		if n := w.nodes[i]; n.counts() && len(alive) < len(w.nodes)/2+1 {
-			alive = append(alive, n)
-		}
-	}
-	return alive
-}
-
-// counts tells whether a host may be one of those that a majority needs.
-func (n *node) counts() bool {
-	return !n.wiped && (n.w.mixed() || n.w.check.config.now().voters&(1<<n.lastID) != 0)
-}
-
 // sever isolates the rest from the healed majority.
 func (w *World) sever(alive []*node) {
-	in := make([]bool, len(w.nodes))
+	in := make([]bool, len(w.hosts))
 	for _, n := range alive {
 		in[n.slot] = true
 	}
@@ -368,6 +363,7 @@ func (n *node) heal(with []*node) {
 		n.disk.failing = false
 	}
 	n.resume()
+	n.resetMode()
 	if !n.running() {
 		n.start()
 	}
@@ -385,6 +381,7 @@ func (w *World) healEverything() {
 		n.heal(w.nodes)
 	}
 	w.load.stop()
+	w.janitor()
 	if w.mixed() {
 		w.endMixed()
 		return

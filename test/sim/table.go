@@ -56,6 +56,18 @@ const (
 	LaggardAsked
 	JoinCut
 	VoteInFlight
+	Joined
+	JoinedElsewhere
+	Expelled
+	ReplacedByName
+	ReplacedByUUID
+	EndedLifeWoke
+	GrewToFive
+	ShrankToOne
+	QuorumChanged
+	FilesDiffered
+	ModeChanged
+	MachineLostSyncs
 	rareCount
 )
 
@@ -74,6 +86,10 @@ var rareNames = [rareCount]string{
 	"rivals in one term", "a voter died with its vote", "a vote was saved in a checkpoint before a crash",
 	"who lacked rows asked for votes", "a join was cut",
 	"a vote came before the row behind which it was given",
+	"an instance joined", "a joiner went on with another leader", "a member was expelled",
+	"replaced by name, the old life alive", "replaced by uuid, the old life alive", "an ended life woke up",
+	"five voters after fewer", "one voter after more", "the quorum changed", "files asked for another quorum",
+	"a mode changed", "a machine lost acked groups",
 }
 
 func (r Rare) String() string { return rareNames[r] }

@@ -15,8 +15,9 @@ type World struct {
 	now  time.Duration
 
 	queue  timeline
-	events uint64 // that happened
-	nodes  []*node
+	events uint64  // that happened
+	hosts  []*node // by slot
+	nodes  []*node // those that have an instance of the set, or one that wants to be
 	net    network
 	load   *load
 	check  *checks
@@ -25,6 +26,10 @@ type World struct {
 	met    Met    // by a mixed set
 	split  bool   // somebody reported a split brain
 	made   uint32 // spaces made under load
+
+	departures  []*departure
+	told        []toldQuorum
+	least, most int // voters so far
 
 	half    half
 	stage   string // what the world is busy with, for the failure text
