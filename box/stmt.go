@@ -13,7 +13,7 @@ func (t *Txn) statement(sp *space, d *xrow.DML) (s stmt, result []byte, err erro
 		return s, nil, xrow.Errorf(xrow.ErrViewIsRO, sp.name)
 	}
 	if sp.engine == engineService {
-		return s, nil, unsupported("session settings")
+		return s, nil, settingsRefuse(d.Type)
 	}
 	for _, b := range [...][]byte{d.Key, d.Tuple, d.Ops} {
 		if err := checkExts(b); err != nil {

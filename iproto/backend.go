@@ -35,6 +35,10 @@ type Backend interface {
 	// not keep q or anything in it.
 	Select(q *Select, out []byte) (res []byte, n uint32, position []byte, err error)
 
+	// UpdateSetting is UPDATE of a setting of a session: it reads and changes
+	// settings, and returns the raw array of DATA. d points into the read buffer.
+	UpdateSetting(user uint32, d *xrow.DML, settings map[string][]byte) ([]byte, error)
+
 	// Submit hands over writes. Each is answered once by Answers.Reply under
 	// batch.Conn and its own sync, in any order; batch.Release may be called as
 	// soon as nothing reads the requests any more. Submit may block: then the
@@ -76,6 +80,8 @@ type Select struct {
 	FetchPosition bool
 	AfterPosition []byte // nil: none; may be empty: from the start
 	AfterTuple    []byte // raw array; nil: none
+	// Settings of the session, raw values by name; nil: none, as in Linear.
+	Settings map[string][]byte
 	// MaxBytes is how far out may grow by the tuples; beyond it the backend
 	// answers with an error instead of a longer result.
 	MaxBytes int

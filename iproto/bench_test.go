@@ -15,6 +15,8 @@ type benchNode struct {
 	tuple   []byte
 }
 
+func (*benchNode) UpdateSetting(uint32, *xrow.DML, map[string][]byte) ([]byte, error) { return nil, nil }
+
 func (n *benchNode) Ready() *xrow.Error                          { return nil }
 func (n *benchNode) SchemaVersion() uint64                       { return 1 }
 func (n *benchNode) User([]byte) (uint32, []byte, bool)          { return 0, nil, false }

@@ -21,6 +21,7 @@ type Conn struct {
 	user atomic.Uint32 // effective user; written by the reader
 
 	// The reader's own.
+	settings map[string][]byte // what the session changed of _session_settings; nil: nothing yet
 	salt     [saltUsed]byte
 	features Features // what the client announced last
 	maxFrame int

@@ -62,6 +62,11 @@ func (n *fakeNode) SchemaVersion() uint64        { return n.schema.Load() }
 func (n *fakeNode) VClock() (v vclock.VClock)    { v[1] = 67; return v }
 func (n *fakeNode) AppendBallot(d []byte) []byte { return append(d, n.ballot...) }
 
+func (n *fakeNode) UpdateSetting(_ uint32, d *xrow.DML, settings map[string][]byte) ([]byte, error) {
+	settings["x"] = d.Tuple
+	return []byte{0x91, 0x91, byte(len(settings))}, nil
+}
+
 func (n *fakeNode) User(name []byte) (uint32, []byte, bool) {
 	u, ok := fakeUsers[string(name)]
 	return u.id, u.hash, ok

@@ -219,7 +219,7 @@ func (c *Conn) handleSelect() error {
 	q := &c.body
 	c.sel = Select{
 		Sync: c.head.sync, User: c.User(), Space: q.space, Index: q.index, Iterator: q.iterator, Offset: q.offset,
-		Limit: q.limit, Key: q.key, MaxBytes: c.srv.cfg.MaxResult,
+		Limit: q.limit, Key: q.key, MaxBytes: c.srv.cfg.MaxResult, Settings: c.settings,
 	}
 	if c.srv.cfg.Pagination {
 		c.sel.FetchPosition, c.sel.AfterPosition, c.sel.AfterTuple = q.fetchPosition, q.afterPos, q.afterTuple
@@ -245,6 +245,7 @@ func (c *Conn) handleSelect() error {
 // clone returns a copy that does not point into the read buffer.
 func (q *Select) clone() *Select {
 	own := *q
+	own.Settings = nil // the reader's own
 	own.Key = bytes.Clone(q.Key)
 	own.AfterPosition = bytes.Clone(q.AfterPosition)
 	own.AfterTuple = bytes.Clone(q.AfterTuple)
@@ -292,7 +293,27 @@ func (c *Conn) handleWrite() error {
 	if t == xrow.Update || t == xrow.Upsert {
 		d.IndexBase = q.indexBase
 	}
+	if d.SpaceID == spaceSessionSettings && t == xrow.Update {
+		c.updateSetting(&d)
+		return nil
+	}
 	return c.addWrite(&d)
+}
+
+// spaceSessionSettings is _session_settings: its rows are the session's own, no
+// transaction has to do with them.
+const spaceSessionSettings = 380
+
+func (c *Conn) updateSetting(d *xrow.DML) {
+	if c.settings == nil {
+		c.settings = map[string][]byte{}
+	}
+	data, err := c.srv.backend.UpdateSetting(c.User(), d, c.settings)
+	if err != nil {
+		c.fail(asError(err))
+		return
+	}
+	c.out.B = AppendData(c.out.B, c.head.sync, c.srv.backend.SchemaVersion(), data)
 }
 
 // emptyArray is the default of a call's arguments.

@@ -725,3 +725,23 @@ func TestConnTable(t *testing.T) {
 		}
 	}
 }
+
+// Settings are the session's: an UPDATE of one is no write of the node's, and no
+// SELECT that outlives its request refers to them.
+func TestSessionSettings(t *testing.T) {
+	f := newFixture(t, nil)
+	p := f.connect()
+	body := []byte{0x83, 0x10, 0xcd, 0x01, 0x7c, 0x20, 0x91, 0xa1, 'x', 0x21, 0x91, 0x93, 0xa1, '=', 0x01, 0xc3}
+	p.request(xrow.Update, 1, body)
+	p.wantOK(1)
+	p.request(xrow.Select, 2, []byte{0x83, 0x10, 0xcd, 0x02, 0x00, 0x12, 0x01, 0x20, 0x90})
+	p.wantOK(2)
+	f.node.mu.Lock()
+	defer f.node.mu.Unlock()
+	if len(f.node.writes) != 0 || f.node.before != 0 {
+		t.Error("the update went to the node")
+	}
+	if len(f.node.last.Settings) != 0 {
+		t.Error("a clone of a SELECT has the reader's settings")
+	}
+}

@@ -79,6 +79,11 @@ func (b *backend) Select(q *iproto.Select, out []byte) (res []byte, n uint32, po
 	query := box.Query{Space: q.Space, Index: q.Index, Iterator: q.Iterator, Key: q.Key, Offset: q.Offset, Limit: q.Limit,
 		FetchPosition: q.FetchPosition, AfterPosition: q.AfterPosition, AfterTuple: q.AfterTuple, MaxRows: scanSlice}
 	node, start := b.node(), len(out)
+	if q.Space == box.SettingsSpace {
+		var k int
+		node.loop.Read(func(c *instance.Core) { out, k, err = c.Box().SelectSettings(q.User, &query, q.Settings, out) })
+		return out, uint32(k), nil, err
+	}
 	for {
 		var k int
 		node.loop.Read(func(c *instance.Core) { out, k, err = c.Box().Select(q.User, &query, out) })
@@ -92,6 +97,16 @@ func (b *backend) Select(q *iproto.Select, out []byte) (res []byte, n uint32, po
 			return out, n, query.Position, nil
 		}
 	}
+}
+
+// UpdateSetting changes a setting of the session that asks.
+func (b *backend) UpdateSetting(user uint32, d *xrow.DML, settings map[string][]byte) (data []byte, err error) {
+	var tuple []byte
+	b.node().loop.Read(func(c *instance.Core) { tuple, err = c.Box().UpdateSetting(user, d, settings) })
+	if tuple == nil {
+		return []byte{0x90}, err
+	}
+	return append([]byte{0x91}, tuple...), err
 }
 
 var requestPool = sync.Pool{New: func() any { return new([]instance.Request) }}
