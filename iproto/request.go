@@ -294,7 +294,8 @@ func (c *Conn) handleWrite() error {
 		d.IndexBase = q.indexBase
 	}
 	if d.SpaceID == spaceSessionSettings && t == xrow.Update {
-		c.updateSetting(&d)
+		own := d // escapes, and d must not
+		c.updateSetting(&own)
 		return nil
 	}
 	return c.addWrite(&d)
