@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"tarragon/config"
@@ -13,6 +15,8 @@ import (
 	"tarragon/xlog"
 	"tarragon/xrow"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/tarantool/go-tarantool/v2"
 )
 
@@ -182,5 +186,63 @@ func TestKept(t *testing.T) {
 	s.anew.newLife = true
 	if kept, err := s.kept(st); err != nil || kept.Log != nil || kept.State.Vote != 1 {
 		t.Errorf("a new life keeps nothing: %v, %+v", err, kept)
+	}
+}
+
+// Each write to the new store fails, one after the other: a rejoin ends with what
+// is the matter, and the next start begins it anew. It neither asks its peers for
+// ever nor takes a store that is not complete.
+func TestRejoinOnAFailingDisk(t *testing.T) {
+	s := newSet(t, 3, "wal: {mode: write}\n")
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 50)
+	s.level()
+	n := s.nodes[2]
+	if err := n.halt(); err != nil {
+		t.Fatal(err)
+	}
+	n.crashMachine()
+	for nth := int64(1); ; nth += nth/3 + 1 {
+		var writes atomic.Int64
+		n.openStore = func(o xlog.Options) (*xlog.Store, error) {
+			if strings.HasSuffix(o.Dir, ".new") {
+				o.FS = errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+					if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFilePreallocate && writes.Add(1) >= nth {
+						return syscall.EIO
+					}
+					return nil
+				}))
+			}
+			return xlog.Open(o)
+		}
+		n.mu.Lock()
+		n.srv = nil // that of the run before
+		n.mu.Unlock()
+		n.start()
+		var end error
+		ended, served := false, false
+		s.until("it ends, or has joined", func() bool {
+			select {
+			case end = <-n.done:
+				ended, n.stop = true, nil
+			default:
+				_, served = n.info()
+			}
+			return ended || served
+		})
+		if served {
+			if nth < 10 {
+				t.Errorf("it has joined, though all writes fail from the %dth on", nth)
+			}
+			break
+		}
+		if !errors.Is(end, syscall.EIO) {
+			t.Fatalf("write %d: %v", nth, end)
+		}
+	}
+	s.level()
+	if got, want := n.rows(), s.leader().rows(); got != want {
+		t.Errorf("%d rows, the leader has %d", got, want)
 	}
 }
