@@ -76,7 +76,7 @@ func (s *Server) openAnew() error {
 		return err
 	}
 	if err := id.save(store); err != nil {
-		return errors.Join(err, store.Close())
+		return closeOver(store, err)
 	}
 	s.store, s.identity = store, id
 	return nil

@@ -220,15 +220,15 @@ func (s *Server) open() (err error) {
 	}
 	if s.anew == nil {
 		if err := s.checkEmptyLoss(); err != nil {
-			return errors.Join(err, s.store.Close())
+			return closeOver(s.store, err)
 		}
 	}
 	if err := s.openClients(); err != nil {
-		return errors.Join(err, s.store.Close())
+		return closeOver(s.store, err)
 	}
 	if err := s.openDebug(); err != nil {
 		s.clients.Close()
-		return errors.Join(err, s.store.Close())
+		return closeOver(s.store, err)
 	}
 	return nil
 }
@@ -244,10 +244,19 @@ func (s *Server) openOwn() error {
 		return err
 	}
 	if s.identity, err = loadIdentity(store, s.in); err != nil {
-		return errors.Join(err, store.Close())
+		return closeOver(store, err)
 	}
 	s.store = store
 	return nil
+}
+
+// closeOver closes a store that is of no use because of err. One that has failed
+// says so again.
+func closeOver(store *xlog.Store, err error) error {
+	if e := store.Close(); !errors.Is(e, xlog.ErrFailed) {
+		err = errors.Join(err, e)
+	}
+	return err
 }
 
 func (s *Server) openStore(dir string) (*xlog.Store, error) {
