@@ -26,7 +26,7 @@ var limboRules = []Mutant{
 		Name: "a PROMOTE keeps all that is held of the term before", Area: "limbo", File: "limbo/limbo.go",
 		Old:     `l.confirmed = max(l.confirmed, p.PrevLSN)`,
 		New:     `l.confirmed = max(l.confirmed, p.PrevLSN, l.Current().Last)`,
-		Killers: []string{"dirty read", "convergence", "content"},
+		Killers: []string{"dirty read", "convergence", "content", "stream"},
 	},
 	{
 		Name: "a term ends with the last row that is held", Area: "limbo", File: "limbo/limbo.go",

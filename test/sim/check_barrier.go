@@ -3,18 +3,19 @@ package sim
 import "tarragon/xrow"
 
 // barrierChecker: a change of the schema, and of members with it, stands in the
-// log behind a CONFIRM of all that its leader wrote in the term before. So two
-// changes are never undecided at once, and whoever has one knows the fate of the
-// other.
+// log behind a CONFIRM of all that its leader wrote in the term before, and what
+// comes behind it stands behind its own CONFIRM. So two changes are never
+// undecided at once, and whoever has one knows the fate of the other.
 type barrierChecker struct {
 	w         *World
 	last      map[uint64]uint64 // by term: LSN of the newest row that is no CONFIRM
+	change    map[uint64]uint64 // by term: LSN of the newest row that changes the schema
 	confirmed map[uint64]uint64 // by term: up to where its CONFIRMs go
 }
 
 func (c *barrierChecker) init(w *World) {
 	c.w = w
-	c.last, c.confirmed = map[uint64]uint64{}, map[uint64]uint64{}
+	c.last, c.change, c.confirmed = map[uint64]uint64{}, map[uint64]uint64{}, map[uint64]uint64{}
 }
 
 // wrote sees the rows of an author in the order of its log.
@@ -28,6 +29,11 @@ func (c *barrierChecker) wrote(n *node, r loggedRow) {
 	case r.system && r.first && c.confirmed[r.term] < c.last[r.term]:
 		c.w.fail("barrier", "%s changes the schema with LSN %d of term %d; LSN %d is not confirmed (up to %d)",
 			n.label(), r.lsn, r.term, c.last[r.term], c.confirmed[r.term])
+	case r.first && c.confirmed[r.term] < c.change[r.term]:
+		c.w.fail("barrier", "%s writes LSN %d of term %d upon a change of the schema, LSN %d, that is not confirmed (up to %d)",
+			n.label(), r.lsn, r.term, c.change[r.term], c.confirmed[r.term])
 	}
-	c.last[r.term] = r.lsn
+	if c.last[r.term] = r.lsn; r.system {
+		c.change[r.term] = r.lsn
+	}
 }

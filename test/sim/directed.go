@@ -20,6 +20,7 @@ var directedKinds = []faultKind{
 	{"inflight", strikeInFlight},
 	{"latevote", strikeLateVote},
 	{"deposed", strikeDeposed},
+	{"loser", strikeLoser},
 	{"cutjoin", func(w *World) { w.ambush.join++ }},
 }
 
@@ -28,14 +29,18 @@ type ambush struct {
 	voter int // so many of those who vote next die with it
 	save  int // so many of those who vote next take a checkpoint, and die with it
 	join  int // so many of the next joins are cut
+	loser int // so many of the next who lose an election fall behind everybody's log
 	saves map[*node]int
 	first map[uint64]uint32 // by term: a candidate
 }
 
 // shown is called when an instance shows its election state.
 func (a *ambush) shown(n *node, r *xrow.Raft) {
-	if r.State == stateCandidate {
+	switch r.State {
+	case stateCandidate:
 		a.rival(n, r)
+	case stateLeader:
+		a.won(n, r.Term)
 	}
 	if r.Vote == 0 || n.w.half != safety || r.State == stateLeader || r.LeaderID != 0 {
 		return
@@ -262,6 +267,56 @@ func strikeDeposed(w *World) {
 		for _, peer := range w.nodes {
 			w.net.heal(peer.slot, leader.slot)
 			w.net.heal(leader.slot, peer.slot)
+		}
+	})
+}
+
+// strikeLoser lets rivals run, and the one that loses join anew in the very term
+// in which it voted for itself.
+func strikeLoser(w *World) {
+	w.ambush.loser++
+	strikeRivals(w)
+}
+
+// won looks for somebody who gave its vote to another candidate.
+func (a *ambush) won(leader *node, term uint64) {
+	w := leader.w
+	if a.loser == 0 || w.half != safety {
+		return
+	}
+	for _, n := range w.nodes {
+		if r := w.check.vote.disk[n.slot]; n == leader || !n.running() || r.term != term || r.vote == 0 || r.vote == leader.id {
+			continue
+		}
+		a.loser--
+		w.after(0, func() { n.fallBehind() })
+		return
+	}
+}
+
+// fallBehind keeps a host down until no log reaches back to what it has.
+func (n *node) fallBehind() {
+	w := n.w
+	if !n.running() || w.half != safety {
+		return
+	}
+	n.crash(true)
+	life := n.life
+	others := func(do func(*node)) func() {
+		return func() {
+			for _, peer := range w.nodes {
+				if peer != n && peer.running() {
+					do(peer)
+				}
+			}
+		}
+	}
+	w.later(200*time.Millisecond, 200*time.Millisecond, others((*node).checkpoint))
+	w.later(700*time.Millisecond, 700*time.Millisecond, others(func(peer *node) { peer.prune(true) }))
+	w.later(800*time.Millisecond, time.Second, func() {
+		if n.life == life && !n.running() {
+			w.count(LoserFellBehind)
+			n.start()
 		}
 	})
 }

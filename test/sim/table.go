@@ -56,6 +56,7 @@ const (
 	LaggardAsked
 	JoinCut
 	VoteInFlight
+	LoserFellBehind
 	Joined
 	JoinedElsewhere
 	Expelled
@@ -86,6 +87,7 @@ var rareNames = [rareCount]string{
 	"rivals in one term", "a voter died with its vote", "a vote was saved in a checkpoint before a crash",
 	"who lacked rows asked for votes", "a join was cut",
 	"a vote came before the row behind which it was given",
+	"who lost an election fell behind the log",
 	"an instance joined", "a joiner went on with another leader", "a member was expelled",
 	"replaced by name, the old life alive", "replaced by uuid, the old life alive", "an ended life woke up",
 	"five voters after fewer", "one voter after more", "the quorum changed", "files asked for another quorum",
