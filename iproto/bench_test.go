@@ -15,7 +15,9 @@ type benchNode struct {
 	tuple   []byte
 }
 
-func (*benchNode) UpdateSetting(uint32, *xrow.DML, map[string][]byte) ([]byte, error) { return nil, nil }
+func (*benchNode) UpdateSetting(uint32, *xrow.DML, map[string][]byte) ([]byte, error) {
+	return nil, nil
+}
 
 func (n *benchNode) Ready() *xrow.Error                          { return nil }
 func (n *benchNode) SchemaVersion() uint64                       { return 1 }
