@@ -39,10 +39,11 @@ var membership = []Mutant{
 		Killers: []string{"quorum", "history", "one leader"},
 	},
 	{
-		Name: "an ended life gets votes", Area: "membership", File: "raft/raft.go",
-		Old:     `case !r.who.Newest.has(from):`,
-		New:     `case from == 0:`,
-		Killers: []string{"one leader", "history"},
+		// Who is in no newest configuration cannot win against it; the rule keeps a
+		// vote free for somebody who can.
+		Name: "who is no member gets votes", Area: "membership", File: "raft/raft.go", By: "raft TestScripts/vote",
+		Old: `case !r.who.Newest.has(from):`,
+		New: `case from == 0:`,
 	},
 	{
 		Name: "a candidate goes on over a change", Area: "membership", File: "raft/electorate.go",

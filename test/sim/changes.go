@@ -140,7 +140,12 @@ func strikeQuorum(w *World) {
 	if n == nil || n.core == nil {
 		return
 	}
-	text := w.drawQuorum()
+	w.tellQuorum(n, w.drawQuorum(), func() {})
+}
+
+// tellQuorum lets an operator tell a leader a quorum, unless that may be too much.
+// done is called when the leader says that it holds.
+func (w *World) tellQuorum(n *node, text string, done func()) {
 	w.told = append(w.told, toldQuorum{text, &op{}})
 	if !w.suffices(func(*node) bool { return true }) {
 		w.told = w.told[:len(w.told)-1]
@@ -153,6 +158,7 @@ func strikeQuorum(w *World) {
 	o.answered = func(*xrow.Error) {
 		if o.outcome == acknowledged {
 			w.count(QuorumChanged)
+			done()
 		}
 	}
 	n.post(instance.SetQuorum{Conn: 1, Sync: uint64(o.id), Text: text, Rule: rule})

@@ -21,6 +21,7 @@ var directedKinds = []faultKind{
 	{"latevote", strikeLateVote},
 	{"deposed", strikeDeposed},
 	{"loser", strikeLoser},
+	{"quorumcut", strikeQuorumCut},
 	{"cutjoin", func(w *World) { w.ambush.join++ }},
 }
 
@@ -318,5 +319,34 @@ func (n *node) fallBehind() {
 			w.count(LoserFellBehind)
 			n.start()
 		}
+	})
+}
+
+// strikeQuorumCut lets a leader be told a quorum of two and cuts it off with one
+// other in the moment in which that is decided: the two commit by it, and the
+// others, who have the row, do not know that it is.
+func strikeQuorumCut(w *World) {
+	leader, with := w.leader(), w.nodes[w.rng.IntN(len(w.nodes))]
+	if leader == nil || leader.core == nil || leader == with {
+		return
+	}
+	two := func(n *node) bool { return n == leader || n == with }
+	w.tellQuorum(leader, "2", func() {
+		if w.half != safety {
+			return
+		}
+		w.count(QuorumCut)
+		w.tell(leader, "has its quorum, and is cut off with n%d", with.slot)
+		each := func(do func(a, b int)) {
+			for _, a := range w.nodes {
+				for _, b := range w.nodes {
+					if two(a) != two(b) {
+						do(a.slot, b.slot)
+					}
+				}
+			}
+		}
+		each(w.net.sever)
+		w.later(2*w.plan.config.DeathTimeout, 2*w.plan.config.DeathTimeout+3*time.Second, func() { each(w.net.heal) })
 	})
 }

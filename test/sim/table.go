@@ -57,6 +57,7 @@ const (
 	JoinCut
 	VoteInFlight
 	LoserFellBehind
+	QuorumCut
 	Joined
 	JoinedElsewhere
 	Expelled
@@ -88,6 +89,7 @@ var rareNames = [rareCount]string{
 	"who lacked rows asked for votes", "a join was cut",
 	"a vote came before the row behind which it was given",
 	"who lost an election fell behind the log",
+	"a leader was cut off with a quorum that others do not know",
 	"an instance joined", "a joiner went on with another leader", "a member was expelled",
 	"replaced by name, the old life alive", "replaced by uuid, the old life alive", "an ended life woke up",
 	"five voters after fewer", "one voter after more", "the quorum changed", "files asked for another quorum",
