@@ -276,12 +276,12 @@ func (n *node) learnID() {
 // memberID is the ID that our _cluster has for a host; 0: none.
 func (n *node) memberID(peer *node) uint32 { return n.memberOf(peer).ID }
 
-// memberOf is the row that our _cluster has for a host; zero: none.
+// memberOf is the confirmed row that our _cluster has for a host; zero: none.
 func (n *node) memberOf(peer *node) (m box.Member) {
 	if n.box == nil {
 		return m
 	}
-	for _, m := range n.box.NewestMembers() {
+	for _, m := range n.box.Members() {
 		if m.UUID == peer.uuid {
 			return m
 		}
