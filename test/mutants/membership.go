@@ -11,7 +11,7 @@ var membership = []Mutant{
 		Name: "only the newest configuration elects", Area: "membership", File: "raft/electorate.go",
 		Old:     `return e.Confirmed.elects(votes) && e.Newest.elects(votes)`,
 		New:     `return e.Newest.elects(votes)`,
-		Killers: []string{"one leader", "history"},
+		Killers: []string{"one leader", "history", "pre-vote"},
 	},
 	{
 		Name: "only the confirmed configuration commits", Area: "membership", File: "limbo/lead.go",
@@ -46,10 +46,11 @@ var membership = []Mutant{
 		New: `case from == 0:`,
 	},
 	{
-		Name: "a candidate goes on over a change", Area: "membership", File: "raft/electorate.go",
-		Old:     `r.giveUp(now, "who elects has changed")`,
-		New:     ``,
-		Killers: []string{"one leader", "history"},
+		// Rows of a term come behind the word of its leader, and whoever hears that
+		// is no candidate any more: the simulator cannot bring it about.
+		Name: "a candidate goes on over a change", Area: "membership", File: "raft/electorate.go", By: "raft TestScripts/vote",
+		Old: `r.giveUp(now, "who elects has changed")`,
+		New: ``,
 	},
 	{
 		Name: "a learner counts", Area: "membership", File: "instance/configuration.go",
@@ -61,7 +62,7 @@ var membership = []Mutant{
 		Name: "a change of members is no barrier", Area: "membership", File: "instance/member.go",
 		Old:     `if c.barrier || c.limbo.Len() > 0 || c.build != nil {`,
 		New:     `if c.build != nil {`,
-		Killers: []string{"history", "liveness", "one leader", "convergence"},
+		Killers: []string{"barrier"},
 	},
 	{
 		Name: "a new life keeps its ID", Area: "membership", File: "instance/member.go",

@@ -73,6 +73,7 @@ func (c *configTracker) wrote(n *node, g *xrow.Group) {
 		}
 		if k := len(c.changes); k == 0 || c.changes[k-1].origin != ref.Origin || c.changes[k-1].tsn != x.TSN {
 			c.changes = append(c.changes, &configChange{origin: ref.Origin, tsn: x.TSN})
+			c.w.ambush.changes(n)
 		}
 		last := c.changes[len(c.changes)-1]
 		last.at = place{x.Term, x.LSN}

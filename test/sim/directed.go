@@ -22,6 +22,7 @@ var directedKinds = []faultKind{
 	{"deposed", strikeDeposed},
 	{"loser", strikeLoser},
 	{"quorumcut", strikeQuorumCut},
+	{"cutchange", strikeCutChange},
 	{"cutjoin", func(w *World) { w.ambush.join++ }},
 }
 
@@ -30,6 +31,7 @@ type ambush struct {
 	voter int // so many of those who vote next die with it
 	save  int // so many of those who vote next take a checkpoint, and die with it
 	join  int // so many of the next joins are cut
+	alone int // so many of the next who change who counts keep that to themselves
 	loser int // so many of the next who lose an election fall behind everybody's log
 	saves map[*node]int
 	first map[uint64]uint32 // by term: a candidate
@@ -348,5 +350,75 @@ func strikeQuorumCut(w *World) {
 		}
 		each(w.net.sever)
 		w.later(2*w.plan.config.DeathTimeout, 2*w.plan.config.DeathTimeout+3*time.Second, func() { each(w.net.heal) })
+	})
+}
+
+// strikeCutChange lets the next change of who counts reach nobody but its leader's
+// disk. Where five vote it is a quorum that is raised again, from the two by which
+// the others may commit meanwhile.
+func strikeCutChange(w *World) {
+	leader := w.leader()
+	if who := w.check.config.now(); leader != nil && leader.core != nil && len(w.nodes) == 5 {
+		if who.synchro == 2 {
+			w.ambush.alone++
+			w.tellQuorum(leader, "3", func() {})
+			return
+		}
+		w.tellQuorum(leader, "2", func() {})
+		return
+	}
+	w.ambush.alone++
+}
+
+// changes is called when an author hands a change of who counts to its disk.
+func (a *ambush) changes(n *node) {
+	w := n.w
+	if a.alone == 0 || w.half != safety {
+		return
+	}
+	a.alone--
+	w.count(ChangeCut)
+	w.tell(n, "is cut off with a change of who counts")
+	for _, peer := range w.nodes {
+		if peer != n {
+			w.net.sever(peer.slot, n.slot)
+			w.net.sever(n.slot, peer.slot)
+		}
+	}
+	w.returns(n, w.now+8*time.Second)
+}
+
+// returns waits until the others have a leader, lets that one lead with one other
+// only, and brings a node back to the rest, which an operator promotes.
+func (w *World) returns(n *node, until time.Duration) {
+	w.later(50*time.Millisecond, 100*time.Millisecond, func() {
+		leader := w.inEffect()
+		if leader == nil || leader == n {
+			if w.now < until {
+				w.returns(n, until)
+			} else {
+				w.net.healAll()
+			}
+			return
+		}
+		with := leader
+		for with == leader || with == n {
+			with = w.nodes[w.rng.IntN(len(w.nodes))]
+		}
+		two := func(m *node) bool { return m == leader || m == with }
+		for _, a := range w.nodes {
+			for _, b := range w.nodes {
+				switch {
+				case two(a) != two(b):
+					w.net.sever(a.slot, b.slot)
+				case a == n || b == n:
+					w.net.heal(a.slot, b.slot)
+				}
+			}
+		}
+		for range 3 {
+			w.later(20*time.Millisecond, 600*time.Millisecond, func() { w.byHand(n) })
+		}
+		w.later(w.plan.config.DeathTimeout, 3*time.Second, w.net.healAll)
 	})
 }

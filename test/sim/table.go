@@ -58,6 +58,7 @@ const (
 	VoteInFlight
 	LoserFellBehind
 	QuorumCut
+	ChangeCut
 	Joined
 	JoinedElsewhere
 	Expelled
@@ -90,6 +91,7 @@ var rareNames = [rareCount]string{
 	"a vote came before the row behind which it was given",
 	"who lost an election fell behind the log",
 	"a leader was cut off with a quorum that others do not know",
+	"a leader was cut off with a change that nobody else has",
 	"an instance joined", "a joiner went on with another leader", "a member was expelled",
 	"replaced by name, the old life alive", "replaced by uuid, the old life alive", "an ended life woke up",
 	"five voters after fewer", "one voter after more", "the quorum changed", "files asked for another quorum",
