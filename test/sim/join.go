@@ -164,7 +164,9 @@ func (j *joiner) finish(state instance.State, id uint32) {
 			j.retire()
 		}
 		kept, err := j.merge(state)
-		if errors.Is(err, instance.ErrBehind) { // this peer has to learn from us first
+		// This peer has to learn from us first. Where the original's rules hold the
+		// server would rather begin a new life: so much is not modelled.
+		if errors.Is(err, instance.ErrBehind) || n.w.mixed() && errors.Is(err, instance.ErrUncovered) {
 			n.w.tell(n, "does not take the state of a peer: %v", err)
 			n.reset()
 			n.recover()

@@ -142,7 +142,6 @@ func TestDiskGoesBack(t *testing.T) {
 		a.crash(true)
 		b1.crash(false)
 		b1.goBack(old)
-		w.net.heal(a.slot, c.slot)
 		b1.start()
 		w.wait(10 * time.Second)
 		if w.failure == nil {
