@@ -1,6 +1,10 @@
 package box
 
-import "cmp"
+import (
+	"cmp"
+
+	"tarragon/internal/deque"
+)
 
 // Config is fixed for the life of a Box. A zero field means its default.
 type Config struct {
@@ -26,8 +30,9 @@ type Box struct {
 	head    *Schema // of writers: with all prepared transactions
 	version uint64  // schema version
 
-	current *Txn   // open
-	pending []*Txn // undecided, oldest first
+	current *Txn              // open
+	pending deque.Deque[*Txn] // undecided, oldest first
+	headBy  uint64            // the newest undecided one that changes head; 0: none does
 	unused  []*Txn
 	last    uint64 // number of the newest transaction that began
 
@@ -54,11 +59,8 @@ func New(c Config) *Box {
 
 // Confirm decides every prepared transaction with a number <= seq: committed for good.
 func (b *Box) Confirm(seq uint64) {
-	n := 0
-	for _, t := range b.pending {
-		if t.seq > seq {
-			break
-		}
+	for b.pending.Len() > 0 && (*b.pending.At(0)).seq <= seq {
+		t := b.pending.PopFront()
 		for i := range t.stmts {
 			b.settle(&t.stmts[i], t.seq, false)
 		}
@@ -68,9 +70,7 @@ func (b *Box) Confirm(seq uint64) {
 		b.dict = t.dict
 		b.version += t.schemaOps
 		b.unused = append(b.unused, t)
-		n++
 	}
-	b.pending = b.pending[:copy(b.pending, b.pending[n:])]
 	b.confirmed = max(b.confirmed, seq)
 	b.Work(workOnConfirm)
 }
@@ -85,14 +85,16 @@ func (b *Box) Show(seq uint64) { b.shown = max(b.shown, seq) }
 
 // Rollback makes every prepared transaction with a number >= seq vanish, newest first.
 func (b *Box) Rollback(seq uint64) {
-	n := len(b.pending)
-	for n > 0 && b.pending[n-1].seq >= seq {
-		n--
-		b.pending[n].vanish()
-		b.unused = append(b.unused, b.pending[n])
+	for b.pending.Len() > 0 && (*b.pending.At(b.pending.Len() - 1)).seq >= seq {
+		t := b.pending.PopBack()
+		t.vanish()
+		b.unused = append(b.unused, t)
 	}
-	b.pending = b.pending[:n]
 }
+
+// Looked is how often an undecided transaction was looked at: tests hold it
+// against how many there are.
+func (b *Box) Looked() uint64 { return b.pending.Looked() }
 
 // Schema is the confirmed dictionary. Safe for readers; the value never changes.
 func (b *Box) Schema() *Schema { return b.dict }
@@ -195,7 +197,8 @@ func (b *Box) Space(id uint32) (info SpaceInfo, ok bool) {
 
 // addShown counts what readers see although it is not confirmed.
 func (b *Box) addShown(of *stats, info *SpaceInfo) {
-	for _, t := range b.pending {
+	for k := range b.pending.Len() {
+		t := *b.pending.At(k)
 		if t.seq > b.shown {
 			return
 		}

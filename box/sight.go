@@ -30,12 +30,7 @@ func (s *sight) look(t *Txn, sp *space, by uint64) {
 func (t *Txn) Undecided() uint64 {
 	by := t.saw.by
 	if t.base != t.box.dict { // a change of the schema is undecided, and all depends on it
-		for i := len(t.box.pending) - 1; i >= 0; i-- {
-			if p := t.box.pending[i]; p.dict != p.base {
-				by = max(by, p.seq)
-				break
-			}
-		}
+		by = max(by, t.box.headBy)
 	}
 	if t.box.Seen(by) {
 		return 0

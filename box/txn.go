@@ -30,6 +30,7 @@ type Txn struct {
 	// base is the writers' dictionary before the transaction, dict the one with
 	// its changes; the same as long as it has none.
 	base, dict *Schema
+	baseBy     uint64    // who made base; see Box.headBy
 	schemaOps  uint64    // changes that the schema version counts
 	built      []*index  // trees made here, to be freed when it vanishes
 	dropped    []garbage // what to free once it is confirmed
@@ -62,7 +63,7 @@ func (b *Box) Begin(seq uint64) *Txn {
 	} else {
 		t = new(Txn)
 	}
-	*t = Txn{box: b, seq: seq, open: true, base: b.head, dict: b.head,
+	*t = Txn{box: b, seq: seq, open: true, base: b.head, baseBy: b.headBy, dict: b.head,
 		stmts: t.stmts[:0], rows: t.rows[:0], local: t.local[:0], all: t.all[:0], buf: t.buf[:0], work: t.work[:0]}
 	b.current, b.last = t, seq
 	return t
@@ -271,8 +272,10 @@ func (t *Txn) Prepare() {
 		}
 	}
 	t.stmts = kept
-	b.head = t.dict
-	b.pending = append(b.pending, t)
+	if b.head = t.dict; t.dict != t.base {
+		b.headBy = t.seq
+	}
+	b.pending.Push(t)
 }
 
 // decide makes a transaction without global rows final. Rows that define a
@@ -328,7 +331,7 @@ func (t *Txn) vanish() {
 		t.box.garbage.dropNodes(t.box, ix)
 	}
 	if t.dict != t.base {
-		t.box.head = t.base
+		t.box.head, t.box.headBy = t.base, t.baseBy
 	}
 }
 

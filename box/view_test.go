@@ -121,7 +121,7 @@ func TestLocalSpaces(t *testing.T) {
 		_, err := x.Execute(UserAdmin, &xrow.DML{Type: xrow.Delete, SpaceID: 513, Key: arr(1)})
 		return err
 	})
-	if !x.IsLocal() || len(w.b.pending) != 0 {
+	if !x.IsLocal() || w.b.pending.Len() != 0 {
 		t.Error("a local transaction waits")
 	}
 	if got := w.sel(513, 0, ALL); got != "" {

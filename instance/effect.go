@@ -63,8 +63,10 @@ type Snapshot struct {
 	Tag   uint64
 	Err   *xrow.Error // set: no snapshot
 	View  *box.View
-	State State
+	State State  // of a checkpoint: without Undecided, see Complete
 	ID    uint32 // answer to a JoinRequest: the joiner's replica ID
+
+	undecided [][]byte // frames of transactions
 }
 
 // State is what a checkpoint or a JOIN carries besides confirmed tuples.

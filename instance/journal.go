@@ -203,9 +203,8 @@ func (c *Core) journalFailed(err error) {
 	c.raft.SetSelf(c.self, false, c.now.Mono)
 	c.afterRaft()
 	unknown := &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". The outcome of the transaction is unknown", Err: err}
-	queue := c.limbo.Queue()
-	for i := range queue {
-		c.answer(&queue[i].P, unknown)
+	for i := range c.limbo.Len() {
+		c.answer(&c.limbo.At(i).P, unknown)
 	}
 	for _, w := range c.local {
 		c.reply(w.conn, w.sync, nil, unknown)

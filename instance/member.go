@@ -397,7 +397,7 @@ func (c *Core) beforeEntry(e *entry) uint64 {
 	before := e.LSN
 	for _, frame := range splitFrames(e.P.frames) {
 		if r, err := xrow.Decode(frame[xrow.FrameHead:]); err == nil && r.ReplicaID != 0 {
-			before = min(before, r.LSN-1)
+			return min(before, r.LSN-1)
 		}
 	}
 	return before

@@ -84,9 +84,8 @@ func (c *Core) decided(target *vclock.VClock) bool {
 	if !c.vclock.Covers(target) {
 		return false
 	}
-	queue := c.limbo.Queue()
-	for i := range queue {
-		if queue[i].LSN <= target[queue[i].Origin] {
+	for origin := range target {
+		if e := c.limbo.OldestOf(uint32(origin)); e != nil && e.LSN <= target[origin] {
 			return false
 		}
 	}

@@ -23,7 +23,7 @@ const start = time.Second
 
 // script is one core with its disk, and what a story says happened around it.
 type script struct {
-	t    *testing.T
+	t    testing.TB
 	cfg  Config
 	box  box.Config
 	core *Core
@@ -49,7 +49,7 @@ var scriptSpaces = []string{"sync", "async", "local"} // 512 and up
 
 func uuidOf(id uint32) string { return fmt.Sprintf("%08d-0000-4000-8000-%012d", id, id) }
 
-func newScript(t *testing.T, d *datadriven.TestData) *script {
+func newScript(t testing.TB, d *datadriven.TestData) *script {
 	s := &script{t: t, now: Now{Mono: start, Wall: 1}}
 	s.cfg = Config{UUID: uuidOf(1), Mode: ModeCandidate, Rand: rand.New(rand.NewPCG(1, 2)), Trace: s.fact}
 	for _, a := range d.CmdArgs {
@@ -299,7 +299,7 @@ func (s *script) snapshot(snap *Snapshot) {
 		s.say("  snapshot %d: %d %s", snap.Tag, snap.Err.Code, snap.Err.Message)
 		return
 	}
-	st := &snap.State
+	st := snap.Complete()
 	s.say("  snapshot %d: vclock %s term %d vote %d confirmed %d next group %d", snap.Tag, &st.VClock, st.Term, st.Vote, st.Confirmed, st.NextGroup)
 	if snap.ID != 0 {
 		s.say("    for instance %d", snap.ID)
@@ -376,7 +376,7 @@ func (s *script) info() {
 	}
 }
 
-func spaceID(t *testing.T, name string) uint32 {
+func spaceID(t testing.TB, name string) uint32 {
 	i := slices.Index(scriptSpaces, name)
 	if i < 0 {
 		t.Fatalf("no space %s", name)

@@ -17,14 +17,14 @@ import (
 
 // words are a line: a verb, plain words by their place, others by name.
 type words struct {
-	t     *testing.T
+	t     testing.TB
 	line  string
 	verb  string
 	words []string
 	named map[string]string
 }
 
-func parse(t *testing.T, line string) words {
+func parse(t testing.TB, line string) words {
 	w := words{t: t, line: line, named: map[string]string{}}
 	for i, f := range strings.Fields(line) {
 		switch k, v, ok := strings.Cut(f, "="); {
@@ -324,7 +324,7 @@ func namesText(body *xrow.Synchro) string {
 }
 
 // groupText prints rows in the form that row reads.
-func groupText(t *testing.T, g *xrow.Group) string {
+func groupText(t testing.TB, g *xrow.Group) string {
 	var all []string
 	for i, ref := range g.Table {
 		r, err := g.Row(i)
@@ -340,7 +340,7 @@ func groupText(t *testing.T, g *xrow.Group) string {
 	return strings.ReplaceAll(strings.Join(all, " | "), "| & ", "& ")
 }
 
-func rowText(t *testing.T, r *xrow.Row) string {
+func rowText(t testing.TB, r *xrow.Row) string {
 	at := fmt.Sprintf("%d:%d", r.ReplicaID, r.LSN)
 	if r.Term != 0 {
 		at += fmt.Sprintf("/%d", r.Term)

@@ -33,8 +33,8 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 	}
 	s := State{VClock: c.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
 		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.voidPromotes),
-		Undecided: c.undecided(), NextGroup: c.nextNo}
-	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s}, group: last}
+		NextGroup: c.nextNo}
+	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s, undecided: c.undecided()}, group: last}
 	if snap.group <= c.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
 		return
@@ -62,18 +62,40 @@ func (c *Core) failSnaps(err *xrow.Error) {
 	c.snaps = nil
 }
 
-// undecided gathers rows whose fate is open: the log before a checkpoint may go,
-// they must not.
-func (c *Core) undecided() *xrow.Group {
-	g := &xrow.Group{}
+// undecided gathers the frames of rows whose fate is open: the log before a
+// checkpoint may go, they must not. They are in groups, which never change.
+func (c *Core) undecided() (frames [][]byte) {
+	frames = make([][]byte, 0, c.limbo.Len())
 	pending := c.limbo.Pending()
-	for _, e := range c.limbo.Queue() {
+	for i := range c.limbo.Len() {
+		e := c.limbo.At(i)
 		for len(pending) > 0 && pending[0].Term <= e.Behind {
-			c.addPending(g, &pending[0])
+			frames = append(frames, pendingFrame(&pending[0]))
 			pending = pending[1:]
 		}
+		frames = append(frames, e.P.frames)
+	}
+	for i := range pending {
+		frames = append(frames, pendingFrame(&pending[i]))
+	}
+	return frames
+}
+
+// pendingFrame is the row of a PROMOTE that is not in effect.
+func pendingFrame(p *limbo.Promote) []byte {
+	body := promoteBody(p)
+	r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
+		Term: p.Term, Body: body.AppendBody(nil)}
+	return r.Append(nil)
+}
+
+// Complete is the State with its Undecided. That is put together here and not by
+// the core: it takes as long as there is much of it.
+func (s *Snapshot) Complete() State {
+	g := &xrow.Group{}
+	for _, txn := range s.undecided {
 		first := true
-		for _, frame := range splitFrames(e.P.frames) {
+		for _, frame := range splitFrames(txn) {
 			r, err := xrow.Decode(frame[xrow.FrameHead:])
 			if err != nil {
 				panic(fmt.Sprintf("instance: a row of ours does not decode: %v", err))
@@ -81,22 +103,17 @@ func (c *Core) undecided() *xrow.Group {
 			if r.ReplicaID == 0 {
 				continue // rows of local spaces are decided: the view has them
 			}
-			g.Add(&r, 0, first, 0)
+			term := uint64(0)
+			if r.Type == xrow.Promote {
+				term = r.Term
+			}
+			g.Add(&r, 0, first, term)
 			first = false
 		}
 	}
-	for i := range pending {
-		c.addPending(g, &pending[i])
-	}
-	return g
-}
-
-// addPending adds the row of a PROMOTE that is not in effect.
-func (c *Core) addPending(g *xrow.Group, p *limbo.Promote) {
-	body := promoteBody(p)
-	r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
-		Term: p.Term, Body: body.AppendBody(nil)}
-	g.Add(&r, 0, true, p.Term)
+	st := s.State
+	st.Undecided = g
+	return st
 }
 
 // Decided is in front of all rows whose fate is open. The log is kept from there
@@ -104,9 +121,10 @@ func (c *Core) addPending(g *xrow.Group, p *limbo.Promote) {
 func (c *Core) Decided() vclock.VClock {
 	v := c.vclock
 	v[c.self] = min(v[c.self], c.onDisk[c.self])
-	queue := c.limbo.Queue()
-	for i := range queue {
-		v[queue[i].Origin] = min(v[queue[i].Origin], c.beforeEntry(&queue[i]))
+	for origin := range v {
+		if e := c.limbo.OldestOf(uint32(origin)); e != nil {
+			v[origin] = min(v[origin], c.beforeEntry(e))
+		}
 	}
 	for _, p := range c.limbo.Pending() {
 		v[p.Owner] = min(v[p.Owner], p.LSN-1)

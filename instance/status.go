@@ -68,8 +68,8 @@ func (c *Core) Info(now time.Duration) Info {
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))
 	}
-	if q := c.limbo.Queue(); len(q) > 0 {
-		i.QueueAge = now - q[0].P.since
+	if c.limbo.Len() > 0 {
+		i.QueueAge = now - c.limbo.At(0).P.since
 	}
 	if i.RO {
 		i.ROReason, _ = c.roReason()

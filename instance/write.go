@@ -3,6 +3,7 @@ package instance
 import (
 	"bytes"
 	"encoding/binary"
+	"sort"
 	"time"
 
 	"tarragon/box"
@@ -354,7 +355,8 @@ func (c *Core) countOldTerm() {
 	if cur.Term == c.raft.Term() || cur.Owner == 0 {
 		return
 	}
-	for _, e := range c.limbo.Queue() {
+	for i := range c.limbo.Len() {
+		e := c.limbo.At(i)
 		holders := 1
 		for _, m := range c.ids {
 			if m.ID != c.self && c.acked[m.ID][cur.Owner] >= e.LSN {
@@ -471,28 +473,35 @@ func (c *Core) countWaiting(p *payload) {
 // expireWaits lets clients go whose wait limit is over. The transaction stays:
 // only a quorum or a newer PROMOTE decides it.
 func (c *Core) expireWaits() {
-	queue := c.limbo.Queue()
-	for i := 0; c.waiting > 0 && i < len(queue); i++ {
-		e := &queue[i]
-		if e.Seq < c.waitHead || !e.P.waiting {
-			continue
-		}
-		if c.now.Mono < e.P.until {
-			c.waitHead = e.Seq
+	for {
+		e := c.firstWaiting()
+		if e == nil || c.now.Mono < e.P.until {
 			return
 		}
 		c.trace(FactUnknown, e.Origin, e.LSN, "")
 		c.answer(&e.P, outcomeUnknown())
-		c.waitHead = e.Seq + 1
 	}
 }
 
-func (c *Core) waitDeadline() (d time.Duration) {
-	for i, queue := 0, c.limbo.Queue(); c.waiting > 0 && i < len(queue); i++ {
-		if queue[i].P.waiting {
-			d = queue[i].P.until
-			break
+// firstWaiting is the oldest transaction that a client waits for, nil if there is
+// none. Nobody waits for those before waitHead, and nobody will.
+func (c *Core) firstWaiting() *entry {
+	if c.waiting == 0 {
+		return nil
+	}
+	n := c.limbo.Len()
+	for i := sort.Search(n, func(i int) bool { return c.limbo.At(i).Seq >= c.waitHead }); i < n; i++ {
+		e := c.limbo.At(i)
+		if c.waitHead = e.Seq; e.P.waiting {
+			return e
 		}
+	}
+	return nil
+}
+
+func (c *Core) waitDeadline() (d time.Duration) {
+	if e := c.firstWaiting(); e != nil {
+		d = e.P.until
 	}
 	for i := range c.promotes {
 		d = sooner(d, c.promotes[i].until)

@@ -66,8 +66,12 @@ func (l *Limbo[P]) Count(term uint64, confirmed, newest Quorum) (lsn uint64, err
 // the original's CONFIRM names no others. 0: none is newly committed.
 func (l *Limbo[P]) countSync(lsn uint64) uint64 {
 	last := uint64(0)
-	for i := l.settled; i < len(l.queue) && l.queue[i].LSN <= lsn; i++ {
-		if e := &l.queue[i]; e.Sync {
+	for i := l.settled; i < l.queue.len(); i++ {
+		e := l.queue.at(i)
+		if e.LSN > lsn {
+			break
+		}
+		if e.Sync {
 			last = e.LSN
 		}
 	}

@@ -68,11 +68,9 @@ type Limbo[P any] struct {
 	lastSync    uint64 // LSN of the last synchronous transaction taken in the current term
 	claimed     uint64 // greatest LSN that a CONFIRM in the original's term named, held or not
 
-	queue   []Entry[P] // in log order
-	settled int        // entries at the head that are decided: they wait for our disk only
-	size    int        // sum of Bytes
-	syncs   int        // synchronous entries among them
-	shown   int        // entries at the head that their own leader's readers see
+	queue   queue[P]
+	settled int // entries at the head that are decided: they wait for our disk only
+	shown   int // entries at the head that their own leader's readers see
 
 	written uint64 // groups on disk
 
@@ -105,13 +103,22 @@ func (l *Limbo[P]) Confirmed() uint64 { return l.confirmed }
 func (l *Limbo[P]) Pending() []Promote { return l.pending }
 
 // Len is the number of undecided transactions, Size their bytes.
-func (l *Limbo[P]) Len() int { return len(l.queue) }
+func (l *Limbo[P]) Len() int { return l.queue.len() }
 
 // Size is the bytes of undecided transactions.
-func (l *Limbo[P]) Size() int { return l.size }
+func (l *Limbo[P]) Size() int { return l.queue.size }
 
-// Queue is what is undecided, in log order. It is valid until the next call.
-func (l *Limbo[P]) Queue() []Entry[P] { return l.queue }
+// At is an undecided transaction, the oldest one is 0. It is valid until it is
+// decided. To go over all of them takes as long as there are many: nothing that
+// happens in each Step may.
+func (l *Limbo[P]) At(i int) *Entry[P] { return l.queue.at(i) }
+
+// OldestOf is the oldest undecided transaction of an origin, nil if it has none.
+// The LSNs of one origin ascend in the queue.
+func (l *Limbo[P]) OldestOf(origin uint32) *Entry[P] { return l.queue.oldestOf(origin) }
+
+// Looked is how often an entry was looked at. Tests hold it against Len.
+func (l *Limbo[P]) Looked() uint64 { return l.queue.nodes.Looked() }
 
 // ConfirmedOf is the greatest LSN of each owner that an original which read our
 // log holds for confirmed.
@@ -194,29 +201,18 @@ func (l *Limbo[P]) Next(term uint64) uint64 {
 
 // Push appends an undecided transaction.
 func (l *Limbo[P]) Push(e Entry[P]) {
-	if n := len(l.queue); n > 0 && l.queue[n-1].Seq >= e.Seq {
-		panic(fmt.Sprintf("limbo: transaction %d after %d", e.Seq, l.queue[n-1].Seq))
+	if n := l.queue.len(); n > 0 && l.queue.at(n-1).Seq >= e.Seq {
+		panic(fmt.Sprintf("limbo: transaction %d after %d", e.Seq, l.queue.at(n-1).Seq))
 	}
 	if cur := l.Current(); e.Term != 0 && e.Term != cur.Term {
 		panic(fmt.Sprintf("limbo: entry of term %d while %d is in effect", e.Term, cur.Term))
 	}
-	l.queue = append(l.queue, e)
-	l.size += e.Bytes
-	if e.Sync {
-		l.syncs++
-	}
+	l.queue.push(e)
 	if e.Sync && e.Term != 0 {
 		l.lastSync = e.LSN
 	}
 	if e.Term == 0 {
 		l.decide(l.Current().Original)
-	}
-}
-
-func (l *Limbo[P]) uncount(e *Entry[P]) {
-	l.size -= e.Bytes
-	if e.Sync {
-		l.syncs--
 	}
 }
 
@@ -377,26 +373,19 @@ func (l *Limbo[P]) find(term uint64) int {
 // is committed once nothing synchronous before it is open.
 func (l *Limbo[P]) drain(original bool) {
 	l.decide(original)
-	n := 0
-	for ; n < l.settled; n++ {
-		e := &l.queue[n]
-		if e.Term == 0 && e.Group > l.written {
-			break
+	for l.settled > 0 {
+		if e := l.queue.at(0); e.Term == 0 && e.Group > l.written {
+			return
 		}
-		l.uncount(e)
+		l.committed = append(l.committed, l.queue.popFront())
+		l.settled--
+		l.shown = max(l.shown-1, 0)
 	}
-	if n == 0 {
-		return
-	}
-	l.committed = append(l.committed, l.queue[:n]...)
-	l.queue = dropFront(l.queue, n)
-	l.settled -= n
-	l.shown = max(l.shown-n, 0)
 }
 
 func (l *Limbo[P]) decide(original bool) {
-	for ; l.settled < len(l.queue); l.settled++ {
-		e := &l.queue[l.settled]
+	for ; l.settled < l.queue.len(); l.settled++ {
+		e := l.queue.at(l.settled)
 		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !original) {
 			return
 		}
@@ -409,24 +398,14 @@ func (l *Limbo[P]) decide(original bool) {
 // voidFrom voids all from a place in the queue on, newest first, but for what
 // has no term.
 func (l *Limbo[P]) voidFrom(at int) {
-	for len(l.queue) > at {
-		e := l.queue[len(l.queue)-1]
-		l.uncount(&e)
-		if e.Term == 0 {
+	for l.queue.len() > at {
+		if e := l.queue.popBack(); e.Term == 0 {
 			l.again = append(l.again, e)
 		} else {
 			l.void = append(l.void, e)
 		}
-		l.queue = l.queue[:len(l.queue)-1]
 	}
 	l.shown = min(l.shown, at)
-}
-
-// dropFront removes n entries and keeps the array.
-func dropFront[E any](s []E, n int) []E {
-	m := copy(s, s[n:])
-	clear(s[m:])
-	return s[:m]
 }
 
 // TakeCommitted gives what was committed since it was asked last, oldest
@@ -464,8 +443,8 @@ func (l *Limbo[P]) Written(group uint64) {
 // entries that are on its disk, up to the first synchronous one, and calls f
 // with each that is newly seen.
 func (l *Limbo[P]) Show(f func(e *Entry[P])) {
-	for l.shown < len(l.queue) {
-		e := &l.queue[l.shown]
+	for l.shown < l.queue.len() {
+		e := l.queue.at(l.shown)
 		if e.Sync || e.Behind != 0 || e.Group > l.written {
 			return
 		}
@@ -476,4 +455,4 @@ func (l *Limbo[P]) Show(f func(e *Entry[P])) {
 
 // HasSync tells whether an undecided synchronous transaction is queued: an
 // asynchronous one behind it waits for it.
-func (l *Limbo[P]) HasSync() bool { return l.syncs > 0 }
+func (l *Limbo[P]) HasSync() bool { return l.queue.syncs > 0 }

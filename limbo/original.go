@@ -122,12 +122,12 @@ func (l *Limbo[P]) lsnRange() (first, last uint64) {
 	if !l.Waits() {
 		return 0, 0
 	}
-	return l.queue[l.settled].LSN, l.queue[len(l.queue)-1].LSN
+	return l.queue.at(l.settled).LSN, l.queue.at(l.queue.len() - 1).LSN
 }
 
 // Waits tells whether a transaction waits for a decision. Then an asynchronous
 // one waits behind it, under the original's rules.
-func (l *Limbo[P]) Waits() bool { return len(l.queue) > l.settled }
+func (l *Limbo[P]) Waits() bool { return l.queue.len() > l.settled }
 
 // followed is the place of the pending PROMOTE that a promotion says it
 // follows; -1: it follows the term in effect. Without a word on the term the
@@ -218,12 +218,12 @@ func (l *Limbo[P]) dropPending(void func(Promote) bool) {
 		}
 		return void(p)
 	})
-	if len(l.pending) == n {
+	if len(l.pending) == n || l.queue.behind == 0 {
 		return
 	}
-	for i := range l.queue {
-		if e := &l.queue[i]; e.Behind != 0 {
-			e.Behind = l.pendingUpTo(e.Behind)
+	for i := range l.queue.len() { // once for a PROMOTE of ours that is void
+		if e := l.queue.at(i); e.Behind != 0 {
+			l.queue.setBehind(e, l.pendingUpTo(e.Behind))
 		}
 	}
 }
@@ -251,13 +251,23 @@ func (l *Limbo[P]) own() {
 
 // firstSync is the place of the first synchronous transaction from an LSN on
 // whose fate is open.
+//
+// Synchronous ones are all of the queue's owner, so their LSNs ascend: what is
+// looked at from the end is what the caller voids.
 func (l *Limbo[P]) firstSync(lsn uint64) int {
-	for i := l.settled; i < len(l.queue); i++ {
-		if e := &l.queue[i]; e.Sync && e.LSN >= lsn || e.Behind != 0 {
+	first := l.queue.len()
+	for i := l.queue.lastSync(); i >= l.settled && l.queue.at(i).LSN >= lsn; i = l.queue.syncUpTo(i - 1) {
+		first = i
+	}
+	if l.queue.behind == 0 {
+		return first
+	}
+	for i := l.settled; i < first; i++ {
+		if l.queue.at(i).Behind != 0 {
 			return i
 		}
 	}
-	return len(l.queue)
+	return first
 }
 
 // Names is the LSN that a new PROMOTE names to originals as confirmed of the owner
@@ -292,10 +302,8 @@ func (l *Limbo[P]) Names() uint64 {
 // what a new leader confirms by its PROMOTE once a quorum has it. With none it
 // is what is confirmed.
 func (l *Limbo[P]) LastSync() uint64 {
-	for i := len(l.queue) - 1; i >= l.settled; i-- {
-		if l.queue[i].Sync {
-			return l.queue[i].LSN
-		}
+	if i := l.queue.lastSync(); i >= l.settled {
+		return l.queue.at(i).LSN
 	}
 	return l.confirmed
 }

@@ -15,8 +15,8 @@ var joins = []Mutant{
 	},
 	{
 		Name: "the state counts undecided rows", Area: "joins", File: "instance/snapshot.go",
-		Old:     `v[queue[i].Origin] = min(v[queue[i].Origin], c.beforeEntry(&queue[i]))`,
-		New:     `_ = i`,
+		Old:     `v[origin] = min(v[origin], c.beforeEntry(e))`,
+		New:     `_ = e`,
 		Killers: []string{"convergence", "log matching", "content", "recovery", "fatal", "history"},
 	},
 	{

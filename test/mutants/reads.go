@@ -9,8 +9,8 @@ var reads = []Mutant{
 	},
 	{
 		Name: "a linearizable read of what is held", Area: "reads", File: "instance/read.go",
-		Old:     `if queue[i].LSN <= target[queue[i].Origin] {`,
-		New:     `if queue[i].LSN == 0 {`,
+		Old:     `e != nil && e.LSN <= target[origin] {`,
+		New:     `e != nil && e.LSN == 0 {`,
 		Killers: []string{"linearizable"},
 	},
 	{

@@ -3,9 +3,9 @@ package mutants
 var store = []Mutant{
 	{
 		Name: "a checkpoint without undecided rows", Area: "store", File: "instance/snapshot.go",
-		Old:     `Undecided: c.undecided(), NextGroup: c.nextNo}`,
-		New:     `Undecided: c.undecided(math.MaxUint64 * 0), NextGroup: c.nextNo}`,
-		Killers: []string{"convergence", "recovery", "history", "log matching", "content"},
+		Old:     `undecided: c.undecided()}`,
+		New:     `undecided: c.undecided()[:0]}`,
+		Killers: []string{"convergence", "recovery", "history", "log matching", "content", "fatal"},
 	},
 	{
 		Name: "a checkpoint before the log before it is on disk", Area: "store", File: "instance/snapshot.go",
@@ -15,9 +15,9 @@ var store = []Mutant{
 	},
 	{
 		Name: "recovery passes over the group that gathered", Area: "store", File: "instance/snapshot.go",
-		Old:     `Undecided: c.undecided(), NextGroup: c.nextNo}`,
-		New:     `Undecided: c.undecided(), NextGroup: c.nextNo + 1}`,
-		Killers: []string{"recovery", "panic"},
+		Old:     `		NextGroup: c.nextNo}`,
+		New:     `		NextGroup: c.nextNo + 1}`,
+		Killers: []string{"recovery", "panic", "promise"},
 	},
 	{
 		Name: "a batch is not synced", Area: "store", File: "xlog/append.go", By: "xlog TestCrashLosesOnlyWhatWasNotSynced",

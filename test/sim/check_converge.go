@@ -89,7 +89,7 @@ func (w *World) compare() {
 				w.fail("convergence", "%s gives no checkpoint: %v", n.label(), s.Err)
 				return
 			}
-			finals[i] = &final{state: s.State, tuples: readAll(w, s.View)}
+			finals[i] = &final{state: s.Complete(), tuples: readAll(w, s.View)}
 			n.post(instance.CloseView{View: s.View})
 		}
 		n.post(instance.StartCheckpoint{Tag: n.tag})

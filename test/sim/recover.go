@@ -97,7 +97,7 @@ func (n *node) checkpoint() {
 			}
 			return
 		}
-		c := &saver{n: n, snap: s, got: checkpoint{state: s.State}}
+		c := &saver{n: n, snap: s, got: checkpoint{state: s.Complete()}}
 		c.saveSoon()
 	}
 	n.post(instance.StartCheckpoint{Tag: n.tag})
