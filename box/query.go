@@ -37,7 +37,13 @@ type Query struct {
 	// is set on return the caller lets go of its latch and calls again with the
 	// same Query, which has gone on to the right Offset, Limit and place by itself.
 	MaxRows int
-	More    bool
+	// MaxBytes bounds by how much one call grows out; 0: no bound. With a bound
+	// of at least [SliceBytes] and as much room in out nothing is allocated.
+	// A large tuple is not copied: it ends the slice as Large, behind those in
+	// out, is counted among them, and may be kept after the latch was let go.
+	MaxBytes int
+	Large    []byte
+	More     bool
 	// Position of the last row that was returned, base64; nil: no row.
 	Position []byte
 
@@ -81,7 +87,7 @@ type scan struct {
 
 // query reads what readers see, or, for a transaction, the newest versions.
 func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, t *Txn) ([]byte, int, error) {
-	q.More = false
+	q.More, q.Large = false, nil
 	s, err := b.prepareScan(dict, user, q)
 	if err != nil {
 		return out, 0, err
@@ -346,7 +352,7 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 		probe = ix.keyProbe(s.key, s.parts)
 	}
 	var last, seen ref
-	left := q.MaxRows
+	left, start := q.MaxRows, len(out)
 	if s.txn != nil {
 		s.txn.saw.look(s.txn, s.sp, 0)
 	}
@@ -360,7 +366,13 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 			continue
 		}
 		r := ix.refAt(at)
-		if q.MaxRows > 0 && left == 0 {
+		if q.MaxRows > 0 && left == 0 || q.Large != nil {
+			q.More = true
+			break
+		}
+		u := ix.visible(r, s.bound)
+		hit := u != 0 && s.wants(u)
+		if hit && q.Offset == 0 && !q.fits(ix.mem.tuple(u), len(out)-start) {
 			q.More = true
 			break
 		}
@@ -369,18 +381,15 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 		if s.txn != nil {
 			s.txn.saw.look(s.txn, s.sp, ix.mem.madeBy(r))
 		}
-		if u := ix.visible(r, s.bound); u != 0 && (len(s.keys) == 0 || s.satisfied(ix.appendKey(nil, ix.mem.tuple(u), s.parts))) && (s.base == 0 || s.dict.visibleRow(s.base, s.user, ix.mem.tuple(u))) {
-			if q.Offset > 0 {
-				q.Offset--
-			} else {
-				out = append(out, ix.mem.tuple(u)...)
-				last = u
-				if n++; uint32(n) == q.Limit {
-					break
-				}
-			}
+		switch {
+		case hit && q.Offset > 0:
+			q.Offset--
+		case hit:
+			out = q.take(ix.mem.tuple(u), out)
+			last = u
+			n++
 		}
-		if single && len(more) == 0 {
+		if uint32(n) == q.Limit || single && len(more) == 0 {
 			break
 		}
 		if down {
@@ -399,6 +408,27 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 		q.resume = ix.appendKey(make([]byte, 0, 32), ix.mem.tuple(seen), len(ix.cmp))
 	}
 	return out, n
+}
+
+// fits tells whether a tuple may still go into a slice that has taken so many
+// bytes. The first one does.
+func (q *Query) fits(tuple []byte, taken int) bool {
+	return q.MaxBytes == 0 || taken == 0 || lasts(tuple) || taken+len(tuple) <= q.MaxBytes
+}
+
+func (q *Query) take(tuple, out []byte) []byte {
+	if q.MaxBytes > 0 && lasts(tuple) {
+		q.Large = tuple
+		return out
+	}
+	return append(out, tuple...)
+}
+
+// wants tells whether a visible version belongs to the answer.
+func (s *scan) wants(u ref) bool {
+	tuple := s.ix.mem.tuple(u)
+	return (len(s.keys) == 0 || s.satisfied(s.ix.appendKey(nil, tuple, s.parts))) &&
+		(s.base == 0 || s.dict.visibleRow(s.base, s.user, tuple))
 }
 
 // seekKey begins the entries of a key.

@@ -58,6 +58,11 @@ func (a *arena) tuple(r ref) []byte {
 	return h[versionHead : versionHead+n : versionHead+n]
 }
 
+// lasts tells whether the bytes of a tuple stay what they are when its version
+// is freed: it has a page of its own, which goes to the garbage collector and is
+// used by nobody else. Readers keep such a tuple instead of copying it.
+func lasts(tuple []byte) bool { return versionHead+len(tuple) > smallMax }
+
 // newVersion stores a tuple as the version of transaction seq above prev.
 func (a *arena) newVersion(seq uint64, prev ref, tuple []byte) (ref, error) {
 	r, b, err := a.alloc(versionHead + len(tuple))

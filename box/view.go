@@ -1,6 +1,9 @@
 package box
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // View is the confirmed state of one moment. The versions it needs live until
 // Close.
@@ -63,10 +66,20 @@ type Cursor struct {
 	key   []byte // primary key of the last tuple; nil: before the first
 }
 
-// Next calls f for up to limit tuples behind c, in the order of Load: ascending
-// space ID, then primary key. Temporary spaces are left out; local ones are
-// not, see IsLocal. tuple is valid during the call. Safe for readers.
+// Next calls f for tuples behind c, in the order of Load: ascending space ID,
+// then primary key. It ends behind limit rows. Temporary spaces are left out; local
+// ones are not, see IsLocal. tuple is valid during the call. Safe for readers.
 func (v *View) Next(c *Cursor, limit int, f func(space uint32, tuple []byte) error) (more bool, err error) {
+	left := slice{rows: limit, bytes: math.MaxInt}
+	return v.next(c, &left, f)
+}
+
+// slice is what one call may still look at, and pass on.
+type slice struct{ rows, bytes int }
+
+func (s *slice) over() bool { return s.rows <= 0 || s.bytes <= 0 }
+
+func (v *View) next(c *Cursor, left *slice, f func(space uint32, tuple []byte) error) (more bool, err error) {
 	at, _ := slices.BinarySearch(v.dict.ids, c.space)
 	for _, id := range v.dict.ids[at:] {
 		sp := v.dict.spaces[id]
@@ -76,15 +89,15 @@ func (v *View) Next(c *Cursor, limit int, f func(space uint32, tuple []byte) err
 		if sp.temp || sp.primary() == nil || !sp.stored() {
 			continue
 		}
-		if limit, err = v.scan(sp, c, limit, f); err != nil || limit == 0 {
+		if err := v.scan(sp, c, left, f); err != nil || left.over() {
 			return err == nil, err
 		}
 	}
 	return false, nil
 }
 
-// scan goes on in one space and returns what is left of limit.
-func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple []byte) error) (int, error) {
+// scan goes on in one space. left passes its bound of bytes by one tuple at most.
+func (v *View) scan(sp *space, c *Cursor, left *slice, f func(space uint32, tuple []byte) error) error {
 	pk := sp.primary()
 	bound := v.bound
 	if sp.decidedByWrite() {
@@ -96,21 +109,23 @@ func (v *View) scan(sp *space, c *Cursor, limit int, f func(space uint32, tuple 
 		at = pk.seek(&p, true)
 	}
 	var last ref
-	for ; at.leaf != 0 && limit > 0; at = pk.next(at) {
+	for ; at.leaf != 0 && !left.over(); at = pk.next(at) {
 		last = pk.refAt(at) // dead entries count too: a slice must end
-		limit--
+		left.rows--
 		r := pk.visible(last, bound)
 		if r == 0 || v.tempDefinition(sp, v.box.mem.tuple(r)) {
 			continue
 		}
-		if err := f(sp.id, v.box.mem.tuple(r)); err != nil {
-			return limit, err
+		tuple := v.box.mem.tuple(r)
+		left.bytes -= len(tuple)
+		if err := f(sp.id, tuple); err != nil {
+			return err
 		}
 	}
 	if last != 0 {
 		c.key = pk.appendKey(c.key[:0], v.box.mem.tuple(last), len(pk.cmp))
 	}
-	return limit, nil
+	return nil
 }
 
 // tempDefinition tells whether a row defines a space of type temporary.
@@ -123,6 +138,7 @@ func (v *View) tempDefinition(sp *space, tuple []byte) bool {
 }
 
 // IsLocal tells whether the space never leaves this instance: a JOIN skips it.
+// The view's definitions do not change: no latch is needed.
 func (v *View) IsLocal(space uint32) bool {
 	sp := v.dict.spaces[space]
 	return sp != nil && sp.local

@@ -56,15 +56,37 @@ type Loop struct {
 	done    chan struct{}
 	gate    sync.RWMutex // shared: an event is being handed over
 	closing sync.Once
-	latch   sync.RWMutex
+	latch   latch
 	batch   []Event
+	room    int // what the batch may still ask for
 }
 
 // ErrClosed is what Submit says when the Loop has ended.
 var ErrClosed = errors.New("instance: the loop has ended")
 
-// maxBatch bounds the events of one Step, so that deadlines are looked at often.
-const maxBatch = 256
+// Bounds of one Step, so that deadlines are looked at often and readers and peers
+// do not wait for long: events, and a measure of what they ask for, see work.
+const (
+	maxBatch = 256
+	maxWork  = 2000 // some milliseconds
+)
+
+// work is about how many microseconds an event takes: one for each transaction or
+// row, one for each KiB of them.
+func work(ev Event) (n int) {
+	switch ev := ev.(type) {
+	case Write:
+		for i := range ev.Requests {
+			d := &ev.Requests[i].DML
+			n += 1 + (len(d.Tuple)+len(d.Ops)+len(d.Key))>>10
+		}
+	case Rows:
+		for i := range ev.Rows {
+			n += 1 + len(ev.Rows[i].Body)>>10
+		}
+	}
+	return max(n, 1)
+}
 
 // NewLoop makes the Loop of a recovered core, and ends its recovery: whoever
 // reads the core from now on sees where it stands.
@@ -76,7 +98,9 @@ func NewLoop(core *Core, cfg LoopConfig) *Loop {
 		cfg.Backlog = 1024
 	}
 	core.Start(cfg.Clock())
-	return &Loop{core: core, cfg: cfg, events: make(chan Event, cfg.Backlog), urgent: make(chan Event, cfg.Backlog), quit: make(chan struct{}), done: make(chan struct{})}
+	l := &Loop{core: core, cfg: cfg, events: make(chan Event, cfg.Backlog), urgent: make(chan Event, cfg.Backlog), quit: make(chan struct{}), done: make(chan struct{})}
+	l.latch.init()
+	return l
 }
 
 func systemClock() func() Now {
@@ -110,14 +134,6 @@ func (l *Loop) Submit(ev Event) error {
 	}
 }
 
-// Read runs f under the shared side of the latch: it may look at the core and
-// its box, and must not keep what it sees there.
-func (l *Loop) Read(f func(c *Core)) {
-	l.latch.RLock()
-	defer l.latch.RUnlock()
-	f(l.core)
-}
-
 // Now is the Loop's clock.
 func (l *Loop) Now() Now { return l.cfg.Clock() }
 
@@ -134,16 +150,16 @@ func (l *Loop) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		l.batch = l.batch[:0]
+		l.batch, l.room = l.batch[:0], maxWork
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-l.quit:
 			return nil
 		case ev := <-l.urgent:
-			l.batch = append(l.batch, ev)
+			l.add(ev)
 		case ev := <-l.events:
-			l.batch = append(l.batch, ev)
+			l.add(ev)
 		case <-timer.C:
 		}
 		l.drain(l.urgent)
@@ -158,19 +174,17 @@ func (l *Loop) end() {
 	close(l.done)
 	l.gate.Lock() // whoever was within Submit has left it
 	defer l.gate.Unlock()
-	l.batch = l.batch[:0]
 	for {
-		n := len(l.batch)
+		l.batch, l.room = l.batch[:0], maxWork
 		l.drain(l.urgent)
 		l.drain(l.events)
-		if len(l.batch) == n {
+		if len(l.batch) == 0 {
 			return
 		}
 		if replies := refusals(l.batch); len(replies) > 0 {
 			l.cfg.Clients.Reply(replies)
 		}
 		l.release()
-		l.batch = l.batch[:0]
 	}
 }
 
@@ -202,12 +216,17 @@ func refusals(events []Event) (out []Reply) {
 	return out
 }
 
-// drain takes what waits: one step, one group, one sync.
+func (l *Loop) add(ev Event) {
+	l.batch = append(l.batch, ev)
+	l.room -= work(ev)
+}
+
+// drain takes what waits, within the bounds: one step, one group, one sync.
 func (l *Loop) drain(from <-chan Event) {
-	for len(l.batch) < maxBatch {
+	for len(l.batch) < maxBatch && l.room > 0 {
 		select {
 		case ev := <-from:
-			l.batch = append(l.batch, ev)
+			l.add(ev)
 		default:
 			return
 		}
@@ -217,8 +236,10 @@ func (l *Loop) drain(from <-chan Event) {
 func (l *Loop) step(timer *time.Timer) {
 	now := l.cfg.Clock()
 	l.latch.Lock()
+	began := time.Now()
 	e := l.core.Step(now, l.batch)
 	deadline := l.core.Deadline()
+	l.latch.longestStep.note(time.Since(began))
 	l.latch.Unlock()
 	l.release()
 	if e.Group != nil {

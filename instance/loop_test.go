@@ -136,3 +136,78 @@ func TestLoopTellsOfGivingWay(t *testing.T) {
 		t.Error("nobody was told")
 	}
 }
+
+// A Step takes what its bound of work has room for, and one event at least; what
+// waits longer is not lost.
+func TestStepIsBounded(t *testing.T) {
+	small := Write{Requests: make([]Request, 768)}
+	large := Write{Requests: []Request{{DML: xrow.DML{Tuple: make([]byte, 1<<20)}}}}
+	rows := Rows{Rows: []xrow.Row{{Body: make([]byte, 64<<20)}}}
+	for _, test := range []struct {
+		name  string
+		ev    Event
+		steps []int
+	}{
+		{"requests", small, []int{3, 3, 3, 1}},
+		{"bytes of clients", large, []int{2, 2, 2, 2, 2}},
+		{"bytes of peers", rows, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
+		{"small events", &Ack{}, []int{10}},
+	} {
+		l := &Loop{}
+		from := make(chan Event, 10)
+		for range cap(from) {
+			from <- test.ev
+		}
+		var steps []int
+		for len(from) > 0 {
+			l.batch, l.room = l.batch[:0], maxWork
+			l.drain(from)
+			steps = append(steps, len(l.batch))
+		}
+		if !slices.Equal(steps, test.steps) {
+			t.Errorf("%s: steps of %v events, want %v", test.name, steps, test.steps)
+		}
+	}
+}
+
+// A SELECT lets go of the latch before anything is made of what it found, and
+// holds it for no more than a slice: a Step can come in between each time.
+func TestSelectInSlices(t *testing.T) {
+	core, err := New(Config{UUID: "u", Mode: ModeCandidate, Rand: rand.New(rand.NewPCG(1, 2))}, box.New(box.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range box.BootstrapRows(box.Profile3_8_0, "11111111-0000-0000-0000-000000000001", "22222222-0000-0000-0000-000000000001", "", "") {
+		if err := core.Box().Load(d.SpaceID, d.Tuple); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := core.Box().LoadDone(); err != nil {
+		t.Fatal(err)
+	}
+	l := NewLoop(core, LoopConfig{})
+	free := freeSink{loop: l, t: t}
+	n, err := l.Select(box.UserAdmin, &box.Query{Space: 281, Iterator: box.ALL, Key: []byte{0x90}, Limit: 1 << 30}, &free)
+	if err != nil || n == 0 || free.taken == 0 {
+		t.Fatalf("%d tuples, %d slices: %v", n, free.taken, err)
+	}
+	if _, scan := l.Longest(); scan == 0 {
+		t.Error("the slice was not measured")
+	}
+}
+
+// freeSink takes the latch for itself whenever it is given something.
+type freeSink struct {
+	loop  *Loop
+	t     *testing.T
+	taken int
+}
+
+func (s *freeSink) Take([]byte) error {
+	s.taken++
+	if !s.loop.latch.TryLock() {
+		s.t.Fatal("the latch is held while the answer is copied")
+	}
+	s.loop.latch.Unlock()
+	return nil
+}

@@ -29,11 +29,11 @@ type Backend interface {
 	ResolveSpace(name []byte) (uint32, error)
 	ResolveIndex(space uint32, name []byte) (uint32, error)
 
-	// Select reads confirmed state: it appends the tuples to out, back to back,
-	// and returns the grown slice and their number. position is set when the
-	// request asks for one and there was a tuple: the text of POSITION. It must
-	// not keep q or anything in it.
-	Select(q *Select, out []byte) (res []byte, n uint32, position []byte, err error)
+	// Select reads confirmed state: it gives the tuples to the sink, back to back
+	// and in slices, and returns their number. While the sink is called nobody
+	// waits for the read. position is set when the request asks for one and there
+	// was a tuple: the text of POSITION. It must not keep q or anything in it.
+	Select(q *Select, to Sink) (n uint32, position []byte, err error)
 
 	// UpdateSetting is UPDATE of a setting of a session: it reads and changes
 	// settings, and returns the raw array of DATA. d points into the read buffer.
@@ -82,9 +82,12 @@ type Select struct {
 	AfterTuple    []byte // raw array; nil: none
 	// Settings of the session, raw values by name; nil: none, as in Linear.
 	Settings map[string][]byte
-	// MaxBytes is how far out may grow by the tuples; beyond it the backend
-	// answers with an error instead of a longer result.
-	MaxBytes int
+}
+
+// Sink takes the tuples of an answer. b is valid during the call; an error ends
+// the read and is what its client gets.
+type Sink interface {
+	Take(b []byte) error
 }
 
 // Batch is the writes that one read of a connection brought, in order.

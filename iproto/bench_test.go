@@ -30,8 +30,8 @@ func (n *benchNode) Call(*Conn, *Call)                           {}
 func (n *benchNode) AppendBallot(d []byte) []byte                { return d }
 func (n *benchNode) VClock() (v vclock.VClock)                   { return v }
 func (n *benchNode) Replicate(*Link, uint32, *xrow.Row) error    { return nil }
-func (n *benchNode) Select(q *Select, out []byte) ([]byte, uint32, []byte, error) {
-	return append(out, n.tuple[1:]...), 1, nil, nil
+func (n *benchNode) Select(q *Select, to Sink) (uint32, []byte, error) {
+	return 1, nil, to.Take(n.tuple[1:])
 }
 
 func (n *benchNode) Submit(b *Batch) {

@@ -32,6 +32,7 @@ type Conn struct {
 	head     header
 	body     body
 	sel      Select
+	gather   gather
 	batch    *Batch                     // writes of the current buffer; nil: none
 	credit   int                        // how many more of them may wait for the node
 	out      *bytebufferpool.ByteBuffer // answers made by the reader since the last emit, which hands it on; nil: none
@@ -259,7 +260,7 @@ func (c *Conn) Reply(sync uint64, data []byte, err *xrow.Error) {
 // FinishSelect runs a read that Backend.Linear was given, on this goroutine,
 // and answers it.
 func (c *Conn) FinishSelect(q *Select) {
-	out := c.srv.appendSelect(nil, q)
-	c.answer(out)
+	var g gather
+	c.answer(g.run(c.srv, nil, q))
 	c.Flush()
 }

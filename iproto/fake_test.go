@@ -98,24 +98,27 @@ func (n *fakeNode) ResolveIndex(space uint32, name []byte) (uint32, error) {
 	return 0, xrow.Errorf(xrow.ErrNoSuchIndexName, string(name), "test")
 }
 
-func (n *fakeNode) Select(q *Select, out []byte) ([]byte, uint32, []byte, error) {
+func (n *fakeNode) Select(q *Select, to Sink) (uint32, []byte, error) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	n.last, n.before = *q.clone(), len(n.writes)
+	tuples := n.tuples
+	n.mu.Unlock()
 	if q.Space == 281 || q.Space == 289 {
-		return out, 0, nil, nil
+		return 0, nil, nil
 	}
 	if q.Space != 512 {
-		return out, 0, nil, xrow.Errorf(xrow.ErrNoSuchSpace, "900")
+		return 0, nil, xrow.Errorf(xrow.ErrNoSuchSpace, "900")
 	}
-	for _, t := range n.tuples {
-		out = append(out, t...)
+	for _, t := range tuples {
+		if err := to.Take(t); err != nil {
+			return 0, nil, err
+		}
 	}
 	var pos []byte
-	if q.FetchPosition && len(n.tuples) > 0 {
+	if q.FetchPosition && len(tuples) > 0 {
 		pos = []byte("kQI")
 	}
-	return out, uint32(len(n.tuples)), pos, nil
+	return uint32(len(tuples)), pos, nil
 }
 
 func (n *fakeNode) Submit(b *Batch) {

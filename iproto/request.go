@@ -2,11 +2,8 @@ package iproto
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // isolationLinearizable is the value of TXN_ISOLATION that asks for a read
@@ -219,7 +216,7 @@ func (c *Conn) handleSelect() error {
 	q := &c.body
 	c.sel = Select{
 		Sync: c.head.sync, User: c.User(), Space: q.space, Index: q.index, Iterator: q.iterator, Offset: q.offset,
-		Limit: q.limit, Key: q.key, MaxBytes: c.srv.cfg.MaxResult, Settings: c.settings,
+		Limit: q.limit, Key: q.key, Settings: c.settings,
 	}
 	if c.srv.cfg.Pagination {
 		c.sel.FetchPosition, c.sel.AfterPosition, c.sel.AfterTuple = q.fetchPosition, q.afterPos, q.afterTuple
@@ -238,7 +235,7 @@ func (c *Conn) handleSelect() error {
 	if q.iterator != iteratorEQ || q.key[0] == 0x90 {
 		c.submit() // writes that came before must not wait for a scan
 	}
-	c.out.B = c.srv.appendSelect(c.out.B, &c.sel)
+	c.out.B = c.gather.run(c.srv, c.out.B, &c.sel)
 	return nil
 }
 
@@ -250,26 +247,6 @@ func (q *Select) clone() *Select {
 	own.AfterPosition = bytes.Clone(q.AfterPosition)
 	own.AfterTuple = bytes.Clone(q.AfterTuple)
 	return &own
-}
-
-// appendSelect runs a read and encodes its answer.
-func (s *Server) appendSelect(out []byte, q *Select) []byte {
-	at := len(out)
-	out = xrow.AppendReplyHead(out, xrow.OK, q.Sync, s.backend.SchemaVersion())
-	start := len(out)
-	out = appendDataKey(out, 0)
-	res, n, position, err := s.backend.Select(q, out)
-	if err != nil {
-		s.meter.add(countErrors, 1)
-		return xrow.AppendErrorReply(out[:at], asError(err), q.Sync, s.backend.SchemaVersion())
-	}
-	binary.BigEndian.PutUint32(res[start+3:], n)
-	if position != nil {
-		res[start]++
-		res = append(res, byte(xrow.KeyPosition))
-		res = msgp.AppendStringFromBytes(res, position)
-	}
-	return endFrame(res, at)
 }
 
 func (c *Conn) handleWrite() error {

@@ -111,9 +111,9 @@ type countingNode struct {
 	selects int
 }
 
-func (n *countingNode) Select(q *Select, out []byte) ([]byte, uint32, []byte, error) {
+func (n *countingNode) Select(q *Select, to Sink) (uint32, []byte, error) {
 	n.selects++
-	return n.fakeNode.Select(q, out)
+	return n.fakeNode.Select(q, to)
 }
 
 // The same when the answers come from elsewhere.

@@ -81,6 +81,8 @@ type Node interface {
 	Info() Info
 	// Read runs f while the core does not change.
 	Read(f func())
+	// Scan is Read for one slice of many.
+	Scan(f func())
 }
 
 // Info is a consistent look at the instance.
@@ -116,6 +118,8 @@ func FromLoop(l *instance.Loop) Node { return loopNode{l} }
 type loopNode struct{ *instance.Loop }
 
 func (n loopNode) Read(f func()) { n.Loop.Read(func(*instance.Core) { f() }) }
+
+func (n loopNode) Scan(f func()) { n.Loop.Scan(func(*instance.Core) { f() }) }
 
 func (n loopNode) Info() (i Info) {
 	now := n.Loop.Now().Mono

@@ -71,6 +71,8 @@ func (n *fakeNode) Read(f func()) {
 	f()
 }
 
+func (n *fakeNode) Scan(f func()) { n.Read(f) }
+
 // patience bounds waits of tests that would hang: nothing depends on its value.
 const patience = 20 * time.Second
 

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"time"
 
@@ -39,37 +40,33 @@ func (s *memSink) Finish(st instance.State, registered bool) error {
 }
 func (s *memSink) Abort() { s.aborted = true }
 
-// fakeCursor is a place among tuples of spaces 320, 512 and a local 513.
-type fakeCursor struct{ at int }
-
+// fakeView has n tuples of the spaces 512 and 514 and of a local 513, in pages of
+// some, and the row of a member.
 type fakeView struct {
 	member string
 	n      int
+
+	at, page int
 }
 
-func (v fakeView) next(c *fakeCursor, limit int, f func(uint32, []byte) error) (bool, error) {
-	for range limit {
-		if c.at == v.n {
-			return false, nil
+func (v *fakeView) Fill() (more bool) {
+	v.at += v.page
+	v.page = min(v.n-v.at, 250)
+	return v.at+v.page < v.n
+}
+
+func (v *fakeView) Rows() iter.Seq2[uint32, []byte] {
+	return func(yield func(uint32, []byte) bool) {
+		for i := v.at; i < v.at+v.page; i++ {
+			space, tuple := []uint32{512, 513, 514}[i%3], msgp.AppendInt([]byte{0x91}, i)
+			if i == 0 {
+				space, tuple = spaceCluster, msgp.AppendString([]byte{0x92, 0x01}, v.member)
+			}
+			if !yield(space, tuple) {
+				return
+			}
 		}
-		space := uint32(512)
-		switch c.at % 3 {
-		case 1:
-			space = 513
-		case 2:
-			space = 514
-		}
-		tuple := msgp.AppendInt([]byte{0x91}, c.at)
-		if c.at == 0 {
-			space = spaceCluster
-			tuple = msgp.AppendString([]byte{0x92, 0x01}, v.member)
-		}
-		if err := f(space, tuple); err != nil {
-			return false, err
-		}
-		c.at++
 	}
-	return true, nil
 }
 
 func isLocal(space uint32) bool { return space == 513 }
@@ -85,7 +82,7 @@ func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinSt
 		j := joinStream{hub: h.Hub, link: l, sync: row.Sync, version: 1, ours: true, final: true}
 		j.ok(&s.VClock)
 		j.meta(&s)
-		if err := sendRows(&j, v.next, isLocal); err != nil {
+		if err := j.sendRows(&v, isLocal); err != nil {
 			return err
 		}
 		if spoil != nil {

@@ -361,7 +361,7 @@ func TestJoinProgress(t *testing.T) {
 	}
 	<-reads
 	s := h.Status()
-	if len(s) != 1 || s[0].UUID != testUUID(2) || s[0].Downstream.Status != "sync" || s[0].Downstream.Message != "sent 256 of about 1393 rows of the state" {
+	if len(s) != 1 || s[0].UUID != testUUID(2) || s[0].Downstream.Status != "sync" || s[0].Downstream.Message != "sent 1000 of about 1393 rows of the state" {
 		t.Errorf("status %+v", s)
 	}
 	close(release)

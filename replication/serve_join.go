@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -15,10 +16,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-const (
-	joinSlice = 256       // tuples read while the core stands still
-	joinBytes = 256 << 10 // of rows gathered for one write
-)
+// joinBytes is how much of rows is gathered for one write.
+const joinBytes = 256 << 10
 
 // tagJoin marks tags of JOINs, so that they differ from those of checkpoints.
 const tagJoin = 1 << 63
@@ -256,7 +255,7 @@ func (j *joinStream) send(s *instance.Snapshot) error {
 		j.meta(&s.State)
 	}
 	if s.View != nil {
-		if err := sendRows(j, s.View.Next, s.View.IsLocal); err != nil {
+		if err := j.sendRows(s.View.Pager(), s.View.IsLocal); err != nil {
 			return err
 		}
 	}
@@ -308,24 +307,25 @@ func (j *joinStream) meta(s *instance.State) {
 	j.row(xrow.JoinSnapshot, 0, nil)
 }
 
-// sendRows sends the tuples of a view in slices: between two slices the core
-// goes on. C is the view's cursor, which only its own package can name here.
-func sendRows[C any](j *joinStream, next func(*C, int, func(uint32, []byte) error) (bool, error), isLocal func(uint32) bool) error {
-	var at C
+// pages are the tuples of a view, see box.Pager.
+type pages interface {
+	Fill() (more bool)
+	Rows() iter.Seq2[uint32, []byte]
+}
+
+// sendRows sends the tuples of a view. A page is taken while the core stands
+// still, and encoded while it goes on.
+func (j *joinStream) sendRows(from pages, isLocal func(space uint32) bool) error {
 	for more := true; more; {
-		var err error
-		j.hub.node.Read(func() {
-			more, err = next(&at, joinSlice, func(space uint32, tuple []byte) error {
-				if !isLocal(space) {
-					j.insert(space, tuple)
-				}
-				return nil
-			})
-		})
-		if err != nil {
-			return err
-		}
-		if len(j.buf) >= joinBytes {
+		j.hub.node.Scan(func() { more = from.Fill() })
+		for space, tuple := range from.Rows() {
+			if isLocal(space) {
+				continue
+			}
+			j.insert(space, tuple)
+			if len(j.buf) < joinBytes {
+				continue
+			}
 			if err := j.flush(); err != nil {
 				return err
 			}

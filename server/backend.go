@@ -15,9 +15,6 @@ import (
 // backend is what the client server needs of the node.
 type backend struct{ s *Server }
 
-// scanSlice is how many tuples a reader looks at before it lets the latch go.
-const scanSlice = 1000
-
 func (b *backend) node() *node { return b.s.node.Load() }
 
 func (b *backend) Ready() *xrow.Error {
@@ -74,29 +71,20 @@ func (b *backend) ResolveIndex(space uint32, name []byte) (id uint32, err error)
 }
 
 // Select answers on the connection's own goroutine, against what is confirmed.
-// A long scan lets the latch go every so many tuples.
-func (b *backend) Select(q *iproto.Select, out []byte) (res []byte, n uint32, position []byte, err error) {
+func (b *backend) Select(q *iproto.Select, to iproto.Sink) (n uint32, position []byte, err error) {
 	query := box.Query{Space: q.Space, Index: q.Index, Iterator: q.Iterator, Key: q.Key, Offset: q.Offset, Limit: q.Limit,
-		FetchPosition: q.FetchPosition, AfterPosition: q.AfterPosition, AfterTuple: q.AfterTuple, MaxRows: scanSlice}
-	node, start := b.node(), len(out)
+		FetchPosition: q.FetchPosition, AfterPosition: q.AfterPosition, AfterTuple: q.AfterTuple}
+	var count int
 	if q.Space == box.SettingsSpace {
-		var k int
-		node.loop.Read(func(c *instance.Core) { out, k, err = c.Box().SelectSettings(q.User, &query, q.Settings, out) })
-		return out, uint32(k), nil, err
-	}
-	for {
-		var k int
-		node.loop.Read(func(c *instance.Core) { out, k, err = c.Box().Select(q.User, &query, out) })
-		n += uint32(k)
-		switch {
-		case err != nil:
-			return out, n, nil, err
-		case q.MaxBytes > 0 && len(out)-start > q.MaxBytes:
-			return out, n, nil, xrow.Errorf(xrow.ErrMemoryIssue, uint32(len(out)-start), "the answer", "SELECT")
-		case !query.More:
-			return out, n, query.Position, nil
+		var rows []byte
+		b.node().loop.Read(func(c *instance.Core) { rows, count, err = c.Box().SelectSettings(q.User, &query, q.Settings, nil) })
+		if err == nil {
+			err = to.Take(rows)
 		}
+		return uint32(count), nil, err
 	}
+	count, err = b.node().loop.Select(q.User, &query, to)
+	return uint32(count), query.Position, err
 }
 
 // UpdateSetting changes a setting of the session that asks.

@@ -29,8 +29,6 @@ type keeper struct {
 const (
 	// keepTag marks snapshots that are checkpoints; joins have tags of their own.
 	keepTag = 1
-	// sliceTuples is how many tuples are read under one hold of the latch.
-	sliceTuples = 512
 	// retryPause is between attempts on a store that may be full.
 	retryPause = 30 * time.Second
 )
@@ -172,36 +170,17 @@ func (k *keeper) checkpoint(ctx context.Context) (tuples int, err error) {
 	return tuples, nil
 }
 
-// copyView writes all tuples of a view, a slice under each hold of the latch.
+// copyView writes all tuples of a view, a page under each hold of the latch.
 func copyView(ctx context.Context, loop *instance.Loop, v *box.View, w *xlog.CheckpointWriter) (n int, err error) {
-	var cur box.Cursor
-	type row struct {
-		space      uint32
-		start, end int
-	}
-	var (
-		buf  []byte
-		rows []row
-	)
+	pages := v.Pager()
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		buf, rows = buf[:0], rows[:0]
-		loop.Read(func(*instance.Core) {
-			more, err = v.Next(&cur, sliceTuples, func(space uint32, tuple []byte) error {
-				start := len(buf)
-				buf = append(buf, tuple...)
-				rows = append(rows, row{space, start, len(buf)})
-				return nil
-			})
-		})
-		if err != nil {
-			return n, err
-		}
-		for _, r := range rows {
-			if err := w.Add(r.space, buf[r.start:r.end]); err != nil {
-				return n, fmt.Errorf("space %d: %w", r.space, err)
+		loop.Scan(func(*instance.Core) { more = pages.Fill() })
+		for space, tuple := range pages.Rows() {
+			if err := w.Add(space, tuple); err != nil {
+				return n, fmt.Errorf("space %d: %w", space, err)
 			}
 			n++
 		}

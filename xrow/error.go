@@ -52,6 +52,14 @@ func AccessDenied(access, objectType, object, user string) *Error {
 	return e
 }
 
+// AnswerTooLarge is what a read gets whose answer would be of n bytes at least: a
+// limit that is the same for all kinds of reads, and no shortage.
+func AnswerTooLarge(n, limit int) *Error {
+	e := Errorf(ErrMemoryIssue, n, "the answer", "tuples")
+	e.Message += fmt.Sprintf(": an answer may have %d, ask for less by LIMIT and go on behind it", limit)
+	return e
+}
+
 // Class is the name of the error's class, on which appliers of the original
 // act before they look at the code (Tarantool: applier_f).
 func (e *Error) Class() string {

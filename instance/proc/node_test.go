@@ -91,13 +91,21 @@ func (n *testNode) takeRows() []xrow.DML {
 	return rows
 }
 
-// Submit, Read and Now make it a Node.
+// Submit, Read, Select and Now make it a Node.
 func (n *testNode) Submit(ev instance.Event) error {
 	n.submit(ev)
 	return nil
 }
 
 func (n *testNode) Read(f func(*instance.Core)) { f(n.core) }
+
+func (n *testNode) Select(user uint32, q *box.Query, to instance.Sink) (int, error) {
+	raw, count, err := n.core.Box().Select(user, q, nil)
+	if err == nil && len(raw) > 0 {
+		err = to.Take(raw)
+	}
+	return count, err
+}
 
 func (n *testNode) Now() instance.Now { return n.now }
 

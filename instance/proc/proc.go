@@ -15,6 +15,7 @@ import (
 type Node interface {
 	Submit(instance.Event) error
 	Read(func(*instance.Core))
+	Select(user uint32, q *box.Query, to instance.Sink) (n int, err error)
 	Now() instance.Now
 }
 
@@ -54,6 +55,8 @@ type Env struct {
 	Su func(conn uint64, user uint32) error
 	// ShutdownTimeout sets how long a shutdown waits for clients.
 	ShutdownTimeout func(time.Duration)
+	// MaxAnswer bounds the bytes of tuples in one answer; 0: nothing does.
+	MaxAnswer int
 	// After calls f once d has passed, unless stop was called; nil: the
 	// machine's timers.
 	After func(d time.Duration, f func()) (stop func() bool)

@@ -10,12 +10,20 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// sliceRows is how many tuples a reader looks at before it lets go of the
-// latch.
-const sliceRows = 1000
+// gather is the tuples of an answer in the making, within the bounds of answers.
+type gather struct {
+	p   *Procs
+	raw []byte
+}
 
-// maxAnswer bounds the tuples of one answer.
-const maxAnswer = 64 << 20
+// Take makes it a Sink.
+func (g *gather) Take(b []byte) error {
+	if limit := g.p.env.MaxAnswer; limit > 0 && len(g.raw)+len(b) > limit {
+		return xrow.AnswerTooLarge(len(g.raw)+len(b), limit)
+	}
+	g.raw = append(g.raw, b...)
+	return nil
+}
 
 // query reads confirmed state in slices, with the caller's rights.
 func (c *call) query(q *box.Query) (raw []byte, n int, err error) {
@@ -23,22 +31,15 @@ func (c *call) query(q *box.Query) (raw []byte, n int, err error) {
 }
 
 func (c *call) queryAs(user uint32, q *box.Query) (raw []byte, n int, err error) {
-	q.MaxRows = sliceRows
-	for more := true; more; {
-		more = false
-		got := 0
-		c.p.env.Loop.Read(func(core *instance.Core) { raw, got, err = core.Box().Select(user, q, raw) })
-		if err != nil {
-			return nil, 0, err
-		}
-		n += got
-		if len(raw) > maxAnswer {
-			return nil, 0, xrow.Errorf(xrow.ErrMemoryIssue, len(raw), "the answer", "tuples")
-		}
-		more, q.More = q.More, false
-	}
-	return raw, n, nil
+	g := gather{p: c.p}
+	n, err = c.p.env.Loop.Select(user, q, &g)
+	return g.raw, n, err
 }
+
+// nowhere takes the tuples that are only counted.
+type nowhere struct{}
+
+func (nowhere) Take([]byte) error { return nil }
 
 // readRow answers with what f makes of one row of a system space.
 func (c *call) readRow(space uint32, key []byte, f func(tuple) values) error {
@@ -240,21 +241,14 @@ func count(c *call) error {
 		c.reply(one([]byte{0}))
 		return nil
 	}
-	q := box.Query{Space: c.space.id, Index: c.index.id, Key: keyArg(c.arg(0)), Limit: math.MaxUint32, MaxRows: sliceRows}
+	q := box.Query{Space: c.space.id, Index: c.index.id, Key: keyArg(c.arg(0)), Limit: math.MaxUint32}
 	var err error
 	if q.Iterator, err = iterator(c.arg(1), q.Key); err != nil {
 		return err
 	}
-	total := 0
-	var buf []byte
-	for more := true; more; {
-		got := 0
-		c.p.env.Loop.Read(func(core *instance.Core) { buf, got, err = core.Box().Select(c.User, &q, buf[:0]) })
-		if err != nil {
-			return err
-		}
-		total += got
-		more, q.More = q.More, false
+	total, err := c.p.env.Loop.Select(c.User, &q, nowhere{})
+	if err != nil {
+		return err
 	}
 	c.reply(one(msgp.AppendUint64(nil, uint64(total))))
 	return nil

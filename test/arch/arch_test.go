@@ -162,7 +162,7 @@ var deterministic = map[string][]string{
 	"raft":     nil,
 	"limbo":    nil,
 	"box":      nil,
-	"instance": {"loop.go"},
+	"instance": {"loop.go", "latch.go", "scan.go"},
 }
 
 // forbidden imports of deterministic packages. sync is in the list because a
