@@ -11,6 +11,10 @@ type Config struct {
 	// MaxTupleSize bounds a tuple, header included; 1 MiB. Larger tuples stall
 	// replication for everybody behind them.
 	MaxTupleSize int
+	// Memory bounds what tuples and indexes take, see quota.go: a client's
+	// statement that needs more fails before it changes anything. Rows of peers and
+	// of the log, system spaces and deletions go on. 0: no bound.
+	Memory int
 	// BuildAtOnce is how much of the work that a change of the schema makes is
 	// done by its statement, in the units of [Txn.Build]; 1000, about a
 	// millisecond. The rest is left to Build.
@@ -50,6 +54,7 @@ type Box struct {
 func New(c Config) *Box {
 	c.MaxTupleSize = cmp.Or(c.MaxTupleSize, 1<<20)
 	c.BuildAtOnce = cmp.Or(c.BuildAtOnce, 1000)
+	c.Memory = MemoryLimit(c.Memory)
 	b := &Box{config: c, mem: newArena(), version: 1}
 	b.dict = newSchema()
 	b.defineSystemSpaces()

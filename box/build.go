@@ -11,6 +11,7 @@ import "math"
 type walk struct {
 	was, now *space
 	build    []*index
+	bounded  bool   // the indexes count against Config.Memory
 	key      []byte // primary key of the last entry passed; empty: none yet
 }
 
@@ -39,6 +40,11 @@ func (w *walk) run(b *Box, work int) (left int, more bool, err error) {
 			continue
 		}
 		work -= len(w.build)
+		if w.bounded {
+			if err := b.roomForEntries(len(w.build)); err != nil {
+				return 0, false, err
+			}
+		}
 		if err := w.pass(b, last, tuple); err != nil {
 			return 0, false, err
 		}

@@ -219,6 +219,11 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 		ix.setOrder(primaryParts(defs))
 		same := was.index(ix.id)
 		if same == nil || !ix.sameOrder(same) || ix.unique && !same.unique {
+			if t.client {
+				if err := t.box.roomForEntries(1); err != nil {
+					return t.giveUp(build, err)
+				}
+			}
 			ix.tree = t.box.newTree()
 			build = append(build, &ix)
 		} else {
@@ -226,15 +231,12 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 		}
 		sp.indexes = append(sp.indexes, &ix)
 	}
-	w := &walk{was: was, now: sp, build: build}
+	w := &walk{was: was, now: sp, build: build, bounded: t.client}
 	more := false
 	if w.needed() {
 		var err error
 		if _, more, err = w.run(t.box, t.box.config.BuildAtOnce); err != nil {
-			for _, ix := range build {
-				t.box.garbage.dropNodes(t.box, ix)
-			}
-			return err
+			return t.giveUp(build, err)
 		}
 	}
 	t.built = append(t.built, build...)
@@ -249,6 +251,14 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 		t.walks = append(t.walks, w)
 	}
 	return nil
+}
+
+// giveUp frees the trees of a definition that cannot be.
+func (t *Txn) giveUp(built []*index, err error) error {
+	for _, ix := range built {
+		t.box.garbage.dropNodes(t.box, ix)
+	}
+	return err
 }
 
 func primaryParts(defs []*index) []part {

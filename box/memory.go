@@ -8,7 +8,12 @@ type Memory struct {
 	Pages   int // what these are in
 	Indexes int // nodes in use
 	Nodes   int // what these are in
+	Taken   int // what counts against Limit: pages and nodes, as the original would count them
+	Limit   int // beyond which clients' writes are refused; 0: none
 }
+
+// Over tells whether there is more than clients could have written.
+func (m Memory) Over() bool { return m.Limit > 0 && m.Taken > m.Limit }
 
 // Memory counts what the box takes. Safe for readers.
 func (b *Box) Memory() Memory {
@@ -17,6 +22,7 @@ func (b *Box) Memory() Memory {
 	return Memory{
 		Tuples: b.mem.used, Pages: b.mem.size,
 		Indexes: (int(p.nLeaves)-len(p.freeLeaves))*leafSize + (int(p.nInners)-len(p.freeInners))*innerSize,
-		Nodes:   len(p.leaves)*leafBlock*leafSize + len(p.inners)*innerBlok*innerSize,
+		Nodes:   p.size(),
+		Taken:   b.taken(), Limit: b.config.Memory,
 	}
 }

@@ -32,7 +32,9 @@ type arena struct {
 	partial [fineCount + 64]uint32
 	begun   [fineCount + 64]bool // the class has had its first page
 
-	size, used int // bytes of all pages, and of those handed out
+	size, used int         // bytes of all pages, and of those handed out
+	large      int         // bytes of those with a page of their own
+	orders     [orders]int // how many are handed out, by the power of two of their size
 }
 
 // pageMeta describes a page. next and prev chain pages of a class that have
@@ -80,6 +82,8 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 			return 0, nil, err
 		}
 		a.used += n
+		a.large += n
+		a.orders[orderOf(n)]++
 		return ref(p << 12), a.pages[p], nil
 	}
 	class := classOf(n)
@@ -107,6 +111,7 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 	}
 	m.live++
 	a.used += n
+	a.orders[orderOf(n)]++
 	if m.free == noSlot && int(m.bump)+int(units) > len(a.pages[p])/unit {
 		a.unlist(p)
 	}
@@ -117,7 +122,9 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 func (a *arena) release(r ref, n int) {
 	p := uint32(r) >> 12
 	a.used -= n
+	a.orders[orderOf(n)]--
 	if n > smallMax {
+		a.large -= n
 		a.dropPage(p)
 		return
 	}

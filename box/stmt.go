@@ -208,6 +208,11 @@ func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
 			return s, duplicate(sp, ix, mem.tuple(r), tuple)
 		}
 	}
+	if t.bounded {
+		if err := t.box.room(len(tuple), len(sp.indexes)); err != nil {
+			return stmt{}, err
+		}
+	}
 	if s.new, err = mem.newVersion(t.seq, top, tuple); err != nil {
 		return stmt{}, err
 	}

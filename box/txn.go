@@ -23,6 +23,9 @@ type Txn struct {
 
 	saw sight
 
+	client  bool // some statement is a client's
+	bounded bool // the one that runs counts against Config.Memory
+
 	sync   bool
 	ddl    bool
 	global bool // a row is of a space that is neither local nor temporary
@@ -122,6 +125,8 @@ func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) 
 	if !who.log && sp.engine == engineBlackhole {
 		return nil, nil
 	}
+	t.client = t.client || who.client
+	t.bounded = who.client && !sp.system()
 	mark := t.mark()
 	if len(t.dict.autos) > 0 && (d.Type == xrow.Insert || d.Type == xrow.Replace) {
 		if a := t.dict.autos[sp.id]; a != nil {

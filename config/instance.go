@@ -185,6 +185,7 @@ type Snapshot struct {
 
 // Memtx is the limits of the storage engine.
 type Memtx struct {
+	Memory       int // bytes for tuples and indexes; less than 64 MiB counts as that
 	MaxTupleSize int // bytes
 }
 

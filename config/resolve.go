@@ -8,6 +8,9 @@ import (
 // maxTuple is what fits a frame after login.
 const maxTuple = 64 << 20
 
+// MaxMemory is the greatest memtx.memory, the original's.
+const MaxMemory = 1024 * math.MaxUint32
+
 // instance resolves one instance: its own options, then what it is among the
 // others of its replica set. run: this process is to be it, so what we cannot do
 // matters; tools look at instances of Tarantool, too.
@@ -24,6 +27,7 @@ func (l *loader) instance(p place, run bool) *Instance {
 		WAL:         WAL{Mode: WALMode(o.text("wal.mode")), Dir: o.path("wal.dir")},
 		Snapshot:    o.snapshot(),
 		Memtx: Memtx{
+			Memory:       int(o.size("memtx.memory", 0, MaxMemory, "the value must be >= 0 and <= 4398046510080")),
 			MaxTupleSize: int(o.size("memtx.max_tuple_size", 1, maxTuple, "the value must be between 1 byte and 64 MiB, the largest frame")),
 		},
 		Log:      o.log(),

@@ -59,6 +59,7 @@ type Config struct {
 	BuildRows          int                      // tuples and index entries of a schema change that one Step looks at; 2000, a few ms
 	BuildPause         time.Duration            // between two such Steps; 100us: what else waits gets its turn
 	BacklogMaxSize     int                      // bytes of rows that wait behind a schema change, beyond which streams end; 64 MiB
+	Memory             int                      // what Configure makes of box.Config.Memory; 0: it stays as it is
 	SyncAll            bool                     // every transaction is synchronous
 	SkipConflict       bool                     // a foreign row that finds its key taken becomes a NOP (replication_skip_conflict)
 	AllowOriginal      bool                     // register members of the original kind where the strong rules are in effect

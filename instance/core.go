@@ -465,6 +465,9 @@ func (c *Core) configure(ev Configure) {
 	} else {
 		c.cfg = cfg
 	}
+	if c.cfg.Memory != 0 {
+		c.box.SetMemory(c.cfg.Memory)
+	}
 	c.beatAt = min(c.beatAt, c.now.Mono+c.cfg.Heartbeat) // peers that are told the same wait no longer for it
 	c.splits = nil                                       // the operator has acted
 	c.raft.Configure(c.raftConfig(), c.now.Mono)

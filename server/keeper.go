@@ -50,6 +50,7 @@ func (k *keeper) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	k.tried = time.Now()
+	k.s.watchMemory(k.n)
 	if cps := k.s.store.Checkpoints(); len(cps) > 0 {
 		k.atRows = cps[0].State.VClock.Signature()
 	}
@@ -61,6 +62,7 @@ func (k *keeper) run(ctx context.Context) {
 		case done = <-k.asked:
 		case <-tick.C:
 			k.s.clients.Tick()
+			k.s.watchMemory(k.n)
 			if !k.due(time.Now()) {
 				k.prune()
 				continue

@@ -124,7 +124,7 @@ func (s *Server) startValues() map[string]any {
 		"election_mode": string(r.ElectionMode), "election_timeout": r.ElectionTimeout,
 		"election_fencing_mode": string(r.ElectionFencing), "net_msg_max": in.IProto.NetMsgMax, "listen": s.listenAddrs(),
 		"checkpoint_interval": in.Snapshot.Interval, "checkpoint_count": max(in.Snapshot.Count, 1),
-		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize,
+		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize, "memtx_memory": in.Memtx.Memory,
 		"log_level": in.Log.Level,
 	}
 	m["replication_skip_conflict"], m["bootstrap_strategy"] = r.SkipConflict, string(r.BootstrapStrategy)

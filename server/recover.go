@@ -48,7 +48,7 @@ func (s *Server) recover(ctx context.Context) error {
 }
 
 func (s *Server) newBox() *box.Box {
-	return box.New(box.Config{MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
+	return box.New(box.Config{Memory: max(s.in.Memtx.Memory, 1), MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
 }
 
 func (s *Server) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {

@@ -39,6 +39,11 @@ type Config struct {
 	// serves data; nil: nobody asks.
 	Ready func()
 
+	// SetHeapLimit is told how many bytes of memory the configuration leaves to the
+	// process, at the start and when that changes: for debug.SetMemoryLimit. nil:
+	// nobody asks.
+	SetHeapLimit func(bytes int64)
+
 	opened    func(*Server) // told of each run, before it opens anything; nil: nobody asks
 	openStore func(xlog.Options) (*xlog.Store, error)
 }
@@ -69,6 +74,7 @@ type Server struct {
 	troubles  troubles // what status shows as the last error
 	badBytes  limiter  // of log lines about foreign bytes
 	started   time.Time
+	heapLimit int64 // what SetHeapLimit was told last; the keeper's
 
 	node atomic.Pointer[node] // nil until the core runs
 	fail chan error           // a part that cannot go on says why

@@ -40,6 +40,7 @@ type node1 struct {
 	addr      string
 	flags     []config.Flag
 	openStore func(xlog.Options) (*xlog.Store, error)
+	heap      func(bytes int64) // Config.SetHeapLimit
 	log       lockedBuffer
 
 	mu   sync.Mutex
@@ -120,7 +121,7 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), openStore: n.openStore}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), openStore: n.openStore, SetHeapLimit: n.heap}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s

@@ -14,6 +14,7 @@ const (
 	areaGuarantee
 	areaCredentials
 	areaFounding
+	areaMemory
 	areas
 )
 

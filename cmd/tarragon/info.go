@@ -40,6 +40,7 @@ type instanceInfo struct {
 	Carried    []string   `json:"not_served,omitempty"`  // what it keeps and replicates without serving it
 	SplitBrain []stream   `json:"split_brain,omitempty"` // upstreams that were given up for that
 	Learners   []string   `json:"learners,omitempty"`    // members that do not count yet, as one sees them
+	Memory     *memory    `json:"memory,omitempty"`
 	QuorumSet  string     `json:"quorum_of_set,omitempty"`
 	QuorumFile string     `json:"quorum_of_file,omitempty"` // where it is another one
 
@@ -52,6 +53,12 @@ type undecided struct {
 	Owner string  `json:"owner"`
 	Count uint64  `json:"count"`
 	Age   float64 `json:"oldest_seconds"`
+}
+
+// memory is what tuples and indexes take of memtx.memory, in bytes.
+type memory struct {
+	Taken uint64 `json:"taken"`
+	Limit uint64 `json:"limit"`
 }
 
 // stream is a replication stream of an instance.
@@ -151,6 +158,9 @@ func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
 		for _, v := range list {
 			in.Learners = append(in.Learners, names.of(num(v)))
 		}
+	}
+	if mem := asMap(m["memory"]); mem != nil {
+		in.Memory = &memory{num(mem["taken"]), num(mem["limit"])}
 	}
 	quorum := asMap(m["quorum"])
 	in.QuorumSet = str(quorum["value"])

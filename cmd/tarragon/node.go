@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/rs/zerolog"
 
@@ -13,9 +15,21 @@ import (
 	"tarragon/xlog"
 )
 
+// heapLimit tells the garbage collector what the configuration leaves it, unless
+// the environment says what it is to keep to.
+func heapLimit(log zerolog.Logger) func(int64) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return nil
+	}
+	return func(bytes int64) {
+		debug.SetMemoryLimit(bytes)
+		log.Debug().Int64("bytes", bytes).Msg("limit of the heap")
+	}
+}
+
 // serveNode runs the node until ctx is done. Of damage it says what to do.
 func serveNode(ctx context.Context, cfg *config.Instance, log zerolog.Logger) error {
-	err := server.Run(ctx, server.Config{Instance: cfg, Log: log})
+	err := server.Run(ctx, server.Config{Instance: cfg, Log: log, SetHeapLimit: heapLimit(log)})
 	if errors.Is(err, xlog.ErrCorrupt) {
 		dir := filepath.Join(cfg.WAL.Dir, storeDir)
 		return fmt.Errorf("%w; nothing was changed: see tarragon xlog verify %s, and tarragon xlog repair --help", err, dir)

@@ -59,9 +59,9 @@ func printRoles(w io.Writer, all []*instanceInfo) {
 
 func printStreams(w io.Writer, all []*instanceInfo) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "INSTANCE\tADDRESS\tUPSTREAMS\tDOWNSTREAMS\tVCLOCK")
+	fmt.Fprintln(t, "INSTANCE\tADDRESS\tUPSTREAMS\tDOWNSTREAMS\tMEMORY\tVCLOCK")
 	for _, in := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", dash(in.Name), dash(in.Address), in.streamsText("upstream"), in.streamsText("downstream"), dash(in.VClock))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", dash(in.Name), dash(in.Address), in.streamsText("upstream"), in.streamsText("downstream"), in.memoryText(), dash(in.VClock))
 	}
 	t.Flush()
 }
@@ -298,6 +298,14 @@ func (in *instanceInfo) readOnlyText() string {
 		return in.Reason
 	}
 	return "yes"
+}
+
+// memoryText is how much of its memory an instance has taken.
+func (in *instanceInfo) memoryText() string {
+	if in.Memory == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%d of %dM", in.Memory.Taken>>20, in.Memory.Limit>>20)
 }
 
 // streamsText counts the streams that run.

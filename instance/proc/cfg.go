@@ -75,6 +75,8 @@ func coreChanges(changes []Change) func(*instance.Config) {
 // coreChange translates one option.
 func coreChange(c Change) func(*instance.Config) {
 	switch d := c.Duration(); c.Name {
+	case "memtx_memory":
+		return func(cfg *instance.Config) { cfg.Memory = memoryOf(c.value) }
 	case "read_only":
 		return func(cfg *instance.Config) { cfg.ReadOnly = c.Bool() }
 	case "replication_skip_conflict":

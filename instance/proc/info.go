@@ -18,6 +18,7 @@ type state struct {
 	replicaset string
 	schema     uint64
 	carried    []box.Carried
+	memory     box.Memory
 }
 
 func (p *Procs) state() (s state) {
@@ -27,6 +28,7 @@ func (p *Procs) state() (s state) {
 		s.replicaset = core.Box().ReplicasetUUID()
 		s.schema = core.Box().SchemaVersion()
 		s.carried = core.Box().Schema().Carried()
+		s.memory = core.Box().Memory()
 	})
 	return s
 }
@@ -310,6 +312,10 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 			w.id(uint64(m.ID))
 		}
 	}
+	w.close()
+	w.mapKey("memory")
+	w.num("taken", uint64(s.memory.Taken))
+	w.num("limit", uint64(s.memory.Limit))
 	w.close()
 	w.mapKey("quorum")
 	w.strOrNil("value", i.QuorumText)

@@ -1,6 +1,10 @@
 package proc
 
-import "slices"
+import (
+	"fmt"
+	"math"
+	"slices"
+)
 
 // option is an option of box.cfg (box-info.md section 3).
 type option struct {
@@ -10,6 +14,7 @@ type option struct {
 	dynamic bool
 	quorum  bool                 // a number or a formula
 	check   func(v value) string // what is wrong with it; empty: nothing
+	grows   bool                 // it takes no memory back
 }
 
 // optionList is what the original's clients may find in box.cfg of a server
@@ -28,6 +33,7 @@ var optionList = []option{
 	{name: "memtx_dir", types: "string"},
 	{name: "wal_dir", types: "string"},
 	{name: "wal_mode", types: "string"},
+	{name: "memtx_memory", types: "number", def: 256 << 20, dynamic: true, check: memory, grows: true},
 	{name: "memtx_max_tuple_size", types: "number", def: 1 << 20},
 	{name: "net_msg_max", types: "number", def: 768, dynamic: true, check: atLeast(2, "minimal value is 2")},
 	{name: "readahead", types: "number", def: 16320, check: readahead},
@@ -96,6 +102,16 @@ func oneOf(why string, words ...string) func(value) string {
 		}
 		return why
 	}
+}
+
+// maxMemory is the greatest memtx_memory.
+const maxMemory = 1024 * math.MaxUint32
+
+func memory(v value) string {
+	if f, _ := v.number(); f < 0 || f > maxMemory {
+		return fmt.Sprintf("must be >= 0 and <= %d, but it is %.0f", int64(maxMemory), f)
+	}
+	return ""
 }
 
 func readahead(v value) string {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tarragon/box"
 	"tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -172,6 +173,9 @@ func (s *Settings) check(given []pair) ([]Change, error) {
 		if bytes.Equal(c.value, s.values[i]) {
 			continue
 		}
+		if optionList[i].grows && memoryOf(c.value) < memoryOf(s.values[i]) {
+			return nil, badOption(name, "cannot decrease memory size at runtime")
+		}
 		if !optionList[i].dynamic {
 			return nil, xrow.Errorf(xrow.ErrReloadCfg, name)
 		}
@@ -237,6 +241,12 @@ func (s *Settings) checkQuorum(c *Change) error {
 
 // maxMembers is the greatest number of registered instances.
 const maxMembers = 31
+
+// memoryOf is a size of memory as it counts, in bytes.
+func memoryOf(v value) int {
+	f, _ := v.number()
+	return box.MemoryLimit(max(int(f), 1))
+}
 
 // number is the value of an option; 0 where there is none.
 func (s *Settings) number(name string) uint64 {

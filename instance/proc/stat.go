@@ -82,11 +82,11 @@ func (p *Procs) memory() (m box.Memory) {
 }
 
 // slabInfo is box.slab.info(): items are tuples, the arena is what they and
-// the indexes are in.
+// the indexes are in, the quota memtx.memory as it is counted against.
 func slabInfo(c *call) error {
 	m := c.p.memory()
-	quota := c.p.env.Settings.number("memtx_memory")
-	used, taken := uint64(m.Tuples+m.Indexes), uint64(m.Pages+m.Nodes)
+	used, arena := uint64(m.Tuples+m.Indexes), uint64(m.Pages+m.Nodes)
+	quota, taken := uint64(m.Limit), uint64(m.Taken)
 	var w writer
 	w.openMap()
 	w.num("items_size", uint64(m.Pages))
@@ -95,9 +95,9 @@ func slabInfo(c *call) error {
 	w.num("quota_size", quota)
 	w.num("quota_used", taken)
 	w.ratio("quota_used_ratio", taken, quota)
-	w.num("arena_size", taken)
+	w.num("arena_size", arena)
 	w.num("arena_used", used)
-	w.ratio("arena_used_ratio", used, taken)
+	w.ratio("arena_used_ratio", used, arena)
 	w.close()
 	c.reply(one(w.b))
 	return nil

@@ -48,6 +48,16 @@ func TestStatistics(t *testing.T) {
 			}
 		}
 	}
+	if got := c.cfg(`{"memtx_memory": 1073741824}`).String(); got != "=> []" {
+		t.Error(got)
+	}
+	c.showsOption(t, `"memtx_memory": 1073741824`)
+	if got := c.admin("box.slab.info", "[]").String(); !strings.Contains(got, `"quota_size": 1073741824, "quota_used": 33554432, "quota_used_ratio": "3.12%"`) {
+		t.Errorf("more memory: %s", got)
+	}
+	if got := c.admin("box.info", "[]").String(); !strings.Contains(got, `"memory": {"taken": 33554432, "limit": 1073741824}`) {
+		t.Errorf("box.info: %s", got)
+	}
 	if m := c.p.memory(); m.Tuples <= 0 || m.Pages < m.Tuples || m.Indexes <= 0 || m.Nodes < m.Indexes {
 		t.Errorf("memory: %+v", m)
 	}

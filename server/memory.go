@@ -1,0 +1,46 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+
+	"tarragon/box"
+	"tarragon/instance"
+)
+
+// heapBeside is what the process needs beside tuples and indexes: the store's
+// cache and its tables before they are written, groups, queues, answers.
+const heapBeside = 512 << 20
+
+// heapLimit is how large the heap may become before the collector works harder:
+// what the box may have, or has as a follower of a larger leader, an eighth of it
+// as garbage, and the rest. Without it the heap of a full box becomes
+// twice as large before a collection begins.
+func heapLimit(m box.Memory) int64 {
+	most := max(m.Limit, m.Taken, m.Pages+m.Nodes)
+	return int64(most + most/8 + heapBeside)
+}
+
+// watchMemory tells the runtime how much there may be, and the operator when
+// there is more.
+func (s *Server) watchMemory(n *node) {
+	var m box.Memory
+	n.loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
+	if limit := heapLimit(m); limit != s.heapLimit && s.cfg.SetHeapLimit != nil {
+		s.heapLimit = limit
+		s.cfg.SetHeapLimit(limit)
+	}
+	var err error
+	if m.Over() {
+		err = errors.New("as a leader this instance refuses writes until rows are deleted, or box.cfg{memtx_memory} is raised, as it must be on all members")
+	}
+	what := fmt.Sprintf("tuples and indexes take more than memtx.memory, which is %d", m.Limit)
+	if s.troubles.set(areaMemory, what, err) {
+		e := s.log.Warn()
+		if err == nil {
+			e = s.log.Info()
+			what = "tuples and indexes are within memtx.memory again"
+		}
+		e.Err(err).Int("taken", m.Taken).Int("limit", m.Limit).Msg(what)
+	}
+}
