@@ -8,6 +8,7 @@ import (
 	"tarragon/limbo"
 	"tarragon/raft"
 	"tarragon/vclock"
+	"tarragon/xrow"
 )
 
 // configuration is who counts, and how many of them make a quorum: the voters
@@ -100,15 +101,24 @@ func (c *Core) refreshNewest() {
 	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft()}, c.now.Mono)
 }
 
-// UndecidedMembers are the UUIDs of members by rows whose fate is open, as far as
-// no committed row has them. Safe under the shared side of the Loop's latch.
-func (c *Core) UndecidedMembers() (uuids []string) {
+// UndecidedMembers are members by rows whose fate is open, as far as no committed
+// row has that life of them. Safe under the shared side of the Loop's latch.
+func (c *Core) UndecidedMembers() (all []box.Member) {
 	for _, m := range c.box.NewestMembers() {
-		if !slices.ContainsFunc(c.ids, func(o box.Member) bool { return o.UUID == m.UUID }) {
-			uuids = append(uuids, m.UUID)
+		if !slices.ContainsFunc(c.ids, func(o box.Member) bool { return o.UUID == m.UUID && o.Incarnation == m.Incarnation }) {
+			all = append(all, m)
 		}
 	}
-	return uuids
+	return all
+}
+
+// refuseOwnExpulsion: no change takes our own row away, as in the original. The
+// leader that is to go resigns first, and the next one lets it go.
+func (c *Core) refuseOwnExpulsion() error {
+	if c.members&(1<<(c.self%vclock.Max)) == 0 || slices.ContainsFunc(c.box.NewestMembers(), func(m box.Member) bool { return m.ID == c.self }) {
+		return nil
+	}
+	return xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, c.self)
 }
 
 // expel ends the part of this instance in the replica set: it leads and writes no

@@ -77,7 +77,8 @@ type Core struct {
 	reads     []linearRead
 	fates     []fate // answers that stand on something open
 	fateSize  int    // their bytes
-	beatNew   bool   // beatSync was raised in this Step
+	tellings  []telling
+	beatNew   bool // beatSync was raised in this Step
 	snaps     []pendingSnap
 
 	failed    error // the journal's; nothing is ever written again
@@ -320,6 +321,7 @@ func (c *Core) finish() {
 	c.stepDemotion()
 	c.checkReads()
 	c.checkFates()
+	c.checkTold()
 	c.leave()
 	c.flush()
 	if c.raft.TakeShow() {

@@ -211,6 +211,7 @@ func (c *Core) journalFailed(err error) {
 	}
 	c.local = nil
 	c.failHeld(unknown)
+	c.failTold()
 	c.failFates(&xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". Nothing was written by this request", Err: err})
 	c.failSnaps(unknown)
 }

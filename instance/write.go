@@ -142,7 +142,9 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	tx := c.box.Begin(c.seq)
 	data, err := c.run(tx, r)
 	if err == nil && tx.IsDDL() {
-		err = c.keepLastID(tx)
+		if err = c.refuseOwnExpulsion(); err == nil {
+			err = c.keepLastID(tx)
+		}
 	}
 	if err != nil {
 		e := clientError(err)
@@ -387,14 +389,16 @@ func (c *Core) settle() {
 		c.box.Confirm(done[n-1].Seq)
 		ddl := false
 		for i := range done {
-			c.answer(&done[i].P, nil)
-			ddl = ddl || done[i].P.ddl
+			if ddl = ddl || done[i].P.ddl; !done[i].P.ddl {
+				c.answer(&done[i].P, nil)
+			}
 		}
 		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
 		before := c.confirmed.forLimbo()
 		if ddl {
 			c.refreshMembers()
 			c.tellSchema()
+			c.answerDDL(done, before.Voters&^c.confirmed.voters != 0)
 		}
 		for i := range done {
 			switch j := done[i].P.join; {
@@ -421,6 +425,20 @@ func (c *Core) settle() {
 	}
 	if again := c.limbo.TakeAgain(); len(again) > 0 {
 		c.applyAgain(again)
+	}
+}
+
+// answerDDL answers changes of the schema that are committed; fewer: somebody
+// counts no more.
+func (c *Core) answerDDL(done []entry, fewer bool) {
+	for i := range done {
+		switch p := &done[i].P; {
+		case !p.ddl:
+		case fewer && c.leading:
+			c.tellFirst(p)
+		default:
+			c.answer(p, nil)
+		}
 	}
 }
 
@@ -511,6 +529,9 @@ func (c *Core) waitDeadline() (d time.Duration) {
 	}
 	for i := range c.reads {
 		d = sooner(d, c.reads[i].until)
+	}
+	for i := range c.tellings {
+		d = sooner(d, c.tellings[i].until)
 	}
 	return sooner(d, c.fateDeadline())
 }

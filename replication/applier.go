@@ -49,7 +49,7 @@ type applier struct {
 	home     chan *batch
 	followed uint32 // the peer that we followed last and that may turn out to be gone; 0: none
 	failures failures
-	stranger bool // the last SUBSCRIBE found no row of ours at the peer
+	stranger xrow.Code // by which the last SUBSCRIBE found no row of ours at the peer, see strangerBy
 
 	// Guarded by the hub's lock.
 	state    State
@@ -165,7 +165,7 @@ func classify(err error) (state State, again bool) {
 	case xrow.ErrConnectionToSelf:
 		return StateOff, false
 	case xrow.ErrLoading, xrow.ErrTooEarlySubscribe, xrow.ErrSyncQuorumTimeout, xrow.ErrSyncRollback, xrow.ErrCfg,
-		xrow.ErrAccessDenied, xrow.ErrNoSuchUser, xrow.ErrCredsMismatch:
+		xrow.ErrAccessDenied, xrow.ErrNoSuchUser, xrow.ErrCredsMismatch, xrow.ErrInstanceUUIDMismatch:
 		return StateLoading, true
 	case xrow.ErrSystem, xrow.ErrSSL, xrow.ErrNilUUID:
 		return StateDisconnected, true
@@ -204,9 +204,10 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	removed := a.stranger && a.lacksUs(ctx)
+	removed := a.stranger != 0 && a.lacksUs(ctx)
 	at, err := a.subscribe(c)
-	if a.stranger = errors.Is(err, xrow.ErrTooEarlySubscribe); a.stranger && removed {
+	before := a.stranger
+	if a.stranger = strangerBy(err); a.stranger != 0 && a.stranger == before && removed {
 		_ = a.hub.node.Submit(instance.Removed{}) // else the loop has ended
 	}
 	if err != nil {
@@ -356,11 +357,23 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	return at, nil
 }
 
+// strangerBy is the code by which a peer refused us as one that it does not know,
+// or that it knows in another life only; 0: it did not.
+func strangerBy(err error) xrow.Code {
+	for _, code := range [...]xrow.Code{xrow.ErrTooEarlySubscribe, xrow.ErrInstanceUUIDMismatch} {
+		if errors.Is(err, code) {
+			return code
+		}
+	}
+	return 0
+}
+
 // lacksUs tells whether a peer of our kind holds all rows of others that we hold,
 // those that make us a member among them, and no row of ours, not one whose fate
 // is open there either: it may not have heard yet that ours is committed. Then the
 // row was deleted while we were away, and nobody will ever send us that: who is no
-// member is not served.
+// member is not served. A confirmed row of another life of ours is as good: the one
+// that made us a member is behind it.
 //
 // Our own rows do not matter: nobody registers itself, but for the bootstrapper,
 // whom everybody knows. They may be on our disk alone.
@@ -373,7 +386,7 @@ func (a *applier) lacksUs(ctx context.Context) bool {
 	others := info.Synced
 	others[info.ID] = 0
 	return err == nil && b.Rules != 0 && b.Replicaset == info.ReplicasetUUID && b.VClock.Covers(&others) &&
-		!slices.Contains(b.Registered, a.hub.cfg.UUID)
+		(a.stranger == xrow.ErrInstanceUUIDMismatch || !slices.Contains(b.Registered, a.hub.cfg.UUID))
 }
 
 // checkLog tells whether an original that begins with a heartbeat still has the
@@ -395,8 +408,9 @@ func (a *applier) checkLog(ctx context.Context, at *subscription) error {
 // some that we have not, and those we must see, before we write their LSNs anew.
 func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1}
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: h.cfg.Incarnation}
 	if h.cfg.Anon {
+		req.Incarnation = 0
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
 	}
 	return req

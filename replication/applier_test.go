@@ -535,7 +535,7 @@ func TestRemovedWhileAway(t *testing.T) {
 		}
 	}
 	s.node.mu.Lock()
-	s.node.info.Undecided = []string{h.cfg.UUID}
+	s.node.info.Undecided = []Member{{UUID: h.cfg.UUID}}
 	s.node.mu.Unlock()
 	h.node.mu.Lock()
 	h.node.info.Synced, h.node.info.ReplicasetUUID = vclock.VClock{2: 5, 3: 1}, testSet
@@ -545,11 +545,47 @@ func TestRemovedWhileAway(t *testing.T) {
 	}
 	s.node.mu.Lock()
 	s.node.info.Undecided = nil
+	s.node.info.Members = append(s.node.info.Members, Member{ID: 9, UUID: h.cfg.UUID, Incarnation: 9})
 	s.node.mu.Unlock()
+	if h.appliers[0].lacksUs(t.Context()) {
+		t.Error("it has a row of ours")
+	}
 	h.node.mu.Lock()
 	h.node.info.Members, h.node.info.Synced, h.node.info.ReplicasetUUID = h.node.info.Members[1:], vclock.VClock{}, testSet
 	h.node.mu.Unlock()
 	if h.appliers[0].lacksUs(t.Context()) {
 		t.Error("whoever has not its own row yet may be about to get it")
+	}
+}
+
+// A former life learns from one that refuses it, and holds all rows that made it a
+// member, that another has taken its place.
+func TestReplacedWhileAway(t *testing.T) {
+	s := newTestHub(t, 2, nil)
+	s.node.mu.Lock()
+	for k := range s.node.info.Members {
+		s.node.info.Members[k].Incarnation = 77
+	}
+	s.node.info.Synced = vclock.VClock{2: 5}
+	s.node.mu.Unlock()
+	h := newTestHub(t, 1, func(c *Config) { c.Incarnation, c.Peers = 5, []Peer{{Addr: s.addr}} })
+	wait(t, h.node, func(instance.Removed) bool { return true })
+	h.Close()
+	for _, test := range []struct {
+		by   xrow.Code
+		ours vclock.VClock
+		want bool
+	}{
+		{xrow.ErrInstanceUUIDMismatch, vclock.VClock{2: 5}, true},
+		{xrow.ErrInstanceUUIDMismatch, vclock.VClock{2: 6}, false}, // it may not have our row yet
+		{xrow.ErrTooEarlySubscribe, vclock.VClock{2: 5}, false},
+	} {
+		h.node.mu.Lock()
+		h.node.info.Synced = test.ours
+		h.node.mu.Unlock()
+		h.appliers[0].stranger = test.by
+		if got := h.appliers[0].lacksUs(t.Context()); got != test.want {
+			t.Errorf("refused by %d with %s: %t", test.by, &test.ours, got)
+		}
 	}
 }

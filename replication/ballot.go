@@ -26,7 +26,11 @@ func (h *Hub) Ballot() xrow.Ballot {
 	for _, m := range info.Members {
 		b.Registered = append(b.Registered, m.UUID)
 	}
-	b.Registered = append(b.Registered, info.Undecided...)
+	for _, m := range info.Undecided {
+		if _, known := info.member(m.UUID); !known {
+			b.Registered = append(b.Registered, m.UUID)
+		}
+	}
 	return b
 }
 

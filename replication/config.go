@@ -99,7 +99,7 @@ type Info struct {
 	Readonly       *xrow.Error // what a registration gets; nil: it may be made
 	Founding       int         // voters that the set needs before it is complete; 0: it is
 	Members        []Member
-	Undecided      []string // UUIDs of more members, by rows of the log whose fate is open
+	Undecided      []Member // by rows of the log whose fate is open, as far as no committed row has that life
 }
 
 // Member is a registered instance.
@@ -128,7 +128,9 @@ func (n loopNode) Info() (i Info) {
 		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), ReplicasetName: c.Box().ReplicasetName(), Synced: in.Synced.Global(), Term: in.Term, RO: !in.Registers(),
 			ROCfg: in.ROCfg, CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual,
 			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Founding: in.Founding.Need}
-		i.Undecided = c.UndecidedMembers()
+		for _, m := range c.UndecidedMembers() {
+			i.Undecided = append(i.Undecided, Member{ID: m.ID, UUID: m.UUID, Name: m.Name, Incarnation: m.Incarnation})
+		}
 		i.Members = make([]Member, len(in.Members))
 		for k, m := range in.Members {
 			i.Members[k] = Member{ID: m.ID, UUID: m.UUID, Name: m.Name, Incarnation: m.Incarnation, Shown: c.ShownBy(m.ID)}

@@ -186,6 +186,13 @@ func TestServeRefuses(t *testing.T) {
 	denied := func(uint32, bool) *xrow.Error { return deny }
 	ro := func(_ *Config, i *Info) { i.Readonly = xrow.Errorf(xrow.ErrReadonly) }
 	anon := func(c *Config, i *Info) { c.Anon, i.ID = true, 0 }
+	life := func(incarnation uint64) func(*Config, *Info) {
+		return func(_ *Config, i *Info) {
+			for k := range i.Members {
+				i.Members[k].Incarnation = incarnation
+			}
+		}
+	}
 	register := func(uuid, name string) func() xrow.Row {
 		return func() xrow.Row {
 			req := xrow.RegisterRequest{InstanceUUID: uuid, InstanceName: name}
@@ -217,6 +224,11 @@ func TestServeRefuses(t *testing.T) {
 			s.ReplicasetUUID, s.InstanceUUID = goldenSet, testUUID(9)
 		}), xrow.ErrReplicasetUUIDMismatch},
 		{"SUBSCRIBE of a stranger", nil, sub(func(s *xrow.SubscribeRequest) { s.InstanceUUID = testUUID(9) }), xrow.ErrTooEarlySubscribe},
+		{"SUBSCRIBE of another life", life(7), sub(func(s *xrow.SubscribeRequest) { s.Incarnation = 8 }), xrow.ErrInstanceUUIDMismatch},
+		{"SUBSCRIBE of a life whose row is undecided", func(_ *Config, i *Info) {
+			life(7)(nil, i)
+			i.Undecided = []Member{{ID: 9, UUID: testUUID(2), Incarnation: 8}}
+		}, sub(func(s *xrow.SubscribeRequest) { s.Incarnation = 8 }), xrow.ErrTooEarlySubscribe},
 		{"SUBSCRIBE of a member as a reader", nil, sub(func(s *xrow.SubscribeRequest) { s.Anon = true }), xrow.ErrProtocol},
 		{"SUBSCRIBE of a reader without a UUID", nil, sub(func(s *xrow.SubscribeRequest) { s.Anon, s.InstanceUUID = true, "" }), xrow.ErrNilUUID},
 		{"SUBSCRIBE without rights", func(c *Config, _ *Info) { c.Rights = func(uint32, bool) *xrow.Error { return deny } },

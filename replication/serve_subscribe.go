@@ -53,7 +53,7 @@ func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest
 	if req.ReplicasetUUID != info.ReplicasetUUID {
 		return xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(req.ReplicasetUUID))
 	}
-	_, registered := info.member(req.InstanceUUID)
+	m, registered := info.member(req.InstanceUUID)
 	switch {
 	case info.ID == 0 && !req.Anon:
 		return unsupported("members that follow an anonymous replica")
@@ -61,6 +61,8 @@ func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest
 		return xrow.Errorf(xrow.ErrProtocol, "Can't subscribe an anonymous replica having an ID assigned")
 	case !req.Anon && !registered:
 		return xrow.Errorf(xrow.ErrTooEarlySubscribe, req.InstanceUUID)
+	case registered && !m.isLife(req.Incarnation):
+		return errOtherLife(info, req)
 	}
 	if err := h.cfg.Rights(user, false); err != nil {
 		return err
@@ -72,6 +74,24 @@ func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest
 		return checkOriginal(info, req.ServerVersion)
 	}
 	return nil
+}
+
+// isLife tells whether an incarnation is that of a member's row. Instances of the
+// original kind have none, and may have registered one of ours without.
+func (m *Member) isLife(incarnation uint64) bool {
+	return m.Incarnation == 0 || incarnation == 0 || m.Incarnation == incarnation
+}
+
+// errOtherLife refuses a life of an instance that is not the one in its row: its
+// acks and votes would be those of the other. It may come to be the one, by a row
+// that we lack or whose fate is open here.
+func errOtherLife(info *Info, req *xrow.SubscribeRequest) *xrow.Error {
+	for i := range info.Undecided {
+		if m := &info.Undecided[i]; m.UUID == req.InstanceUUID && m.Incarnation == req.Incarnation {
+			return xrow.Errorf(xrow.ErrTooEarlySubscribe, req.InstanceUUID)
+		}
+	}
+	return &xrow.Error{Code: xrow.ErrInstanceUUIDMismatch, Message: "Another life of instance " + req.InstanceUUID + " is registered with replica set " + info.ReplicasetUUID}
 }
 
 func orNil(uuid string) string {

@@ -123,7 +123,7 @@ const (
 	KeyPrevTerm    Key = 0x70 // PROMOTE, uint: the term of the PROMOTE that it follows
 	KeyRules       Key = 0x71 // PROMOTE, SUBSCRIBE, ballot, uint: 1 = strong rules
 	KeyHistory     Key = 0x72 // JOIN META, array of [term, owner, first LSN, last LSN]
-	KeyIncarnation Key = 0x73 // JOIN, uint: 1 when the joiner still has its old store and its own last LSN
+	KeyIncarnation Key = 0x73 // JOIN, FETCH_SNAPSHOT, REGISTER, SUBSCRIBE, uint: of the store of the one that asks
 	KeyCommitted   Key = 0x74 // JOIN META, array [term, LSN] up to which the state is committed
 	KeyTuples      Key = 0x75 // JOIN META, uint: about how many tuples follow
 	KeyShown       Key = 0x79 // answer to SUBSCRIBE, [incarnation, term, vote, vclock]: what that life has shown to the one that answers

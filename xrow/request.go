@@ -31,7 +31,7 @@ func (j *JoinRequest) AppendBody(dst []byte) []byte {
 // DecodeJoin reads the body of JOIN or FETCH_SNAPSHOT.
 func DecodeJoin(body []byte) (j JoinRequest, err error) {
 	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation)
-	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.incarnation, d.checkpoint}, err
+	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint}, err
 }
 
 // RegisterRequest is the body of REGISTER.
@@ -55,7 +55,7 @@ func (r *RegisterRequest) AppendBody(dst []byte) []byte {
 // DecodeRegister reads the body of REGISTER.
 func DecodeRegister(body []byte) (r RegisterRequest, err error) {
 	d, err := decodeRequest(body, useInstance|useVClock|useIncarnation)
-	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock, d.incarnation}, err
+	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock, d.Incarnation}, err
 }
 
 // SubscribeRequest is the body of SUBSCRIBE.
@@ -69,9 +69,10 @@ type SubscribeRequest struct {
 	Anon           bool
 	IDFilter       uint32 // bit i: rows of origin i must not be sent
 	Rules          uint64 // ours: 1 = knows strong rules
+	Incarnation    uint64 // ours: as in a JoinRequest
 }
 
-// AppendBody encodes the body; empty names and zero Rules are left out.
+// AppendBody encodes the body; empty names and zero values of ours are left out.
 func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
 	m := openMap(dst)
 	m.string(KeyReplicasetUUID, s.ReplicasetUUID)
@@ -83,12 +84,13 @@ func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
 	m.bool(KeyReplicaAnon, s.Anon)
 	m.idSet(KeyIDFilter, s.IDFilter)
 	m.uintNonzero(KeyRules, s.Rules)
+	m.uintNonzero(KeyIncarnation, s.Incarnation)
 	return m.dst
 }
 
 // DecodeSubscribe reads the body of SUBSCRIBE.
 func DecodeSubscribe(body []byte) (s SubscribeRequest, err error) {
-	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules)
+	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation)
 	return d.SubscribeRequest, err
 }
 
@@ -212,9 +214,8 @@ func usedBy(k Key) use {
 // request is the union of all replication requests; SUBSCRIBE has nearly all.
 type request struct {
 	SubscribeRequest
-	incarnation uint64
-	checkpoint  bool
-	shown       Shown
+	checkpoint bool
+	shown      Shown
 }
 
 // decodeRequest reads the keys in use. A key that the request does not use is
@@ -258,7 +259,7 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 			d.Rules, ok = u64(f.val)
 		case KeyIncarnation:
 			what = "invalid INCARNATION"
-			d.incarnation, ok = u64(f.val)
+			d.Incarnation, ok = u64(f.val)
 		case KeyShown:
 			what = "invalid SHOWN"
 			ok = readShown(f.val, &d.shown)

@@ -2,10 +2,11 @@ package mutants
 
 var membership = []Mutant{
 	{
-		Name: "only the confirmed configuration elects", Area: "membership", File: "raft/electorate.go",
-		Old:     `return e.Confirmed.elects(votes) && e.Newest.elects(votes)`,
-		New:     `return e.Confirmed.elects(votes)`,
-		Killers: []string{"one leader", "history"},
+		// It takes a leader and a joiner that commit something in the moment in which
+		// both are cut off with the change: a directed test brings it about.
+		Name: "only the confirmed configuration elects", Area: "membership", File: "raft/electorate.go", By: "instance TestRepeatedJoinCounts",
+		Old: `return e.Confirmed.elects(votes) && e.Newest.elects(votes)`,
+		New: `return e.Confirmed.elects(votes)`,
 	},
 	{
 		Name: "only the newest configuration elects", Area: "membership", File: "raft/electorate.go",
@@ -91,6 +92,21 @@ var membership = []Mutant{
 		Name: "an expelled instance leaves at once", Area: "membership", File: "instance/configuration.go", By: "instance TestScripts/member",
 		Old: `c.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout`,
 		New: `c.leaveAt = c.now.Mono`,
+	},
+	{
+		Name: "another life is served", Area: "membership", File: "replication/serve_subscribe.go", By: "replication TestServeRefuses",
+		Old: `case registered && !m.isLife(req.Incarnation):`,
+		New: `case registered && m.ID == 0:`,
+	},
+	{
+		Name: "an expulsion is answered before others know of it", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
+		Old: `case fewer && c.leading:`,
+		New: `case fewer && c.replay:`,
+	},
+	{
+		Name: "a leader deletes its own row", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
+		Old: `if err = c.refuseOwnExpulsion(); err == nil {`,
+		New: `if err == nil {`,
 	},
 	{
 		Name: "a set that is being founded takes writes", Area: "membership", File: "instance/founding.go", By: "instance TestScripts/founding",

@@ -14,16 +14,14 @@ var rejoin = []Mutant{
 		Killers: []string{"history", "fatal", "convergence", "log matching", "recovery", "vclock", "rows"},
 	},
 	{
-		Name: "joining anew from one who knows less", Area: "rejoin", File: "instance/rejoin.go",
-		Old:     `if theirs < ours || theirs == ours && s.Confirmed < o.Confirmed {`,
-		New:     `if theirs == 0 && ours == 0 {`,
-		Killers: []string{"read goes back", "recovery", "history", "log matching", "fatal"},
+		Name: "joining anew from one who knows less", Area: "rejoin", File: "instance/rejoin.go", By: "instance TestRejoin",
+		Old: `if theirs < ours || theirs == ours && s.Confirmed < o.Confirmed {`,
+		New: `if theirs == 0 && ours == 0 {`,
 	},
 	{
-		Name: "a received term ends before its last CONFIRM", Area: "rejoin", File: "instance/rejoin.go",
-		Old:     `span.Last = max(span.Last, last)`,
-		New:     `_ = last`,
-		Killers: []string{"fatal", "recovery", "log matching", "stream"},
+		Name: "a received term ends before its last CONFIRM", Area: "rejoin", File: "instance/rejoin.go", By: "instance TestRejoin",
+		Old: `span.Last = max(span.Last, last)`,
+		New: `_ = last`,
 	},
 	{
 		Name: "joining anew forgets what was voided before", Area: "rejoin", File: "instance/rejoin.go",

@@ -58,7 +58,7 @@ func (a *applier) dial() {
 		a.dialSoon(n.w.plan.config.Heartbeat)
 		return
 	}
-	hi := hello{id: n.id, vclock: n.handedOver()}
+	hi := hello{incarnation: n.incarnation(), vclock: n.handedOver()}
 	a.known = n.core.ShownBy(n.memberID(a.peer)).Ack
 	a.conn = n.w.net.dial(n, a.peer, packet{kind: packetDial, hello: &hi}, a.receive, a.lost)
 }
@@ -90,7 +90,7 @@ func (a *applier) receive(c *conn, p *packet) {
 			a.hearRaft(*p.hello.raft)
 		}
 	case packetRefuse:
-		a.refused(p.hello.cause)
+		a.refused(p.hello)
 	case packetRows:
 		rows, err := decode(p.rows, a.n.w.net.rows())
 		if err != nil {
@@ -112,12 +112,19 @@ func (a *applier) hearRaft(r xrow.Raft) {
 }
 
 // refused ends an attempt: the peer is there and does not want us now.
-func (a *applier) refused(cause refusal) {
+func (a *applier) refused(by *hello) {
+	n := a.n
 	a.conn.close(dialler)
 	a.conn = nil
-	if cause == refusedGap {
-		a.n.w.tell(a.n, "lacks rows that n%d no longer has", a.peer.slot)
-		a.n.joinAnew(a.peer)
+	switch {
+	case by.cause == refusedGap:
+		n.w.tell(n, "lacks rows that n%d no longer has", a.peer.slot)
+		n.joinAnew(a.peer)
+	case by.cause == refusedUnknown && n.id != 0 && !n.isOriginal() && !a.peer.isOriginal():
+		others := n.handedOver()
+		if others[n.id] = 0; by.vclock.Covers(&others) { // not a row of ours was to come
+			n.post(instance.Removed{})
+		}
 	}
 	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
 }
@@ -255,8 +262,8 @@ func (n *node) ack(s *instance.AckState) {
 
 // learnID looks up our own replica ID and those of our peers.
 func (n *node) learnID() {
-	if n.id = n.memberID(n); n.id != 0 {
-		n.lastID = n.id
+	if n.id = n.core.Info(n.mono()).ID; n.id != n.lastID && n.id != 0 {
+		n.lastID, n.parting = n.id, nil
 	}
 	n.voters = 0
 	if n.box != nil {
@@ -287,21 +294,4 @@ func (n *node) memberOf(peer *node) (m box.Member) {
 		}
 	}
 	return m
-}
-
-// dropUnknownPeers ends streams with IDs that are no members any more.
-func (n *node) dropUnknownPeers() {
-	for _, a := range n.links {
-		if a != nil && a.subscribed && a.id != n.memberID(a.peer) {
-			c := a.conn
-			c.close(dialler)
-			a.lost(c, false)
-		}
-	}
-	for _, r := range append([]*relay(nil), n.relays...) {
-		if r.id != n.memberID(r.peer) {
-			r.conn.close(acceptor)
-			r.gone()
-		}
-	}
 }

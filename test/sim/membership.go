@@ -39,7 +39,7 @@ func (w *World) usedUp() bool {
 func (w *World) suffices(has func(n *node) bool) bool {
 	var ids uint32
 	for _, n := range w.nodes {
-		if n.lastID != 0 && !n.wiped && has(n) {
+		if n.lastID != 0 && !n.wiped && !n.ended && has(n) {
 			ids |= 1 << n.lastID
 		}
 	}
@@ -139,7 +139,7 @@ func (w *World) drawMajority() (alive []*node) {
 	for _, i := range w.rng.Perm(len(w.nodes)) {
 		n := w.nodes[i]
 		switch {
-		case n.wiped:
+		case n.wiped || n.ended:
 		case w.mixed() && len(alive) < len(w.nodes)/2+1:
 			alive = append(alive, n)
 		case !w.mixed() && !w.suffices(func(n *node) bool { return slices.Contains(alive, n) }):
@@ -171,7 +171,7 @@ func (n *node) arrive(uuid, name string) {
 	}
 	n.disk = newDisk(w)
 	n.went = [2]configuration{}
-	n.id, n.lastID, n.member, n.wiped, n.going = 0, 0, false, false, false
+	n.id, n.lastID, n.member, n.wiped, n.ended, n.going, n.parting = 0, 0, false, false, false, false, nil
 	n.mode, n.quorum = w.plan.modeOf(n.slot), defaultQuorum
 	w.check.wiped(n)
 	w.nodes = append(slices.Clone(w.nodes), n)
@@ -206,7 +206,7 @@ func (n *node) leave() {
 }
 
 // janitor is an operator who stops instances whose row is gone, some time after
-// that, and joiners that nobody lets in.
+// the leader's word that it is, and joiners that nobody lets in.
 func (w *World) janitor() {
 	if w.plan.spares == 0 || w.mixed() {
 		return
@@ -233,7 +233,8 @@ func (w *World) sweep() {
 		case n.going:
 			continue
 		case w.unwanted(n):
-		case n.wiped || n.id == 0 && n.core == nil || n.id != 0 && (known&(1<<n.id) != 0 || !n.member):
+		case n.ended && w.toldWithout(n):
+		case n.wiped || n.ended || n.id == 0 && n.core == nil || n.id != 0 && (known&(1<<n.id) != 0 || !n.member) || !w.toldWithout(n):
 			continue
 		}
 		n.going = true
@@ -244,6 +245,31 @@ func (w *World) sweep() {
 		w.later(0, 6*time.Second, n.leave)
 		w.after(8*time.Second, func() { n.going = false })
 	}
+}
+
+// toldWithout tells whether those who count know that an instance does not, and
+// know it after a crash too: only then does a leader answer that it is gone.
+func (w *World) toldWithout(n *node) bool {
+	if n.lastID == 0 || w.half == ending {
+		return true
+	}
+	who := w.check.config.now()
+	if n.parting == nil {
+		for _, o := range w.nodes {
+			if o != n && o.core != nil && who.voters&(1<<o.id) != 0 && (o.views()[0].voters|o.views()[0].learners)&(1<<n.lastID) == 0 {
+				known := o.core.Info(o.mono()).VClock.Global()
+				n.parting = &known
+			}
+		}
+		return false
+	}
+	have := uint32(0)
+	for _, o := range w.nodes {
+		if o.lastID != 0 && !o.wiped && o.disk.vclock.Covers(n.parting) {
+			have |= 1 << o.lastID
+		}
+	}
+	return bits.OnesCount32(have&who.voters) >= who.election
 }
 
 // unwanted tells whether a joiner asks for the name of a member that lives.

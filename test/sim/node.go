@@ -22,17 +22,19 @@ type node struct {
 	name string
 	disk *disk
 
-	life     int           // number of the process; work of an older one is void
-	up       bool          // a process runs, with or without a core
-	hostGone bool          // no kernel answers for the host
-	paused   bool          // the process is stopped, its kernel is not
-	member   bool          // was part of the replica set
-	identity int           // number of the instance that the host has
-	going    bool          // an operator stops it, for its row is gone
-	mode     instance.Mode // as its file says
-	quorum   string        // the same
+	life     int            // number of the process; work of an older one is void
+	up       bool           // a process runs, with or without a core
+	hostGone bool           // no kernel answers for the host
+	paused   bool           // the process is stopped, its kernel is not
+	member   bool           // was part of the replica set
+	identity int            // number of the instance that the host has
+	going    bool           // an operator stops it, for its row is gone
+	parting  *vclock.VClock // rows up to here tell that its row is gone
+	mode     instance.Mode  // as its file says
+	quorum   string         // the same
 	went     [2]configuration
 	wiped    bool          // lost its disk and has not joined again
+	ended    bool          // its store says that it is no member any more: it does not start
 	back     bool          // its disk went back, and it does not know that
 	offset   time.Duration // its monotonic time at the start of the world
 	drift    int64         // parts per million
@@ -126,7 +128,29 @@ func (n *node) recover() {
 	n.w.tell(n, "recovered: vclock %v, term %d", n.disk.vclock, n.disk.term)
 	n.w.check.client.recovered(n)
 	n.w.check.vote.began(n)
+	if n.ended = n.isOut(); n.ended {
+		n.w.tell(n, "is no member any more")
+		n.crash(false)
+		return
+	}
 	n.open()
+}
+
+// isOut tells whether the store of a member has no row of it, or one of another
+// life.
+func (n *node) isOut() bool {
+	if n.isOriginal() {
+		return false
+	}
+	out := true
+	for _, m := range append(n.box.Members(), n.box.NewestMembers()...) {
+		if m.UUID == n.uuid {
+			if out = m.Incarnation != 0 && m.Incarnation != n.incarnation(); out {
+				return true
+			}
+		}
+	}
+	return out
 }
 
 // open lets a core that holds its state begin.
@@ -313,7 +337,6 @@ func (n *node) run(eff *instance.Effects) {
 	}
 	if eff.Members {
 		n.learnID()
-		n.dropUnknownPeers()
 	}
 	for _, r := range eff.Refused {
 		n.refuseStream(r)

@@ -47,8 +47,20 @@ func (c *conn) refuse(cause refusal) {
 // subscribe begins a stream from the peer's vclock on.
 func (n *node) subscribe(c *conn, hi *hello) {
 	peer := c.ends[dialler].host
-	if hi.id == 0 || n.id == 0 || n.memberID(peer) != hi.id {
-		c.refuse(refusedUnknown)
+	m := n.memberOf(peer)
+	if n.id == 0 {
+		c.refuse(refusedBusy)
+		return
+	}
+	if m.ID == 0 || m.Incarnation != 0 && hi.incarnation != 0 && m.Incarnation != hi.incarnation {
+		for _, u := range n.core.UndecidedMembers() {
+			if u.UUID == peer.uuid && u.Incarnation == hi.incarnation {
+				c.refuse(refusedBusy)
+				return
+			}
+		}
+		c.send(acceptor, packet{kind: packetRefuse, hello: &hello{cause: refusedUnknown, vclock: n.disk.vclock}})
+		c.close(acceptor)
 		return
 	}
 	next, ok := n.seek(&hi.vclock)
@@ -62,7 +74,7 @@ func (n *node) subscribe(c *conn, hi *hello) {
 			old.gone()
 		}
 	}
-	r := &relay{n: n, conn: c, peer: peer, id: hi.id, next: next, pos: hi.vclock, held: n.relayed}
+	r := &relay{n: n, conn: c, peer: peer, id: m.ID, next: next, pos: hi.vclock, held: n.relayed}
 	n.relays = append(n.relays, r)
 	c.ends[acceptor].receive = r.receive
 	c.ends[acceptor].hangUp = r.gone
@@ -71,8 +83,8 @@ func (n *node) subscribe(c *conn, hi *hello) {
 		r.term = n.shown.Term
 	}
 	welcome := hello{id: n.id, raft: n.shown, vclock: n.disk.vclock}
-	if m := n.memberOf(peer); !n.isOriginal() && !peer.isOriginal() {
-		welcome.shown, welcome.shownBy = n.core.ShownBy(hi.id), m.Incarnation
+	if !n.isOriginal() && !peer.isOriginal() {
+		welcome.shown, welcome.shownBy = n.core.ShownBy(m.ID), m.Incarnation
 	}
 	c.send(acceptor, packet{kind: packetWelcome, hello: &welcome})
 	r.pump()

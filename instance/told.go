@@ -1,0 +1,78 @@
+package instance
+
+import (
+	"math/bits"
+	"time"
+
+	"tarragon/xrow"
+)
+
+// telling is the answer to a change by which a voter went, held back until enough
+// of those who are left have its CONFIRM on disk to elect. Whoever has the answer
+// may destroy the disk of the one that went; somebody who has the row and not the
+// CONFIRM would need that disk to elect anybody.
+type telling struct {
+	conn, sync uint64
+	data       []byte
+	lsn        uint64 // of the CONFIRM, our own
+	until      time.Duration
+}
+
+// tellFirst holds back the answer to a transaction by which a voter went.
+// Its CONFIRM is the newest of our rows.
+func (c *Core) tellFirst(p *payload) {
+	if !p.waiting {
+		return
+	}
+	p.waiting = false
+	c.waiting--
+	c.tellings = append(c.tellings, telling{conn: p.conn, sync: p.sync, data: p.data, lsn: c.vclock[c.self], until: p.until})
+}
+
+// checkTold gives the answers whose change enough others know.
+func (c *Core) checkTold() {
+	left := c.tellings[:0]
+	for i := range c.tellings {
+		t := &c.tellings[i]
+		switch {
+		case c.told(t.lsn):
+			c.reply(t.conn, t.sync, t.data, nil)
+		case c.now.Mono >= t.until:
+			c.trace(FactUnknown, c.self, t.lsn, "")
+			c.reply(t.conn, t.sync, nil, notTold())
+		default:
+			left = append(left, *t)
+		}
+	}
+	clear(c.tellings[len(left):])
+	c.tellings = left
+}
+
+// told tells whether an election quorum has synced our rows up to an LSN.
+func (c *Core) told(lsn uint64) bool {
+	have := uint32(0)
+	for id := range c.acked {
+		if c.acked[id][c.self] >= lsn {
+			have |= 1 << id
+		}
+	}
+	if c.onDisk[c.self] >= lsn {
+		have |= 1 << c.self
+	}
+	return bits.OnesCount32(have&c.confirmed.voters) >= c.confirmed.electionQuorum
+}
+
+// failTold answers all who wait: our disk can tell nobody any more.
+func (c *Core) failTold() {
+	for i := range c.tellings {
+		c.reply(c.tellings[i].conn, c.tellings[i].sync, nil, notTold())
+	}
+	c.tellings = nil
+}
+
+// notTold is the error of a change that is committed, and that too few know of.
+func notTold() *xrow.Error {
+	e := outcomeUnknown()
+	e.Message += ": the members have changed, and too few of them know it yet; destroy no disk of one before the leader says so"
+	return e
+}
