@@ -26,6 +26,10 @@ type batch struct {
 	free func() // release, made once
 }
 
+// eventRows is about how many rows one event has, but for those of a longer
+// transaction: a Step takes an event whole.
+const eventRows = 512
+
 // keepBatch is the largest buffer that is used again.
 const keepBatch = 4 << 20
 
@@ -116,6 +120,11 @@ func (s *stream) split(first int) error {
 			}
 			if r.Flags&xrow.FlagCommit != 0 {
 				whole = i + 1
+			}
+			if whole-s.open >= eventRows {
+				if err := s.handOut(whole); err != nil {
+					return err
+				}
 			}
 			continue
 		}

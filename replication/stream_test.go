@@ -232,3 +232,26 @@ func FuzzJoin(f *testing.F) {
 		}
 	})
 }
+
+// What comes at once is handed out in events that a Step can take.
+func TestStreamCutsEvents(t *testing.T) {
+	var data []byte
+	for lsn := uint64(1); lsn <= 1300; lsn++ {
+		r := testRow(1, lsn, lsn, true, 2, 5)
+		data = r.Append(data)
+	}
+	s, events := newStream(data, len(data))
+	for s.read() == nil {
+	}
+	s.drop()
+	rows := 0
+	for _, ev := range *events {
+		n := len(ev.(instance.Rows).Rows)
+		if rows += n; n > eventRows {
+			t.Errorf("an event of %d rows", n)
+		}
+	}
+	if rows != 1300 || len(s.home) != batches {
+		t.Errorf("%d rows; %d of %d batches came back", rows, len(s.home), batches)
+	}
+}
