@@ -202,6 +202,7 @@ type Tarragon struct {
 	SnapshotThreshold int64         // rows of log since the last checkpoint that start one; 0: no limit
 	MaxLogEntries     int64         // rows of log kept for slow replicas; 0: no limit
 	MaxLogBytes       int64         // the same in bytes
+	AnswerMemory      int64         // bytes of answers that clients have not read, all together; one may have half of it
 	SyncAll           bool          // every transaction is synchronous
 	StallTimeout      time.Duration // a leader whose disk is silent for longer resigns
 	LearnerTimeout    time.Duration // a member that does not count yet and is silent for longer is deleted

@@ -130,6 +130,7 @@ func (o *options) tarragon() Tarragon {
 		SnapshotThreshold: o.integer("tarragon.snapshot_threshold", 0, math.MaxInt64, negative),
 		MaxLogEntries:     o.integer("tarragon.max_log_entries", 0, math.MaxInt64, negative),
 		MaxLogBytes:       o.size("tarragon.max_log_bytes", 0, math.MaxInt64, negative),
+		AnswerMemory:      o.size("tarragon.answer_memory", 4*maxTuple, 4<<30, "the value must be between 256 MiB, four of the largest tuples, and 4 GiB"),
 		SyncAll:           o.boolean("tarragon.sync_all"),
 		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
 		LearnerTimeout:    o.timeout("tarragon.learner_timeout", "the value must be greater than 0"),

@@ -51,7 +51,8 @@ type Backend interface {
 	Linear(c *Conn, q *Select)
 
 	// Call hands over CALL, CALL_16 or EVAL. The backend owns q and answers with
-	// one Reply, at once or later from any goroutine; it must not block.
+	// one Reply, at once or later from any goroutine. It may call Conn.LargeAnswer,
+	// and must not block but for that.
 	Call(c *Conn, q *Call)
 
 	// AppendBallot appends the map under the key BALLOT of a VOTE reply.

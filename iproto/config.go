@@ -14,9 +14,8 @@ type Config struct {
 	Hub          *Hub          // watchable keys; required
 	Pagination   bool          // the backend serves FETCH_POSITION, AFTER_POSITION and AFTER_TUPLE
 	MaxInFlight  int           // requests of one connection that wait for the node; 768, as net_msg_max
-	OutputLimit  int           // unsent bytes at which a client is taken for dead; 64 MiB
-	SlowTimeout  time.Duration // time for 256 KiB of output to leave; 30s
-	MaxResult    int           // bytes of tuples in one answer; 1 GiB
+	AnswerMemory int           // bytes of all answers that have not left; one may have half of it; 512 MiB
+	SlowTimeout  time.Duration // time for 256 KiB of output to leave, and for which reads wait for room; 30s
 	Trace        Trace
 }
 
@@ -43,14 +42,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxInFlight <= 0 {
 		c.MaxInFlight = 768
 	}
-	if c.OutputLimit <= 0 {
-		c.OutputLimit = 64 << 20
+	if c.AnswerMemory <= 0 {
+		c.AnswerMemory = defaultAnswerMemory
 	}
 	if c.SlowTimeout <= 0 {
 		c.SlowTimeout = 30 * time.Second
-	}
-	if c.MaxResult <= 0 {
-		c.MaxResult = 1 << 30
 	}
 	return c, errors.Join(errs...)
 }

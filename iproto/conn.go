@@ -48,6 +48,7 @@ type Conn struct {
 func newConn(s *Server, nc net.Conn) *Conn {
 	c := &Conn{srv: s, nc: nc, peer: nc.RemoteAddr().String(), base: smallestBuf, maxFrame: MaxFrameBeforeAuth}
 	c.output.init()
+	c.gather = gather{srv: s, done: c.done}
 	return c
 }
 
@@ -212,7 +213,7 @@ func (c *Conn) addWrite(d *xrow.DML) error {
 // takeCredit finds out how many more writes may wait for the node. At the limit
 // the batch goes out and the reader waits.
 func (c *Conn) takeCredit() error {
-	c.credit = c.srv.maxInFlight() - c.inFlight()
+	c.credit = c.window() - c.inFlight()
 	if c.batch != nil {
 		c.credit -= len(c.batch.Writes)
 	}
@@ -221,7 +222,7 @@ func (c *Conn) takeCredit() error {
 	}
 	c.submit()
 	c.emit()
-	n, err := c.waitCredit(c.srv.maxInFlight())
+	n, err := c.waitCredit()
 	c.credit = n
 	return err
 }
@@ -240,9 +241,9 @@ func (c *Conn) submit() {
 // reserve counts one request that the node answers later and that is no write.
 func (c *Conn) reserve() error {
 	c.submit()
-	if c.inFlight() >= c.srv.maxInFlight() {
+	if c.inFlight() >= c.window() {
 		c.emit()
-		if _, err := c.waitCredit(c.srv.maxInFlight()); err != nil {
+		if _, err := c.waitCredit(); err != nil {
 			return err
 		}
 	}
@@ -257,10 +258,39 @@ func (c *Conn) Reply(sync uint64, data []byte, err *xrow.Error) {
 	c.reply(sync, c.srv.backend.SchemaVersion(), data, err)
 }
 
+// LargeAnswer waits for the turn to make an answer that is large, and for room for
+// it. done ends the turn, behind the Reply. For the reader alone, within Backend.Call.
+func (c *Conn) LargeAnswer() (done func(), err error) {
+	c.emit()
+	defer c.open()
+	b := &c.srv.budget
+	if err := b.take(c.done); err != nil {
+		return nil, err
+	}
+	if err := b.wait(b.forLarge()-b.maxAnswer(), c.done); err != nil {
+		b.give()
+		return nil, err
+	}
+	return b.give, nil
+}
+
 // FinishSelect runs a read that Backend.Linear was given, on this goroutine,
-// and answers it.
+// and answers it. Those of one connection go one after the other, each when the
+// client has read enough of what was answered before.
 func (c *Conn) FinishSelect(q *Select) {
-	var g gather
-	c.answer(g.run(c.srv, nil, q))
+	c.finishing.Lock()
+	defer c.finishing.Unlock()
+	if c.waitRoomy() != nil {
+		return
+	}
+	g := gather{srv: c.srv, done: c.done}
+	var chunks []piece
+	out, ok := []byte(nil), true
+	if err := c.srv.budget.wait(c.srv.budget.limit, c.done); err != nil {
+		out = g.fail(nil, q, err)
+	} else if out, ok = g.small(nil, q); !ok {
+		chunks, out = g.inChunks(q)
+	}
+	c.answer(out, chunks)
 	c.Flush()
 }

@@ -2,45 +2,123 @@ package iproto
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
 
+// errLarge ends a read whose answer is to be made in chunks.
+var errLarge = errors.New("iproto: a large answer")
+
 // gather makes the answer to one SELECT of the slices that come.
 type gather struct {
-	out   []byte // the answer behind those that were there before
-	taken int    // bytes of tuples
-	limit int
+	srv   *Server
+	done  <-chan struct{} // of the connection
+	taken int             // bytes of tuples
+
+	out    []byte  // a small answer, behind what was there before
+	chunks []piece // a large one
+	large  bool
 }
 
 // Take makes it a Sink.
 func (g *gather) Take(b []byte) error {
-	if g.taken += len(b); g.taken > g.limit {
-		return xrow.AnswerTooLarge(g.taken, g.limit)
+	g.taken += len(b)
+	if limit := g.srv.budget.maxAnswer(); g.taken > limit {
+		return xrow.AnswerTooLarge(g.taken, limit)
+	}
+	if g.large {
+		return g.write(b)
+	}
+	if g.taken > smallAnswer {
+		return errLarge
 	}
 	g.out = append(g.out, b...)
 	return nil
 }
 
-// run reads and appends the answer, whatever it is, to out.
-func (g *gather) run(s *Server, out []byte, q *Select) []byte {
+// write appends to the chunks, and waits for room for each.
+func (g *gather) write(b []byte) error {
+	for len(b) > 0 {
+		if n := len(g.chunks); n == 0 || g.chunks[n-1].room() == 0 {
+			if err := g.srv.budget.wait(g.srv.budget.forLarge(), g.done); err != nil {
+				return err
+			}
+			g.chunks = append(g.chunks, newChunk(&g.srv.budget))
+		}
+		b = g.chunks[len(g.chunks)-1].fill(b)
+	}
+	return nil
+}
+
+// small reads, and appends the answer, whatever it is, to out. false: it is a
+// large one, and out is as it was.
+func (g *gather) small(out []byte, q *Select) ([]byte, bool) {
 	at := len(out)
-	out = xrow.AppendReplyHead(out, xrow.OK, q.Sync, s.backend.SchemaVersion())
-	body := len(out)
-	g.out, g.taken, g.limit = appendDataKey(out, 0), 0, s.cfg.MaxResult
-	n, position, err := s.backend.Select(q, g)
+	out, body := g.head(out, q)
+	g.out, g.taken, g.large = out, 0, false
+	n, position, err := g.srv.backend.Select(q, g)
 	out, g.out = g.out, nil
-	if err != nil {
-		s.meter.add(countErrors, 1)
-		return xrow.AppendErrorReply(out[:at], asError(err), q.Sync, s.backend.SchemaVersion())
+	switch {
+	case err == errLarge:
+		return out[:at], false
+	case err != nil:
+		return g.fail(out[:at], q, err), true
 	}
 	binary.BigEndian.PutUint32(out[body+3:], n)
 	if position != nil {
 		out[body]++
-		out = append(out, byte(xrow.KeyPosition))
-		out = msgp.AppendStringFromBytes(out, position)
+		out = appendPosition(out, position)
 	}
-	return endFrame(out, at)
+	return endFrame(out, at), true
+}
+
+// inChunks reads in the turn of large answers. The chunks are one frame; or
+// there is an error, told in out.
+func (g *gather) inChunks(q *Select) (chunks []piece, out []byte) {
+	if err := g.srv.budget.take(g.done); err != nil {
+		return nil, g.fail(nil, q, err)
+	}
+	defer g.srv.budget.give()
+	g.chunks, g.taken, g.large = nil, 0, true
+	head, body := g.head(nil, q)
+	err := g.write(head)
+	var n uint32
+	var position []byte
+	if err == nil {
+		n, position, err = g.srv.backend.Select(q, g)
+	}
+	if err == nil && position != nil {
+		g.chunks[0].buf.B[body]++
+		err = g.write(appendPosition(nil, position))
+	}
+	chunks, g.chunks = g.chunks, nil
+	if err != nil {
+		for _, c := range chunks {
+			c.release(&g.srv.budget)
+		}
+		return nil, g.fail(nil, q, err)
+	}
+	first := chunks[0].buf.B
+	binary.BigEndian.PutUint32(first[body+3:], n)
+	size := (len(chunks)-1)*chunkSize + len(chunks[len(chunks)-1].buf.B)
+	binary.BigEndian.PutUint32(first[1:], uint32(size-xrow.FrameHead))
+	return chunks, nil
+}
+
+// head begins a frame; the body's first byte is at body, its count behind it.
+func (g *gather) head(out []byte, q *Select) (res []byte, body int) {
+	out = xrow.AppendReplyHead(out, xrow.OK, q.Sync, g.srv.backend.SchemaVersion())
+	return appendDataKey(out, 0), len(out)
+}
+
+func appendPosition(dst, position []byte) []byte {
+	return msgp.AppendStringFromBytes(append(dst, byte(xrow.KeyPosition)), position)
+}
+
+func (g *gather) fail(out []byte, q *Select, err error) []byte {
+	g.srv.meter.add(countErrors, 1)
+	return xrow.AppendErrorReply(out, asError(err), q.Sync, g.srv.backend.SchemaVersion())
 }

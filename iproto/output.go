@@ -15,6 +15,13 @@ import (
 // any more.
 const outputSoft = 1 << 20
 
+// typicalAtFirst is what answers are taken to be like before there are any: so
+// that no burst of large ones is asked for.
+const typicalAtFirst = 256 << 10
+
+// windowBytes is about how much the answers to requests in flight may come to.
+const windowBytes = 16 << 20
+
 // output is the write side of a connection, shared by all who answer.
 type output struct {
 	mu      sync.Mutex
@@ -22,19 +29,30 @@ type output struct {
 	wake    chan struct{} // capacity 1: something waits for the writer
 	done    chan struct{} // closed with the connection
 
-	pending  *bytebufferpool.ByteBuffer // encoded frames that nobody writes yet; nil: none. Who writes it returns it
-	writing  bool                       // somebody writes what was pending
+	// What nobody writes yet: queue, and behind it pending. Who takes a piece out
+	// writes and releases it.
+	queue    []piece
+	queueBuf [2]piece                   // where queue begins: mostly it has one piece for a moment
+	queued   int                        // bytes in queue
+	pending  *bytebufferpool.ByteBuffer // whole frames; nil: none
+	charged  int                        // bytes of pending that the budget knows of
+	writing  bool                       // somebody writes what was taken out
 	waitsFor func() bool                // what the reader waits for on changed; nil: it does not
 	detached bool                       // the connection is a replication stream: nothing may be pushed
 	inflight int                        // requests that the node has not answered
+	typical  int                        // size of its answers, the large ones remembered for long
 	dirty    bool                       // in the list of an Answers
 	cause    error                      // why the connection is closed; nil: it is open
+
+	finishing sync.Mutex // one linearizable read at a time makes its answer
+	roomy     sync.Cond  // it waits here for room
 
 	armed time.Time // when the write deadline was set; the writing goroutine's own
 }
 
 func (o *output) init() {
-	o.changed.L = &o.mu
+	o.changed.L, o.roomy.L = &o.mu, &o.mu
+	o.typical = typicalAtFirst
 	o.wake = make(chan struct{}, 1)
 	o.done = make(chan struct{})
 }
@@ -71,11 +89,14 @@ func (c *Conn) emit() {
 		return
 	}
 	c.mu.Lock()
-	if c.pending == nil {
+	switch {
+	case c.cause != nil:
+	case c.pending == nil:
 		c.pending, out = out, nil
-	} else {
+	default:
 		c.append(out.B)
 	}
+	c.chargeLocked()
 	c.mu.Unlock()
 	if out != nil {
 		bytebufferpool.Put(out)
@@ -101,9 +122,61 @@ func (o *output) room() *bytebufferpool.ByteBuffer {
 // unsent is how many bytes nobody writes yet; the caller holds the lock.
 func (o *output) unsent() int {
 	if o.pending == nil {
-		return 0
+		return o.queued
 	}
-	return len(o.pending.B)
+	return o.queued + len(o.pending.B)
+}
+
+// chargeLocked tells the budget what was added to pending.
+func (c *Conn) chargeLocked() {
+	if c.pending != nil && len(c.pending.B) != c.charged {
+		c.srv.budget.add(len(c.pending.B) - c.charged)
+		c.charged = len(c.pending.B)
+	}
+}
+
+// enqueue puts the chunks of a frame behind what is there.
+func (c *Conn) enqueue(chunks []piece) {
+	if c.cause != nil {
+		for _, p := range chunks {
+			p.release(&c.srv.budget)
+		}
+		return
+	}
+	c.sealLocked()
+	for _, p := range chunks {
+		c.queue = append(c.queue, p)
+		c.queued += len(p.buf.B)
+	}
+}
+
+// sealLocked ends pending: what comes behind it starts a new buffer.
+func (c *Conn) sealLocked() {
+	if c.pending == nil {
+		return
+	}
+	c.chargeLocked()
+	c.queued += len(c.pending.B)
+	c.queue = append(c.queue, piece{buf: c.pending})
+	c.pending, c.charged = nil, 0
+}
+
+// nextLocked takes the oldest piece out.
+func (c *Conn) nextLocked() (p piece, ok bool) {
+	if len(c.queue) == 0 {
+		c.sealLocked()
+	}
+	if len(c.queue) == 0 {
+		return p, false
+	}
+	p = c.queue[0]
+	c.queue[0] = piece{}
+	c.queue = c.queue[1:]
+	if len(c.queue) == 0 {
+		c.queue = c.queueBuf[:0]
+	}
+	c.queued -= len(p.buf.B)
+	return p, true
 }
 
 // drain writes what is pending. Whoever comes second leaves at once: the first
@@ -116,12 +189,14 @@ func (c *Conn) drain(reader bool) {
 		return
 	}
 	c.writing = true
-	for c.pending != nil && c.cause == nil {
-		b := c.pending
-		c.pending = nil
+	for c.cause == nil {
+		p, ok := c.nextLocked()
+		if !ok {
+			break
+		}
 		c.mu.Unlock()
-		err := c.writeAll(b.B)
-		bytebufferpool.Put(b)
+		err := c.writeAll(p.buf.B)
+		p.release(&c.srv.budget)
 		c.mu.Lock()
 		if err != nil {
 			c.closeLocked(err)
@@ -132,7 +207,7 @@ func (c *Conn) drain(reader bool) {
 		}
 	}
 	c.writing = false
-	if c.pending != nil {
+	if c.unsent() > 0 {
 		c.Flush()
 	}
 	c.notifyLocked()
@@ -196,22 +271,55 @@ func (c *Conn) replyLocked(sync, schemaVersion uint64, data []byte, err *xrow.Er
 		b := c.room()
 		b.B = xrow.AppendErrorReply(b.B, err, sync, schemaVersion)
 	} else {
-		b := c.room()
-		b.B = AppendData(b.B, sync, schemaVersion, data)
+		c.dataLocked(sync, schemaVersion, data)
 	}
+	c.typical = max(len(data), c.typical-c.typical/16)
 	c.limitLocked()
 }
 
-// answer is reply with an encoded frame.
-func (c *Conn) answer(frame []byte) {
+// dataLocked appends an answer with DATA; a large one goes out in chunks, so that
+// its memory comes back as the client reads.
+func (c *Conn) dataLocked(sync, schemaVersion uint64, data []byte) {
+	if len(data) <= chunkSize {
+		b := c.room()
+		b.B = AppendData(b.B, sync, schemaVersion, data)
+		return
+	}
+	head, rest := appendDataHead(nil, sync, schemaVersion, data)
+	var chunks []piece
+	for _, b := range [][]byte{head, rest} {
+		for len(b) > 0 {
+			if n := len(chunks); n == 0 || chunks[n-1].room() == 0 {
+				chunks = append(chunks, newChunk(&c.srv.budget))
+			}
+			b = chunks[len(chunks)-1].fill(b)
+		}
+	}
+	c.enqueue(chunks)
+}
+
+// answer is reply with an encoded frame, or with the chunks of one.
+func (c *Conn) answer(frame []byte, chunks []piece) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.inflight--
-	c.notifyLocked()
-	if c.cause == nil {
+	c.enqueue(chunks)
+	if c.cause == nil && len(frame) > 0 {
 		c.append(frame)
-		c.limitLocked()
 	}
+	c.notifyLocked()
+	c.chargeLocked()
+}
+
+// waitRoomy waits until the output is small enough for another answer. Others
+// than the reader call it.
+func (c *Conn) waitRoomy() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.cause == nil && c.unsent() > outputSoft {
+		c.roomy.Wait()
+	}
+	return c.cause
 }
 
 // push appends an EVENT. The caller sees to Flush.
@@ -225,9 +333,12 @@ func (c *Conn) push(sync uint64, key string, value []byte) {
 	}
 }
 
-// limitLocked closes the connection of a client that lets its answers pile up.
+// limitLocked closes the connection of a client that lets its answers pile up
+// while there is no room for those of others. One that reads, however slowly, is
+// not closed for the size of its answers: it is not read while they wait.
 func (c *Conn) limitLocked() {
-	if c.unsent() > c.srv.cfg.OutputLimit {
+	c.chargeLocked()
+	if c.srv.budget.over() && c.unsent() > outputSoft {
 		c.closeLocked(ErrSlowClient)
 	}
 }
@@ -244,7 +355,9 @@ func (c *Conn) closeLocked(cause error) {
 		return
 	}
 	c.cause = cause
-	c.pending = nil
+	for p, ok := c.nextLocked(); ok; p, ok = c.nextLocked() {
+		p.release(&c.srv.budget)
+	}
 	close(c.done)
 	c.nc.Close() // what is lost with it is known: the answers of a dead connection
 	c.notifyLocked()
@@ -260,6 +373,9 @@ func (c *Conn) closeCause() error {
 func (c *Conn) notifyLocked() {
 	if c.waitsFor != nil && (c.cause != nil || c.waitsFor()) {
 		c.changed.Signal()
+	}
+	if c.cause != nil || c.unsent() <= outputSoft {
+		c.roomy.Broadcast()
 	}
 }
 
@@ -290,7 +406,8 @@ func (c *Conn) waitRoom() error {
 // waitCredit waits until the node has answered enough, and returns how many
 // requests may be handed to it. It lets a quarter of them come back first:
 // otherwise each answer would wake the reader for one request.
-func (c *Conn) waitCredit(limit int) (n int, err error) {
+func (c *Conn) waitCredit() (n int, err error) {
+	limit := c.window()
 	c.mu.Lock()
 	n, err = limit-c.inflight, c.cause
 	c.mu.Unlock()
@@ -307,7 +424,15 @@ func (c *Conn) waitCredit(limit int) (n int, err error) {
 // waitSilence waits until all that was answered is written and nobody writes.
 func (c *Conn) waitSilence() error {
 	c.Flush()
-	return c.waitFor(func() bool { return !c.writing && c.pending == nil })
+	return c.waitFor(func() bool { return !c.writing && c.unsent() == 0 })
+}
+
+// window is how many requests may wait for the node: fewer where answers are
+// large, since they are made without asking whether there is room.
+func (c *Conn) window() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return min(c.srv.maxInFlight(), max(1, windowBytes/max(c.typical, 1)))
 }
 
 func (c *Conn) inFlight() int {

@@ -23,14 +23,22 @@ func AppendEmpty(dst []byte, sync, schemaVersion uint64) []byte {
 // AppendData encodes an OK reply whose DATA is a raw array. The array's header
 // is written anew: clients of the original always see the widest form.
 func AppendData(dst []byte, sync, schemaVersion uint64, data []byte) []byte {
+	dst, rest := appendDataHead(dst, sync, schemaVersion, data)
+	return append(dst, rest...)
+}
+
+// appendDataHead is AppendData up to the elements of the array, which are rest.
+func appendDataHead(dst []byte, sync, schemaVersion uint64, data []byte) (res, rest []byte) {
 	n, size, ok := xrow.ReadArrayHeader(data)
 	if !ok {
-		return AppendEmpty(dst, sync, schemaVersion)
+		return AppendEmpty(dst, sync, schemaVersion), nil
 	}
 	at := len(dst)
 	dst = xrow.AppendReplyHead(dst, xrow.OK, sync, schemaVersion)
 	dst = appendDataKey(dst, uint32(n))
-	return endFrame(append(dst, data[size:]...), at)
+	rest = data[size:]
+	binary.BigEndian.PutUint32(dst[at+1:], uint32(len(dst)-at-xrow.FrameHead+len(rest)))
+	return dst, rest
 }
 
 // appendDataKey begins a body of one key, DATA with n elements to follow.

@@ -235,8 +235,34 @@ func (c *Conn) handleSelect() error {
 	if q.iterator != iteratorEQ || q.key[0] == 0x90 {
 		c.submit() // writes that came before must not wait for a scan
 	}
-	c.out.B = c.gather.run(c.srv, c.out.B, &c.sel)
-	return nil
+	if c.srv.budget.over() {
+		if err := c.waitBudget(); err != nil {
+			c.fail(asError(err))
+			return c.closeCause()
+		}
+	}
+	var small bool
+	if c.out.B, small = c.gather.small(c.out.B, &c.sel); small {
+		return nil
+	}
+	c.submit()
+	c.emit() // what was answered before does not wait for room
+	chunks, failed := c.gather.inChunks(&c.sel)
+	c.mu.Lock()
+	c.enqueue(chunks)
+	c.mu.Unlock()
+	c.open()
+	c.out.B = append(c.out.B, failed...)
+	c.drain(true)
+	return c.waitRoom()
+}
+
+// waitBudget waits until answers of others have left, with nothing in hand.
+func (c *Conn) waitBudget() error {
+	c.submit()
+	c.emit()
+	defer c.open()
+	return c.srv.budget.wait(c.srv.budget.limit, c.done)
 }
 
 // clone returns a copy that does not point into the read buffer.

@@ -24,6 +24,7 @@ type Server struct {
 	salt    func([]byte) error // fills the salt of a greeting
 	limit   atomic.Int64       // requests of one connection that may wait for the node
 	meter   meter
+	budget  budget
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -41,6 +42,7 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, backend: b, stop: make(chan struct{}), left: make(chan struct{}, 1)}
 	s.limit.Store(int64(cfg.MaxInFlight))
+	s.budget.init(cfg.AnswerMemory, cfg.SlowTimeout)
 	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
 	return s, nil
 }
@@ -49,6 +51,9 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 func (s *Server) SetMaxInFlight(n int) { s.limit.Store(int64(max(n, 1))) }
 
 func (s *Server) maxInFlight() int { return int(s.limit.Load()) }
+
+// MaxAnswer is how many bytes of tuples one answer may have.
+func (s *Server) MaxAnswer() int { return s.budget.maxAnswer() }
 
 // Peer is the address of a connection's other end; empty: it is gone.
 func (s *Server) Peer(conn uint64) string {

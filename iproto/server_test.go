@@ -163,7 +163,7 @@ func TestBatchKeepsItsBytes(t *testing.T) {
 	f := newFixture(t, nil)
 	f.node.hold = true
 	p := f.connect()
-	const rounds, perRound = 15, 40 // fewer than may be in flight
+	const rounds, perRound = 15, 4 // fewer than may be in flight
 	sync := uint64(0)
 	for range rounds {
 		var b []byte
@@ -192,30 +192,30 @@ func TestBatchKeepsItsBytes(t *testing.T) {
 }
 
 func TestSlowClientIsClosed(t *testing.T) {
-	t.Run("output passes the limit", func(t *testing.T) {
+	t.Run("there is no room for others", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFixture(t, func(c *Config) { c.OutputLimit = 100_000 })
-			f.node.onCall = func(c *Conn, q *Call) {
-				c.Reply(q.Sync, append([]byte{0x91, 0xc5, 0x9c, 0x40}, make([]byte, 40000)...), nil)
-				c.Flush()
-			}
+			f := newFixture(t, func(c *Config) { c.AnswerMemory = 4 << 20 })
+			var c *Conn
+			f.node.onCall = func(of *Conn, _ *Call) { c = of }
 			p := f.pipe()
 			start := time.Now()
-			for i := uint64(1); ; i++ {
-				if i > 6 {
-					t.Fatal("still open")
-				}
-				body := []byte{0x81, byte(xrow.KeyFunctionName), 0xa1, 'f'}
-				if _, err := p.nc.Write((&xrow.Row{Type: xrow.Call, Sync: i, Body: body}).Append(nil)); err != nil {
-					break
-				}
-				synctest.Wait()
+			const calls = 6
+			for i := range uint64(calls) {
+				p.request(xrow.Call, i, []byte{0x81, 0x22, 0xa1, 'f'})
 			}
+			synctest.Wait()
+			for i := range uint64(calls) {
+				c.Reply(i, largeArray(1<<20), nil)
+			}
+			c.Flush()
 			if cause := <-f.closed; cause != ErrSlowClient {
 				t.Fatalf("closed by %v", cause)
 			}
 			if time.Since(start) != 0 {
 				t.Fatal("not closed before the clock of the bubble moved on")
+			}
+			if used := f.srv.budget.used.Load(); used != 0 {
+				t.Errorf("%d bytes are accounted for behind the end", used)
 			}
 		})
 	})

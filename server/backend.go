@@ -171,7 +171,7 @@ func (b *backend) spaceName(id uint32) (name string) {
 }
 
 func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
-	b.node().procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: q.User, Type: q.Type, Name: q.Name, Args: q.Args,
+	b.node().procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: q.User, Type: q.Type, Name: q.Name, Args: q.Args, Large: c.LargeAnswer,
 		Reply: func(data []byte, err *xrow.Error) {
 			c.Reply(q.Sync, data, err)
 			c.Flush()

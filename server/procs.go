@@ -49,6 +49,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		Checkpoints: s.checkpointClocks,
 		SessionPeer: s.clients.Peer,
 		Su:          s.clients.Su,
+		MaxAnswer:   s.clients.MaxAnswer(),
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
 		},

@@ -275,7 +275,7 @@ func (s *Server) openStore(dir string) (*xlog.Store, error) {
 
 func (s *Server) openClients() error {
 	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
-		MaxInFlight: s.in.IProto.NetMsgMax, Trace: s.clientTrace()}
+		MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
 	if err != nil {
 		return err

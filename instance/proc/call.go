@@ -16,6 +16,8 @@ type call struct {
 	p    *Procs
 	args []value
 
+	done func() // ends a large answer; nil: there is none
+
 	space spaceRef // of a method
 	index indexRef // of an index's method
 }

@@ -112,6 +112,10 @@ type Call struct {
 	// DATA array, nil with an error. It is called at most once, on any goroutine,
 	// and not at all when the Loop replies.
 	Reply func(data []byte, err *xrow.Error)
+	// Large is called before an answer of more than LargeAnswer is made, at most
+	// once, and waits until there is room for one. done is called behind the Reply.
+	// nil: there always is.
+	Large func() (done func(), err error)
 }
 
 // Procs serves procedures. It is safe for concurrent use.
@@ -131,11 +135,14 @@ func New(env Env) *Procs {
 }
 
 // Call serves a call. It does not block, but for the time that the Loop's
-// backlog is full.
+// backlog is full, or that Call.Large takes.
 func (p *Procs) Call(c Call) {
 	call := &call{Call: c, p: p}
 	if err := call.serve(); err != nil {
 		call.fail(err)
+	}
+	if call.done != nil {
+		call.done()
 	}
 }
 

@@ -12,14 +12,24 @@ import (
 
 // gather is the tuples of an answer in the making, within the bounds of answers.
 type gather struct {
-	p   *Procs
+	c   *call
 	raw []byte
 }
 
+// LargeAnswer is the size beyond which room for an answer has to be asked for.
+const LargeAnswer = 1 << 20
+
 // Take makes it a Sink.
 func (g *gather) Take(b []byte) error {
-	if limit := g.p.env.MaxAnswer; limit > 0 && len(g.raw)+len(b) > limit {
-		return xrow.AnswerTooLarge(len(g.raw)+len(b), limit)
+	n := len(g.raw) + len(b)
+	if limit := g.c.p.env.MaxAnswer; limit > 0 && n > limit {
+		return xrow.AnswerTooLarge(n, limit)
+	}
+	if n > LargeAnswer && g.c.done == nil && g.c.Large != nil {
+		var err error
+		if g.c.done, err = g.c.Large(); err != nil {
+			return err
+		}
 	}
 	g.raw = append(g.raw, b...)
 	return nil
@@ -31,7 +41,7 @@ func (c *call) query(q *box.Query) (raw []byte, n int, err error) {
 }
 
 func (c *call) queryAs(user uint32, q *box.Query) (raw []byte, n int, err error) {
-	g := gather{p: c.p}
+	g := gather{c: c}
 	n, err = c.p.env.Loop.Select(user, q, &g)
 	return g.raw, n, err
 }
