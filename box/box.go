@@ -203,7 +203,7 @@ func (b *Box) Space(id uint32) (info SpaceInfo, ok bool) {
 // addShown counts what readers see although it is not confirmed.
 func (b *Box) addShown(of *stats, info *SpaceInfo) {
 	for k := range b.pending.Len() {
-		t := *b.pending.At(k)
+		t := *b.pending.Peek(k)
 		if t.seq > b.shown {
 			return
 		}

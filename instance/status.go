@@ -69,7 +69,7 @@ func (c *Core) Info(now time.Duration) Info {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))
 	}
 	if c.limbo.Len() > 0 {
-		i.QueueAge = now - c.limbo.At(0).P.since
+		i.QueueAge = now - c.limbo.Oldest().P.since
 	}
 	if i.RO {
 		i.ROReason, _ = c.roReason()

@@ -113,8 +113,11 @@ func (l *Limbo[P]) Size() int { return l.queue.size }
 // happens in each Step may.
 func (l *Limbo[P]) At(i int) *Entry[P] { return l.queue.at(i) }
 
+// Oldest is At(0), for readers that hold the owner off side by side.
+func (l *Limbo[P]) Oldest() *Entry[P] { return &l.queue.nodes.Peek(0).Entry }
+
 // OldestOf is the oldest undecided transaction of an origin, nil if it has none.
-// The LSNs of one origin ascend in the queue.
+// The LSNs of one origin ascend in the queue. Safe for readers, as Oldest is.
 func (l *Limbo[P]) OldestOf(origin uint32) *Entry[P] { return l.queue.oldestOf(origin) }
 
 // Looked is how often an entry was looked at. Tests hold it against Len.

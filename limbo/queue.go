@@ -98,7 +98,7 @@ func (q *queue[P]) oldestOf(origin uint32) *Entry[P] {
 	if q.first[origin] == 0 {
 		return nil
 	}
-	return &q.place(q.first[origin]).Entry
+	return &q.nodes.Peek(q.index(q.first[origin])).Entry
 }
 
 // lastSync is where the newest synchronous entry is, below 0 if there is none.

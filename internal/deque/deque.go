@@ -21,18 +21,23 @@ type Deque[T any] struct {
 // Len is the number of elements.
 func (d *Deque[T]) Len() int { return d.n }
 
+// Peek is At for readers that hold the owner off side by side: it changes nothing.
+func (d *Deque[T]) Peek(i int) *T {
+	if uint(i) >= uint(d.n) {
+		panic("deque: no such element")
+	}
+	i += d.head
+	return &d.blocks[i/blockLen][i%blockLen]
+}
+
 // Looked is how often an element was looked at: tests hold it against Len, for
 // a step must not look at all that waits.
 func (d *Deque[T]) Looked() uint64 { return d.looked }
 
 // At is element i, the oldest one is 0. It stays valid until it is popped.
 func (d *Deque[T]) At(i int) *T {
-	if uint(i) >= uint(d.n) {
-		panic("deque: no such element")
-	}
 	d.looked++
-	i += d.head
-	return &d.blocks[i/blockLen][i%blockLen]
+	return d.Peek(i)
 }
 
 // Push appends an element.
