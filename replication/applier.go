@@ -56,6 +56,7 @@ type applier struct {
 	message  string
 	uuid     string // of the peer, as its greeting says
 	peer     uint32 // its replica ID; 0: not known
+	process  uint64 // of the peer whose stream we follow; 0: not told
 	original bool   // it is of the original kind; told once we follow it
 	lag      float64
 	heardAt  time.Duration
@@ -294,12 +295,13 @@ func hello(c *iproto.Client, p *Peer, auth func()) error {
 
 // subscription is what was agreed on with a peer.
 type subscription struct {
-	peer   uint32
-	from   vclock.VClock // what we held
-	target vclock.VClock // what the peer held: with that we have caught up
-	rules  uint64        // what the peer knows
-	back   bool          // it has less than it had acked before
-	runs   bool          // rows or a heartbeat came
+	peer    uint32
+	from    vclock.VClock // what we held
+	target  vclock.VClock // what the peer held: with that we have caught up
+	rules   uint64        // what the peer knows
+	back    bool          // it has less than it had acked before
+	runs    bool          // rows or a heartbeat came
+	process uint64        // of the peer; 0: not told
 }
 
 // subscribe asks for the stream.
@@ -344,7 +346,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
-	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules}
+	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules, process: ok.Process}
 	if m, found := info.member(c.Greeting.UUID); found && m.ID == at.peer {
 		at.back = !ok.VClock.Covers(&m.Shown.Ack)
 	}
@@ -408,7 +410,7 @@ func (a *applier) checkLog(ctx context.Context, at *subscription) error {
 // some that we have not, and those we must see, before we write their LSNs anew.
 func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: h.cfg.Incarnation}
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: h.cfg.Incarnation, Process: h.cfg.Process}
 	if h.cfg.Anon {
 		req.Incarnation = 0
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
@@ -420,7 +422,12 @@ func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, at subscription) error {
 	h, peer := a.hub, at.peer
 	h.mu.Lock()
+	if err := h.meet(a.uuid, at.process); err != nil {
+		h.mu.Unlock()
+		return err
+	}
 	a.state, a.message, a.peer, a.original, a.drop = StateSync, "", peer, at.rules == 0, cancel
+	a.process = at.process
 	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0
 	h.mu.Unlock()

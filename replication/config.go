@@ -17,6 +17,7 @@ type Config struct {
 	UUID        string // own instance UUID; required
 	Name        string // own instance name; empty: none
 	Incarnation uint64 // of our store, see instance.JoinRequest
+	Process     uint64 // drawn when the process starts, see doubles; 0: it is not told
 	Anon        bool   // an anonymous replica: it follows, and is no member
 	Version     uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
 	Peers       []Peer // all members as configured; ourselves may be among them

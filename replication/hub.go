@@ -41,6 +41,7 @@ type Hub struct {
 	joining  map[string]*Progress // UUIDs with a JOIN under way
 	fetches  map[string]fetch     // by UUID, see Readers
 	tags     uint64
+	doubles  doubles
 	expelled bool
 	closed   bool
 	gapTold  bool
@@ -79,7 +80,7 @@ func New(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
-		joining: make(map[string]*Progress)}
+		joining: make(map[string]*Progress), doubles: make(doubles)}
 	h.times.Store(&times{death: cfg.DeathTimeout, original: cfg.OriginalTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil
@@ -262,6 +263,9 @@ func (h *Hub) addRelay(r *relay) *xrow.Error {
 	defer h.mu.Unlock()
 	if h.closed || h.expelled {
 		return xrow.Errorf(xrow.ErrLoading)
+	}
+	if err := h.meet(r.uuid, r.process); err != nil {
+		return err
 	}
 	for _, other := range h.relays {
 		if other.uuid == r.uuid {

@@ -29,6 +29,7 @@ type relay struct {
 	link    *iproto.Link
 	peer    uint32 // 0: anonymous
 	uuid    string
+	process uint64 // of the peer; 0: not told
 	rules   uint64 // what the peer knows; 0: it is of the original kind
 	version uint32 // of the peer
 	sync    uint64 // of the SUBSCRIBE
@@ -56,6 +57,7 @@ type relay struct {
 	ackAt  time.Duration // when it came; 0: none yet
 	ackLag float64       // seconds from an origin's write to its ack
 	hold   holdBack
+	end    *xrow.Error // why the hub ends this stream; nil: it does not
 }
 
 // errSilent is why a connection ends on which nothing comes.
@@ -113,6 +115,9 @@ func (r *relay) send(ctx context.Context) error {
 // was nothing.
 func (r *relay) sendSome() (n int64, err error) {
 	todo := r.take()
+	if todo.end != nil {
+		return 0, r.say(todo.end)
+	}
 	r.out = r.out[:0]
 	if todo.raft.seq != r.sentRaft {
 		if r.takesRaft() {
@@ -150,6 +155,7 @@ type todo struct {
 	beatSync uint64
 	upTo     uint64 // last group that may be sent now
 	fromLog  bool   // group next is no longer in the ring
+	end      *xrow.Error
 }
 
 // take looks at the hub: groups out of the ring go to r.groups.
@@ -157,7 +163,7 @@ func (r *relay) take() (t todo) {
 	h := r.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t = todo{raft: h.raft, beats: h.beats, beatSync: h.beatSync, upTo: h.relayTo}
+	t = todo{raft: h.raft, beats: h.beats, beatSync: h.beatSync, upTo: h.relayTo, end: r.end}
 	if t.beats != r.sentBeat {
 		r.hold.tick(h.node.Now().Mono, h.times.Load().heartbeat, h.relayTo)
 	}
@@ -282,12 +288,20 @@ func (r *relay) sayGap(err error) error {
 	if !errors.Is(err, ErrGap) {
 		return err
 	}
-	e := gapError(err)
-	row := e.Row(0, 0)
-	if werr := r.link.WriteRow(&row); werr != nil {
+	if werr := r.say(gapError(err)); werr == nil || !errors.Is(werr, ErrGap) {
 		return werr
 	}
 	return fmt.Errorf("replication: %s is beyond the log: %w", r.name(), err)
+}
+
+// say sends an error as the last word of the stream, and returns it unless it
+// cannot be sent.
+func (r *relay) say(e *xrow.Error) error {
+	row := e.Row(0, 0)
+	if err := r.link.WriteRow(&row); err != nil {
+		return err
+	}
+	return e
 }
 
 func gapError(err error) *xrow.Error {

@@ -18,31 +18,43 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user uint32, row *xrow.Row) erro
 	if err := h.checkSubscribe(&info, user, &req); err != nil {
 		return err
 	}
-	r := &relay{hub: h, link: link, uuid: req.InstanceUUID, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync,
+	r := &relay{hub: h, link: link, uuid: req.InstanceUUID, process: req.Process, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync,
 		self: info.ID, wake: make(chan struct{}, 1), filter: req.IDFilter, from: req.VClock.Global(), pos: req.VClock.Global(), acked: req.VClock.Global()}
 	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules}
+	if r.rules != 0 {
+		ok.Process = h.cfg.Process
+	}
 	if m, found := info.member(req.InstanceUUID); found {
 		r.peer, r.ownUpTo = m.ID, info.Synced[m.ID]
 		if r.rules != 0 {
 			ok.Shown = xrow.Shown{Incarnation: m.Incarnation, Term: m.Shown.Term, Vote: m.Shown.Vote, VClock: m.Shown.Ack.Global()}
-		}
-		if !req.VClock.Covers(&m.Shown.Ack) {
-			h.cfg.Logger.Warn().Uint32("peer", m.ID).Str("vclock", req.VClock.String()).Str("acked", m.Shown.Ack.String()).Bool("original", r.rules == 0).
-				Msg("a member subscribes with less than it has acked before: its disk has gone back; one of ours comes back under a new identity, an original goes on")
-		}
-		if req.InstanceName != m.Name {
-			h.cfg.Logger.Info().Uint32("peer", m.ID).Str("name", req.InstanceName).Str("registered", m.Name).Msg("a member subscribes under another name than it is registered with")
 		}
 	}
 	if err := h.addRelay(r); err != nil {
 		return err
 	}
 	defer h.removeRelay(r)
+	h.tellOddities(&info, &req)
 	answer := xrow.Row{Type: xrow.OK, Sync: row.Sync, ReplicaID: info.ID, Body: ok.AppendBody(nil)}
 	if err := link.WriteRow(&answer); err != nil {
 		return err
 	}
 	return r.serve()
+}
+
+// tellOddities says what is strange about a member that subscribes.
+func (h *Hub) tellOddities(info *Info, req *xrow.SubscribeRequest) {
+	m, found := info.member(req.InstanceUUID)
+	if !found {
+		return
+	}
+	if !req.VClock.Covers(&m.Shown.Ack) {
+		h.cfg.Logger.Warn().Uint32("peer", m.ID).Str("vclock", req.VClock.String()).Str("acked", m.Shown.Ack.String()).Bool("original", req.Rules == 0).
+			Msg("a member subscribes with less than it has acked before: its disk has gone back; one of ours comes back under a new identity, an original goes on")
+	}
+	if req.InstanceName != m.Name {
+		h.cfg.Logger.Info().Uint32("peer", m.ID).Str("name", req.InstanceName).Str("registered", m.Name).Msg("a member subscribes under another name than it is registered with")
+	}
 }
 
 // checkSubscribe is replication.md section 5, in the order given there.

@@ -53,6 +53,9 @@ func loadIdentity(store *xlog.Store, in *config.Instance) (id identity, err erro
 	return id, id.save(store)
 }
 
+// process tells this process from a copy of it on another machine.
+var process = rand.Uint64() | 1
+
 // freshIncarnation is never zero: that means "not told".
 func freshIncarnation() uint64 { return rand.Uint64() | 1 }
 

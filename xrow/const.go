@@ -127,6 +127,7 @@ const (
 	KeyCommitted   Key = 0x74 // JOIN META, array [term, LSN] up to which the state is committed
 	KeyTuples      Key = 0x75 // JOIN META, uint: about how many tuples follow
 	KeyShown       Key = 0x79 // answer to SUBSCRIBE, [incarnation, term, vote, vclock]: what that life has shown to the one that answers
+	KeyProcess     Key = 0x7a // SUBSCRIBE and its answer, uint: of the process of the sender
 	KeyStrongLSN   Key = 0x76 // PROMOTE, CONFIRM, uint: LSN by the strong rules, where LSN is for originals
 	KeySet         Key = 0x77 // ballot, array [replica set UUID, voters that it needs while it is being founded]
 )

@@ -70,6 +70,7 @@ type SubscribeRequest struct {
 	IDFilter       uint32 // bit i: rows of origin i must not be sent
 	Rules          uint64 // ours: 1 = knows strong rules
 	Incarnation    uint64 // ours: as in a JoinRequest
+	Process        uint64 // ours: drawn by each process; 0: not told
 }
 
 // AppendBody encodes the body; empty names and zero values of ours are left out.
@@ -85,12 +86,13 @@ func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
 	m.idSet(KeyIDFilter, s.IDFilter)
 	m.uintNonzero(KeyRules, s.Rules)
 	m.uintNonzero(KeyIncarnation, s.Incarnation)
+	m.uintNonzero(KeyProcess, s.Process)
 	return m.dst
 }
 
 // DecodeSubscribe reads the body of SUBSCRIBE.
 func DecodeSubscribe(body []byte) (s SubscribeRequest, err error) {
-	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation)
+	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation|useProcess)
 	return d.SubscribeRequest, err
 }
 
@@ -101,6 +103,7 @@ type SubscribeOK struct {
 	VClock         vclock.VClock
 	Rules          uint64 // ours: 1 = knows strong rules
 	Shown          Shown  // ours: what the one that asked has shown to us before
+	Process        uint64 // ours: as in a SubscribeRequest
 }
 
 // Shown is what a life of an instance has shown to a peer.
@@ -121,6 +124,7 @@ func (s *SubscribeOK) AppendBody(dst []byte) []byte {
 	if s.Shown.Incarnation != 0 {
 		m.shown(&s.Shown)
 	}
+	m.uintNonzero(KeyProcess, s.Process)
 	return m.dst
 }
 
@@ -158,8 +162,8 @@ func readShown(v []byte, s *Shown) (ok bool) {
 
 // DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
 func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
-	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown)
-	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules, d.shown}, err
+	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess)
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules, d.shown, d.Process}, err
 }
 
 // AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
@@ -186,6 +190,7 @@ const (
 	useRules
 	useIncarnation // and out of a checkpoint
 	useShown
+	useProcess
 )
 
 // usedBy tells what has the key; 0: no request.
@@ -207,6 +212,8 @@ func usedBy(k Key) use {
 		return useIncarnation
 	case KeyShown:
 		return useShown
+	case KeyProcess:
+		return useProcess
 	}
 	return 0
 }
@@ -260,6 +267,9 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 		case KeyIncarnation:
 			what = "invalid INCARNATION"
 			d.Incarnation, ok = u64(f.val)
+		case KeyProcess:
+			what = "invalid PROCESS"
+			d.Process, ok = u64(f.val)
 		case KeyShown:
 			what = "invalid SHOWN"
 			ok = readShown(f.val, &d.shown)

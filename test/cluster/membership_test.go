@@ -59,6 +59,55 @@ func TestReplacedWhilePaused(t *testing.T) {
 	}
 }
 
+// A member's directory is copied to another machine and started there, while the
+// first process runs on. Nobody counts either, both are told, and the one that is
+// left in the end is a member.
+func TestCopiedDirectory(t *testing.T) {
+	r := start(t, options{proxied: true})
+	l := r.startLoad(20)
+	l.more(100)
+	lead := r.leader()
+	one := r.others(lead.Node)[0]
+	rest := r.others(one)
+	one.Kill()
+	two := r.twin(one)
+	if err := os.CopyFS(two.DataDir(), os.DirFS(one.DataDir())); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []*cluster.Node{one, two} {
+		if err := n.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.tracker.Add(two.Addr)
+	for _, n := range []*cluster.Node{one, two} {
+		r.until(n.Name+" is told", func() error { return r.hasLogged(n, "two processes are alive as") })
+	}
+	for _, n := range rest {
+		r.until(n.Name+" says so", func() error { return r.hasLogged(n, "two processes are alive under one identity") })
+	}
+	l.more(100) // by those of whom there is one
+	one.Kill()
+	r.caughtUp(two, l.newest()) // as a new life, if the first one has acked more
+	for _, n := range rest {
+		r.until(n.Name+" knows three members", func() error { return r.knows(n, 3) })
+	}
+	other := r.followerOf(rest)
+	other.Kill() // what is left is a quorum only with the second one
+	l.more(100)
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.verify(append(slices.Clone(rest), two)...)
+}
+
+func (r *rig) hasLogged(n *cluster.Node, text string) error {
+	if !strings.Contains(r.log(n), text) {
+		return fmt.Errorf("its log has no %q", text)
+	}
+	return nil
+}
+
 // stepsAside: a node finds that it is no member any more, says so and takes no
 // writes.
 func (r *rig) stepsAside(n *cluster.Node) {

@@ -1,0 +1,88 @@
+package replication
+
+import (
+	"time"
+
+	"tarragon/xrow"
+)
+
+// doubles are identities under which two processes were met: somebody copied a
+// directory, or started it on two machines. Each process draws a number when it
+// starts and says it in SUBSCRIBE and in the answer to one, so two are told apart
+// also where they have one address and never see each other. What both say is one
+// member's word, and may be two words: one vote given twice, one LSN for two rows.
+// So neither is listened to or served until one gives no sign of life any more,
+// and both are told.
+//
+// By UUID, then by process: when it was heard last. Guarded by the hub's lock.
+type doubles map[string]map[uint64]time.Duration
+
+// doubleTimeouts is for how many death timeouts one of them counts as alive that
+// has said nothing more: both ask again within one, unless they are dead or cut off.
+const doubleTimeouts = 2
+
+// meet takes down that a process speaks for an identity, before anything that it
+// says counts. An error says that another one does too. The lock is held.
+func (h *Hub) meet(uuid string, process uint64) *xrow.Error {
+	if process == 0 {
+		return nil // of the original kind
+	}
+	now := h.node.Now().Mono
+	heard := h.doubles[uuid]
+	if other := h.speaksFor(uuid, process); other != 0 && heard == nil {
+		heard = map[uint64]time.Duration{other: now}
+		h.doubles[uuid] = heard
+		h.cfg.Logger.Error().Str("uuid", uuid).Msg("two processes are alive under one identity: neither is listened to until one is gone; was a data directory copied?")
+		h.endStreams(uuid, errDouble(uuid))
+	}
+	if heard == nil {
+		return nil
+	}
+	heard[process] = now
+	for p, at := range heard {
+		if now-at > doubleTimeouts*h.times.Load().death {
+			delete(heard, p)
+		}
+	}
+	if len(heard) > 1 {
+		return errDouble(uuid)
+	}
+	delete(h.doubles, uuid)
+	h.cfg.Logger.Warn().Str("uuid", uuid).Msg("one process is left under this identity")
+	return nil
+}
+
+// speaksFor is another process than this one that has a stream with us under an
+// identity; 0: none has.
+func (h *Hub) speaksFor(uuid string, process uint64) uint64 {
+	for _, r := range h.relays {
+		if r.uuid == uuid && r.end == nil && r.process != 0 && r.process != process {
+			return r.process
+		}
+	}
+	for _, a := range h.appliers {
+		if a.uuid == uuid && a.drop != nil && a.process != 0 && a.process != process {
+			return a.process
+		}
+	}
+	return 0
+}
+
+// endStreams ends all streams with an identity, and says why.
+func (h *Hub) endStreams(uuid string, why *xrow.Error) {
+	for _, r := range h.relays {
+		if r.uuid == uuid {
+			r.end = why
+			r.wakeUp()
+		}
+	}
+	for _, a := range h.appliers {
+		if a.uuid == uuid && a.drop != nil {
+			a.drop(why)
+		}
+	}
+}
+
+func errDouble(uuid string) *xrow.Error {
+	return xrow.Errorf(xrow.ErrCfg, "instance_uuid", "two processes are alive as "+uuid+"; neither takes part until one is stopped")
+}

@@ -1,0 +1,99 @@
+package replication
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"tarragon/instance"
+	"tarragon/xrow"
+)
+
+// askAs asks as a process of instance 2 and returns the answer.
+func askAs(t *testing.T, h *testHub, process uint64) (*peer, error) {
+	t.Helper()
+	p := &peer{Client: dial(t, h.addr), t: t}
+	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), Rules: 1, Process: process}
+	if err := p.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	row := p.next()
+	if e := row.AsError(); e != nil {
+		return nil, e
+	}
+	return p, nil
+}
+
+func isDouble(err error) bool {
+	return errors.Is(err, xrow.ErrCfg) && strings.Contains(err.Error(), "two processes are alive")
+}
+
+// Two processes subscribe under one identity: neither is served, and both are
+// told, until one has said nothing for a while.
+func TestTwoProcessesSubscribe(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(1)
+	first, err := askAs(t, h, 21)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, h.node, func(ev instance.Downstream) bool { return ev.Up })
+	if _, err := askAs(t, h, 22); !isDouble(err) {
+		t.Fatalf("the second process: %v", err)
+	}
+	for {
+		row := first.next()
+		if e := row.AsError(); e != nil {
+			if !isDouble(e) {
+				t.Fatalf("the first process: %v", e)
+			}
+			break
+		}
+	}
+	wait(t, h.node, func(ev instance.Downstream) bool { return !ev.Up })
+	for _, process := range []uint64{21, 22, 21} {
+		if _, err := askAs(t, h, process); !isDouble(err) {
+			t.Fatalf("process %d asks again: %v", process, err)
+		}
+	}
+	h.node.advance(doubleTimeouts*h.cfg.DeathTimeout + 1)
+	if _, err := askAs(t, h, 22); err != nil {
+		t.Fatalf("the one that is left: %v", err)
+	}
+	wait(t, h.node, func(ev instance.Downstream) bool { return ev.Up })
+}
+
+// One process is followed and another one subscribes: copies that share an
+// address may never see each other.
+func TestTwoProcessesFollowed(t *testing.T) {
+	s := newTestHub(t, 2, func(c *Config) { c.Process = 21 })
+	s.show(1)
+	h := newTestHub(t, 1, func(c *Config) { c.Peers = []Peer{{Addr: s.addr}} })
+	h.show(1)
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+	if _, err := askAs(t, h, 22); !isDouble(err) {
+		t.Fatalf("the other process: %v", err)
+	}
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamLost })
+	h.waitLog("two processes are alive as")
+	if status := h.Status(); status[0].Upstream == nil || status[0].Upstream.Status == StateFollow {
+		t.Errorf("status: %+v", status[0].Upstream)
+	}
+	h.node.advance(doubleTimeouts*h.cfg.DeathTimeout + 1)
+	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
+}
+
+// A process that ends and begins anew is no double: its streams have ended.
+func TestProcessBeginsAnew(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(1)
+	for process := uint64(21); process < 24; process++ {
+		p, err := askAs(t, h, process)
+		if err != nil {
+			t.Fatalf("process %d: %v", process, err)
+		}
+		wait(t, h.node, func(ev instance.Downstream) bool { return ev.Up })
+		p.Close()
+		wait(t, h.node, func(ev instance.Downstream) bool { return !ev.Up })
+	}
+}
