@@ -209,6 +209,11 @@ type Tarragon struct {
 	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
 	AllowOriginal     bool          // register Tarantool instances where the strong rules are in effect
 	DebugListen       string        // host:port of net/http/pprof; empty: off
+	MaxConnections    int           // of clients; 0: what file descriptors leave
+	MaxPerUser        int           // logged in as one user; 0: no limit
+	MaxBeforeLogin    int           // that have not logged in; 0: half of all
+	LoginTimeout      time.Duration // for the first request of a connection
+	FrameTimeout      time.Duration // for the rest of a request
 	ControlSocket     string        // of the local administrator; empty: none
 	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
 	OpaqueSpaces      bool          // carry what peers define and cannot be indexed here

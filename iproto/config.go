@@ -16,6 +16,7 @@ type Config struct {
 	MaxInFlight  int           // requests of one connection that wait for the node; 768, as net_msg_max
 	AnswerMemory int           // bytes of all answers that have not left; one may have half of it; 512 MiB
 	SlowTimeout  time.Duration // time for 256 KiB of output to leave, and for which reads wait for room; 30s
+	Limits       Limits
 	Trace        Trace
 }
 
@@ -26,6 +27,7 @@ type Trace struct {
 	Closed   func(c *Conn, cause error)
 	BadBytes func(c *Conn, err error) // a frame that was no request; the client got an error
 	Accept   func(addr net.Addr, err error)
+	Turned   func(from net.Addr) // a connection was closed at once: there are too many
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -48,5 +50,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.SlowTimeout <= 0 {
 		c.SlowTimeout = 30 * time.Second
 	}
+	c.Limits = c.Limits.withDefaults()
 	return c, errors.Join(errs...)
 }

@@ -20,6 +20,10 @@ type Conn struct {
 	peer string
 	user atomic.Uint32 // effective user; written by the reader
 
+	control bool  // it came by a control socket
+	place   place // the gate's
+	patience
+
 	// The reader's own.
 	settings map[string][]byte // what the session changed of _session_settings; nil: nothing yet
 	salt     [saltUsed]byte
@@ -47,6 +51,7 @@ type Conn struct {
 // newConn prepares a connection; serve runs it.
 func newConn(s *Server, nc net.Conn) *Conn {
 	c := &Conn{srv: s, nc: nc, peer: nc.RemoteAddr().String(), base: smallestBuf, maxFrame: MaxFrameBeforeAuth}
+	c.active.Store(s.second.Load())
 	c.output.init()
 	c.gather = gather{srv: s, done: c.done}
 	return c
@@ -136,9 +141,11 @@ func (c *Conn) fill() error {
 	}
 	c.makeRoom()
 	free := len(c.buf.data) - c.w
+	c.waits(c.srv.second.Load(), c.w > c.r)
 	n, err := c.nc.Read(c.buf.data[c.w:])
 	c.w += n
 	if n > 0 {
+		c.came(c.srv.second.Load())
 		c.srv.meter.add(countReceived, uint64(n))
 		c.adapt(n, free)
 		return nil

@@ -33,6 +33,9 @@ func (s *Server) ListenControl(path string, user uint32) error {
 	ln = controlListener{ln, user}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.listeners) == 0 {
+		s.wg.Go(s.runSweep)
+	}
 	s.listeners = append(s.listeners, ln)
 	s.wg.Go(func() { s.accept(ln) })
 	return nil
@@ -43,6 +46,8 @@ func (s *Server) serveOf(ln net.Listener, nc net.Conn) {
 	c := newConn(s, nc)
 	if control, ok := ln.(controlListener); ok {
 		c.user.Store(control.user)
+		c.control = true
+		c.known.Store(true)
 		c.maxFrame = MaxFrame
 	}
 	s.serveConn(c)

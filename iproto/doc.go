@@ -35,7 +35,9 @@
 //  6. After an EVENT no other one leaves for that key on that connection before
 //     the client has sent WATCH again; a watcher holds no value, only the
 //     number of the last one it saw.
-//  7. Locks are taken in the order Hub, then Conn.
+//  7. Locks are taken in the order Hub, then Conn; and Server, gate, then Conn.
+//  8. Connections never take more places than Config.Limits has, and of all the one
+//     without a login that has been idle for longest goes first, see gate.go.
 //
 // Sources: iproto.md; replication.md section 4; Tarantool, src/box/iproto.cc,
 // src/box/authentication.c, src/box/session.cc.

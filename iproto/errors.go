@@ -14,6 +14,12 @@ var (
 	ErrSlowClient = errors.New("iproto: the client does not read its answers")
 	// ErrServerClosed: Server.Close, or the end of a shutdown.
 	ErrServerClosed = errors.New("iproto: the server is closed")
+	// ErrCrowded: it had been idle for longest without a login when another one came.
+	ErrCrowded = errors.New("iproto: idle without a login, and there are too many connections")
+	// ErrNoRequest: no login and no whole request in time.
+	ErrNoRequest = errors.New("iproto: no whole request in time, and no login")
+	// ErrHalfFrame: the client stopped in the midst of a request.
+	ErrHalfFrame = errors.New("iproto: the rest of a request did not come")
 	// ErrTakenOver: the connection ended as a stream of replication.
 	ErrTakenOver = errors.New("iproto: the replication stream has ended")
 )

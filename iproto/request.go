@@ -23,6 +23,7 @@ func (c *Conn) handle(frame []byte) error {
 		c.fail(e)
 		return nil
 	}
+	c.hears()
 	c.srv.meter.request(c.head.typ)
 	if e := c.body.decode(frame[n:]); e != nil {
 		c.bad(e)

@@ -25,6 +25,8 @@ type Server struct {
 	limit   atomic.Int64       // requests of one connection that may wait for the node
 	meter   meter
 	budget  budget
+	gate    gate
+	second  atomic.Int64 // the clock of patience
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -41,6 +43,7 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, backend: b, stop: make(chan struct{}), left: make(chan struct{}, 1)}
+	s.gate = gate{limits: cfg.Limits, users: map[uint32]int{}}
 	s.limit.Store(int64(cfg.MaxInFlight))
 	s.budget.init(cfg.AnswerMemory, cfg.SlowTimeout)
 	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
@@ -90,6 +93,9 @@ func (s *Server) Listen(addrs ...string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.listeners) == 0 && len(opened) > 0 {
+		s.wg.Go(s.runSweep)
+	}
 	s.listeners = append(s.listeners, opened...)
 	for _, ln := range opened {
 		s.wg.Go(func() { s.accept(ln) })
@@ -186,12 +192,20 @@ func (s *Server) Serve(nc net.Conn) { s.serveConn(newConn(s, nc)) }
 
 func (s *Server) serveConn(c *Conn) {
 	s.mu.Lock()
-	ok := !s.closed && s.conns.add(c)
+	ok := !s.closed && s.gate.enter(c, s.conns.all)
+	if ok && !s.conns.add(c) {
+		s.gate.leave(c)
+		ok = false
+	}
+	turned := !ok && !s.closed
 	s.meter.add(countConns, 1)
 	if ok {
 		s.wg.Add(1)
 	}
 	s.mu.Unlock()
+	if f := s.cfg.Trace.Turned; turned && f != nil {
+		f(c.nc.RemoteAddr())
+	}
 	if !ok {
 		c.nc.Close()
 		return
@@ -204,6 +218,7 @@ func (s *Server) serveConn(c *Conn) {
 	c.close(c.serve())
 	s.cfg.Hub.drop(c)
 	s.conns.remove(c)
+	s.gate.leave(c)
 	if f := s.cfg.Trace.Closed; f != nil {
 		f(c, c.closeCause())
 	}

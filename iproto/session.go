@@ -45,6 +45,9 @@ func (s *Server) features() Features {
 	return f
 }
 
+// guestName is the user of a session that has not logged in.
+const guestName = "guest"
+
 // handleAuth logs the session in. After a failure it goes on as it was.
 func (c *Conn) handleAuth() *xrow.Error {
 	q := &c.body
@@ -60,7 +63,7 @@ func (c *Conn) handleAuth() *xrow.Error {
 	if e := c.srv.backend.Ready(); e != nil {
 		return e
 	}
-	guest := string(q.user) == "guest"
+	guest := string(q.user) == guestName
 	if count, _, _ := xrow.ReadArrayHeader(q.tuple); !guest || count != 0 {
 		scramble, e := decodeChap(q.tuple)
 		if e != nil {
@@ -81,6 +84,10 @@ func (c *Conn) login(name []byte, passes func(hash []byte) bool, maxFrame int) *
 	if err := c.srv.backend.CanLogin(id); err != nil {
 		return asError(err)
 	}
+	if e := c.srv.gate.login(c, id, string(name)); e != nil {
+		return e
+	}
+	c.known.Store(string(name) != guestName)
 	c.user.Store(id)
 	c.maxFrame = maxFrame
 	c.ok()

@@ -47,6 +47,7 @@ func (c *Conn) handleReplication(frame []byte) error {
 // nothing more will be pushed.
 func (c *Conn) detach() (*Link, error) {
 	c.srv.cfg.Hub.drop(c)
+	c.srv.gate.streams(c, true)
 	c.mu.Lock()
 	c.detached = true
 	c.mu.Unlock()
@@ -69,6 +70,7 @@ func (c *Conn) detach() (*Link, error) {
 // not used.
 func (c *Conn) attach(l *Link) {
 	c.nc.SetDeadline(time.Time{}) // fails only on a closed connection
+	c.srv.gate.streams(c, false)
 	c.mu.Lock()
 	c.detached = false
 	c.mu.Unlock()

@@ -9,16 +9,16 @@ import (
 )
 
 // heapBeside is what the process needs beside tuples and indexes: the store's
-// cache and its tables before they are written, groups, queues, answers.
+// cache and its tables before they are written, groups and queues; answers come on top.
 const heapBeside = 512 << 20
 
 // heapLimit is how large the heap may become before the collector works harder:
 // what the box may have, or has as a follower of a larger leader, an eighth of it
 // as garbage, and the rest. Without it the heap of a full box becomes
 // twice as large before a collection begins.
-func heapLimit(m box.Memory) int64 {
+func heapLimit(m box.Memory, answers int64) int64 {
 	most := max(m.Limit, m.Taken, m.Pages+m.Nodes)
-	return int64(most + most/8 + heapBeside)
+	return int64(most+most/8+heapBeside) + answers
 }
 
 // watchMemory tells the runtime how much there may be, and the operator when
@@ -26,7 +26,7 @@ func heapLimit(m box.Memory) int64 {
 func (s *Server) watchMemory(n *node) {
 	var m box.Memory
 	n.loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
-	if limit := heapLimit(m); limit != s.heapLimit && s.cfg.SetHeapLimit != nil {
+	if limit := heapLimit(m, s.in.Tarragon.AnswerMemory); limit != s.heapLimit && s.cfg.SetHeapLimit != nil {
 		s.heapLimit = limit
 		s.cfg.SetHeapLimit(limit)
 	}

@@ -44,6 +44,7 @@ type Config struct {
 	// nobody asks.
 	SetHeapLimit func(bytes int64)
 
+	fileLimit int           // instead of the limit of the process; 0: that
 	opened    func(*Server) // told of each run, before it opens anything; nil: nobody asks
 	openStore func(xlog.Options) (*xlog.Store, error)
 }
@@ -54,6 +55,7 @@ type Server struct {
 	in        *config.Instance
 	log       zerolog.Logger
 	identity  identity
+	files     descriptors
 	anew      *rejoin                   // set: this run fills a new store
 	mixed     bool                      // we begin a replica set for which instances of the original kind wait
 	after     *givingWay                // the run before gave its replica set up; nil: it did not
@@ -73,6 +75,7 @@ type Server struct {
 	tuning    tuning   // what box.cfg changes and the core does not know
 	troubles  troubles // what status shows as the last error
 	badBytes  limiter  // of log lines about foreign bytes
+	turned    limiter  // of those about connections that were closed to protect the others
 	started   time.Time
 	heapLimit int64 // what SetHeapLimit was told last; the keeper's
 
@@ -146,6 +149,9 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) er
 	}
 	if cfg.opened != nil {
 		cfg.opened(s)
+	}
+	if err := s.shareFiles(); err != nil {
+		return err
 	}
 	if err := s.openOr(ctx); err != nil {
 		return err
@@ -266,7 +272,7 @@ func closeOver(store *xlog.Store, err error) error {
 }
 
 func (s *Server) openStore(dir string) (*xlog.Store, error) {
-	store, err := s.cfg.openStore(xlog.Options{Dir: dir, Mode: walMode(s.in.WAL.Mode), Log: s.logStore})
+	store, err := s.cfg.openStore(xlog.Options{Dir: dir, Mode: walMode(s.in.WAL.Mode), MaxOpenFiles: s.files.store, Log: s.logStore})
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
@@ -275,7 +281,8 @@ func (s *Server) openStore(dir string) (*xlog.Store, error) {
 
 func (s *Server) openClients() error {
 	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
-		MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Trace: s.clientTrace()}
+		MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
+		Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
 	if err != nil {
 		return err

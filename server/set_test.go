@@ -40,6 +40,7 @@ type node1 struct {
 	addr      string
 	flags     []config.Flag
 	openStore func(xlog.Options) (*xlog.Store, error)
+	files     int               // Config.fileLimit
 	heap      func(bytes int64) // Config.SetHeapLimit
 	log       lockedBuffer
 
@@ -121,7 +122,7 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), openStore: n.openStore, SetHeapLimit: n.heap}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), openStore: n.openStore, SetHeapLimit: n.heap, fileLimit: n.files}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s

@@ -57,6 +57,10 @@ func (s *Server) logStore(ev xlog.Event) {
 func (s *Server) clientTrace() iproto.Trace {
 	return iproto.Trace{
 		Closed: func(c *iproto.Conn, cause error) {
+			if errors.Is(cause, iproto.ErrCrowded) || errors.Is(cause, iproto.ErrNoRequest) || errors.Is(cause, iproto.ErrHalfFrame) {
+				s.turnedAway(c.RemoteAddr(), cause)
+				return
+			}
 			if cause != nil && !errors.Is(cause, net.ErrClosed) && !errors.Is(cause, iproto.ErrTakenOver) {
 				s.log.Debug().Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(cause).Msg("connection closed")
 			}
@@ -72,6 +76,7 @@ func (s *Server) clientTrace() iproto.Trace {
 			}
 			e.Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
 		},
+		Turned: func(from net.Addr) { s.turnedAway(from.String(), errTooMany) },
 		Accept: func(addr net.Addr, err error) {
 			s.log.Error().Str("addr", addr.String()).Err(err).Msg("accept failed")
 		},

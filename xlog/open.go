@@ -261,6 +261,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		CacheSize:                   s.opts.CacheSize,
 		MemTableSize:                s.opts.MemTableSize,
 		MemTableStopWritesThreshold: 3,
+		MaxOpenFiles:                s.opts.MaxOpenFiles,
 		L0CompactionFileThreshold:   1 << 30,
 		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       1 << 20,

@@ -46,6 +46,7 @@ type Options struct {
 	Log func(Event)
 	// BootID names the current life of the machine; empty: read from Linux.
 	BootID       string
+	MaxOpenFiles int    // descriptors for tables, about; 1000, never less than MinOpenFiles
 	CacheSize    int64  // bytes of table blocks kept in memory; 8 MiB
 	MemTableSize uint64 // bytes; 64 MiB: a journal file and a table of the log are about as long
 }
@@ -67,6 +68,11 @@ const (
 	Warn
 	Error
 )
+
+// MinOpenFiles is how many descriptors a store may need whatever it is told:
+// tables that are open, of which Pebble keeps 64, journals, the manifest,
+// directories, a checkpoint and a table that are being written.
+const MinOpenFiles = 96
 
 const (
 	defaultCacheSize    = 8 << 20

@@ -26,6 +26,7 @@ type Options struct {
 	YAML   string   // more options of the global scope, indented as YAML
 	WAL    string   // wal.mode; fsync
 	Env    []string // added to ours
+	Files  int      // how many files each node may open; 0: as many as we
 	// Peer gives the address under which node from reaches node to: for a proxy
 	// in between, see Mesh. It is asked once for each pair, a node and itself
 	// included. nil: the node's own address.
@@ -196,6 +197,9 @@ func (c *Cluster) ByAddr(addr string) *Node {
 // Start runs the node's process.
 func (n *Node) Start() error {
 	cmd := exec.Command(n.c.opts.Binary, "serve", "--config", n.Config, "--instance", n.Name)
+	if n.c.opts.Files > 0 {
+		cmd = exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, n.c.opts.Files), "sh"}, cmd.Args...)...)
+	}
 	cmd.Env = append(os.Environ(), n.c.opts.Env...)
 	if err := n.Process.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", n.Name, err)

@@ -46,6 +46,7 @@ type options struct {
 	proxied bool   // nodes reach each other through proxies
 	yaml    string // more of the global scope
 	env     []string
+	files   int // each node may open so many
 }
 
 // newRig writes the configuration; nothing runs yet.
@@ -58,7 +59,7 @@ func newRig(t *testing.T, o options) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), byHand: map[uint64]bool{}}
-	co := cluster.Options{Binary: binary, Dir: r.dir, Nodes: o.nodes, YAML: o.yaml, Env: o.env}
+	co := cluster.Options{Binary: binary, Dir: r.dir, Nodes: o.nodes, YAML: o.yaml, Env: o.env, Files: o.files}
 	if o.proxied {
 		r.mesh = cluster.NewMesh()
 		t.Cleanup(r.mesh.Close)
