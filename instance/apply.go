@@ -27,6 +27,9 @@ func (c *Core) takeRows(ev Rows) {
 		c.holdRows(ev.From, ev.Rows)
 		return
 	}
+	if c.refuseGather(ev.From) {
+		return
+	}
 	rest, err := c.takeEach(ev.From, ev.Rows)
 	if err != nil {
 		c.cutStream(ev.From, clientError(err))

@@ -125,7 +125,7 @@ func (c *Core) cutStream(from uint32, err *xrow.Error) {
 // releaseRows takes what waited, a part in each Step: all at once could be
 // more than a Step has time for.
 func (c *Core) releaseRows() {
-	for released := 0; len(c.backlog.events) > 0 && c.build == nil && released < releaseSize; {
+	for released := 0; len(c.backlog.events) > 0 && c.build == nil && released < releaseSize && !c.crowded(); {
 		if c.ddlWaits && c.limbo.Unwritten() {
 			return
 		}

@@ -60,6 +60,7 @@ type Config struct {
 	BuildPause         time.Duration            // between two such Steps; 100us: what else waits gets its turn
 	BacklogMaxSize     int                      // bytes of rows that wait behind a schema change, beyond which streams end; 64 MiB
 	Memory             int                      // what Configure makes of box.Config.Memory; 0: it stays as it is
+	GatherMaxSize      int                      // bytes that wait for the disk, beyond which peers' rows wait, see gather.go; 16 MiB, as QueueMaxSize
 	SyncAll            bool                     // every transaction is synchronous
 	SkipConflict       bool                     // a foreign row that finds its key taken becomes a NOP (replication_skip_conflict)
 	AllowOriginal      bool                     // register members of the original kind where the strong rules are in effect
@@ -120,6 +121,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.BuildPause, 100*time.Microsecond)
 	if c.BacklogMaxSize == 0 {
 		c.BacklogMaxSize = 64 << 20
+	}
+	if c.GatherMaxSize == 0 {
+		c.GatherMaxSize = 16 << 20
 	}
 	if c.SynchroQuorum == nil {
 		c.SynchroQuorum = majority

@@ -83,6 +83,7 @@ type Core struct {
 
 	failed    error // the journal's; nothing is ever written again
 	stalled   bool
+	parked    bool // as it was told last, see notePark
 	expelled  bool
 	leaveAt   time.Duration // an expelled instance ends its streams then at the latest; 0: it has, or need not
 	closing   bool
@@ -299,7 +300,7 @@ func (c *Core) Deadline() time.Duration {
 	switch {
 	case c.build != nil:
 		earliest(c.build.at)
-	case len(c.backlog.events) > 0 && !c.ddlWaits:
+	case len(c.backlog.events) > 0 && !c.ddlWaits && !c.crowded():
 		earliest(c.now.Mono)
 	}
 	return d
@@ -333,6 +334,7 @@ func (c *Core) finish() {
 		c.eff.Lazy = l
 	}
 	c.tidy()
+	c.notePark()
 	c.eff.BeatSync = c.beatSync
 	if c.eff.Mute = !c.vouches(); c.eff.Mute {
 		c.eff.Ack = nil

@@ -20,6 +20,7 @@ type Effects struct {
 	BeatSync uint64     // VCLOCK_SYNC of heartbeats from now on
 	Ack      *AckState  // tell every upstream; nil: nothing new
 	Mute     bool       // the disk fails or stalls: no ack may leave, an older one neither
+	Park     bool       // readers of peers' rows wait, until a Step says otherwise: too much waits for the disk
 	Relay    uint64     // groups up to this number may go to the relays
 	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
 	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest

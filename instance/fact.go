@@ -35,6 +35,8 @@ const (
 	FactRowGivenUp      FactKind = "row given up"        // a row of a peer, that is judged anew
 	FactRowsHeld        FactKind = "rows held"           // behind a row that is built
 	FactBacklogFull     FactKind = "too many rows held"
+	FactParked          FactKind = "rows parked" // too much waits for the disk: peers' rows wait with their readers
+	FactGatherFull      FactKind = "too many rows gather"
 	FactStall           FactKind = "disk stalls"
 	FactDiskFailed      FactKind = "disk failed"
 	FactWokeLate        FactKind = "woke late" // a leader found a deadline long past before a request

@@ -35,6 +35,7 @@ type script struct {
 	lost    [][]xrow.LostRow // kept with each of them
 	synced  int
 	relayed uint64
+	parked  bool
 	sync    uint64    // of the request made last
 	view    *box.View // of the snapshot given last
 	tag     uint64
@@ -73,6 +74,8 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			for _, id := range a.Vals {
 				s.originals[uint32(id[0]-'0')] = true
 			}
+		case "gather":
+			s.cfg.GatherMaxSize = 500
 		case "founding":
 			s.founding = int(a.Vals[0][0] - '0')
 		case "sequence":
@@ -203,7 +206,7 @@ func indexOn(space uint64, id byte, name string, field byte) []byte {
 // restart is a crash: what was not synced is gone.
 func (s *script) restart() {
 	s.log, s.lost = s.log[:s.synced], s.lost[:s.synced]
-	s.relayed = 0
+	s.relayed, s.parked = 0, false
 	s.boot()
 }
 
@@ -244,6 +247,10 @@ func (s *script) effects(e *Effects) {
 		s.say("  group %d: %s", e.GroupNo, groupText(s.t, e.Group))
 	} else if e.Lost != nil {
 		s.t.Fatal("voided rows without the group that voids them")
+	}
+	if s.parked != e.Park {
+		s.parked = e.Park
+		s.say("  %s", map[bool]string{true: "peers' rows wait", false: "peers' rows go on"}[e.Park])
 	}
 	if e.Relay != s.relayed && e.Relay != 0 {
 		s.relayed = e.Relay

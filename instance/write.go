@@ -213,7 +213,7 @@ func (c *Core) refuse(r *Request) *xrow.Error {
 	if c.limbo.Size()+c.fateSize >= c.cfg.QueueMaxSize {
 		return queueFull()
 	}
-	return nil
+	return c.refuseOwn()
 }
 
 // refuseSync: nobody owns the queue, so nothing synchronous can be decided.

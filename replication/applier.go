@@ -64,6 +64,7 @@ type applier struct {
 	tried    bool        // an attempt has ended
 	drop     func(error) // ends the connection
 	beat     bool        // a heartbeat waits for its ack
+	waits    bool        // for room for rows
 	sync     uint64      // VCLOCK_SYNC of the newest heartbeat
 }
 
@@ -479,6 +480,9 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 	defer s.drop()
 	s.onRows = func(ev instance.Rows) error {
 		a.runs(at)
+		if err := a.waitRoom(ctx); err != nil {
+			return err
+		}
 		return h.node.Submit(ev)
 	}
 	s.onRaft = func(msg xrow.Raft) error {
@@ -509,6 +513,29 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 			return silence(err)
 		}
 	}
+}
+
+// waitRoom holds rows back while too much waits for our disk. What their peer sends
+// meanwhile stays with it, or between us.
+func (a *applier) waitRoom(ctx context.Context) error {
+	h := a.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for h.parked {
+		room := h.room
+		a.waits, a.message = true, "rows wait: too much is to be written to this instance's disk"
+		h.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+		}
+		h.mu.Lock()
+		a.waits, a.message = false, ""
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 // sightOf is the leader that a peer shows: itself, or one that it hears.

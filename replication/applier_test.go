@@ -97,6 +97,9 @@ func (c *sub) send(rows ...*xrow.Row) {
 
 func (c *sub) readAck() (a xrow.Ack, row xrow.Row) {
 	c.t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		c.t.Fatal(err)
+	}
 	row, err := c.ReadRow()
 	if err != nil {
 		c.t.Fatal(err)

@@ -121,6 +121,7 @@ type memLog struct {
 	first  uint64
 	groups []*xrow.Group
 	reads  atomic.Int64 // groups read
+	held   atomic.Int64 // readers that were not closed behind their last read
 }
 
 func newMemLog() *memLog { return &memLog{first: 1} }
@@ -164,11 +165,12 @@ func (l *memLog) Seek(v *vclock.VClock) (uint64, error) {
 	return no, nil
 }
 
-func (l *memLog) Read(from uint64) LogReader { return &memReader{l, from} }
+func (l *memLog) Read(from uint64) LogReader { return &memReader{l: l, next: from} }
 
 type memReader struct {
 	l    *memLog
 	next uint64
+	open bool
 }
 
 func (r *memReader) Next() (uint64, *xrow.Group, error) {
@@ -182,11 +184,20 @@ func (r *memReader) Next() (uint64, *xrow.Group, error) {
 		return 0, nil, io.EOF
 	}
 	r.next++
+	if !r.open {
+		r.open = true
+		r.l.held.Add(1)
+	}
 	r.l.reads.Add(1)
 	return r.next - 1, r.l.groups[i], nil
 }
 
-func (r *memReader) Close() {}
+func (r *memReader) Close() {
+	if r.open {
+		r.open = false
+		r.l.held.Add(-1)
+	}
+}
 
 // testRow is a REPLACE into space 512.
 func testRow(origin uint32, lsn, tsn uint64, last bool, term uint64, size int) xrow.Row {

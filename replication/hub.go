@@ -34,6 +34,8 @@ type Hub struct {
 	mute     bool              // no ack may leave
 	acks     uint64            // how often it was said
 	sees     [vclock.Max]sight // what peers show, by their IDs
+	parked   bool              // rows wait: the core says so
+	room     chan struct{}     // closed when they may go on
 	relays   []*relay
 	appliers []*applier
 	refused  refusals
@@ -168,6 +170,7 @@ func (h *Hub) Handle(e *instance.Effects) {
 		}
 	}
 	h.mute = e.Mute
+	h.park(e)
 	if e.Ack != nil || turn {
 		h.wakeAcks(e.Ack, turn)
 	}
@@ -177,6 +180,24 @@ func (h *Hub) Handle(e *instance.Effects) {
 	if e.Expelled && !h.expelled {
 		h.expelled = true
 		h.cancel(errExpelled)
+	}
+}
+
+// park makes appliers with rows wait, or lets them go on. While one waits it reads
+// no heartbeats: it answers the core's own, so that its peer sees that we live.
+// The lock is held.
+func (h *Hub) park(e *instance.Effects) {
+	switch {
+	case e.Park && !h.parked:
+		h.room = make(chan struct{})
+	case !e.Park && h.parked:
+		close(h.room)
+	}
+	h.parked = e.Park
+	for _, a := range h.appliers {
+		if a.waits && e.Beat {
+			a.beat = true
+		}
 	}
 }
 

@@ -126,7 +126,11 @@ func (r *relay) sendSome() (n int64, err error) {
 		r.sentRaft = todo.raft.seq
 	}
 	if todo.fromLog {
-		if err := r.readLog(&todo); err != nil {
+		err := r.readLog(&todo)
+		if r.reader != nil {
+			r.reader.Close() // a write may take long, and what it holds of the store must not
+		}
+		if err != nil {
 			return 0, r.sayGap(err)
 		}
 	}

@@ -19,7 +19,7 @@ var levels = map[instance.FactKind]zerolog.Level{
 	"leader": zerolog.InfoLevel, "follow": zerolog.InfoLevel, "give up election": zerolog.InfoLevel, "split vote": zerolog.InfoLevel,
 	"leader lost": zerolog.WarnLevel, "resign": zerolog.WarnLevel, "conflicting leader": zerolog.WarnLevel,
 	instance.FactPromoteWritten: zerolog.InfoLevel, instance.FactInEffect: zerolog.InfoLevel, instance.FactPromoteVoid: zerolog.InfoLevel,
-	instance.FactStall: zerolog.ErrorLevel, instance.FactDiskFailed: zerolog.ErrorLevel, instance.FactBroken: zerolog.ErrorLevel,
+	instance.FactGatherFull: zerolog.WarnLevel, instance.FactStall: zerolog.ErrorLevel, instance.FactDiskFailed: zerolog.ErrorLevel, instance.FactBroken: zerolog.ErrorLevel,
 	instance.FactWokeLate: zerolog.WarnLevel, instance.FactRegistered: zerolog.InfoLevel, instance.FactNewLife: zerolog.WarnLevel,
 	instance.FactExpelled: zerolog.ErrorLevel, instance.FactVoter: zerolog.InfoLevel, instance.FactLearnerGone: zerolog.WarnLevel,
 	instance.FactQuorum: zerolog.WarnLevel, instance.FactBadQuorum: zerolog.ErrorLevel,

@@ -2,6 +2,7 @@ package xrow
 
 import (
 	"iter"
+	"math"
 
 	"tarragon/vclock"
 )
@@ -47,6 +48,9 @@ func (g *Group) Row(i int) (Row, error) { return Decode(g.Frame(i)[FrameHead:]) 
 // after the other, local ones first. Term is that of a PROMOTE's or DEMOTE's
 // body.
 func (g *Group) Add(r *Row, spaceID uint32, first bool, term uint64) {
+	if uint64(len(g.Rows)) > math.MaxUint32 {
+		panic("xrow: a group beyond what its offsets can say")
+	}
 	g.Table = append(g.Table, Ref{Offset: uint32(len(g.Rows)), Origin: r.ReplicaID, LSN: r.LSN, SpaceID: spaceID,
 		Type: r.Type, First: first, Term: term})
 	g.Rows = r.Append(g.Rows)

@@ -20,6 +20,7 @@ type applier struct {
 	sync       uint64        // VCLOCK_SYNC of the newest heartbeat that the core has seen
 	raft       xrow.Raft     // what the peer showed last
 	known      vclock.VClock // what the peer had acked to us when we dialled
+	waits      []packet      // rows that were parked, and what came behind them
 }
 
 // dialPeers starts an applier for every other host.
@@ -77,6 +78,24 @@ func (a *applier) receive(c *conn, p *packet) {
 	if a.conn != c {
 		return
 	}
+	if len(a.waits) > 0 || a.n.parked && p.kind == packetRows {
+		a.waits = append(a.waits, *p)
+		return
+	}
+	a.read(p)
+}
+
+// unpark reads what waited with a stream.
+func (a *applier) unpark() {
+	waits := a.waits
+	a.waits = nil
+	for i := range waits {
+		a.read(&waits[i])
+	}
+}
+
+// read takes a packet.
+func (a *applier) read(p *packet) {
 	a.n.w.check.prevote.look(a.n)
 	switch p.kind {
 	case packetWelcome:
@@ -115,7 +134,7 @@ func (a *applier) hearRaft(r xrow.Raft) {
 func (a *applier) refused(by *hello) {
 	n := a.n
 	a.conn.close(dialler)
-	a.conn = nil
+	a.conn, a.waits = nil, nil
 	switch {
 	case by.cause == refusedGap:
 		n.w.tell(n, "lacks rows that n%d no longer has", a.peer.slot)
@@ -136,7 +155,7 @@ func (a *applier) lost(c *conn, refused bool) {
 	}
 	a.n.w.check.prevote.look(a.n)
 	was := a.subscribed
-	a.conn, a.subscribed, a.raft = nil, false, xrow.Raft{}
+	a.conn, a.subscribed, a.raft, a.waits = nil, false, xrow.Raft{}, nil
 	if a.id == 0 {
 		a.id = a.n.memberID(a.peer)
 	}

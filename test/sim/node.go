@@ -64,6 +64,7 @@ type node struct {
 	lazy    uint32        // hold rows back from peers that see this leader
 	void    []uint64      // LSNs of own PROMOTEs that go out as NOPs
 	links   []*applier    // by slot of the peer
+	parked  bool          // rows of peers wait with their appliers
 	relays  []*relay
 	joining *joiner
 	served  []*joinServer
@@ -116,7 +117,7 @@ func (n *node) reset() {
 	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false
 	n.snaps = map[uint64]func(instance.Snapshot){}
 	n.links = make([]*applier, len(n.w.hosts))
-	n.core, n.box = nil, nil
+	n.core, n.box, n.parked = nil, nil, false
 }
 
 // recover builds the core from the disk.
@@ -332,6 +333,7 @@ func (n *node) run(eff *instance.Effects) {
 	for _, s := range eff.Snaps {
 		n.giveSnapshot(s)
 	}
+	n.park(eff.Park)
 	if len(eff.Lost) > 0 {
 		w.count(RowsVoided)
 	}
@@ -343,6 +345,16 @@ func (n *node) run(eff *instance.Effects) {
 	}
 	if eff.Expelled {
 		w.tell(n, "is expelled")
+	}
+}
+
+// park makes the appliers keep rows to themselves, or lets them go on.
+func (n *node) park(on bool) {
+	n.parked = on
+	for _, a := range n.links {
+		if a != nil && !on && len(a.waits) > 0 {
+			a.unpark()
+		}
 	}
 }
 

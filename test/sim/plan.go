@@ -88,6 +88,8 @@ func draw(seed uint64, o Options) plan {
 	p.config.BuildRows = 4 + rng.IntN(26)
 	p.config.BuildPause = time.Duration(1100+rng.IntN(6900)) * time.Microsecond
 	p.config.BacklogMaxSize = []int{0, 0, 2000}[rng.IntN(3)]
+	// Drawn apart, so that the rest of a world is what it was before there was this.
+	p.config.GatherMaxSize = []int{0, 0, 200, 1000}[rand.New(rand.NewPCG(seed, 0x676174)).IntN(4)]
 	p.blindToPromises, p.lostApart = o.BlindToPromises, o.LostApart
 	p.async = true
 	switch {

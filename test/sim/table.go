@@ -38,6 +38,8 @@ const (
 	RowGivenUp
 	RowsHeld
 	BacklogFull
+	RowsParked
+	GatherFull
 
 	LeaderChanged
 	JoinRacedCheckpoint
@@ -82,6 +84,7 @@ var rareNames = [rareCount]string{
 	"pre-vote refused", "paused leader woke up", "lost disk got a new ID", "rows voided",
 	"an index was built in slices", "leadership lost while building", "a follower built in slices",
 	"leader changed while a follower built", "rows waited behind an index", "too many rows waited",
+	"rows were parked for the disk", "too many rows gathered for the disk",
 	"leader changed under load", "a join raced a checkpoint", "a wiped node came back",
 	"a disk that went back was noticed",
 	"beyond retention, joined anew", "unsynced group survived a crash", "unsynced group lost in a crash",
@@ -143,6 +146,8 @@ var facts = map[instance.FactKind]Rare{
 	instance.FactRowGivenUp:      RowGivenUp,
 	instance.FactRowsHeld:        RowsHeld,
 	instance.FactBacklogFull:     BacklogFull,
+	instance.FactParked:          RowsParked,
+	instance.FactGatherFull:      GatherFull,
 	"split vote":                 SplitVote,
 	"pre-vote refused":           PreVoteRefused,
 }

@@ -1,0 +1,73 @@
+package instance
+
+import (
+	"fmt"
+
+	"tarragon/xrow"
+)
+
+// Whatever comes while the journal has a group gathers for the next one. A disk
+// that hangs must not let that grow without end, so there are three bounds, all
+// by bytes. From GatherMaxSize on the readers of peers' rows wait (Effects.Park):
+// the senders' windows fill, and a sender keeps nothing for a peer beside its
+// ring. From twice that on rows that come all the same end their stream. Clients
+// are refused at that, or where their own queue may be longer, at that.
+//
+// Invariant: the group that gathers is no larger than the greater of the last two
+// and one event more, far below the 4 GiB that offsets in it can say.
+
+// refSize is what a row takes in a group besides its frame.
+const refSize = 40
+
+// ownGather bounds what clients may let gather, however long their queue may be.
+const ownGather = 1 << 30
+
+// gathered is the bytes that wait for the journal to be idle.
+func (c *Core) gathered() int {
+	if c.open == nil {
+		return 0
+	}
+	return len(c.open.Rows) + refSize*len(c.open.Table)
+}
+
+// crowded tells whether peers' rows wait with their readers. A disk that failed
+// takes nothing any more, and nothing gathers.
+func (c *Core) crowded() bool { return c.failed == nil && c.gathered() >= c.cfg.GatherMaxSize }
+
+// notePark tells the readers of peers' rows to wait, or to go on. A peer that hears
+// nothing from them must not take this instance for dead: what is on its disk is
+// told with each heartbeat, as if one had been read.
+func (c *Core) notePark() {
+	if now := c.crowded(); now != c.parked {
+		if c.parked = now; now {
+			c.trace(FactParked, 0, 0, fmt.Sprintf("%d bytes wait for the disk", c.gathered()))
+		}
+	}
+	if c.eff.Park = c.parked; c.parked && c.eff.Beat {
+		c.tellAck(0)
+	}
+}
+
+// refuseGather ends a stream that brings more than may gather; its peer sends the
+// rows again.
+func (c *Core) refuseGather(from uint32) bool {
+	if c.gathered() < 2*c.cfg.GatherMaxSize {
+		return false
+	}
+	c.trace(FactGatherFull, from, 0, "")
+	// Such an error makes an applier come back.
+	c.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for the disk", 2*c.cfg.GatherMaxSize)))
+	c.cut |= 1 << from
+	return true
+}
+
+// refuseOwn is what a client gets whose rows would let too much gather.
+func (c *Core) refuseOwn() *xrow.Error {
+	limit := max(2*c.cfg.GatherMaxSize, min(c.cfg.QueueMaxSize, ownGather))
+	if c.gathered() < limit {
+		return nil
+	}
+	e := queueFull()
+	e.Message += fmt.Sprintf(": %d bytes wait for the disk", c.gathered())
+	return e
+}
