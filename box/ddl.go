@@ -77,7 +77,7 @@ func (t *Txn) dropLaterSpaces(version rowReader) {
 			continue
 		}
 		for _, ix := range sp.indexes {
-			t.dropped = append(t.dropped, garbage{ix, ix.id == 0})
+			t.dropped = append(t.dropped, garbage{ix: ix, data: ix.id == 0, bytes: sp.stats.bytes})
 		}
 		t.schema().dropSpace(sp)
 	}
@@ -242,7 +242,7 @@ func (t *Txn) redefine(was, sp *space, defs []*index) error {
 	t.built = append(t.built, build...)
 	for _, ix := range was.indexes {
 		if now := sp.index(ix.id); now == nil || now.tree != ix.tree {
-			t.dropped = append(t.dropped, garbage{ix, ix.id == 0 && sp.primary() == nil})
+			t.dropped = append(t.dropped, garbage{ix: ix, data: ix.id == 0 && sp.primary() == nil, bytes: sp.stats.bytes})
 		}
 	}
 	t.schema().putSpace(sp)
@@ -451,7 +451,7 @@ func (t *Txn) onTruncate(old, new []byte, who actor) error {
 		fresh.tree = t.box.newTree()
 		now.indexes = append(now.indexes, &fresh)
 		t.built = append(t.built, &fresh)
-		t.dropped = append(t.dropped, garbage{ix, ix.id == 0})
+		t.dropped = append(t.dropped, garbage{ix: ix, data: ix.id == 0, bytes: sp.stats.bytes})
 	}
 	t.schema().putSpace(now)
 	return nil

@@ -4,6 +4,8 @@ package box
 type garbage struct {
 	ix   *index
 	data bool // the tuples go too: ix is the primary index of a dropped or emptied space
+
+	bytes int // of these tuples
 }
 
 // trash keeps what is to be freed: versions and trees that views still need, in
@@ -14,6 +16,7 @@ type trash struct {
 	local    waiting // of spaces decided by their write
 	trees    []oldTree
 	leaves   []oldLeaves
+	kept     int // bytes of all that views made wait so far, what was freed since as well
 }
 
 type oldTree struct {
@@ -45,18 +48,23 @@ func (q *waiting) pop() {
 	}
 }
 
-func (tr *trash) addVersion(s *stmt, seq uint64, byWrite bool) {
+// addVersion takes a version of size bytes.
+func (tr *trash) addVersion(s *stmt, size int, seq uint64, byWrite bool) {
 	q := &tr.versions
 	if byWrite {
 		q = &tr.local
 	}
 	q.items = append(q.items, oldVersion{*s, seq})
+	tr.kept += versionHead + size
 }
 
 // add takes a tree that transaction seq gave up.
 func (tr *trash) add(b *Box, g garbage, seq uint64) {
 	if b.views.need(seq, false) {
 		tr.trees = append(tr.trees, oldTree{g, seq})
+		if g.data {
+			tr.kept += g.bytes
+		}
 		return
 	}
 	tr.dismantle(b, g)

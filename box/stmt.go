@@ -295,7 +295,7 @@ func (b *Box) settle(s *stmt, seq uint64, byWrite bool) {
 	s.sp.stats.rows--
 	s.sp.stats.bytes -= len(b.mem.tuple(s.old))
 	if b.views.need(seq, byWrite) {
-		b.garbage.addVersion(s, seq, byWrite)
+		b.garbage.addVersion(s, len(b.mem.tuple(s.old)), seq, byWrite)
 		return
 	}
 	b.freeOld(s)

@@ -12,6 +12,7 @@ type View struct {
 	dict  *Schema
 	bound uint64 // transactions up to here are seen
 	local uint64 // the same for spaces that are decided by their write
+	kept  int    // see Pins
 }
 
 // views are the open ones, oldest first.
@@ -30,7 +31,7 @@ func (v *views) need(seq uint64, byWrite bool) bool {
 
 // OpenView pins the confirmed state of this moment. For the owner only.
 func (b *Box) OpenView() *View {
-	v := &View{box: b, dict: b.dict, bound: b.confirmed, local: b.last}
+	v := &View{box: b, dict: b.dict, bound: b.confirmed, local: b.last, kept: b.garbage.kept}
 	if b.current != nil {
 		v.local = b.current.seq - 1 // it may be aborted
 	}
@@ -49,8 +50,12 @@ func (v *View) Rows() (n int) {
 	return n
 }
 
+// Pins is the bytes of tuples that were replaced or deleted since the view was
+// opened: they stay in memory until it is closed. Safe for readers.
+func (v *View) Pins() int { return v.box.garbage.kept - v.kept }
+
 // Close gives the view back; what it alone needed is freed, large spaces by
-// [Box.Work]. For the owner only.
+// [Box.Work]. To close it again does nothing. For the owner only.
 func (v *View) Close() {
 	at := slices.Index(v.box.views.open, v)
 	if at < 0 {

@@ -158,3 +158,44 @@ func TestTemporaryType(t *testing.T) {
 		t.Error("a view shows the definition")
 	}
 }
+
+// A view pins what was replaced, deleted and emptied while it was open, and
+// nothing of what was before it.
+func TestViewPins(t *testing.T) {
+	w := newWorld(t)
+	w.space(512, "t", nil, nil, pkIndex([]any{0, "unsigned"}))
+	do := func(d xrow.DML) {
+		t.Helper()
+		w.seq++
+		x := w.b.Begin(w.seq)
+		if _, err := x.Execute(UserAdmin, &d); err != nil {
+			t.Fatal(err)
+		}
+		x.Prepare()
+		w.b.Confirm(w.seq)
+	}
+	first, second := []byte{0x92, 1, 2}, []byte{0x92, 1, 3}
+	do(xrow.DML{Type: xrow.Replace, SpaceID: 512, Tuple: first})
+	do(xrow.DML{Type: xrow.Replace, SpaceID: 512, Tuple: first}) // no view is open
+	pins := func(v *View, want int) {
+		t.Helper()
+		if got := v.Pins(); got != want {
+			t.Errorf("%d bytes are pinned, want %d", got, want)
+		}
+	}
+	const each = versionHead + 3
+	v := w.b.OpenView()
+	pins(v, 0)
+	do(xrow.DML{Type: xrow.Insert, SpaceID: 512, Tuple: []byte{0x92, 2, 2}})
+	pins(v, 0)
+	do(xrow.DML{Type: xrow.Replace, SpaceID: 512, Tuple: second})
+	pins(v, each)
+	later := w.b.OpenView()
+	do(xrow.DML{Type: xrow.Delete, SpaceID: 512, Key: []byte{0x91, 1}})
+	pins(v, 2*each)
+	pins(later, each)
+	v.Close()
+	v.Close()
+	pins(later, each)
+	later.Close()
+}

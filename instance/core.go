@@ -223,7 +223,9 @@ func (c *Core) handle(ev Event) {
 	case StartCheckpoint:
 		c.startCheckpoint(ev)
 	case CloseView:
-		c.viewClosed(ev.View)
+		if !ev.Goes {
+			c.viewClosed(ev.View)
+		}
 		ev.View.Close()
 	case JoinRequest:
 		c.joinRequest(ev)

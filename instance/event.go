@@ -125,8 +125,12 @@ type LinearRead struct {
 // StartCheckpoint asks for a consistent state to write down.
 type StartCheckpoint struct{ Tag uint64 }
 
-// CloseView gives a view of a Snapshot back.
-type CloseView struct{ View *box.View }
+// CloseView gives a view of a Snapshot back. Goes: the transfer that it was for goes
+// on without it, and another CloseView ends that.
+type CloseView struct {
+	View *box.View
+	Goes bool
+}
 
 // JoinRequest asks for the state, as a new member or as one that joins anew.
 type JoinRequest struct {

@@ -20,7 +20,7 @@ type learner struct {
 	mark   vclock.VClock // what our log had at
 	markAt time.Duration // this time; 0: nothing is marked
 	heard  time.Duration // its last word, or when we began to listen
-	view   *box.View     // it takes the state from us; nil: not now
+	view   *box.View     // the state that it takes from us, though the view may be closed by now; nil: none
 	due    bool          // the change that makes a voter of it waits for its turn
 }
 

@@ -159,7 +159,7 @@ func (s *script) rare(w words) {
 		s.step(RaftMsg{From: w.peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,
 			IsLeaderSeen: i.Leader != 0, Quorum: w.word(1)}})
 	case "taken": // whoever takes the state has it
-		s.core.viewClosed(s.view)
+		s.step(CloseView{View: s.view, Goes: w.has("goes")})
 	case "removed":
 		s.step(Removed{})
 	case "shutdown":

@@ -34,6 +34,9 @@ type Config struct {
 	Heartbeat       time.Duration // as the core has it; DeathTimeout / 4
 	ReconnectMax    time.Duration // longest pause between attempts to connect; DeathTimeout
 	JoinTimeout     time.Duration // longest silence within a JOIN, and wait for a registration; 30s
+	ViewTime        time.Duration // a joiner has a view open for so long, see spool.go; 1m
+	ViewBytes       int           // and until that much is pinned by it; 64 MiB
+	SpoolDir        string        // where the rest of its state is kept for it then; the system's for temporary files
 	RingBytes       int           // of recent groups kept in memory for relays; 64 MiB
 
 	Log    Log                                       // the log on disk; required for SUBSCRIBE
@@ -167,6 +170,10 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Heartbeat, t.Heartbeat)
 	setDefault(&c.ReconnectMax, c.DeathTimeout)
 	setDefault(&c.JoinTimeout, 30*time.Second)
+	setDefault(&c.ViewTime, time.Minute)
+	if c.ViewBytes <= 0 {
+		c.ViewBytes = 64 << 20
+	}
 	if c.RingBytes <= 0 {
 		c.RingBytes = 64 << 20
 	}

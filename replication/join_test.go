@@ -79,7 +79,8 @@ func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinSt
 		if _, err := xrow.DecodeJoin(row.Body); err != nil {
 			return err
 		}
-		j := joinStream{hub: h.Hub, link: l, sync: row.Sync, version: 1, ours: true, final: true}
+		j := joinStream{hub: h.Hub, link: l, sync: row.Sync, version: 1, ours: true, final: true, out: newOutlet(h.Hub, l, nil)}
+		defer j.out.close()
 		j.ok(&s.VClock)
 		j.meta(&s)
 		if err := j.sendRows(&v, isLocal); err != nil {
@@ -92,7 +93,10 @@ func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinSt
 		}
 		j.ok(&s.VClock)
 		j.ok(&s.VClock)
-		return j.flush()
+		if err := j.flush(); err != nil {
+			return err
+		}
+		return j.out.finish()
 	}}
 	_, addr := serve(t, testUUID(1), "127.0.0.1:0", b)
 	return addr

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -242,11 +243,14 @@ type joinStream struct {
 	ours    bool   // the joiner is
 	final   bool   // there is a final stage
 	buf     []byte
+	out     *outlet
 	told    *Progress
 }
 
 func (j *joinStream) send(s *instance.Snapshot) error {
 	defer j.hub.closeView(s)
+	j.out = newOutlet(j.hub, j.link, nil)
+	defer j.out.close()
 	defer func() { _ = j.link.SetWriteDeadline(time.Time{}) }()
 	stop := context.AfterFunc(j.hub.ctx, func() { _ = j.link.SetWriteDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -255,7 +259,15 @@ func (j *joinStream) send(s *instance.Snapshot) error {
 		j.meta(&s.State)
 	}
 	if s.View != nil {
-		if err := j.sendRows(s.View.Pager(), s.View.IsLocal); err != nil {
+		j.out.view = s.View
+		err := j.sendRows(s.View.Pager(), s.View.IsLocal)
+		j.out.view = nil
+		_ = j.hub.node.Submit(instance.CloseView{View: s.View, Goes: true}) // the joiner may be at it for long
+		var e *xrow.Error
+		if errors.As(err, &e) {
+			j.out.fail(e, j.sync)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -263,7 +275,10 @@ func (j *joinStream) send(s *instance.Snapshot) error {
 	if j.final {
 		j.ok(&s.State.VClock) // end of the final stage, which is empty: the stream has the rest
 	}
-	return j.flush()
+	if err := j.flush(); err != nil {
+		return err
+	}
+	return j.out.finish()
 }
 
 func (j *joinStream) row(t xrow.Type, replicaID uint32, body []byte) {
@@ -347,12 +362,8 @@ func (j *joinStream) insert(space uint32, tuple []byte) {
 	j.told.add(len(tuple))
 }
 
-func (j *joinStream) flush() error {
-	if err := j.hub.armWrite(j.link); err != nil {
-		return err
-	}
-	_, err := j.link.Write(j.buf)
-	j.buf = j.buf[:0]
+func (j *joinStream) flush() (err error) {
+	j.buf, err = j.out.put(j.buf)
 	return err
 }
 

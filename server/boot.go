@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"tarragon/box"
@@ -187,7 +188,7 @@ func (s *Server) newHub() (*replication.Hub, error) {
 	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Process: process,
 		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
-		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, Logger: s.log})
+		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})
 }
 
 // rights of a user that wants to replicate; write: to be registered, too.

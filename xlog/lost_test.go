@@ -134,3 +134,27 @@ func TestLostRowsOutliveTheirGroup(t *testing.T) {
 		t.Error(r, len(f.lost()))
 	}
 }
+
+// TestVoidedRowsWaitInAnyNumber: none is dropped, however many groups that void
+// some wait behind a write.
+func TestVoidedRowsWaitInAnyNumber(t *testing.T) {
+	f := newFixture(t)
+	written := make(chan uint64) // nobody takes it before all others wait
+	j := NewJournal(f.s, func(no uint64) { written <- no }, func(err error) { t.Error(err) })
+	const groups, each = 200, 3
+	first := f.s.Last() + 1
+	for no := first; no < first+groups; no++ {
+		var rows []xrow.LostRow
+		for i := range uint64(each) {
+			rows = append(rows, lostRow(2, 3, 100*no+i))
+		}
+		j.Append(no, f.group(40, 1), rows)
+	}
+	for no := uint64(0); no < first+groups-1; {
+		no = <-written
+	}
+	j.Close()
+	if n := len(f.lost()); n != groups*each {
+		t.Errorf("%d voided rows are kept of %d", n, groups*each)
+	}
+}
