@@ -65,6 +65,9 @@ func TestTwoBootstrappers(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(first.DataDir(), "store.old")); err != nil {
 				t.Error(err)
 			}
+			for _, n := range r.Nodes {
+				r.until(n.Name+" counts three", func() error { return r.knows(n, 3) })
+			}
 			lead := r.leader()
 			lead.Kill() // the one that gave way counts like the others
 			l.more(100)
