@@ -33,6 +33,12 @@ type Query struct {
 	AfterPosition        []byte // base64 as received; empty: from the start
 	AfterTuple           []byte // raw array; nil: absent
 
+	// Random makes ALL begin at a place that Seed chooses, the same one for the
+	// same index and Seed. With Limit 1 it is a random tuple; at the end of the
+	// index there may be none.
+	Random bool
+	Seed   uint32
+
 	// MaxRows bounds how many tuples one call looks at; 0: no bound. When More
 	// is set on return the caller lets go of its latch and calls again with the
 	// same Query, which has gone on to the right Offset, Limit and place by itself.
@@ -170,6 +176,9 @@ func (s *scan) checkIterator(sp *space, q *Query) error {
 	}
 	if !known {
 		return feature("requested iterator type")
+	}
+	if q.Random && sp.engine == engineSysview {
+		return feature("random()")
 	}
 	if !ix.hash {
 		return nil
@@ -345,6 +354,9 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 	probe := probe{}
 	var more [][]byte // keys to look for when those of the probe have ended
 	at := s.start(q.resume)
+	if q.Random && q.resume == nil {
+		at = ix.random(q.Seed)
+	}
 	switch {
 	case equal && len(s.keys) > 0:
 		probe, more, at = s.firstKey(q.resume, at)

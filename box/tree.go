@@ -107,6 +107,21 @@ func (ix *index) edge(right bool) uint32 {
 	return id
 }
 
+// random is a place that seed chooses: the remainder by the fan-out of each node
+// on the way down; the end for an empty tree. Tarantool: bps_tree_random.
+func (ix *index) random(seed uint32) place {
+	id := ix.tree.root
+	for range ix.tree.height {
+		x := ix.pool.inner(id)
+		n := uint32(x.n)
+		id, seed = x.kids[seed%n], seed/n
+	}
+	if n := uint32(ix.pool.leaf(id).n); n > 0 {
+		return place{id, int(seed % n)}
+	}
+	return place{}
+}
+
 // first is the place of the first entry; the end for an empty tree.
 func (ix *index) first() place {
 	id := ix.edge(false)

@@ -286,6 +286,31 @@ func edge(it uint32) handler {
 	}
 }
 
+// randomTuple is index:random(seed): any visible tuple, the same one for the
+// same seed while nothing changes. Without a seed it is 0, to which the original
+// rounds its math.random() down.
+func randomTuple(c *call) error {
+	f, ok := c.arg(0).number()
+	if !ok && !c.arg(0).isNil() || math.IsNaN(f) || math.IsInf(f, 0) {
+		return illegal("Usage: index.random(space_id, index_id, rnd)")
+	}
+	q := box.Query{Space: c.space.id, Index: c.index.id, Key: []byte{0x90}, Limit: 1, Iterator: box.ALL,
+		Random: true, Seed: uint32(int64(math.Mod(f, 1<<32)))}
+	raw, n, err := c.query(&q)
+	if err == nil && n == 0 { // what is there is in front of the place
+		raw, n, err = c.query(&box.Query{Space: q.Space, Index: q.Index, Key: q.Key, Limit: 1, Iterator: box.ALL})
+	}
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		c.reply(nil)
+		return nil
+	}
+	c.reply(one(raw))
+	return nil
+}
+
 // last is the tuple with the greatest primary key as the transaction sees it.
 func (t *txn) last(space uint32) (tuple, error) {
 	raw, n, err := t.tx.Query(t.user, &box.Query{Space: space, Iterator: box.LE, Key: []byte{0x90}, Limit: 1}, nil)

@@ -99,6 +99,7 @@ func init() {
 		"len":    spaceLen,
 		"max":    edge(box.LE),
 		"min":    edge(box.GE),
+		"random": randomTuple,
 		"rename": renameIndex,
 		"select": selectRows,
 		"update": update,
