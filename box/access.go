@@ -210,6 +210,30 @@ func (s *Schema) CheckUniverse(user uint32, need Priv) error {
 	return s.denied(user, need, classUniverse, "")
 }
 
+// MayWrite tells whether user was given the right to change any data; what
+// everybody may change of system spaces does not count.
+func (s *Schema) MayWrite(user uint32) bool {
+	const change = PrivWrite | PrivInsert | PrivUpdate | PrivDelete
+	a := s.users[user]
+	if a == nil || a.universe&PrivUsage == 0 {
+		return false
+	}
+	if (a.universe|a.allSpace)&change != 0 {
+		return true
+	}
+	for id, privs := range a.spaces {
+		if id >= firstUserSpace && privs&change != 0 {
+			return true
+		}
+	}
+	for _, sp := range s.spaces {
+		if sp.owner == user && sp.id >= firstUserSpace {
+			return true
+		}
+	}
+	return false
+}
+
 // CheckCall tells whether user may call a function that has no row in _func:
 // by the right on universe, or by a lua_call grant of its very name. One for all
 // names leaves out those that are built in.

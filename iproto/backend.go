@@ -24,6 +24,9 @@ type Backend interface {
 	// CanLogin says whether the user may have a session (42, ACCESS_DENIED).
 	CanLogin(user uint32) error
 
+	// MayWrite says whether the user was given the right to change any data.
+	MayWrite(user uint32) bool
+
 	// ResolveSpace and ResolveIndex turn names in requests into numbers: 36
 	// NO_SUCH_SPACE, 148 NO_SUCH_INDEX_NAME. name is only valid during the call.
 	ResolveSpace(name []byte) (uint32, error)

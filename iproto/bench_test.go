@@ -22,6 +22,7 @@ func (*benchNode) UpdateSetting(uint32, *xrow.DML, map[string][]byte) ([]byte, e
 func (n *benchNode) Ready() *xrow.Error                          { return nil }
 func (n *benchNode) SchemaVersion() uint64                       { return 1 }
 func (n *benchNode) User([]byte) (uint32, []byte, bool)          { return 0, nil, false }
+func (n *benchNode) MayWrite(uint32) bool                        { return false }
 func (n *benchNode) CanLogin(uint32) error                       { return nil }
 func (n *benchNode) ResolveSpace([]byte) (uint32, error)         { return 512, nil }
 func (n *benchNode) ResolveIndex(uint32, []byte) (uint32, error) { return 0, nil }

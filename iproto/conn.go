@@ -87,6 +87,9 @@ func (c *Conn) serve() error {
 		c.emit()
 		if err != nil {
 			c.waitSilence() // its error would be why the connection is closed: we have that
+			if errors.Is(err, ErrFrame) {
+				c.linger()
+			}
 			return err
 		}
 	}
@@ -97,6 +100,9 @@ func (c *Conn) consume() error {
 	for {
 		head, size, err := frameHead(c.buf.data[c.r:c.w], c.maxFrame)
 		if err != nil {
+			if errors.Is(err, ErrFrame) && c.trusts() {
+				continue
+			}
 			return c.refuse(err)
 		}
 		if head == 0 || c.w-c.r < head+size {

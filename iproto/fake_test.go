@@ -23,6 +23,8 @@ type fakeNode struct {
 	answers *Answers
 	ballot  []byte
 
+	guestWrites atomic.Bool
+
 	mu     sync.Mutex
 	hold   bool      // writes are kept, not answered
 	held   []*Batch  // writes kept
@@ -78,6 +80,8 @@ func (n *fakeNode) CanLogin(user uint32) error {
 	}
 	return nil
 }
+
+func (n *fakeNode) MayWrite(user uint32) bool { return user == 0 && n.guestWrites.Load() }
 
 func (n *fakeNode) ResolveSpace(name []byte) (uint32, error) {
 	switch string(name) {

@@ -21,9 +21,20 @@ var ErrFrame = errors.New("iproto: bad frame")
 
 type frameError struct {
 	details string // as the client is told, behind "Invalid MsgPack - "
+	limit   int    // that the frame is beyond; 0: that is not its fault
 }
 
-func (e *frameError) Error() string        { return ErrFrame.Error() + ": " + e.details }
+func (e *frameError) Error() string {
+	text := ErrFrame.Error() + ": " + e.details
+	switch e.limit {
+	case 0:
+		return text
+	case MaxFrameBeforeAuth:
+		return fmt.Sprintf("%s, the limit is %d for who has not logged in by password and may not write", text, e.limit)
+	}
+	return fmt.Sprintf("%s, the limit is %d", text, e.limit)
+}
+
 func (e *frameError) Is(target error) bool { return target == ErrFrame }
 
 // frameHead reads the length in front of a frame. head is the length's own
@@ -38,21 +49,21 @@ func frameHead(b []byte, limit int) (head, size int, err error) {
 		if uint64(n) <= uint64(limit) {
 			return xrow.FrameHead, int(n), nil
 		}
-		return 0, 0, tooBig(uint64(n))
+		return 0, 0, tooBig(uint64(n), limit)
 	}
 	if kinds[b[0]] != kindUint {
-		return 0, 0, &frameError{"packet length"}
+		return 0, 0, &frameError{details: "packet length"}
 	}
 	n, head, ok := xrow.ReadUint(b)
 	if !ok || len(b) == head {
 		return 0, 0, nil
 	}
 	if n > math.MaxInt32 || n > uint64(limit) {
-		return 0, 0, tooBig(n)
+		return 0, 0, tooBig(n, limit)
 	}
 	return head, int(n), nil
 }
 
-func tooBig(n uint64) error {
-	return &frameError{fmt.Sprintf("too big packet size in the header: %d", n)}
+func tooBig(n uint64, limit int) error {
+	return &frameError{fmt.Sprintf("too big packet size in the header: %d", n), limit}
 }

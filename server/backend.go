@@ -60,6 +60,11 @@ func (b *backend) CanLogin(user uint32) (err error) {
 	return err
 }
 
+func (b *backend) MayWrite(user uint32) (may bool) {
+	b.node().loop.Read(func(c *instance.Core) { may = c.Box().Schema().MayWrite(user) })
+	return may
+}
+
 func (b *backend) ResolveSpace(name []byte) (id uint32, err error) {
 	b.node().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindSpace(string(name)) })
 	return id, err
