@@ -19,6 +19,10 @@ type Config struct {
 	// done by its statement, in the units of [Txn.Build]; 1000, about a
 	// millisecond. The rest is left to Build.
 	BuildAtOnce int
+	// WorkAtOnce is the slice of [Box.Work] that every Confirm does, and the end of
+	// a view; 128, some tens of microseconds: what was dropped goes away under traffic
+	// without anybody asking.
+	WorkAtOnce int
 	// Opaque lets rows of peers define what cannot be indexed or is not known
 	// here: indexes of such a kind are left out and refuse to be used.
 	Opaque bool
@@ -54,6 +58,7 @@ type Box struct {
 func New(c Config) *Box {
 	c.MaxTupleSize = cmp.Or(c.MaxTupleSize, 1<<20)
 	c.BuildAtOnce = cmp.Or(c.BuildAtOnce, 1000)
+	c.WorkAtOnce = cmp.Or(c.WorkAtOnce, 128)
 	c.Memory = MemoryLimit(c.Memory)
 	b := &Box{config: c, mem: newArena(), version: 1}
 	b.dict = newSchema()
@@ -77,12 +82,8 @@ func (b *Box) Confirm(seq uint64) {
 		b.unused = append(b.unused, t)
 	}
 	b.confirmed = max(b.confirmed, seq)
-	b.Work(workOnConfirm)
+	b.Work(b.config.WorkAtOnce)
 }
-
-// workOnConfirm is the slice of Work that every Confirm does, some tens of
-// microseconds: what was dropped goes away under traffic without anybody asking.
-const workOnConfirm = 128
 
 // Show lets default readers see prepared transactions with a number <= seq
 // although they are not confirmed.

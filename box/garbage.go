@@ -41,6 +41,8 @@ type oldVersion struct {
 	seq uint64
 }
 
+func (q *waiting) waits() bool { return q.head < len(q.items) }
+
 func (q *waiting) pop() {
 	q.items[q.head] = oldVersion{}
 	if q.head++; q.head == len(q.items) {
@@ -48,21 +50,35 @@ func (q *waiting) pop() {
 	}
 }
 
-// addVersion takes a version of size bytes.
-func (tr *trash) addVersion(s *stmt, size int, seq uint64, byWrite bool) {
+// addVersion takes the version that a statement replaced.
+func (tr *trash) addVersion(b *Box, s *stmt, seq uint64, byWrite bool) {
 	q := &tr.versions
 	if byWrite {
 		q = &tr.local
 	}
 	q.items = append(q.items, oldVersion{*s, seq})
-	tr.kept += versionHead + size
+	if b.views.need(seq, byWrite) {
+		tr.kept += versionHead + len(b.mem.tuple(s.old))
+	}
+}
+
+// behind tells whether what transaction seq gave up has to wait: for a view, or
+// for its turn behind what is older.
+func (tr *trash) behind(b *Box, seq uint64, byWrite bool) bool {
+	if b.views.need(seq, byWrite) {
+		return true
+	}
+	if byWrite {
+		return tr.local.waits()
+	}
+	return tr.versions.waits() || len(tr.trees) > 0
 }
 
 // add takes a tree that transaction seq gave up.
 func (tr *trash) add(b *Box, g garbage, seq uint64) {
-	if b.views.need(seq, false) {
+	if tr.behind(b, seq, false) || tr.local.waits() {
 		tr.trees = append(tr.trees, oldTree{g, seq})
-		if g.data {
+		if g.data && b.views.need(seq, false) {
 			tr.kept += g.bytes
 		}
 		return
@@ -70,18 +86,32 @@ func (tr *trash) add(b *Box, g garbage, seq uint64) {
 	tr.dismantle(b, g)
 }
 
-// sweep frees what the open views do not need any more.
-func (tr *trash) sweep(b *Box) {
-	for q := &tr.local; q.head < len(q.items) && !b.views.need(q.items[q.head].seq, true); q.pop() {
-		b.freeOld(&q.items[q.head].stmt)
+// sweep frees up to so many versions that the open views do not need any more,
+// oldest first, and the trees between them, and returns what is left of the number.
+func (tr *trash) sweep(b *Box, rows int) int {
+	for q := &tr.local; q.waits() && !b.views.need(q.items[q.head].seq, true); q.pop() {
+		if rows <= 0 {
+			return 0
+		}
+		rows -= b.freeOld(&q.items[q.head].stmt)
 	}
 	// Versions before trees: a tree's versions hang below what it leads to.
-	for q := &tr.versions; q.head < len(q.items) && !b.views.need(q.items[q.head].seq, false); {
+	for q := &tr.versions; q.waits() && !b.views.need(q.items[q.head].seq, false); q.pop() {
+		if rows <= 0 {
+			return 0
+		}
 		tr.sweepTrees(b, q.items[q.head].seq-1)
-		b.freeOld(&q.items[q.head].stmt)
-		q.pop()
+		rows -= b.freeOld(&q.items[q.head].stmt)
 	}
 	tr.sweepTrees(b, noEnd)
+	return rows
+}
+
+// sweepable tells whether there is something for sweep to do.
+func (tr *trash) sweepable(b *Box) bool {
+	return tr.local.waits() && !b.views.need(tr.local.items[tr.local.head].seq, true) ||
+		tr.versions.waits() && !b.views.need(tr.versions.items[tr.versions.head].seq, false) ||
+		len(tr.trees) > 0 && !b.views.need(tr.trees[0].seq, false)
 }
 
 // sweepTrees gives up the trees that ended at or before seq.
@@ -115,10 +145,11 @@ func (ix *index) freeInners(id uint32, height int) {
 	ix.pool.dropInner(id)
 }
 
-// Work frees up to about that many entries of dropped and truncated spaces and
-// of indexes, and tells whether more are left. Confirm does a
-// slice of it; the owner may do more when it is idle.
+// Work frees up to about that many versions that no view needs any more, and
+// entries of dropped and truncated spaces and of indexes, and tells whether more are
+// left. Confirm does a slice of it; the owner may do more when it is idle.
 func (b *Box) Work(rows int) (more bool) {
+	rows = b.garbage.sweep(b, rows)
 	for tr := &b.garbage; rows > 0 && len(tr.leaves) > 0; {
 		chain := &tr.leaves[len(tr.leaves)-1]
 		id := chain.next
@@ -135,7 +166,7 @@ func (b *Box) Work(rows int) (more bool) {
 			tr.leaves = tr.leaves[:len(tr.leaves)-1]
 		}
 	}
-	return len(b.garbage.leaves) > 0
+	return len(b.garbage.leaves) > 0 || b.garbage.sweepable(b)
 }
 
 // freeChain frees a version and all below it.

@@ -294,15 +294,16 @@ func (b *Box) settle(s *stmt, seq uint64, byWrite bool) {
 	}
 	s.sp.stats.rows--
 	s.sp.stats.bytes -= len(b.mem.tuple(s.old))
-	if b.views.need(seq, byWrite) {
-		b.garbage.addVersion(s, len(b.mem.tuple(s.old)), seq, byWrite)
+	if b.garbage.behind(b, seq, byWrite) {
+		b.garbage.addVersion(b, s, seq, byWrite)
 		return
 	}
 	b.freeOld(s)
 }
 
-// freeOld frees the version that a decided statement replaced or deleted.
-func (b *Box) freeOld(s *stmt) {
+// freeOld frees the version that a decided statement replaced or deleted, and
+// tells how many indexes it looked at.
+func (b *Box) freeOld(s *stmt) (indexes int) {
 	pk := s.sp.indexes[0]
 	for _, ix := range s.sp.indexes[1:] {
 		if s.new == 0 || !ix.sameKey(b.mem.tuple(s.old), b.mem.tuple(s.new)) || ix.leavesOut(b.mem.tuple(s.new)) {
@@ -315,6 +316,7 @@ func (b *Box) freeOld(s *stmt) {
 		b.unchain(pk, s.old)
 	}
 	b.mem.freeVersion(s.old)
+	return len(s.sp.indexes)
 }
 
 // unchain takes a deleted version out of the primary index, or out of the chain

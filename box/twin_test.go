@@ -336,7 +336,7 @@ func (tw *twin) compare(t *rapid.T) {
 type selector func(uint32, *Query, []byte) ([]byte, int, error)
 
 func (tw *twin) compareScan(t *rapid.T, who string, index, iterator uint32, s twinState, sel selector) {
-	q := Query{Space: 512, Index: index, Iterator: iterator, Key: arr(), Limit: 1 << 30, MaxRows: 3, FetchPosition: index == 1}
+	q := Query{Space: 512, Index: index, Iterator: iterator, Key: arr(), Limit: 1 << 30, MaxRows: 3, MaxBytes: len(s) % 3 * 10, FetchPosition: index == 1}
 	var out []byte
 	var total int
 	for q.More = true; q.More; {
@@ -405,6 +405,7 @@ func (ix *index) validateNode(id uint32, height int) (n int, first ref, err erro
 
 func newTwin(t testing.TB) *twin {
 	w := newWorld(t)
+	w.b.config.WorkAtOnce = 1 // so that there is always something left
 	w.space(512, "twin", nil, nil, pkIndex([]any{0, "unsigned"}),
 		[]any{1, "name", "tree", m{"unique": true}, []any{m{"field": 1, "type": "string", "is_nullable": true}}},
 		[]any{2, "num", "tree", m{"unique": false}, []any{m{"field": 2, "type": "integer", "sort_order": "desc"}}})

@@ -54,15 +54,15 @@ func (v *View) Rows() (n int) {
 // opened: they stay in memory until it is closed. Safe for readers.
 func (v *View) Pins() int { return v.box.garbage.kept - v.kept }
 
-// Close gives the view back; what it alone needed is freed, large spaces by
-// [Box.Work]. To close it again does nothing. For the owner only.
+// Close gives the view back; what it alone needed is freed by [Box.Work]. To close
+// it again does nothing. For the owner only.
 func (v *View) Close() {
 	at := slices.Index(v.box.views.open, v)
 	if at < 0 {
 		return
 	}
 	v.box.views.open = slices.Delete(v.box.views.open, at, at+1)
-	v.box.garbage.sweep(v.box)
+	v.box.Work(v.box.config.WorkAtOnce)
 }
 
 // Cursor is a place in a View; the zero value is its start. It survives writes.

@@ -199,3 +199,45 @@ func TestViewPins(t *testing.T) {
 	pins(later, each)
 	later.Close()
 }
+
+// What only a view kept is freed in slices, oldest first: its end takes as long
+// as any other call. What is replaced meanwhile waits for its turn.
+func TestViewEndsInSlices(t *testing.T) {
+	w := newWorld(t)
+	w.space(512, "t", nil, nil, pkIndex([]any{0, "unsigned"}))
+	const rows = 1000
+	write := func(rows int) {
+		for i := range rows {
+			w.seq++
+			x := w.b.Begin(w.seq)
+			d := replace(512, i, 1)
+			if _, err := x.Execute(UserAdmin, &d); err != nil {
+				t.Fatal(err)
+			}
+			x.Prepare()
+			w.b.Confirm(w.seq)
+		}
+	}
+	write(rows)
+	one := w.b.mem.used
+	v := w.b.OpenView()
+	write(rows)
+	write(rows)
+	kept := w.b.mem.used
+	v.Close()
+	version := (kept - one) / (2 * rows)
+	if freed := (kept - w.b.mem.used) / version; freed == 0 || freed > w.b.config.WorkAtOnce {
+		t.Errorf("the end of a view freed %d versions", freed)
+	}
+	write(1)
+	for more := true; more; {
+		before := w.b.mem.used
+		more = w.b.Work(100)
+		if freed := (before - w.b.mem.used) / version; freed > 110 { // their sizes differ a little
+			t.Errorf("a slice of 100 freed %d versions", freed)
+		}
+	}
+	if w.b.mem.used != one {
+		t.Errorf("%d bytes in use at the end, %d at the start", w.b.mem.used, one)
+	}
+}
