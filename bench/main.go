@@ -48,6 +48,7 @@ type flags struct {
 	only   string
 	faults int
 	behind uint64
+	scan   int
 	nodes  int
 }
 
@@ -83,6 +84,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	fs.StringVar(&f.only, "only", "", "without -addr: only lines of the table whose name has this in it")
 	fs.IntVar(&f.faults, "faults", 5, "without -addr: how often each fault of the leader is repeated")
 	fs.Uint64Var(&f.behind, "behind", 1_000_000, "without -addr: how many rows a follower is behind when it catches up; 0: do not")
+	fs.IntVar(&f.scan, "scan", 1024, "without -addr: MiB of the space that is scanned beside writes; 0: do not")
 	fs.Usage = func() {
 		fmt.Fprint(out, "bench measures a replica set: three nodes that it starts, or what -addr says.\n\n")
 		fs.PrintDefaults()

@@ -42,7 +42,7 @@ func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset,
 	if err != nil {
 		return nil, err
 	}
-	o := cluster.Options{Binary: binary, Dir: dir, Nodes: f.nodes, WAL: f.wal}
+	o := cluster.Options{Binary: binary, Dir: dir, Nodes: f.nodes, WAL: f.wal, YAML: "memtx:\n  memory: 8589934592\n"}
 	if mesh != nil {
 		o.Peer = mesh.Peer
 	}

@@ -40,6 +40,11 @@ func standardTable(ctx context.Context, f *flags, out io.Writer) error {
 			return err
 		}
 	}
+	if f.scan > 0 {
+		if err := printScans(ctx, f, out); err != nil {
+			return err
+		}
+	}
 	if f.faults == 0 {
 		return nil
 	}

@@ -317,6 +317,11 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 	w.num("taken", uint64(s.memory.Taken))
 	w.num("limit", uint64(s.memory.Limit))
 	w.close()
+	step, scan := p.env.Loop.Longest()
+	w.mapKey("longest") // seconds, since the start
+	w.float("step", step.Seconds())
+	w.float("scan", scan.Seconds())
+	w.close()
 	w.mapKey("quorum")
 	w.strOrNil("value", i.QuorumText)
 	w.str("file", i.QuorumFile)

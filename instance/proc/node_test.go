@@ -91,7 +91,7 @@ func (n *testNode) takeRows() []xrow.DML {
 	return rows
 }
 
-// Submit, Read, Select and Now make it a Node.
+// Submit, Read, Select, Longest and Now make it a Node.
 func (n *testNode) Submit(ev instance.Event) error {
 	n.submit(ev)
 	return nil
@@ -106,6 +106,8 @@ func (n *testNode) Select(user uint32, q *box.Query, to instance.Sink) (int, err
 	}
 	return count, err
 }
+
+func (n *testNode) Longest() (step, scan time.Duration) { return 0, 0 }
 
 func (n *testNode) Now() instance.Now { return n.now }
 

@@ -15,6 +15,7 @@ import (
 type Node interface {
 	Submit(instance.Event) error
 	Read(func(*instance.Core))
+	Longest() (step, scan time.Duration)
 	Select(user uint32, q *box.Query, to instance.Sink) (n int, err error)
 	Now() instance.Now
 }
