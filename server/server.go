@@ -288,6 +288,7 @@ func (s *Server) openClients() error {
 		return err
 	}
 	s.clients, s.answers = srv, srv.Answers()
+	s.publishBallot() // whoever watches finds one
 	var addrs []string
 	for _, u := range s.in.IProto.Listen {
 		if err := socketDir(u.Unix); err != nil {
