@@ -72,17 +72,17 @@ const (
 )
 
 // work is about how many microseconds an event takes: one for each transaction or
-// row, one for each KiB of them.
+// row, and one for each 256 bytes of them: new memory is what they cost.
 func work(ev Event) (n int) {
 	switch ev := ev.(type) {
 	case Write:
 		for i := range ev.Requests {
 			d := &ev.Requests[i].DML
-			n += 1 + (len(d.Tuple)+len(d.Ops)+len(d.Key))>>10
+			n += 1 + (len(d.Tuple)+len(d.Ops)+len(d.Key))>>8
 		}
 	case Rows:
 		for i := range ev.Rows {
-			n += 1 + len(ev.Rows[i].Body)>>10
+			n += 1 + len(ev.Rows[i].Body)>>8
 		}
 	}
 	return max(n, 1)

@@ -149,7 +149,7 @@ func TestStepIsBounded(t *testing.T) {
 		steps []int
 	}{
 		{"requests", small, []int{3, 3, 3, 1}},
-		{"bytes of clients", large, []int{2, 2, 2, 2, 2}},
+		{"bytes of clients", large, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
 		{"bytes of peers", rows, []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}},
 		{"small events", &Ack{}, []int{10}},
 	} {
