@@ -11,6 +11,7 @@ import (
 
 	"tarragon/xrow"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
@@ -463,4 +464,41 @@ func TestNewDirectoriesSurvive(t *testing.T) {
 	f.fill(3, 10)
 	f.crash()
 	f.check(1)
+}
+
+// TestChunksBehindABreak: what stands behind a break shows that the break had been
+// synced, by the mark of its chunk or by its place among the groups.
+func TestChunksBehindABreak(t *testing.T) {
+	record := func(group uint64) []byte {
+		var b pebble.Batch
+		if err := b.Set(logKey(group), []byte("g"), nil); err != nil {
+			t.Fatal(err)
+		}
+		return b.Repr()
+	}
+	const offset = 1000
+	for _, test := range []struct {
+		name   string
+		before uint64 // newest group in front of the break; 0: none is known
+		chunks []chunk
+		want   bool
+	}{
+		{"the tail of a batch that was written in part", 3, []chunk{{position: 1, payload: record(4)}}, false},
+		{"a mark beyond it", 3, []chunk{{position: 1, payload: record(4), synced: offset + 1}}, true},
+		{"a mark in front of it", 3, []chunk{{position: 1, payload: record(4), synced: offset}}, false},
+		{"a group is missing", 3, []chunk{{position: 1, payload: record(5)}}, true},
+		{"nothing is known of what is in front", 0, []chunk{{position: 1, payload: record(5)}}, false},
+		{"a second batch", 3, []chunk{{position: 1, payload: record(4)}, {position: 1, payload: record(5)}}, true},
+		{"more of the first batch", 3, []chunk{{position: 1, payload: record(4)}, {position: 2}}, false},
+		{"no record", 3, []chunk{{position: 1, payload: []byte("x")}}, false},
+	} {
+		w := &walReader{last: test.before}
+		got := false
+		for _, c := range test.chunks {
+			got = w.vouches(c, offset)
+		}
+		if got != test.want {
+			t.Errorf("%s: %t", test.name, got)
+		}
+	}
 }

@@ -40,7 +40,7 @@ var store = []Mutant{
 		New: `binary.LittleEndian.PutUint32(op.Value[n:], crc32.Checksum(op.Value[:n/2], castagnoli))`,
 	},
 	{
-		Name: "damage passes for a torn tail", Area: "store", File: "xlog/wal.go", By: "xlog TestDamageBeforeTheTail",
+		Name: "damage passes for a torn tail", Area: "store", File: "xlog/wal.go", By: "xlog TestChunksBehindABreak",
 		Old: `	skips := w.last != 0 && first > w.last+1
 	second := w.behind`,
 		New: `	skips, second := false, false`,
