@@ -54,6 +54,7 @@ type Query struct {
 	Position []byte
 
 	resume []byte // values of the comparison key that was looked at last
+	order  *index // in whose order that is
 }
 
 // Select appends the tuples back to back (no array header) to out, and tells
@@ -101,11 +102,15 @@ func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, t *Txn) ([]
 	if t != nil {
 		s.bound, s.txn = noEnd, t
 	}
-	if q.resume == nil {
+	switch {
+	case q.resume == nil:
 		if err := s.setAfter(q); err != nil {
 			return out, 0, err
 		}
+	case !s.ix.sameOrder(q.order):
+		return out, 0, xrow.Errorf(xrow.ErrTransactionConflict)
 	}
+	q.order = s.ix
 	if q.Limit == 0 {
 		return out, 0, nil
 	}
