@@ -253,6 +253,9 @@ func (c *Core) handle(ev Event) {
 // before it takes one more write.
 func (c *Core) runDeadlines() {
 	now := c.now.Mono
+	if c.parked && c.vouches() {
+		c.raft.Deaf(now)
+	}
 	if d := c.raft.Deadline(); d != 0 && now >= d {
 		if c.leading && now >= d+c.cfg.DeathTimeout {
 			c.trace(FactWokeLate, 0, 0, "")

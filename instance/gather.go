@@ -36,7 +36,10 @@ func (c *Core) crowded() bool { return c.failed == nil && c.gathered() >= c.cfg.
 
 // notePark tells the readers of peers' rows to wait, or to go on. A peer that hears
 // nothing from them must not take this instance for dead: what is on its disk is
-// told with each heartbeat, as if one had been read.
+// told with each heartbeat, as if one had been read. Nor is a peer dead whose
+// heartbeats wait behind its rows (raft.Deaf): followers whose disks are slow for a
+// moment would depose their leader. Where the disk stalls, it may be: this instance
+// campaigns no more, and says no longer that there is a leader.
 func (c *Core) notePark() {
 	if now := c.crowded(); now != c.parked {
 		if c.parked = now; now {

@@ -376,6 +376,16 @@ func (r *Raft) Heard(now time.Duration, from uint32) {
 	}
 }
 
+// Deaf notes that this instance does not read its streams for now: silence says
+// nothing of the peers whose streams run.
+func (r *Raft) Deaf(now time.Duration) {
+	for id := range r.peers {
+		if p := &r.peers[id]; p.live {
+			p.heard = now
+		}
+	}
+}
+
 // Acked notes an ack of a peer over our relay.
 func (r *Raft) Acked(now time.Duration, from uint32, v *vclock.VClock) {
 	if !r.isPeer(from) {
