@@ -14,19 +14,22 @@ import (
 type telling struct {
 	conn, sync uint64
 	data       []byte
-	lsn        uint64 // of the CONFIRM, our own
+	origin     uint32
+	lsn        uint64 // of the CONFIRM, by its origin, or behind it
 	until      time.Duration
 }
 
-// tellFirst holds back the answer to a transaction by which a voter went.
-// Its CONFIRM is the newest of our rows.
+// tellFirst holds back the answer to a transaction by which a voter went, and that a
+// leader has decided: this one, or the one that has deposed it. Its CONFIRM is the newest
+// of that leader's rows, or in front of it.
 func (c *Core) tellFirst(p *payload) {
 	if !p.waiting {
 		return
 	}
 	p.waiting = false
 	c.waiting--
-	c.tellings = append(c.tellings, telling{conn: p.conn, sync: p.sync, data: p.data, lsn: c.vclock[c.self], until: p.until})
+	owner := c.limbo.Current().Owner
+	c.tellings = append(c.tellings, telling{conn: p.conn, sync: p.sync, data: p.data, origin: owner, lsn: c.vclock[owner], until: p.until})
 }
 
 // checkTold gives the answers whose change enough others know.
@@ -35,10 +38,10 @@ func (c *Core) checkTold() {
 	for i := range c.tellings {
 		t := &c.tellings[i]
 		switch {
-		case c.told(t.lsn):
+		case c.told(t.origin, t.lsn):
 			c.reply(t.conn, t.sync, t.data, nil)
 		case c.now.Mono >= t.until:
-			c.trace(FactUnknown, c.self, t.lsn, "")
+			c.trace(FactUnknown, t.origin, t.lsn, "")
 			c.reply(t.conn, t.sync, nil, notTold())
 		default:
 			left = append(left, *t)
@@ -48,15 +51,15 @@ func (c *Core) checkTold() {
 	c.tellings = left
 }
 
-// told tells whether an election quorum has synced our rows up to an LSN.
-func (c *Core) told(lsn uint64) bool {
+// told tells whether an election quorum has synced the rows of an origin up to an LSN.
+func (c *Core) told(origin uint32, lsn uint64) bool {
 	have := uint32(0)
 	for id := range c.acked {
-		if c.acked[id][c.self] >= lsn {
+		if c.acked[id][origin] >= lsn {
 			have |= 1 << id
 		}
 	}
-	if c.onDisk[c.self] >= lsn {
+	if c.onDisk[origin] >= lsn {
 		have |= 1 << c.self
 	}
 	return bits.OnesCount32(have&c.confirmed.voters) >= c.confirmed.electionQuorum

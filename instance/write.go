@@ -434,7 +434,7 @@ func (c *Core) answerDDL(done []entry, fewer bool) {
 	for i := range done {
 		switch p := &done[i].P; {
 		case !p.ddl:
-		case fewer && c.leading:
+		case fewer && c.limbo.Current().Owner != 0:
 			c.tellFirst(p)
 		default:
 			c.answer(p, nil)

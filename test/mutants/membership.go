@@ -100,7 +100,7 @@ var membership = []Mutant{
 	},
 	{
 		Name: "an expulsion is answered before others know of it", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
-		Old: `case fewer && c.leading:`,
+		Old: `case fewer && c.limbo.Current().Owner != 0:`,
 		New: `case fewer && c.replay:`,
 	},
 	{
