@@ -17,8 +17,9 @@ import (
 // By UUID, then by process: when it was heard last. Guarded by the hub's lock.
 type doubles map[string]map[uint64]time.Duration
 
-// doubleTimeouts is for how many death timeouts one of them counts as alive that
-// has said nothing more: both ask again within one, unless they are dead or cut off.
+// doubleTimeouts is for how many death timeouts, or pauses between attempts where
+// those are longer, one of them counts as alive that has said nothing more: both ask
+// again within one, unless they are dead or cut off.
 const doubleTimeouts = 2
 
 // meet takes down that a process speaks for an identity, before anything that it
@@ -39,8 +40,9 @@ func (h *Hub) meet(uuid string, process uint64) *xrow.Error {
 		return nil
 	}
 	heard[process] = now
+	t := h.times.Load()
 	for p, at := range heard {
-		if now-at > doubleTimeouts*h.times.Load().death {
+		if now-at > doubleTimeouts*max(t.death, t.reconnect) {
 			delete(heard, p)
 		}
 	}

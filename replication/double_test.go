@@ -97,3 +97,35 @@ func TestProcessBeginsAnew(t *testing.T) {
 		wait(t, h.node, func(ev instance.Downstream) bool { return !ev.Up })
 	}
 }
+
+// Both ask again no sooner than after the longest pause between attempts: until
+// then neither is gone.
+func TestTwoProcessesThatPause(t *testing.T) {
+	h := newTestHub(t, 1, func(c *Config) { c.ReconnectMax = 10 * c.DeathTimeout })
+	h.show(1)
+	if _, err := askAs(t, h, 21); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, h.node, func(ev instance.Downstream) bool { return ev.Up })
+	for range 3 {
+		for _, process := range []uint64{22, 21} {
+			if _, err := askAs(t, h, process); !isDouble(err) {
+				t.Fatalf("process %d asks: %v", process, err)
+			}
+			h.node.advance(h.cfg.ReconnectMax / 2)
+		}
+	}
+}
+
+// A stream that is to end, and whose peer takes no last word, is not listened to.
+func TestAcksOfADoubleDoNotCount(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	r := &relay{hub: h.Hub, peer: 2}
+	if counts, err := r.noteAck(&xrow.Ack{}, nil); !counts || err != nil {
+		t.Fatalf("counts %v, %v", counts, err)
+	}
+	r.end = errDouble(testUUID(2))
+	if counts, err := r.noteAck(&xrow.Ack{}, nil); counts || err != nil {
+		t.Errorf("counts %v, %v", counts, err)
+	}
+}

@@ -343,11 +343,12 @@ func (r *relay) readAcks(ctx context.Context) error {
 		if err := ack.Decode(rows[len(rows)-1].Body); err != nil {
 			return err
 		}
-		if err := r.noteAck(&ack, rows); err != nil {
+		counts, err := r.noteAck(&ack, rows)
+		if err != nil {
 			return err
 		}
-		if r.peer == 0 {
-			continue // a reader: nothing waits for it
+		if !counts {
+			continue
 		}
 		ev := &instance.Ack{From: r.peer, VClock: ack.VClock, Term: ack.Term, Sync: r.syncIn(ack.Sync)}
 		if err := r.hub.node.Submit(ev); err != nil {
@@ -356,12 +357,15 @@ func (r *relay) readAcks(ctx context.Context) error {
 	}
 }
 
-func (r *relay) noteAck(ack *xrow.Ack, rows []xrow.Row) error {
+// noteAck tells whether an ack counts: nothing waits for that of a reader, and a
+// stream that the hub ends is not listened to any more, though its last write may
+// take long.
+func (r *relay) noteAck(ack *xrow.Ack, rows []xrow.Row) (counts bool, err error) {
 	now := r.hub.node.Now()
 	r.hub.mu.Lock()
 	defer r.hub.mu.Unlock()
 	if !ack.VClock.Covers(&r.acked) {
-		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("the vclock of acks goes back from %s to %s", r.acked, ack.VClock))
+		return false, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("the vclock of acks goes back from %s to %s", r.acked, ack.VClock))
 	}
 	r.acked = ack.VClock
 	r.ackAt = now.Mono
@@ -373,7 +377,7 @@ func (r *relay) noteAck(ack *xrow.Ack, rows []xrow.Row) error {
 	if r.hold.acked() {
 		r.wakeUp()
 	}
-	return nil
+	return r.peer != 0 && r.end == nil, nil
 }
 
 // name tells people who the peer is.
