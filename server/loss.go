@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"tarragon/box"
 	"tarragon/xlog"
@@ -34,29 +35,37 @@ func (s *Server) checkLife(b *box.Box) error {
 		return err
 	}
 	members := append(b.Members(), b.NewestMembers()...)
-	alone, mine := true, false
-	for _, m := range members {
-		if m.UUID != s.identity.UUID {
-			alone = false
-			continue
-		}
-		mine = true
-		// Who was registered by an instance of the original kind has none there.
-		switch {
-		case m.Incarnation == 0 || m.Incarnation == s.identity.Incarnation:
-		case outside != registered:
-			return &rejoin{cause: errFormerLife, newLife: true}
-		default:
-			if err := s.adoptIncarnation(m.Incarnation); err != nil {
-				return err
-			}
+	alone := !slices.ContainsFunc(members, func(m box.Member) bool { return m.UUID != s.identity.UUID })
+	mine := s.rowsOfOurs(b, outside)
+	// Who was registered by an instance of the original kind has no mark there.
+	ours := func(m box.Member) bool { return m.Incarnation == 0 || m.Incarnation == s.identity.Incarnation }
+	switch {
+	case len(mine) == 0 || slices.ContainsFunc(mine, ours):
+	case outside != registered:
+		return &rejoin{cause: errFormerLife, newLife: true}
+	default:
+		if err := s.adoptIncarnation(mine[len(mine)-1].Incarnation); err != nil {
+			return err
 		}
 	}
-	if len(members) > 0 && !mine && outside == member {
+	if len(members) > 0 && len(mine) == 0 && outside == member {
 		return fmt.Errorf("instance %s is no member of replica set %s any more: it was expelled; to join again as a new member it needs an empty data directory",
 			s.identity.UUID, b.ReplicasetUUID())
 	}
 	return s.checkLoss(alone && len(s.in.Replication.Peers) < 2)
+}
+
+// rowsOfOurs are the rows of this instance that say which life of it counts. What
+// replaces us, and is not decided, says nothing: this disk counts until then, and
+// what is decided may be that the row is void. But behind a JOIN our own row may be one
+// whose fate is open.
+func (s *Server) rowsOfOurs(b *box.Box, outside string) []box.Member {
+	others := func(m box.Member) bool { return m.UUID != s.identity.UUID }
+	mine := slices.DeleteFunc(b.Members(), others)
+	if len(mine) == 0 || outside == registered {
+		mine = append(mine, slices.DeleteFunc(b.NewestMembers(), others)...)
+	}
+	return mine
 }
 
 // errFormerLife: the member's row was written by a later life of this instance.

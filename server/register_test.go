@@ -8,6 +8,7 @@ import (
 	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/xlog"
+	"tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -56,5 +57,22 @@ func TestRowOfFormerLife(t *testing.T) {
 	var anew *rejoin
 	if err := s.checkLife(marked(10)); !errors.As(err, &anew) || !anew.newLife {
 		t.Errorf("later: %v", err)
+	}
+	// One that replaces this life, and whose fate is open: this disk counts until it is decided.
+	b := marked(9)
+	tx := b.Begin(1)
+	for _, d := range []xrow.DML{{Type: xrow.Delete, SpaceID: spaceCluster, Key: []byte{0x91, 1}},
+		{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: instance.MemberTuple(2, uuid, "i1", 10)}} {
+		if err := tx.Apply(&d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx.Prepare()
+	if err := s.checkLife(b); err != nil {
+		t.Errorf("while it is open: %v", err)
+	}
+	b.Confirm(1)
+	if err := s.checkLife(b); !errors.As(err, &anew) || !anew.newLife {
+		t.Errorf("once it is decided: %v", err)
 	}
 }
