@@ -27,6 +27,11 @@ var elections = []Mutant{
 		New: ``,
 	},
 	{
+		Name: "a leader is lost while nobody reads its stream", Area: "elections", File: "instance/core.go", By: "instance TestScripts/gather",
+		Old: `if c.parked && c.vouches() {`,
+		New: `if c.parked && c.replay {`,
+	},
+	{
 		Name: "no fencing", Area: "elections", File: "raft/raft.go",
 		Old:     `if r.cfg.FencingInterval == 0 {`,
 		New:     `if r.cfg.FencingInterval >= 0 {`,

@@ -104,6 +104,16 @@ var membership = []Mutant{
 		New: `case fewer && c.replay:`,
 	},
 	{
+		Name: "a leader that was deposed answers an expulsion at once", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
+		Old: `case fewer && c.limbo.Current().Owner != 0:`,
+		New: `case fewer && c.leading:`,
+	},
+	{
+		Name: "an undecided replacement ends a life", Area: "membership", File: "server/loss.go", By: "server TestRowOfFormerLife",
+		Old: `mine := slices.DeleteFunc(b.Members(), others)`,
+		New: `mine := slices.DeleteFunc(b.NewestMembers(), others)`,
+	},
+	{
 		Name: "a leader deletes its own row", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
 		Old: `if err = c.refuseOwnExpulsion(); err == nil {`,
 		New: `if err == nil {`,
