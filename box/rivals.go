@@ -173,7 +173,7 @@ func (d decimal) doubles() (lo, hi float64, ok bool) {
 		// Half a unit of the fifteenth digit is far less than 128 doubles away.
 		in, step := f, uint64(128)
 		for ; step > 0; step /= 2 {
-			next := f
+			var next float64
 			if up := (towards > f) == (f > 0); up {
 				next = math.Float64frombits(math.Float64bits(in) + step)
 			} else {

@@ -292,13 +292,13 @@ func (r *relay) sayGap(err error) error {
 	if !errors.Is(err, ErrGap) {
 		return err
 	}
-	if werr := r.say(gapError(err)); werr == nil || !errors.Is(werr, ErrGap) {
+	if werr := r.say(gapError(err)); !errors.Is(werr, ErrGap) {
 		return werr
 	}
 	return fmt.Errorf("replication: %s is beyond the log: %w", r.name(), err)
 }
 
-// say sends an error as the last word of the stream, and returns it unless it
+// say sends an error as the last word of the stream, and returns it, or why it
 // cannot be sent.
 func (r *relay) say(e *xrow.Error) error {
 	row := e.Row(0, 0)

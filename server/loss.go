@@ -115,7 +115,8 @@ func (s *Server) checkSet(b *box.Box) error {
 // those of the original.
 func (s *Server) checkNames(b *box.Box) error {
 	if have := b.ReplicasetName(); have != "" && s.in.Replicaset != "" && have != s.in.Replicaset {
-		return fmt.Errorf("Replicaset name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Replicaset, s.whoseData()) //nolint:staticcheck // the original's text
+		//lint:ignore ST1005 the original's text
+		return fmt.Errorf("Replicaset name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Replicaset, s.whoseData())
 	}
 	have := ""
 	for _, m := range append(b.NewestMembers(), b.Members()...) { // what is confirmed comes last, and counts
@@ -124,7 +125,8 @@ func (s *Server) checkNames(b *box.Box) error {
 		}
 	}
 	if have != "" && s.in.Name != "" && have != s.in.Name {
-		return fmt.Errorf("Instance name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Name, s.whoseData()) //nolint:staticcheck // the original's text
+		//lint:ignore ST1005 the original's text
+		return fmt.Errorf("Instance name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Name, s.whoseData())
 	}
 	return nil
 }

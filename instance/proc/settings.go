@@ -248,18 +248,6 @@ func memoryOf(v value) int {
 	return box.MemoryLimit(max(int(f), 1))
 }
 
-// number is the value of an option; 0 where there is none.
-func (s *Settings) number(name string) uint64 {
-	i, ok := optionIndex[name]
-	if !ok {
-		return 0
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n, _ := s.values[i].integer()
-	return n
-}
-
 // store takes changes down, once they are carried out.
 func (s *Settings) store(changes []Change) {
 	s.mu.Lock()
