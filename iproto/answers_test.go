@@ -210,3 +210,27 @@ func TestLargeAnswersOfWrites(t *testing.T) {
 		}
 	})
 }
+
+// A procedure waits for room for all of its answer without the turn: a SELECT, for
+// which there is room, goes on. The procedure has both when there is room.
+func TestCallWaitsWithoutTheTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b budget
+		b.init(512<<20, time.Minute)
+		b.add(140 << 20) // a slow client's
+		got := make(chan error, 1)
+		go func() { got <- b.takeWith(b.forLarge()-b.maxAnswer(), nil) }()
+		synctest.Wait()
+		select {
+		case b.turn <- struct{}{}:
+		default:
+			t.Fatal("who waits for room has the turn")
+		}
+		b.add(-140 << 20)
+		synctest.Wait()
+		b.give()
+		if err := <-got; err != nil || len(b.turn) != 1 {
+			t.Errorf("%v, the turn is had %d times", err, len(b.turn))
+		}
+	})
+}

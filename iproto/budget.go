@@ -22,8 +22,8 @@ const (
 // waits: a read that turns out to be large gives back what it has, and begins
 // anew when it has the turn, which one read has at a time. Whoever has it may wait
 // with what it has got: what it waits for is on its way out. Small reads wait while
-// all is used, before they begin; answers of writes never wait, and have a quarter
-// to themselves.
+// all is used, before they begin, and answers of writes never wait: a quarter is
+// left to both.
 type budget struct {
 	limit    int
 	used     atomic.Int64
@@ -98,6 +98,26 @@ func (b *budget) take(done <-chan struct{}) error {
 		return ErrServerClosed
 	case <-t.C:
 		return b.shortage()
+	}
+}
+
+// takeWith waits for no more than bound to be used, and for the turn, but not for room
+// with the turn in hand: others can make do with less.
+func (b *budget) takeWith(bound int, done <-chan struct{}) error {
+	for until := time.Now().Add(b.patience); ; {
+		if err := b.wait(bound, done); err != nil {
+			return err
+		}
+		if err := b.take(done); err != nil {
+			return err
+		}
+		if b.used.Load() <= int64(bound) {
+			return nil
+		}
+		b.give()
+		if time.Now().After(until) {
+			return b.shortage()
+		}
 	}
 }
 

@@ -277,11 +277,7 @@ func (c *Conn) LargeAnswer() (done func(), err error) {
 	c.emit()
 	defer c.open()
 	b := &c.srv.budget
-	if err := b.take(c.done); err != nil {
-		return nil, err
-	}
-	if err := b.wait(b.forLarge()-b.maxAnswer(), c.done); err != nil {
-		b.give()
+	if err := b.takeWith(b.forLarge()-b.maxAnswer(), c.done); err != nil {
 		return nil, err
 	}
 	return b.give, nil
