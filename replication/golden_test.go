@@ -225,6 +225,7 @@ func TestServeRefuses(t *testing.T) {
 		}), xrow.ErrReplicasetUUIDMismatch},
 		{"SUBSCRIBE of a stranger", nil, sub(func(s *xrow.SubscribeRequest) { s.InstanceUUID = testUUID(9) }), xrow.ErrTooEarlySubscribe},
 		{"SUBSCRIBE of another life", life(7), sub(func(s *xrow.SubscribeRequest) { s.Incarnation = 8 }), xrow.ErrInstanceUUIDMismatch},
+		{"SUBSCRIBE of one of ours that says no life", life(7), sub(none), xrow.ErrInstanceUUIDMismatch},
 		{"SUBSCRIBE of a life whose row is undecided", func(_ *Config, i *Info) {
 			life(7)(nil, i)
 			i.Undecided = []Member{{ID: 9, UUID: testUUID(2), Incarnation: 8}}

@@ -44,6 +44,7 @@ type Hub struct {
 	fetches  map[string]fetch     // by UUID, see Readers
 	tags     uint64
 	doubles  doubles
+	spools   atomic.Int32
 	expelled bool
 	closed   bool
 	gapTold  bool

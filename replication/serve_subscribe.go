@@ -73,7 +73,7 @@ func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest
 		return xrow.Errorf(xrow.ErrProtocol, "Can't subscribe an anonymous replica having an ID assigned")
 	case !req.Anon && !registered:
 		return xrow.Errorf(xrow.ErrTooEarlySubscribe, req.InstanceUUID)
-	case registered && !m.isLife(req.Incarnation):
+	case registered && !m.isLife(req):
 		return errOtherLife(info, req)
 	}
 	if err := h.cfg.Rights(user, false); err != nil {
@@ -88,10 +88,10 @@ func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest
 	return nil
 }
 
-// isLife tells whether an incarnation is that of a member's row. Instances of the
-// original kind have none, and may have registered one of ours without.
-func (m *Member) isLife(incarnation uint64) bool {
-	return m.Incarnation == 0 || incarnation == 0 || m.Incarnation == incarnation
+// isLife tells whether a member's row is of the life that asks. Instances of the
+// original kind say no incarnation, and may have registered one of ours without.
+func (m *Member) isLife(req *xrow.SubscribeRequest) bool {
+	return m.Incarnation == 0 || req.Rules == 0 || m.Incarnation == req.Incarnation
 }
 
 // errOtherLife refuses a life of an instance that is not the one in its row: its

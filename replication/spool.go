@@ -30,9 +30,23 @@ const (
 	// spoolReserve is what stays free on the disk, for the log.
 	spoolReserve = 1 << 30
 	spoolLook    = 64 << 20
+	// maxSpools is how many there may be: each has a descriptor, and whoever may
+	// replicate may ask for states.
+	maxSpools = 16
 )
 
-func newSpool(dir string) (*spool, error) {
+func (h *Hub) newSpool() (s *spool, err error) {
+	if h.spools.Add(1) > maxSpools {
+		h.spools.Add(-1)
+		return nil, fmt.Errorf("%d others have one", maxSpools)
+	}
+	if s, err = openSpool(h.cfg.SpoolDir); err != nil {
+		h.spools.Add(-1)
+	}
+	return s, err
+}
+
+func openSpool(dir string) (*spool, error) {
 	f, err := os.CreateTemp(dir, "join-*.tmp")
 	if err != nil {
 		return nil, err
@@ -146,7 +160,7 @@ func (o *outlet) lookAtView() (err error) {
 	if pinned < o.hub.cfg.ViewBytes && now.Before(o.until) {
 		return nil
 	}
-	if o.spool, err = newSpool(o.hub.cfg.SpoolDir); err != nil {
+	if o.spool, err = o.hub.newSpool(); err != nil {
 		return tooSlow(err)
 	}
 	o.hub.cfg.Logger.Info().Str("to", o.link.RemoteAddr().String()).Int("pinned", pinned).Dur("open", now.Sub(o.until)+o.hub.cfg.ViewTime).
@@ -210,5 +224,6 @@ func (o *outlet) close() {
 	_ = o.join() // its deadline ends it
 	if o.spool != nil {
 		_ = o.spool.f.Close()
+		o.hub.spools.Add(-1)
 	}
 }

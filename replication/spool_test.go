@@ -109,3 +109,32 @@ func TestSlowJoinerIsTold(t *testing.T) {
 		return
 	}
 }
+
+// Whoever asks for many states slowly takes a few descriptors only.
+func TestSpoolsAreFew(t *testing.T) {
+	dir := t.TempDir()
+	h := newTestHub(t, 1, func(c *Config) { c.SpoolDir = dir })
+	var all []*outlet
+	for range maxSpools {
+		o := newOutlet(h.Hub, nil, nil)
+		var err error
+		if o.spool, err = h.newSpool(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, o)
+	}
+	for range 2 {
+		if s, err := h.newSpool(); err == nil || s != nil {
+			t.Fatal("one more")
+		}
+	}
+	all[0].close()
+	s, err := h.newSpool()
+	if err != nil {
+		t.Fatalf("behind one that ended: %v", err)
+	}
+	all[0].spool = s
+	for _, o := range all {
+		o.close()
+	}
+}

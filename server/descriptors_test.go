@@ -48,7 +48,7 @@ func TestTooFewFiles(t *testing.T) {
 	n := s.nodes[0]
 	n.files = 80
 	n.start()
-	if err := n.ended(); err == nil || !strings.Contains(err.Error(), "may open 80 files (ulimit -n), and needs 160: 96 for the store") || strings.Contains(err.Error(), "\n") {
+	if err := n.ended(); err == nil || !strings.Contains(err.Error(), "may open 80 files (ulimit -n), and needs 176: 96 for the store") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
 	n.files = 200

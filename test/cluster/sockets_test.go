@@ -73,7 +73,7 @@ func TestTooFewFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.happens("it ends", n.Exited())
-	if text := n.Tail(10); n.ExitCode() <= 0 || !strings.Contains(text, "the process may open 80 files (ulimit -n), and needs 160") {
+	if text := n.Tail(10); n.ExitCode() <= 0 || !strings.Contains(text, "the process may open 80 files (ulimit -n), and needs 176") {
 		t.Errorf("exit code %d, %s", n.ExitCode(), text)
 	}
 }
