@@ -54,7 +54,7 @@ func TestTooFewFiles(t *testing.T) {
 	n.files = 200
 	n.start()
 	s.leader()
-	if log := n.log.String(); !strings.Contains(log, `"files":200,"store":96,"peers":16,"connections":48,"before_login":24,"message":"file descriptors"`) {
+	if log := n.log.String(); !strings.Contains(log, `"files":200,"store":96,"peers":16,"connections":32,"before_login":16,"message":"file descriptors"`) {
 		t.Error("the start does not say what there is")
 	}
 }
