@@ -19,7 +19,7 @@ var rejoin = []Mutant{
 		New: `if theirs == 0 && ours == 0 {`,
 	},
 	{
-		Name: "a received term ends before its last CONFIRM", Area: "rejoin", File: "instance/rejoin.go", By: "instance TestRejoin",
+		Name: "a received term ends before its last CONFIRM", Area: "rejoin", File: "instance/rejoin.go", By: "instance TestRejoinTakesWhatWasOpen",
 		Old: `span.Last = max(span.Last, last)`,
 		New: `_ = last`,
 	},
