@@ -410,8 +410,12 @@ func (a *applier) checkLog(ctx context.Context, at *subscription) error {
 // empty where the original names itself: our own rows come only if the peer has
 // some that we have not, and those we must see, before we write their LSNs anew.
 func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
+	incarnation := h.cfg.Incarnation
+	if m, found := info.member(h.cfg.UUID); found && h.cfg.TakesMark && m.ID == info.ID && m.Incarnation != 0 {
+		incarnation = m.Incarnation
+	}
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: h.cfg.Incarnation, Process: h.cfg.Process}
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: incarnation, Process: h.cfg.Process}
 	if h.cfg.Anon {
 		req.Incarnation = 0
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""

@@ -592,3 +592,30 @@ func TestReplacedWhileAway(t *testing.T) {
 		}
 	}
 }
+
+// Who was registered by a Tarantool, in the row of a former life, goes by the mark of
+// that one.
+func TestMarkOfAFormerLife(t *testing.T) {
+	marked := func(i *Info) {
+		for k := range i.Members {
+			i.Members[k].Incarnation = 77
+		}
+	}
+	h := newTestHub(t, 1, func(c *Config) { c.Incarnation, c.TakesMark = 5, true })
+	h.node.mu.Lock()
+	marked(&h.node.info)
+	h.node.mu.Unlock()
+	info := h.node.Info()
+	if req := h.subscribeRequest(&info); req.Incarnation != 77 {
+		t.Errorf("it says %d", req.Incarnation)
+	}
+	for _, change := range []func(){
+		func() { info.ID = 3 }, // the row is of another ID
+		func() { info.ID, h.cfg.TakesMark = 1, false },
+	} {
+		change()
+		if req := h.subscribeRequest(&info); req.Incarnation != 5 {
+			t.Errorf("it says %d", req.Incarnation)
+		}
+	}
+}

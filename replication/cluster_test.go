@@ -197,7 +197,7 @@ func (m *member) run() error {
 	if err != nil {
 		return err
 	}
-	cfg := Config{UUID: testUUID(m.id), Version: 3<<16 | 8<<8, Peers: m.c.peers, Log: m.log, CanLog: true, DeathTimeout: time.Second,
+	cfg := Config{UUID: testUUID(m.id), Incarnation: uint64(m.id), Version: 3<<16 | 8<<8, Peers: m.c.peers, Log: m.log, CanLog: true, DeathTimeout: time.Second,
 		Logger: zerolog.New(zerolog.NewTestWriter(m.t)).With().Uint32("self", m.id).Logger().Level(zerolog.WarnLevel)}
 	if m.hub, err = New(cfg); err != nil {
 		return err

@@ -17,10 +17,13 @@ type Config struct {
 	UUID        string // own instance UUID; required
 	Name        string // own instance name; empty: none
 	Incarnation uint64 // of our store, see instance.JoinRequest
-	Process     uint64 // drawn when the process starts, see doubles; 0: it is not told
-	Anon        bool   // an anonymous replica: it follows, and is no member
-	Version     uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
-	Peers       []Peer // all members as configured; ourselves may be among them
+	// TakesMark: a Tarantool may have registered us in the row of a former life, whose
+	// incarnation it leaves there. It is ours until the next start makes it so.
+	TakesMark bool
+	Process   uint64 // drawn when the process starts, see doubles; 0: it is not told
+	Anon      bool   // an anonymous replica: it follows, and is no member
+	Version   uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
+	Peers     []Peer // all members as configured; ourselves may be among them
 
 	// NameSelf makes the ballot of a writable instance name it as the bootstrap
 	// leader: with the strategies supervised and native of the original, joiners

@@ -185,7 +185,11 @@ type journal struct{ *xlog.Journal }
 
 func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
-	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Process: process,
+	outside, err := s.membership()
+	if err != nil {
+		return nil, err
+	}
+	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, TakesMark: outside == registered, Process: process,
 		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
 		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})

@@ -95,7 +95,7 @@ var membership = []Mutant{
 	},
 	{
 		Name: "another life is served", Area: "membership", File: "replication/serve_subscribe.go", By: "replication TestServeRefuses",
-		Old: `case registered && !m.isLife(req.Incarnation):`,
+		Old: `case registered && !m.isLife(req):`,
 		New: `case registered && m.ID == 0:`,
 	},
 	{
