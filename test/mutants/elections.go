@@ -5,7 +5,7 @@ var elections = []Mutant{
 		Name: "a vote too few elects", Area: "elections", File: "raft/electorate.go",
 		Old:     `bits.OnesCount32(votes&e.Voters) >= e.Quorum`,
 		New:     `bits.OnesCount32(votes&e.Voters) >= e.Quorum-1`,
-		Killers: []string{"one leader", "history", "votes"},
+		Killers: []string{"one leader", "history", "votes", "pre-vote"},
 	},
 	{
 		Name: "a candidacy keeps its term", Area: "elections", File: "raft/raft.go", Quick: true,

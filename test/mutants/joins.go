@@ -28,6 +28,6 @@ var joins = []Mutant{
 		New: `	for _, m := range c.box.NewestMembers() {
 		if m.UUID == j.UUID {
 			return m.Incarnation == j.Incarnation`,
-		Killers: []string{"history", "liveness", "recovery"},
+		Killers: []string{"history", "liveness", "recovery", "convergence"},
 	},
 }

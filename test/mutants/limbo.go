@@ -26,7 +26,7 @@ var limboRules = []Mutant{
 		Name: "a PROMOTE keeps all that is held of the term before", Area: "limbo", File: "limbo/limbo.go",
 		Old:     `l.confirmed = max(l.confirmed, p.PrevLSN)`,
 		New:     `l.confirmed = max(l.confirmed, p.PrevLSN, l.Current().Last)`,
-		Killers: []string{"dirty read", "convergence", "content", "stream"},
+		Killers: []string{"dirty read", "convergence", "content", "stream", "voided rows"},
 	},
 	{
 		Name: "a term ends with the last row that is held", Area: "limbo", File: "limbo/limbo.go",
@@ -51,8 +51,8 @@ var limboRules = []Mutant{
 	{
 		Name: "rows that a PROMOTE leaves out stay", Area: "limbo", File: "limbo/limbo.go",
 		Old:     `		l.voidFrom(l.settled)`,
-		New:     `		l.voidFrom(len(l.queue))`,
-		Killers: []string{"dirty read", "convergence", "content", "panic"},
+		New:     `		l.voidFrom(l.queue.len())`,
+		Killers: []string{"dirty read", "convergence", "content", "panic", "voided rows"},
 	},
 	{
 		Name: "rows are taken from the leader alone", Area: "limbo", File: "instance/apply.go",

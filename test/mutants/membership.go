@@ -69,7 +69,7 @@ var membership = []Mutant{
 		Name: "a new life keeps its ID", Area: "membership", File: "instance/member.go",
 		Old:     `if old != nil && c.originals()&^(1<<old.ID) != 0 {`,
 		New:     `if old != nil {`,
-		Killers: []string{"same row", "history", "fatal", "vclock", "log matching"},
+		Killers: []string{"same row", "history", "fatal", "vclock", "log matching", "convergence"},
 	},
 	{
 		Name: "acks of those who are no members count", Area: "membership", File: "instance/write.go",
@@ -81,7 +81,7 @@ var membership = []Mutant{
 		Name: "votes of those who are no members count", Area: "membership", File: "raft/electorate.go",
 		Old:     `bits.OnesCount32(votes&e.Voters) >= e.Quorum`,
 		New:     `bits.OnesCount32(votes) >= e.Quorum`,
-		Killers: []string{"one leader", "history"},
+		Killers: []string{"one leader", "history", "liveness"},
 	},
 	{
 		Name: "a learner becomes a voter with its first ack", Area: "membership", File: "instance/learner.go", By: "instance TestScripts/learner",

@@ -11,7 +11,7 @@ var quorums = []Mutant{
 		Name: "an election quorum one too small", Area: "quorums", File: "instance/configuration.go",
 		Old:     `c.electionQuorum = max(n/2+1, n-c.synchroQuorum+1)`,
 		New:     `c.electionQuorum = max(n/2, 1)`,
-		Killers: []string{"one leader", "history"},
+		Killers: []string{"one leader", "history", "pre-vote"},
 	},
 	{
 		Name: "the own disk counts before its sync", Area: "quorums", File: "instance/write.go",
