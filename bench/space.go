@@ -8,6 +8,7 @@ import (
 
 	"tarragon/bench/load"
 	"tarragon/internal/cluster"
+	"tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -86,17 +87,49 @@ func fill(ctx context.Context, conn *tarantool.Connection, space uint32, keys ui
 		body[i] = 'x'
 	}
 	const ahead = 512
-	var flying []*tarantool.Future
-	for key := uint64(1); key <= keys || len(flying) > 0; {
-		for ; key <= keys && len(flying) < ahead; key++ {
-			flying = append(flying, conn.Do(tarantool.NewReplaceRequest(space).Tuple([]any{key, string(body)}).Context(ctx)))
+	for key := uint64(1); key <= keys; key += ahead {
+		if err := fillSome(ctx, conn, space, key, min(key+ahead-1, keys), string(body)); err != nil {
+			return fmt.Errorf("fill the space: %w", err)
 		}
-		for _, f := range flying {
-			if _, err := f.Get(); err != nil {
-				return fmt.Errorf("fill the space: %w", err)
+	}
+	return nil
+}
+
+// queuePause is how long followers have to take some of what is undecided.
+const queuePause = 20 * time.Millisecond
+
+// fillSome writes the keys from first to last. An asynchronous write has its answer
+// before the followers have it, so large ones may fill the queue: they are
+// written again when there is room.
+func fillSome(ctx context.Context, conn *tarantool.Connection, space uint32, first, last uint64, body string) error {
+	keys := make([]uint64, 0, last-first+1)
+	for key := first; key <= last; key++ {
+		keys = append(keys, key)
+	}
+	for len(keys) > 0 {
+		flying := make([]*tarantool.Future, len(keys))
+		for i, key := range keys {
+			flying[i] = conn.Do(tarantool.NewReplaceRequest(space).Tuple([]any{key, body}).Context(ctx))
+		}
+		var again []uint64
+		for i, f := range flying {
+			_, err := f.Get()
+			var e tarantool.Error
+			switch {
+			case err == nil:
+			case errors.As(err, &e) && uint32(e.Code) == uint32(xrow.ErrSyncQueueFull):
+				again = append(again, keys[i])
+			default:
+				return err
 			}
 		}
-		flying = flying[:0]
+		if keys = again; len(keys) > 0 {
+			select {
+			case <-time.After(queuePause):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
 	}
 	return nil
 }
