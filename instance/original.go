@@ -210,7 +210,9 @@ func (c *Core) ownID() uint32 {
 // noteVoidPromotes remembers PROMOTEs of ours that took effect nowhere.
 func (c *Core) noteVoidPromotes() {
 	for _, p := range c.limbo.TakeVoidPromotes() {
-		c.trace(FactPromoteVoid, p.Owner, p.LSN, "")
+		if p.Original { // those of ours are told of by number
+			c.trace(FactPromoteVoid, p.Owner, p.LSN, "")
+		}
 		if p.Owner == c.ownID() {
 			c.voidPromotes = append(c.voidPromotes, p.LSN)
 			c.newVoid = true

@@ -213,7 +213,7 @@ func (l *Limbo[P]) takePromote(r Request) error {
 func (l *Limbo[P]) dropPending(void func(Promote) bool) {
 	n := len(l.pending)
 	l.pending = slices.DeleteFunc(l.pending, func(p Promote) bool {
-		if void(p) && p.Original {
+		if void(p) {
 			l.voidPromotes = append(l.voidPromotes, p)
 		}
 		return void(p)
@@ -316,8 +316,7 @@ func (l *Limbo[P]) Hold(origin uint32, lsn uint64) {
 	}
 }
 
-// TakeVoidPromotes gives PROMOTEs that a newer term under the original's rules
-// left out since it was asked last.
+// TakeVoidPromotes gives PROMOTEs that a newer term left out since it was asked last.
 func (l *Limbo[P]) TakeVoidPromotes() []Promote {
 	out := l.voidPromotes
 	l.voidPromotes = nil

@@ -17,7 +17,7 @@ type State struct {
 	History      []TermSpan    // oldest first
 	Confirmed    uint64        // LSN of the newest span's owner up to which all is committed
 	ConfirmedOf  vclock.VClock // greatest confirmed LSN per owner, ever
-	VoidPromotes []uint64      // LSNs of own PROMOTEs that are void under the original's rules
+	VoidPromotes []uint64      // LSNs of own PROMOTEs that are void
 	Undecided    *xrow.Group   // rows before NextGroup whose fate is open; nil: none
 	NextGroup    uint64        // where replay of the log goes on
 }

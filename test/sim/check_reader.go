@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"tarragon/instance"
 	"tarragon/vclock"
@@ -121,6 +122,11 @@ func (r *reader) read(n *node) {
 		from := 0 // of the transaction
 		for i, x := range g.rows {
 			if x.lsn <= r.vclock[x.origin] {
+				from = i + 1
+				continue
+			}
+			if x.kind == xrow.Promote && x.origin == n.id && slices.Contains(n.void, x.lsn) {
+				r.vclock.Follow(x.origin, x.lsn) // it comes as a NOP
 				from = i + 1
 				continue
 			}
