@@ -111,7 +111,7 @@ func (n *node) start() {
 func (n *node) reset() {
 	n.life++
 	n.up, n.hostGone, n.paused = true, false, false
-	n.shown, n.acked, n.relayed, n.lazy, n.id = nil, vclock.VClock{}, 0, 0, 0
+	n.shown, n.acked, n.relayed, n.lazy, n.id, n.void = nil, vclock.VClock{}, 0, 0, 0, nil
 	n.turn = &turn{n, n.life}
 	n.inbox, n.taken, n.stepPlanned, n.timerAt, n.idle = nil, nil, false, 0, 0
 	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false

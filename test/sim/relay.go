@@ -169,7 +169,10 @@ func (r *relay) pump() {
 			}
 		}
 		if runs := g.Cut(&r.pos, 0, nil); len(runs) > 0 {
-			r.conn.send(acceptor, packet{kind: packetRows, rows: r.n.withoutVoid(runs)})
+			if r.peer.isOriginal() {
+				runs = r.n.withoutVoid(runs)
+			}
+			r.conn.send(acceptor, packet{kind: packetRows, rows: runs})
 		}
 		r.next++
 	}
