@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"io/fs"
+	"time"
+)
 
 // Instance is the resolved configuration of one instance. Paths are joined
 // with WorkDir already.
@@ -215,6 +218,9 @@ type Tarragon struct {
 	LoginTimeout      time.Duration // for the first request of a connection
 	FrameTimeout      time.Duration // for the rest of a request
 	ControlSocket     string        // of the local administrator; empty: none
+	FileMode          fs.FileMode   // of files that are made: stores, logs
+	DirMode           fs.FileMode   // of directories that are made
+	SocketMode        fs.FileMode   // of unix sockets of iproto.listen
 	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
 	OpaqueSpaces      bool          // carry what peers define and cannot be indexed here
 }

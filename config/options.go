@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -74,6 +75,16 @@ func (o *options) timeout(path, complaint string) time.Duration {
 		o.bad(path, "less than %v is not served", minTimeout)
 	}
 	return d
+}
+
+// mode is what a file may be opened for. Its owner needs the bits of own; nobody
+// may have those of never.
+func (o *options) mode(path string, own, never fs.FileMode, complaint string) fs.FileMode {
+	m, _ := parseMode(o.text(path))
+	if m&own != own || m&never != 0 {
+		o.bad(path, "%s", complaint)
+	}
+	return m
 }
 
 func (o *options) duration(path string) time.Duration {

@@ -196,7 +196,7 @@ func (r *reader) readLeaf(n *yaml.Node, s *node, path string, sc scope) *value {
 	}
 	if n.Kind != yaml.ScalarNode {
 		name := s.typ
-		if s.typ == "enum" || s.typ == "uuid" {
+		if s.typ == "enum" || s.typ == "uuid" || s.typ == "mode" {
 			name = "string"
 		}
 		r.mistake(r.where(n), path, "Unexpected data for scalar %q: Expected %q, got %q", name, name, luaType(n))
@@ -223,7 +223,7 @@ func (n *node) check(s scalar) error {
 	}
 	err := scalars[n.typ](s)
 	var inWords text
-	if err == nil || n.typ == "level" || n.typ == "uuid" || n.typ == "quorum" && !errors.As(err, &inWords) {
+	if err == nil || n.typ == "level" || n.typ == "uuid" || n.typ == "mode" || n.typ == "quorum" && !errors.As(err, &inWords) {
 		return err
 	}
 	name := n.typ

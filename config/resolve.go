@@ -143,6 +143,9 @@ func (o *options) tarragon() Tarragon {
 		AllowOriginal:     o.boolean("tarragon.allow_original"),
 		DebugListen:       o.debugListen(),
 		ControlSocket:     o.controlSocket(),
+		FileMode:          o.mode("tarragon.file_mode", 0o600, 0o113, "the owner must be able to read and write, nobody to execute, and others than owner and group must not write"),
+		DirMode:           o.mode("tarragon.dir_mode", 0o700, 0o002, "the owner must be able to read, write and enter, and others than owner and group must not write"),
+		SocketMode:        o.mode("tarragon.socket_mode", 0o600, 0o111, "the owner must be able to connect (read and write), and a socket is not executed"),
 		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
 		OpaqueSpaces:      o.boolean("tarragon.opaque_spaces"),
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"math"
 	"strconv"
 	"strings"
@@ -83,6 +84,13 @@ var scalars = map[string]func(scalar) error{
 		if err == nil && s.tag == "!!str" && isDigit(s.text[0]) {
 			return badLevel(s.text) // a number in quotes
 		}
+		return err
+	},
+	"mode": func(s scalar) error {
+		if s.tag == "!!bool" {
+			return textf("Expected %q, got %q", "string", "boolean")
+		}
+		_, err := parseMode(s.text)
 		return err
 	},
 	"uuid": func(s scalar) error {
@@ -203,6 +211,16 @@ func ParseDuration(text string) (time.Duration, error) {
 		return 0, textf("Expected a non-negative duration, got %s", text)
 	}
 	return time.Duration(clampInt(math.Round(v * factor * float64(time.Second)))), nil
+}
+
+// parseMode reads the permission bits of a file as chmod(1) does: in octal, which
+// YAML takes for a number or for text.
+func parseMode(text string) (fs.FileMode, error) {
+	n, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || len(text) < 3 || len(text) > 4 || fs.FileMode(n)&^fs.ModePerm != 0 {
+		return 0, textf("Expected the mode of a file as three octal digits, with or without a 0 in front, got %q", text)
+	}
+	return fs.FileMode(n), nil
 }
 
 var levels = []string{"fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug"}

@@ -3,8 +3,11 @@ package iproto
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"time"
+
+	"tarragon/internal/perm"
 )
 
 // Config is fixed before the first connection. A zero field means its default.
@@ -13,6 +16,7 @@ type Config struct {
 	InstanceUUID string        // of the greeting; required
 	Hub          *Hub          // watchable keys; required
 	Pagination   bool          // the backend serves FETCH_POSITION, AFTER_POSITION and AFTER_TUPLE
+	SocketMode   fs.FileMode   // of the files of unix sockets; 0600
 	MaxInFlight  int           // requests of one connection that wait for the node; 768, as net_msg_max
 	AnswerMemory int           // bytes of all answers that have not left; one may have half of it; 512 MiB
 	SlowTimeout  time.Duration // time for 256 KiB of output to leave, and for which reads wait for room; 30s
@@ -40,6 +44,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Hub == nil {
 		errs = append(errs, errors.New("iproto: no hub"))
+	}
+	if c.SocketMode == 0 {
+		c.SocketMode = perm.Socket
 	}
 	if c.MaxInFlight <= 0 {
 		c.MaxInFlight = 768

@@ -4,7 +4,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"tarragon/internal/perm"
 )
 
 // controlListener is the socket of a local administrator: its sessions begin as
@@ -17,17 +18,8 @@ type controlListener struct {
 // ListenControl opens a socket that only the user of this process can connect to,
 // whose sessions are those of user.
 func (s *Server) ListenControl(path string, user uint32) error {
-	// The mode is set before the file is there, so there is no moment in which
-	// others can open it; Linux takes it from the socket. Elsewhere that fails.
-	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
-	}}
-	ln, err := listenWith(&private, "unix/:"+ShortSocket(path))
+	ln, err := ListenAt("unix/:"+ShortSocket(path), perm.Socket)
 	if err != nil {
-		return err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		ln.Close()
 		return err
 	}
 	ln = controlListener{ln, user}

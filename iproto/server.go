@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"tarragon/internal/perm"
 	"tarragon/xrow"
 )
 
@@ -82,7 +84,7 @@ func (s *Server) Su(conn uint64, user uint32) error {
 func (s *Server) Listen(addrs ...string) error {
 	var opened []net.Listener
 	for _, addr := range addrs {
-		ln, err := listen(addr)
+		ln, err := ListenAt(addr, s.cfg.SocketMode)
 		if err != nil {
 			for _, ln := range opened {
 				ln.Close()
@@ -114,12 +116,32 @@ func SplitAddr(addr string) (network, address string) {
 	return "tcp", addr
 }
 
-// listen opens one address. A socket file that nobody serves is taken over.
-func listen(addr string) (net.Listener, error) { return listenWith(&net.ListenConfig{}, addr) }
+// ListenAt opens one address. The file of a unix socket has the mode, whatever the
+// umask says: who may write it may connect. One that nobody serves is taken over.
+func ListenAt(addr string, mode fs.FileMode) (net.Listener, error) {
+	ln, err := listen(addr)
+	if network, path := SplitAddr(addr); err == nil && network == "unix" {
+		if err := os.Chmod(path, mode); err != nil {
+			ln.Close()
+			return nil, err
+		}
+	}
+	return ln, err
+}
 
-func listenWith(how *net.ListenConfig, addr string) (net.Listener, error) {
+// private sets the mode of a socket before its file is there, so there is no
+// moment in which others can open it; Linux takes it from the socket. Elsewhere
+// that fails.
+var private = net.ListenConfig{Control: func(network, _ string, raw syscall.RawConn) error {
+	if network != "unix" {
+		return nil
+	}
+	return raw.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), uint32(perm.Socket)) })
+}}
+
+func listen(addr string) (net.Listener, error) {
 	network, address := SplitAddr(addr)
-	ln, err := how.Listen(context.Background(), network, address)
+	ln, err := private.Listen(context.Background(), network, address)
 	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) {
 		return ln, err
 	}
@@ -132,7 +154,7 @@ func listenWith(how *net.ListenConfig, addr string) (net.Listener, error) {
 	if err := os.Remove(address); err != nil {
 		return nil, err
 	}
-	return how.Listen(context.Background(), network, address)
+	return private.Listen(context.Background(), network, address)
 }
 
 // Addrs are the addresses listened on.

@@ -111,7 +111,7 @@ func (g *givingWay) setAside(in *config.Instance) error {
 	if err := os.RemoveAll(newDir(dir)); err != nil {
 		return err
 	}
-	store, err := xlog.Open(xlog.Options{Dir: newDir(dir), Mode: walMode(in.WAL.Mode)})
+	store, err := xlog.Open(storeOptions(in, newDir(dir)))
 	if err != nil {
 		return err
 	}

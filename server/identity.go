@@ -66,8 +66,11 @@ func (id identity) save(store *xlog.Store) error {
 	return store.SetMeta(metaUUID, []byte(id.UUID))
 }
 
+// storeName begins the names of all stores in wal.dir.
+const storeName = "store"
+
 // storeDir is where the store of an instance is.
-func storeDir(in *config.Instance) string { return filepath.Join(in.WAL.Dir, "store") }
+func storeDir(in *config.Instance) string { return filepath.Join(in.WAL.Dir, storeName) }
 
 // A rejoin fills a second store; the old one stays until the new one is
 // complete. "new" exists only while it is being filled, "ready" only once it is
@@ -116,6 +119,11 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// storeOptions are those of every store of an instance.
+func storeOptions(in *config.Instance, dir string) xlog.Options {
+	return xlog.Options{Dir: dir, Mode: walMode(in.WAL.Mode), FileMode: in.Tarragon.FileMode, DirMode: in.Tarragon.DirMode}
 }
 
 func walMode(m config.WALMode) xlog.Mode {

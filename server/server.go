@@ -16,6 +16,7 @@ import (
 	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/instance/proc"
+	"tarragon/internal/perm"
 	"tarragon/iproto"
 	"tarragon/replication"
 	"tarragon/xlog"
@@ -216,9 +217,10 @@ func (s *Server) openOr(ctx context.Context) error {
 // open does what needs no peer: directories, store, identity, listeners.
 func (s *Server) open() (err error) {
 	dir := storeDir(s.in)
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := perm.MkdirAll(filepath.Dir(dir), s.in.Tarragon.DirMode); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
+	s.resetModes()
 	if err := finishSwap(dir); err != nil {
 		return err
 	}
@@ -272,7 +274,9 @@ func closeOver(store *xlog.Store, err error) error {
 }
 
 func (s *Server) openStore(dir string) (*xlog.Store, error) {
-	store, err := s.cfg.openStore(xlog.Options{Dir: dir, Mode: walMode(s.in.WAL.Mode), MaxOpenFiles: s.files.store, Log: s.logStore})
+	o := storeOptions(s.in, dir)
+	o.MaxOpenFiles, o.Log = s.files.store, s.logStore
+	store, err := s.cfg.openStore(o)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
@@ -281,7 +285,7 @@ func (s *Server) openStore(dir string) (*xlog.Store, error) {
 
 func (s *Server) openClients() error {
 	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
-		MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
+		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
 		Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
 	if err != nil {
@@ -291,7 +295,7 @@ func (s *Server) openClients() error {
 	s.publishBallot() // whoever watches finds one
 	var addrs []string
 	for _, u := range s.in.IProto.Listen {
-		if err := socketDir(u.Unix); err != nil {
+		if err := socketDir(u.Unix, s.in.Tarragon.DirMode); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
 		addrs = append(addrs, u.Address())

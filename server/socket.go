@@ -1,20 +1,21 @@
 package server
 
 import (
-	"os"
+	"io/fs"
 	"path/filepath"
 
 	"tarragon/box"
+	"tarragon/internal/perm"
 )
 
 // socketDir makes the directory of a unix socket, as wal.dir is made: the usual
 // place is var/run/NAME, which a Tarantool makes for its own files. An empty
 // path is no socket.
-func socketDir(path string) error {
+func socketDir(path string, mode fs.FileMode) error {
 	if path == "" {
 		return nil
 	}
-	return os.MkdirAll(filepath.Dir(path), 0o755)
+	return perm.MkdirAll(filepath.Dir(path), mode)
 }
 
 // openControl lets a local administrator in. That it cannot be done, as where
@@ -24,7 +25,7 @@ func (s *Server) openControl() {
 	if path == "" {
 		return
 	}
-	err := socketDir(path)
+	err := socketDir(path, s.in.Tarragon.DirMode)
 	if err == nil {
 		err = s.clients.ListenControl(path, box.UserAdmin)
 	}

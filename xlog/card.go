@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"tarragon/internal/perm"
+
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -132,7 +134,7 @@ func mkdirAll(fs vfs.FS, dir string) error {
 			break
 		}
 	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, perm.Dir); err != nil {
 		return err
 	}
 	for _, parent := range parents {

@@ -79,7 +79,7 @@ func newStore(o Options) (*Store, error) {
 		return nil, fmt.Errorf("xlog: unknown mode %d", o.Mode)
 	}
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = osFS(o.FileMode, o.DirMode)
 	}
 	if o.BootID == "" {
 		o.BootID = bootID()

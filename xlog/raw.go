@@ -75,7 +75,7 @@ type visitor struct {
 // openRaw finds out how the store stands.
 func openRaw(fs vfs.FS, dir string) (*rawStore, error) {
 	if fs == nil {
-		fs = vfs.Default
+		fs = osFS(0, 0)
 	}
 	options := &pebble.Options{FS: fs}
 	options.EnsureDefaults()

@@ -30,7 +30,7 @@ type RepairReport struct {
 // The store must not be in use. fs nil is the operating system's.
 func Repair(fs vfs.FS, dir string) (*RepairReport, error) {
 	if fs == nil {
-		fs = vfs.Default
+		fs = osFS(0, 0)
 	}
 	s, err := survey(fs, dir)
 	if err != nil {

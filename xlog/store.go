@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,8 +40,11 @@ func (m Mode) String() string {
 // Options say how to open a store. A zero field means its default.
 type Options struct {
 	Dir  string // of its own: nothing else may be in it; required
-	FS   vfs.FS // the operating system's
+	FS   vfs.FS // the operating system's, with FileMode and DirMode
 	Mode Mode   // Fsync
+	// FileMode and DirMode are the modes of all that is made, whatever the umask
+	// says; 0600 and 0700. They are not for an FS of the caller.
+	FileMode, DirMode fs.FileMode
 	// Log is told of what an operator may want to know: recovery, retention,
 	// trouble. It may be called from any goroutine; nil for none.
 	Log func(Event)

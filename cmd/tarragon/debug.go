@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tarragon/internal/capture"
+	"tarragon/internal/perm"
 	"tarragon/iproto"
 )
 
@@ -58,14 +59,13 @@ The file holds all that was said: data, and passwords that requests contain.`,
 }
 
 func record(ctx context.Context, p process, listen, to, file string) (err error) {
-	network, address := iproto.SplitAddr(listen)
-	l, err := net.Listen(network, address)
+	l, err := iproto.ListenAt(listen, perm.Socket)
 	if err != nil {
 		return err
 	}
 	out := p.out
 	if file != "-" {
-		f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		f, err := perm.Create(file, os.O_WRONLY, perm.File)
 		if err != nil {
 			return errors.Join(err, l.Close())
 		}

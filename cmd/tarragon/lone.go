@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"tarragon/config"
+	"tarragon/internal/perm"
 )
 
 // A node on its own, without a configuration.
@@ -63,7 +64,7 @@ func resolveLone(p process, f serveFlags, src config.Source) (*config.Instance, 
 		return cfg, nil, err
 	}
 	lone := &loneNode{dir: dir}
-	if err := lone.prepare(); err != nil {
+	if err := lone.prepare(cfg.Tarragon.DirMode); err != nil {
 		return nil, nil, err
 	}
 	for i := range cfg.Credentials.Users {
@@ -76,11 +77,11 @@ func resolveLone(p process, f serveFlags, src config.Source) (*config.Instance, 
 }
 
 // prepare makes the data directory and the password where they are missing.
-func (l *loneNode) prepare() error {
+func (l *loneNode) prepare(mode fs.FileMode) error {
 	info, err := os.Stat(l.dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(l.dir, 0o700); err != nil {
+		if err := perm.MkdirAll(l.dir, mode); err != nil {
 			return fmt.Errorf("make the data directory: %w", err)
 		}
 		l.created = true
@@ -109,7 +110,7 @@ func (l *loneNode) readPassword() error {
 	if l.password == "" {
 		return fmt.Errorf("the password file %s is empty: write a password into it, or remove it for a new one", path)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
+	if _, err := perm.Reset(path, perm.File); err != nil {
 		return fmt.Errorf("close the password file to others: %w", err)
 	}
 	return nil
@@ -123,7 +124,7 @@ func (l *loneNode) makePassword() error {
 	l.password, l.fresh = base64.RawURLEncoding.EncodeToString(raw[:]), true
 	// Exclusive: of two processes that start at once, one must not overwrite
 	// what the other has shown.
-	f, err := os.OpenFile(l.passwordPath(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := perm.Create(l.passwordPath(), os.O_WRONLY, perm.File)
 	if err != nil {
 		return fmt.Errorf("keep the password: %w", err)
 	}

@@ -78,7 +78,7 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 			return err
 		}
 	}
-	log, closeLog, err := newLogger(cfg.Log, p.err)
+	log, closeLog, err := newLogger(cfg.Log, &cfg.Tarragon, p.err)
 	if err != nil {
 		return err
 	}

@@ -2,16 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
 
 	"tarragon/config"
+	"tarragon/internal/cluster"
 )
 
 // runWith runs the program as main does.
@@ -194,7 +198,7 @@ func TestHelp(t *testing.T) {
 
 func TestLoggerForms(t *testing.T) {
 	var b bytes.Buffer
-	log, _, err := newLogger(config.Log{To: "stderr", Level: 5}, &b)
+	log, _, err := newLogger(config.Log{To: "stderr", Level: 5}, &config.Tarragon{}, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,13 +208,13 @@ func TestLoggerForms(t *testing.T) {
 		t.Errorf("%s", b.String())
 	}
 	b.Reset()
-	log, _, _ = newLogger(config.Log{To: "stderr", Level: 7, Format: "plain"}, &b)
+	log, _, _ = newLogger(config.Log{To: "stderr", Level: 7, Format: "plain"}, &config.Tarragon{}, &b)
 	log.Debug().Msg("shown")
 	if !strings.Contains(b.String(), "DBG shown") {
 		t.Errorf("%s", b.String())
 	}
 	file := filepath.Join(t.TempDir(), "a", "b.log")
-	log, closeLog, err := newLogger(config.Log{To: "file", File: file, Level: 5}, &b)
+	log, closeLog, err := newLogger(config.Log{To: "file", File: file, Level: 5}, &config.Tarragon{}, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +224,56 @@ func TestLoggerForms(t *testing.T) {
 	}
 	if data, _ := os.ReadFile(file); !strings.Contains(string(data), `"kept"`) {
 		t.Errorf("%s", data)
+	}
+}
+
+// Under an umask that hides nothing, what the commands make by themselves is
+// closed: data directory, password, log, a recording and the socket it is made at.
+// A log that was there stays as it is, which the log says.
+func TestAttackModes(t *testing.T) {
+	old := syscall.Umask(0)
+	t.Cleanup(func() { syscall.Umask(old) })
+	t.Chdir(t.TempDir())
+	cfg, _, err := resolveServe(process{}, serveFlags{set: []string{"log.to=file"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() {
+		t.Helper()
+		log, closeLog, err := newLogger(cfg.Log, &cfg.Tarragon, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info().Msg("started")
+		if err := closeLog(); err != nil {
+			t.Error(err)
+		}
+	}
+	start()
+	ctx, interrupt := context.WithCancel(t.Context())
+	ready, done := &firstLine{said: make(chan struct{})}, make(chan error, 1)
+	words := []string{"debug", "record", "--listen", "./from", "--to", "./to", "talk"}
+	go func() { done <- run(ctx, words, process{in: strings.NewReader(""), out: io.Discard, err: ready}) }()
+	<-ready.said
+	if open, err := cluster.OpenToOthers("."); err != nil || len(open) > 0 {
+		t.Errorf("open to others: %v, %v", open, err)
+	}
+	interrupt()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(os.Chmod(cfg.Log.File, 0o644), os.Chmod("tarragon-data/password", 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	start()
+	if _, _, err := resolveServe(process{}, serveFlags{}); err != nil {
+		t.Error(err)
+	}
+	if open, err := cluster.OpenToOthers("."); err != nil || len(open) != 1 || !strings.HasPrefix(open[0], cfg.Log.File) {
+		t.Errorf("open to others: %v, %v", open, err)
+	}
+	if text, err := os.ReadFile(cfg.Log.File); err != nil || strings.Count(string(text), "open wider than tarragon.file_mode") != 1 {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 

@@ -119,10 +119,10 @@ type disk struct {
 func (r *rig) smallDisk(n *cluster.Node) disk {
 	r.t.Helper()
 	dir := n.DataDir()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=48m"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=48m,mode=0700"); err != nil {
 		limit := func(bytes uint64) func() {
 			return func() {
 				if err := limitFiles(n.PID(), bytes); err != nil {
@@ -136,7 +136,7 @@ func (r *rig) smallDisk(n *cluster.Node) disk {
 	filler := filepath.Join(dir, "filler")
 	return disk{
 		fill: func() {
-			f, err := os.Create(filler)
+			f, err := os.OpenFile(filler, os.O_CREATE|os.O_WRONLY, 0o600)
 			for chunk := make([]byte, 1<<20); err == nil && len(chunk) > 0; {
 				if _, e := f.Write(chunk); e != nil {
 					chunk = chunk[:len(chunk)/2]

@@ -165,7 +165,7 @@ func TestStoreFromYesterday(t *testing.T) {
 	third.Kill()
 	l.more(200) // by its acks and the leader's own
 	back.Kill()
-	if err := errors.Join(os.RemoveAll(back.DataDir()), os.CopyFS(back.DataDir(), os.DirFS(yesterday))); err != nil {
+	if err := errors.Join(os.RemoveAll(back.DataDir()), os.CopyFS(back.DataDir(), os.DirFS(yesterday)), os.Chmod(back.DataDir(), 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	if err := back.Start(); err != nil {

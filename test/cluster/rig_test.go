@@ -116,6 +116,9 @@ func (r *rig) end() {
 			}
 		}
 	}
+	if open, err := cluster.OpenToOthers(filepath.Join(r.dir, "var")); err != nil || len(open) > 0 {
+		r.t.Errorf("open to others: %v, %v", open, err)
+	}
 	if r.t.Failed() {
 		for _, n := range r.Nodes {
 			r.t.Logf("the last words of %s:\n%s", n.Name, n.Tail(40))
