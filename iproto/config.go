@@ -31,6 +31,7 @@ type Trace struct {
 	Closed   func(c *Conn, cause error)
 	BadBytes func(c *Conn, err error) // a frame that was no request; the client got an error
 	Accept   func(addr net.Addr, err error)
+	Guessed  func(Guesses)       // logins failed; once a second at most, of all that did since
 	Turned   func(from net.Addr) // a connection was closed at once: there are too many
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"tarragon/xrow"
 
@@ -39,6 +40,7 @@ type Conn struct {
 	gather   gather
 	batch    *Batch                     // writes of the current buffer; nil: none
 	credit   int                        // how many more of them may wait for the node
+	pause    time.Duration              // for which the answer to a login is held back
 	out      *bytebufferpool.ByteBuffer // answers made by the reader since the last emit, which hands it on; nil: none
 
 	// Guarded by the Hub's lock.

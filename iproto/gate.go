@@ -3,7 +3,9 @@ package iproto
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"sync"
+	"time"
 
 	"tarragon/xrow"
 )
@@ -20,6 +22,10 @@ type Limits struct {
 	// send nothing in the midst of a request; 60.
 	LoginSeconds, FrameSeconds int
 	Reserved                   func(user string) bool // nil: nobody
+	// Member says whether a member of the replica set is at a [Site]; nil: not that
+	// we know. Such may always log in as a Reserved user, see guard.
+	Member     func(netip.Addr) bool
+	LoginPause time.Duration // the longest that the answer to a login is held back; 500ms
 }
 
 func (l Limits) withDefaults() Limits {
@@ -33,6 +39,12 @@ func (l Limits) withDefaults() Limits {
 	set(&l.BeforeLogin, max(l.Connections/2, 1))
 	set(&l.LoginSeconds, 60)
 	set(&l.FrameSeconds, 60)
+	if l.LoginPause <= 0 {
+		l.LoginPause = 500 * time.Millisecond
+	}
+	if l.Member == nil {
+		l.Member = func(netip.Addr) bool { return false }
+	}
 	if l.Reserved == nil {
 		l.Reserved = func(string) bool { return false }
 	}

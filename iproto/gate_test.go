@@ -20,13 +20,15 @@ func (p *peer) login(user string) *xrow.Error {
 	if user == guestName {
 		password = ""
 	}
-	proof := Scramble(password, &p.greeting.Salt)
+	return p.knock(user, password)
+}
+
+// authBody is the body of AUTH.
+func authBody(user, password string, g *Greeting) []byte {
+	proof := Scramble(password, &g.Salt)
 	b := []byte{0x82, byte(xrow.KeyUserName)}
 	b = append(msgp.AppendString(b, user), byte(xrow.KeyTuple), 0x92)
-	b = msgp.AppendString(msgp.AppendString(b, MethodChapSHA1), string(proof[:]))
-	p.request(xrow.Auth, 77, b)
-	row := p.read()
-	return row.AsError()
+	return msgp.AppendString(msgp.AppendString(b, MethodChapSHA1), string(proof[:]))
 }
 
 // gone waits for the end of the connection.

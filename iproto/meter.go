@@ -17,7 +17,10 @@ type Stats struct {
 	Requests                    map[xrow.Type]Counter
 	All, Errors, Sent, Received Counter
 	Connections                 Counter
-	Open, InProgress            uint64
+	// Logins with a wrong password, those whose answers were held back, and those
+	// that were refused without saying whether the password was right.
+	Failed, Delayed, Refused Counter
+	Open, InProgress         uint64
 }
 
 // Places of a meter behind those of request types.
@@ -27,6 +30,9 @@ const (
 	countSent
 	countReceived
 	countConns
+	countFailed
+	countDelayed
+	countRefused
 	countAll
 	counts
 )
@@ -50,6 +56,20 @@ func (m *meter) request(t xrow.Type) {
 	m.now[countAll].Add(1)
 	if int(t) < countedTypes {
 		m.now[t].Add(1)
+	}
+}
+
+// login counts an attempt by what became of it.
+func (m *meter) login(v verdict, right bool) {
+	switch {
+	case v.refused:
+		m.add(countRefused, 1)
+		return
+	case !right:
+		m.add(countFailed, 1)
+	}
+	if v.wait > 0 {
+		m.add(countDelayed, 1)
 	}
 }
 
@@ -83,6 +103,7 @@ func (s *Server) Stats() Stats {
 		st.Requests[xrow.Type(t)] = s.meter.read(t)
 	}
 	st.All, st.Errors, st.Connections = s.meter.read(countAll), s.meter.read(countErrors), s.meter.read(countConns)
+	st.Failed, st.Delayed, st.Refused = s.meter.read(countFailed), s.meter.read(countDelayed), s.meter.read(countRefused)
 	st.Sent, st.Received = s.meter.read(countSent), s.meter.read(countReceived)
 	return st
 }

@@ -55,8 +55,11 @@ func (p *patience) hears() {
 }
 
 // sweep is a second: it closes the connections whose clients have been waited
-// for too long.
+// for too long, and tells of failed logins.
 func (s *Server) sweep() {
+	if n, ok := s.guard.takeNews(); ok && s.cfg.Trace.Guessed != nil {
+		s.cfg.Trace.Guessed(n)
+	}
 	now := s.second.Add(1)
 	for _, c := range s.conns.all() {
 		since, limit, cause := c.since.Load(), s.gate.limits.LoginSeconds, ErrNoRequest

@@ -28,6 +28,8 @@ type Server struct {
 	meter   meter
 	budget  budget
 	gate    gate
+	guard   *guard
+	began   time.Time
 	second  atomic.Int64 // the clock of patience
 
 	mu        sync.Mutex
@@ -44,8 +46,9 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, backend: b, stop: make(chan struct{}), left: make(chan struct{}, 1)}
+	s := &Server{cfg: cfg, backend: b, began: time.Now(), stop: make(chan struct{}), left: make(chan struct{}, 1)}
 	s.gate = gate{limits: cfg.Limits, users: map[uint32]int{}}
+	s.guard = newGuard(&s.gate.limits)
 	s.limit.Store(int64(cfg.MaxInFlight))
 	s.budget.init(cfg.AnswerMemory, cfg.SlowTimeout)
 	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
@@ -54,6 +57,9 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 
 // SetMaxInFlight changes Config.MaxInFlight for requests from now on.
 func (s *Server) SetMaxInFlight(n int) { s.limit.Store(int64(max(n, 1))) }
+
+// now is the server's time.
+func (s *Server) now() time.Duration { return time.Since(s.began) }
 
 func (s *Server) maxInFlight() int { return int(s.limit.Load()) }
 

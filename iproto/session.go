@@ -69,18 +69,29 @@ func (c *Conn) handleAuth() *xrow.Error {
 		if e != nil {
 			return e
 		}
-		return c.login(q.user, func(hash []byte) bool { return checkScramble(scramble, &c.salt, hash) }, MaxFrame)
+		id, e := c.checkPassword(q.user, func(hash []byte) bool { return checkScramble(scramble, &c.salt, hash) })
+		if e == nil {
+			e = c.login(id, q.user, MaxFrame)
+		}
+		c.rest()
+		if e == nil {
+			c.ok()
+		}
+		return e
 	}
-	return c.login(q.user, func([]byte) bool { return true }, MaxFrameBeforeAuth)
-}
-
-// login switches the session to a user who passes. An unknown user and a wrong
-// password look the same.
-func (c *Conn) login(name []byte, passes func(hash []byte) bool, maxFrame int) *xrow.Error {
-	id, hash, ok := c.srv.backend.User(name)
-	if !ok || !passes(hash) {
+	id, _, ok := c.srv.backend.User(q.user)
+	if !ok {
 		return xrow.Errorf(xrow.ErrCredsMismatch)
 	}
+	if e := c.login(id, q.user, MaxFrameBeforeAuth); e != nil {
+		return e
+	}
+	c.ok()
+	return nil
+}
+
+// login switches the session to a user.
+func (c *Conn) login(id uint32, name []byte, maxFrame int) *xrow.Error {
 	if err := c.srv.backend.CanLogin(id); err != nil {
 		return asError(err)
 	}
@@ -90,7 +101,6 @@ func (c *Conn) login(name []byte, passes func(hash []byte) bool, maxFrame int) *
 	c.known.Store(string(name) != guestName)
 	c.user.Store(id)
 	c.maxFrame = maxFrame
-	c.ok()
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"syscall"
 	"time"
@@ -54,10 +55,11 @@ type applier struct {
 	// Guarded by the hub's lock.
 	state    State
 	message  string
-	uuid     string // of the peer, as its greeting says
-	peer     uint32 // its replica ID; 0: not known
-	process  uint64 // of the peer whose stream we follow; 0: not told
-	original bool   // it is of the original kind; told once we follow it
+	uuid     string     // of the peer, as its greeting says
+	site     netip.Addr // where it let us in last, see PeerAt
+	peer     uint32     // its replica ID; 0: not known
+	process  uint64     // of the peer whose stream we follow; 0: not told
+	original bool       // it is of the original kind; told once we follow it
 	lag      float64
 	heardAt  time.Duration
 	gap      error       // XlogGapError that ended the last attempt; nil: none
@@ -277,7 +279,20 @@ func (a *applier) greet(c *iproto.Client) error {
 	case xrow.NilUUID:
 		return xrow.Errorf(xrow.ErrNilUUID)
 	}
-	return hello(c, &a.conf, func() { a.enter(StateAuth) })
+	if err := hello(c, &a.conf, func() { a.enter(StateAuth) }); err != nil {
+		return err
+	}
+	a.hub.mu.Lock()
+	a.site = iproto.Site(c.RemoteAddr())
+	a.hub.mu.Unlock()
+	return nil
+}
+
+// PeerAt tells whether a configured peer let us in at a [iproto.Site] lately.
+func (h *Hub) PeerAt(site netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.appliers, func(a *applier) bool { return a.site == site && site.IsValid() })
 }
 
 // hello exchanges features and logs in, if the peer is configured with a user.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -89,7 +90,18 @@ func (s *Server) clientLimits() iproto.Limits {
 		}
 	}
 	return iproto.Limits{Connections: s.files.clients, PerUser: t.MaxPerUser, BeforeLogin: before, Reserve: s.files.peers,
-		LoginSeconds: seconds(t.LoginTimeout), FrameSeconds: seconds(t.FrameTimeout), Reserved: func(user string) bool { return peers[user] }}
+		LoginSeconds: seconds(t.LoginTimeout), FrameSeconds: seconds(t.FrameTimeout), Reserved: func(user string) bool { return peers[user] },
+		Member: s.memberAt, LoginPause: min(loginPause, s.in.Replication.Timeout/4)}
+}
+
+// loginPause is the longest that the answer to a login is held back: a member that
+// must wait for it takes silence for death after replication.timeout.
+const loginPause = 500 * time.Millisecond
+
+// memberAt tells whether a configured member was found at an address.
+func (s *Server) memberAt(site netip.Addr) bool {
+	hub := s.hub.Load()
+	return hub != nil && hub.PeerAt(site)
 }
 
 // seconds rounds up: 0 would be the default.

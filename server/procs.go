@@ -60,7 +60,8 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 func (s *Server) stats() proc.Stats {
 	st := s.clients.Stats()
 	out := proc.Stats{Requests: map[string]proc.Counter{"ERROR": proc.Counter(st.Errors)}, All: proc.Counter(st.All), Sent: proc.Counter(st.Sent),
-		Received: proc.Counter(st.Received), Connections: proc.Counter(st.Connections), Open: st.Open, InProgress: st.InProgress}
+		Received: proc.Counter(st.Received), Connections: proc.Counter(st.Connections), Open: st.Open, InProgress: st.InProgress,
+		Failed: proc.Counter(st.Failed), Delayed: proc.Counter(st.Delayed), Refused: proc.Counter(st.Refused)}
 	for t, n := range st.Requests {
 		name := t.String()
 		if t == xrow.Call16 {

@@ -76,6 +76,10 @@ func (s *Server) clientTrace() iproto.Trace {
 			}
 			e.Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
 		},
+		Guessed: func(n iproto.Guesses) {
+			s.log.Warn().Uint64("failed", n.Failed).Uint64("delayed", n.Delayed).Uint64("refused", n.Refused).
+				Str("from", n.From).Str("user", n.User).Msg("logins failed; address and user are those of the last one")
+		},
 		Turned: func(from net.Addr) { s.turnedAway(from.String(), errTooMany) },
 		Accept: func(addr net.Addr, err error) {
 			s.log.Error().Str("addr", addr.String()).Err(err).Msg("accept failed")

@@ -15,6 +15,7 @@ type Counter struct{ Total, Rate uint64 }
 type Stats struct {
 	Requests                         map[string]Counter // by the name of the request
 	All, Sent, Received, Connections Counter
+	Failed, Delayed, Refused         Counter // logins, see box.stat.net
 	Open, InProgress                 uint64
 }
 
@@ -67,10 +68,16 @@ func boxStatNet(c *call) error {
 		w.num("current", n.current)
 		w.close()
 	}
-	w.counter("SENT", st.Sent)
-	w.close()
-	w.counter("RECEIVED", st.Received)
-	w.close()
+	for _, n := range []struct {
+		name string
+		of   Counter
+	}{
+		{"SENT", st.Sent}, {"RECEIVED", st.Received},
+		{"LOGINS_FAILED", st.Failed}, {"LOGINS_DELAYED", st.Delayed}, {"LOGINS_REFUSED", st.Refused}, // ours
+	} {
+		w.counter(n.name, n.of)
+		w.close()
+	}
 	w.close()
 	c.reply(one(w.b))
 	return nil
