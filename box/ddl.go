@@ -21,6 +21,13 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 			return err
 		}
 	}
+	if who.client {
+		for _, tuple := range [...][]byte{old, new} {
+			if err := t.refuseSealedRow(s.sp, tuple); err != nil {
+				return err
+			}
+		}
+	}
 	switch s.sp.id {
 	case idSpace:
 		return t.onSpace(old, new, who)

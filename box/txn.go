@@ -24,6 +24,7 @@ type Txn struct {
 	saw sight
 
 	client  bool // some statement is a client's
+	sealed  bool // see Seal
 	bounded bool // the one that runs counts against Config.Memory
 
 	sync   bool
@@ -124,6 +125,11 @@ func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) 
 	}
 	if !who.log && sp.engine == engineBlackhole {
 		return nil, nil
+	}
+	if who.client {
+		if err := t.refuseSealed(sp); err != nil {
+			return nil, err
+		}
 	}
 	t.client = t.client || who.client
 	t.bounded = who.client && !sp.system()

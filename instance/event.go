@@ -35,7 +35,8 @@ type Request struct {
 	Do      func(*box.Txn) ([]byte, error)
 	Barrier bool // Do writes system spaces: wait until nothing is undecided, hold back what comes later
 	IsSync  bool // synchronous whatever its spaces are
-	// Internal: it is no client's, so it is taken while the set is being founded.
+	// Internal: it is no client's, or lets a member go, so it is taken while the
+	// set is being founded.
 	Internal bool
 }
 

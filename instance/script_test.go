@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon/box"
 	"tarragon/raft"
 	"tarragon/xrow"
 
@@ -145,7 +146,11 @@ func (s *script) rare(w words) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		key := append([]byte{0x91}, byte(w.peer()))
-		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: 1, DML: xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: key}}}})
+		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: box.UserInternal, Internal: true, DML: xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: key}}}})
+	case "forge": // admin writes what is the replica set's own as if it were data
+		s.sync++
+		s.say("  #%d", s.sync)
+		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: box.UserAdmin, DML: w.forged()}}})
 	case "quorum": // box.cfg
 		s.sync++
 		s.say("  #%d", s.sync)

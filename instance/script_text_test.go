@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -65,6 +66,25 @@ func (w words) duration(n int) time.Duration {
 	d, err := time.ParseDuration(w.word(n))
 	if err != nil {
 		w.t.Fatalf("%s: %v", w.line, err)
+	}
+	return d
+}
+
+// forged is a statement on a row that is the replica set's own: VERB member ID, or
+// VERB KEY for one of _schema.
+func (w words) forged() xrow.DML {
+	verbs := map[string]xrow.Type{"insert": xrow.Insert, "replace": xrow.Replace, "delete": xrow.Delete}
+	d := xrow.DML{Type: verbs[w.word(0)], SpaceID: spaceSchema}
+	if w.word(1) == "member" {
+		id := uint32(w.number(w.word(2)))
+		d.SpaceID, d.Key, d.Tuple = spaceCluster, msgp.AppendUint32([]byte{0x91}, id), msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id))
+	} else {
+		d.Key, d.Tuple = msgp.AppendString([]byte{0x91}, w.word(1)), msgp.AppendInt(msgp.AppendString([]byte{0x92}, w.word(1)), 1)
+	}
+	if d.Type == xrow.Delete {
+		d.Tuple = nil
+	} else {
+		d.Key = nil
 	}
 	return d
 }
@@ -396,7 +416,7 @@ func rowText(t testing.TB, r *xrow.Row) string {
 	switch value, files := readQuorum(raw); {
 	case d.SpaceID == spaceSchema && value != "":
 		return fmt.Sprintf("%s quorum %s, files %s", at, value, files)
-	case d.SpaceID == spaceSchema && readLastID(raw) != 0:
+	case d.SpaceID == spaceSchema && bytes.Contains(raw, []byte(lastIDKey)) && readLastID(raw) != 0:
 		return fmt.Sprintf("%s last ID %d", at, readLastID(raw))
 	case d.SpaceID == spaceCluster && raw[0] == 0x95:
 		return fmt.Sprintf("%s %s learner %d", at, verb, key)

@@ -140,6 +140,9 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	c.tellBeforeBarrier(r)
 	c.seq++
 	tx := c.box.Begin(c.seq)
+	if c.underStrong() {
+		tx.Seal()
+	}
 	data, err := c.run(tx, r)
 	if err == nil && tx.IsDDL() {
 		if err = c.refuseOwnExpulsion(); err == nil {

@@ -121,7 +121,7 @@ func TestConnectorInfo(t *testing.T) {
 		}
 	})
 	row := instance.MemberTuple(2, other, "i2", 1)
-	c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserAdmin,
+	c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserInternal,
 		DML: xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row}}}})
 
 	var r connector.InfoResponse

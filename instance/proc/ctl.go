@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/xrow"
 
@@ -87,14 +88,18 @@ func snapshot(c *call) error {
 }
 
 // expel is tarragon.expel(instance): the row of _cluster goes, and with it the
-// instance. Its argument is a name, a uuid or an ID.
+// instance. Its argument is a name, a uuid or an ID. Who may write _cluster may
+// call it, and only by it a client deletes such a row: see box.Txn.Seal.
 func expel(c *call) error {
 	who := c.arg(0)
 	if who.kind() != kindString && who.kind() != kindNumber {
 		return illegal("Usage: tarragon.expel(name, uuid or id)")
 	}
 	s := c.p.state()
-	return c.write(true, func(t *txn) (values, error) {
+	return c.writeFounding(true, func(t *txn) (values, error) {
+		if err := t.schema().CheckSpace(t.user, spaceCluster, box.PrivWrite); err != nil {
+			return nil, err
+		}
 		rows, err := t.list(spaceCluster, 0, []byte{0x90}, maxRows)
 		if err != nil {
 			return nil, err
@@ -106,7 +111,7 @@ func expel(c *call) error {
 			if r.str(1) == s.info.UUID {
 				return nil, xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, r.uint(0))
 			}
-			return nil, t.delete(spaceCluster, keyOf(r.uint(0)))
+			return nil, t.as(box.UserInternal).delete(spaceCluster, keyOf(r.uint(0)))
 		}
 		return nil, xrow.Errorf(xrow.ErrUnknownReplica, valueText(who), s.replicaset)
 	})

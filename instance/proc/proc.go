@@ -168,10 +168,19 @@ func (p *Procs) StatusChanged() { p.releaseWaiters() }
 type do func(t *txn) (values, error)
 
 // write hands a transaction to the Loop. barrier: it changes system spaces.
-func (c *call) write(barrier bool, f do) error {
+func (c *call) write(barrier bool, f do) error { return c.submit(c.transaction(barrier, f)) }
+
+// writeFounding is write for what may be done while the set is being founded.
+func (c *call) writeFounding(barrier bool, f do) error {
+	w := c.transaction(barrier, f)
+	w.Requests[0].Internal = true
+	return c.submit(w)
+}
+
+func (c *call) transaction(barrier bool, f do) instance.Write {
 	now := uint64(c.p.env.Loop.Now().Wall)
 	typ, user := c.Type, c.User
-	return c.submit(instance.Write{Requests: []instance.Request{{
+	return instance.Write{Requests: []instance.Request{{
 		Conn: c.Conn, Sync: c.Sync, User: user, Barrier: barrier,
 		Do: func(tx *box.Txn) ([]byte, error) {
 			v, err := f(&txn{tx: tx, user: user, now: now})
@@ -180,7 +189,7 @@ func (c *call) write(barrier bool, f do) error {
 			}
 			return data(typ, v), nil
 		},
-	}}})
+	}}}
 }
 
 // submit hands an event over; the core answers it.

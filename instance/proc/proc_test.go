@@ -184,7 +184,7 @@ func TestExpel(t *testing.T) {
 	for _, who := range []string{`"i2"`, `"` + other + `"`, `2`} {
 		c := newCaller(t, instance.ModeCandidate, nil)
 		row := instance.MemberTuple(2, other, "i2", 1)
-		c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserAdmin,
+		c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserInternal,
 			DML: xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row}}}})
 		c.node.takeRows()
 		c.expect("tarragon.expel", "[]", "! 1 IllegalParams: Usage: tarragon.expel(name, uuid or id)")

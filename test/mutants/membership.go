@@ -114,6 +114,19 @@ var membership = []Mutant{
 		New: `mine := slices.DeleteFunc(b.NewestMembers(), others)`,
 	},
 	{
+		Name: "clients write who counts", Area: "membership", File: "instance/write.go",
+		Old: `	if c.underStrong() {
+		tx.Seal()
+	}`,
+		New:     ``,
+		Killers: []string{"members"},
+	},
+	{
+		Name: "the rows of the quorum are data", Area: "membership", File: "box/seal.go", By: "box TestAttackSealedRows",
+		Old: `const ownKeys = "tarragon."`,
+		New: `const ownKeys = "tarragon.."`,
+	},
+	{
 		Name: "a leader deletes its own row", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
 		Old: `if err = c.refuseOwnExpulsion(); err == nil {`,
 		New: `if err == nil {`,

@@ -1,0 +1,74 @@
+package box
+
+import (
+	"fmt"
+	"strings"
+
+	"tarragon/xrow"
+)
+
+// idGcConsumers is _gc_consumers, in which Tarantool members keep how far the log
+// is needed.
+const idGcConsumers = 388
+
+// ownKeys begin the keys of _schema that are Tarragon's own: the quorum of the
+// replica set, its founding, the greatest ID that was given back.
+const ownKeys = "tarragon."
+
+// Seal keeps the statements of clients in this transaction off what is the
+// replica set's own and no data: the members, and those rows of _schema that say
+// which set this is and by which rules it goes. Rights do not matter: who may
+// write any space would otherwise decide who counts, without any of the checks by
+// which members come and go.
+func (t *Txn) Seal() { t.sealed = true }
+
+// refuseSealed is asked before a client's statement runs, so that it does not
+// matter what the statement would have found.
+func (t *Txn) refuseSealed(sp *space) error {
+	if !t.sealed {
+		return nil
+	}
+	switch sp.id {
+	case idCluster:
+		return sealed("Space '_cluster' takes no changes of clients: an instance becomes a member, and gets its name, when it starts with the" +
+			" configuration of the replica set; 'tarragon expel' (tarragon.expel) lets one go")
+	case idGcConsumers:
+		return sealed("Space '_gc_consumers' takes no changes of clients: a member keeps the log that it needs by itself")
+	}
+	return nil
+}
+
+// refuseSealedRow is asked for each row of _schema, _space and _index that a
+// client's statement has changed. Rows of ours are sealed in every transaction.
+func (t *Txn) refuseSealedRow(sp *space, tuple []byte) error {
+	row := splitRow(tuple)
+	switch sp.id {
+	case idSchema:
+		return t.refuseSealedKey(row.string(0))
+	case idSpace, idIndex:
+		switch id := row.uint(0); {
+		case !t.sealed:
+		case id == idCluster, id == idSchema, id == idGcConsumers:
+			return sealed(fmt.Sprintf("The definition of space %d takes no changes of clients: what is in it is the replica set's own", id))
+		}
+	}
+	return nil
+}
+
+func (t *Txn) refuseSealedKey(key string) error {
+	switch key {
+	case "tarragon.quorum":
+		return sealed("The synchronous quorum is changed by box.cfg{replication_synchro_quorum = ...} on the leader, or by the configuration of a majority")
+	case "version", "cluster", "replicaset_uuid", "replicaset_name", "bootstrap_leader_uuid":
+		if !t.sealed {
+			return nil
+		}
+	default:
+		if !strings.HasPrefix(key, ownKeys) {
+			return nil
+		}
+	}
+	return sealed(fmt.Sprintf("Row '%s' of space '_schema' takes no changes of clients: it is the replica set's own", shortName(key)))
+}
+
+func sealed(message string) error { return &xrow.Error{Code: xrow.ErrUnsupported, Message: message} }

@@ -1,0 +1,96 @@
+package box
+
+import (
+	"errors"
+	"testing"
+
+	"tarragon/xrow"
+)
+
+// In a sealed transaction no client changes what is the replica set's own,
+// whatever its rights are and by whatever statement; in any other our own rows
+// alone are kept.
+func TestAttackSealedRows(t *testing.T) {
+	own := arr(1, testInstance, "i-001")
+	verbs := func(space uint32, key, tuple []byte) []xrow.DML {
+		ops := arr([]any{"=", 1, "x"})
+		return []xrow.DML{
+			{Type: xrow.Insert, SpaceID: space, Tuple: tuple}, {Type: xrow.Replace, SpaceID: space, Tuple: tuple},
+			{Type: xrow.Update, SpaceID: space, Key: key, Tuple: ops}, {Type: xrow.Upsert, SpaceID: space, Tuple: tuple, Ops: ops},
+			{Type: xrow.Delete, SpaceID: space, Key: key},
+		}
+	}
+	row := func(key string) []xrow.DML { return verbs(idSchema, arr(key), arr(key, "x")) }
+	definition := func(space int) []xrow.DML {
+		return []xrow.DML{
+			{Type: xrow.Update, SpaceID: idSpace, Key: arr(space), Tuple: arr([]any{"=", 2, "renamed"})},
+			{Type: xrow.Update, SpaceID: idIndex, Key: arr(space, 0), Tuple: arr([]any{"=", 2, "renamed"})},
+			{Type: xrow.Delete, SpaceID: idSpace, Key: arr(space)},
+		}
+	}
+	for _, test := range []struct {
+		name  string
+		what  []xrow.DML
+		there []byte // a row that the statements find; nil: as the bootstrap left it
+		open  bool   // refused in no transaction that is not sealed
+	}{
+		{"a member", verbs(idCluster, arr(1), own), nil, true},
+		{"a stranger", verbs(idCluster, arr(9), arr(9, "22222222-0000-4000-8000-000000000002", "x")), nil, true},
+		{"a member's log", verbs(idGcConsumers, arr(testInstance), arr(testInstance, m{}, m{})), arr(testInstance, m{}, m{}), true},
+		{"the set", row("replicaset_uuid"), nil, true},
+		{"the set of old", row("cluster"), arr("cluster", "y"), true},
+		{"its name", row("replicaset_name"), arr("replicaset_name", "y"), true},
+		{"the version", row("version"), nil, true},
+		{"the bootstrapper", row("bootstrap_leader_uuid"), arr("bootstrap_leader_uuid", "y"), true},
+		{"the quorum", row("tarragon.quorum"), arr("tarragon.quorum", "y", "y"), false},
+		{"the founding", row("tarragon.founding"), arr("tarragon.founding", 3), false},
+		{"the last ID", row("tarragon.last_id"), arr("tarragon.last_id", 3), false},
+		{"a row of a later release", row("tarragon.x"), arr("tarragon.x", 3), false},
+		{"_cluster", definition(idCluster), nil, true},
+		{"_schema", definition(idSchema), nil, true},
+		{"_gc_consumers", definition(idGcConsumers), nil, true},
+	} {
+		for _, d := range test.what {
+			w := newWorld(t)
+			if test.there != nil && d.Type != xrow.Insert {
+				w.do(func(x *Txn) error {
+					_, err := x.Execute(UserInternal, &xrow.DML{Type: xrow.Insert, SpaceID: d.SpaceID, Tuple: test.there})
+					return err
+				})
+			}
+			try := func(user uint32, seal bool) error {
+				w.seq++
+				x := w.b.Begin(w.seq)
+				defer x.Abort()
+				if seal {
+					x.Seal()
+				}
+				_, err := x.Execute(user, &d)
+				if len(x.Rows()) > 0 && err != nil {
+					t.Errorf("%s, %v: refused, and %d rows left", test.name, d.Type, len(x.Rows()))
+				}
+				return err
+			}
+			refused := func(err error) bool {
+				var e *xrow.Error
+				return errors.As(err, &e) && e.Code == xrow.ErrUnsupported
+			}
+			inUse := errors.Is(try(UserInternal, false), xrow.ErrTupleFound) // INSERT of a row of the bootstrap
+			if err := try(UserAdmin, true); !refused(err) && !(inUse && d.SpaceID == idSchema) {
+				t.Errorf("%s, %v by admin: %v", test.name, d.Type, err)
+			}
+			if err := try(UserInternal, true); refused(err) {
+				t.Errorf("%s, %v by the node itself: %v", test.name, d.Type, err)
+			}
+			if err := try(UserAdmin, false); refused(err) == test.open && !inUse {
+				t.Errorf("%s, %v by admin where it is not sealed: %v", test.name, d.Type, err)
+			}
+		}
+	}
+	w := newWorld(t)
+	w.do(func(x *Txn) error {
+		x.Seal()
+		_, err := x.Execute(UserAdmin, &xrow.DML{Type: xrow.Insert, SpaceID: idSchema, Tuple: arr("oncemine", 1)})
+		return err
+	})
+}
