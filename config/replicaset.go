@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // peer is an instance of the replica set while it is looked at as a whole.
 type peer struct {
@@ -49,6 +52,7 @@ func (l *loader) replicaset(in *Instance, self place, own *options) {
 		}
 		in.Members = append(in.Members, m)
 	}
+	in.Tarragon.Members = own.members(in)
 	l.checkMembers(in, peers)
 	l.peers(in, own, peers)
 	l.checkQuorum(in, own, peers)
@@ -70,6 +74,26 @@ func (p *peer) readOnly(in *Instance, members int) bool {
 		return p.text("database.mode") == "ro"
 	}
 	return members > 1 || p.boolean("replication.anon")
+}
+
+// members are the names that may be registered: as given, or the instances of
+// the file; nil: all.
+func (o *options) members(in *Instance) []string {
+	if v := o.get("tarragon.members"); v != nil {
+		names := append([]string{}, strs(v)...)
+		if slices.Contains(names, "*") {
+			return nil
+		}
+		return names
+	}
+	if in.Source == "" {
+		return nil
+	}
+	names := []string{}
+	for _, m := range in.Members { // anonymous ones too: one may become a member
+		names = append(names, m.Name)
+	}
+	return names
 }
 
 // checkFailover reports what the failover mode forbids.

@@ -140,6 +140,7 @@ func (o *options) tarragon() Tarragon {
 		LoginTimeout:      o.timeout("tarragon.login_timeout", "the value must be greater than 0"),
 		FrameTimeout:      o.timeout("tarragon.frame_timeout", "the value must be greater than 0"),
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
+		MaxMembers:        int(o.integer("tarragon.max_members", 1, MaxMembers, "the value must be between 1 and 31")),
 		AllowOriginal:     o.boolean("tarragon.allow_original"),
 		DebugListen:       o.debugListen(),
 		ControlSocket:     o.controlSocket(),

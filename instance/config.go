@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tarragon/raft"
+	"tarragon/vclock"
 )
 
 // Mode is how an instance takes part in elections (raft.md section 4).
@@ -63,6 +64,8 @@ type Config struct {
 	GatherMaxSize      int                      // bytes that wait for the disk, beyond which peers' rows wait, see gather.go; 16 MiB, as QueueMaxSize
 	SyncAll            bool                     // every transaction is synchronous
 	SkipConflict       bool                     // a foreign row that finds its key taken becomes a NOP (replication_skip_conflict)
+	Members            []string                 // names of those that may be registered; nil: all, and those without one
+	MaxMembers         int                      // who would be one more is not registered; 31
 	AllowOriginal      bool                     // register members of the original kind where the strong rules are in effect
 	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
@@ -109,6 +112,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.WaitLimit, 5*time.Second)
 	setDefault(&c.PromoteTimeout, 5*time.Second)
 	setDefault(&c.LearnerTimeout, time.Hour)
+	if c.MaxMembers == 0 {
+		c.MaxMembers = vclock.Max - 1
+	}
 	if c.Quorum == "" {
 		c.Quorum = "N / 2 + 1"
 	}

@@ -52,6 +52,10 @@ func (c *Core) joinRequest(ev JoinRequest) {
 		c.failJoin(&ev, c.readonly())
 		return
 	}
+	if err := c.refuseMember(&ev); err != nil {
+		c.failJoin(&ev, err)
+		return
+	}
 	j := ev
 	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) { return nil, c.register(tx, &j) }}
 	if c.barrier || c.limbo.Len() > 0 || c.build != nil {

@@ -88,6 +88,10 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			s.cfg.SkipConflict = true
 		case "allow":
 			s.cfg.AllowOriginal = true
+		case "members": // names that may join
+			s.cfg.Members = a.Vals
+		case "most":
+			s.cfg.MaxMembers = int(a.Vals[0][0] - '0')
 		case "limit":
 			s.cfg.QueueMaxSize = 300
 		case "shared": // the quorum is a row of the replica set; the files say so many

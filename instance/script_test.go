@@ -151,6 +151,9 @@ func (s *script) rare(w words) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: box.UserAdmin, DML: w.forged()}}})
+	case "let": // the configuration is read anew
+		names := w.words
+		s.step(Configure{Apply: func(c *Config) { c.Members, c.MaxMembers = names, int(w.num("most")) }})
 	case "quorum": // box.cfg
 		s.sync++
 		s.say("  #%d", s.sync)

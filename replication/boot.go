@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -358,9 +359,13 @@ func (b *Boot) tryAll(ctx context.Context, peers []Peer, done string, ask func(*
 		}
 		if text := p.Addr + kindOf(err); len(b.joinSaid) < maxKinds && !slices.Contains(b.joinSaid, text) { // not once for each attempt
 			b.joinSaid = append(b.joinSaid, text)
-			b.Logger.Info().Str("peer", p.Addr).Err(err).Msg("not " + done + " yet")
+			ev := b.Logger.Info()
+			if Refused(err) {
+				ev = b.Logger.Warn()
+			}
+			ev.Str("peer", p.Addr).Err(err).Msg("not " + done + " yet")
 		}
-		if errors.Is(err, ErrFinalStage) {
+		if errors.Is(err, ErrFinalStage) || Refused(err) {
 			return err
 		}
 	}
@@ -390,5 +395,16 @@ func Retry(err error) bool {
 	}
 	_, again := classify(e)
 	// A namesake that has just died counts as alive for the death timeout.
-	return again || e.Code == xrow.ErrReadonly || e.Code == xrow.ErrInstanceNameDuplicate
+	return again || e.Code == xrow.ErrReadonly || e.Code == xrow.ErrInstanceNameDuplicate || e.Code == xrow.ErrReplicaMax
 }
+
+// Refused tells whether the one that leads will not have us as a member: the others
+// would say the same. It takes somebody who changes that, so there is no hurry to
+// ask again.
+func Refused(err error) bool {
+	var e *xrow.Error
+	return errors.As(err, &e) && (e.Code == xrow.ErrReplicaMax || e.Code == xrow.ErrCfg && strings.HasPrefix(e.Message, ofName))
+}
+
+// ofName begins the error for a name that may not join.
+var ofName = xrow.Errorf(xrow.ErrCfg, "instance_name", "").Message

@@ -45,6 +45,9 @@ type Config struct {
 	Log    Log                                       // the log on disk; required for SUBSCRIBE
 	CanLog bool                                      // the log survives the process: without that nobody may join (wal.mode none)
 	Rights func(user uint32, write bool) *xrow.Error // may this user replicate; write: and be registered; nil: everybody
+	// Registers is told before a registration is asked of the core; nil: nobody is.
+	// It may read the configuration anew, and blocks for no longer than that.
+	Registers func()
 	// MustJoin is told once that no peer has the rows that we need any more:
 	// this instance has to join anew. It must not block.
 	MustJoin func(cause error)
@@ -182,6 +185,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Rights == nil {
 		c.Rights = func(uint32, bool) *xrow.Error { return nil }
+	}
+	if c.Registers == nil {
+		c.Registers = func() {}
 	}
 	if c.MustJoin == nil {
 		c.MustJoin = func(error) {}

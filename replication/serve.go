@@ -78,6 +78,9 @@ func (h *Hub) checkRegistration(info *Info, user uint32, change bool) *xrow.Erro
 	if !h.cfg.CanLog {
 		return errNoLog()
 	}
+	if change {
+		h.cfg.Registers()
+	}
 	return nil
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
+	"os"
 	"strings"
 	"testing"
 
+	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/iproto"
 	"tarragon/xrow"
@@ -34,6 +37,30 @@ func (n *node1) rogue(user, password string) *iproto.Client {
 	})
 	n.set.t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// request sends one request and gives the first answer.
+func (n *node1) request(user, password string, kind xrow.Type, body []byte) error {
+	n.set.t.Helper()
+	c := n.rogue(user, password)
+	defer c.Close()
+	_, err := c.Do(kind, body)
+	return err
+}
+
+func (n *node1) joinAs(user, password string, req xrow.JoinRequest) error {
+	n.set.t.Helper()
+	req.ServerVersion = 3<<16 | 8<<8
+	return n.request(user, password, xrow.Join, req.AppendBody(nil))
+}
+
+// wantError tells whether an error has a code and says a text.
+func wantError(t *testing.T, what string, err error, code xrow.Code, text string) {
+	t.Helper()
+	var e *xrow.Error
+	if !errors.As(err, &e) || e.Code != code || !strings.Contains(e.Message, text) {
+		t.Errorf("%s: %v, want error %d with %q", what, err, code, text)
+	}
 }
 
 // notData are the statements of a client on what is the replica set's own.
@@ -106,4 +133,86 @@ func TestAttackMembersAreNoData(t *testing.T) {
 			s.until("it is expelled by the verb", func() bool { i, ok := lead.info(); return ok && len(i.Members) == size-1 })
 		})
 	}
+}
+
+// Somebody with the password of a replication user comes under names that are
+// nobody's, or somebody else's: the leader writes nothing.
+func TestAttackJoin(t *testing.T) {
+	s := newSet(t, 3, "")
+	s.startAll()
+	s.makeSpace()
+	s.level()
+	lead := s.leader()
+	before := mustInfo(t, lead)
+	stranger := uuid.NewString()
+	other := before.Members[0]
+	if other.ID == before.ID {
+		other = before.Members[1]
+	}
+	wantError(t, "without a name", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: stranger, Incarnation: 77}), xrow.ErrCfg, "tarragon.members")
+	wantError(t, "of another name", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: stranger, InstanceName: "i9", Incarnation: 77}), xrow.ErrCfg, `"i9"`)
+	wantError(t, "of a name that is taken", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: stranger, InstanceName: other.Name, Incarnation: 77}),
+		xrow.ErrInstanceNameDuplicate, other.Name)
+	wantError(t, "of a uuid that is taken", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: other.UUID, InstanceName: other.Name, Incarnation: 77}),
+		xrow.ErrCfg, "")
+	wantError(t, "as a Tarantool", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: stranger}), xrow.ErrUnsupported, "tarragon.allow_original")
+	reg := xrow.RegisterRequest{InstanceUUID: stranger, InstanceName: "i9", Incarnation: 77, VClock: before.Synced.Global()}
+	wantError(t, "by REGISTER", lead.request("replicator", "r", xrow.Register, reg.AppendBody(nil)), xrow.ErrCfg, "tarragon.members")
+	if after := mustInfo(t, lead); after.Synced.Global() != before.Synced.Global() || len(after.Members) != 3 {
+		t.Errorf("before %v %v, after %v %v", &before.Synced, before.Members, &after.Synced, after.Members)
+	}
+}
+
+// Where anybody may come, who joins and never acks counts for nothing, and there
+// are no more than max_members of all.
+func TestAttackManyJoins(t *testing.T) {
+	s := newSet(t, 3, "tarragon: {members: ['*'], max_members: 6}\n")
+	s.startAll()
+	s.makeSpace()
+	lead := s.leader()
+	for i := range 3 {
+		if err := lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: uuid.NewString(), Incarnation: 77 + uint64(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantError(t, "one more", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: uuid.NewString(), Incarnation: 99}), xrow.ErrReplicaMax, "tarragon.max_members")
+	s.nodes[0].halt()
+	s.fill(0, 10) // two of three voters are enough
+	if i := mustInfo(t, s.leader()); len(i.Members) != 6 || bits.OnesCount32(i.Voters) != 3 {
+		t.Errorf("members %v, voters %b", i.Members, i.Voters)
+	}
+}
+
+// A set grows: the new instance has the new file before the leader has. It is
+// refused, with a word on what to do, and let in once the leader's file names it,
+// without a restart.
+func TestGrowth(t *testing.T) {
+	s := newSet(t, 3, "tarragon: {members: [i1, i2]}\n")
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.nodes[0].start()
+	s.nodes[1].start()
+	s.until("two of three", func() bool { i, ok := s.leader().info(); return ok && bits.OnesCount32(i.Voters) == 2 })
+	late := s.nodes[2]
+	late.start()
+	s.until("it is refused, and says why", func() bool { return strings.Contains(late.log.String(), "tarragon.members") })
+	if i := mustInfo(t, s.leader()); len(i.Members) != 2 {
+		t.Fatalf("members %v", i.Members)
+	}
+	if err := os.WriteFile(s.file, []byte(strings.Replace(string(text), "tarragon: {members: [i1, i2]}\n", "", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.until("it is let in", func() bool { i, ok := s.leader().info(); return ok && bits.OnesCount32(i.Voters) == 3 })
+	for _, n := range s.nodes {
+		if n.runs != 1 {
+			t.Errorf("%s was started %d times", n.name, n.runs)
+		}
+	}
+}
+
+// reload is Config.Reload of an instance.
+func (n *node1) reload() (*config.Instance, error) {
+	return config.Load(config.Source{File: n.set.file, Instance: n.name, Flags: n.flags})
 }

@@ -31,6 +31,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	boot := s.newBoot()
 	s.boot.Store(boot)
 	met := false // the originals had time to meet us
+	refused := refusedPace()
 	for {
 		d, err := boot.Decide(ctx)
 		if err != nil {
@@ -69,10 +70,8 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			return false, err // a store that has failed takes no state from anybody
 		}
 		s.log.Debug().Err(err).Msg("no member takes us yet") // the first of its kind was told already
-		select {
-		case <-ctx.Done():
+		if !refused.rest(ctx, err) {
 			return false, context.Cause(ctx)
-		case <-time.After(joinPause):
 		}
 	}
 }
@@ -94,6 +93,26 @@ func (s *Server) letMeet(ctx context.Context) bool {
 
 // joinPause is between attempts to join.
 const joinPause = 200 * time.Millisecond
+
+// joinPace is the pace of attempts to become a member. One that is refused by the
+// leader waits longer each time: somebody has to change a configuration first.
+type joinPace struct{ pacer }
+
+func refusedPace() joinPace { return joinPace{pacer{least: 4 * joinPause, most: 10 * time.Second}} }
+
+// rest waits after an attempt that failed; false: ctx ended.
+func (p *joinPace) rest(ctx context.Context, err error) bool {
+	if replication.Refused(err) {
+		return p.wait(ctx, 0)
+	}
+	p.next = 0
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(joinPause):
+		return true
+	}
+}
 
 func (s *Server) replicaIdentity() replication.Identity {
 	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon,
@@ -192,7 +211,7 @@ func (s *Server) newHub() (*replication.Hub, error) {
 	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, TakesMark: outside == registered, Process: process,
 		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
-		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})
+		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, Registers: s.reloadMembers, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})
 }
 
 // rights of a user that wants to replicate; write: to be registered, too.

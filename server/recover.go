@@ -131,7 +131,7 @@ func (s *Server) coreConfig() instance.Config {
 		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll,
-		SkipConflict: r.SkipConflict, AllowOriginal: s.in.Tarragon.AllowOriginal || s.mixed, Rand: seeded(),
+		SkipConflict: r.SkipConflict, Members: s.in.Tarragon.Members, MaxMembers: s.in.Tarragon.MaxMembers, AllowOriginal: s.in.Tarragon.AllowOriginal || s.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: s.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
 		Address: s.addressOf, Trace: s.traceCore,

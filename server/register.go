@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tarragon/box"
 	"tarragon/instance"
@@ -78,6 +77,7 @@ func (s *Server) register(ctx context.Context, core *instance.Core, b *box.Box) 
 	boot := s.newBoot()
 	s.boot.Store(boot)
 	v := core.Info(0).VClock
+	refused := refusedPace()
 	for {
 		err := boot.RegisterAny(ctx, &v)
 		if err == nil {
@@ -86,10 +86,8 @@ func (s *Server) register(ctx context.Context, core *instance.Core, b *box.Box) 
 		if errors.Is(err, xlog.ErrFailed) || !replication.Retry(err) {
 			return fmt.Errorf("register this instance: %w", err)
 		}
-		select {
-		case <-ctx.Done():
+		if !refused.rest(ctx, err) {
 			return context.Cause(ctx)
-		case <-time.After(joinPause):
 		}
 	}
 }

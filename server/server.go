@@ -45,6 +45,10 @@ type Config struct {
 	// nobody asks.
 	SetHeapLimit func(bytes int64)
 
+	// Reload reads the configuration anew: what is heeded of it without a restart is
+	// who may become a member. nil: there is no other than Instance.
+	Reload func() (*config.Instance, error)
+
 	fileLimit int           // instead of the limit of the process; 0: that
 	opened    func(*Server) // told of each run, before it opens anything; nil: nobody asks
 	openStore func(xlog.Options) (*xlog.Store, error)
@@ -73,7 +77,8 @@ type Server struct {
 	ready     atomic.Bool                      // a member of a replica set, with its data
 	calls     calls
 	addrs     addresses
-	tuning    tuning   // what box.cfg changes and the core does not know
+	tuning    tuning // what box.cfg changes and the core does not know
+	admission admission
 	troubles  troubles // what status shows as the last error
 	badBytes  limiter  // of log lines about foreign bytes
 	turned    limiter  // of those about connections that were closed to protect the others
@@ -145,6 +150,7 @@ func Run(ctx context.Context, cfg Config) error {
 func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) error {
 	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, after: after, fail: make(chan error, 8), started: time.Now(), events: iproto.NewHub()}
 	s.tuning.read(cfg.Instance)
+	s.admission.members, s.admission.most = s.in.Tarragon.Members, s.in.Tarragon.MaxMembers
 	if cfg.openStore == nil {
 		s.cfg.openStore = xlog.Open
 	}

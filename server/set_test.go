@@ -122,7 +122,7 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), openStore: n.openStore, SetHeapLimit: n.heap, fileLimit: n.files}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, SetHeapLimit: n.heap, fileLimit: n.files}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s

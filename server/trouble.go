@@ -15,6 +15,7 @@ const (
 	areaCredentials
 	areaFounding
 	areaMemory
+	areaMembers
 	areas
 )
 

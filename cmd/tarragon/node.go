@@ -10,7 +10,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"tarragon/config"
 	"tarragon/server"
 	"tarragon/xlog"
 )
@@ -28,10 +27,10 @@ func heapLimit(log zerolog.Logger) func(int64) {
 }
 
 // serveNode runs the node until ctx is done. Of damage it says what to do.
-func serveNode(ctx context.Context, cfg *config.Instance, log zerolog.Logger) error {
-	err := server.Run(ctx, server.Config{Instance: cfg, Log: log, SetHeapLimit: heapLimit(log)})
+func serveNode(ctx context.Context, cfg server.Config) error {
+	err := server.Run(ctx, cfg)
 	if errors.Is(err, xlog.ErrCorrupt) {
-		dir := filepath.Join(cfg.WAL.Dir, storeDir)
+		dir := filepath.Join(cfg.Instance.WAL.Dir, storeDir)
 		return fmt.Errorf("%w; nothing was changed: see tarragon xlog verify %s, and tarragon xlog repair --help", err, dir)
 	}
 	return err

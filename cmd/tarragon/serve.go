@@ -84,7 +84,14 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 	}
 	defer closeLog()
 	logWarnings(log, cfg.Warnings)
-	return serveNode(ctx, cfg, log)
+	run := server.Config{Instance: cfg, Log: log, SetHeapLimit: heapLimit(log)}
+	if lone == nil {
+		run.Reload = func() (*config.Instance, error) {
+			cfg, _, err := resolveServe(p, f)
+			return cfg, err
+		}
+	}
+	return serveNode(ctx, run)
 }
 
 // resolveServe is the configuration that the flags, the environment and the

@@ -122,6 +122,16 @@ var membership = []Mutant{
 		Killers: []string{"members"},
 	},
 	{
+		Name: "anybody becomes a member", Area: "membership", File: "instance/member.go", By: "instance TestScripts/admit",
+		Old: `if err := c.refuseMember(&ev); err != nil {`,
+		New: `if err := c.refuseMember(&ev); err != nil && c.replay {`,
+	},
+	{
+		Name: "a next life counts as one more", Area: "membership", File: "instance/admit.go", By: "instance TestScripts/admit",
+		Old: `if m := &members[i]; m.UUID == j.UUID || j.Name != "" && m.Name == j.Name {`,
+		New: `if m := &members[i]; m.UUID == j.UUID {`,
+	},
+	{
 		Name: "the rows of the quorum are data", Area: "membership", File: "box/seal.go", By: "box TestAttackSealedRows",
 		Old: `const ownKeys = "tarragon."`,
 		New: `const ownKeys = "tarragon.."`,

@@ -1,0 +1,43 @@
+package instance
+
+import (
+	"fmt"
+	"slices"
+
+	"tarragon/vclock"
+	"tarragon/xrow"
+)
+
+// refuseMember tells why a joiner may not be registered by this configuration;
+// nil: it may. It is asked before anything of the registration is written. Each
+// member weighs in every quorum once it has caught up, so who may come is said by
+// those who run the set and not by whoever knows a password. The answer is for
+// now: another configuration, or an expulsion, lets the joiner in, and it asks
+// again by itself.
+func (c *Core) refuseMember(j *JoinRequest) *xrow.Error {
+	if !c.mayJoin(j) {
+		return xrow.Errorf(xrow.ErrCfg, "instance_name", fmt.Sprintf("%q is not among those that the configuration of the instance that leads lets in as members"+
+			" (tarragon.members; by default the instances of the file): add it there, this one asks again", j.Name))
+	}
+	members := c.box.NewestMembers()
+	for i := range members {
+		if m := &members[i]; m.UUID == j.UUID || j.Name != "" && m.Name == j.Name {
+			return nil // it takes a place that is there
+		}
+	}
+	if len(members) < c.cfg.MaxMembers {
+		return nil
+	}
+	err := xrow.Errorf(xrow.ErrReplicaMax, c.cfg.MaxMembers)
+	if c.cfg.MaxMembers < vclock.Max-1 {
+		err.Message += " (tarragon.max_members of the instance that leads): expel a member or raise it there"
+	}
+	return err
+}
+
+// mayJoin tells whether the name is one of those that may. An instance of the
+// original kind before 3.0 has none: whether it may come is for AllowOriginal, or
+// for nobody where the original's rules hold.
+func (c *Core) mayJoin(j *JoinRequest) bool {
+	return c.cfg.Members == nil || j.Name == "" && j.Incarnation == 0 || slices.Contains(c.cfg.Members, j.Name)
+}
