@@ -442,7 +442,7 @@ func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, at subscription) error {
 	h, peer := a.hub, at.peer
 	h.mu.Lock()
-	if err := h.meet(a.uuid, at.process); err != nil {
+	if err := h.meet(a.uuid, at.process, false); err != nil {
 		h.mu.Unlock()
 		return err
 	}

@@ -42,9 +42,11 @@ type Config struct {
 	SpoolDir        string        // where the rest of its state is kept for it then; the system's for temporary files
 	RingBytes       int           // of recent groups kept in memory for relays; 64 MiB
 
-	Log    Log                                       // the log on disk; required for SUBSCRIBE
-	CanLog bool                                      // the log survives the process: without that nobody may join (wal.mode none)
-	Rights func(user uint32, write bool) *xrow.Error // may this user replicate; write: and be registered; nil: everybody
+	Log    Log  // the log on disk; required for SUBSCRIBE
+	CanLog bool // the log survives the process: without that nobody may join (wal.mode none)
+	// Rights tells whether a user may read all, as an anonymous replica does, and
+	// for a member whether it may be one: come, ack and vote. nil: everybody may.
+	Rights func(user uint32, member bool) *xrow.Error
 	// Registers is told before a registration is asked of the core; nil: nobody is.
 	// It may read the configuration anew, and blocks for no longer than that.
 	Registers func()

@@ -23,14 +23,15 @@ type doubles map[string]map[uint64]time.Duration
 const doubleTimeouts = 2
 
 // meet takes down that a process speaks for an identity, before anything that it
-// says counts. An error says that another one does too. The lock is held.
-func (h *Hub) meet(uuid string, process uint64) *xrow.Error {
+// says counts. An error says that another one does too. One that stays anonymous
+// speaks for no member. The lock is held.
+func (h *Hub) meet(uuid string, process uint64, anon bool) *xrow.Error {
 	if process == 0 {
 		return nil // of the original kind
 	}
 	now := h.node.Now().Mono
 	heard := h.doubles[uuid]
-	if other := h.speaksFor(uuid, process); other != 0 && heard == nil {
+	if other := h.speaksFor(uuid, process, anon); other != 0 && heard == nil {
 		heard = map[uint64]time.Duration{other: now}
 		h.doubles[uuid] = heard
 		h.cfg.Logger.Error().Str("uuid", uuid).Msg("two processes are alive under one identity: neither is listened to until one is gone; was a data directory copied?")
@@ -56,14 +57,14 @@ func (h *Hub) meet(uuid string, process uint64) *xrow.Error {
 
 // speaksFor is another process than this one that has a stream with us under an
 // identity; 0: none has.
-func (h *Hub) speaksFor(uuid string, process uint64) uint64 {
+func (h *Hub) speaksFor(uuid string, process uint64, anon bool) uint64 {
 	for _, r := range h.relays {
-		if r.uuid == uuid && r.end == nil && r.process != 0 && r.process != process {
+		if r.uuid == uuid && (r.peer == 0) == anon && r.end == nil && r.process != 0 && r.process != process {
 			return r.process
 		}
 	}
 	for _, a := range h.appliers {
-		if a.uuid == uuid && a.drop != nil && a.process != 0 && a.process != process {
+		if !anon && a.uuid == uuid && a.drop != nil && a.process != 0 && a.process != process {
 			return a.process
 		}
 	}

@@ -286,15 +286,15 @@ func (h *Hub) addRelay(r *relay) *xrow.Error {
 	if h.closed || h.expelled {
 		return xrow.Errorf(xrow.ErrLoading)
 	}
-	if err := h.meet(r.uuid, r.process); err != nil {
+	if err := h.meet(r.uuid, r.process, r.peer == 0); err != nil {
 		return err
 	}
 	for _, other := range h.relays {
-		if other.uuid == r.uuid {
+		if other.uuid == r.uuid && (other.peer == 0) == (r.peer == 0) {
 			return errDuplicate()
 		}
 	}
-	if h.joining[r.uuid] != nil {
+	if r.peer != 0 && h.joining[r.uuid] != nil {
 		return errDuplicate()
 	}
 	h.relays = append(h.relays, r)

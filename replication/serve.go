@@ -72,7 +72,7 @@ func (h *Hub) checkRegistration(info *Info, user uint32, change bool) *xrow.Erro
 	if change && info.Readonly != nil {
 		return info.Readonly
 	}
-	if err := h.cfg.Rights(user, change); err != nil {
+	if err := h.cfg.Rights(user, true); err != nil {
 		return err
 	}
 	if !h.cfg.CanLog {

@@ -128,10 +128,14 @@ func (h *Hub) serveFetch(link *iproto.Link, user uint32, row *xrow.Row) error {
 // sendState sends the state to one that joins. who names it among all that do
 // so now.
 func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.JoinRequest, kind instance.JoinKind) error {
-	if err := h.beginJoin(who); err != nil {
+	place := who
+	if kind == instance.JoinAnon {
+		place = fetching + who
+	}
+	if err := h.beginJoin(place); err != nil {
 		return err
 	}
-	defer h.endJoin(who)
+	defer h.endJoin(place)
 	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: kind, Incarnation: req.Incarnation})
 	if err != nil {
 		return err
@@ -143,7 +147,7 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 		h.beginFetch(who, &snap.State.VClock)
 		defer h.endFetch(who)
 	}
-	j.told = h.beginProgress(who, &snap, &log)
+	j.told = h.beginProgress(place, &snap, &log)
 	err = j.send(&snap)
 	if err != nil {
 		log.Info().Err(err).Msg("join broken off")
@@ -153,7 +157,12 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 	return nil
 }
 
-// beginJoin lets only one JOIN or relay at a time serve a UUID.
+// fetching is in front of the UUID of one that stays anonymous, among those that
+// take a state. It may say any UUID: one that only reads must not keep the member
+// away whose UUID that is, or will be.
+const fetching = "fetch "
+
+// beginJoin lets only one JOIN or member's relay at a time serve a UUID.
 func (h *Hub) beginJoin(uuid string) *xrow.Error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -161,7 +170,7 @@ func (h *Hub) beginJoin(uuid string) *xrow.Error {
 		return xrow.Errorf(xrow.ErrLoading)
 	}
 	for _, r := range h.relays {
-		if r.uuid == uuid {
+		if r.uuid == uuid && r.peer != 0 {
 			return errDuplicate()
 		}
 	}

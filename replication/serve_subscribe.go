@@ -76,7 +76,7 @@ func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest
 	case registered && !m.isLife(req):
 		return errOtherLife(info, req)
 	}
-	if err := h.cfg.Rights(user, false); err != nil {
+	if err := h.cfg.Rights(user, !req.Anon); err != nil {
 		return err
 	}
 	if !h.cfg.CanLog {

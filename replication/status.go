@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tarragon/vclock"
@@ -77,7 +78,7 @@ func (h *Hub) Status() []PeerStatus {
 	}
 	for _, uuid := range slices.Sorted(maps.Keys(h.joining)) {
 		if p := h.joining[uuid]; p.expected() > 0 {
-			add(uuid, "", 0, p.status())
+			add(strings.TrimPrefix(uuid, fetching), "", 0, p.status())
 		}
 	}
 	return out

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon/box"
 	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/iproto"
+	"tarragon/vclock"
 	"tarragon/xrow"
 
 	"github.com/google/uuid"
@@ -181,6 +183,163 @@ func TestAttackManyJoins(t *testing.T) {
 	if i := mustInfo(t, s.leader()); len(i.Members) != 6 || bits.OnesCount32(i.Voters) != 3 {
 		t.Errorf("members %v, voters %b", i.Members, i.Voters)
 	}
+}
+
+// readerYAML has a user that may read all, and do nothing else.
+const readerYAML = "replication: {failover: election, timeout: 0.3, election_fencing_mode: 'off'}\ndatabase: {txn_synchro_timeout: 0.5}\n"
+
+func newReaderSet(t *testing.T, n int) *set {
+	s := newSet(t, n, "")
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	yaml := strings.Replace(string(text), "    admin1:", "    reader: {password: q, privileges: [{permissions: [read], universe: true}]}\n    admin1:", 1)
+	yaml = strings.Replace(yaml, "replication: {failover: election, timeout: 0.3}\n", readerYAML, 1)
+	if err := os.WriteFile(s.file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A reader is no member and cannot become one, nor pass for one: neither by JOIN
+// and REGISTER, under whatever uuid, nor by SUBSCRIBE, nor by a statement.
+func TestAttackReader(t *testing.T) {
+	s := newReaderSet(t, 3)
+	s.startAll()
+	s.makeSpace()
+	s.level()
+	lead := s.leader()
+	var down *node1
+	for _, n := range s.nodes {
+		if n != lead {
+			down = n
+		}
+	}
+	before := mustInfo(t, lead)
+	i := mustInfo(t, down)
+	if err := down.halt(); err != nil {
+		t.Fatal(err)
+	}
+	set := lead.server().node.Load().box.ReplicasetUUID()
+	var lost box.Member
+	for _, m := range before.Members {
+		if m.ID == i.ID {
+			lost = m
+		}
+	}
+	stranger := uuid.NewString()
+	for _, id := range []string{stranger, lost.UUID} {
+		wantError(t, "JOIN", lead.joinAs("reader", "q", xrow.JoinRequest{InstanceUUID: id, InstanceName: lost.Name, Incarnation: lost.Incarnation}), xrow.ErrAccessDenied, "_cluster")
+		wantError(t, "JOIN as a next life", lead.joinAs("reader", "q", xrow.JoinRequest{InstanceUUID: id, InstanceName: lost.Name, Incarnation: 99}), xrow.ErrAccessDenied, "_cluster")
+	}
+	reg := xrow.RegisterRequest{InstanceUUID: stranger, InstanceName: "i2", Incarnation: 77, VClock: before.Synced.Global()}
+	wantError(t, "REGISTER", lead.request("reader", "q", xrow.Register, reg.AppendBody(nil)), xrow.ErrAccessDenied, "_cluster")
+	sub := xrow.SubscribeRequest{ReplicasetUUID: set, InstanceUUID: lost.UUID, Incarnation: lost.Incarnation, Rules: 1, Process: 5,
+		VClock: before.Synced.Global(), ServerVersion: 3<<16 | 8<<8}
+	wantError(t, "SUBSCRIBE as a member", lead.request("reader", "q", xrow.Subscribe, sub.AppendBody(nil)), xrow.ErrAccessDenied, "_cluster")
+	for _, d := range notData(lost.UUID) {
+		wantError(t, "DML", lead.request("reader", "q", d.Type, d.AppendBody(nil)), xrow.ErrAccessDenied, "")
+	}
+	if after := mustInfo(t, lead); len(after.Members) != 3 || after.Synced.Global() != before.Synced.Global() {
+		t.Errorf("members %v, vclock %v", after.Members, &after.Synced)
+	}
+}
+
+// A reader that takes the uuid of an instance which is about to join does not keep
+// it away: neither by a stream nor by a state that it does not read on.
+func TestAttackReaderTakesPlace(t *testing.T) {
+	s := newReaderSet(t, 1)
+	s.startAll()
+	s.makeSpace()
+	lead := s.leader()
+	conn := lead.dial()
+	defer conn.Close()
+	for i := range 32 { // more than buffers of sockets hold
+		if _, err := conn.Do(tarantool.NewReplaceRequest("t").Tuple([]any{i, strings.Repeat("x", 900_000)})).Get(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	joins := func(id string) error {
+		return lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: id, InstanceName: "i9", Incarnation: 7})
+	}
+	stream, state := uuid.NewString(), uuid.NewString()
+	sub := xrow.SubscribeRequest{ReplicasetUUID: lead.server().node.Load().box.ReplicasetUUID(), InstanceUUID: stream, Anon: true, Rules: 1, Process: 5,
+		VClock: mustInfo(t, lead).Synced.Global(), ServerVersion: 3<<16 | 8<<8}
+	if _, err := lead.rogue("reader", "q").Do(xrow.Subscribe, sub.AppendBody(nil)); err != nil {
+		t.Fatal(err)
+	}
+	fetch := xrow.JoinRequest{InstanceUUID: state}
+	if _, err := lead.rogue("reader", "q").Do(xrow.FetchSnap, fetch.AppendBody(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{stream, state} { // it comes as far as the list of names
+		wantError(t, "JOIN", joins(id), xrow.ErrCfg, `"i9"`)
+	}
+}
+
+// The acks of an anonymous replica decide nothing, whatever they say and whatever
+// term they name.
+func TestAttackReaderAcks(t *testing.T) {
+	s := newReaderSet(t, 3)
+	s.startAll()
+	s.makeSpace()
+	s.level()
+	lead := s.leader()
+	before := mustInfo(t, lead)
+	set := lead.server().node.Load().box.ReplicasetUUID()
+	sub := xrow.SubscribeRequest{ReplicasetUUID: set, InstanceUUID: uuid.NewString(), Anon: true, Rules: 1, Process: 5,
+		VClock: before.Synced.Global(), ServerVersion: 3<<16 | 8<<8}
+	c := lead.rogue("reader", "q")
+	if _, err := c.Do(xrow.Subscribe, sub.AppendBody(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range s.nodes {
+		if n != lead {
+			n.halt()
+		}
+	}
+	conn := lead.dial()
+	defer conn.Close()
+	write := conn.Do(tarantool.NewReplaceRequest("t").Tuple([]any{1, "alone"}))
+	mine := mustInfo(t, lead)
+	s.until("the write waits", func() bool { mine = mustInfo(t, lead); return mine.QueueLen > 0 })
+	v := mine.Synced.Global()
+	for id := 1; id < vclock.Max; id++ {
+		v[id] += 1000
+	}
+	ack := xrow.Ack{VClock: v, Term: mine.Term + 1000}
+	if err := c.WriteRow(&xrow.Row{Type: xrow.OK, Body: ack.AppendBody(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := write.Get(); err == nil {
+		t.Error("a write was acknowledged by a leader and a reader")
+	}
+	if after := mustInfo(t, lead); after.Term != before.Term || after.QueueLen == 0 {
+		t.Errorf("term %d, it was %d; %d undecided", after.Term, before.Term, after.QueueLen)
+	}
+}
+
+// The right to read all is what an anonymous replica of ours needs, from its first
+// connection on.
+func TestReaderFollows(t *testing.T) {
+	s := newReaderSet(t, 2)
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lead, n := s.nodes[0], s.nodes[1]
+	peers := "replication: {anon: true, election_mode: 'off', peers: ['reader:q@" + lead.addr + "']}, "
+	if err := os.WriteFile(s.file, []byte(strings.Replace(string(text), "i2: {", "i2: {"+peers, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lead.start()
+	s.makeSpace()
+	s.fill(0, 100)
+	n.start()
+	s.until("it holds all", func() bool { i, ok := n.info(); return ok && i.ID == 0 && n.rows() == 100 })
+	s.fill(100, 200)
+	s.until("it follows", func() bool { return n.rows() == 200 })
 }
 
 // A set grows: the new instance has the new file before the leader has. It is

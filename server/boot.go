@@ -214,8 +214,8 @@ func (s *Server) newHub() (*replication.Hub, error) {
 		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, Registers: s.reloadMembers, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})
 }
 
-// rights of a user that wants to replicate; write: to be registered, too.
-func (s *Server) rights(user uint32, write bool) *xrow.Error {
+// rights of a user that wants to replicate; member: as a member of the set.
+func (s *Server) rights(user uint32, member bool) *xrow.Error {
 	n := s.node.Load()
 	if n == nil {
 		return xrow.Errorf(xrow.ErrLoading)
@@ -223,7 +223,7 @@ func (s *Server) rights(user uint32, write bool) *xrow.Error {
 	var err error
 	n.loop.Read(func(c *instance.Core) {
 		schema := c.Box().Schema()
-		if write {
+		if member {
 			err = schema.CheckSpace(user, spaceCluster, box.PrivWrite)
 		}
 		if err == nil {

@@ -137,6 +137,26 @@ var membership = []Mutant{
 		New: `const ownKeys = "tarragon.."`,
 	},
 	{
+		Name: "a reader passes for a member", Area: "membership", File: "replication/serve_subscribe.go", By: "server TestAttackReader",
+		Old: `h.cfg.Rights(user, !req.Anon)`,
+		New: `h.cfg.Rights(user, false)`,
+	},
+	{
+		Name: "a reader becomes a member", Area: "membership", File: "replication/serve.go", By: "server TestAttackReader",
+		Old: `if err := h.cfg.Rights(user, true); err != nil {`,
+		New: `if err := h.cfg.Rights(user, false); err != nil {`,
+	},
+	{
+		Name: "a reader's state keeps a member away", Area: "membership", File: "replication/serve_join.go", By: "server TestAttackReaderTakesPlace",
+		Old: `place = fetching + who`,
+		New: `place = who`,
+	},
+	{
+		Name: "a reader's stream keeps a member away", Area: "membership", File: "replication/serve_join.go", By: "server TestAttackReaderTakesPlace",
+		Old: `if r.uuid == uuid && r.peer != 0 {`,
+		New: `if r.uuid == uuid {`,
+	},
+	{
 		Name: "a leader deletes its own row", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
 		Old: `if err = c.refuseOwnExpulsion(); err == nil {`,
 		New: `if err == nil {`,
