@@ -248,6 +248,26 @@ func (s *Schema) CheckCall(user uint32, name string, builtin bool) error {
 	return s.denied(user, PrivExecute, classFunction, name)
 }
 
+// IsSuper tells whether user is admin, or has all rights on universe, as the role
+// super gives them.
+func (s *Schema) IsSuper(user uint32) bool {
+	return user == UserAdmin || s.CheckUniverse(user, PrivAll) == nil
+}
+
+// CheckAdministrative tells whether user may call a procedure that is about the
+// instance and not about data: who is super, and who was granted its very name by
+// lua_call. Execute on universe is not enough, nor is a row of _func, which
+// whoever may create functions makes and grants.
+func (s *Schema) CheckAdministrative(user uint32, name string) error {
+	if s.IsSuper(user) {
+		return nil
+	}
+	if a := s.users[user]; a != nil && a.universe&PrivUsage != 0 && a.calls[name] {
+		return nil
+	}
+	return s.denied(user, PrivExecute, classFunction, name)
+}
+
 // CheckEval tells whether user may evaluate a text.
 func (s *Schema) CheckEval(user uint32) error {
 	if a := s.users[user]; a != nil && (PrivExecute|PrivUsage)&^a.universe&^a.classes["lua_eval"] == 0 {

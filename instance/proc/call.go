@@ -16,6 +16,8 @@ type call struct {
 	p    *Procs
 	args []value
 
+	proc string // the full name of the procedure; empty: it is a method
+
 	done func() // ends a large answer; nil: there is none
 
 	space spaceRef // of a method
@@ -98,6 +100,22 @@ func (c *call) mayCall() (err error) {
 	return err
 }
 
+// administer is a handler for those who may administer the instance.
+func administer(h handler) handler {
+	return func(c *call) error {
+		if err := c.mayAdminister(); err != nil {
+			return err
+		}
+		return h(c)
+	}
+}
+
+// mayAdminister is asked beside mayCall, which execute on universe satisfies.
+func (c *call) mayAdminister() (err error) {
+	c.schema(func(s *box.Schema) { err = s.CheckAdministrative(c.User, c.proc) })
+	return err
+}
+
 // denied is ACCESS_DENIED with the fields of the original.
 func denied(s *box.Schema, user uint32, access, class, name string) error {
 	u, _ := s.User(user)
@@ -118,6 +136,7 @@ func (c *call) schema(f func(s *box.Schema)) {
 // find resolves the name: a procedure, a method of a space, or one of an index.
 func (c *call) find() (handler, error) {
 	if h, ok := procedures[c.Name]; ok && c.p.serves(c.Name) {
+		c.proc = c.Name
 		return h, nil
 	}
 	name, ok := parsePath(c.Name)
@@ -130,6 +149,7 @@ func (c *call) find() (handler, error) {
 	}
 	if dots := dotted(steps); !name.method && dots != c.Name && dots != "" {
 		if h, ok := procedures[dots]; ok && c.p.serves(dots) {
+			c.proc = dots
 			return h, nil // written with brackets
 		}
 	} else if tables[c.Name] {

@@ -18,6 +18,9 @@ func boxCfg(c *call) error {
 	if err != nil {
 		return luaError("Error: cfg should be a table")
 	}
+	if err := c.mayAdminister(); err != nil {
+		return err
+	}
 	s := c.p.env.Settings
 	changes, err := s.check(given)
 	if err != nil {

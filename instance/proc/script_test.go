@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tarragon/box"
 	"tarragon/instance"
@@ -19,11 +20,18 @@ import (
 //
 //	call [user=name] [16]
 //	box.schema.space.create ["t"]
-func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+
+// TestAttackProcedures runs scripts of what procedures must not do or tell.
+func TestAttackProcedures(t *testing.T) { runScripts(t, "attacks") }
+
+func runScripts(t *testing.T, dir string) {
+	datadriven.Walk(t, dir, func(t *testing.T, path string) {
 		c := newCaller(t, instance.ModeCandidate, func(e *Env) {
 			e.Broadcast = func(string, []byte) {}
 			e.Snapshot = func(done func(error)) { done(nil) }
+			e.Su = func(uint64, uint32) error { return nil }
+			e.ShutdownTimeout = func(time.Duration) {}
 		})
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd != "call" && d.Cmd != "eval" {

@@ -9,6 +9,10 @@ import (
 // procedures by their full names.
 var procedures map[string]handler
 
+// administrative procedures are about the instance or the replica set, not about
+// data (decision 0019). box.cfg is one when it is given options.
+var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.snapshot", "tarragon.expel"}
+
 // spaceMethods and indexMethods are called with a colon.
 var spaceMethods, indexMethods map[string]handler
 
@@ -105,6 +109,9 @@ func init() {
 		"update": update,
 	}
 	tables = map[string]bool{"box.space": true, "box.index": true}
+	for _, name := range administrative {
+		procedures[name] = administer(procedures[name])
+	}
 	for name := range procedures {
 		for at := strings.LastIndexByte(name, '.'); at > 0; at = strings.LastIndexByte(name[:at], '.') {
 			if procedures[name[:at]] == nil {
