@@ -23,22 +23,50 @@ func viewBase(id uint32) uint32 {
 	return idSpaceSequence
 }
 
+// use is what makes an object visible to whom it was granted.
+const use = PrivRead | PrivWrite | PrivDrop | PrivAlter
+
+// readsAll: who may read a space sees all rows of its view.
+func (a *account) readsAll(base uint32) bool {
+	return (a.universe|a.allSpace|a.spaces[base])&PrivRead != 0
+}
+
+func (a *account) seesUser(id, owner uint32) bool {
+	return owner == a.ID || id == a.ID || id == RolePublic || slices.Contains(a.roles, id)
+}
+
+func (s *Schema) seesSpace(a *account, id uint32) bool {
+	sp := s.spaces[id]
+	return (a.universe|a.allSpace|a.spaces[id])&use != 0 || sp != nil && sp.owner == a.ID
+}
+
+// SeesUser tells whether a user finds another, or a role, in _vuser.
+func (s *Schema) SeesUser(viewer uint32, u *User) bool {
+	a := s.users[viewer]
+	return a != nil && (a.readsAll(idUser) || a.seesUser(u.ID, u.Owner))
+}
+
+// SeesSpace tells whether a user finds a space in _vspace, and its indexes in
+// _vindex.
+func (s *Schema) SeesSpace(viewer, id uint32) bool {
+	a := s.users[viewer]
+	return a != nil && (a.readsAll(idSpace) || s.seesSpace(a, id))
+}
+
 // visibleRow tells whether a user may see a row of a base space in its view.
 func (s *Schema) visibleRow(base uint32, a *account, tuple []byte) bool {
-	if a.universe&PrivRead != 0 || a.allSpace&PrivRead != 0 || a.spaces[base]&PrivRead != 0 {
+	if a.readsAll(base) {
 		return true
 	}
 	w := walker{b: tuple}
 	id, _ := uintOf(w.field(0))
 	second, _ := uintOf(w.field(1))
 	owns := uint32(second) == a.ID
-	const use = PrivRead | PrivWrite | PrivDrop | PrivAlter
 	switch base {
 	case idCollation:
 		return true
 	case idSpace, idIndex:
-		sp := s.spaces[uint32(id)]
-		return a.universe&use != 0 || a.allSpace&use != 0 || a.spaces[uint32(id)]&use != 0 || sp != nil && sp.owner == a.ID
+		return s.seesSpace(a, uint32(id))
 	case idFunc:
 		return owns || (a.universe|a.classes[classFunction]|a.objects[object{classFunction, uint32(id)}])&(use|PrivExecute) != 0
 	case idSequence:
@@ -46,7 +74,7 @@ func (s *Schema) visibleRow(base uint32, a *account, tuple []byte) bool {
 	case idSpaceSequence:
 		return (a.universe|a.classes[classSequence]|a.objects[object{classSequence, uint32(second)}])&use != 0
 	case idUser:
-		return owns || uint32(id) == a.ID || uint32(id) == RolePublic || slices.Contains(a.roles, uint32(id))
+		return a.seesUser(uint32(id), uint32(second))
 	case idPriv:
 		return uint32(id) == a.ID || owns // grantor, grantee
 	}

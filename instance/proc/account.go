@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 
 	"tarragon/box"
-	"tarragon/instance"
 	"tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -14,23 +13,29 @@ import (
 // lastSystemUser is the greatest ID of users and roles that always exist.
 const lastSystemUser = 31
 
-// account finds a user or a role by name or ID.
-func account(s *box.Schema, v value) (box.User, bool) {
-	if name, ok := v.str(); ok {
-		return s.UserByName(name)
+// account finds a user or a role by name or ID, as viewer does in _vuser: to
+// others there is none.
+func account(s *box.Schema, viewer uint32, v value) (u box.User, ok bool) {
+	if name, isName := v.str(); isName {
+		u, ok = s.UserByName(name)
+	} else if id, isID := v.integer(); isID && id <= 1<<32-1 {
+		u, ok = s.User(uint32(id))
 	}
-	id, ok := v.integer()
-	if !ok || id > 1<<32-1 {
+	if !ok || !s.SeesUser(viewer, &u) {
 		return box.User{}, false
 	}
-	return s.User(uint32(id))
+	return u, true
 }
 
-func (t *txn) account(v value) (box.User, bool) { return account(t.schema(), v) }
+func (t *txn) account(v value) (box.User, bool) { return account(t.schema(), t.user, v) }
 
-// member of what: users or roles.
-func member(s *box.Schema, v value, role bool) (box.User, error) {
-	u, ok := account(s, v)
+func (t *txn) member(v value, role bool) (box.User, error) {
+	return member(t.schema(), t.user, v, role)
+}
+
+// member of what viewer sees: users or roles.
+func member(s *box.Schema, viewer uint32, v value, role bool) (box.User, error) {
+	u, ok := account(s, viewer, v)
 	switch {
 	case ok && u.Role == role:
 		return u, nil
@@ -81,7 +86,7 @@ func exists(role bool) handler {
 	return func(c *call) error {
 		var found bool
 		c.schema(func(s *box.Schema) {
-			_, err := member(s, c.arg(0), role)
+			_, err := member(s, c.User, c.arg(0), role)
 			found = err == nil
 		})
 		c.reply(one(msgp.AppendBool(nil, found)))
@@ -100,7 +105,7 @@ func createUser(c *call) error {
 		return err
 	}
 	return c.write(true, func(t *txn) (values, error) {
-		if _, ok := t.schema().UserByName(name); ok {
+		if _, ok := t.account(msgp.AppendString(nil, name)); ok {
 			return nil, t.existing(name, opts, xrow.ErrUserExists)
 		}
 		auth := []byte{0x80}
@@ -174,7 +179,7 @@ func createRole(c *call) error {
 		return err
 	}
 	return c.write(true, func(t *txn) (values, error) {
-		if _, ok := t.schema().UserByName(name); ok {
+		if _, ok := t.account(msgp.AppendString(nil, name)); ok {
 			return nil, t.existing(name, opts, xrow.ErrRoleExists)
 		}
 		_, err := t.insertAccount(opts.str("_origin"), name, "role", []byte{0x80})
@@ -200,7 +205,7 @@ func passwd(c *call) error {
 		if own { // one's own password is nobody else's business
 			return nil, t.as(box.UserAdmin).setPassword(uint64(t.user), text)
 		}
-		u, err := member(t.schema(), who, false)
+		u, err := t.member(who, false)
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +233,7 @@ func dropAccount(role bool) handler {
 		}
 		who := c.arg(0)
 		return c.write(true, func(t *txn) (values, error) {
-			u, err := member(t.schema(), who, role)
+			u, err := t.member(who, role)
 			switch {
 			case err != nil && opts.isTrue("if_exists"):
 				return nil, nil
@@ -335,7 +340,9 @@ func (t *txn) revokeOwn(id uint64, role bool) error {
 	return t.dropRows(spacePriv, 0, keyOf(id), privKey)
 }
 
-// userInfo is box.schema.user.info([name]) and box.schema.role.info(name).
+// userInfo is box.schema.user.info([name]) and box.schema.role.info(name). Everybody
+// may call the first one, so it tells what the caller sees in the views: the
+// rights that it was given or gave, of accounts that it knows.
 func userInfo(role bool) handler {
 	return func(c *call) error {
 		who := c.arg(0)
@@ -344,15 +351,11 @@ func userInfo(role bool) handler {
 		}
 		var u box.User
 		var err error
-		c.schema(func(s *box.Schema) { u, err = member(s, who, role) })
+		c.schema(func(s *box.Schema) { u, err = member(s, c.User, who, role) })
 		if err != nil {
 			return err
 		}
-		raw, n, err := c.queryAs(box.UserAdmin, &box.Query{Space: spacePriv, Key: keyOf(uint64(u.ID)), Limit: maxRows})
-		if err != nil {
-			return err
-		}
-		rows, err := tuples(raw, n)
+		rows, err := c.rows(&box.Query{Space: viewPriv, Key: keyOf(uint64(u.ID)), Limit: maxRows})
 		if err != nil {
 			return err
 		}
@@ -371,29 +374,32 @@ func userInfo(role bool) handler {
 	}
 }
 
-// objectName is the name of what a row of _priv grants rights on.
-func (c *call) objectName(class string, id value) (name string) {
+// objectName is the name of what a row of _priv grants rights on; empty: the
+// caller sees no such object.
+func (c *call) objectName(class string, id value) string {
 	if s, ok := id.str(); ok {
 		return s // a whole class, or the name of a function
 	}
-	no, _ := id.integer()
-	switch class {
-	case "user", "role":
-		c.schema(func(s *box.Schema) {
-			u, _ := s.User(uint32(no))
-			name = u.Name
-		})
-	case "space":
-		c.p.env.Loop.Read(func(core *instance.Core) {
-			info, _ := core.Box().Space(uint32(no))
-			name = info.Name
-		})
-	case "function", "sequence":
-		space := map[string]uint32{"function": spaceFunc, "sequence": spaceSequence}[class]
-		raw, n, err := c.queryAs(box.UserAdmin, &box.Query{Space: space, Key: keyOf(no), Limit: 1})
-		if rows, _ := tuples(raw, n); err == nil && len(rows) > 0 {
-			name = rows[0].str(2)
-		}
+	view, ok := classViews[class]
+	if !ok {
+		return ""
 	}
-	return name
+	no, _ := id.integer()
+	rows, err := c.rows(&box.Query{Space: view, Key: keyOf(no), Limit: 1})
+	if err != nil || len(rows) == 0 {
+		return ""
+	}
+	return rows[0].str(2)
+}
+
+// classViews are where the objects of a class are looked up by ID.
+var classViews = map[string]uint32{"user": viewUser, "role": viewUser, "space": viewSpace, "function": viewFunc, "sequence": viewSequence}
+
+// rows reads with the caller's rights.
+func (c *call) rows(q *box.Query) ([]tuple, error) {
+	raw, n, err := c.query(q)
+	if err != nil {
+		return nil, err
+	}
+	return tuples(raw, n)
 }

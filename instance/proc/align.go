@@ -136,7 +136,7 @@ func (t *aligner) addAccount(a *Account, role bool) (uint64, error) {
 
 func (t *aligner) alignGrants(grantee uint64, a *Account) error {
 	for _, role := range a.Roles {
-		u, err := member(t.schema(), msgp.AppendString(nil, role), true)
+		u, err := t.member(msgp.AppendString(nil, role), true)
 		if isMissing(err) {
 			continue
 		}

@@ -193,6 +193,10 @@ func (c *call) findMethod(p path) (h handler, err error) {
 	case rest[0].name != "index":
 		return nil, c.undefined()
 	default:
+		if c.seesSpace() != nil { // nor are its indexes
+			c.schema(func(s *box.Schema) { err = denied(s, c.User, box.PrivRead.String(), "space", c.space.name) })
+			return nil, err
+		}
 		c.p.env.Loop.Read(func(core *instance.Core) { err = c.findIndex(core.Box(), rest[1]) })
 		if err != nil || len(rest) > 3 {
 			return nil, c.undefined()

@@ -106,7 +106,7 @@ func expel(c *call) error {
 	if who.kind() != kindString && who.kind() != kindNumber {
 		return illegal("Usage: tarragon.expel(name, uuid or id)")
 	}
-	s := c.p.state()
+	s := c.p.state(c.User)
 	return c.writeFounding(true, func(t *txn) (values, error) {
 		rows, err := t.list(spaceCluster, 0, []byte{0x90}, maxRows)
 		if err != nil {

@@ -76,7 +76,7 @@ func revoke(role bool) handler {
 func enable(on bool) handler {
 	return func(c *call) error {
 		return c.write(true, func(t *txn) (values, error) {
-			u, err := member(t.schema(), c.arg(0), false)
+			u, err := t.member(c.arg(0), false)
 			if err != nil {
 				return nil, err
 			}
@@ -96,7 +96,7 @@ func enable(on bool) handler {
 
 // privilegeArgs reads who, and what of which object.
 func (t *txn) privilegeArgs(c *call, role bool) (grantee uint64, p privilege, err error) {
-	u, err := member(t.schema(), c.arg(0), role)
+	u, err := t.member(c.arg(0), role)
 	if err != nil {
 		return 0, p, err
 	}
@@ -154,7 +154,7 @@ func (t *txn) objectID(class string, v value) (value, error) {
 	case "sequence":
 		return t.objectRow(spaceSequence, 2, v, xrow.ErrNoSuchSequence)
 	case "user", "role":
-		u, err := member(t.schema(), v, class == "role")
+		u, err := t.member(v, class == "role")
 		return msgp.AppendUint32(nil, u.ID), err
 	}
 	return nil, xrow.Errorf(xrow.ErrUnknownSchemaObject, clip(class))

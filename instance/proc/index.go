@@ -35,6 +35,9 @@ func createIndex(c *call) error {
 	case opts.has("func"):
 		return unsupported("functional indexes")
 	}
+	if err := c.seesSpace(); err != nil {
+		return err
+	}
 	space := uint64(c.space.id)
 	return c.write(true, func(t *txn) (values, error) { return t.createIndex(space, name, opts) })
 }

@@ -21,26 +21,43 @@ type state struct {
 	memory     box.Memory
 }
 
-func (p *Procs) state() (s state) {
+func (p *Procs) state(user uint32) (s state) {
 	now := p.env.Loop.Now()
 	p.env.Loop.Read(func(core *instance.Core) {
 		s.info = core.Info(now.Mono)
 		s.replicaset = core.Box().ReplicasetUUID()
 		s.schema = core.Box().SchemaVersion()
-		s.carried = core.Box().Schema().Carried()
+		s.carried = visible(core.Box().Schema(), user)
 		s.memory = core.Box().Memory()
 	})
 	return s
 }
 
+// visible is what is carried of spaces that a user sees in _vspace; functions are
+// told to who may read _func.
+func visible(s *box.Schema, user uint32) (out []box.Carried) {
+	functions := s.CheckSpace(user, spaceFunc, box.PrivRead) == nil
+	for _, c := range s.Carried() {
+		sees := functions
+		if c.Space != "" {
+			id, err := s.FindSpace(c.Space)
+			sees = err == nil && s.SeesSpace(user, id)
+		}
+		if sees {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // boxInfo is box.info (box-info.md section 1).
 func boxInfo(c *call) error {
-	c.reply(one(c.p.info()))
+	c.reply(one(c.p.info(c.User)))
 	return nil
 }
 
-func (p *Procs) info() []byte {
-	s := p.state()
+func (p *Procs) info(user uint32) []byte {
+	s := p.state(user)
 	i := &s.info
 	var w writer
 	w.openMap()

@@ -51,22 +51,22 @@ type nowhere struct{}
 
 func (nowhere) Take([]byte) error { return nil }
 
-// readRow answers with what f makes of one row of a system space.
-func (c *call) readRow(space uint32, key []byte, f func(tuple) values) error {
-	raw, n, err := c.queryAs(box.UserAdmin, &box.Query{Space: space, Key: key, Limit: 1})
-	if err != nil {
-		return err
-	}
-	rows, err := tuples(raw, n)
-	if err != nil || n == 0 {
-		return err
-	}
-	c.reply(f(rows[0]))
-	return nil
+// seesSpace is the error for those who do not find the space of a method in
+// _vspace: nothing of its definition is told to them.
+func (c *call) seesSpace() (err error) {
+	c.schema(func(s *box.Schema) {
+		if !s.SeesSpace(c.User, c.space.id) {
+			err = xrow.Errorf(xrow.ErrNoSuchSpace, c.space.name)
+		}
+	})
+	return err
 }
 
 // get is :get(key).
 func get(c *call) error {
+	if err := c.mayRead(); err != nil {
+		return err
+	}
 	key := keyArg(c.arg(0))
 	info, ok := c.spaceInfo()
 	if !ok || len(info.Indexes) == 0 {
@@ -219,22 +219,26 @@ var iteratorNames = map[string]uint32{"EQ": box.EQ, "REQ": box.REQ, "ALL": box.A
 	"NEIGHBOR": 11, "NP": box.NP, "PP": box.PP}
 
 // spaceLen is space:len() and index:len().
-func spaceLen(c *call) (err error) {
-	var info box.SpaceInfo
-	c.p.env.Loop.Read(func(core *instance.Core) {
-		b := core.Box()
-		info, _ = b.Space(c.space.id)
-		err = b.Schema().CheckSpace(c.User, c.space.id, box.PrivRead)
-	})
-	if err != nil {
+func spaceLen(c *call) error {
+	if err := c.mayRead(); err != nil {
 		return err
 	}
+	info, _ := c.spaceInfo()
 	c.reply(one(msgp.AppendUint64(nil, uint64(info.Rows))))
 	return nil
 }
 
+// mayRead is the error for those who may not read the space of a method.
+func (c *call) mayRead() (err error) {
+	c.schema(func(s *box.Schema) { err = s.CheckSpace(c.User, c.space.id, box.PrivRead) })
+	return err
+}
+
 // spaceSize is space:bsize().
 func spaceSize(c *call) error {
+	if err := c.mayRead(); err != nil {
+		return err
+	}
 	info, ok := c.spaceInfo()
 	if !ok {
 		return xrow.Errorf(xrow.ErrNoSuchSpace, c.space.name)
@@ -246,6 +250,9 @@ func spaceSize(c *call) error {
 // count is :count(key, options). Without a key it is the length; else the
 // tuples are gone over, in slices.
 func count(c *call) error {
+	if err := c.mayRead(); err != nil {
+		return err
+	}
 	info, ok := c.spaceInfo()
 	if !ok || len(info.Indexes) == 0 {
 		c.reply(one([]byte{0}))

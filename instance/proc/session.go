@@ -39,8 +39,9 @@ func sessionPeer(c *call) error {
 
 // su is box.session.su(user): the session goes on as another user. Without Lua
 // there is no reason to let everybody become admin who may call a procedure, as
-// the original does: it takes all rights on universe, or one's own name. As there,
-// the other user needs no right to log in.
+// the original does: it takes all rights on universe, or one's own name, and who
+// has neither does not learn whether there is such a user. As there, the other
+// user needs no right to log in.
 func su(c *call) error {
 	if len(c.args) > 1 {
 		return unsupported("functions as arguments")
@@ -49,10 +50,10 @@ func su(c *call) error {
 	var err error
 	c.schema(func(s *box.Schema) {
 		var ok bool
-		if u, ok = account(s, c.arg(0)); !ok || u.Role {
+		if u, ok = account(s, c.User, c.arg(0)); u.ID != c.User && !s.IsSuper(c.User) {
+			err = denied(s, c.User, "Session", "user", valueText(c.arg(0)))
+		} else if !ok || u.Role {
 			err = noSuchUser(c.arg(0))
-		} else if u.ID != c.User && c.User != box.UserAdmin && s.CheckUniverse(c.User, box.PrivAll) != nil {
-			err = denied(s, c.User, "Session", "user", u.Name)
 		}
 	})
 	if err != nil {

@@ -29,7 +29,7 @@ func createSpace(c *call) error {
 		return err
 	}
 	return c.write(true, func(t *txn) (values, error) {
-		if id, err := t.schema().FindSpace(name); err == nil {
+		if id, err := t.schema().FindSpace(name); err == nil && t.schema().SeesSpace(t.user, id) {
 			if !opts.isTrue("if_not_exists") {
 				return nil, xrow.Errorf(xrow.ErrSpaceExists, clip(name))
 			}
@@ -285,7 +285,18 @@ func spaceFormat(c *call) error {
 	id := uint64(c.space.id)
 	given := c.arg(0)
 	if given.isNil() {
-		return c.readRow(spaceSpace, keyOf(id), func(row tuple) values { return one(row.field(6)) })
+		if err := c.seesSpace(); err != nil {
+			return err
+		}
+		rows, err := c.rows(&box.Query{Space: viewSpace, Key: keyOf(id), Limit: 1})
+		if err == nil && len(rows) == 0 { // dropped meanwhile
+			err = xrow.Errorf(xrow.ErrNoSuchSpace, c.space.name)
+		}
+		if err != nil {
+			return err
+		}
+		c.reply(one(rows[0].field(6)))
+		return nil
 	}
 	if !given.isTable() {
 		return illegal("format should be a table")

@@ -152,7 +152,7 @@ func runtimeInfo(c *call) error {
 
 // infoGC is box.info.gc(): what there is of checkpoints, and who keeps the log.
 func infoGC(c *call) error {
-	s := c.p.state()
+	s := c.p.state(c.User)
 	var w writer
 	w.openMap()
 	w.vclock("vclock", &s.info.VClock)

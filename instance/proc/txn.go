@@ -25,6 +25,15 @@ const (
 	spaceFuncIndex     = 372
 )
 
+// Views show the rows that the reader may see.
+const (
+	viewSpace    = 281
+	viewSequence = 286
+	viewFunc     = 297
+	viewUser     = 305
+	viewPriv     = 313
+)
+
 // txn is a transaction inside a Step. Statements run with the rights of user
 // unless they say otherwise; reads see everything.
 type txn struct {
