@@ -8,7 +8,7 @@ SEEDS    ?= 500
 SEED     ?= 1
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop model model-deep
+.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ unit: tools ## unit tests
 
 race: tools ## tests of the concurrent packages under the race detector
 	CGO_ENABLED=1 go test -race $(patsubst %,./%/...,$(RACE))
+
+# The interop suite has no such test, and needs a Tarantool to begin with.
+attack: tools ## the tests that attack; TARANTOOL=/path/to/3.8 compares its verdicts too
+	go test -count=1 -run Attack $$(go list ./... | grep -v '/test/interop$$')
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=$(FUZZTIME)

@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"tarragon/box"
@@ -122,6 +124,20 @@ func init() {
 	for _, name := range []string{"replication", "election", "synchro", "vclock", "replicaset", "cluster", "config", "tarragon"} {
 		tables["box.info."+name] = true
 	}
+}
+
+// Names are what CALL knows, in order. Methods stand as those of any space and
+// any index: box.space.*:get, box.space.*.index.*:get.
+func Names() []string {
+	names := slices.Collect(maps.Keys(procedures))
+	for name := range spaceMethods {
+		names = append(names, "box.space.*:"+name)
+	}
+	for name := range indexMethods {
+		names = append(names, "box.space.*.index.*:"+name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // serves tells whether the process has what a procedure needs.

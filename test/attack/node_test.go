@@ -1,0 +1,131 @@
+package attack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"tarragon/config"
+	"tarragon/internal/cluster"
+	"tarragon/iproto"
+	"tarragon/server"
+
+	"github.com/rs/zerolog"
+)
+
+// bossName is the super user that prepares and undoes.
+const bossName = "boss"
+
+// startOurs runs a lone node in this process.
+func startOurs(t *testing.T) *node {
+	t.Helper()
+	dir, addr := t.TempDir(), freeAddr(t)
+	file := filepath.Join(dir, "node.yaml")
+	yaml := fmt.Sprintf("credentials: {users: {%s: {password: %s, roles: [super]}}}\nprocess: {work_dir: %s}\nwal: {mode: write}\n", bossName, password, dir) +
+		fmt.Sprintf("groups: {g: {replicasets: {r: {instances: {i: {iproto: {listen: [{uri: '%s'}]}}}}}}}\n", addr)
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := config.Load(config.Source{File: file, Instance: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- server.Run(ctx, server.Config{Instance: in, Log: zerolog.New(log), Ready: func() { close(ready) }})
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	return &node{t: t, addr: addr}
+}
+
+// startTheirs runs a Tarantool.
+func startTheirs(t *testing.T, path string) *node {
+	t.Helper()
+	dir, addr := t.TempDir(), freeAddr(t)
+	file := filepath.Join(dir, "node.lua")
+	lua := fmt.Sprintf("box.cfg{work_dir = '%s'}\nbox.schema.user.create('%s', {password = '%s'})\nbox.schema.user.grant('%[2]s', 'super')\nbox.cfg{listen = '%[4]s'}\n",
+		dir, bossName, password, addr)
+	if err := os.WriteFile(file, []byte(lua), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := cluster.Process{Log: filepath.Join(dir, "log")}
+	if err := p.Start(exec.Command(path, file)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Log(p.Tail(30))
+		}
+	})
+	return &node{t: t, addr: addr, theirs: true}
+}
+
+// welcome waits until the boss may log in, and makes users and spaces.
+func (n *node) welcome() {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+	defer cancel()
+	err := cluster.Until(ctx, func() error {
+		c, err := iproto.Dial(ctx, n.addr)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return c.Login(bossName, password)
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.boss = n.dial(bossName)
+	n.setUp()
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	addr, err := cluster.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// original is the Tarantool 3.8 that TARANTOOL names; empty: none.
+func original(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("TARANTOOL")
+	if path == "" {
+		return ""
+	}
+	out, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`Tarantool (Enterprise )?3\.8\.`).Match(out) {
+		t.Logf("the table is that of 3.8, and TARANTOOL is another: %s", out)
+		return ""
+	}
+	return path
+}

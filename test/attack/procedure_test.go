@@ -1,0 +1,133 @@
+package attack
+
+import "strings"
+
+// arguments of a procedure; user: who calls.
+type arguments func(user string) []any
+
+func args(v ...any) arguments { return func(string) []any { return v } }
+
+// calls are the arguments with which each procedure is tried. What is missing takes none.
+var calls = map[string]arguments{
+	"box.broadcast":                   args("mine", 1),
+	"box.cfg":                         args(map[string]any{"checkpoint_count": 2}),
+	"box.ctl.set_on_shutdown_timeout": args(3),
+	"box.ctl.wait_ro":                 args(0.001),
+	"box.ctl.wait_rw":                 args(0.001),
+	"box.schema.create_space":         args("made2", map[string]any{"id": madeSpace + 1}),
+	"box.schema.space.create":         args("made2", map[string]any{"id": madeSpace + 1}),
+	"box.schema.space.drop":           args(madeSpace, "made"),
+	"box.schema.role.create":          args("a-new"),
+	"box.schema.role.drop":            args("a-role"),
+	"box.schema.role.exists":          args("a-role"),
+	"box.schema.role.grant":           args("a-role", "read", "space", "hidden"),
+	"box.schema.role.info":            args("a-role"),
+	"box.schema.role.revoke":          args("a-role", "read", "space", "open"),
+	"box.schema.user.create":          args("a-new"),
+	"box.schema.user.disable":         args("a-other"),
+	"box.schema.user.drop":            args("a-other"),
+	"box.schema.user.enable":          args("a-other"),
+	"box.schema.user.exists":          args("a-other"),
+	"box.schema.user.grant":           args("a-other", "read", "space", "hidden"),
+	"box.schema.user.info":            args("a-other"),
+	"box.schema.user.passwd":          args("a-other", "new"),
+	"box.schema.user.password":        args("x"),
+	"box.schema.user.revoke":          args("a-other", "read", "space", "open"),
+	"box.session.su":                  args("admin"),
+	"tarragon.expel":                  args(31),
+
+	"box.space.*:auto_increment": args([]any{1}),
+	"box.space.*:create_index":   args("second"),
+	"box.space.*:delete":         args(1),
+	"box.space.*:get":            args(1),
+	"box.space.*:insert":         args([]any{2, 20}),
+	"box.space.*:put":            args([]any{1, 20}),
+	"box.space.*:rename":         args("made2"),
+	"box.space.*:replace":        args([]any{1, 20}),
+	"box.space.*:update":         args(1, []any{[]any{"=", 2, 30}}),
+	"box.space.*:upsert":         args([]any{1, 20}, []any{[]any{"=", 2, 30}}),
+
+	"box.space.*.index.*:alter":  args(map[string]any{"name": "other"}),
+	"box.space.*.index.*:delete": args(1),
+	"box.space.*.index.*:get":    args(1),
+	"box.space.*.index.*:random": args(1),
+	"box.space.*.index.*:rename": args("other"),
+	"box.space.*.index.*:update": args(1, []any{[]any{"=", 2, 30}}),
+}
+
+// more are calls beside the one of each procedure: what is another question.
+var more = []struct {
+	name, object string
+	args         arguments
+}{
+	{"box.cfg", "box.cfg without options", args()},
+	{"box.broadcast", "box.broadcast of a key `internal.*`", args("internal.ballot", 1)},
+	{"box.broadcast", "box.broadcast of a key `box.*`", args("box.status", 1)},
+	{"box.schema.user.info", "box.schema.user.info of oneself", args()},
+	{"box.schema.user.info", "box.schema.user.info of admin", args("admin")},
+	{"box.schema.user.exists", "box.schema.user.exists of admin", args("admin")},
+	{"box.schema.user.passwd", "box.schema.user.passwd of oneself", args(password)},
+	{"box.schema.user.passwd", "box.schema.user.passwd of admin", args("admin", "new")},
+	{"box.schema.user.grant", "box.schema.user.grant of super to oneself", func(user string) []any { return []any{user, "super"} }},
+	{"box.schema.space.create", "box.schema.space.create of one that is there, if_not_exists", args("made", map[string]any{"if_not_exists": true})},
+	{"box.schema.user.create", "box.schema.user.create of one that is there, if_not_exists", args("a-other", map[string]any{"if_not_exists": true})},
+	{"box.session.su", "box.session.su to oneself", func(user string) []any { return []any{user} }},
+	{"box.space._user:len", "box.space._user:len", args()},
+	{"box.space._user:bsize", "box.space._user:bsize", args()},
+	{"box.space._user:format", "box.space._user:format", args()},
+}
+
+func procedureAttempts(names []string) (out []*attempt) {
+	for _, name := range names {
+		a := calls[name]
+		if a == nil {
+			a = args()
+		}
+		out = append(out, procedureAttempt(name, name, a))
+	}
+	for _, m := range more {
+		out = append(out, procedureAttempt(m.name, m.object, m.args))
+	}
+	return out
+}
+
+func procedureAttempt(name, object string, a arguments) *attempt {
+	called := strings.Replace(strings.Replace(name, "space.*", "space.made", 1), "index.*", "index.pk", 1)
+	return &attempt{section: procedures, verb: "CALL", object: object, before: prepareObjects, after: dropObjects,
+		run: func(_ *node, c *client, user string) verdict { return c.call(called, a(user)...) }}
+}
+
+// prepareObjects makes a space, a user and a role, which are the boss's.
+func prepareObjects(n *node, _ string) {
+	n.do("box.schema.space.create", "made", map[string]any{"id": madeSpace})
+	n.do("box.space.made:create_index", "pk")
+	n.do("box.space.made:insert", []any{1, 10})
+	n.do("box.schema.user.create", "a-other", map[string]any{"password": password})
+	n.do("box.schema.user.grant", "a-other", "read", "space", "open")
+	n.do("box.schema.role.create", "a-role")
+	n.do("box.schema.role.grant", "a-role", "read", "space", "open")
+}
+
+// dropObjects undoes what anybody was allowed to do.
+func dropObjects(n *node, user string) {
+	if n.theirs {
+		n.do("box.ctl.demote") // and all may write
+	} else {
+		n.do("box.ctl.promote") // the boss may have been deposed
+	}
+	for _, id := range []int{madeSpace, madeSpace + 1} {
+		n.do("box.schema.space.drop", id, "made", map[string]any{"if_exists": true})
+	}
+	for _, name := range []string{"a-other", "a-new"} {
+		n.do("box.schema.user.drop", name, map[string]any{"if_exists": true})
+	}
+	for _, name := range []string{"a-role", "a-new"} {
+		n.do("box.schema.role.drop", name, map[string]any{"if_exists": true})
+	}
+	if user != login("super") {
+		n.do("box.schema.user.revoke", user, "super")
+	}
+	n.do("box.schema.user.passwd", login("super"), password)
+	n.do("box.space._user:update", 1, []any{[]any{"=", 5, map[string]any{}}})
+	n.do("box.broadcast", "internal.ballot")
+}
