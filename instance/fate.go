@@ -42,6 +42,12 @@ func (c *Core) answerEmpty(tx *box.Txn, r *Request, data []byte, err *xrow.Error
 	if r.Conn == 0 {
 		return // nobody waits
 	}
+	f := c.fateOf(tx, r, data, err)
+	c.addFate(&f)
+}
+
+// fateOf is what an answer stands on. tx is about to end.
+func (c *Core) fateOf(tx *box.Txn, r *Request, data []byte, err *xrow.Error) fate {
 	f := fate{conn: r.Conn, sync: r.Sync, data: data, err: err, saw: tx.Undecided()}
 	if term := c.stampTerm(); term != 0 && !c.limbo.Current().Original {
 		any, sync := tx.Looked()
@@ -49,7 +55,7 @@ func (c *Core) answerEmpty(tx *box.Txn, r *Request, data []byte, err *xrow.Error
 			f.beat, f.term, f.heard = c.round(), term, 1<<c.self
 		}
 	}
-	c.addFate(&f)
+	return f
 }
 
 // addFate keeps an answer until it may be given; checkFates does that in this
@@ -68,10 +74,13 @@ func (c *Core) addFate(f *fate) {
 	c.fateSize += f.size
 }
 
-// ackFates lets an ack that answers a late enough heartbeat count.
+// ackFates lets an ack that answers a late enough heartbeat count, while we are in
+// the term of the statements: who answers in a later one may have elected somebody
+// who has committed since. Such an ack brings us there by itself, but more of them
+// may follow in the same Step, before checkFates.
 func (c *Core) ackFates(ev *Ack) {
 	for i := range c.fates {
-		if f := &c.fates[i]; f.beat != 0 && ev.Sync >= f.beat {
+		if f := &c.fates[i]; f.beat != 0 && ev.Sync >= f.beat && c.raft.Term() == f.term {
 			f.heard |= 1 << ev.From
 		}
 	}
@@ -85,7 +94,7 @@ func (c *Core) checkFates() {
 		}
 		switch {
 		case f.beat != 0 && (!c.leading || c.raft.Term() != f.term):
-			c.reply(f.conn, f.sync, nil, c.readonly())
+			c.reply(f.conn, f.sync, nil, f.undone(c.readonly()))
 		case f.beat == 0 && c.box.Seen(f.saw) && f.group <= c.written:
 			c.reply(f.conn, f.sync, f.data, f.err)
 		case c.now.Mono >= f.until:

@@ -86,8 +86,8 @@ func (s *script) line(line string) {
 		s.step(RaftMsg{From: w.peer(), Msg: w.raft()})
 	case "beat":
 		s.step(Heartbeat{From: w.peer(), Sync: w.num("sync")})
-	case "ack":
-		s.step(&Ack{From: w.peer(), VClock: w.vclock(w.word(1)), Term: w.num("term"), Sync: w.num("sync")})
+	case "ack": // more of them, behind a bar each, come in the same Step
+		s.step(s.acks(line)...)
 	case "written":
 		s.written()
 	case "fail":

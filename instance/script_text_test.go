@@ -223,6 +223,14 @@ func spaceRow(id uint64) []byte {
 	return append(msgp.AppendString(row, "memtx"), 0, 0x80, 0x90)
 }
 
+func (s *script) acks(line string) (events []Event) {
+	for _, text := range strings.Split(line, " | ") {
+		w := parse(s.t, text)
+		events = append(events, &Ack{From: w.peer(), VClock: w.vclock(w.word(1)), Term: w.num("term"), Sync: w.num("sync")})
+	}
+	return events
+}
+
 // rows reads transactions split by |, each of rows split by &.
 func (s *script) rows(text string) (rows []xrow.Row) {
 	for _, txn := range strings.Split(text, "|") {

@@ -266,16 +266,11 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 		at = len(c.open.Rows)
 	}
 	c.encode(rows, term, flags)
-	saw := tx.Undecided()
-	tx.Prepare()
-	if tx.IsLocal() && saw != 0 && p.waiting {
-		c.addFate(&fate{conn: p.conn, sync: p.sync, data: p.data, saw: saw, group: c.nextNo})
-		return
-	}
 	if tx.IsLocal() {
-		c.local = append(c.local, waiter{group: c.nextNo, conn: p.conn, sync: p.sync, data: p.data})
+		c.submitLocal(tx, r, &p)
 		return
 	}
+	tx.Prepare()
 	p.frames = c.open.Rows[at:len(c.open.Rows):len(c.open.Rows)]
 	lsn := c.vclock[c.self]
 	c.limbo.Note(term, lsn, true)
@@ -286,6 +281,22 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 		c.barrier = true
 		c.refreshNewest()
 	}
+}
+
+// submitLocal ends a transaction that changes local spaces only: its rows are in the
+// group that gathers. Its answer may stand on what it met elsewhere.
+func (c *Core) submitLocal(tx *box.Txn, r *Request, p *payload) {
+	var f fate
+	if p.waiting {
+		f = c.fateOf(tx, r, p.data, nil)
+	}
+	f.group = c.nextNo
+	tx.Prepare()
+	if f.saw != 0 || f.beat != 0 {
+		c.addFate(&f)
+		return
+	}
+	c.local = append(c.local, waiter{group: c.nextNo, conn: p.conn, sync: p.sync, data: p.data})
 }
 
 // encode appends the rows of one transaction: local ones first, so that what

@@ -43,4 +43,9 @@ var reads = []Mutant{
 		New:     `if f.beat != 0 {`,
 		Killers: []string{"conditional"},
 	},
+	{
+		Name: "an answer in a later term counts", Area: "reads", File: "instance/fate.go", By: "instance TestScripts/answers",
+		Old: `ev.Sync >= f.beat && c.raft.Term() == f.term {`,
+		New: `ev.Sync >= f.beat {`,
+	},
 }
