@@ -401,9 +401,10 @@ func (w *World) returns(n *node, until time.Duration) {
 			}
 			return
 		}
-		with := leader
-		for with == leader || with == n {
-			with = w.nodes[w.rng.IntN(len(w.nodes))]
+		with := w.otherThan(leader, n)
+		if with == nil { // members have left meanwhile
+			w.net.healAll()
+			return
 		}
 		two := func(m *node) bool { return m == leader || m == with }
 		for _, a := range w.nodes {
@@ -421,4 +422,13 @@ func (w *World) returns(n *node, until time.Duration) {
 		}
 		w.later(w.plan.config.DeathTimeout, 3*time.Second, w.net.healAll)
 	})
+}
+
+// otherThan draws a member that is none of two; nil: there is nobody else.
+func (w *World) otherThan(a, b *node) *node {
+	others := slices.DeleteFunc(slices.Clone(w.nodes), func(n *node) bool { return n == a || n == b })
+	if len(others) == 0 {
+		return nil
+	}
+	return others[w.rng.IntN(len(others))]
 }

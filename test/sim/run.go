@@ -52,12 +52,9 @@ const (
 // Run lives one world. The story goes to out, unless it is nil.
 func Run(seed uint64, o Options, out io.Writer) (res Result) {
 	w := newWorld(seed, o, out)
-	defer func() {
-		if p := recover(); p != nil {
-			w.fail("panic", "%v\n%s", p, stack())
-		}
-		res = w.result()
-	}()
+	defer hurry(seed, o.Mixed).Stop()
+	defer func() { res = w.result() }()
+	defer w.catch()
 	for _, stage := range []struct {
 		name string
 		do   func(*World)
@@ -76,8 +73,20 @@ func Run(seed uint64, o Options, out io.Writer) (res Result) {
 	return res
 }
 
+// catch makes a failure of a panic.
+func (w *World) catch() {
+	switch p := recover().(type) {
+	case nil:
+	case endless:
+		w.fail("endless", "%s\n%s", p, stack())
+	default:
+		w.fail("panic", "%v\n%s", p, stack())
+	}
+}
+
 func newWorld(seed uint64, o Options, out io.Writer) *World {
-	w := &World{seed: seed, plan: draw(seed, o), rng: rand.New(rand.NewPCG(seed, 1)), out: out, hash: 0xcbf29ce484222325}
+	w := &World{seed: seed, plan: draw(seed, o), out: out, hash: 0xcbf29ce484222325}
+	w.rng = rand.New(&dice{rand.NewPCG(seed, 1), &w.pulse})
 	for i := range w.plan.hosts + w.plan.spares {
 		n := &node{w: w, slot: i, disk: newDisk(w),
 			uuid:   fmt.Sprintf("%08x-0000-4000-8000-%012x", i+1, seed&0xffffffffffff),

@@ -15,7 +15,8 @@ type World struct {
 	now  time.Duration
 
 	queue  timeline
-	events uint64  // that happened
+	events uint64 // that happened
+	pulse  pulse
 	hosts  []*node // by slot
 	nodes  []*node // those that have an instance of the set, or one that wants to be
 	net    network
@@ -55,6 +56,7 @@ func (w *World) run(until time.Duration, done func() bool) bool {
 		}
 		w.now = next.at
 		w.events++
+		w.pulse.beat(w)
 		w.queue.pop(lined).happen()
 	}
 	return false
