@@ -3,6 +3,7 @@ package box
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"tarragon/xrow"
 
@@ -45,17 +46,52 @@ func (p Priv) String() string {
 	return "unknown"
 }
 
-// IDs of users and roles that always exist.
+// IDs of users and roles that always exist. Those of the two users are their
+// Credentials, too.
 const (
-	UserGuest       uint32 = 0
-	UserAdmin       uint32 = 1
-	RolePublic      uint32 = 2
-	RoleReplication uint32 = 3
-	RoleSuper       uint32 = 31
-
-	// UserInternal is the node itself: no right is checked.
-	UserInternal uint32 = 1<<32 - 1
+	UserGuest       = 0
+	UserAdmin       = 1
+	RolePublic      = 2
+	RoleReplication = 3
+	RoleSuper       = 31
 )
+
+// Credentials are who acts: the number of a user in the low half, and in the high
+// half which user of that number is meant. A number may be given again when its
+// user was dropped, but the credentials of who was dropped are nobody's for ever.
+// They hold for one Box, and as long as it lives. The node itself has none: see
+// [Txn.ExecuteInternal].
+type Credentials uint64
+
+// User is the number in _user.
+func (c Credentials) User() uint32 { return uint32(c) }
+
+// credentials of a user that was made as the nth one; 0: it was always there.
+func credentials(id, nth uint32) Credentials { return Credentials(nth)<<32 | Credentials(id) }
+
+// lasting tells whether a user cannot be dropped, so that its number is enough to
+// tell who it is.
+func lasting(id uint32) bool { return id == UserGuest || id == UserAdmin }
+
+// Credentials are those of the user that has a number now.
+func (s *Schema) Credentials(id uint32) (c Credentials, ok bool) {
+	a := s.users[id]
+	if a == nil {
+		return 0, false
+	}
+	return credentials(id, a.nth), true
+}
+
+// account is who credentials are of; nil: a user that was dropped, or never was.
+func (s *Schema) account(c Credentials) *account {
+	if a := s.users[c.User()]; a != nil && credentials(a.ID, a.nth) == c {
+		return a
+	}
+	return nil
+}
+
+// RightsVersion is another number after each change of users, roles and rights.
+func (s *Schema) RightsVersion() uint64 { return s.rights }
 
 // Classes of objects in _priv.object_type.
 const (
@@ -91,6 +127,7 @@ type object struct {
 // and those of its roles.
 type account struct {
 	User
+	nth      uint32 // which user was made before it; see Credentials
 	universe Priv
 	allSpace Priv // on the class space, the hot one
 	spaces   map[uint32]Priv
@@ -118,8 +155,9 @@ func (s *Schema) dropGrant(g grant) {
 
 // setRights computes what every user may do.
 func (s *Schema) setRights() {
+	s.rights++
 	for id, old := range s.users { // each account depends on the grants alone
-		a := &account{User: old.User, spaces: map[uint32]Priv{}, classes: map[string]Priv{}, objects: map[object]Priv{}, calls: map[string]bool{}}
+		a := &account{User: old.User, nth: old.nth, spaces: map[uint32]Priv{}, classes: map[string]Priv{}, objects: map[object]Priv{}, calls: map[string]bool{}}
 		s.collect(a, id)
 		s.users[id] = a
 	}
@@ -154,18 +192,18 @@ func (s *Schema) collect(a *account, from uint32) {
 	}
 }
 
-// denied is the error of a missing right.
-func (s *Schema) denied(user uint32, privs Priv, class, name string) error {
+// denied is the error of a missing right, or of a user that is no more.
+func (s *Schema) denied(user Credentials, privs Priv, class, name string) error {
+	a := s.account(user)
+	if a == nil {
+		return noSuchUser(user.User())
+	}
 	if privs&PrivUsage != 0 {
 		privs, class, name = PrivUsage, classUniverse, ""
 	}
-	who := ""
-	if a := s.users[user]; a != nil {
-		who = a.Name
-	}
-	err := xrow.Errorf(xrow.ErrAccessDenied, privs, class, name, who)
+	err := xrow.Errorf(xrow.ErrAccessDenied, privs, class, name, a.Name)
 	f := msgp.AppendMapHeader(nil, 4)
-	for _, s := range [...]string{"object_type", class, "object_name", name, "access_type", privs.String(), "user", who} {
+	for _, s := range [...]string{"object_type", class, "object_name", name, "access_type", privs.String(), "user", a.Name} {
 		f = msgp.AppendString(f, s)
 	}
 	err.Fields = f
@@ -173,8 +211,8 @@ func (s *Schema) denied(user uint32, privs Priv, class, name string) error {
 }
 
 // allowedSpace checks a right on a space.
-func (s *Schema) allowedSpace(user uint32, sp *space, need Priv) error {
-	a := s.users[user]
+func (s *Schema) allowedSpace(user Credentials, sp *space, need Priv) error {
+	a := s.account(user)
 	if a == nil {
 		return s.denied(user, need, classSpace, sp.name)
 	}
@@ -186,7 +224,7 @@ func (s *Schema) allowedSpace(user uint32, sp *space, need Priv) error {
 	if miss == 0 {
 		return nil
 	}
-	if miss&PrivUsage == 0 && (sp.owner == user || miss&^a.spaces[sp.id] == 0) {
+	if miss&PrivUsage == 0 && (sp.owner == a.ID || miss&^a.spaces[sp.id] == 0) {
 		return nil
 	}
 	return s.denied(user, miss, classSpace, sp.name)
@@ -194,7 +232,7 @@ func (s *Schema) allowedSpace(user uint32, sp *space, need Priv) error {
 
 // CheckSpace tells whether user has the right on a space; the error is
 // NO_SUCH_SPACE or ACCESS_DENIED.
-func (s *Schema) CheckSpace(user, space uint32, need Priv) error {
+func (s *Schema) CheckSpace(user Credentials, space uint32, need Priv) error {
 	sp, err := s.needSpace(space)
 	if err != nil {
 		return err
@@ -202,9 +240,21 @@ func (s *Schema) CheckSpace(user, space uint32, need Priv) error {
 	return s.allowedSpace(user, sp, need)
 }
 
+// CheckUser tells whether the user is still there; the error is NO_SUCH_USER.
+func (s *Schema) CheckUser(user Credentials) error {
+	if s.account(user) != nil {
+		return nil
+	}
+	return noSuchUser(user.User())
+}
+
+func noSuchUser(id uint32) error {
+	return xrow.Errorf(xrow.ErrNoSuchUser, strconv.FormatUint(uint64(id), 10))
+}
+
 // CheckUniverse tells whether user has the right on universe; the error is ACCESS_DENIED.
-func (s *Schema) CheckUniverse(user uint32, need Priv) error {
-	if a := s.users[user]; a != nil && need&^a.universe == 0 {
+func (s *Schema) CheckUniverse(user Credentials, need Priv) error {
+	if a := s.account(user); a != nil && need&^a.universe == 0 {
 		return nil
 	}
 	return s.denied(user, need, classUniverse, "")
@@ -212,9 +262,9 @@ func (s *Schema) CheckUniverse(user uint32, need Priv) error {
 
 // MayWrite tells whether user was given the right to change any data; what
 // everybody may change of system spaces does not count.
-func (s *Schema) MayWrite(user uint32) bool {
+func (s *Schema) MayWrite(user Credentials) bool {
 	const change = PrivWrite | PrivInsert | PrivUpdate | PrivDelete
-	a := s.users[user]
+	a := s.account(user)
 	if a == nil || a.universe&PrivUsage == 0 {
 		return false
 	}
@@ -227,7 +277,7 @@ func (s *Schema) MayWrite(user uint32) bool {
 		}
 	}
 	for _, sp := range s.spaces {
-		if sp.owner == user && sp.id >= firstUserSpace {
+		if sp.owner == a.ID && sp.id >= firstUserSpace {
 			return true
 		}
 	}
@@ -237,8 +287,8 @@ func (s *Schema) MayWrite(user uint32) bool {
 // CheckCall tells whether user may call a function that has no row in _func:
 // by the right on universe, or by a lua_call grant of its very name. One for all
 // names leaves out those that are built in.
-func (s *Schema) CheckCall(user uint32, name string, builtin bool) error {
-	a := s.users[user]
+func (s *Schema) CheckCall(user Credentials, name string, builtin bool) error {
+	a := s.account(user)
 	if a != nil && a.universe&(PrivExecute|PrivUsage) == PrivExecute|PrivUsage {
 		return nil
 	}
@@ -250,7 +300,7 @@ func (s *Schema) CheckCall(user uint32, name string, builtin bool) error {
 
 // IsSuper tells whether user is admin, or has all rights on universe, as the role
 // super gives them.
-func (s *Schema) IsSuper(user uint32) bool {
+func (s *Schema) IsSuper(user Credentials) bool {
 	return user == UserAdmin || s.CheckUniverse(user, PrivAll) == nil
 }
 
@@ -258,19 +308,19 @@ func (s *Schema) IsSuper(user uint32) bool {
 // instance and not about data: who is super, and who was granted its very name by
 // lua_call. Execute on universe is not enough, nor is a row of _func, which
 // whoever may create functions makes and grants.
-func (s *Schema) CheckAdministrative(user uint32, name string) error {
+func (s *Schema) CheckAdministrative(user Credentials, name string) error {
 	if s.IsSuper(user) {
 		return nil
 	}
-	if a := s.users[user]; a != nil && a.universe&PrivUsage != 0 && a.calls[name] {
+	if a := s.account(user); a != nil && a.universe&PrivUsage != 0 && a.calls[name] {
 		return nil
 	}
 	return s.denied(user, PrivExecute, classFunction, name)
 }
 
 // CheckEval tells whether user may evaluate a text.
-func (s *Schema) CheckEval(user uint32) error {
-	if a := s.users[user]; a != nil && (PrivExecute|PrivUsage)&^a.universe&^a.classes["lua_eval"] == 0 {
+func (s *Schema) CheckEval(user Credentials) error {
+	if a := s.account(user); a != nil && (PrivExecute|PrivUsage)&^a.universe&^a.classes["lua_eval"] == 0 {
 		return nil
 	}
 	return s.denied(user, PrivExecute, classUniverse, "")
@@ -279,13 +329,13 @@ func (s *Schema) CheckEval(user uint32) error {
 // CheckDDL tells whether user may create, alter, drop or grant an object of a
 // class ("space", "user", "role", "function", "sequence"). The owner may all
 // but create.
-func (s *Schema) CheckDDL(user uint32, class string, id uint32, name string, owner uint32, need Priv) error {
-	a := s.users[user]
+func (s *Schema) CheckDDL(user Credentials, class string, id uint32, name string, owner uint32, need Priv) error {
+	a := s.account(user)
 	if a == nil {
 		return s.denied(user, need, class, name)
 	}
 	miss := (need | PrivUsage) &^ a.universe &^ a.classes[class]
-	if miss == 0 || (owner == user || user == UserAdmin) && miss&(PrivUsage|PrivCreate) == 0 {
+	if miss == 0 || (owner == a.ID || a.ID == UserAdmin) && miss&(PrivUsage|PrivCreate) == 0 {
 		return nil
 	}
 	if miss &^= a.objects[object{class, id}]; miss == 0 {

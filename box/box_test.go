@@ -59,7 +59,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, b: New(Config{})}
 	w.do(func(x *Txn) error {
 		for _, d := range BootstrapRows(Profile3_8_0, testReplicaset, testInstance, "i-001", "") {
-			if _, err := x.Execute(UserInternal, &d); err != nil {
+			if err := x.ExecuteInternal(&d); err != nil {
 				return fmt.Errorf("%v %s: %w", d.SpaceID, tupleText(d.Tuple), err)
 			}
 		}
@@ -96,7 +96,7 @@ func (w *world) run(d xrow.DML) (res []byte, err error) {
 func (w *world) as(user uint32, d xrow.DML) (res []byte, err error) {
 	w.seq++
 	x := w.b.Begin(w.seq)
-	res, err = x.Execute(user, &d)
+	res, err = x.Execute(w.creds(user), &d)
 	if err != nil {
 		x.Abort()
 		return nil, err
@@ -106,6 +106,12 @@ func (w *world) as(user uint32, d xrow.DML) (res []byte, err error) {
 	for w.b.Work(10) {
 	}
 	return append([]byte(nil), res...), nil
+}
+
+// creds are those of whoever has the number now.
+func (w *world) creds(user uint32) Credentials {
+	c, _ := w.b.head.Credentials(user)
+	return c
 }
 
 func (w *world) must(d xrow.DML) string {

@@ -97,10 +97,15 @@ func (u *User) class() string {
 }
 
 func (s *Schema) putUser(u User) {
+	a := &account{User: u}
 	if old := s.users[u.ID]; old != nil {
 		delete(s.userNames, old.Name)
+		a.nth = old.nth
+	} else if !lasting(u.ID) {
+		s.made++
+		a.nth = s.made
 	}
-	s.users[u.ID] = &account{User: u}
+	s.users[u.ID] = a
 	s.userNames[u.Name] = u.ID
 }
 
@@ -203,9 +208,9 @@ func (t *Txn) checkGrant(g *grant) error {
 	grantee := t.dict.users[g.grantee]
 	switch {
 	case t.dict.users[g.grantor] == nil:
-		return xrow.Errorf(xrow.ErrNoSuchUser, strconv.Itoa(int(g.grantor)))
+		return noSuchUser(g.grantor)
 	case grantee == nil:
-		return xrow.Errorf(xrow.ErrNoSuchUser, strconv.Itoa(int(g.grantee)))
+		return noSuchUser(g.grantee)
 	case g.privs == 0:
 		return xrow.Errorf(xrow.ErrGrant, "the grant tuple has no privileges")
 	}
@@ -230,7 +235,7 @@ func (t *Txn) checkGrant(g *grant) error {
 		}
 	case classUser:
 		if t.dict.users[g.id] == nil {
-			return xrow.Errorf(xrow.ErrNoSuchUser, strconv.Itoa(int(g.id)))
+			return noSuchUser(g.id)
 		}
 	case classRole:
 		role := t.dict.users[g.id]
@@ -260,23 +265,24 @@ func (s *Schema) hasRole(to, role uint32) bool {
 
 // allowedGrant tells whether a client may write the row: it must be the grantor,
 // who must own the object or have the right to grant it.
-func (t *Txn) allowedGrant(g *grant, user uint32, revoke bool) error {
+func (t *Txn) allowedGrant(g *grant, user Credentials, revoke bool) error {
 	name, owner := t.objectOf(g)
 	if g.class == classRole && g.id == RolePublic && g.privs == PrivExecute && !revoke {
 		return nil
 	}
 	what := Priv(PrivGrant)
-	a := t.dict.users[user]
+	a := t.dict.account(user)
 	if a == nil || user != UserAdmin && (a.universe|a.classes[g.class]|a.objects[object{g.class, g.id}])&PrivGrant == 0 &&
-		(owner != user || g.whole || g.class == classUniverse) {
+		(owner != a.ID || g.whole || g.class == classUniverse) {
 		return t.dict.denied(user, what, g.class, name)
 	}
-	if user != UserAdmin && g.grantor != user && a.universe&PrivGrant == 0 {
+	if user != UserAdmin && g.grantor != a.ID && a.universe&PrivGrant == 0 {
 		return t.dict.denied(user, what, g.class, name)
 	}
 	if g.grantor != UserAdmin && g.grantor != owner && t.box.elderSchema() {
 		// Members of an old release would refuse the row, and stop.
-		return t.dict.denied(g.grantor, what, g.class, name)
+		grantor, _ := t.dict.Credentials(g.grantor)
+		return t.dict.denied(grantor, what, g.class, name)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestSelectErrors(t *testing.T) {
 		{"position", 1, Query{Space: 512, AfterPosition: []byte("kaE")}, 247, "Iterator position is invalid"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, _, err := w.b.Select(c.user, &c.q, nil)
+			_, _, err := w.b.Select(w.creds(c.user), &c.q, nil)
 			wantError(t, err, c.code, c.text)
 		})
 	}
@@ -185,7 +185,7 @@ func TestRights(t *testing.T) {
 	}
 	w.must(insert(idPriv, 1, 40, "space", 512, int(PrivWrite)))
 	allowed(40, insert(512, 50, "mine"))
-	_, _, err := w.b.Select(40, &Query{Space: 512, Limit: 1}, nil)
+	_, _, err := w.b.Select(w.creds(40), &Query{Space: 512, Limit: 1}, nil)
 	wantError(t, err, xrow.ErrAccessDenied, "Read access to space 't' is denied for user 'u1'")
 
 	// By a role, and by a role of a role.
@@ -194,7 +194,7 @@ func TestRights(t *testing.T) {
 	w.must(insert(idPriv, 1, 41, "space", 512, int(PrivRead)))
 	w.must(insert(idPriv, 1, 42, "role", 41, int(PrivExecute)))
 	w.must(insert(idPriv, 1, 40, "role", 42, int(PrivExecute)))
-	if _, _, err := w.b.Select(40, &Query{Space: 512, Limit: 1}, nil); err != nil {
+	if _, _, err := w.b.Select(w.creds(40), &Query{Space: 512, Limit: 1}, nil); err != nil {
 		t.Error(err)
 	}
 	_, err = w.run(insert(idPriv, 1, 41, "role", 42, int(PrivExecute)))

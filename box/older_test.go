@@ -69,10 +69,10 @@ func TestOlderSchemas(t *testing.T) {
 			w.must(insert(idPriv, 1, 40, "role", 2, 4))
 			w.must(insert(idPriv, 1, 40, "space", next, 1))
 			w.must(insert(idPriv, 1, 40, "universe", 0, 24))
-			if err := w.b.Schema().CheckSpace(40, uint32(next), PrivRead); err != nil {
+			if err := w.b.Schema().CheckSpace(w.creds(40), uint32(next), PrivRead); err != nil {
 				t.Error(err)
 			}
-			if _, n, err := w.b.Select(40, &Query{Space: 281, Limit: 1000}, nil); err != nil || n < 8 {
+			if _, n, err := w.b.Select(w.creds(40), &Query{Space: 281, Limit: 1000}, nil); err != nil || n < 8 {
 				t.Errorf("joe sees %d spaces: %v", n, err)
 			}
 			if got := int(w.b.Schema().NextSpaceID()); got != next+1 {

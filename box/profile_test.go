@@ -29,7 +29,7 @@ func TestProfiles(t *testing.T) {
 			if last = rows[i].SpaceID; last == idPriv {
 				last = idSpace // _cluster is the last one
 			}
-			if _, err := tx.Execute(UserInternal, &rows[i]); err != nil {
+			if err := tx.ExecuteInternal(&rows[i]); err != nil {
 				t.Fatalf("row of space %d: %v", rows[i].SpaceID, err)
 			}
 		}
@@ -69,9 +69,9 @@ func TestProfiles(t *testing.T) {
 func TestElderGrantor(t *testing.T) {
 	for profile, want := range map[Profile]bool{Profile3_8_0: true, Profile2_10_4: false} {
 		b := New(Config{})
-		run := func(seq uint64, user uint32, d xrow.DML) error {
+		run := func(seq uint64, execute func(*Txn) error) error {
 			tx := b.Begin(seq)
-			if _, err := tx.Execute(user, &d); err != nil {
+			if err := execute(tx); err != nil {
 				tx.Abort()
 				return err
 			}
@@ -84,13 +84,18 @@ func TestElderGrantor(t *testing.T) {
 			xrow.DML{Type: xrow.Insert, SpaceID: idUser, Tuple: []byte("\x97\x20\x01\xa3bob\xa4user\x80\x90\x00")},
 			xrow.DML{Type: xrow.Insert, SpaceID: idPriv, Tuple: []byte("\x95\x01\x20\xa8universe\x00\xce\xff\xff\xff\xff")}) {
 			seq++
-			if err := run(seq, UserInternal, d); err != nil {
+			if err := run(seq, func(tx *Txn) error { return tx.ExecuteInternal(&d) }); err != nil {
 				t.Fatal(err)
 			}
 		}
 		grant := func(grantor byte) error {
 			seq++
-			return run(seq, 32, xrow.DML{Type: xrow.Replace, SpaceID: idPriv, Tuple: []byte("\x95" + string(rune(grantor)) + "\x00\xa8universe\x00\x01")})
+			d := xrow.DML{Type: xrow.Replace, SpaceID: idPriv, Tuple: []byte("\x95" + string(rune(grantor)) + "\x00\xa8universe\x00\x01")}
+			return run(seq, func(tx *Txn) error {
+				bob, _ := b.Schema().Credentials(32)
+				_, err := tx.Execute(bob, &d)
+				return err
+			})
 		}
 		if err := grant(32); (err == nil) != want {
 			t.Errorf("profile %d, granted by bob: %v", profile, err)

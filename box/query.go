@@ -59,13 +59,13 @@ type Query struct {
 
 // Select appends the tuples back to back (no array header) to out, and tells
 // their number. It sees confirmed and shown versions. Safe for readers.
-func (b *Box) Select(user uint32, q *Query, out []byte) (res []byte, n int, err error) {
+func (b *Box) Select(user Credentials, q *Query, out []byte) (res []byte, n int, err error) {
 	return b.query(b.dict, user, q, out, nil)
 }
 
 // Query reads with the transaction's own writes, the newest versions. Rights
 // are those of user.
-func (t *Txn) Query(user uint32, q *Query, out []byte) (res []byte, n int, err error) {
+func (t *Txn) Query(user Credentials, q *Query, out []byte) (res []byte, n int, err error) {
 	if t.isWalking(q.Space) {
 		if err := t.settleWork(); err != nil {
 			return out, 0, err
@@ -93,7 +93,7 @@ type scan struct {
 }
 
 // query reads what readers see, or, for a transaction, the newest versions.
-func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, t *Txn) ([]byte, int, error) {
+func (b *Box) query(dict *Schema, user Credentials, q *Query, out []byte, t *Txn) ([]byte, int, error) {
 	q.More, q.Large = false, nil
 	s, err := b.prepareScan(dict, user, q)
 	if err != nil {
@@ -119,7 +119,7 @@ func (b *Box) query(dict *Schema, user uint32, q *Query, out []byte, t *Txn) ([]
 }
 
 // prepareScan finds the space and the index, and checks rights, iterator and key.
-func (b *Box) prepareScan(dict *Schema, user uint32, q *Query) (s scan, err error) {
+func (b *Box) prepareScan(dict *Schema, user Credentials, q *Query) (s scan, err error) {
 	if q.Iterator >= iterators {
 		return s, xrow.Errorf(xrow.ErrIllegalParams, "Invalid iterator type")
 	}
@@ -137,15 +137,13 @@ func (b *Box) prepareScan(dict *Schema, user uint32, q *Query) (s scan, err erro
 			return s, err
 		}
 	}
-	if user != UserInternal {
-		if err := dict.allowedSpace(user, sp, PrivRead); err != nil {
-			return s, err
-		}
+	if err := dict.allowedSpace(user, sp, PrivRead); err != nil {
+		return s, err
 	}
 	if s.ix, err = sp.needIndex(q.Index); err != nil {
 		return s, err
 	}
-	s.dict, s.user, s.iterator, s.bound, s.sp = dict, dict.users[user], q.Iterator, b.bound(sp), sp
+	s.dict, s.user, s.iterator, s.bound, s.sp = dict, dict.account(user), q.Iterator, b.bound(sp), sp
 	if s.key, s.parts, err = s.ix.checkKey(q.Key, false); err != nil {
 		return s, err
 	}
@@ -154,9 +152,6 @@ func (b *Box) prepareScan(dict *Schema, user uint32, q *Query) (s scan, err erro
 	}
 	if sp.engine == engineSysview {
 		s.base = viewBase(sp.id)
-		if user == UserInternal || s.user == nil {
-			s.user = dict.users[UserAdmin]
-		}
 		if s.ix, err = dict.spaces[s.base].needIndex(q.Index); err != nil {
 			return s, err
 		}

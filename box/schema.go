@@ -126,6 +126,8 @@ type Schema struct {
 	ids       []uint32 // of spaces, ascending
 	users     map[uint32]*account
 	userNames map[string]uint32
+	made      uint32  // how many users and roles were ever made, dropped ones too
+	rights    uint64  // how often users or rights changed
 	grants    []grant // in primary-key order of _priv
 	limits    map[uint32][]lack
 	carried   []Carried
@@ -143,7 +145,7 @@ func newSchema() *Schema {
 func (s *Schema) clone() *Schema {
 	return &Schema{
 		spaces: maps.Clone(s.spaces), names: maps.Clone(s.names), ids: slices.Clone(s.ids),
-		users: maps.Clone(s.users), userNames: maps.Clone(s.userNames), grants: slices.Clone(s.grants),
+		users: maps.Clone(s.users), userNames: maps.Clone(s.userNames), made: s.made, rights: s.rights, grants: slices.Clone(s.grants),
 		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID,
 	}
 }

@@ -54,35 +54,39 @@ func TestAttackSealedRows(t *testing.T) {
 			w := newWorld(t)
 			if test.there != nil && d.Type != xrow.Insert {
 				w.do(func(x *Txn) error {
-					_, err := x.Execute(UserInternal, &xrow.DML{Type: xrow.Insert, SpaceID: d.SpaceID, Tuple: test.there})
-					return err
+					return x.ExecuteInternal(&xrow.DML{Type: xrow.Insert, SpaceID: d.SpaceID, Tuple: test.there})
 				})
 			}
-			try := func(user uint32, seal bool) error {
+			try := func(execute func(*Txn) error, seal bool) error {
 				w.seq++
 				x := w.b.Begin(w.seq)
 				defer x.Abort()
 				if seal {
 					x.Seal()
 				}
-				_, err := x.Execute(user, &d)
+				err := execute(x)
 				if len(x.Rows()) > 0 && err != nil {
 					t.Errorf("%s, %v: refused, and %d rows left", test.name, d.Type, len(x.Rows()))
 				}
 				return err
 			}
+			admin := func(x *Txn) error {
+				_, err := x.Execute(UserAdmin, &d)
+				return err
+			}
+			itself := func(x *Txn) error { return x.ExecuteInternal(&d) }
 			refused := func(err error) bool {
 				var e *xrow.Error
 				return errors.As(err, &e) && e.Code == xrow.ErrUnsupported
 			}
-			inUse := errors.Is(try(UserInternal, false), xrow.ErrTupleFound) // INSERT of a row of the bootstrap
-			if err := try(UserAdmin, true); !refused(err) && !(inUse && d.SpaceID == idSchema) {
+			inUse := errors.Is(try(itself, false), xrow.ErrTupleFound) // INSERT of a row of the bootstrap
+			if err := try(admin, true); !refused(err) && !(inUse && d.SpaceID == idSchema) {
 				t.Errorf("%s, %v by admin: %v", test.name, d.Type, err)
 			}
-			if err := try(UserInternal, true); refused(err) {
+			if err := try(itself, true); refused(err) {
 				t.Errorf("%s, %v by the node itself: %v", test.name, d.Type, err)
 			}
-			if err := try(UserAdmin, false); refused(err) == test.open && !inUse {
+			if err := try(admin, false); refused(err) == test.open && !inUse {
 				t.Errorf("%s, %v by admin where it is not sealed: %v", test.name, d.Type, err)
 			}
 		}

@@ -31,7 +31,7 @@ func (s Settings) setting(name string) []byte {
 }
 
 // SelectSettings is Select for the settings of a session. Safe for readers.
-func (b *Box) SelectSettings(user uint32, q *Query, s Settings, out []byte) (res []byte, n int, err error) {
+func (b *Box) SelectSettings(user Credentials, q *Query, s Settings, out []byte) (res []byte, n int, err error) {
 	q.More = false
 	scan, err := b.prepareScan(b.dict, user, q)
 	if err != nil {
@@ -59,7 +59,7 @@ func (b *Box) SelectSettings(user uint32, q *Query, s Settings, out []byte) (res
 
 // UpdateSetting is UPDATE of a setting of a session: result is the new tuple,
 // nil where there is no such setting. Safe for readers.
-func (b *Box) UpdateSetting(user uint32, d *xrow.DML, s Settings) (result []byte, err error) {
+func (b *Box) UpdateSetting(user Credentials, d *xrow.DML, s Settings) (result []byte, err error) {
 	sp, err := b.dict.needSpace(d.SpaceID)
 	if err != nil {
 		return nil, err

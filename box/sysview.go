@@ -41,15 +41,15 @@ func (s *Schema) seesSpace(a *account, id uint32) bool {
 }
 
 // SeesUser tells whether a user finds another, or a role, in _vuser.
-func (s *Schema) SeesUser(viewer uint32, u *User) bool {
-	a := s.users[viewer]
+func (s *Schema) SeesUser(viewer Credentials, u *User) bool {
+	a := s.account(viewer)
 	return a != nil && (a.readsAll(idUser) || a.seesUser(u.ID, u.Owner))
 }
 
 // SeesSpace tells whether a user finds a space in _vspace, and its indexes in
 // _vindex.
-func (s *Schema) SeesSpace(viewer, id uint32) bool {
-	a := s.users[viewer]
+func (s *Schema) SeesSpace(viewer Credentials, id uint32) bool {
+	a := s.account(viewer)
 	return a != nil && (a.readsAll(idSpace) || s.seesSpace(a, id))
 }
 

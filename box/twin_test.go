@@ -333,7 +333,7 @@ func (tw *twin) compare(t *rapid.T) {
 	}
 }
 
-type selector func(uint32, *Query, []byte) ([]byte, int, error)
+type selector func(Credentials, *Query, []byte) ([]byte, int, error)
 
 func (tw *twin) compareScan(t *rapid.T, who string, index, iterator uint32, s twinState, sel selector) {
 	q := Query{Space: 512, Index: index, Iterator: iterator, Key: arr(), Limit: 1 << 30, MaxRows: 3, MaxBytes: len(s) % 3 * 10, FetchPosition: index == 1}

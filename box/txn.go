@@ -78,17 +78,25 @@ func (b *Box) Begin(seq uint64) *Txn {
 // REPLACE and UPDATE, old for DELETE; nil: none), valid until the next
 // statement. After an error the statement is undone and the transaction usable.
 // The slices of d passed xrow.Scan and are not kept.
-func (t *Txn) Execute(user uint32, d *xrow.DML) (result []byte, err error) {
+func (t *Txn) Execute(user Credentials, d *xrow.DML) (result []byte, err error) {
 	sp, err := t.dict.needSpace(d.SpaceID)
 	if err != nil {
 		return nil, err
 	}
-	if user != UserInternal {
-		if err := t.dict.allowedSpace(user, sp, PrivWrite); err != nil {
-			return nil, err
-		}
+	if err := t.dict.allowedSpace(user, sp, PrivWrite); err != nil {
+		return nil, err
 	}
-	return t.run(sp, d, actor{user: user, client: user != UserInternal, log: true})
+	return t.run(sp, d, actor{user: user, client: true, log: true})
+}
+
+// ExecuteInternal is Execute for the node itself: no rights are checked. No number
+// of a user stands for it, so no request can ask for it.
+func (t *Txn) ExecuteInternal(d *xrow.DML) error {
+	sp, err := t.dict.needSpace(d.SpaceID)
+	if err == nil {
+		_, err = t.run(sp, d, actor{log: true})
+	}
+	return err
 }
 
 // Apply runs the statement of a replicated or recovered row: no rights are
@@ -103,7 +111,7 @@ func (t *Txn) Apply(d *xrow.DML) error {
 
 // actor is who makes a change: a client with rights, or a row of the log.
 type actor struct {
-	user   uint32
+	user   Credentials
 	client bool // rights count
 	log    bool // Rows is to have it
 }

@@ -72,7 +72,7 @@ func TestLoadOfView(t *testing.T) {
 	if got, want := w2.sel(512, 1, EQ, "b"), w.sel(512, 1, EQ, "b"); got != want {
 		t.Errorf("by secondary index: %s, want %s", got, want)
 	}
-	if u, ok := b.UserByName("joe"); !ok || b.Schema().CheckSpace(u.ID, 512, PrivRead) == nil {
+	if u, ok := b.UserByName("joe"); !ok || b.Schema().CheckSpace(w2.creds(u.ID), 512, PrivRead) == nil {
 		t.Error("joe has no usage right and may read all the same, or is not known")
 	}
 	info, _ := b.Space(512)

@@ -103,6 +103,7 @@ type Core struct {
 	eff     Effects
 	status  statusKey
 	schema  uint64
+	rights  uint64 // version of users and rights that was told
 }
 
 // payload is what a limbo entry carries for us.

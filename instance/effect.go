@@ -33,6 +33,7 @@ type Effects struct {
 	GaveWay      bool      // answer to GiveWay: the set that we founded is given up
 	Status       bool      // something that box.status, box.election or tarragon.leader tells has changed
 	Schema       bool      // the schema version has changed
+	Rights       bool      // confirmed users, roles or rights have changed
 	Members      bool      // the confirmed _cluster has changed
 	Fatal        error     // a broken guarantee of the cluster; the instance must stop writing
 }

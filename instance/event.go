@@ -26,9 +26,9 @@ type Write struct {
 
 // Request is one transaction of a client.
 type Request struct {
-	Conn uint64 // names the connection in the Reply
-	Sync uint64 // chosen by the client, echoed
-	User uint32 // effective user
+	Conn uint64          // names the connection in the Reply
+	Sync uint64          // chosen by the client, echoed
+	User box.Credentials // effective user
 	DML  xrow.DML
 	// Do, when set, stands for DML: it runs statements in one transaction, inside
 	// the Step, and returns the raw DATA array of the answer. It must not block.

@@ -101,8 +101,7 @@ func (c *Core) completeSet() {
 	c.trace(FactFounded, 0, 0, "")
 	c.execute(&Request{Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
 		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceSchema, Key: msgp.AppendString([]byte{0x91}, foundingKey)}
-		_, err := tx.Execute(box.UserInternal, &d)
-		return nil, err
+		return nil, tx.ExecuteInternal(&d)
 	}}, nil)
 }
 

@@ -144,14 +144,12 @@ func putMember(tx *box.Txn, t xrow.Type, m box.Member) error {
 		tuple = LearnerTuple(m.ID, m.UUID, m.Name, m.Incarnation)
 	}
 	d := xrow.DML{Type: t, SpaceID: spaceCluster, Tuple: tuple}
-	_, err := tx.Execute(box.UserInternal, &d)
-	return err
+	return tx.ExecuteInternal(&d)
 }
 
 func deleteMember(tx *box.Txn, id uint32) error {
 	d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, id)}
-	_, err := tx.Execute(box.UserInternal, &d)
-	return err
+	return tx.ExecuteInternal(&d)
 }
 
 // LearnerTuple is a tuple of _cluster for a member that does not count yet.

@@ -32,7 +32,7 @@ type Clients interface {
 
 // Watcher is told of what the rest of the process hangs on. It must not block.
 type Watcher interface {
-	Changed(e *Effects) // status, schema, members, lost rows, snapshots, expulsion, giving way, fatal errors
+	Changed(e *Effects) // status, schema, rights, members, lost rows, snapshots, expulsion, giving way, fatal errors
 }
 
 // LoopConfig joins a Loop to its adapters.
@@ -249,7 +249,7 @@ func (l *Loop) step(timer *time.Timer) {
 	if len(e.Replies) > 0 {
 		l.cfg.Clients.Reply(e.Replies)
 	}
-	if e.Status || e.Schema || e.Members || e.Expelled || e.GaveWay || e.Fatal != nil || len(e.Lost) > 0 || len(e.Snaps) > 0 {
+	if e.Status || e.Schema || e.Rights || e.Members || e.Expelled || e.GaveWay || e.Fatal != nil || len(e.Lost) > 0 || len(e.Snaps) > 0 {
 		l.cfg.Watcher.Changed(e)
 	}
 	timer.Reset(max(deadline-l.cfg.Clock().Mono, 0))

@@ -24,7 +24,7 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	for i := range ev.Rows {
-		if _, err := tx.Execute(box.UserInternal, &ev.Rows[i]); err != nil {
+		if err := tx.ExecuteInternal(&ev.Rows[i]); err != nil {
 			panic(fmt.Sprintf("instance: bootstrap row of space %d: %v", ev.Rows[i].SpaceID, err))
 		}
 	}
@@ -261,8 +261,7 @@ func (c *Core) keepLastID(tx *box.Txn) error {
 		return nil
 	}
 	d := xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: lastIDTuple(last)}
-	_, err := tx.Execute(box.UserInternal, &d)
-	return err
+	return tx.ExecuteInternal(&d)
 }
 
 // freeID is the replica ID of a new member: one above all that were ever given,

@@ -410,7 +410,7 @@ func (w *world) write(h *host, key uint64) {
 // expel is what tarragon.expel writes.
 func (w *world) expel(h *host, id uint32) (sync uint64) {
 	w.sync++
-	h.step(Write{Requests: []Request{{Conn: 1, Sync: w.sync, User: box.UserInternal, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
+	h.step(Write{Requests: []Request{{Conn: 1, Sync: w.sync, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
 		return noValues, deleteMember(tx, id)
 	}}}})
 	return w.sync

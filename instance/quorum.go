@@ -129,7 +129,7 @@ func (c *Core) putQuorum(value, files string, from Request) {
 		if bytes.Equal(d.Tuple, c.box.NewestSetting(quorumKey)) {
 			return noValues, nil
 		}
-		_, err := tx.Execute(box.UserInternal, &d)
+		err := tx.ExecuteInternal(&d)
 		c.trace(FactQuorum, 0, 0, value)
 		return noValues, err
 	}
@@ -152,6 +152,6 @@ func (c *Core) setQuorum(ev SetQuorum) {
 		if files == "" {
 			files = c.cfg.Quorum
 		}
-		c.putQuorum(ev.Text, files, Request{Conn: ev.Conn, Sync: ev.Sync, User: box.UserInternal})
+		c.putQuorum(ev.Text, files, Request{Conn: ev.Conn, Sync: ev.Sync})
 	}
 }

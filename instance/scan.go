@@ -18,7 +18,7 @@ var slicePool = sync.Pool{New: func() any { return new([box.SliceBytes]byte) }}
 
 // Select reads confirmed state in slices and tells the number of tuples. The
 // bounds of q are its own.
-func (l *Loop) Select(user uint32, q *box.Query, to Sink) (n int, err error) {
+func (l *Loop) Select(user box.Credentials, q *box.Query, to Sink) (n int, err error) {
 	buf := slicePool.Get().(*[box.SliceBytes]byte)
 	defer slicePool.Put(buf)
 	q.MaxRows, q.MaxBytes = box.SliceRows, box.SliceBytes

@@ -225,4 +225,8 @@ func (c *Core) noteStatus() {
 		c.schema = v
 		c.eff.Schema = true
 	}
+	if v := c.box.Schema().RightsVersion(); v != c.rights {
+		c.rights = v
+		c.eff.Rights = true
+	}
 }

@@ -5,6 +5,10 @@ import (
 	"tarragon/xrow"
 )
 
+// User is who a session runs as: a number that the backend gives, and never
+// another user the same one. 0 is the guest that every session begins as.
+type User uint64
+
 // Backend is what a server needs of the node. Its methods are called by the
 // readers of many connections at the same time, each with what belongs to its
 // own connection. Errors that go to the client are *xrow.Error; any other error
@@ -19,13 +23,17 @@ type Backend interface {
 
 	// User looks a user up by name. hash is SHA1(SHA1(password)), nil: the user
 	// cannot log in by password. name is only valid during the call.
-	User(name []byte) (id uint32, hash []byte, ok bool)
+	User(name []byte) (user User, hash []byte, ok bool)
 
 	// CanLogin says whether the user may have a session (42, ACCESS_DENIED).
-	CanLogin(user uint32) error
+	CanLogin(user User) error
+
+	// Stays says why a session must end: login is who logged in, 0 for nobody, and
+	// user who it runs as. replicates: it is a stream of replication.
+	Stays(login, user User, replicates bool) error
 
 	// MayWrite says whether the user was given the right to change any data.
-	MayWrite(user uint32) bool
+	MayWrite(user User) bool
 
 	// ResolveSpace and ResolveIndex turn names in requests into numbers: 36
 	// NO_SUCH_SPACE, 148 NO_SUCH_INDEX_NAME. name is only valid during the call.
@@ -40,7 +48,7 @@ type Backend interface {
 
 	// UpdateSetting is UPDATE of a setting of a session: it reads and changes
 	// settings, and returns the raw array of DATA. d points into the read buffer.
-	UpdateSetting(user uint32, d *xrow.DML, settings map[string][]byte) ([]byte, error)
+	UpdateSetting(user User, d *xrow.DML, settings map[string][]byte) ([]byte, error)
 
 	// Submit hands over writes. Each is answered once by Answers.Reply under
 	// batch.Conn and its own sync, in any order; batch.Release may be called as
@@ -69,14 +77,14 @@ type Backend interface {
 	// before it returns. An *xrow.Error is sent to the peer; then, and after nil,
 	// the connection serves further requests, but is closed after SUBSCRIBE in
 	// any case and after any other error.
-	Replicate(l *Link, user uint32, row *xrow.Row) error
+	Replicate(l *Link, user User, row *xrow.Row) error
 }
 
 // Select is a SELECT request. Its slices point into the read buffer, but for
 // one that was handed to Backend.Linear.
 type Select struct {
 	Sync          uint64
-	User          uint32
+	User          User
 	Space, Index  uint32
 	Iterator      uint32
 	Offset, Limit uint32
@@ -105,14 +113,14 @@ type Batch struct {
 // resolved. The slices in DML point into the batch's read buffer.
 type Write struct {
 	Sync uint64
-	User uint32
+	User User
 	DML  xrow.DML
 }
 
 // Call is a CALL, CALL_16 or EVAL request.
 type Call struct {
 	Sync uint64
-	User uint32
+	User User
 	Type xrow.Type
 	Name string // of the function; the text of EVAL
 	Args []byte // raw array

@@ -15,11 +15,12 @@ import (
 
 // Conn is a connection of a client.
 type Conn struct {
-	id   uint64
-	srv  *Server
-	nc   net.Conn
-	peer string
-	user atomic.Uint32 // effective user; written by the reader
+	id       uint64
+	srv      *Server
+	nc       net.Conn
+	peer     string
+	user     atomic.Uint64 // effective User; written by the reader, and by Su
+	loggedIn atomic.Uint64 // the User that logged in; 0: nobody, or guest
 
 	control bool  // it came by a control socket
 	place   place // the gate's
@@ -66,7 +67,7 @@ func (c *Conn) ID() uint64 { return c.id }
 func (c *Conn) RemoteAddr() string { return c.peer }
 
 // User is the user that the session runs as.
-func (c *Conn) User() uint32 { return c.user.Load() }
+func (c *Conn) User() User { return User(c.user.Load()) }
 
 // serve is the reader: it returns when the connection is over, with the cause.
 func (c *Conn) serve() error {

@@ -12,12 +12,12 @@ import (
 // a user who has not logged in. Who may open the file is who may administer.
 type controlListener struct {
 	net.Listener
-	user uint32
+	user User
 }
 
 // ListenControl opens a socket that only the user of this process can connect to,
 // whose sessions are those of user.
-func (s *Server) ListenControl(path string, user uint32) error {
+func (s *Server) ListenControl(path string, user User) error {
 	ln, err := ListenAt("unix/:"+ShortSocket(path), perm.Socket)
 	if err != nil {
 		return err
@@ -37,7 +37,8 @@ func (s *Server) ListenControl(path string, user uint32) error {
 func (s *Server) serveOf(ln net.Listener, nc net.Conn) {
 	c := newConn(s, nc)
 	if control, ok := ln.(controlListener); ok {
-		c.user.Store(control.user)
+		c.user.Store(uint64(control.user))
+		c.loggedIn.Store(uint64(control.user))
 		c.control = true
 		c.known.Store(true)
 		c.maxFrame = MaxFrame

@@ -16,6 +16,8 @@ var (
 	ErrServerClosed = errors.New("iproto: the server is closed")
 	// ErrCrowded: it had been idle for longest without a login when another one came.
 	ErrCrowded = errors.New("iproto: idle without a login, and there are too many connections")
+	// ErrUserGone: its user was dropped, or may have no session any more.
+	ErrUserGone = errors.New("iproto: the user of the session was dropped, or has lost its right")
 	// ErrNoRequest: no login and no whole request in time.
 	ErrNoRequest = errors.New("iproto: no whole request in time, and no login")
 	// ErrHalfFrame: the client stopped in the midst of a request.

@@ -26,23 +26,24 @@ type fakeNode struct {
 	guestWrites atomic.Bool
 
 	mu     sync.Mutex
-	hold   bool      // writes are kept, not answered
-	held   []*Batch  // writes kept
-	tuples [][]byte  // what SELECT finds
-	last   Select    // the newest SELECT, cloned
-	before int       // writes that had come before it
-	writes []Write   // every write ever, cloned
-	calls  []*Call   // every call
-	linear []*Select // reads that wait for finish
-	conns  []*Conn   // their connections
+	gone   map[User]bool // whose sessions must end
+	hold   bool          // writes are kept, not answered
+	held   []*Batch      // writes kept
+	tuples [][]byte      // what SELECT finds
+	last   Select        // the newest SELECT, cloned
+	before int           // writes that had come before it
+	writes []Write       // every write ever, cloned
+	calls  []*Call       // every call
+	linear []*Select     // reads that wait for finish
+	conns  []*Conn       // their connections
 
 	arrived   chan struct{} // a batch, a linear read or a takeover has come
-	replicate func(l *Link, user uint32, row *xrow.Row) error
+	replicate func(l *Link, user User, row *xrow.Row) error
 	onCall    func(c *Conn, q *Call)
 }
 
 type fakeUser struct {
-	id   uint32
+	id   User
 	hash []byte
 }
 
@@ -64,24 +65,39 @@ func (n *fakeNode) SchemaVersion() uint64        { return n.schema.Load() }
 func (n *fakeNode) VClock() (v vclock.VClock)    { v[1] = 67; return v }
 func (n *fakeNode) AppendBallot(d []byte) []byte { return append(d, n.ballot...) }
 
-func (n *fakeNode) UpdateSetting(_ uint32, d *xrow.DML, settings map[string][]byte) ([]byte, error) {
+func (n *fakeNode) UpdateSetting(_ User, d *xrow.DML, settings map[string][]byte) ([]byte, error) {
 	settings["x"] = d.Tuple
 	return []byte{0x91, 0x91, byte(len(settings))}, nil
 }
 
-func (n *fakeNode) User(name []byte) (uint32, []byte, bool) {
+func (n *fakeNode) User(name []byte) (User, []byte, bool) {
 	u, ok := fakeUsers[string(name)]
 	return u.id, u.hash, ok
 }
 
-func (n *fakeNode) CanLogin(user uint32) error {
+func (n *fakeNode) CanLogin(user User) error {
 	if user == fakeUsers["out"].id {
 		return xrow.Errorf(xrow.ErrAccessDenied, "Session", "universe", "", "out")
 	}
 	return nil
 }
 
-func (n *fakeNode) MayWrite(user uint32) bool { return user == 0 && n.guestWrites.Load() }
+func (n *fakeNode) Stays(login, user User, replicates bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gone[login] || n.gone[user] {
+		return xrow.Errorf(xrow.ErrNoSuchUser, "x")
+	}
+	if replicates && n.gone[onlyStreams] {
+		return xrow.Errorf(xrow.ErrAccessDenied, "Read", "universe", "", "x")
+	}
+	return nil
+}
+
+// onlyStreams in fakeNode.gone: nobody may replicate.
+const onlyStreams User = 1 << 40
+
+func (n *fakeNode) MayWrite(user User) bool { return user == 0 && n.guestWrites.Load() }
 
 func (n *fakeNode) ResolveSpace(name []byte) (uint32, error) {
 	switch string(name) {
@@ -182,7 +198,7 @@ func (n *fakeNode) Call(c *Conn, q *Call) {
 	c.Flush()
 }
 
-func (n *fakeNode) Replicate(l *Link, user uint32, row *xrow.Row) error {
+func (n *fakeNode) Replicate(l *Link, user User, row *xrow.Row) error {
 	if n.replicate == nil {
 		return errors.New("no replication here")
 	}

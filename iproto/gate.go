@@ -77,13 +77,13 @@ type gate struct {
 
 	mu     sync.Mutex
 	counts [seatControl + 1]int
-	users  map[uint32]int // by user, how many have a seatUser
+	users  map[User]int // by user, how many have a seatUser
 }
 
 // place is where a connection sits; the gate's lock guards it.
 type place struct {
 	seat seat
-	user uint32
+	user User
 	name string
 }
 
@@ -132,7 +132,7 @@ func idlest(all []*Conn) (idle *Conn) {
 }
 
 // login moves a connection to the seat of a user.
-func (g *gate) login(c *Conn, user uint32, name string) *xrow.Error {
+func (g *gate) login(c *Conn, user User, name string) *xrow.Error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	to := place{seat: seatUser, user: user, name: name}

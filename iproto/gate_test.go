@@ -238,7 +238,7 @@ func TestSilentClients(t *testing.T) {
 func TestStreamOfAGuestStays(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Limits = Limits{Connections: 4, BeforeLogin: 2, LoginSeconds: 2} })
 	begun, end := make(chan struct{}), make(chan struct{})
-	f.node.replicate = func(*Link, uint32, *xrow.Row) error {
+	f.node.replicate = func(*Link, User, *xrow.Row) error {
 		close(begun)
 		<-end
 		return nil

@@ -234,8 +234,8 @@ var noHash = HashPassword("")
 
 // checkPassword tells whether a user may log in, and who it is. What it says of a
 // wrong password and of no such user is the same, and comes at the same time.
-func (c *Conn) checkPassword(name []byte, passes func(hash []byte) bool) (id uint32, e *xrow.Error) {
-	id, hash, _ := c.srv.backend.User(name)
+func (c *Conn) checkPassword(name []byte, passes func(hash []byte) bool) (user User, e *xrow.Error) {
+	user, hash, _ := c.srv.backend.User(name)
 	known := len(hash) == HashSize
 	if !known {
 		hash = noHash[:]
@@ -245,7 +245,7 @@ func (c *Conn) checkPassword(name []byte, passes func(hash []byte) bool) (id uin
 		if !right {
 			return 0, xrow.Errorf(xrow.ErrCredsMismatch)
 		}
-		return id, nil
+		return user, nil
 	}
 	v := c.srv.guard.judge(c.srv.now(), c.nc.RemoteAddr(), string(name), right)
 	c.srv.meter.login(v, right)
@@ -258,7 +258,7 @@ func (c *Conn) checkPassword(name []byte, passes func(hash []byte) bool) (id uin
 	case !right:
 		return 0, xrow.Errorf(xrow.ErrCredsMismatch)
 	}
-	return id, nil
+	return user, nil
 }
 
 // rest holds back the answer to a login, and with it all that the client has sent

@@ -47,7 +47,7 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, backend: b, began: time.Now(), stop: make(chan struct{}), left: make(chan struct{}, 1)}
-	s.gate = gate{limits: cfg.Limits, users: map[uint32]int{}}
+	s.gate = gate{limits: cfg.Limits, users: map[User]int{}}
 	s.guard = newGuard(&s.gate.limits)
 	s.limit.Store(int64(cfg.MaxInFlight))
 	s.budget.init(cfg.AnswerMemory, cfg.SlowTimeout)
@@ -76,12 +76,12 @@ func (s *Server) Peer(conn uint64) string {
 
 // Su makes a session go on as another user: requests behind the present one run
 // as that. What is under way keeps the user it began with.
-func (s *Server) Su(conn uint64, user uint32) error {
+func (s *Server) Su(conn uint64, user User) error {
 	c := s.conns.find(conn)
 	if c == nil {
 		return xrow.Errorf(xrow.ErrNoConnection)
 	}
-	c.user.Store(user)
+	c.user.Store(uint64(user))
 	return nil
 }
 

@@ -514,7 +514,7 @@ func TestTakeover(t *testing.T) {
 	f := newFixture(t, nil)
 	join := xrow.Row{Type: xrow.Join, Sync: 4, Body: []byte{0x80}}
 	refuse := true
-	f.node.replicate = func(l *Link, user uint32, row *xrow.Row) error {
+	f.node.replicate = func(l *Link, user User, row *xrow.Row) error {
 		if refuse {
 			return xrow.Errorf(xrow.ErrLoading)
 		}
@@ -562,7 +562,7 @@ func TestTakeover(t *testing.T) {
 // Events of a connection that became a stream would tear its frames.
 func TestTakeoverDropsWatchers(t *testing.T) {
 	f := newFixture(t, nil)
-	f.node.replicate = func(l *Link, user uint32, row *xrow.Row) error {
+	f.node.replicate = func(l *Link, user User, row *xrow.Row) error {
 		return l.WriteRow(&xrow.Row{Type: xrow.OK, Sync: 5})
 	}
 	p := f.connect()
@@ -585,7 +585,7 @@ func TestTakeoverIsSilent(t *testing.T) {
 		c.Reply(q.Sync, emptyArray, nil)
 		c.Flush()
 	}
-	f.node.replicate = func(l *Link, user uint32, row *xrow.Row) error {
+	f.node.replicate = func(l *Link, user User, row *xrow.Row) error {
 		c.push(1, "k", nil)
 		c.Flush()
 		return l.WriteRow(&xrow.Row{Type: xrow.OK, Sync: 5})

@@ -69,9 +69,9 @@ func (c *Conn) handleAuth() *xrow.Error {
 		if e != nil {
 			return e
 		}
-		id, e := c.checkPassword(q.user, func(hash []byte) bool { return checkScramble(scramble, &c.salt, hash) })
+		user, e := c.checkPassword(q.user, func(hash []byte) bool { return checkScramble(scramble, &c.salt, hash) })
 		if e == nil {
-			e = c.login(id, q.user, MaxFrame)
+			e = c.login(user, q.user, MaxFrame)
 		}
 		c.rest()
 		if e == nil {
@@ -79,11 +79,11 @@ func (c *Conn) handleAuth() *xrow.Error {
 		}
 		return e
 	}
-	id, _, ok := c.srv.backend.User(q.user)
+	user, _, ok := c.srv.backend.User(q.user)
 	if !ok {
 		return xrow.Errorf(xrow.ErrCredsMismatch)
 	}
-	if e := c.login(id, q.user, MaxFrameBeforeAuth); e != nil {
+	if e := c.login(user, q.user, MaxFrameBeforeAuth); e != nil {
 		return e
 	}
 	c.ok()
@@ -91,15 +91,17 @@ func (c *Conn) handleAuth() *xrow.Error {
 }
 
 // login switches the session to a user.
-func (c *Conn) login(id uint32, name []byte, maxFrame int) *xrow.Error {
-	if err := c.srv.backend.CanLogin(id); err != nil {
+func (c *Conn) login(user User, name []byte, maxFrame int) *xrow.Error {
+	if err := c.srv.backend.CanLogin(user); err != nil {
 		return asError(err)
 	}
-	if e := c.srv.gate.login(c, id, string(name)); e != nil {
+	if e := c.srv.gate.login(c, user, string(name)); e != nil {
 		return e
 	}
 	c.known.Store(string(name) != guestName)
-	c.user.Store(id)
+	c.user.Store(uint64(user))
+	c.loggedIn.Store(uint64(user))
+	c.stay() // somebody may have dropped the user since, and have found nobody to send away
 	c.maxFrame = maxFrame
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tarragon/instance"
+	"tarragon/iproto"
 	"tarragon/vclock"
 	"tarragon/xrow"
 
@@ -46,7 +47,7 @@ type Config struct {
 	CanLog bool // the log survives the process: without that nobody may join (wal.mode none)
 	// Rights tells whether a user may read all, as an anonymous replica does, and
 	// for a member whether it may be one: come, ack and vote. nil: everybody may.
-	Rights func(user uint32, member bool) *xrow.Error
+	Rights func(user iproto.User, member bool) *xrow.Error
 	// Registers is told before a registration is asked of the core; nil: nobody is.
 	// It may read the configuration anew, and blocks for no longer than that.
 	Registers func()
@@ -186,7 +187,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.RingBytes = 64 << 20
 	}
 	if c.Rights == nil {
-		c.Rights = func(uint32, bool) *xrow.Error { return nil }
+		c.Rights = func(iproto.User, bool) *xrow.Error { return nil }
 	}
 	if c.Registers == nil {
 		c.Registers = func() {}

@@ -246,12 +246,12 @@ type backend struct {
 	replicate func(l *iproto.Link, row *xrow.Row) error // instead of the hub
 }
 
-func (b *backend) Ready() *xrow.Error                 { return nil }
-func (b *backend) SchemaVersion() uint64              { return 1 }
-func (b *backend) User([]byte) (uint32, []byte, bool) { return 0, nil, false }
-func (b *backend) CanLogin(uint32) error              { return nil }
-func (b *backend) AppendBallot(dst []byte) []byte     { return b.ballot(dst) }
-func (b *backend) Replicate(l *iproto.Link, user uint32, row *xrow.Row) error {
+func (b *backend) Ready() *xrow.Error                      { return nil }
+func (b *backend) SchemaVersion() uint64                   { return 1 }
+func (b *backend) User([]byte) (iproto.User, []byte, bool) { return 0, nil, false }
+func (b *backend) CanLogin(iproto.User) error              { return nil }
+func (b *backend) AppendBallot(dst []byte) []byte          { return b.ballot(dst) }
+func (b *backend) Replicate(l *iproto.Link, user iproto.User, row *xrow.Row) error {
 	if b.replicate != nil {
 		return b.replicate(l, row)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tarragon/instance"
+	"tarragon/iproto"
 	"tarragon/vclock"
 	"tarragon/xrow"
 )
@@ -183,7 +184,7 @@ func TestServeRefuses(t *testing.T) {
 		}
 	}
 	none := func(*xrow.SubscribeRequest) {}
-	denied := func(uint32, bool) *xrow.Error { return deny }
+	denied := func(iproto.User, bool) *xrow.Error { return deny }
 	ro := func(_ *Config, i *Info) { i.Readonly = xrow.Errorf(xrow.ErrReadonly) }
 	anon := func(c *Config, i *Info) { c.Anon, i.ID = true, 0 }
 	life := func(incarnation uint64) func(*Config, *Info) {
@@ -214,7 +215,7 @@ func TestServeRefuses(t *testing.T) {
 		{"JOIN before boot", func(_ *Config, i *Info) { i.ReplicasetUUID = "" }, join(""), xrow.ErrLoading},
 		{"JOIN without a UUID", nil, join(""), xrow.ErrNilUUID},
 		{"JOIN of ourselves", nil, join(testUUID(1)), xrow.ErrConnectionToSelf},
-		{"JOIN without rights", func(c *Config, _ *Info) { c.Rights = func(_ uint32, write bool) *xrow.Error { return deny } },
+		{"JOIN without rights", func(c *Config, _ *Info) { c.Rights = func(_ iproto.User, write bool) *xrow.Error { return deny } },
 			join(testUUID(9)), xrow.ErrAccessDenied},
 		{"JOIN without a log", func(c *Config, _ *Info) { c.CanLog = false }, join(testUUID(9)), xrow.ErrUnsupported},
 		{"SUBSCRIBE before boot", func(_ *Config, i *Info) { i.ReplicasetUUID = "" }, sub(none), xrow.ErrLoading},
@@ -232,7 +233,7 @@ func TestServeRefuses(t *testing.T) {
 		}, sub(func(s *xrow.SubscribeRequest) { s.Incarnation = 8 }), xrow.ErrTooEarlySubscribe},
 		{"SUBSCRIBE of a member as a reader", nil, sub(func(s *xrow.SubscribeRequest) { s.Anon = true }), xrow.ErrProtocol},
 		{"SUBSCRIBE of a reader without a UUID", nil, sub(func(s *xrow.SubscribeRequest) { s.Anon, s.InstanceUUID = true, "" }), xrow.ErrNilUUID},
-		{"SUBSCRIBE without rights", func(c *Config, _ *Info) { c.Rights = func(uint32, bool) *xrow.Error { return deny } },
+		{"SUBSCRIBE without rights", func(c *Config, _ *Info) { c.Rights = func(iproto.User, bool) *xrow.Error { return deny } },
 			sub(none), xrow.ErrAccessDenied},
 		{"SUBSCRIBE without a log", func(c *Config, _ *Info) { c.CanLog = false }, sub(none), xrow.ErrUnsupported},
 		{"SUBSCRIBE to an anonymous replica", anon, sub(none), xrow.ErrUnsupported},

@@ -10,7 +10,7 @@ import (
 // Serve answers JOIN, SUBSCRIBE, REGISTER and FETCH_SNAPSHOT on a connection
 // that the client server has handed over. An *xrow.Error is for the peer, not
 // sent yet; SUBSCRIBE ends with an error in any case.
-func (h *Hub) Serve(link *iproto.Link, user uint32, row *xrow.Row) error {
+func (h *Hub) Serve(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 	h.mu.Lock()
 	ready := h.node != nil && !h.closed && !h.expelled
 	h.mu.Unlock()
@@ -65,7 +65,7 @@ func (h *Hub) checkPeer(info *Info, uuid string) *xrow.Error {
 
 // checkRegistration is what JOIN and REGISTER refuse, change: because the row
 // of _cluster has to be written.
-func (h *Hub) checkRegistration(info *Info, user uint32, change bool) *xrow.Error {
+func (h *Hub) checkRegistration(info *Info, user iproto.User, change bool) *xrow.Error {
 	if info.ID == 0 {
 		return unsupported("registrations at an anonymous replica")
 	}

@@ -41,7 +41,7 @@ func (h *Hub) Snapshot(s instance.Snapshot) (ours bool) {
 	return true
 }
 
-func (h *Hub) serveJoin(link *iproto.Link, user uint32, row *xrow.Row) error {
+func (h *Hub) serveJoin(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 	req, err := xrow.DecodeJoin(row.Body)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (h *Hub) hasOriginals() bool {
 	return slices.ContainsFunc(h.relays, func(r *relay) bool { return r.rules == 0 && r.peer != 0 })
 }
 
-func (h *Hub) checkJoin(info *Info, user uint32, req *xrow.JoinRequest) *xrow.Error {
+func (h *Hub) checkJoin(info *Info, user iproto.User, req *xrow.JoinRequest) *xrow.Error {
 	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (h *Hub) checkJoin(info *Info, user uint32, req *xrow.JoinRequest) *xrow.Er
 
 // serveFetch answers FETCH_SNAPSHOT: the state for a replica that stays
 // anonymous.
-func (h *Hub) serveFetch(link *iproto.Link, user uint32, row *xrow.Row) error {
+func (h *Hub) serveFetch(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 	var req xrow.JoinRequest
 	if row.Body != nil { // 2.6 sends none
 		var err error

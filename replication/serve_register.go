@@ -16,7 +16,7 @@ import (
 // serveRegister makes a member of an instance that has the data, or gives a
 // member the name that it asks for. The answer has no head: the rows from where
 // the instance stands up to the change of _cluster, and an OK.
-func (h *Hub) serveRegister(link *iproto.Link, user uint32, row *xrow.Row) error {
+func (h *Hub) serveRegister(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 	req, err := xrow.DecodeRegister(row.Body)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (h *Hub) serveRegister(link *iproto.Link, user uint32, row *xrow.Row) error
 }
 
 // checkRegister is replication.md section 5, in the order given there.
-func (h *Hub) checkRegister(info *Info, user uint32, req *xrow.RegisterRequest) *xrow.Error {
+func (h *Hub) checkRegister(info *Info, user iproto.User, req *xrow.RegisterRequest) *xrow.Error {
 	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 	"tarragon/xrow"
 )
 
-func (h *Hub) serveSubscribe(link *iproto.Link, user uint32, row *xrow.Row) error {
+func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 	req, err := xrow.DecodeSubscribe(row.Body)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (h *Hub) tellOddities(info *Info, req *xrow.SubscribeRequest) {
 }
 
 // checkSubscribe is replication.md section 5, in the order given there.
-func (h *Hub) checkSubscribe(info *Info, user uint32, req *xrow.SubscribeRequest) *xrow.Error {
+func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRequest) *xrow.Error {
 	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
 		return err
 	}

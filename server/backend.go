@@ -43,25 +43,48 @@ func (b *backend) SchemaVersion() uint64 {
 	return n.status.schema.Load()
 }
 
-func (b *backend) User(name []byte) (id uint32, hash []byte, ok bool) {
+func (b *backend) User(name []byte) (user iproto.User, hash []byte, ok bool) {
 	b.node().loop.Read(func(c *instance.Core) {
 		var u box.User
 		if u, ok = c.Box().UserByName(string(name)); ok {
-			id, hash = u.ID, u.Hash
+			creds, _ := c.Box().Schema().Credentials(u.ID)
+			user, hash = iproto.User(creds), u.Hash
 		}
 	})
-	return id, hash, ok
+	return user, hash, ok
 }
 
-func (b *backend) CanLogin(user uint32) (err error) {
+func (b *backend) CanLogin(user iproto.User) (err error) {
 	b.node().loop.Read(func(c *instance.Core) {
-		err = c.Box().Schema().CheckUniverse(user, box.PrivSession)
+		err = c.Box().Schema().CheckUniverse(box.Credentials(user), box.PrivSession)
 	})
 	return err
 }
 
-func (b *backend) MayWrite(user uint32) (may bool) {
-	b.node().loop.Read(func(c *instance.Core) { may = c.Box().Schema().MayWrite(user) })
+// Stays: who is logged in may have a session, and is still there. One may go on as
+// another user who may not log in, as su allows, but not as one who was dropped.
+func (b *backend) Stays(login, user iproto.User, replicates bool) (err error) {
+	n := b.node()
+	if n == nil {
+		return nil
+	}
+	n.loop.Read(func(c *instance.Core) {
+		s := c.Box().Schema()
+		if login != box.UserGuest {
+			err = s.CheckUniverse(box.Credentials(login), box.PrivSession)
+		}
+		if err == nil {
+			err = s.CheckUser(box.Credentials(user))
+		}
+		if err == nil && replicates {
+			err = s.CheckUniverse(box.Credentials(user), box.PrivRead)
+		}
+	})
+	return err
+}
+
+func (b *backend) MayWrite(user iproto.User) (may bool) {
+	b.node().loop.Read(func(c *instance.Core) { may = c.Box().Schema().MayWrite(box.Credentials(user)) })
 	return may
 }
 
@@ -82,20 +105,22 @@ func (b *backend) Select(q *iproto.Select, to iproto.Sink) (n uint32, position [
 	var count int
 	if q.Space == box.SettingsSpace {
 		var rows []byte
-		b.node().loop.Read(func(c *instance.Core) { rows, count, err = c.Box().SelectSettings(q.User, &query, q.Settings, nil) })
+		b.node().loop.Read(func(c *instance.Core) {
+			rows, count, err = c.Box().SelectSettings(box.Credentials(q.User), &query, q.Settings, nil)
+		})
 		if err == nil {
 			err = to.Take(rows)
 		}
 		return uint32(count), nil, err
 	}
-	count, err = b.node().loop.Select(q.User, &query, to)
+	count, err = b.node().loop.Select(box.Credentials(q.User), &query, to)
 	return uint32(count), query.Position, err
 }
 
 // UpdateSetting changes a setting of the session that asks.
-func (b *backend) UpdateSetting(user uint32, d *xrow.DML, settings map[string][]byte) (data []byte, err error) {
+func (b *backend) UpdateSetting(user iproto.User, d *xrow.DML, settings map[string][]byte) (data []byte, err error) {
 	var tuple []byte
-	b.node().loop.Read(func(c *instance.Core) { tuple, err = c.Box().UpdateSetting(user, d, settings) })
+	b.node().loop.Read(func(c *instance.Core) { tuple, err = c.Box().UpdateSetting(box.Credentials(user), d, settings) })
 	if tuple == nil {
 		return []byte{0x90}, err
 	}
@@ -110,7 +135,7 @@ func (b *backend) Submit(batch *iproto.Batch) {
 	requests := (*pooled)[:0]
 	for i := range batch.Writes {
 		w := &batch.Writes[i]
-		requests = append(requests, instance.Request{Conn: batch.Conn, Sync: w.Sync, User: w.User, DML: w.DML})
+		requests = append(requests, instance.Request{Conn: batch.Conn, Sync: w.Sync, User: box.Credentials(w.User), DML: w.DML})
 	}
 	release := func() {
 		clear(requests)
@@ -176,7 +201,7 @@ func (b *backend) spaceName(id uint32) (name string) {
 }
 
 func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
-	b.node().procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: q.User, Type: q.Type, Name: q.Name, Args: q.Args, Large: c.LargeAnswer,
+	b.node().procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: box.Credentials(q.User), Type: q.Type, Name: q.Name, Args: q.Args, Large: c.LargeAnswer,
 		Reply: func(data []byte, err *xrow.Error) {
 			c.Reply(q.Sync, data, err)
 			c.Flush()
@@ -200,7 +225,7 @@ func (b *backend) VClock() (v vclock.VClock) {
 	return v
 }
 
-func (b *backend) Replicate(l *iproto.Link, user uint32, row *xrow.Row) error {
+func (b *backend) Replicate(l *iproto.Link, user iproto.User, row *xrow.Row) error {
 	hub := b.s.hub.Load()
 	if hub == nil || !b.s.ready.Load() {
 		return xrow.Errorf(xrow.ErrLoading)

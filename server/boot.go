@@ -10,6 +10,7 @@ import (
 	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/instance/proc"
+	"tarragon/iproto"
 	"tarragon/replication"
 	"tarragon/xlog"
 	"tarragon/xrow"
@@ -215,7 +216,7 @@ func (s *Server) newHub() (*replication.Hub, error) {
 }
 
 // rights of a user that wants to replicate; member: as a member of the set.
-func (s *Server) rights(user uint32, member bool) *xrow.Error {
+func (s *Server) rights(user iproto.User, member bool) *xrow.Error {
 	n := s.node.Load()
 	if n == nil {
 		return xrow.Errorf(xrow.ErrLoading)
@@ -224,10 +225,10 @@ func (s *Server) rights(user uint32, member bool) *xrow.Error {
 	n.loop.Read(func(c *instance.Core) {
 		schema := c.Box().Schema()
 		if member {
-			err = schema.CheckSpace(user, spaceCluster, box.PrivWrite)
+			err = schema.CheckSpace(box.Credentials(user), spaceCluster, box.PrivWrite)
 		}
 		if err == nil {
-			err = schema.CheckUniverse(user, box.PrivRead)
+			err = schema.CheckUniverse(box.Credentials(user), box.PrivRead)
 		}
 	})
 	var e *xrow.Error

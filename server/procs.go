@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 	"time"
 
+	"tarragon/box"
 	"tarragon/config"
 	"tarragon/instance/proc"
 	"tarragon/iproto"
@@ -48,7 +49,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		Heap:        heap,
 		Checkpoints: s.checkpointClocks,
 		SessionPeer: s.clients.Peer,
-		Su:          s.clients.Su,
+		Su:          func(conn uint64, user box.Credentials) error { return s.clients.Su(conn, iproto.User(user)) },
 		MaxAnswer:   s.clients.MaxAnswer(),
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))

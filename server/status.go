@@ -25,6 +25,7 @@ type status struct {
 	kick    chan struct{}
 	schema  atomic.Uint64
 	wasRW   bool
+	rights  uint64 // version of users and rights by which sessions were looked at
 	aligned uint64 // schema version at which credentials were aligned
 }
 
@@ -84,11 +85,17 @@ func (t *status) run(ctx context.Context) {
 func (t *status) publish() {
 	var i instance.Info
 	var replicaset string
+	var rights uint64
 	now := t.n.loop.Now().Mono
 	t.n.loop.Read(func(c *instance.Core) {
 		i = c.Info(now)
 		replicaset = c.Box().ReplicasetUUID()
+		rights = c.Box().Schema().RightsVersion()
 	})
+	if rights != t.rights {
+		t.rights = rights
+		t.s.clients.Recheck()
+	}
 	t.s.learnAddresses(i.Members)
 	t.n.procs.QuorumIs(i.QuorumText)
 	h := t.s.events

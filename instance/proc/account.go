@@ -15,7 +15,7 @@ const lastSystemUser = 31
 
 // account finds a user or a role by name or ID, as viewer does in _vuser: to
 // others there is none.
-func account(s *box.Schema, viewer uint32, v value) (u box.User, ok bool) {
+func account(s *box.Schema, viewer box.Credentials, v value) (u box.User, ok bool) {
 	if name, isName := v.str(); isName {
 		u, ok = s.UserByName(name)
 	} else if id, isID := v.integer(); isID && id <= 1<<32-1 {
@@ -34,7 +34,7 @@ func (t *txn) member(v value, role bool) (box.User, error) {
 }
 
 // member of what viewer sees: users or roles.
-func member(s *box.Schema, viewer uint32, v value, role bool) (box.User, error) {
+func member(s *box.Schema, viewer box.Credentials, v value, role bool) (box.User, error) {
 	u, ok := account(s, viewer, v)
 	switch {
 	case ok && u.Role == role:
@@ -145,7 +145,7 @@ func (t *txn) insertAccount(origin, name, typ string, auth []byte) (id uint64, e
 		fields = 0x98
 	}
 	id = uint64(t.schema().NextUserID())
-	row := msgp.AppendUint64(msgp.AppendUint64([]byte{fields}, id), uint64(t.user))
+	row := msgp.AppendUint64(msgp.AppendUint64([]byte{fields}, id), uint64(t.user.User()))
 	row = msgp.AppendString(msgp.AppendString(row, name), typ)
 	row = append(append(row, auth...), 0x90)
 	row = msgp.AppendUint64(row, t.now)
@@ -158,10 +158,10 @@ func (t *txn) insertAccount(origin, name, typ string, auth []byte) (id uint64, e
 // firstGrants are the rights of every new user: the role public, to change
 // itself, and, given by admin, to log in and to use its rights.
 func (t *txn) firstGrants(id uint64) error {
-	if _, err := t.addPriv(originDefault, t.user, id, "role", msgp.AppendUint32(nil, box.RolePublic), box.PrivExecute); err != nil {
+	if _, err := t.addPriv(originDefault, t.user.User(), id, "role", msgp.AppendUint32(nil, box.RolePublic), box.PrivExecute); err != nil {
 		return err
 	}
-	if _, err := t.addPriv(originDefault, t.user, id, "user", msgp.AppendUint64(nil, id), box.PrivAlter); err != nil {
+	if _, err := t.addPriv(originDefault, t.user.User(), id, "user", msgp.AppendUint64(nil, id), box.PrivAlter); err != nil {
 		return err
 	}
 	_, err := t.as(box.UserAdmin).addPriv(originDefault, box.UserAdmin, id, "universe", []byte{0}, box.PrivSession|box.PrivUsage)
@@ -203,7 +203,7 @@ func passwd(c *call) error {
 	}
 	return c.write(true, func(t *txn) (values, error) {
 		if own { // one's own password is nobody else's business
-			return nil, t.as(box.UserAdmin).setPassword(uint64(t.user), text)
+			return nil, t.as(box.UserAdmin).setPassword(uint64(t.user.User()), text)
 		}
 		u, err := t.member(who, false)
 		if err != nil {
@@ -241,7 +241,7 @@ func dropAccount(role bool) handler {
 				return nil, err
 			case u.ID <= lastSystemUser:
 				return nil, xrow.Errorf(xrow.ErrDropUser, valueText(who), "the user or the role is a system")
-			case u.ID == t.user:
+			case u.ID == t.user.User():
 				return nil, xrow.Errorf(xrow.ErrDropUser, valueText(who), "the user is active in the current session")
 			}
 			return nil, t.dropFrom(opts, uint64(u.ID), who, role)
@@ -347,7 +347,7 @@ func userInfo(role bool) handler {
 	return func(c *call) error {
 		who := c.arg(0)
 		if who.isNil() && !role {
-			who = msgp.AppendUint32(nil, c.User)
+			who = msgp.AppendUint32(nil, c.User.User())
 		}
 		var u box.User
 		var err error

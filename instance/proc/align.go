@@ -143,7 +143,7 @@ func (t *aligner) alignGrants(grantee uint64, a *Account) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.addPriv(t.origin, t.user, grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
+		if _, err := t.addPriv(t.origin, t.user.User(), grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
 			return err
 		}
 	}
@@ -173,7 +173,7 @@ func (t *aligner) alignGrant(grantee uint64, permissions []string, o Object) err
 	if err != nil {
 		return err
 	}
-	_, err = t.addPriv(t.origin, t.user, grantee, o.Class, id, bits)
+	_, err = t.addPriv(t.origin, t.user.User(), grantee, o.Class, id, bits)
 	return err
 }
 

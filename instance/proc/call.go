@@ -20,6 +20,9 @@ type call struct {
 
 	done func() // ends a large answer; nil: there is none
 
+	function box.Function // the row of _func, if it has one:
+	isStored bool
+
 	space spaceRef // of a method
 	index indexRef // of an index's method
 }
@@ -91,11 +94,8 @@ func (c *call) stored() (err error) {
 func (c *call) mayCall() (err error) {
 	c.p.env.Loop.Read(func(core *instance.Core) {
 		b := core.Box()
-		if f, ok := b.Function(c.Name); ok {
-			err = b.Schema().CheckDDL(c.User, "function", f.ID, f.Name, f.Owner, box.PrivExecute)
-		} else {
-			err = b.Schema().CheckCall(c.User, c.Name, builtin(c.Name))
-		}
+		c.function, c.isStored = b.Function(c.Name)
+		err = c.mayRun(b.Schema())
 	})
 	return err
 }
@@ -116,9 +116,18 @@ func (c *call) mayAdminister() (err error) {
 	return err
 }
 
+// mayRun is mayCall by one dictionary. A call that has waited asks again: its user
+// may have been dropped meanwhile, or have lost the right.
+func (c *call) mayRun(s *box.Schema) error {
+	if f := &c.function; c.isStored {
+		return s.CheckDDL(c.User, "function", f.ID, f.Name, f.Owner, box.PrivExecute)
+	}
+	return s.CheckCall(c.User, c.Name, builtin(c.Name))
+}
+
 // denied is ACCESS_DENIED with the fields of the original.
-func denied(s *box.Schema, user uint32, access, class, name string) error {
-	u, _ := s.User(user)
+func denied(s *box.Schema, user box.Credentials, access, class, name string) error {
+	u, _ := s.User(user.User())
 	e := xrow.Errorf(xrow.ErrAccessDenied, access, class, name, u.Name)
 	f := msgp.AppendMapHeader(nil, 4)
 	for _, s := range [...]string{"object_type", class, "object_name", name, "access_type", access, "user", u.Name} {

@@ -121,8 +121,7 @@ func TestConnectorInfo(t *testing.T) {
 		}
 	})
 	row := instance.MemberTuple(2, other, "i2", 1)
-	c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserInternal,
-		DML: xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row}}}})
+	c.node.putMember(row)
 
 	var r connector.InfoResponse
 	if a := c.do(connector.NewInfoRequest(), &r); a.err != nil {

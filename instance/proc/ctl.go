@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"tarragon/box"
 	"tarragon/instance"
 	"tarragon/xrow"
 
@@ -119,7 +118,7 @@ func expel(c *call) error {
 			if r.str(1) == s.info.UUID {
 				return nil, xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, r.uint(0))
 			}
-			return nil, t.as(box.UserInternal).delete(spaceCluster, keyOf(r.uint(0)))
+			return nil, t.tx.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: keyOf(r.uint(0))})
 		}
 		return nil, xrow.Errorf(xrow.ErrUnknownReplica, valueText(who), s.replicaset)
 	})

@@ -46,7 +46,7 @@ func FuzzCall(f *testing.F) {
 		}
 		c := newCaller(t, instance.ModeCandidate, func(e *Env) {
 			e.Broadcast = func(string, []byte) {}
-			e.Su = func(uint64, uint32) error { return nil }
+			e.Su = func(uint64, box.Credentials) error { return nil }
 			e.SessionPeer = func(uint64) string { return "" }
 		})
 		c.admin("box.schema.space.create", `["t", {"format": [["id", "unsigned"], ["v", "string"]]}]`)

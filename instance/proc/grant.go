@@ -32,7 +32,7 @@ func grant(role bool) handler {
 			if err != nil {
 				return nil, err
 			}
-			grantor := uint64(t.user)
+			grantor := uint64(t.user.User())
 			if opts.has("grantor") {
 				if grantor, err = t.userOrRole(opts["grantor"]); err != nil {
 					return nil, err
@@ -88,7 +88,7 @@ func enable(on bool) handler {
 				}
 				return nil, nil
 			}
-			_, err = t.addPriv(originDefault, t.user, id, "universe", value{0}, bits)
+			_, err = t.addPriv(originDefault, t.user.User(), id, "universe", value{0}, bits)
 			return nil, err
 		})
 	}

@@ -21,7 +21,7 @@ type state struct {
 	memory     box.Memory
 }
 
-func (p *Procs) state(user uint32) (s state) {
+func (p *Procs) state(user box.Credentials) (s state) {
 	now := p.env.Loop.Now()
 	p.env.Loop.Read(func(core *instance.Core) {
 		s.info = core.Info(now.Mono)
@@ -35,7 +35,7 @@ func (p *Procs) state(user uint32) (s state) {
 
 // visible is what is carried of spaces that a user sees in _vspace; functions are
 // told to who may read _func.
-func visible(s *box.Schema, user uint32) (out []box.Carried) {
+func visible(s *box.Schema, user box.Credentials) (out []box.Carried) {
 	functions := s.CheckSpace(user, spaceFunc, box.PrivRead) == nil
 	for _, c := range s.Carried() {
 		sees := functions
@@ -56,7 +56,7 @@ func boxInfo(c *call) error {
 	return nil
 }
 
-func (p *Procs) info(user uint32) []byte {
+func (p *Procs) info(user box.Credentials) []byte {
 	s := p.state(user)
 	i := &s.info
 	var w writer

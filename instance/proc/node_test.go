@@ -85,6 +85,13 @@ func (n *testNode) step(events ...instance.Event) {
 	}
 }
 
+// putMember writes a row of _cluster.
+func (n *testNode) putMember(row []byte) {
+	n.submit(instance.Write{Requests: []instance.Request{{Conn: 9, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
+		return nil, tx.ExecuteInternal(&xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row})
+	}}}})
+}
+
 func (n *testNode) takeRows() []xrow.DML {
 	rows := n.rows
 	n.rows = nil
@@ -99,7 +106,7 @@ func (n *testNode) Submit(ev instance.Event) error {
 
 func (n *testNode) Read(f func(*instance.Core)) { f(n.core) }
 
-func (n *testNode) Select(user uint32, q *box.Query, to instance.Sink) (int, error) {
+func (n *testNode) Select(user box.Credentials, q *box.Query, to instance.Sink) (int, error) {
 	raw, count, err := n.core.Box().Select(user, q, nil)
 	if err == nil && len(raw) > 0 {
 		err = to.Take(raw)
@@ -151,7 +158,8 @@ func (c *caller) call(user uint32, typ xrow.Type, name string, args []byte) (a *
 	c.t.Helper()
 	c.sync++
 	sync := c.sync
-	c.p.Call(Call{Conn: 5, Sync: sync, User: user, Type: typ, Name: name, Args: args,
+	creds, _ := c.node.core.Box().Schema().Credentials(user)
+	c.p.Call(Call{Conn: 5, Sync: sync, User: creds, Type: typ, Name: name, Args: args,
 		Reply: func(data []byte, err *xrow.Error) {
 			if a != nil {
 				c.t.Fatalf("%s was answered twice", name)

@@ -16,7 +16,7 @@ type Node interface {
 	Submit(instance.Event) error
 	Read(func(*instance.Core))
 	Longest() (step, scan time.Duration)
-	Select(user uint32, q *box.Query, to instance.Sink) (n int, err error)
+	Select(user box.Credentials, q *box.Query, to instance.Sink) (n int, err error)
 	Now() instance.Now
 }
 
@@ -53,7 +53,7 @@ type Env struct {
 	// SessionPeer is the address of a connection's other end.
 	SessionPeer func(conn uint64) string
 	// Su changes the user of a connection.
-	Su func(conn uint64, user uint32) error
+	Su func(conn uint64, user box.Credentials) error
 	// ShutdownTimeout sets how long a shutdown waits for clients.
 	ShutdownTimeout func(time.Duration)
 	// MaxAnswer bounds the bytes of tuples in one answer; 0: nothing does.
@@ -104,8 +104,8 @@ type Downstream struct {
 
 // Call is a CALL, CALL_16 or EVAL request.
 type Call struct {
-	Conn, Sync uint64 // name the request in the Loop's Reply
-	User       uint32 // effective user
+	Conn, Sync uint64          // name the request in the Loop's Reply
+	User       box.Credentials // effective user
 	Type       xrow.Type
 	Name       string // of the function; the text of EVAL
 	Args       []byte // raw array that passed xrow.Scan; must stay valid until the answer
@@ -183,6 +183,9 @@ func (c *call) transaction(barrier bool, f do) instance.Write {
 	return instance.Write{Requests: []instance.Request{{
 		Conn: c.Conn, Sync: c.Sync, User: user, Barrier: barrier,
 		Do: func(tx *box.Txn) ([]byte, error) {
+			if err := c.mayRun(tx.Schema()); err != nil {
+				return nil, err
+			}
 			v, err := f(&txn{tx: tx, user: user, now: now})
 			if err != nil {
 				return nil, err

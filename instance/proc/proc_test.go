@@ -184,8 +184,7 @@ func TestExpel(t *testing.T) {
 	for _, who := range []string{`"i2"`, `"` + other + `"`, `2`} {
 		c := newCaller(t, instance.ModeCandidate, nil)
 		row := instance.MemberTuple(2, other, "i2", 1)
-		c.p.env.Loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 9, User: box.UserInternal,
-			DML: xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row}}}})
+		c.node.putMember(row)
 		c.node.takeRows()
 		c.expect("tarragon.expel", "[]", "! 1 IllegalParams: Usage: tarragon.expel(name, uuid or id)")
 		c.expect("tarragon.expel", `["i3"]`, "! 62: Replica i3 is not registered with replica set "+testReplicaset)
@@ -204,8 +203,8 @@ func TestSession(t *testing.T) {
 	var became []uint32
 	c := newCaller(t, instance.ModeCandidate, func(e *Env) {
 		e.SessionPeer = func(conn uint64) string { return fmt.Sprint("peer of ", conn) }
-		e.Su = func(conn uint64, user uint32) error {
-			became = append(became, user)
+		e.Su = func(conn uint64, user box.Credentials) error {
+			became = append(became, user.User())
 			return nil
 		}
 	})

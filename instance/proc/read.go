@@ -40,7 +40,7 @@ func (c *call) query(q *box.Query) (raw []byte, n int, err error) {
 	return c.queryAs(c.User, q)
 }
 
-func (c *call) queryAs(user uint32, q *box.Query) (raw []byte, n int, err error) {
+func (c *call) queryAs(user box.Credentials, q *box.Query) (raw []byte, n int, err error) {
 	g := gather{c: c}
 	n, err = c.p.env.Loop.Select(user, q, &g)
 	return g.raw, n, err

@@ -30,7 +30,7 @@ func runScripts(t *testing.T, dir string) {
 		c := newCaller(t, instance.ModeCandidate, func(e *Env) {
 			e.Broadcast = func(string, []byte) {}
 			e.Snapshot = func(done func(error)) { done(nil) }
-			e.Su = func(uint64, uint32) error { return nil }
+			e.Su = func(uint64, box.Credentials) error { return nil }
 			e.ShutdownTimeout = func(time.Duration) {}
 		})
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -43,7 +43,7 @@ func runScripts(t *testing.T, dir string) {
 }
 
 func (c *caller) script(t *testing.T, d *datadriven.TestData) string {
-	typ, user := xrow.Call, box.UserAdmin
+	typ, user := xrow.Call, uint32(box.UserAdmin)
 	if d.Cmd == "eval" {
 		typ = xrow.Eval
 	}

@@ -10,7 +10,7 @@ import (
 func sessionUser(c *call) error {
 	var name string
 	c.schema(func(s *box.Schema) {
-		u, _ := s.User(c.User)
+		u, _ := s.User(c.User.User())
 		name = u.Name
 	})
 	c.reply(one(msgp.AppendString(nil, name)))
@@ -46,20 +46,20 @@ func su(c *call) error {
 	if len(c.args) > 1 {
 		return unsupported("functions as arguments")
 	}
-	var u box.User
+	var to box.Credentials
 	var err error
 	c.schema(func(s *box.Schema) {
-		var ok bool
-		if u, ok = account(s, c.User, c.arg(0)); u.ID != c.User && !s.IsSuper(c.User) {
+		u, ok := account(s, c.User, c.arg(0))
+		if (!ok || u.ID != c.User.User()) && !s.IsSuper(c.User) {
 			err = denied(s, c.User, "Session", "user", valueText(c.arg(0)))
-		} else if !ok || u.Role {
+		} else if to, _ = s.Credentials(u.ID); !ok || u.Role {
 			err = noSuchUser(c.arg(0))
 		}
 	})
 	if err != nil {
 		return err
 	}
-	if err := c.p.env.Su(c.Conn, u.ID); err != nil {
+	if err := c.p.env.Su(c.Conn, to); err != nil {
 		return err
 	}
 	c.reply(nil)

@@ -70,7 +70,7 @@ func (t *txn) createSpace(name string, opts options) (id uint64, err error) {
 	} else if id, err = t.nextSpaceID(opts.str("type") == "temporary"); err != nil {
 		return 0, err
 	}
-	owner := uint64(t.user)
+	owner := uint64(t.user.User())
 	if opts.has("user") {
 		if owner, err = t.userOrRole(opts["user"]); err != nil {
 			return 0, err

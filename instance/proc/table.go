@@ -66,13 +66,13 @@ func init() {
 		"box.schema.user.revoke":   revoke(false),
 
 		"box.session.effective_user": sessionUser,
-		"box.session.euid":           sessionNumber(func(c *call) uint64 { return uint64(c.User) }),
+		"box.session.euid":           sessionNumber(func(c *call) uint64 { return uint64(c.User.User()) }),
 		"box.session.id":             sessionNumber(func(c *call) uint64 { return c.Conn }),
 		"box.session.peer":           sessionPeer,
 		"box.session.su":             su,
 		"box.session.sync":           sessionNumber(func(c *call) uint64 { return c.Sync }),
 		"box.session.type":           sessionType,
-		"box.session.uid":            sessionNumber(func(c *call) uint64 { return uint64(c.User) }),
+		"box.session.uid":            sessionNumber(func(c *call) uint64 { return uint64(c.User.User()) }),
 		"box.session.user":           sessionUser,
 
 		"tarragon.expel": expel,

@@ -38,14 +38,14 @@ const (
 // unless they say otherwise; reads see everything.
 type txn struct {
 	tx   *box.Txn
-	user uint32
+	user box.Credentials
 	now  uint64 // seconds since the epoch when the call came in
 }
 
 func (t *txn) schema() *box.Schema { return t.tx.Schema() }
 
 // as is the same transaction with the rights of another user.
-func (t *txn) as(user uint32) *txn { return &txn{tx: t.tx, user: user, now: t.now} }
+func (t *txn) as(user box.Credentials) *txn { return &txn{tx: t.tx, user: user, now: t.now} }
 
 func (t *txn) insert(space uint32, tuple []byte) error {
 	_, err := t.tx.Execute(t.user, &xrow.DML{Type: xrow.Insert, SpaceID: space, Tuple: tuple})

@@ -61,7 +61,9 @@ func strikeExpel(w *World) {
 			w.count(Expelled)
 		}
 	}
-	leader.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(d.op.id), User: box.UserInternal, Internal: true, DML: dml}}})
+	leader.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(d.op.id), Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
+		return nil, tx.ExecuteInternal(&dml)
+	}}}})
 }
 
 const forgedUUID = "ffffffff-0000-4000-8000-000000000031"
