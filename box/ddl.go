@@ -3,7 +3,6 @@ package box
 import (
 	"math"
 	"slices"
-	"strconv"
 
 	"tarragon/xrow"
 )
@@ -44,12 +43,19 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 	case idSchema:
 		t.onSchema(old, new)
 	case idFunc:
-		return t.onOwned(old, new, who, classFunction)
+		return t.onFunc(old, new, who)
 	case idSequence:
-		return t.onOwned(old, new, who, classSequence)
+		return t.onSequence(old, new, who)
+	case idSequenceData:
+		return t.onSequenceData(old, new, who)
+	case idCollation:
+		return t.onCollation(old, new, who)
 	case idTrigger, idSpaceSequence, idFkConstraint, idCkConstraint, idFuncIndex:
 		if new != nil && who.log {
 			return unsupported("rows in space '" + s.sp.name + "'")
+		}
+		if new == nil && who.client {
+			return t.allowedDetach(s.sp.id, splitRow(old), who)
 		}
 	}
 	return nil
@@ -93,12 +99,12 @@ func (t *Txn) dropLaterSpaces(version rowReader) {
 // checkIDs refuses IDs that do not fit 32 bits: cut down they would name other
 // objects.
 func checkIDs(sp *space, tuple []byte) error {
-	fields := [...]int{0, 1, 3}
+	fields := [...]int{0, 1, 3, 4}
 	row := splitRow(tuple)
 	n := 2
 	switch sp.id {
 	case idPriv:
-		n = 3
+		n = 4
 	case idTruncate, idSequence:
 		n = 1
 	case idSpace, idIndex, idUser, idFunc, idCluster:
@@ -121,14 +127,6 @@ func (t *Txn) schema() *Schema {
 	return t.dict
 }
 
-// allowed checks a client's right on an object; rows of the log have all.
-func (t *Txn) allowed(who actor, class string, id uint32, name string, owner uint32, need Priv) error {
-	if !who.client {
-		return nil
-	}
-	return t.dict.CheckDDL(who.user, class, id, name, owner, need)
-}
-
 // onSpace creates, alters or drops a space.
 func (t *Txn) onSpace(old, new []byte, who actor) error {
 	if new == nil {
@@ -144,13 +142,16 @@ func (t *Txn) onSpace(old, new []byte, who actor) error {
 			return err
 		}
 		if owner := t.dict.users[sp.owner]; owner == nil && who.client {
-			return xrow.Errorf(xrow.ErrNoSuchUser, strconv.Itoa(int(sp.owner)))
+			return noSuchUser(sp.owner)
 		}
 		t.schema().putSpace(sp)
 		t.schemaOps++
 		return nil
 	}
 	if err := t.allowed(who, classSpace, was.id, was.name, was.owner, PrivAlter); err != nil {
+		return err
+	}
+	if err := t.allowedOwner(who, classSpace, was.name, was.owner, sp.owner); err != nil {
 		return err
 	}
 	return t.alterSpace(was, sp, who)
@@ -169,10 +170,8 @@ func (t *Txn) dropSpace(sp *space, who actor) error {
 	if len(sp.indexes)+len(sp.unusable) > 0 {
 		return fail("the space has indexes")
 	}
-	for _, g := range t.dict.grants {
-		if g.class == classSpace && g.id == sp.id && !g.whole {
-			return fail("the space has grants")
-		}
+	if t.dict.hasGrants(classSpace, sp.id) {
+		return fail("the space has grants")
 	}
 	if t.hasRow(idTruncate, sp.id) {
 		return fail("the space has truncate record")
@@ -426,7 +425,7 @@ func (t *Txn) dropIndex(sp *space, id uint32) error {
 // onTruncate empties a space: every index gets a new tree.
 func (t *Txn) onTruncate(old, new []byte, who actor) error {
 	if new == nil {
-		return nil // the space is being dropped
+		return t.allowedUntruncate(uint32(splitRow(old).uint(0)), who) // the space is being dropped
 	}
 	sp, err := t.dict.needSpace(uint32(splitRow(new).uint(0)))
 	if err != nil {
@@ -462,22 +461,6 @@ func (t *Txn) onTruncate(old, new []byte, who actor) error {
 	}
 	t.schema().putSpace(now)
 	return nil
-}
-
-// onOwned checks the rights on a row whose objects the box only keeps: id,
-// owner and name come first.
-func (t *Txn) onOwned(old, new []byte, who actor, class string) error {
-	row, need := splitRow(old), PrivDrop
-	switch {
-	case old == nil:
-		row, need = splitRow(new), PrivCreate
-	case new != nil:
-		need = PrivAlter
-	}
-	if err := checkName(row.string(2)); err != nil {
-		return err
-	}
-	return t.allowed(who, class, uint32(row.uint(0)), row.string(2), uint32(row.uint(1)), need)
 }
 
 // onCluster checks a member's row. An original leader gives a joiner with the

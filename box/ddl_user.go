@@ -3,7 +3,6 @@ package box
 import (
 	"bytes"
 	"encoding/base64"
-	"strconv"
 
 	"tarragon/xrow"
 
@@ -73,20 +72,74 @@ func (t *Txn) onUser(old, new []byte, who actor) error {
 	if err != nil {
 		return err
 	}
-	was := t.dict.users[u.ID]
-	need := PrivAlter
-	if was == nil {
-		need = PrivCreate
-		if len(t.dict.users) >= maxUsers {
-			return xrow.Errorf(xrow.ErrUserMax, maxUsers)
-		}
+	if was := t.dict.users[u.ID]; was != nil {
+		err = t.alterUser(&was.User, &u, who)
+	} else {
+		err = t.createUser(&u, who)
 	}
-	if err := t.allowed(who, u.class(), u.ID, u.Name, u.Owner, need); err != nil {
+	if err != nil {
 		return err
 	}
 	t.schema().putUser(u)
 	t.dict.setRights()
 	return nil
+}
+
+func (t *Txn) createUser(u *User, who actor) error {
+	if err := t.allowed(who, u.class(), u.ID, u.Name, u.Owner, PrivCreate); err != nil {
+		return err
+	}
+	if len(t.dict.users) >= maxUsers {
+		return xrow.Errorf(xrow.ErrUserMax, maxUsers)
+	}
+	if !who.log {
+		return nil
+	}
+	if u.ID > lastUser { // no name leads to such a user in the original
+		return xrow.Errorf(xrow.ErrCreateUser, shortName(u.Name), "user id is too big")
+	}
+	return checkPassword(u)
+}
+
+// alterUser checks a change of a user or role. As in the original nobody owns it
+// for that: one may alter oneself, or has the right to. What always exists is
+// the business of those who may do everything.
+func (t *Txn) alterUser(was, u *User, who actor) error {
+	if err := t.allowed(who, was.class(), was.ID, was.Name, was.ID, PrivAlter); err != nil {
+		return err
+	}
+	if who.client && isSystemUser(was.ID) && who.user.User() != was.ID && !t.dict.IsSuper(who.user) {
+		return t.dict.denied(who.user, PrivAlter, was.class(), was.Name)
+	}
+	if err := t.allowedOwner(who, was.class(), was.Name, was.Owner, u.Owner); err != nil || !who.log {
+		return err
+	}
+	switch {
+	case was.Role != u.Role:
+		return unsupported("another type of " + was.class() + " '" + was.Name + "'")
+	case was.Name != u.Name && isSystemUser(was.ID):
+		return unsupported("another name of " + was.class() + " '" + was.Name + "'")
+	}
+	return checkPassword(u)
+}
+
+// emptyHash is SHA1(SHA1("")), the only password that guest may have.
+var emptyHash = [...]byte{0xbe, 0x1b, 0xde, 0xc0, 0xaa, 0x74, 0xb4, 0xdc, 0xb0, 0x79, 0x94, 0x3e, 0x70, 0x52, 0x80, 0x96, 0xcc, 0xa9, 0x85, 0xf8}
+
+func checkPassword(u *User) error {
+	if u.ID == UserGuest && u.Hash != nil && !bytes.Equal(u.Hash, emptyHash[:]) {
+		return xrow.Errorf(xrow.ErrGuestUserPassword)
+	}
+	return nil
+}
+
+// isSystemUser tells whether a user or role always exists.
+func isSystemUser(id uint32) bool {
+	switch id {
+	case UserGuest, UserAdmin, RolePublic, RoleReplication, RoleSuper:
+		return true
+	}
+	return false
 }
 
 func (u *User) class() string {
@@ -115,10 +168,11 @@ func (t *Txn) dropUser(id uint32, who actor) error {
 		return err
 	}
 	fail := func(detail string) error { return xrow.Errorf(xrow.ErrDropUser, u.Name, detail) }
-	if id <= RoleSuper {
+	// An original drops the role replication, and a peer's row must be taken.
+	if isSystemUser(id) && (who.log || id != RoleReplication) {
 		return fail("the user or the role is a system")
 	}
-	if t.ownsObjects(id) {
+	if t.ownsObjects(id) || who.log && t.dict.isGranted(id) {
 		return fail("the user has objects")
 	}
 	s := t.schema()
@@ -128,7 +182,8 @@ func (t *Txn) dropUser(id uint32, who actor) error {
 	return nil
 }
 
-// ownsObjects tells whether something would be left without its owner.
+// ownsObjects tells whether something would be left without its owner, or rights
+// without who has them: the next user with the number would have all that.
 func (t *Txn) ownsObjects(id uint32) bool {
 	for _, space := range t.dict.ids {
 		if t.dict.spaces[space].owner == id {
@@ -136,7 +191,7 @@ func (t *Txn) ownsObjects(id uint32) bool {
 		}
 	}
 	for _, g := range t.dict.grants {
-		if g.grantor == id {
+		if g.grantor == id || g.grantee == id {
 			return true
 		}
 	}
@@ -154,159 +209,7 @@ func (t *Txn) ownsObjects(id uint32) bool {
 	return found
 }
 
-// parseGrant reads a row of _priv.
-func parseGrant(tuple []byte) (g grant, err error) {
-	row := splitRow(tuple)
-	g = grant{grantor: uint32(row.uint(0)), grantee: uint32(row.uint(1)), class: row.string(2), privs: Priv(row.uint(4))}
-	switch g.class {
-	case classUniverse, classSpace, classFunction, classSequence, classUser, classRole, classCollation, "lua_eval", "sql":
-		if kindOf(row.raw(3)) == kindStr {
-			g.whole = row.string(3) == ""
-			g.name = row.string(3)
-		}
-		g.id = uint32(row.uint(3))
-	case "lua_call":
-		g.name = row.string(3)
-	default:
-		return g, xrow.Errorf(xrow.ErrUnknownSchemaObject, shortName(g.class))
-	}
-	return g, nil
-}
-
-// onPriv grants or revokes.
-func (t *Txn) onPriv(old, new []byte, who actor) error {
-	row := new
-	if new == nil {
-		row = old
-	}
-	g, err := parseGrant(row)
-	if err != nil {
-		return err
-	}
-	if who.client {
-		if err := t.allowedGrant(&g, who.user, new == nil); err != nil {
-			return err
-		}
-	}
-	if new != nil && who.log {
-		if err := t.checkGrant(&g); err != nil {
-			return err
-		}
-	}
-	s := t.schema()
-	if new == nil {
-		s.dropGrant(g)
-	} else {
-		s.putGrant(g)
-	}
-	s.setRights()
-	return nil
-}
-
-// checkGrant tells whether a grant makes sense.
-func (t *Txn) checkGrant(g *grant) error {
-	grantee := t.dict.users[g.grantee]
-	switch {
-	case t.dict.users[g.grantor] == nil:
-		return noSuchUser(g.grantor)
-	case grantee == nil:
-		return noSuchUser(g.grantee)
-	case g.privs == 0:
-		return xrow.Errorf(xrow.ErrGrant, "the grant tuple has no privileges")
-	}
-	if g.whole {
-		return nil
-	}
-	switch g.class {
-	case classSpace:
-		if _, err := t.dict.needSpace(g.id); err != nil {
-			return err
-		}
-		if t.dict.isTempType(g.id) {
-			return xrow.Errorf(xrow.ErrUnsupported, "temporary space", "privileges")
-		}
-	case classFunction:
-		if !t.hasRow(idFunc, g.id) {
-			return xrow.Errorf(xrow.ErrNoSuchFunction, strconv.Itoa(int(g.id)))
-		}
-	case classSequence:
-		if !t.hasRow(idSequence, g.id) {
-			return xrow.Errorf(xrow.ErrNoSuchSequence, strconv.Itoa(int(g.id)))
-		}
-	case classUser:
-		if t.dict.users[g.id] == nil {
-			return noSuchUser(g.id)
-		}
-	case classRole:
-		role := t.dict.users[g.id]
-		if role == nil || !role.Role {
-			return xrow.Errorf(xrow.ErrNoSuchRole, strconv.Itoa(int(g.id)))
-		}
-		if g.id == g.grantee || t.dict.hasRole(g.id, g.grantee) {
-			return xrow.Errorf(xrow.ErrRoleLoop, role.Name, grantee.Name)
-		}
-	}
-	return nil
-}
-
-// hasRole tells whether one role was granted to another, directly or not.
-func (s *Schema) hasRole(to, role uint32) bool {
-	a := s.users[to]
-	if a == nil {
-		return false
-	}
-	for _, id := range a.roles {
-		if id == role {
-			return true
-		}
-	}
-	return false
-}
-
-// allowedGrant tells whether a client may write the row: it must be the grantor,
-// who must own the object or have the right to grant it.
-func (t *Txn) allowedGrant(g *grant, user Credentials, revoke bool) error {
-	name, owner := t.objectOf(g)
-	if g.class == classRole && g.id == RolePublic && g.privs == PrivExecute && !revoke {
-		return nil
-	}
-	what := Priv(PrivGrant)
-	a := t.dict.account(user)
-	if a == nil || user != UserAdmin && (a.universe|a.classes[g.class]|a.objects[object{g.class, g.id}])&PrivGrant == 0 &&
-		(owner != a.ID || g.whole || g.class == classUniverse) {
-		return t.dict.denied(user, what, g.class, name)
-	}
-	if user != UserAdmin && g.grantor != a.ID && a.universe&PrivGrant == 0 {
-		return t.dict.denied(user, what, g.class, name)
-	}
-	if g.grantor != UserAdmin && g.grantor != owner && t.box.elderSchema() {
-		// Members of an old release would refuse the row, and stop.
-		grantor, _ := t.dict.Credentials(g.grantor)
-		return t.dict.denied(grantor, what, g.class, name)
-	}
-	return nil
-}
-
-// objectOf is the name and owner of what is granted.
-func (t *Txn) objectOf(g *grant) (name string, owner uint32) {
-	switch g.class {
-	case classSpace:
-		if sp := t.dict.spaces[g.id]; sp != nil && !g.whole {
-			return sp.name, sp.owner
-		}
-	case classUser, classRole:
-		if u := t.dict.users[g.id]; u != nil && !g.whole {
-			return u.Name, u.Owner
-		}
-	case classFunction, classSequence:
-		id := uint32(idFunc)
-		if g.class == classSequence {
-			id = idSequence
-		}
-		if r, _ := t.dict.spaces[id].primary().find(appendUint(nil, uint64(g.id))); r != 0 && !g.whole {
-			row := splitRow(t.box.mem.tuple(r))
-			return row.string(2), uint32(row.uint(1))
-		}
-	}
-	return g.name, UserAdmin
+// isGranted tells whether somebody has a right on a user, or a role.
+func (s *Schema) isGranted(id uint32) bool {
+	return s.hasGrants(classUser, id) || s.hasGrants(classRole, id)
 }

@@ -35,6 +35,7 @@ const (
 	maxUsers         = 32
 	maxReplicas      = 31
 	firstUser        = 32
+	lastUser         = lastSpace
 	engineMemtx      = "memtx"
 	engineSysview    = "sysview"
 	engineVinyl      = "vinyl"
@@ -283,6 +284,11 @@ func (s *Schema) NextUserID() uint32 {
 	next := uint32(firstUser)
 	for id := range s.users { // the maximum does not depend on the order
 		next = max(next, id+1)
+	}
+	for _, g := range s.grants { // of an original, which may leave rights on who was dropped
+		if g.class == classUser || g.class == classRole {
+			next = max(next, g.id+1)
+		}
 	}
 	return next
 }

@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"strconv"
 	"testing"
 
 	"tarragon/box"
@@ -264,4 +266,76 @@ func TestAttackNobodyElseIsSentAway(t *testing.T) {
 	if err := guest.Login("carol", "other"); err != nil {
 		t.Errorf("who had not logged in was sent away: %v", err)
 	}
+}
+
+// Write on _user is no more than that: nobody's password changes by it, nobody's
+// owner, and no number that it can insert is the node itself.
+func TestAttackWriteOnUser(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeUser("joe")
+	s.makeUser("mallory", []any{"read,write", "space", "_user"}, []any{"create", "user"})
+	users := map[string]uint64{}
+	admin := s.leader().dial()
+	defer admin.Close()
+	rows, err := admin.Do(tarantool.NewSelectRequest("_user").Iterator(tarantool.IterAll).Key([]any{}).Limit(100)).Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[uint64]string{}
+	for _, r := range rows {
+		row := r.([]any)
+		id := asUint(t, row[0])
+		users[row[2].(string)] = id
+		before[id] = fmt.Sprint(row)
+	}
+	conn, err := tarantool.Connect(context.Background(), tarantool.NetDialer{Address: s.leader().addr, User: "mallory", Password: "mallory"},
+		tarantool.Opts{Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	me := users["mallory"]
+	hash := map[string]any{"chap-sha1": "M+CyEsxxray3AXo3kLjWYphuUEs="}
+	for name, id := range users {
+		if name == "mallory" {
+			continue
+		}
+		ops := tarantool.NewOperations().Assign(1, me).Assign(4, hash)
+		for what, req := range map[string]tarantool.Request{
+			"UPDATE":      tarantool.NewUpdateRequest(304).Key([]any{id}).Operations(ops),
+			"UPDATE_HASH": tarantool.NewUpdateRequest(304).Key([]any{id}).Operations(tarantool.NewOperations().Assign(4, hash)),
+			"REPLACE":     tarantool.NewReplaceRequest(304).Tuple([]any{id, me, name, "user", hash, []any{}, 0}),
+			"UPSERT":      tarantool.NewUpsertRequest(304).Tuple([]any{id, me, name, "user", hash, []any{}, 0}).Operations(ops),
+			"DELETE":      tarantool.NewDeleteRequest(304).Key([]any{id}),
+		} {
+			if _, err := conn.Do(req).Get(); err == nil {
+				t.Errorf("%s of %s was taken", what, name)
+			}
+		}
+	}
+	for _, id := range []uint64{1<<31 - 1, 1<<32 - 1, 1 << 32, 1<<63 | 1} {
+		if _, err := conn.Do(tarantool.NewInsertRequest(304).Tuple([]any{id, me, "evil", "user", hash, []any{}, 0})).Get(); err == nil {
+			t.Errorf("user %d was taken", id)
+		}
+	}
+	after, err := admin.Do(tarantool.NewSelectRequest("_user").Iterator(tarantool.IterAll).Key([]any{}).Limit(100)).Get()
+	if err != nil || len(after) != len(rows) {
+		t.Fatalf("%d users, there were %d: %v", len(after), len(rows), err)
+	}
+	for _, r := range after {
+		row := r.([]any)
+		if was := before[asUint(t, row[0])]; was != fmt.Sprint(row) {
+			t.Errorf("%v was %s", row, was)
+		}
+	}
+}
+
+func asUint(t *testing.T, v any) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(fmt.Sprint(v), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

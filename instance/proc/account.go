@@ -325,6 +325,12 @@ func (t *txn) dropAccount(id uint64, role bool) error {
 	if err := t.as(box.UserAdmin).revokeOwn(id, role); err != nil {
 		return err
 	}
+	// The original leaves rights on a user behind: they would be rights on the next
+	// one that gets the number.
+	object = msgp.AppendUint64(msgp.AppendString([]byte{0x92}, "user"), id)
+	if err := t.as(box.UserAdmin).dropRows(spacePriv, indexObject, object, privKey); err != nil {
+		return err
+	}
 	return t.delete(spaceUser, keyOf(id))
 }
 
