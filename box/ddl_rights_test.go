@@ -29,12 +29,14 @@ func rightsWorld(t *testing.T) *world {
 		{boss, 1, "boss", "user"}, {ownUser, mallory, "own", "user"}} {
 		w.must(insert(idUser, u.id, u.owner, u.name, u.typ, m{}, []any{}, 0))
 	}
-	for _, id := range []int{mallory, helper, boss} {
+	for _, id := range []int{mallory, helper, boss, joe} {
 		w.must(insert(idPriv, 1, id, "universe", 0, int(PrivSession|PrivUsage)))
 	}
 	w.must(insert(idPriv, 1, mallory, "space", "", int(PrivRead|PrivWrite)))
 	w.must(insert(idPriv, 1, helper, "space", "", int(PrivRead|PrivWrite|PrivAlter)))
 	w.must(insert(idPriv, 1, helper, "user", "", int(PrivAlter)))
+	w.must(insert(idPriv, 1, helper, "sequence", "", int(PrivAlter)))
+	w.must(insert(idPriv, 1, joe, "role", int(RolePublic), int(PrivExecute)))
 	w.must(insert(idPriv, 1, boss, "role", int(RoleSuper), int(PrivExecute)))
 	w.must(insert(idPriv, 1, joe, "role", aRole, int(PrivExecute)))
 	w.space(aSpace, "t", nil, nil, pkIndex([]any{0, "unsigned"}))
@@ -107,6 +109,7 @@ func TestAttackSystemRows(t *testing.T) {
 		{"one's own space given away", mallory, upd(idSpace, arr(ownRoom), set(1, joe)), xrow.ErrAccessDenied},
 		{"who may alter spaces: an owner", helper, upd(idSpace, arr(aSpace), set(1, helper)), xrow.ErrAccessDenied},
 		{"an owner who is not there", 1, upd(idSpace, arr(aSpace), set(1, 99)), xrow.ErrNoSuchUser},
+		{"that a space was emptied, by public's write on _truncate", joe, del(idTruncate, aSpace), xrow.ErrAccessDenied},
 		{"an index", mallory, insert(idIndex, aSpace, 1, "sk", "tree", m{}, []any{[]any{1, "unsigned"}}), xrow.ErrAccessDenied},
 		{"an index replaced", mallory, replace(idIndex, aSpace, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "integer"}}), xrow.ErrAccessDenied},
 		{"an index dropped", mallory, del(idIndex, aSpace, 0), xrow.ErrAccessDenied},
@@ -114,6 +117,7 @@ func TestAttackSystemRows(t *testing.T) {
 		// Sequences.
 		{"a sequence", mallory, insert(idSequence, 8, mallory, "s8", 1, 1, 100, 1, 0, false), xrow.ErrAccessDenied},
 		{"the owner of a sequence", mallory, upd(idSequence, arr(aSeq), set(1, mallory)), xrow.ErrAccessDenied},
+		{"who may alter sequences: an owner", helper, upd(idSequence, arr(aSeq), set(1, helper)), xrow.ErrAccessDenied},
 		{"a sequence dropped", mallory, del(idSequence, aSeq), xrow.ErrAccessDenied},
 		{"a sequence moved", mallory, replace(idSequenceData, aSeq, 1), xrow.ErrAccessDenied},
 		{"the value of no sequence", mallory, insert(idSequenceData, 99, 1), xrow.ErrNoSuchSequence},
@@ -161,7 +165,7 @@ func TestSystemRowsOfOwners(t *testing.T) {
 		{"a user that one made is dropped", mallory, []xrow.DML{del(idUser, ownUser)}},
 		{"a space of one's own", mallory, []xrow.DML{upd(idSpace, arr(ownRoom), set(2, "mine")), insert(idPriv, mallory, joe, "space", ownRoom, int(PrivRead)),
 			del(idPriv, joe, "space", ownRoom), del(idIndex, ownRoom, 0), del(idSpace, ownRoom)}},
-		{"public for everybody", mallory, []xrow.DML{insert(idPriv, mallory, joe, "role", int(RolePublic), int(PrivExecute))}},
+		{"public for everybody", mallory, []xrow.DML{insert(idPriv, mallory, ownUser, "role", int(RolePublic), int(PrivExecute))}},
 		{"who may alter users", helper, []xrow.DML{upd(idUser, arr(joe), set(2, "j"))}},
 		{"who may alter spaces", helper, []xrow.DML{upd(idSpace, arr(aSpace), set(2, "tt"))}},
 		{"who may do all gives away", boss, []xrow.DML{upd(idSpace, arr(aSpace), set(1, joe)), upd(idUser, arr(joe), set(1, boss)), upd(idFunc, arr(aFunc), set(1, joe)),
@@ -178,6 +182,24 @@ func TestSystemRowsOfOwners(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nothing is dropped that something else stands on: its number is given again.
+func TestAttackDropInUse(t *testing.T) {
+	w := rightsWorld(t)
+	drop := func(d xrow.DML, code xrow.Code, text string) {
+		t.Helper()
+		_, err := w.run(d)
+		wantError(t, err, code, text)
+	}
+	drop(del(idSequence, aSeq), xrow.ErrDropSequence, "Can't drop sequence 'seq': the sequence has data")
+	w.must(del(idSequenceData, aSeq))
+	drop(del(idSequence, aSeq), xrow.ErrDropSequence, "Can't drop sequence 'seq': the sequence is in use")
+	w.must(del(idSpaceSequence, aSpace))
+	w.must(insert(idPriv, 1, joe, "sequence", aSeq, int(PrivRead)))
+	drop(del(idSequence, aSeq), xrow.ErrDropSequence, "Can't drop sequence 'seq': the sequence has grants")
+	w.must(insert(idPriv, 1, joe, "function", aFunc, int(PrivExecute)))
+	drop(del(idFunc, aFunc), xrow.ErrDropFunction, "Can't drop function 70: function has grants")
 }
 
 // A function that runs with its owner's rights is the owner's to make; a Tarantool
@@ -205,8 +227,8 @@ func TestAttackGrants(t *testing.T) {
 		t.Error(err)
 	}
 	for _, d := range []xrow.DML{
-		insert(idPriv, mallory, joe, "universe", 0, int(PrivGrant)),
-		insert(idPriv, mallory, joe, "universe", 0, int(PrivMetagrant|PrivRead)),
+		insert(idPriv, mallory, ownUser, "universe", 0, int(PrivGrant)),
+		insert(idPriv, mallory, ownUser, "universe", 0, int(PrivMetagrant|PrivRead)),
 		del(idPriv, boss, "role", int(RoleSuper)), // needs no more than the right to grant
 	} {
 		_, err := w.as(mallory, d)
@@ -218,7 +240,10 @@ func TestAttackGrants(t *testing.T) {
 		}
 		wantError(t, err, xrow.ErrAccessDenied, "Metagrant access to universe '' is denied for user 'mallory'")
 	}
-	_, err := w.as(mallory, insert(idPriv, mallory, mallory, "space", aSpace, int(PrivDrop)))
+	w.must(replace(idPriv, 1, helper, "universe", 0, int(PrivSession|PrivUsage|PrivGrant)))
+	_, err := w.as(mallory, replace(idPriv, mallory, helper, "universe", 0, int(PrivSession))) // takes grant away
+	wantError(t, err, xrow.ErrAccessDenied, "Metagrant access to universe '' is denied for user 'mallory'")
+	_, err = w.as(mallory, insert(idPriv, mallory, mallory, "space", aSpace, int(PrivDrop)))
 	wantError(t, err, xrow.ErrGrant, "Incorrect grant arguments: only object owner or admin can grant oneself")
 	w = rightsWorld(t)
 	w.must(insert(idPriv, 1, mallory, "user", int(UserGuest), int(PrivGrant)))
