@@ -90,13 +90,15 @@ func (w *World) endMixed() {
 		w.run(w.now+convergeLimit/4, nil)
 	}
 	var newest *node
+	owned, inEffect := uint64(0), uint64(0)
 	for _, n := range w.nodes {
 		if n.core == nil {
 			continue
 		}
 		i := n.core.Info(n.mono())
-		if i.QueueOwner == i.ID && (newest == nil || i.QueueTerm > newest.core.Info(newest.mono()).QueueTerm) {
-			newest = n
+		inEffect = max(inEffect, i.QueueTerm)
+		if i.QueueOwner == i.ID && (newest == nil || i.QueueTerm > owned) {
+			newest, owned = n, i.QueueTerm
 		}
 		if i.Original {
 			w.met.Originals++
@@ -109,6 +111,9 @@ func (w *World) endMixed() {
 			w.fail("convergence", "nobody owns the queue: %s", w.describe())
 		}
 		return
+	}
+	if w.split && owned < inEffect {
+		return // it does not know that it is deposed, for it hears nobody any more
 	}
 	w.hasAcknowledged(newest)
 	if !w.split {
