@@ -81,6 +81,12 @@ func (c *Core) Info(now time.Duration) Info {
 // a set that is being founded, or takes writes of anybody.
 func (i *Info) Registers() bool { return !i.RO || i.ROReason == reasonFounding }
 
+// HasAll tells whether this instance holds all that is committed: it leads in effect,
+// by the strong rules. Rows of others that it lacks are void.
+func (i *Info) HasAll() bool {
+	return i.State == raft.StateLeader && i.QueueOwner == i.ID && i.QueueTerm == i.Term && !i.Original
+}
+
 // Acked is what a member says it has on disk; false: nothing since our start.
 func (c *Core) Acked(id uint32) (v vclock.VClock, ok bool) {
 	v = c.acked[id]

@@ -62,12 +62,14 @@ type applier struct {
 	original bool       // it is of the original kind; told once we follow it
 	lag      float64
 	heardAt  time.Duration
-	gap      error       // XlogGapError that ended the last attempt; nil: none
-	tried    bool        // an attempt has ended
-	drop     func(error) // ends the connection
-	beat     bool        // a heartbeat waits for its ack
-	waits    bool        // for room for rows
-	sync     uint64      // VCLOCK_SYNC of the newest heartbeat
+	gap      error         // XlogGapError that ended the last two attempts; nil: none
+	lacks    bool          // one ended the last attempt
+	lacksAt  time.Duration // when that began, with the first of them in a row
+	tried    bool          // an attempt has ended
+	drop     func(error)   // ends the connection
+	beat     bool          // a heartbeat waits for its ack
+	waits    bool          // for room for rows
+	sync     uint64        // VCLOCK_SYNC of the newest heartbeat
 }
 
 func newApplier(h *Hub, p Peer) *applier {

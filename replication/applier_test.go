@@ -2,6 +2,7 @@ package replication
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -423,24 +424,85 @@ func TestApplierMustJoin(t *testing.T) {
 	}
 }
 
-// As long as one peer is followed, or was not tried, nothing is lost.
+// The log of a peer that joined while our SUBSCRIBE was on its way begins behind
+// that: only what the next one is told counts.
+func TestGapOfFreshMember(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	told := make(chan error, 8)
+	newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}}
+		c.MustJoin = func(err error) { told <- err }
+	})
+	s.pending().end(gapError(ErrGap))
+	s.pending().end(io.EOF) // what is between them does not matter
+	s.pending().end(gapError(ErrGap))
+	if s.pending(); len(told) > 0 {
+		t.Errorf("one gap was enough: %v", <-told)
+	}
+}
+
+// A leader lacks nothing that is committed, whatever a peer's log begins with. It
+// looks again when it leads no more.
+func TestLeaderStays(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	told := make(chan error, 8)
+	h := newTestHub(t, 1, func(c *Config) {
+		c.Peers = []Peer{{Addr: s.addr}}
+		c.MustJoin = func(err error) { told <- err }
+	})
+	h.node.mu.Lock()
+	h.node.info.HasAll = true
+	h.node.mu.Unlock()
+	for range 3 {
+		s.pending().end(gapError(ErrGap))
+	}
+	last := s.pending()
+	if len(told) > 0 {
+		t.Fatalf("a leader was told %v", <-told)
+	}
+	h.node.mu.Lock()
+	h.node.info.HasAll = false
+	h.node.mu.Unlock()
+	last.end(gapError(ErrGap))
+	if err := <-told; !errors.Is(err, xrow.ErrXlogGap) {
+		t.Errorf("told %v", err)
+	}
+}
+
+// As long as one peer brings us on, or was not tried, nothing is lost.
 func TestAllBehind(t *testing.T) {
-	gap := gapError(ErrGap)
+	const leader, lately = 3, testDeath - 1
+	gap, drop := gapError(ErrGap), func(error) {}
+	lacks := &applier{tried: true, gap: gap}
 	for _, test := range []struct {
-		name     string
-		appliers []*applier
-		want     bool
+		name  string
+		other *applier
+		off   bool          // there are no elections
+		since time.Duration // of the gap; 0: for long
+		want  bool
 	}{
-		{"all", []*applier{{tried: true, gap: gap}, {tried: true}}, true},
-		{"one was not tried", []*applier{{tried: true, gap: gap}, {}}, false},
-		{"one is followed", []*applier{{tried: true, gap: gap}, {tried: true, drop: func(error) {}}}, false},
-		{"no gap", []*applier{{tried: true}}, false},
+		{name: "all", other: &applier{tried: true}, want: true},
+		{name: "all, now", other: &applier{tried: true}, since: lately, want: true},
+		{name: "one was not tried", other: &applier{}},
+		{name: "one has more", other: &applier{tried: true, peer: 2, state: StateSync, drop: drop}},
+		{name: "one has no more", other: &applier{tried: true, peer: 2, state: StateFollow, drop: drop}, want: true},
+		{name: "one may get more", other: &applier{tried: true, peer: 2, state: StateFollow, drop: drop}, since: lately},
+		{name: "one is any master", other: &applier{tried: true, peer: 2, state: StateFollow, drop: drop}, off: true},
+		{name: "one leads", other: &applier{tried: true, peer: leader, state: StateFollow, drop: drop}},
 	} {
-		if got := (&Hub{appliers: test.appliers}).allBehind() != nil; got != test.want {
+		h := &Hub{appliers: []*applier{lacks, test.other}, lazy: leader}
+		h.times.Store(&times{death: testDeath})
+		since := cmp.Or(test.since, 2*testDeath)
+		if got := h.allBehind(!test.off, since) != nil; got != test.want {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}
+	if h := (&Hub{appliers: []*applier{{tried: true}}}); h.allBehind(true, time.Hour) != nil {
+		t.Error("no gap")
+	}
 }
+
+const testDeath = time.Second
 
 // An instance of another replica set that answers all the same is left for good.
 func TestApplierWrongSet(t *testing.T) {

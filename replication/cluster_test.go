@@ -403,6 +403,11 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	c.await("all hold the rows", func() bool { return c.holds(rows) })
+	for _, m := range c.members {
+		if all := FromLoop(m.loop).Info().HasAll; all != (m == l) {
+			t.Errorf("instance %d holds all that is committed: %t, while instance %d leads", m.id, all, l.id)
+		}
+	}
 
 	old := l.info().Term
 	killed := time.Now()

@@ -51,7 +51,7 @@ type Config struct {
 	// Registers is told before a registration is asked of the core; nil: nobody is.
 	// It may read the configuration anew, and blocks for no longer than that.
 	Registers func()
-	// MustJoin is told once that no peer has the rows that we need any more:
+	// MustJoin is told once that no peer has the rows that we need any more, and that we do not lead:
 	// this instance has to join anew. It must not block.
 	MustJoin func(cause error)
 	Logger   zerolog.Logger
@@ -108,6 +108,7 @@ type Info struct {
 	RO             bool // it registers nobody now
 	ROCfg          bool // read-only by configuration
 	CanLead        bool
+	HasAll         bool        // that is committed, for it leads: see instance.Info.HasAll
 	Raft           bool        // elections are on
 	Readonly       *xrow.Error // what a registration gets; nil: it may be made
 	Founding       int         // voters that the set needs before it is complete; 0: it is
@@ -139,7 +140,7 @@ func (n loopNode) Info() (i Info) {
 	n.Loop.Read(func(c *instance.Core) {
 		in := c.Info(now)
 		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), ReplicasetName: c.Box().ReplicasetName(), Synced: in.Synced.Global(), Term: in.Term, RO: !in.Registers(),
-			ROCfg: in.ROCfg, CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual,
+			ROCfg: in.ROCfg, HasAll: in.HasAll(), CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual,
 			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Founding: in.Founding.Need}
 		for _, m := range c.UndecidedMembers() {
 			i.Undecided = append(i.Undecided, Member{ID: m.ID, UUID: m.UUID, Name: m.Name, Incarnation: m.Incarnation})

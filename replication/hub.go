@@ -1,7 +1,6 @@
 package replication
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -326,23 +325,36 @@ func errDuplicate() *xrow.Error {
 // wall is the time of rows and acks, as seconds since the epoch.
 func (h *Hub) wall() float64 { return h.node.Now().Wall }
 
-// noteEnd takes down how an attempt to follow a peer ended. When nobody can be
-// followed and somebody no longer has the rows, the owner is told to join anew.
+// noteEnd takes down how an attempt to follow a peer ended. When nobody brings us
+// on and somebody no longer has the rows, the owner is told to join anew, unless
+// this instance holds all that is committed: then the rows are void ones.
 func (h *Hub) noteEnd(a *applier, err error) {
+	info, now := h.node.Info(), h.node.Now().Mono
 	h.mu.Lock()
-	a.tried, a.gap = true, nil
-	if isGap(err) {
-		a.gap = err
-	}
+	a.noteEnd(err, now)
 	var cause error
-	if !h.gapTold {
-		cause = h.allBehind()
+	if !h.gapTold && !info.HasAll {
+		cause = h.allBehind(info.Raft, now)
 		h.gapTold = cause != nil
 	}
 	h.mu.Unlock()
 	if cause != nil {
 		h.cfg.Logger.Error().Err(cause).Msg("no peer has the rows that this instance needs: it has to join anew")
 		h.cfg.MustJoin(cause)
+	}
+}
+
+// noteEnd: one gap says little. The peer may have joined by a state that we gave
+// after the SUBSCRIBE was written, and then its log begins behind that. The next one
+// is written behind it, so a second gap in a row is one. The hub's lock is held.
+func (a *applier) noteEnd(err error, now time.Duration) {
+	again := a.lacks
+	a.tried, a.gap, a.lacks = true, nil, isGap(err)
+	switch {
+	case a.lacks && again:
+		a.gap = err
+	case a.lacks:
+		a.lacksAt = now
 	}
 }
 
@@ -353,14 +365,25 @@ func isGap(err error) bool {
 	return errors.As(err, &e) && (e.Code == xrow.ErrXlogGap || e.Class() == "XlogGapError")
 }
 
-// allBehind is the gap at some peer if every peer was tried and none can be
-// followed; else nil. The lock is held.
-func (h *Hub) allBehind() (gap error) {
+// allBehind is the gap at some peer if every peer was tried and none brings us on;
+// else nil. A peer does that as long as we follow it, but where elections are on only
+// if it leads or has rows that we have not: two that lack the same would follow each
+// other for ever, and the others could neither elect nor commit without them. What
+// such a peer gets it would pass on soon. The lock is held.
+func (h *Hub) allBehind(elections bool, now time.Duration) (gap error) {
+	wait := time.Duration(0)
 	for _, a := range h.appliers {
-		if !a.tried || a.drop != nil {
+		if !a.tried || a.drop != nil && (!elections || a.peer == h.lazy || a.state != StateFollow) {
 			return nil
 		}
-		gap = cmp.Or(gap, a.gap)
+		if a.drop != nil {
+			wait = h.times.Load().death
+		}
 	}
-	return gap
+	for _, a := range h.appliers {
+		if a.gap != nil && now-a.lacksAt >= wait {
+			return a.gap
+		}
+	}
+	return nil
 }

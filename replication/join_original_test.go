@@ -347,9 +347,11 @@ func TestGapWithoutALog(t *testing.T) {
 		c.Peers = []Peer{{Addr: s.addr}}
 		c.MustJoin = func(err error) { told <- err }
 	})
-	c := s.accept(2, vclock.VClock{1: 9})
-	c.send(raftRow(xrow.Raft{Term: 1, State: 1}))
-	c.send(beatRow(2, 1))
+	for range 2 {
+		c := s.accept(2, vclock.VClock{1: 9})
+		c.send(raftRow(xrow.Raft{Term: 1, State: 1}))
+		c.send(beatRow(2, 1))
+	}
 	select {
 	case err := <-told:
 		if !errors.Is(err, ErrGap) || !strings.Contains(err.Error(), "{1: 9}") {

@@ -21,6 +21,11 @@ type applier struct {
 	raft       xrow.Raft     // what the peer showed last
 	known      vclock.VClock // what the peer had acked to us when we dialled
 	waits      []packet      // rows that were parked, and what came behind them
+	target     vclock.VClock // what the peer held when it took us
+	tried      bool          // an attempt has come to something,
+	lacks      bool          // the last one with rows that the peer no longer has,
+	gap        bool          // and the one before it, too
+	lacksAt    time.Duration // when that began
 }
 
 // dialPeers starts an applier for every other host.
@@ -99,7 +104,8 @@ func (a *applier) read(p *packet) {
 	a.n.w.check.prevote.look(a.n)
 	switch p.kind {
 	case packetWelcome:
-		a.subscribed, a.id, a.sync = true, p.hello.id, 0
+		a.subscribed, a.id, a.sync, a.target = true, p.hello.id, 0, p.hello.vclock.Global()
+		a.tried, a.gap = true, false
 		if p.hello.shownBy != 0 && p.hello.shownBy == a.n.incarnation() {
 			a.n.post(instance.ShownBefore{From: a.id, Shown: p.hello.shown})
 		}
@@ -138,14 +144,54 @@ func (a *applier) refused(by *hello) {
 	switch {
 	case by.cause == refusedGap:
 		n.w.tell(n, "lacks rows that n%d no longer has", a.peer.slot)
-		n.joinAnew(a.peer)
 	case by.cause == refusedUnknown && n.id != 0 && !n.isOriginal() && !a.peer.isOriginal():
 		others := n.handedOver()
 		if others[n.id] = 0; by.vclock.Covers(&others) { // not a row of ours was to come
 			n.post(instance.Removed{})
 		}
 	}
+	a.noteEnd(by.cause == refusedGap)
 	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
+}
+
+// noteEnd takes down how an attempt ended, as replication.Hub does: two gaps in a
+// row are one.
+func (a *applier) noteEnd(gap bool) {
+	if gap && !a.lacks {
+		a.lacksAt = a.n.w.now
+	}
+	a.tried, a.gap, a.lacks = true, gap && a.lacks, gap
+	if from := a.n.allBehind(); from != nil {
+		a.n.joinAnew(from)
+	}
+}
+
+// allBehind is a peer that no longer has what this instance lacks, if every peer was
+// tried and none brings it on, see replication.Hub. nil: there is none, or what is
+// lacking is void.
+func (n *node) allBehind() *node {
+	if n.core == nil {
+		return nil
+	}
+	if i := n.core.Info(n.mono()); i.HasAll() {
+		return nil
+	}
+	held, wait := n.handedOver(), time.Duration(0)
+	for _, a := range n.links {
+		switch {
+		case a == nil: // ourselves, or nobody
+		case !a.tried || a.subscribed && (a.id == n.lazy || !held.Covers(&a.target)):
+			return nil
+		case a.subscribed:
+			wait = n.w.plan.config.DeathTimeout
+		}
+	}
+	for _, a := range n.links {
+		if a != nil && a.gap && n.w.now-a.lacksAt >= wait {
+			return a.peer
+		}
+	}
+	return nil
 }
 
 // lost ends a stream, or an attempt that nobody answered.
@@ -166,6 +212,7 @@ func (a *applier) lost(c *conn, refused bool) {
 	if a.id != 0 && (was || refused) {
 		a.n.post(instance.Upstream{Peer: a.id, State: state})
 	}
+	a.noteEnd(false)
 	if was && !a.n.w.split {
 		a.dialSoon(0) // at once: a refusal says that the process is gone
 		return

@@ -53,8 +53,8 @@ func (n *node) beginJoin(keeps bool) {
 	n.watch(n.life)
 }
 
-// joinAnew lets a replica that lacks rows which a peer no longer has ask that
-// peer for its state. Its core goes on meanwhile: it votes, and may catch up by
+// joinAnew lets a replica that lacks rows which no peer has any more ask one of
+// them for its state. Its core goes on meanwhile: it votes, and may catch up by
 // itself.
 func (n *node) joinAnew(from *node) {
 	if n.joining != nil {

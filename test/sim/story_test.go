@@ -7,15 +7,17 @@ import (
 	"tarragon/instance"
 )
 
-// tale is a world that a test leads by hand: three booted hosts, even delays,
+// tale is a world that a test leads by hand: booted hosts, mostly three, even delays,
 // no faults but the test's own. Stories that once broke the code are told here.
 type tale struct {
 	*World
 	t *testing.T
 }
 
-func newTale(t *testing.T, b instance.Break) *tale {
-	w := newWorld(1, Options{Hosts: 3, Break: b, Faults: []string{"clock", "checkpoint", "prune"}}, nil)
+func newTale(t *testing.T, b instance.Break) *tale { return newTaleOf(t, 3, b) }
+
+func newTaleOf(t *testing.T, hosts int, b instance.Break) *tale {
+	w := newWorld(1, Options{Hosts: hosts, Break: b, Faults: []string{"clock", "checkpoint", "prune"}}, nil)
 	w.plan.wire = spread{time.Millisecond, time.Millisecond}
 	w.plan.sync = spread{time.Millisecond, time.Millisecond}
 	w.plan.config.Fencing = instance.FencingOff
@@ -110,6 +112,35 @@ func TestJoinAnewWhileNobodyLeads(t *testing.T) {
 	}
 	if s.table[JoinedAnew] == 0 {
 		t.Error("nobody joined anew: the story did not happen")
+	}
+	s.ends()
+}
+
+// Two of five were away for so long that nobody else has the log that they need. They
+// can follow each other, and must not wait for each other's rows.
+func TestTwoFallBehind(t *testing.T) {
+	s := newTaleOf(t, 5, instance.Break{})
+	away, others := s.nodes[3:], s.nodes[:3]
+	for _, n := range away {
+		n.crash(true)
+	}
+	for range 20 {
+		s.write(s.nodes[0], opInsert)
+	}
+	s.wait(100 * time.Millisecond)
+	for _, n := range others {
+		n.checkpoint()
+	}
+	s.wait(200 * time.Millisecond)
+	for _, n := range others {
+		n.prune(true)
+	}
+	for _, n := range away {
+		n.start()
+	}
+	s.wait(20 * time.Second)
+	if got := s.table[JoinedAnew]; got != 2 {
+		t.Errorf("%d joined anew: %s", got, s.describe())
 	}
 	s.ends()
 }
