@@ -77,7 +77,11 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 	if last.LSN <= c.vclock[last.ReplicaID] {
 		return nil // from another path of the mesh
 	}
-	if last.ReplicaID == c.self && c.lostOwn(last.LSN, from) {
+	if last.ReplicaID == c.self {
+		if c.cfg.Trusted {
+			return protocolError(fmt.Sprintf("LSN %d of instance %d, which has written %d and is trusted", last.LSN, c.self, c.vclock[c.self]))
+		}
+		c.broken(fmt.Errorf("%w: LSN %d of ours is at instance %d, here it ends with %d", ErrLostData, last.LSN, from, c.vclock[c.self]))
 		return clientError(c.failed)
 	}
 	if rows[0].LSN <= c.vclock[last.ReplicaID] {
@@ -87,8 +91,8 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 	if c.cfg.Break.Original {
 		c.restamp(rows)
 	}
-	if last.Term > maxTerm {
-		return protocolError(fmt.Sprintf("term %d, which cannot be", last.Term))
+	if err := c.checkTerm(last.Term); err != nil {
+		return err
 	}
 	c.adopt(last.Term)
 	return c.apply(rows)
@@ -144,7 +148,7 @@ func (c *Core) apply(rows []xrow.Row) error {
 			c.appendRows(rows)
 			return nil
 		}
-		return c.brokenChain(fmt.Errorf("row %d of instance %d in term %d without the PROMOTE of that term", r.LSN, r.ReplicaID, r.Term))
+		return c.contradiction(fmt.Sprintf("row %d of instance %d in term %d without the PROMOTE of that term", r.LSN, r.ReplicaID, r.Term))
 	}
 	if err := c.checkGap(r); err != nil {
 		return err
@@ -326,10 +330,16 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 	one := []xrow.Row{*r}
 	switch {
 	case c.requestOfOriginal(r, &s):
+		if r.Type != xrow.Demote && c.strongAlone() {
+			return protocolError(r.Type.String() + " by Tarantool's rules, where no member is a Tarantool")
+		}
 		return c.takeRequest(r, &s)
 	case r.Type == xrow.Confirm:
 		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Alien {
-			return c.brokenChain(fmt.Errorf("CONFIRM of term %d by instance %d without its PROMOTE", r.Term, r.ReplicaID))
+			return c.contradiction(fmt.Sprintf("CONFIRM of term %d by instance %d without its PROMOTE", r.Term, r.ReplicaID))
+		}
+		if err := c.limbo.CheckConfirm(r.Term, s.Strong()); err != nil {
+			return c.contradiction(err.Error()) // before the log has it
 		}
 		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Keep {
 			if err := c.checkGap(r); err != nil {
@@ -351,7 +361,7 @@ func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
 	}
 	void, err := c.limbo.AddPromote(p)
 	if err != nil {
-		return c.brokenChain(err)
+		return c.contradiction(err.Error())
 	}
 	if void {
 		c.trace(FactPromoteVoid, p.Owner, p.LSN, "late")
@@ -370,7 +380,7 @@ func (c *Core) confirm(term, lsn uint64) error {
 	before := c.limbo.Current().Term
 	voided := c.limbo.Voided(term)
 	if err := c.limbo.Confirm(term, lsn); err != nil {
-		return c.brokenChain(err)
+		return c.contradiction(err.Error())
 	}
 	if c.limbo.Current().Term != before {
 		c.tookEffect(voided)

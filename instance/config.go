@@ -69,6 +69,8 @@ type Config struct {
 	AllowOriginal      bool                     // register members of the original kind where the strong rules are in effect
 	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
+	Trusted bool // an operator says that this disk is to be believed, whatever others say of it
+
 	Rand  *rand.Rand // source of shifts and delays; required, seeded by the caller
 	Trace func(Fact) // told of every decision; nil: nobody
 	Break Break      // planted faults, for tests of the checkers only

@@ -1,7 +1,6 @@
 package instance
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,11 +34,13 @@ type Core struct {
 	wishes      [vclock.Max]string // the quorum that the files of each member ask for
 	alignQuorum bool               // they, or our leadership, have changed
 
-	vclock vclock.VClock // everything handed to the journal or gathering for it
-	onDisk vclock.VClock // what is synced
-	acked  [vclock.Max]vclock.VClock
-	shown  [vclock.Max]Shown // election states of members, without Ack: acked has that
-	back   uint32            // members whose disk shows less than before, a bit each
+	vclock   vclock.VClock // everything handed to the journal or gathering for it
+	onDisk   vclock.VClock // what is synced
+	acked    [vclock.Max]vclock.VClock
+	shown    [vclock.Max]Shown // election states of members, without Ack: acked has that
+	claims   claims            // what members say of our disk
+	silenced bool              // as the election machine was told
+	back     uint32            // members whose disk shows less than before, a bit each
 
 	open                *xrow.Group // gathers; nil: nothing yet
 	openRec             *raft.Record
@@ -197,9 +198,14 @@ func (c *Core) handle(ev Event) {
 	case RaftMsg:
 		c.takeRaft(ev)
 	case Upstream:
+		if ev.State == UpstreamFollow {
+			if err := c.heardRules(ev.Peer, ev.Rules); err != nil {
+				c.cutStream(ev.Peer, clientError(err))
+				break
+			}
+		}
 		c.raft.Upstream(c.now.Mono, ev.Peer, ev.State == UpstreamFollow, ev.State == UpstreamRefused)
 		if ev.State == UpstreamFollow {
-			c.heardRules(ev.Peer, ev.Rules)
 			if ev.Back && ev.Rules != 0 {
 				c.wentBack(ev.Peer)
 			}
@@ -208,7 +214,10 @@ func (c *Core) handle(ev Event) {
 		}
 	case Downstream:
 		if ev.Up {
-			c.heardRules(ev.Peer, ev.Rules)
+			if err := c.heardRules(ev.Peer, ev.Rules); err != nil {
+				c.endRelay(ev.Peer, clientError(err))
+				break
+			}
 			c.subscribed(ev)
 		}
 	case ShownBefore:
@@ -240,6 +249,11 @@ func (c *Core) handle(ev Event) {
 		if c.self != 0 && !c.expelled {
 			c.expel()
 		}
+	case Trust:
+		c.trust(ev)
+	case AdoptTerm:
+		c.adopt(ev.Term)
+		c.reply(ev.Conn, ev.Sync, noValues, nil)
 	case Shutdown:
 		c.shutdown()
 	case GiveWay:
@@ -300,6 +314,7 @@ func (c *Core) Deadline() time.Duration {
 	}
 	earliest(c.waitDeadline())
 	earliest(c.leaveAt)
+	earliest(c.claimDeadline())
 	if c.tidyAt > c.now.Mono {
 		earliest(c.tidyAt)
 	}
@@ -314,6 +329,7 @@ func (c *Core) Deadline() time.Duration {
 
 // finish is the end of a Step: what follows from all events together.
 func (c *Core) finish() {
+	c.judgeClaims()
 	c.buildOn()
 	c.releaseRows()
 	c.count()
@@ -390,13 +406,22 @@ func (c *Core) afterRaft() {
 	}
 }
 
-// maxTerm bounds the terms that are believed: beyond it there would be no room
-// for the next one.
-const maxTerm = 1 << 62
+// maxTermJump bounds how far beyond our own term a term is believed. One election
+// raises it by one; who could raise it to the end at once would end elections for
+// good. An operator may raise it further: [AdoptTerm].
+const maxTermJump = 1_000_000
+
+// checkTerm refuses a term that no elections have brought about.
+func (c *Core) checkTerm(term uint64) error {
+	if own := c.raft.Term(); term > own && term-own > maxTermJump && !c.replay {
+		return protocolError(fmt.Sprintf("term %d, where term %d is known here: no elections have brought that about; if it is right, tarragon adopt-term tells this instance", term, own))
+	}
+	return nil
+}
 
 func (c *Core) takeRaft(ev RaftMsg) {
-	if ev.Msg.Term > maxTerm {
-		c.cutStream(ev.From, protocolError(fmt.Sprintf("term %d, which cannot be", ev.Msg.Term)))
+	if err := c.checkTerm(ev.Msg.Term); err != nil {
+		c.cutStream(ev.From, clientError(err))
 		return
 	}
 	mine := &c.vclock
@@ -418,15 +443,18 @@ func (c *Core) takeAck(ev *Ack) {
 	if ev.From == 0 || ev.From >= vclock.Max {
 		return
 	}
-	if c.lostOwn(ev.VClock[c.self], ev.From) {
+	if c.self != 0 && ev.VClock[c.self] > c.vclock[c.self] {
+		c.endRelay(ev.From, protocolError(fmt.Sprintf("an ack of LSN %d of instance %d, which has written %d", ev.VClock[c.self], c.self, c.vclock[c.self])))
 		return
 	}
-	if ev.Term > maxTerm || c.back&(1<<ev.From) != 0 {
-		return
+	if c.back&(1<<ev.From) != 0 {
+		if !ev.VClock.Covers(&c.acked[ev.From]) {
+			return
+		}
+		c.back &^= 1 << ev.From // it has again what it had shown
 	}
 	if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {
-		c.trace(FactHigherTermAck, ev.From, 0, "")
-		c.raft.Adopt(ev.Term, c.now.Mono)
+		c.trace(FactHigherTermAck, ev.From, 0, "") // the term comes by RAFT, or by a row: an ack is no evidence of one
 		return
 	}
 	c.raft.Acked(c.now.Mono, ev.From, &ev.VClock)
@@ -456,7 +484,11 @@ func (c *Core) tellAck(stamp float64) {
 // vouches tells whether our word on our disk counts. Acks keep a leader in
 // office; one that hears them from disks that fail or stall could commit
 // nothing, and would stay. Nor is a disk believed that lost rows once.
-func (c *Core) vouches() bool { return c.failed == nil && !c.stalled }
+func (c *Core) vouches() bool { return c.failed == nil && !c.stalled && !c.doubted() }
+
+// doubted tells whether a member claims to have seen more of our disk. Whoever
+// leads was elected by voters whose rows it covers, and goes on until more is known.
+func (c *Core) doubted() bool { return c.claims.open() != 0 && !c.leading }
 
 // able tells whether we may vote: whoever is registered does, whether it counts or
 // not. Who asks for the vote says whether it counts; and that may know more than
@@ -508,30 +540,16 @@ func (c *Core) trace(kind FactKind, peer uint32, lsn uint64, text string) {
 	c.cfg.Trace(Fact{Kind: kind, Term: c.raft.Term(), Peer: peer, LSN: lsn, Text: text})
 }
 
-// ErrLostData is the cause of Effects.Fatal when others hold rows of ours that
-// our disk does not have: it comes back as a new incarnation, never by writing
-// on (design section 5, rule 13).
-var ErrLostData = errors.New("instance: this disk has lost rows that others hold")
-
-// lostOwn tells whether somebody holds more of our own rows than we do.
-func (c *Core) lostOwn(lsn uint64, from uint32) bool {
-	if c.self == 0 || lsn <= c.vclock[c.self] {
-		return false
-	}
-	c.broken(fmt.Errorf("%w: LSN %d of ours is at instance %d, here it ends with %d", ErrLostData, lsn, from, c.vclock[c.self]))
-	return true
-}
-
-// broken reports a guarantee of the cluster that somebody's disk has broken:
-// nothing more is written.
+// broken ends the part of this disk: it is proven that it has lost rows or
+// promises. Nothing more is written.
 func (c *Core) broken(err error) {
 	if c.failed != nil {
 		return
 	}
-	c.trace(FactBroken, 0, 0, err.Error())
+	c.trace(FactInDoubt, 0, 0, err.Error())
 	c.eff.Fatal = err
 	c.failed = err
 	c.failSnaps(&xrow.Error{Code: xrow.ErrWALIO, Message: err.Error(), Err: err}) // the group they wait for may never be written
-	c.raft.Resign(c.now.Mono, "broken guarantee")
+	c.raft.Resign(c.now.Mono, "its disk is in doubt")
 	c.raft.SetSelf(c.self, false, c.now.Mono)
 }

@@ -29,13 +29,14 @@ type Effects struct {
 	// get them: relays send NOPs in their place.
 	VoidPromotes []uint64
 	Refused      []Refusal // peers whose stream cannot go on
+	Ended        []Refusal // peers that get no more of our log by the connection that they have: they say what cannot be
 	Expelled     bool      // our _cluster row is gone: stop replicating, stay read-only
 	GaveWay      bool      // answer to GiveWay: the set that we founded is given up
 	Status       bool      // something that box.status, box.election or tarragon.leader tells has changed
 	Schema       bool      // the schema version has changed
 	Rights       bool      // confirmed users, roles or rights have changed
 	Members      bool      // the confirmed _cluster has changed
-	Fatal        error     // a broken guarantee of the cluster; the instance must stop writing
+	Fatal        error     // it is proven that this disk has lost something, see ErrLostData; nothing more is written
 }
 
 // Reply answers a request. Data is a raw array, the DATA of the answer; nil:

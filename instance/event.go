@@ -116,6 +116,17 @@ type PromoteRequest struct{ Conn, Sync uint64 }
 // DemoteRequest asks this instance to give leadership up (box.ctl.demote).
 type DemoteRequest struct{ Conn, Sync uint64 }
 
+// AdoptTerm is an operator's word that a term is right although it is further than
+// elections go.
+type AdoptTerm struct {
+	Conn, Sync uint64
+	Term       uint64
+}
+
+// Trust is an operator's word that this disk is to be believed, whatever others
+// claim to have seen of it, until the process ends.
+type Trust struct{ Conn, Sync uint64 }
+
 // LinearRead asks when a read may run that must see all that was acknowledged
 // before it. The answer is a Reply with no data.
 type LinearRead struct {
@@ -197,6 +208,8 @@ func (Heartbeat) event()       {}
 func (Upstream) event()        {}
 func (Downstream) event()      {}
 func (ShownBefore) event()     {}
+func (AdoptTerm) event()       {}
+func (Trust) event()           {}
 func (*Ack) event()            {}
 func (Written) event()         {}
 func (WriteFailed) event()     {}

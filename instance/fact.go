@@ -43,6 +43,8 @@ const (
 	FactUnknown         FactKind = "outcome unknown"
 	FactFateUnknown     FactKind = "answer given up" // what it stands on is undecided at the wait limit; nothing was written
 	FactRegistered      FactKind = "registered"
+	FactClaim           FactKind = "claim"        // a member says that our disk shows less than we have shown it
+	FactClaimLapsed     FactKind = "claim lapsed" // and it is alone with that
 	FactWentBack        FactKind = "went back"    // a member's disk shows less than it has shown before
 	FactNewLife         FactKind = "new life"     // a member that lost its disk got a new ID
 	FactVoter           FactKind = "voter"        // a learner counts from now on
@@ -50,12 +52,12 @@ const (
 	FactQuorum          FactKind = "quorum"       // the quorum of the replica set is changed
 	FactBadQuorum       FactKind = "bad quorum"   // the row says what cannot be read here
 	FactExpelled        FactKind = "expelled"
-	FactSkipped         FactKind = "conflict skipped" // a row whose key is taken became NOP
-	FactAgain           FactKind = "row taken again"  // one without a term, behind others that were voided
-	FactNotAgain        FactKind = "row set aside"    // what was voided had made room for it
-	FactSplitBrain      FactKind = "split brain"      // a peer's rows contradict ours
-	FactRulesChange     FactKind = "rules change"     // a leader begins a new term under the rules that all members take
-	FactBroken          FactKind = "broken guarantee"
+	FactSkipped         FactKind = "conflict skipped"   // a row whose key is taken became NOP
+	FactAgain           FactKind = "row taken again"    // one without a term, behind others that were voided
+	FactNotAgain        FactKind = "row set aside"      // what was voided had made room for it
+	FactSplitBrain      FactKind = "split brain"        // a peer's rows contradict ours
+	FactRulesChange     FactKind = "rules change"       // a leader begins a new term under the rules that all members take
+	FactInDoubt         FactKind = "in doubt"           // it is proven that this disk has lost something
 	FactFounded         FactKind = "founders are there" // as many as a set needs before clients may write
 	FactGaveWay         FactKind = "gives way"          // a lone founder, to another replica set
 )

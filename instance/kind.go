@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"fmt"
 	"slices"
 
 	"tarragon/box"
@@ -9,10 +10,15 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// heardRules notes what a peer says of the rules that it knows.
-func (c *Core) heardRules(peer uint32, rules uint64) {
+// heardRules notes what a peer says of the rules that it knows. A false word ends no
+// rules that keep more: where all members are ours by their rows, one that says
+// otherwise is not believed.
+func (c *Core) heardRules(peer uint32, rules uint64) error {
 	if peer == 0 || peer >= uint32(len(c.vclock)) {
-		return
+		return nil
+	}
+	if rules == 0 && c.strongAlone() && c.memberMask&(1<<peer) != 0 {
+		return protocolError(fmt.Sprintf("instance %d is registered as one of Tarragon, and says that it is a Tarantool", peer))
 	}
 	bit, strong, original := uint32(1)<<peer, c.saidStrong, c.saidOriginal
 	if rules == 0 {
@@ -24,6 +30,13 @@ func (c *Core) heardRules(peer uint32, rules uint64) {
 	if c.started && (strong != c.saidStrong || original != c.saidOriginal) {
 		c.refreshNewest() // other rules, other quorums
 	}
+	return nil
+}
+
+// strongAlone tells whether the strong rules hold and no member knows others.
+func (c *Core) strongAlone() bool {
+	cur := c.limbo.Current()
+	return !c.replay && !c.cfg.Break.Original && cur.Term != 0 && !c.limbo.Mixed() && c.originals() == 0
 }
 
 // originals are the members, committed or not, that are not known to take the

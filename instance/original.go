@@ -157,8 +157,11 @@ func (c *Core) takeRequest(r *xrow.Row, s *xrow.Synchro) error {
 	}
 	kinds := [...]limbo.Kind{xrow.Promote: limbo.Promotion, xrow.Demote: limbo.Demotion, xrow.Confirm: limbo.Confirmation, xrow.Rollback: limbo.Rollback}
 	req := limbo.Request{Kind: kinds[r.Type], Origin: r.ReplicaID, Row: r.LSN, Owner: s.ReplicaID, LSN: s.LSN, Term: s.Term, PrevTerm: s.PrevTerm}
-	if s.ReplicaID >= uint32(len(c.vclock)) || s.Term > maxTerm {
-		return protocolError(r.Type.String() + " of an owner or a term that cannot be")
+	if s.ReplicaID >= uint32(len(c.vclock)) {
+		return protocolError(r.Type.String() + " of an owner that cannot be")
+	}
+	if err := c.checkTerm(s.Term); err != nil {
+		return err
 	}
 	req.Known = c.vclock[s.ReplicaID]
 	if c.filters() {
@@ -171,7 +174,7 @@ func (c *Core) takeRequest(r *xrow.Row, s *xrow.Synchro) error {
 	c.limbo.Hold(r.ReplicaID, r.LSN)
 	before := c.limbo.Current().Term
 	if err := c.limbo.Take(req); err != nil {
-		return c.brokenChain(err)
+		return c.contradiction(err.Error())
 	}
 	if c.limbo.Current().Term != before {
 		c.tookEffect(0)
@@ -232,14 +235,14 @@ func refusal(err error) error {
 	return xrow.Errorf(xrow.ErrUnsupported, "Replication", r.Text)
 }
 
-// brokenChain ends a stream whose rows do not fit our history of PROMOTEs. Under
-// the strong rules alone no honest disk brings that about; where originals had
-// a say it is a split brain like any other.
-func (c *Core) brokenChain(err error) error {
+// contradiction ends a stream whose rows do not fit our history of PROMOTEs. Under the
+// strong rules alone no honest disk brings that about: what a peer says wrongly now
+// it may say rightly later. Where originals had a say it is a split brain.
+func (c *Core) contradiction(text string) error {
 	if !c.limbo.Mixed() && c.originals() == 0 {
-		c.broken(err)
+		return protocolError(text)
 	}
-	return splitBrain(err.Error())
+	return splitBrain(text)
 }
 
 // adopt follows a greater term, in a record before the row that told it.

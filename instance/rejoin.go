@@ -52,14 +52,18 @@ var (
 // the log is kept from the oldest row on whose fate is open. A store of an
 // earlier release may have such rows in its checkpoint only.
 //
-// An error that wraps [ErrLostData]: the disk has less than was shown.
+// An error that wraps [ErrLostData]: the disk has less than was shown, or fewer rows
+// of ours than the state.
 func (s State) Rejoin(old *Old) (Kept, error) {
 	end, err := old.end()
 	if err != nil {
 		return Kept{}, err
 	}
 	if err := old.Shown.check(raft.Record{Term: end.Term, Vote: end.Vote}, &end.VClock); err != nil {
-		return Kept{}, err
+		return Kept{}, fmt.Errorf("%w: %w", ErrLostData, err)
+	}
+	if own := s.VClock[old.Self]; old.Self != 0 && own > end.VClock[old.Self] {
+		return Kept{}, fmt.Errorf("%w: the state has LSN %d of ours, the disk ends with %d", ErrLostData, own, end.VClock[old.Self])
 	}
 	if end.Term > s.Term || end.Term == s.Term && end.Vote != 0 {
 		s.Term, s.Vote = end.Term, end.Vote

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,6 +90,7 @@ func TestRejoin(t *testing.T) {
 	settled := State{VClock: vclock.VClock{1: 5, 2: 3, 3: 2}, Term: 3, Confirmed: 2, History: []TermSpan{span(2, 1, 1, 4), span(3, 3, 1, 2)}}
 	for _, c := range []struct {
 		name   string
+		self   uint32 // 0: 4, which has no rows
 		state  State
 		log    []string
 		from   int    // groups before it were dropped
@@ -125,13 +127,14 @@ func TestRejoin(t *testing.T) {
 		{name: "rows of somebody who never led are missing", state: settled, log: []string{"2:1/0 2:2/0 2:3/0 2:4/0 2:5/0", "2:6/0"}, from: 1,
 			before: State{VClock: vclock.VClock{2: 5}, Term: 2, Confirmed: 2, History: []TermSpan{span(2, 1, 1, 2)}}, err: ErrBehind},
 		{name: "original's rules: all is covered", state: settled, log: []string{"O1:1/2 1:2/2"}, term: 3},
-		{name: "original's rules: a newer term leaves our rows out", state: settled, log: []string{"O1:1/2 1:2/2 1:3/2 1:4/2 1:5/2 1:6/2 2:4/0"},
+		{name: "the state has rows of ours that the disk lacks", self: 2, state: settled, log: []string{"2:1/0 2:2/0"}, err: ErrLostData},
+		{name: "original's rules: a newer term leaves our rows out", self: 1, state: settled, log: []string{"O1:1/2 1:2/2 1:3/2 1:4/2 1:5/2 1:6/2 2:4/0"},
 			want: "N1:6/2", void: "1:6/2", term: 3},
 		{name: "original's rules: our rows may be committed", state: settled, log: []string{"O1:6/3"}, err: ErrUncovered},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := oldLog(t, c.log...)
-			old := &Old{Self: 1, Checkpoint: c.before, Log: slices.Values(log[c.from:]), Shown: c.shown}
+			old := &Old{Self: cmp.Or(c.self, 4), Checkpoint: c.before, Log: slices.Values(log[c.from:]), Shown: c.shown}
 			if c.from > 0 {
 				old.Before = log[c.from].Before
 			}

@@ -288,6 +288,9 @@ func (s *script) effects(e *Effects) {
 	for _, r := range e.Refused {
 		s.say("  refuse %d: %d %s", r.Peer, r.Err.Code, r.Err.Message)
 	}
+	for _, r := range e.Ended {
+		s.say("  end relay to %d: %d %s", r.Peer, r.Err.Code, r.Err.Message)
+	}
 	for _, snap := range e.Snaps {
 		s.snapshot(&snap)
 	}

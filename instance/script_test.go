@@ -116,6 +116,9 @@ func (s *script) rare(w words) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		s.step(LinearRead{Conn: 1, Sync: s.sync})
+	case "trust":
+		s.sync++
+		s.step(Trust{Conn: 1, Sync: s.sync})
 	case "promote":
 		s.sync++
 		s.say("  #%d", s.sync)

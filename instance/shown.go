@@ -17,9 +17,9 @@ import (
 // with its disk: it is the only one who can without a race, for whatever it has
 // shown it had on its disk before. A peer that sees less in a SUBSCRIBE, in the
 // answer to its own, or in an election state, counts no vote and no ack of that
-// life any more. A SUBSCRIBE that shows all of it again ends this: another
-// connection of the member had overtaken the one before, and the member, which
-// knows by now, has not lost anything.
+// life any more. A SUBSCRIBE or an ack that shows all of it again ends this: another
+// connection of the member had overtaken the one before, or the rows have come
+// back. What the member makes of such a word is in claims.go.
 
 // Shown is what an instance told others of itself last.
 type Shown struct {
@@ -31,13 +31,17 @@ type Shown struct {
 // check compares what was shown with what is on disk.
 func (s *Shown) check(have raft.Record, v *vclock.VClock) error {
 	switch {
-	case s.Term > have.Term || s.Term == have.Term && s.Vote != 0 && s.Vote != have.Vote:
-		return fmt.Errorf("%w: it showed term %d with a vote for %d, the disk has term %d with a vote for %d",
-			ErrLostData, s.Term, s.Vote, have.Term, have.Vote)
+	case !s.fitsVote(have):
+		return fmt.Errorf("it showed term %d with a vote for %d, the disk has term %d with a vote for %d", s.Term, s.Vote, have.Term, have.Vote)
 	case !v.Covers(&s.Ack):
-		return fmt.Errorf("%w: it acked %s, the disk has %s", ErrLostData, s.Ack, v)
+		return fmt.Errorf("it acked %s, the disk has %s", s.Ack, v)
 	}
 	return nil
+}
+
+// fitsVote tells whether a record may follow the term and vote that were shown.
+func (s *Shown) fitsVote(have raft.Record) bool {
+	return s.Term < have.Term || s.Term == have.Term && (s.Vote == 0 || s.Vote == have.Vote)
 }
 
 // ShownBy is what a member has shown to us in its present life, as far as this
@@ -48,19 +52,37 @@ func (c *Core) ShownBy(id uint32) Shown {
 	return s
 }
 
-// takeShown compares what a peer says that we have shown it with our disk.
+// takeShown compares what a peer says that we have shown it with our disk. What it
+// says of a term is heeded although it is only a claim, for that costs nothing: in
+// the term behind it there is no vote that we could have forgotten.
 func (c *Core) takeShown(ev ShownBefore) {
-	if c.cfg.Break.BackUnnoticed || c.failed != nil {
+	if ev.From == 0 || ev.From >= vclock.Max {
 		return
 	}
-	if err := ev.Shown.check(c.raft.Saved(), &c.onDisk); err != nil {
-		c.broken(fmt.Errorf("instance %d has seen more of us: %w", ev.From, err))
+	if err := c.checkTerm(ev.Shown.Term); err != nil {
+		c.cutStream(ev.From, clientError(err))
+		return
+	}
+	have := c.raft.Saved()
+	err := ev.Shown.check(have, &c.onDisk)
+	if err == nil {
+		c.claimsNothing(ev.From)
+		return
+	}
+	if c.claimed(&c.claims.shown, ev.From, &ev.Shown.Ack, err) && !ev.Shown.fitsVote(have) {
+		c.adopt(max(ev.Shown.Term, have.Term) + 1)
 	}
 }
 
 // subscribed looks at the vclock of a member's SUBSCRIBE.
 func (c *Core) subscribed(ev Downstream) {
-	if ev.Rules == 0 || ev.Peer == 0 || ev.Peer >= vclock.Max {
+	if ev.Peer == 0 || ev.Peer >= vclock.Max {
+		return
+	}
+	if !c.knowsNoMore(&ev) {
+		return
+	}
+	if ev.Rules == 0 {
 		return // the original does not know that its disk has gone back, and goes on
 	}
 	if ev.VClock.Covers(&c.acked[ev.Peer]) {
@@ -94,4 +116,5 @@ func (c *Core) wentBack(id uint32) {
 func (c *Core) forgetShown(id uint32) {
 	c.acked[id], c.shown[id] = vclock.VClock{}, Shown{}
 	c.back &^= 1 << id
+	c.claims.forget(id)
 }

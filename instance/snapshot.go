@@ -267,6 +267,10 @@ func (c *Core) Start(now Now) {
 	c.raft.Holds(&c.vclock)
 }
 
+// Distrust begins in doubt about this disk: a loss is known already. It is called
+// between the recovery and the first Step.
+func (c *Core) Distrust(why error) { c.broken(fmt.Errorf("%w: %w", ErrLostData, why)) }
+
 func toSpans(in []limbo.Span) []TermSpan {
 	out := make([]TermSpan, len(in))
 	for i, s := range in {

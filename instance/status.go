@@ -2,6 +2,7 @@ package instance
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,6 +48,7 @@ type Info struct {
 	Confirmed     uint64 // LSN of the queue's owner up to which all is committed
 	GroupsWritten uint64
 	Failed        error
+	Doubted       string // what a member claims to have seen of this disk, which has no voice until that is settled; empty: nothing
 	Stalled       bool
 	Expelled      bool
 	SplitBrains   []SplitBrain // peers whose rows contradict ours
@@ -62,7 +64,7 @@ func (c *Core) Info(now time.Duration) Info {
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.confirmed.voters,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
-		Failed: c.failed, Stalled: c.stalled, Expelled: c.expelled,
+		Failed: c.failed, Doubted: c.doubtText(), Stalled: c.stalled, Expelled: c.expelled,
 		SplitBrains: slices.Clone(c.splits), Original: cur.Original, Originals: c.originals()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
@@ -100,6 +102,8 @@ func (c *Core) Box() *box.Box { return c.box }
 func (c *Core) roReason() (reason, state string) {
 	cur := c.limbo.Current()
 	switch {
+	case errors.Is(c.failed, ErrLostData):
+		return "disk", c.failed.Error()
 	case c.failed != nil:
 		return "disk", "its disk failed: " + c.failed.Error()
 	case c.expelled:

@@ -353,13 +353,9 @@ func (c *Core) count() {
 	c.showAsync()
 }
 
-// countFailed: our PROMOTE cannot take effect. Under the strong rules alone a
-// disk lied; else somebody's PROMOTE has overtaken ours.
+// countFailed: our PROMOTE cannot take effect, for another one has overtaken it.
+// Under the strong rules alone that takes a disk or a peer that lied.
 func (c *Core) countFailed(err error) {
-	if !c.limbo.Mixed() && c.originals() == 0 {
-		c.broken(err)
-		return
-	}
 	c.raft.Resign(c.now.Mono, err.Error())
 	c.afterRaft()
 }

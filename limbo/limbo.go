@@ -232,6 +232,9 @@ func (l *Limbo[P]) AddPromote(p Promote) (void bool, err error) {
 			return false, fmt.Errorf("limbo: two PROMOTEs of term %d, by %d and %d", p.Term, q.Owner, p.Owner)
 		}
 	}
+	if p.PrevTerm >= p.Term {
+		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows term %d", p.Term, p.Owner, p.PrevTerm)
+	}
 	if p.PrevTerm != 0 && !p.Original && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
 		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows LSN %d of %d in term %d, which is not here",
 			p.Term, p.Owner, p.PrevLSN, p.PrevOwner, p.PrevTerm)
@@ -273,6 +276,18 @@ func (l *Limbo[P]) Confirm(term, lsn uint64) error {
 	return nil
 }
 
+// CheckConfirm is the error that Confirm would give.
+func (l *Limbo[P]) CheckConfirm(term, lsn uint64) error {
+	switch cur := l.Current(); {
+	case term < cur.Term:
+		return l.checkSettled(term, lsn)
+	case term > cur.Term:
+		_, err := l.chain(term)
+		return err
+	}
+	return nil
+}
+
 // checkSettled judges a CONFIRM of a term that a newer one has followed. A quorum
 // had what it names, so whoever won later held it and named it: beyond the span
 // of its term, or of a term that is void, it shows that a disk lied.
@@ -296,27 +311,9 @@ func (l *Limbo[P]) checkSettled(term, lsn uint64) error {
 
 // effect settles the queue by the chain of the PROMOTE of a term.
 func (l *Limbo[P]) effect(term uint64) error {
-	i := l.find(term)
-	if i < 0 {
-		return fmt.Errorf("limbo: term %d takes effect, but its PROMOTE is not here", term)
-	}
-	cur := l.Current()
-	var chain []Promote // newest first
-	p := l.pending[i]
-	for {
-		chain = append(chain, p)
-		if p.PrevTerm == cur.Term {
-			break
-		}
-		j := l.find(p.PrevTerm)
-		if j < 0 || p.PrevTerm < cur.Term {
-			return fmt.Errorf("limbo: the chain of term %d leads not to term %d, which is in effect", term, cur.Term)
-		}
-		p = l.pending[j]
-	}
-	if cur.Term != 0 && p.PrevLSN < l.confirmed && !p.Original {
-		return fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
-			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
+	chain, err := l.chain(term)
+	if err != nil {
+		return err
 	}
 	l.dropPending(func(q Promote) bool {
 		return q.Term < term && !slices.ContainsFunc(chain, func(p Promote) bool { return p.Term == q.Term })
@@ -326,6 +323,33 @@ func (l *Limbo[P]) effect(term uint64) error {
 	}
 	l.pending = slices.DeleteFunc(l.pending, func(q Promote) bool { return q.Term <= term })
 	return nil
+}
+
+// chain are the pending PROMOTEs from that of a term, which takes effect, back to
+// the term that is in effect, newest first. It leaves out nothing that is known to
+// be committed.
+func (l *Limbo[P]) chain(term uint64) (chain []Promote, err error) {
+	i := l.find(term)
+	if i < 0 {
+		return nil, fmt.Errorf("limbo: term %d takes effect, but its PROMOTE is not here", term)
+	}
+	cur, p := l.Current(), l.pending[i]
+	for {
+		chain = append(chain, p)
+		if p.PrevTerm == cur.Term {
+			break
+		}
+		j := l.find(p.PrevTerm)
+		if j < 0 || p.PrevTerm < cur.Term || p.PrevTerm >= p.Term {
+			return nil, fmt.Errorf("limbo: the chain of term %d leads not to term %d, which is in effect", term, cur.Term)
+		}
+		p = l.pending[j]
+	}
+	if cur.Term != 0 && p.PrevLSN < l.confirmed && !p.Original {
+		return nil, fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
+			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
+	}
+	return chain, nil
 }
 
 // begin settles the queue by a PROMOTE and makes its term the current one.

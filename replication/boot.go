@@ -206,6 +206,17 @@ func (b *Boot) round(ctx context.Context) []candidate {
 	return seen
 }
 
+// HasGiver asks every peer once, and tells whether one of them registers members now
+// and so can give the whole state of our replica set.
+func (b *Boot) HasGiver(ctx context.Context) bool {
+	b.withDefaults()
+	return slices.ContainsFunc(b.round(ctx), func(c candidate) bool {
+		v := &c.ballot
+		return c.uuid != b.Self.UUID && v.IsBooted && !v.IsRO && v.VClock != (vclock.VClock{}) && // one that recovers says nothing yet
+			(b.Set == "" || v.Replicaset == "" || v.Replicaset == b.Set)
+	})
+}
+
 // configured is the number of members as configured, ourselves included.
 func (b *Boot) configured() int {
 	if b.Addr == "" || slices.ContainsFunc(b.Peers, func(p Peer) bool { return p.Addr == b.Addr }) {

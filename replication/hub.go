@@ -177,6 +177,9 @@ func (h *Hub) Handle(e *instance.Effects) {
 	for _, r := range e.Refused {
 		h.refuse(r)
 	}
+	for _, r := range e.Ended {
+		h.endRelay(r)
+	}
 	if e.Expelled && !h.expelled {
 		h.expelled = true
 		h.cancel(errExpelled)
@@ -241,6 +244,16 @@ func (h *Hub) refuse(r instance.Refusal) {
 	for _, a := range h.appliers {
 		if a.peer == r.Peer && a.drop != nil {
 			a.drop(r.Err)
+		}
+	}
+}
+
+// endRelay ends our stream to a member that says what cannot be. The lock is held.
+func (h *Hub) endRelay(r instance.Refusal) {
+	for _, to := range h.relays {
+		if to.peer == r.Peer && to.end == nil {
+			to.end = r.Err
+			to.wakeUp()
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -34,7 +35,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	met := false // the originals had time to meet us
 	refused := refusedPace()
 	for {
-		d, err := boot.Decide(ctx)
+		d, err := s.decide(ctx, boot)
 		if err != nil {
 			return false, err
 		}
@@ -75,6 +76,24 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			return false, context.Cause(ctx)
 		}
 	}
+}
+
+// decide is the decision where the state comes from. Who is in doubt about its disk has
+// its old store yet, and waits not for ever for somebody who can give it a state.
+func (s *Server) decide(ctx context.Context, boot *replication.Boot) (replication.Decision, error) {
+	if s.anew == nil || !s.anew.newLife || s.anew.former {
+		return boot.Decide(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(s.cfg.giverPatience, giverPatience), errNoGiver)
+	defer cancel()
+	for !boot.HasGiver(ctx) {
+		select {
+		case <-ctx.Done():
+			return replication.Decision{}, context.Cause(ctx)
+		case <-time.After(giverPause):
+		}
+	}
+	return boot.Decide(ctx)
 }
 
 // letMeet waits until members of the original kind, which connect again within

@@ -42,7 +42,7 @@ func (s *Server) checkLife(b *box.Box) error {
 	switch {
 	case len(mine) == 0 || slices.ContainsFunc(mine, ours):
 	case outside != registered:
-		return &rejoin{cause: errFormerLife, newLife: true}
+		return &rejoin{cause: errFormerLife, newLife: true, former: true}
 	default:
 		if err := s.adoptIncarnation(mine[len(mine)-1].Incarnation); err != nil {
 			return err
@@ -71,20 +71,22 @@ func (s *Server) rowsOfOurs(b *box.Box, outside string) []box.Member {
 // errFormerLife: the member's row was written by a later life of this instance.
 var errFormerLife = errors.New("this data is of a former life of the instance: it has joined anew since")
 
-// checkLoss: a member that may have lost rows comes back under a new identity;
-// one that nobody else knows has nobody to lose an argument with.
+// checkLoss: a member that may have lost rows is in doubt; one that nobody else
+// knows has nobody to lose an argument with.
 func (s *Server) checkLoss(alone bool) error {
 	mark, _, err := s.store.Meta(metaLost)
 	if err != nil {
 		return err
 	}
 	if len(mark) > 0 {
-		return &rejoin{cause: errors.New(string(mark)), newLife: true}
-	}
-	if !s.store.MayHaveLost() {
-		return nil
+		s.doubt = errors.New(string(mark))
 	}
 	switch {
+	case s.cfg.trusted:
+		s.doubt = nil
+		return s.forgetLoss()
+	case s.doubt != nil || !s.store.MayHaveLost():
+		return nil
 	case alone:
 		s.log.Warn().Stringer("wal_mode", s.store.Mode()).
 			Msg("ROWS MAY BE LOST: the log was not synced and the last stop was not clean; going on with what is left, since there is no other member")
@@ -92,12 +94,13 @@ func (s *Server) checkLoss(alone bool) error {
 		s.log.Warn().Stringer("wal_mode", s.store.Mode()).
 			Msg("ROWS MAY BE LOST: going on with what is left, as tarragon.accept_loss says; acknowledged transactions may be gone, and members may differ")
 	default:
-		return &rejoin{cause: errMayHaveLost, newLife: true}
+		s.doubt = errMayHaveLost
+		return nil
 	}
 	return s.store.ForgetLoss()
 }
 
-var errMayHaveLost = errors.New("the last stop may have lost rows of the log; if every member went down like this, nobody can give the state back: start them with tarragon.accept_loss=true")
+var errMayHaveLost = errors.New("the last stop may have lost rows of the log; if every member went down like this, nobody can give the state back: tarragon accept-loss")
 
 // checkSet refuses the data of another replica set.
 func (s *Server) checkSet(b *box.Box) error {

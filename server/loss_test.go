@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon/box"
 	"tarragon/config"
+	"tarragon/instance"
 	"tarragon/xlog"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -54,7 +56,7 @@ func TestLostLogIsANewLife(t *testing.T) {
 	victim.crashMachine()
 	s.fill(50, 100)
 	victim.start()
-	s.until("the victim is back", func() bool { i, ok := victim.info(); return ok && i.ID != 0 })
+	s.until("the victim is back", func() bool { i, ok := victim.info(); return ok && i.ID != 0 && i.Failed == nil })
 	s.level()
 	after, _ := victim.info()
 	if after.ID == before.ID || after.UUID != before.UUID {
@@ -167,9 +169,58 @@ func TestMarkOfLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.in.Tarragon.AcceptLoss = true // what is known to be lost cannot be accepted
-	var r *rejoin
-	if err := s.checkLoss(true); !errors.As(err, &r) || !r.newLife || !strings.Contains(err.Error(), "LSN 7") {
-		t.Errorf("%v", err)
+	if err := s.checkLoss(true); err != nil || s.doubt == nil || !strings.Contains(s.doubt.Error(), "LSN 7") {
+		t.Errorf("%v, in doubt for %v", err, s.doubt)
+	}
+	s.cfg.trusted = true
+	if err := s.checkLoss(true); err != nil || s.doubt != nil {
+		t.Errorf("%v, in doubt for %v although an operator has said otherwise", err, s.doubt)
+	}
+	s.cfg.trusted = false
+	if err := s.checkLoss(true); err != nil || s.doubt != nil {
+		t.Errorf("%v, in doubt for %v after that", err, s.doubt)
+	}
+}
+
+// Where all members may have lost rows none leaves its store: each goes on serving
+// reads and waits, until an operator says which disks are to be believed.
+func TestAllInDoubt(t *testing.T) {
+	s := newSet(t, 3, "wal: {mode: write}\n")
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 20)
+	s.level()
+	for _, n := range s.nodes {
+		if err := n.halt(); err != nil {
+			t.Fatal(err)
+		}
+		n.crashMachine()
+	}
+	for _, n := range s.nodes {
+		n.start()
+	}
+	for _, n := range s.nodes {
+		s.until("it serves in doubt", func() bool {
+			i, ok := n.info()
+			return ok && errors.Is(i.Failed, instance.ErrLostData)
+		})
+		if got := n.rows(); got != 20 {
+			t.Errorf("%s has %d rows", n.name, got)
+		}
+	}
+	for _, n := range s.nodes[:2] {
+		n.call("tarragon.accept_loss")
+	}
+	s.until("the third one has joined anew", func() bool { i, ok := s.nodes[2].info(); return ok && i.Failed == nil && i.ID == 4 })
+	s.fill(20, 30)
+	s.level()
+	for _, n := range s.nodes {
+		if got := n.rows(); got != 30 {
+			t.Errorf("%s has %d rows", n.name, got)
+		}
+	}
+	if i, _ := s.nodes[0].info(); i.ID == 4 {
+		t.Error("one that was to go on has joined anew")
 	}
 }
 
@@ -203,9 +254,21 @@ func TestDiskThatWentBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	victim.start()
-	s.until("it has begun a new life", func() bool { i, ok := victim.info(); return ok && i.ID != 0 && i.ID != before.ID })
+	// If the other follower was shown as much it comes back under a new identity; if the
+	// leader is alone with that, as one who has all again. Either way it counts.
+	s.until("it is noticed", func() bool { return strings.Contains(victim.log.String(), string(instance.FactClaim)) })
+	s.until("it takes part", func() bool { i, ok := victim.info(); return ok && i.ID != 0 && i.Failed == nil && i.Doubted == "" })
 	s.level()
 	if got := victim.rows(); got != 50 {
 		t.Errorf("%d rows", got)
 	}
+	j := slices.IndexFunc(s.nodes, func(n *node1) bool { return n != leader && n != victim })
+	s.until("it is a voter", func() bool {
+		i, ok := leader.info()
+		return ok && len(i.Members) == 3 && !slices.ContainsFunc(i.Members, func(m box.Member) bool { return m.Learner })
+	})
+	if err := s.nodes[j].halt(); err != nil {
+		t.Fatal(err)
+	}
+	s.fill(50, 60)
 }

@@ -10,7 +10,9 @@ import (
 	"tarragon/config"
 	"tarragon/instance"
 
+	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"
+	_ "github.com/tarantool/go-tarantool/v2/uuid" // an error names the leader
 )
 
 // memory is what an instance counts.
@@ -31,6 +33,9 @@ func (n *node1) insertUntilFull(from int) (rows int, text string) {
 		case err == nil:
 		case errors.As(err, &e) && e.Code == 2:
 			return i, e.Msg
+		case errors.As(err, &e) && e.Code == iproto.ER_READONLY: // a busy machine: it resigned, and leads again
+			n.set.leader()
+			i--
 		default:
 			n.set.t.Fatal(err)
 		}

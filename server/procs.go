@@ -50,6 +50,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		Checkpoints: s.checkpointClocks,
 		SessionPeer: s.clients.Peer,
 		Su:          func(conn uint64, user box.Credentials) error { return s.clients.Su(conn, iproto.User(user)) },
+		AcceptLoss:  s.acceptLoss,
 		MaxAnswer:   s.clients.MaxAnswer(),
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))

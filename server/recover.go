@@ -41,6 +41,9 @@ func (s *Server) recover(ctx context.Context) error {
 	if err := s.checkLife(b); err != nil {
 		return err
 	}
+	if s.doubt != nil {
+		core.Distrust(s.doubt)
+	}
 	if err := s.register(ctx, core, b); err != nil {
 		return err
 	}
@@ -134,7 +137,7 @@ func (s *Server) coreConfig() instance.Config {
 		SkipConflict: r.SkipConflict, Members: s.in.Tarragon.Members, MaxMembers: s.in.Tarragon.MaxMembers, AllowOriginal: s.in.Tarragon.AllowOriginal || s.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: s.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
-		Address: s.addressOf, Trace: s.traceCore,
+		Address: s.addressOf, Trace: s.traceCore, Trusted: s.cfg.trusted,
 	}
 	return c
 }

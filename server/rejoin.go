@@ -14,6 +14,7 @@ import (
 type rejoin struct {
 	cause     error
 	newLife   bool           // data was lost: a new incarnation, so a new replica ID
+	former    bool           // the old store is of a former life, and of no use any more
 	self      uint32         // else: our replica ID,
 	shown     instance.Shown // what the run that ended told others,
 	inEffect  uint64         // and what it knew to be committed: which peers need not be asked
@@ -26,17 +27,6 @@ func (r *rejoin) Unwrap() error { return r.cause }
 
 // errJoined ends the run that filled the new store.
 var errJoined = errors.New("the new store is complete")
-
-// fatal answers a broken guarantee. A disk that lost rows comes back as a new
-// incarnation; anything else is for the operator.
-func (s *Server) fatal(err error) {
-	if errors.Is(err, instance.ErrLostData) {
-		s.broken(&rejoin{cause: err, newLife: true})
-		return
-	}
-	s.troubles.set(areaGuarantee, "a guarantee of the replica set is broken", err)
-	s.log.Error().Err(err).Msg("a guarantee of the replica set is broken: this instance stops writing; look at every member before you restart it")
-}
 
 // joinAnew is called when no peer has the log that we need.
 func (s *Server) joinAnew(cause error) { s.broken(&rejoin{cause: cause}) }

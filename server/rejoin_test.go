@@ -5,9 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"tarragon/config"
 	"tarragon/instance"
@@ -17,7 +19,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-	"github.com/tarantool/go-tarantool/v2"
 )
 
 // A swap of stores that dies anywhere is completed by the next start.
@@ -117,9 +118,9 @@ func TestGapJoinsAnew(t *testing.T) {
 	}
 }
 
-// While it waits for a state, an instance that joins anew answers LOADING, and
+// While nobody can give it a state, an instance in doubt serves what it has, and
 // stops when it is asked to.
-func TestLoadingWhileJoiningAnew(t *testing.T) {
+func TestInDoubtAlone(t *testing.T) {
 	s := newSet(t, 3, "wal: {mode: write}\n")
 	s.startAll()
 	for _, n := range s.nodes {
@@ -130,18 +131,60 @@ func TestLoadingWhileJoiningAnew(t *testing.T) {
 	n := s.nodes[1]
 	n.crashMachine()
 	n.start()
-	s.until("it waits for peers", func() bool { srv := n.server(); return srv != nil && srv.anew != nil && srv.boot.Load() != nil })
-	_, err := tarantool.Connect(t.Context(), tarantool.NetDialer{Address: n.addr, User: "admin1", Password: "a"}, tarantool.Opts{})
-	if err == nil || !strings.Contains(err.Error(), "Instance bootstrap hasn't finished yet") {
-		t.Errorf("a client: %v", err)
+	s.until("it is in doubt", func() bool { i, ok := n.info(); return ok && errors.Is(i.Failed, instance.ErrLostData) })
+	if name := n.call("box.info")[0].(map[any]any)["uuid"]; name == nil {
+		t.Error("it serves nothing")
 	}
 	if err := n.halt(); err != nil {
 		t.Errorf("the stop: %v", err)
 	}
 	s.startAll() // the others give it the state, the new life begins
-	if i, _ := n.info(); i.ID <= 3 {
-		t.Errorf("it is still instance %d", i.ID)
+	s.until("it is somebody else", func() bool { i, ok := n.info(); return ok && i.ID > 3 && i.Failed == nil })
+}
+
+// The leader for whose state an instance has left its store is gone before it gave
+// it: the instance goes back to the old store.
+func TestBackToTheOldStore(t *testing.T) {
+	s := newSet(t, 3, "wal: {mode: write}\n")
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 10)
+	n := s.nodes[2]
+	s.level()
+	s.until("it knows them to be confirmed", func() bool { return n.rows() == 10 })
+	if err := n.halt(); err != nil {
+		t.Fatal(err)
 	}
+	n.crashMachine()
+	n.giverPatience = time.Second
+	var once sync.Once
+	left, gone := make(chan struct{}), make(chan struct{})
+	n.openStore = func(o xlog.Options) (*xlog.Store, error) {
+		if strings.HasSuffix(o.Dir, ".new") {
+			once.Do(func() { close(left) })
+			<-gone
+		}
+		return xlog.Open(o)
+	}
+	n.start()
+	<-left
+	for _, other := range s.nodes[:2] {
+		if err := other.halt(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(gone)
+	s.until("it is back in doubt", func() bool {
+		i, ok := n.info()
+		return ok && n.server().anew == nil && errors.Is(i.Failed, instance.ErrLostData) && strings.Contains(n.log.String(), errNoGiver.Error())
+	})
+	if got := n.rows(); got != 10 {
+		t.Errorf("%d rows", got)
+	}
+	for _, other := range s.nodes[:2] {
+		other.start()
+	}
+	s.until("it is somebody else", func() bool { i, ok := n.info(); return ok && i.ID > 3 && i.Failed == nil })
 }
 
 // What must be kept of the old store is read from its disk, once its run is over:
@@ -227,7 +270,8 @@ func TestRejoinOnAFailingDisk(t *testing.T) {
 			case end = <-n.done:
 				ended, n.stop = true, nil
 			default:
-				_, served = n.info()
+				i, ok := n.info()
+				served = ok && i.Failed == nil
 			}
 			return ended || served
 		})

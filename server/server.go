@@ -49,9 +49,11 @@ type Config struct {
 	// who may become a member. nil: there is no other than Instance.
 	Reload func() (*config.Instance, error)
 
-	fileLimit int           // instead of the limit of the process; 0: that
-	opened    func(*Server) // told of each run, before it opens anything; nil: nobody asks
-	openStore func(xlog.Options) (*xlog.Store, error)
+	giverPatience time.Duration // instead of [giverPatience]; 0: that
+	trusted       bool          // an operator says that the disk is to be believed
+	fileLimit     int           // instead of the limit of the process; 0: that
+	opened        func(*Server) // told of each run, before it opens anything; nil: nobody asks
+	openStore     func(xlog.Options) (*xlog.Store, error)
 }
 
 // Server is a running instance.
@@ -62,6 +64,8 @@ type Server struct {
 	identity  identity
 	files     descriptors
 	anew      *rejoin                   // set: this run fills a new store
+	doubt     error                     // why this disk is in doubt at the start; nil: it is not
+	lost      chan error                // the core is in doubt; capacity 1
 	mixed     bool                      // we begin a replica set for which instances of the original kind wait
 	after     *givingWay                // the run before gave its replica set up; nil: it did not
 	rival     atomic.Pointer[givingWay] // whom a lone founder gives way to
@@ -129,6 +133,14 @@ func Run(ctx context.Context, cfg Config) error {
 					Msg("the store of the former life is kept: it may hold rows that nobody else has (tarragon xlog cat); remove it when you have looked")
 			}
 			anew = nil
+		case errors.Is(err, errAccepted):
+			cfg.trusted, anew = true, nil
+		case errors.Is(err, errNoGiver):
+			cfg.Log.Warn().Err(err).Msg("not joining the replica set anew")
+			anew = nil
+			if !pause.wait(ctx, time.Since(began)) {
+				return nil
+			}
 		case errors.As(err, &way):
 			cfg.Log.Warn().Err(err).Str("dir", oldDir(storeDir(cfg.Instance))).Msg("giving way to another replica set: the store of this one is kept aside")
 			if err := way.setAside(cfg.Instance); err != nil {
@@ -148,7 +160,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) error {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, after: after, fail: make(chan error, 8), started: time.Now(), events: iproto.NewHub()}
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, after: after, fail: make(chan error, 8), lost: make(chan error, 1), started: time.Now(), events: iproto.NewHub()}
 	s.tuning.read(cfg.Instance)
 	s.admission.members, s.admission.most = s.in.Tarragon.Members, s.in.Tarragon.MaxMembers
 	if cfg.openStore == nil {
@@ -333,6 +345,9 @@ func (s *Server) serve(ctx context.Context) error {
 		}
 	}
 	s.background(ctx, n)
+	if s.doubt != nil {
+		s.fatal(s.doubt)
+	}
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -344,7 +359,7 @@ func (s *Server) serve(ctx context.Context) error {
 }
 
 func (s *Server) background(ctx context.Context, n *node) {
-	for _, f := range []func(context.Context){n.status.run, n.keeper.run, func(ctx context.Context) { s.watchRivals(ctx, n) }} {
+	for _, f := range []func(context.Context){n.status.run, n.keeper.run, func(ctx context.Context) { s.watchRivals(ctx, n) }, s.leaveWhenLost} {
 		s.bg.Add(1)
 		go func() {
 			defer s.bg.Done()

@@ -35,14 +35,15 @@ type set struct {
 
 // node1 is one instance of it, over all its runs.
 type node1 struct {
-	set       *set
-	name      string
-	addr      string
-	flags     []config.Flag
-	openStore func(xlog.Options) (*xlog.Store, error)
-	files     int               // Config.fileLimit
-	heap      func(bytes int64) // Config.SetHeapLimit
-	log       lockedBuffer
+	set           *set
+	name          string
+	addr          string
+	flags         []config.Flag
+	openStore     func(xlog.Options) (*xlog.Store, error)
+	giverPatience time.Duration
+	files         int               // Config.fileLimit
+	heap          func(bytes int64) // Config.SetHeapLimit
+	log           lockedBuffer
 
 	mu   sync.Mutex
 	srv  *Server // of the present run of Run
@@ -122,7 +123,7 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, SetHeapLimit: n.heap, fileLimit: n.files}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, SetHeapLimit: n.heap, fileLimit: n.files}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s

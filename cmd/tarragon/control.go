@@ -24,10 +24,37 @@ func newDemote(p process) *cobra.Command {
 	})
 }
 
+func newAcceptLoss(p process) *cobra.Command {
+	return newControl(p, control{
+		verb: "accept-loss", function: "tarragon.accept_loss", done: "goes on with what its disk has",
+		short: "make an instance go on whose disk may have lost rows",
+		long: `Accept-loss ends the doubt of an instance about its own disk. Such an instance takes no part in its replica
+set: peers have seen more of it than its disk has, or its machine went down under wal.mode write. It joins anew by itself as soon as
+there is a leader. Where all members are in doubt there is none: then call this on as many as make a quorum, those with the newest rows first.
+What others have seen and this disk has not is lost if it goes on, unless a member still has it. Until the process ends it believes nobody
+who says that there was more.`,
+	})
+}
+
+func newAdoptTerm(p process) *cobra.Command {
+	var term uint64
+	cmd := newControl(p, control{
+		verb: "adopt-term", function: "tarragon.adopt_term", done: "follows the term",
+		short: "make an instance follow a term that is far beyond its own",
+		long: `Adopt-term raises the term of an instance. An instance believes no peer whose term is more than a million beyond its own, for
+no elections bring that about; this tells it that the term is right.`,
+		arguments: func() []any { return []any{term} },
+	})
+	cmd.Flags().Uint64Var(&term, "term", 0, "the term; required")
+	_ = cmd.MarkFlagRequired("term") // the flag is there
+	return cmd
+}
+
 // control is a command that calls one function on one instance.
 type control struct {
 	verb, function, done string
 	short, long          string
+	arguments            func() []any // of the function; nil: it has none
 }
 
 func newControl(p process, c control) *cobra.Command {
@@ -48,7 +75,11 @@ func newControl(p process, c control) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := t.call(cmd.Context(), f.timeout, c.function); err != nil {
+			var arguments []any
+			if c.arguments != nil {
+				arguments = c.arguments()
+			}
+			if _, err := t.call(cmd.Context(), f.timeout, c.function, arguments...); err != nil {
 				return fmt.Errorf("%s %s: %w", c.verb, t.label(), err)
 			}
 			_, err = fmt.Fprintf(p.out, "%s %s\n", t.label(), c.done)

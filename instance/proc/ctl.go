@@ -124,6 +124,32 @@ func expel(c *call) error {
 	})
 }
 
+// acceptLoss is tarragon.accept_loss(): an instance in doubt about its disk goes on
+// with what is there.
+func acceptLoss(c *call) error {
+	if c.p.state(c.User).info.Doubted != "" {
+		return c.submit(instance.Trust{Conn: c.Conn, Sync: c.Sync})
+	}
+	if err := c.p.env.AcceptLoss(); err != nil {
+		return err
+	}
+	c.reply(nil)
+	return nil
+}
+
+// adoptTerm is tarragon.adopt_term(term): this instance follows a term that no
+// elections have brought about, and that it would not believe a peer.
+func adoptTerm(c *call) error {
+	term, ok := c.arg(0).integer()
+	if !ok || term == 0 || term > maxAdopted {
+		return illegal("Usage: tarragon.adopt_term(term)")
+	}
+	return c.submit(instance.AdoptTerm{Conn: c.Conn, Sync: c.Sync, Term: term})
+}
+
+// maxAdopted leaves room for as many terms again.
+const maxAdopted = 1 << 62
+
 // names tells whether a row of _cluster is the instance that is meant.
 func names(row tuple, who value) bool {
 	if s, ok := who.str(); ok {

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -283,8 +284,13 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 	if i.Failed != nil {
 		failed = i.Failed.Error()
 		last = "the disk failed: " + failed
+		if errors.Is(i.Failed, instance.ErrLostData) {
+			last = failed
+		}
 	} else if i.Stalled {
 		last = "the disk stalls"
+	} else if i.Doubted != "" {
+		last = i.Doubted
 	} else if p.env.LastError != nil {
 		last = p.env.LastError()
 	}

@@ -54,6 +54,8 @@ type Env struct {
 	SessionPeer func(conn uint64) string
 	// Su changes the user of a connection.
 	Su func(conn uint64, user box.Credentials) error
+	// AcceptLoss ends the doubt about this instance's disk, see tarragon.accept_loss.
+	AcceptLoss func() error
 	// ShutdownTimeout sets how long a shutdown waits for clients.
 	ShutdownTimeout func(time.Duration)
 	// MaxAnswer bounds the bytes of tuples in one answer; 0: nothing does.

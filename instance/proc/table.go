@@ -13,7 +13,8 @@ var procedures map[string]handler
 
 // administrative procedures are about the instance or the replica set, not about
 // data (decision 0019). box.cfg is one when it is given options.
-var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.snapshot", "tarragon.expel"}
+var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.snapshot",
+	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.expel"}
 
 // spaceMethods and indexMethods are called with a colon.
 var spaceMethods, indexMethods map[string]handler
@@ -75,7 +76,9 @@ func init() {
 		"box.session.uid":            sessionNumber(func(c *call) uint64 { return uint64(c.User.User()) }),
 		"box.session.user":           sessionUser,
 
-		"tarragon.expel": expel,
+		"tarragon.accept_loss": acceptLoss,
+		"tarragon.adopt_term":  adoptTerm,
+		"tarragon.expel":       expel,
 	}
 	spaceMethods = map[string]handler{
 		"auto_increment": autoIncrement,
@@ -157,6 +160,8 @@ func (p *Procs) serves(name string) bool {
 		return p.env.SessionPeer != nil
 	case "box.session.su":
 		return p.env.Su != nil
+	case "tarragon.accept_loss":
+		return p.env.AcceptLoss != nil
 	case "box.ctl.set_on_shutdown_timeout":
 		return p.env.ShutdownTimeout != nil
 	}

@@ -20,12 +20,22 @@ import (
 // bossName is the super user that prepares and undoes.
 const bossName = "boss"
 
+// peerName is the user by which members would log in.
+const peerName = "peer"
+
 // startOurs runs a lone node in this process.
 func startOurs(t *testing.T) *node {
 	t.Helper()
+	return &node{t: t, addr: runOurs(t, "")}
+}
+
+// runOurs runs a lone node and returns its address; yaml is more of its file.
+func runOurs(t testing.TB, yaml string) (addr string) {
+	t.Helper()
 	dir, addr := t.TempDir(), freeAddr(t)
 	file := filepath.Join(dir, "node.yaml")
-	yaml := fmt.Sprintf("credentials: {users: {%s: {password: %s, roles: [super]}}}\nprocess: {work_dir: %s}\nwal: {mode: write}\n", bossName, password, dir) +
+	yaml += fmt.Sprintf("credentials: {users: {%s: {password: %s, roles: [super]}, %s: {password: %[2]s, roles: [replication]}}}\nprocess: {work_dir: %[4]s}\nwal: {mode: write}\n",
+		bossName, password, peerName, dir) +
 		fmt.Sprintf("groups: {g: {replicasets: {r: {instances: {i: {iproto: {listen: [{uri: '%s'}]}}}}}}}\n", addr)
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -57,7 +67,7 @@ func startOurs(t *testing.T) *node {
 	case err := <-done:
 		t.Fatal(err)
 	}
-	return &node{t: t, addr: addr}
+	return addr
 }
 
 // startTheirs runs a Tarantool.
@@ -83,13 +93,13 @@ func startTheirs(t *testing.T, path string) *node {
 	return &node{t: t, addr: addr, theirs: true}
 }
 
-// welcome waits until the boss may log in, and makes users and spaces.
-func (n *node) welcome() {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
+// awaitBoss waits until the boss may log in: users come with the first rows.
+func awaitBoss(t testing.TB, addr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err := cluster.Until(ctx, func() error {
-		c, err := iproto.Dial(ctx, n.addr)
+		c, err := iproto.Dial(ctx, addr)
 		if err != nil {
 			return err
 		}
@@ -97,13 +107,19 @@ func (n *node) welcome() {
 		return c.Login(bossName, password)
 	})
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
+}
+
+// welcome waits until the boss may log in, and makes users and spaces.
+func (n *node) welcome() {
+	n.t.Helper()
+	awaitBoss(n.t, n.addr)
 	n.boss = n.dial(bossName)
 	n.setUp()
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	addr, err := cluster.FreeAddr()
 	if err != nil {

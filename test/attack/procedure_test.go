@@ -34,6 +34,8 @@ var calls = map[string]arguments{
 	"box.schema.user.password":        args("x"),
 	"box.schema.user.revoke":          args("a-other", "read", "space", "open"),
 	"box.session.su":                  args("admin"),
+	"tarragon.accept_loss":            args(),
+	"tarragon.adopt_term":             args(1),
 	"tarragon.expel":                  args(31),
 
 	"box.space.*:auto_increment": args([]any{1}),

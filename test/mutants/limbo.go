@@ -5,7 +5,7 @@ var limboRules = []Mutant{
 		Name: "a PROMOTE takes effect on arrival", Area: "limbo", File: "instance/apply.go",
 		Old:     `if c.cfg.Break.PromoteAtOnce {`,
 		New:     `if len(c.ids) > 0 {`,
-		Killers: []string{"quorum", "history", "dirty read", "fatal"},
+		Killers: []string{"quorum", "history", "dirty read", "fatal", "stream"},
 	},
 	{
 		Name: "a PROMOTE takes effect without a quorum", Area: "limbo", File: "limbo/lead.go",
@@ -20,7 +20,7 @@ var limboRules = []Mutant{
 		New: `	current := c.limbo.Current()
 	prevTerm, prevOwner, prevLSN := current.Term, current.Owner, current.Last
 `,
-		Killers: []string{"history", "fatal"},
+		Killers: []string{"history", "fatal", "stream"},
 	},
 	{
 		Name: "a PROMOTE keeps all that is held of the term before", Area: "limbo", File: "limbo/limbo.go",
@@ -58,7 +58,7 @@ var limboRules = []Mutant{
 		Name: "rows are taken from the leader alone", Area: "limbo", File: "instance/apply.go",
 		Old:     `if c.cut&(1<<ev.From) != 0 {`,
 		New:     `if c.cut&(1<<ev.From) != 0 || ev.From != c.raft.Leader() {`,
-		Killers: []string{"liveness", "fatal", "convergence", "stream"},
+		Killers: []string{"liveness", "fatal", "stream", "convergence"},
 	},
 	{
 		Name: "a leader writes before its PROMOTE is in effect", Area: "limbo", File: "instance/write.go",

@@ -69,7 +69,7 @@ var membership = []Mutant{
 		Name: "a new life keeps its ID", Area: "membership", File: "instance/member.go",
 		Old:     `if old != nil && c.originals()&^(1<<old.ID) != 0 {`,
 		New:     `if old != nil {`,
-		Killers: []string{"same row", "history", "fatal", "vclock", "log matching", "convergence"},
+		Killers: []string{"same row", "history", "fatal", "stream", "vclock", "log matching", "convergence"},
 	},
 	{
 		Name: "acks of those who are no members count", Area: "membership", File: "instance/write.go",

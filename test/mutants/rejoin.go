@@ -11,7 +11,7 @@ var rejoin = []Mutant{
 		Name: "joining anew drops the rows of the old log", Area: "rejoin", File: "instance/rejoin.go",
 		Old:     `for g := range k.old.Log {`,
 		New:     "for g := range k.old.Log {\n\t\tif len(g.Table) >= 0 {\n\t\t\tbreak\n\t\t}",
-		Killers: []string{"history", "fatal", "convergence", "log matching", "recovery", "vclock", "rows"},
+		Killers: []string{"history", "fatal", "stream", "convergence", "log matching", "recovery", "vclock", "rows"},
 	},
 	{
 		Name: "joining anew from one who knows less", Area: "rejoin", File: "instance/rejoin.go", By: "instance TestRejoin",

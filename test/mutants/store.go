@@ -5,7 +5,7 @@ var store = []Mutant{
 		Name: "a checkpoint without undecided rows", Area: "store", File: "instance/snapshot.go",
 		Old:     `undecided: c.undecided()}`,
 		New:     `undecided: c.undecided()[:0]}`,
-		Killers: []string{"convergence", "recovery", "history", "log matching", "content", "fatal", "linearizable"},
+		Killers: []string{"convergence", "recovery", "history", "log matching", "content", "fatal", "stream", "linearizable"},
 	},
 	{
 		Name: "a checkpoint before the log before it is on disk", Area: "store", File: "instance/snapshot.go",

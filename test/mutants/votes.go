@@ -11,7 +11,7 @@ var votes = []Mutant{
 		Name: "a vote without comparing vclocks", Area: "votes", File: "raft/raft.go",
 		Old:     `case theirs == nil || !theirs.Covers(mine):`,
 		New:     `case theirs == nil:`,
-		Killers: []string{"history", "fatal", "reader"},
+		Killers: []string{"history", "fatal", "stream", "reader"},
 	},
 	{
 		Name: "a vote forgotten at a restart", Area: "votes", File: "instance/snapshot.go",
@@ -35,7 +35,7 @@ var votes = []Mutant{
 		Name: "a vote ignores rows in flight", Area: "votes", File: "instance/core.go",
 		Old:     `mine := &c.vclock`,
 		New:     `mine := &c.onDisk`,
-		Killers: []string{"history", "fatal", "reader"},
+		Killers: []string{"history", "fatal", "stream", "reader"},
 	},
 	{
 		// Two are elected in a term only if another one gets the rest of its votes: with

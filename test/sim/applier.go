@@ -17,6 +17,7 @@ type applier struct {
 	conn       *conn // nil: none
 	id         uint32
 	subscribed bool
+	since      time.Duration // when the stream began
 	sync       uint64        // VCLOCK_SYNC of the newest heartbeat that the core has seen
 	raft       xrow.Raft     // what the peer showed last
 	known      vclock.VClock // what the peer had acked to us when we dialled
@@ -104,8 +105,8 @@ func (a *applier) read(p *packet) {
 	a.n.w.check.prevote.look(a.n)
 	switch p.kind {
 	case packetWelcome:
-		a.subscribed, a.id, a.sync, a.target = true, p.hello.id, 0, p.hello.vclock.Global()
-		a.tried, a.gap = true, false
+		a.subscribed, a.id, a.sync, a.since = true, p.hello.id, 0, a.n.w.now
+		a.target, a.tried, a.gap = p.hello.vclock.Global(), true, false
 		if p.hello.shownBy != 0 && p.hello.shownBy == a.n.incarnation() {
 			a.n.post(instance.ShownBefore{From: a.id, Shown: p.hello.shown})
 		}
@@ -214,16 +215,20 @@ func (a *applier) lost(c *conn, refused bool) {
 	}
 	a.noteEnd(false)
 	if was && !a.n.w.split {
-		a.dialSoon(0) // at once: a refusal says that the process is gone
+		pause := time.Duration(0) // a refusal says that the process is gone
+		if a.n.w.now-a.since <= a.n.w.plan.config.Heartbeat {
+			pause = a.n.w.between(5*time.Millisecond, 20*time.Millisecond)
+		}
+		a.dialSoon(pause)
 		return
 	}
 	a.dialSoon(a.n.w.between(50*time.Millisecond, 300*time.Millisecond))
 }
 
 // refuseStream ends the stream of a peer whose rows cannot be taken: too many
-// wait. For another reason it never happens: honest peers send no such rows.
+// wait. For another reason it happens to liars only.
 func (n *node) refuseStream(r instance.Refusal) {
-	if n.w.toleratesRefusal(r.Err) || r.Err.Code == xrow.ErrSystem {
+	if n.w.toleratesRefusal(r.Err) || n.liesOf(r.Peer) || r.Err.Code == xrow.ErrSystem {
 		for _, a := range n.links {
 			if a != nil && a.subscribed && a.id == r.Peer {
 				c := a.conn

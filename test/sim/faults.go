@@ -33,6 +33,7 @@ var faultKinds = []faultKind{
 	{"diskfail", strikeDiskFail},
 	{"wipe", strikeWipe},
 	{"goback", strikeGoBack},
+	{"liar", strikeLiar},
 	{"clock", strikeClock},
 	{"promote", strikePromote},
 	{"demote", strikeDemote},

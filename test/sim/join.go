@@ -172,6 +172,10 @@ func (j *joiner) finish(state instance.State, id uint32) {
 			n.recover()
 			return
 		}
+		if n.back && errors.Is(err, instance.ErrLostData) {
+			n.noticesLoss(err)
+			return
+		}
 		if err != nil {
 			n.w.fail("join", "%s cannot keep its rows: %v", n.label(), err)
 			return

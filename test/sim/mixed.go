@@ -13,7 +13,7 @@ import (
 // follow the chain of strong PROMOTEs do not apply. What is left to check:
 //
 //   - promises: nothing is told that is not on disk; one leader per term;
-//   - no core of ours reports a broken guarantee, whatever originals do;
+//   - no core of ours is in doubt about its disk, whatever originals do;
 //   - an acknowledged synchronous write is there in the end, at the owner of the
 //     newest term; where somebody reported a split brain only those that one of
 //     ours has acknowledged;

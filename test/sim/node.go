@@ -343,6 +343,9 @@ func (n *node) run(eff *instance.Effects) {
 	for _, r := range eff.Refused {
 		n.refuseStream(r)
 	}
+	for _, r := range eff.Ended {
+		n.endRelay(r)
+	}
 	if eff.Expelled {
 		w.tell(n, "is expelled")
 	}

@@ -136,7 +136,7 @@ func (p *plan) modeOf(slot int) instance.Mode {
 func (p *plan) mix(rng *rand.Rand) {
 	p.originals = rng.Perm(p.hosts)[:1+rng.IntN(p.hosts-1)]
 	p.async = rng.IntN(4) == 0
-	p.faults = slices.DeleteFunc(p.faults, func(k faultKind) bool { return k.name == "wipe" || k.name == "goback" })
+	p.faults = slices.DeleteFunc(p.faults, func(k faultKind) bool { return k.name == "wipe" || k.name == "goback" || k.name == "liar" })
 	p.config.AllowOriginal = true
 	p.config.QueueMaxSize = 0
 	p.voter = -1

@@ -19,15 +19,15 @@ func TestPlantedFaults(t *testing.T) {
 		checkers []string // any of these must see it
 	}{
 		{"promote-at-once", Options{}, []string{"quorum", "history", "dirty read"}},
-		{"follow-effective", Options{Hosts: 3, Faults: []string{"promote", "crash", "pair"}}, []string{"history", "fatal"}},
+		{"follow-effective", Options{Hosts: 3, Faults: []string{"promote", "crash", "pair"}}, []string{"history", "stream"}},
 		{"count-old-term", Options{}, []string{"quorum", "history", "dirty read"}},
 		{"ack-no-term", Options{Hosts: 3, Faults: []string{"promote", "pair", "reset", "delay", "oneway"}}, []string{"quorum", "history"}},
 		{"ack-before-sync", Options{}, []string{"promise"}},
 		{"ack-before-sync", Options{BlindToPromises: true}, []string{"quorum"}},
 		{"relay-before-sync", Options{}, []string{"promise"}},
-		{"relay-before-sync", Options{BlindToPromises: true}, []string{"same row", "fatal"}},
-		{"no-exchange", Options{}, []string{"liveness", "fatal", "convergence"}},
-		{"wiped-votes", Options{Hosts: 3, Faults: []string{"wipe", "pause", "oneway"}}, []string{"same row", "fatal", "history"}},
+		{"relay-before-sync", Options{BlindToPromises: true}, []string{"same row", "stream", "fatal"}},
+		{"no-exchange", Options{}, []string{"liveness", "stream", "convergence"}},
+		{"wiped-votes", Options{Hosts: 3, Faults: []string{"wipe", "pause", "oneway"}}, []string{"same row", "stream", "history"}},
 		{"lost-apart", Options{LostApart: true, Faults: []string{"crash", "pause", "pair", "isolate"}}, []string{"voided rows"}},
 		{"deadlines-after-requests", Options{Faults: []string{"pause", "clock", "checkpoint"}}, []string{"fencing"}},
 	} {

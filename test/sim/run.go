@@ -313,6 +313,7 @@ func (w *World) healMajority() {
 	for _, n := range alive {
 		n.heal(alive)
 	}
+	w.repent()
 	w.count(MajorityHealed)
 	var seen *since
 	fresh := func() bool {

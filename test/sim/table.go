@@ -45,6 +45,7 @@ const (
 	JoinRacedCheckpoint
 	WipedCameBack
 	WentBack
+	LieTold
 	JoinedAnew
 	GroupSurvivedCrash
 	GroupLostInCrash
@@ -86,7 +87,7 @@ var rareNames = [rareCount]string{
 	"leader changed while a follower built", "rows waited behind an index", "too many rows waited",
 	"rows were parked for the disk", "too many rows gathered for the disk",
 	"leader changed under load", "a join raced a checkpoint", "a wiped node came back",
-	"a disk that went back was noticed",
+	"a disk that went back was noticed", "a host was lied to",
 	"beyond retention, joined anew", "unsynced group survived a crash", "unsynced group lost in a crash",
 	"one-way cut", "log pruned", "linearizable reads", "majority healed, rest broken",
 	"rivals in one term", "a voter died with its vote", "a vote was saved in a checkpoint before a crash",

@@ -24,6 +24,7 @@ type World struct {
 	check  *checks
 	table  Table
 	ambush ambush
+	liar   *node  // who lies, if anybody does; nil: nobody yet
 	met    Met    // by a mixed set
 	split  bool   // somebody reported a split brain
 	made   uint32 // spaces made under load
