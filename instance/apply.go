@@ -78,11 +78,13 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 		return nil // from another path of the mesh
 	}
 	if last.ReplicaID == c.self {
-		if c.cfg.Trusted {
-			return protocolError(fmt.Sprintf("LSN %d of instance %d, which has written %d and is trusted", last.LSN, c.self, c.vclock[c.self]))
+		if !c.cfg.Trusted {
+			c.broken(fmt.Errorf("%w: LSN %d of ours is at instance %d, here it ends with %d", ErrLostData, last.LSN, from, c.vclock[c.self]))
+			return clientError(c.failed)
 		}
-		c.broken(fmt.Errorf("%w: LSN %d of ours is at instance %d, here it ends with %d", ErrLostData, last.LSN, from, c.vclock[c.self]))
-		return clientError(c.failed)
+		if c.leading { // it writes on from there
+			return protocolError(fmt.Sprintf("LSN %d of instance %d, which leads and has written %d", last.LSN, c.self, c.vclock[c.self]))
+		}
 	}
 	if rows[0].LSN <= c.vclock[last.ReplicaID] {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
@@ -326,6 +328,9 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 	s, err := xrow.DecodeSynchro(r.Body)
 	if err != nil {
 		return err
+	}
+	if s.ReplicaID >= vclock.Max {
+		return protocolError(fmt.Sprintf("%v of instance %d, which cannot be", r.Type, s.ReplicaID))
 	}
 	one := []xrow.Row{*r}
 	switch {

@@ -30,7 +30,6 @@ var ErrLostData = errors.New("instance: this disk has lost what others have seen
 // Only voters are heard. Sets are a bit each by replica ID.
 type claims struct {
 	shown  uint32 // who was shown more by us, as its last answer to a SUBSCRIBE of ours says
-	rows   uint32 // who holds rows of ours that we lack, as its last SUBSCRIBE says
 	spent  uint32 // whose claim has lapsed or was taken back
 	silent uint32 // who has answered a SUBSCRIBE of ours in this process, and claims nothing
 	since  time.Duration
@@ -43,12 +42,12 @@ const claimPatience = 2
 
 // open are the claims that count. Each voter has one in the life of a process: no disk
 // goes back under one that runs, and who claims again and again would silence for good.
-func (s *claims) open() uint32 { return (s.shown | s.rows) &^ s.spent }
+func (s *claims) open() uint32 { return s.shown &^ s.spent }
 
-// claim notes a claim in one of the sets, and tells whether it is new.
-func (s *claims) claim(set *uint32, id uint32, acked *vclock.VClock, now time.Duration) bool {
+// claim notes a claim, and tells whether it is new.
+func (s *claims) claim(id uint32, acked *vclock.VClock, now time.Duration) bool {
 	bit, known := uint32(1)<<id, s.open()
-	*set |= bit
+	s.shown |= bit
 	s.silent &^= bit
 	if s.open() == known {
 		return false
@@ -60,16 +59,17 @@ func (s *claims) claim(set *uint32, id uint32, acked *vclock.VClock, now time.Du
 	return true
 }
 
-// clear takes a claim out of a set.
-func (s *claims) clear(set *uint32, id uint32) {
-	was := s.open()
-	*set &^= 1 << id
-	s.spent |= was &^ s.open()
+// clear notes that a voter claims nothing, or nothing any more.
+func (s *claims) clear(id uint32) {
+	bit := uint32(1) << id
+	s.spent |= s.open() & bit
+	s.shown &^= bit
+	s.silent |= bit
 }
 
 // forget: an ID begins a new life.
 func (s *claims) forget(id uint32) {
-	for _, set := range [...]*uint32{&s.shown, &s.rows, &s.spent, &s.silent} {
+	for _, set := range [...]*uint32{&s.shown, &s.spent, &s.silent} {
 		*set &^= 1 << id
 	}
 }
@@ -91,11 +91,11 @@ func (c *Core) otherVoters() uint32 {
 }
 
 // claimed takes a claim of a peer, and tells whether it is open now and was not before.
-func (c *Core) claimed(set *uint32, from uint32, acked *vclock.VClock, err error) bool {
+func (c *Core) claimed(from uint32, acked *vclock.VClock, err error) bool {
 	if c.cfg.Break.BackUnnoticed || c.cfg.Trusted || c.failed != nil || c.self == 0 || c.otherVoters()&(1<<from) == 0 {
 		return false
 	}
-	if !c.claims.claim(set, from, acked, c.now.Mono) {
+	if !c.claims.claim(from, acked, c.now.Mono) {
 		return false
 	}
 	c.trace(FactClaim, from, 0, err.Error())
@@ -108,18 +108,15 @@ func (c *Core) claimed(set *uint32, from uint32, acked *vclock.VClock, err error
 }
 
 // knowsNoMore tells whether a member's SUBSCRIBE shows no row of ours that we lack.
-// One that does is not served: there is nothing that it could be sent.
+// One that does is not served: there is nothing that it could be sent. It is no claim
+// either: whoever knows the password and a uuid can say it, and what is true in it our
+// own stream from that member brings.
 func (c *Core) knowsNoMore(ev *Downstream) bool {
 	theirs, ours := ev.VClock[c.self], c.vclock[c.self]
-	if c.self == 0 || theirs <= ours || c.cfg.Break.BackUnnoticed {
-		c.claims.clear(&c.claims.rows, ev.Peer)
+	if c.self == 0 || theirs <= ours || c.cfg.Trusted || c.cfg.Break.BackUnnoticed {
 		return true
 	}
-	err := fmt.Errorf("it holds LSN %d of ours, here it ends with %d", theirs, ours)
 	c.endRelay(ev.Peer, protocolError(fmt.Sprintf("a vclock with LSN %d of instance %d, which has written %d", theirs, c.self, ours)))
-	var acked vclock.VClock
-	acked[c.self] = theirs
-	c.claimed(&c.claims.rows, ev.Peer, &acked, err)
 	return false
 }
 
@@ -137,7 +134,7 @@ func (c *Core) claimsInVain() bool {
 		return false
 	}
 	for id := range uint32(vclock.Max) {
-		if s.open()&s.shown&(1<<id) != 0 && !c.raft.Live(c.now.Mono, id) {
+		if s.open()&(1<<id) != 0 && !c.raft.Live(c.now.Mono, id) {
 			return false
 		}
 	}
@@ -166,15 +163,6 @@ func (c *Core) doubtText() string {
 		return ""
 	}
 	return c.claims.text
-}
-
-// claimsNothing: a peer has answered our SUBSCRIBE and was shown no more than is here.
-func (c *Core) claimsNothing(from uint32) {
-	s := &c.claims
-	s.clear(&s.shown, from)
-	if s.rows&(1<<from) == 0 {
-		s.silent |= 1 << from
-	}
 }
 
 // judgeClaims lets claims lapse, and gives the voice back when none is left.

@@ -66,10 +66,10 @@ func (c *Core) takeShown(ev ShownBefore) {
 	have := c.raft.Saved()
 	err := ev.Shown.check(have, &c.onDisk)
 	if err == nil {
-		c.claimsNothing(ev.From)
+		c.claims.clear(ev.From)
 		return
 	}
-	if c.claimed(&c.claims.shown, ev.From, &ev.Shown.Ack, err) && !ev.Shown.fitsVote(have) {
+	if c.claimed(ev.From, &ev.Shown.Ack, err) && !ev.Shown.fitsVote(have) {
 		c.adopt(max(ev.Shown.Term, have.Term) + 1)
 	}
 }

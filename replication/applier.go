@@ -121,17 +121,29 @@ func isForeign(err error) bool {
 	return errors.As(err, &e) && e.Code == xrow.ErrReplicasetUUIDMismatch
 }
 
+// kickPause is what a kick leaves of a pause: two that refuse each other would kick
+// each other without end.
+const kickPause = 100 * time.Millisecond
+
 // rest waits for the next attempt.
 func (a *applier) rest(ctx context.Context, pause time.Duration) bool {
 	t := time.NewTimer(pause)
 	defer t.Stop()
+	least := time.NewTimer(min(pause, kickPause))
+	defer least.Stop()
 	select {
 	case <-t.C:
+		return true
 	case <-a.kick:
 	case <-ctx.Done():
 		return false
 	}
-	return true
+	select {
+	case <-least.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // failed takes down why an attempt ended, and tells whether to try again.
@@ -368,13 +380,11 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if m, found := info.member(c.Greeting.UUID); found && m.ID == at.peer {
 		at.back = !ok.VClock.Covers(&m.Shown.Ack)
 	}
+	ev := instance.ShownBefore{From: at.peer} // an original says nothing of that
 	if s := &ok.Shown; s.Incarnation != 0 && s.Incarnation == h.cfg.Incarnation {
-		ev := instance.ShownBefore{From: at.peer, Shown: instance.Shown{Term: s.Term, Vote: s.Vote, Ack: s.VClock}}
-		if err := h.node.Submit(ev); err != nil {
-			return at, err
-		}
+		ev.Shown = instance.Shown{Term: s.Term, Vote: s.Vote, Ack: s.VClock}
 	}
-	return at, nil
+	return at, h.node.Submit(ev)
 }
 
 // strangerBy is the code by which a peer refused us as one that it does not know,

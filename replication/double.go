@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"fmt"
 	"time"
 
 	"tarragon/xrow"
@@ -26,11 +27,14 @@ const doubleTimeouts = 2
 // says counts. An error says that another one does too. One that stays anonymous
 // speaks for no member. The lock is held.
 func (h *Hub) meet(uuid string, process uint64, anon bool) *xrow.Error {
-	if process == 0 {
-		return nil // of the original kind
-	}
 	now := h.node.Now().Mono
 	heard := h.doubles[uuid]
+	if process == 0 { // of the original kind, or so it says
+		if heard != nil {
+			return errDouble(uuid)
+		}
+		return nil
+	}
 	if other := h.speaksFor(uuid, process, anon); other != 0 && heard == nil {
 		heard = map[uint64]time.Duration{other: now}
 		h.doubles[uuid] = heard
@@ -48,6 +52,7 @@ func (h *Hub) meet(uuid string, process uint64, anon bool) *xrow.Error {
 		}
 	}
 	if len(heard) > 1 {
+		h.contested[uuid] = now
 		return errDouble(uuid)
 	}
 	delete(h.doubles, uuid)
@@ -85,6 +90,29 @@ func (h *Hub) endStreams(uuid string, why *xrow.Error) {
 		}
 	}
 }
+
+// isContested tells whether a joiner asks for the place of a member that was met as
+// two processes a short while ago: that one may be silent only because another one
+// speaks in its name.
+func (h *Hub) isContested(info *Info, req *xrow.JoinRequest) *xrow.Error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.times.Load()
+	for i := range info.Members {
+		m := &info.Members[i]
+		named := req.InstanceName != "" && m.Name == req.InstanceName && m.UUID != req.InstanceUUID
+		again := m.UUID == req.InstanceUUID && m.Incarnation != req.Incarnation
+		if at, ok := h.contested[m.UUID]; ok && (named || again) && h.node.Now().Mono-at < contestedTimeouts*max(t.death, t.reconnect) {
+			return xrow.Errorf(xrow.ErrCfg, "instance_name", fmt.Sprintf("the place of %s is not given away: two processes speak in its name; stop one, and try again later, or expel it", m.UUID))
+		}
+	}
+	return nil
+}
+
+// contestedTimeouts is how many death timeouts, or pauses between attempts where
+// those are longer, the place of a member is kept that was met as two processes: long
+// enough for the honest one to be heard again.
+const contestedTimeouts = 10
 
 func errDouble(uuid string) *xrow.Error {
 	return xrow.Errorf(xrow.ErrCfg, "instance_uuid", "two processes are alive as "+uuid+"; neither takes part until one is stopped")

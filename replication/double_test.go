@@ -129,3 +129,35 @@ func TestAcksOfADoubleDoNotCount(t *testing.T) {
 		t.Errorf("counts %v, %v", counts, err)
 	}
 }
+
+// The place of a member that was met as two processes is given to nobody for a while:
+// neither by its name nor by its uuid; and one that says no number does not get past.
+func TestContestedPlace(t *testing.T) {
+	h := newTestHub(t, 1, nil)
+	h.show(1)
+	if _, err := askAs(t, h, 21); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, h.node, func(ev instance.Downstream) bool { return ev.Up })
+	for _, process := range []uint64{22, 0} {
+		if _, err := askAs(t, h, process); !isDouble(err) {
+			t.Fatalf("process %d asks: %v", process, err)
+		}
+	}
+	info := &Info{Members: []Member{{ID: 2, UUID: testUUID(2), Name: "two", Incarnation: 5}}}
+	joiners := []xrow.JoinRequest{{InstanceUUID: testUUID(9), InstanceName: "two"}, {InstanceUUID: testUUID(2), Incarnation: 6}}
+	for i := range joiners {
+		if err := h.isContested(info, &joiners[i]); err == nil {
+			t.Errorf("joiner %d gets the place", i)
+		}
+	}
+	if err := h.isContested(info, &xrow.JoinRequest{InstanceUUID: testUUID(9), InstanceName: "nine"}); err != nil {
+		t.Errorf("another name: %v", err)
+	}
+	h.node.advance(contestedTimeouts * max(h.cfg.DeathTimeout, h.cfg.ReconnectMax))
+	for i := range joiners {
+		if err := h.isContested(info, &joiners[i]); err != nil {
+			t.Errorf("joiner %d, later: %v", i, err)
+		}
+	}
+}

@@ -20,33 +20,34 @@ type Hub struct {
 	times atomic.Pointer[times]
 	node  Node // set by Start
 
-	mu       sync.Mutex // guards what follows; never held over I/O or Submit
-	ring     ring
-	relayTo  uint64            // groups up to this number may be sent
-	raft     raftState         // what we show
-	beats    uint64            // heartbeats asked for so far
-	beatSync uint64            // VCLOCK_SYNC of heartbeats
-	void     []uint64          // LSNs of own PROMOTEs that go out as NOPs; never changed, only replaced
-	self     uint32            // own replica ID; 0: not known yet
-	lazy     uint32            // the leader that we hear; 0: none, or ourselves
-	ack      instance.AckState // what acks say
-	mute     bool              // no ack may leave
-	acks     uint64            // how often it was said
-	sees     [vclock.Max]sight // what peers show, by their IDs
-	parked   bool              // rows wait: the core says so
-	room     chan struct{}     // closed when they may go on
-	relays   []*relay
-	appliers []*applier
-	refused  refusals
-	joins    map[uint64]chan instance.Snapshot
-	joining  map[string]*Progress // UUIDs with a JOIN under way
-	fetches  map[string]fetch     // by UUID, see Readers
-	tags     uint64
-	doubles  doubles
-	spools   atomic.Int32
-	expelled bool
-	closed   bool
-	gapTold  bool
+	mu        sync.Mutex // guards what follows; never held over I/O or Submit
+	ring      ring
+	relayTo   uint64            // groups up to this number may be sent
+	raft      raftState         // what we show
+	beats     uint64            // heartbeats asked for so far
+	beatSync  uint64            // VCLOCK_SYNC of heartbeats
+	void      []uint64          // LSNs of own PROMOTEs that go out as NOPs; never changed, only replaced
+	self      uint32            // own replica ID; 0: not known yet
+	lazy      uint32            // the leader that we hear; 0: none, or ourselves
+	ack       instance.AckState // what acks say
+	mute      bool              // no ack may leave
+	acks      uint64            // how often it was said
+	sees      [vclock.Max]sight // what peers show, by their IDs
+	parked    bool              // rows wait: the core says so
+	room      chan struct{}     // closed when they may go on
+	relays    []*relay
+	appliers  []*applier
+	refused   refusals
+	joins     map[uint64]chan instance.Snapshot
+	joining   map[string]*Progress // UUIDs with a JOIN under way
+	fetches   map[string]fetch     // by UUID, see Readers
+	tags      uint64
+	doubles   doubles
+	contested map[string]time.Duration // when an identity was met as two processes last
+	spools    atomic.Int32
+	expelled  bool
+	closed    bool
+	gapTold   bool
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -82,7 +83,7 @@ func New(cfg Config) (*Hub, error) {
 		return nil, err
 	}
 	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
-		joining: make(map[string]*Progress), doubles: make(doubles)}
+		joining: make(map[string]*Progress), doubles: make(doubles), contested: make(map[string]time.Duration)}
 	h.times.Store(&times{death: cfg.DeathTimeout, original: cfg.OriginalTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil

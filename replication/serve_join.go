@@ -50,6 +50,9 @@ func (h *Hub) serveJoin(link *iproto.Link, user iproto.User, row *xrow.Row) erro
 	if err := h.checkJoin(&info, user, &req); err != nil {
 		return err
 	}
+	if err := h.isContested(&info, &req); err != nil {
+		return err
+	}
 	if err := h.letMeet(&info, &req); err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func finishSwap(dir string) error {
 		return err
 	}
 	if ok {
-		if err := os.RemoveAll(old); err != nil {
+		if err := keepAside(old); err != nil {
 			return err
 		}
 		if err := os.Rename(dir, old); err != nil {
@@ -103,6 +103,22 @@ func finishSwap(dir string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(dir))
+}
+
+// keepAside makes room under a name: a store that was kept there may hold rows that
+// nobody else has, and gets a number behind its name.
+func keepAside(old string) error {
+	if ok, err := exists(old); err != nil || !ok {
+		return err
+	}
+	for n := 2; ; n++ {
+		name := fmt.Sprintf("%s.%d", old, n)
+		if ok, err := exists(name); err != nil {
+			return err
+		} else if !ok {
+			return os.Rename(old, name)
+		}
+	}
 }
 
 func exists(path string) (bool, error) {

@@ -12,6 +12,7 @@ import (
 	"tarragon/config"
 	"tarragon/instance"
 	"tarragon/xlog"
+	"tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -271,4 +272,36 @@ func TestDiskThatWentBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.fill(50, 60)
+}
+
+// A member holds a row of ours that our disk has lost, and no other is left: when an
+// operator has accepted the loss, the row is taken like any other, and the two go on.
+func TestAcceptLossOfOwnRows(t *testing.T) {
+	s := newSet(t, 3, "")
+	s.startAll()
+	s.makeSpace()
+	s.fill(0, 10)
+	s.level()
+	lead := s.leader()
+	i := slices.IndexFunc(s.nodes, func(n *node1) bool { return n != lead })
+	a, third := s.nodes[i], s.nodes[slices.IndexFunc(s.nodes, func(n *node1) bool { return n != lead && n != s.nodes[i] })]
+	ours, _ := a.info()
+	lost := xrow.Row{Type: xrow.Nop, ReplicaID: ours.ID, LSN: 5, TSN: 5, Flags: xrow.FlagCommit}
+	if err := third.halt(); err != nil {
+		t.Fatal(err)
+	}
+	if err := lead.server().node.Load().loop.Submit(instance.Rows{From: ours.ID, Rows: []xrow.Row{lost}}); err != nil {
+		t.Fatal(err)
+	}
+	s.until("the row is there", func() bool { i, ok := lead.info(); return ok && i.Synced[ours.ID] == 5 })
+	if err := a.halt(); err != nil {
+		t.Fatal(err)
+	}
+	s.until("nobody leads", func() bool { i, ok := lead.info(); return ok && i.RO })
+	a.start()
+	s.until("it is in doubt", func() bool { i, ok := a.info(); return ok && errors.Is(i.Failed, instance.ErrLostData) })
+	a.call("tarragon.accept_loss")
+	s.until("it takes part", func() bool { i, ok := a.info(); return ok && i.Failed == nil && i.Synced[ours.ID] >= 5 })
+	s.fill(10, 20)
+	s.level()
 }

@@ -39,7 +39,7 @@ func TestSwapSurvivesCrashes(t *testing.T) {
 		write(oldDir(dir), "of an earlier swap")
 		steps := []func() error{
 			func() error { return os.Rename(newDir(dir), readyDir(dir)) },
-			func() error { return os.RemoveAll(oldDir(dir)) },
+			func() error { return os.Rename(oldDir(dir), oldDir(dir)+".2") },
 			func() error { return os.Rename(dir, oldDir(dir)) },
 			func() error { return os.Rename(readyDir(dir), dir) },
 		}
@@ -59,6 +59,13 @@ func TestSwapSurvivesCrashes(t *testing.T) {
 		}
 		if got, err := os.ReadFile(filepath.Join(dir, "who")); err != nil || string(got) != want {
 			t.Errorf("died before step %d: %q, %v", stopAt, got, err)
+		}
+		earlier := oldDir(dir) + ".2"
+		if stopAt == 0 {
+			earlier = oldDir(dir) // nothing was swapped
+		}
+		if got, err := os.ReadFile(filepath.Join(earlier, "who")); err != nil || string(got) != "of an earlier swap" {
+			t.Errorf("died before step %d: the store that was kept before: %q, %v", stopAt, got, err)
 		}
 		if ok, _ := exists(readyDir(dir)); ok {
 			t.Errorf("died before step %d: the ready store is still there", stopAt)

@@ -107,9 +107,11 @@ func (a *applier) read(p *packet) {
 	case packetWelcome:
 		a.subscribed, a.id, a.sync, a.since = true, p.hello.id, 0, a.n.w.now
 		a.target, a.tried, a.gap = p.hello.vclock.Global(), true, false
+		said := instance.ShownBefore{From: a.id}
 		if p.hello.shownBy != 0 && p.hello.shownBy == a.n.incarnation() {
-			a.n.post(instance.ShownBefore{From: a.id, Shown: p.hello.shown})
+			said.Shown = p.hello.shown
 		}
+		a.n.post(said)
 		back := a.id == a.n.memberID(a.peer) && !p.hello.vclock.Covers(&a.known)
 		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Rules: a.peer.rules(), Back: back})
 		if p.hello.raft != nil {
