@@ -28,10 +28,11 @@ func (c *Core) refuseMember(j *JoinRequest) *xrow.Error {
 	if len(members) < c.cfg.MaxMembers {
 		return nil
 	}
-	err := xrow.Errorf(xrow.ErrReplicaMax, c.cfg.MaxMembers)
-	if c.cfg.MaxMembers < vclock.Max-1 {
-		err.Message += " (tarragon.max_members of the instance that leads): expel a member or raise it there"
+	if c.cfg.MaxMembers >= vclock.Max-1 {
+		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max) // IDs are used up, in the original's words
 	}
+	err := xrow.Errorf(xrow.ErrReplicaMax, c.cfg.MaxMembers)
+	err.Message += " (tarragon.max_members of the instance that leads): expel a member or raise it there"
 	return err
 }
 

@@ -139,7 +139,8 @@ func (n *node) alone() (*exec.Cmd, error) {
 			return nil, err
 		}
 		cmd := exec.Command(ours, "serve", "--config", path, "--instance", n.name)
-		cmd.Env = append(os.Environ(), n.set.env...)
+		cmd.Env = append(os.Environ(), "TT_TARRAGON_MEMBERS=*") // each has a file of its own, which does not know who comes later
+		cmd.Env = append(cmd.Env, n.set.env...)
 		return cmd, nil
 	}
 	path := filepath.Join(n.dir, "node.lua")
