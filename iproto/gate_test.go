@@ -128,7 +128,10 @@ func TestConnectionLimits(t *testing.T) {
 	if e := again.login("poor"); e != nil {
 		t.Fatal(e)
 	}
-	if got := f.srv.gate.counts; got != [...]int{seatUser: 4, seatReserved: 2, seatControl: 0} {
+	f.srv.gate.mu.Lock()
+	got := f.srv.gate.counts
+	f.srv.gate.mu.Unlock()
+	if got != [...]int{seatUser: 4, seatReserved: 2, seatControl: 0} {
 		t.Errorf("seats: %v", got)
 	}
 }

@@ -580,6 +580,8 @@ func TestRemovedWhileAway(t *testing.T) {
 	s.node.mu.Unlock()
 	h := newTestHub(t, 1, func(c *Config) { c.Peers = []Peer{{Addr: s.addr}} })
 	wait(t, h.node, func(instance.Removed) bool { return true })
+	h.Close() // its own applier asks no more
+	h.appliers[0].stranger = 0
 	for _, test := range []struct {
 		name string
 		ours vclock.VClock

@@ -9,6 +9,7 @@ import (
 	"tarragon/box"
 	"tarragon/config"
 	"tarragon/instance"
+	"tarragon/xrow"
 
 	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"
@@ -33,9 +34,10 @@ func (n *node1) insertUntilFull(from int) (rows int, text string) {
 		case err == nil:
 		case errors.As(err, &e) && e.Code == 2:
 			return i, e.Msg
-		case errors.As(err, &e) && e.Code == iproto.ER_READONLY: // a busy machine: it resigned, and leads again
+		case errors.As(err, &e) && (e.Code == iproto.ER_READONLY || e.Code == iproto.Error(xrow.ErrSyncTimeout)): // a busy machine
 			n.set.leader()
 			i--
+		case errors.As(err, &e) && e.Code == iproto.ER_TUPLE_FOUND: // what timed out was written
 		default:
 			n.set.t.Fatal(err)
 		}
