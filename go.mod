@@ -1,4 +1,4 @@
-module tarragon
+module tarragon.dev/tarragon
 
 go 1.26.0
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/bench/load"
+	"tarragon.dev/tarragon/bench/load"
 )
 
 func TestFindFlushes(t *testing.T) {

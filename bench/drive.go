@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"strings"
 
-	"tarragon/bench/load"
+	"tarragon.dev/tarragon/bench/load"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

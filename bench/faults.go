@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // fault takes the leader away.

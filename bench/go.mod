@@ -1,8 +1,8 @@
-module tarragon/bench
+module tarragon.dev/tarragon/bench
 
 go 1.26.0
 
-replace tarragon => ../
+replace tarragon.dev/tarragon => ../
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
@@ -10,7 +10,7 @@ require (
 	github.com/tarantool/go-tarantool/v2 v2.4.2
 	github.com/tinylib/msgp v1.6.5
 	github.com/vmihailenco/msgpack/v5 v5.4.1
-	tarragon v0.0.0
+	tarragon.dev/tarragon v0.0.0
 )
 
 require (

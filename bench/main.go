@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"tarragon/bench/load"
+	"tarragon.dev/tarragon/bench/load"
 )
 
 func main() {

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"tarragon/bench/load"
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/bench/load"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

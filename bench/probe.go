@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tarragon/bench/load"
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/bench/load"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"tarragon/bench/load"
+	"tarragon.dev/tarragon/bench/load"
 )
 
 // line is one measured workload.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"tarragon/bench/load"
-	"tarragon/internal/cluster"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/bench/load"
+	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -26,7 +26,7 @@ const (
 )
 
 // makeSpace makes an empty space and returns its id. What the calls answer is
-// not looked at: the original cannot encode the space that it made and says so
+// not looked at: Tarantool cannot encode the space that it made and says so
 // by an error; the view tells what was done.
 func makeSpace(ctx context.Context, conn *tarantool.Connection, name string, sync bool) (uint32, error) {
 	if err := dropSpace(ctx, conn, name); err != nil {

@@ -7,8 +7,8 @@ import (
 	"io"
 	"strings"
 
-	"tarragon/bench/load"
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/bench/load"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // entry is a line of the standard table.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

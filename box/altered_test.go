@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // An index becomes another one between two slices of a read: the place that the

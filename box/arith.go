@@ -4,7 +4,7 @@ import (
 	"math"
 	"math/bits"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

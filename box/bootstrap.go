@@ -3,13 +3,13 @@ package box
 import (
 	_ "embed"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
 
 // Profile is the schema version that a fresh database begins with. A version
-// of the original refuses to join a database whose system spaces are newer than
+// of Tarantool refuses to join a database whose system spaces are newer than
 // it knows.
 type Profile uint8
 

@@ -3,7 +3,7 @@ package box
 import (
 	"cmp"
 
-	"tarragon/internal/deque"
+	"tarragon.dev/tarragon/internal/deque"
 )
 
 // Config is fixed for the life of a Box. A zero field means its default.

@@ -43,7 +43,7 @@ func BenchmarkBuildSlice(b *testing.B) {
 }
 
 // BenchmarkLoad loads a snapshot of 75-byte tuples in key order, as a view
-// shows them, and in any order, as a HASH index of the original sends them.
+// shows them, and in any order, as a HASH index of Tarantool sends them.
 func BenchmarkLoad(b *testing.B) {
 	for _, order := range []string{"key", "hash"} {
 		b.Run(order, func(b *testing.B) {

@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"pgregory.net/rapid"
 )

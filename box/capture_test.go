@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
-// captured is a request with the original's answer.
+// captured is a request with Tarantool's answer.
 type captured struct{ intent, request, answer string }
 
 func readCaptured(t testing.TB, file string) (cases []captured) {
@@ -169,7 +169,7 @@ func TestCapturedDML(t *testing.T) {
 	for _, c := range readCaptured(t, "testdata/client-dml-3.8.txt") {
 		switch c.intent {
 		case `HASH ALL ["x"]`, `HASH ALL []`, `HASH GT ["x"]`:
-			continue // the order of a hash is the original's own; ours goes by key
+			continue // the order of a hash is Tarantool's own; ours goes by key
 		case "error: wrong SCHEMA_VERSION in the header", "error: LIMIT missing", "error: KEY missing", "error: INSERT without a body", "error: LIMIT negative":
 			continue // the server's matter
 		}

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -23,7 +23,7 @@ type lack struct {
 	what string // "Tarragon does not support " comes before it
 	puts bool   // they store no tuple
 
-	// fills: they give the field themselves, in the original it gets a value
+	// fills: they give the field themselves, in Tarantool it gets a value
 	// when it is nil or, with absent, not there.
 	fills, absent bool
 	field         uint32
@@ -266,7 +266,7 @@ func (t *Txn) refused(sp *space, d *xrow.DML) error {
 	return nil
 }
 
-// isFilled tells whether the original would give a field of the tuple a value.
+// isFilled tells whether Tarantool would give a field of the tuple a value.
 func (l *lack) isFilled(tuple []byte) bool {
 	if !l.fills || kindOf(tuple) != kindArray {
 		return false

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -467,7 +467,7 @@ func TestSequences(t *testing.T) {
 	wantError(t, err, xrow.ErrAccessDenied, "")
 }
 
-// A leader of the original kind gives the row of a silent member to a joiner of
+// A leader of Tarantool's kind gives the row of a silent member to a joiner of
 // the same name, under its uuid. Clients may not change one.
 func TestMemberRowChangesUUID(t *testing.T) {
 	const first, second = "11111111-0000-4000-8000-000000000003", "22222222-0000-4000-8000-000000000003"

@@ -125,7 +125,7 @@ func float(b []byte) float64 {
 
 // compareNumbers orders any two numbers by their exact value, and so that the
 // order is one. A decimal that equals a double, and is not equal to it by the
-// rules of the original, comes beside it. NaN comes before all others. Which
+// rules of Tarantool, comes beside it. NaN comes before all others. Which
 // numbers are one key is another matter, see rivals.go.
 func compareNumbers(a, b []byte) int {
 	ka, kb := kindOf(a), kindOf(b)

@@ -3,7 +3,7 @@ package box
 import (
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // give makes a user with a right to do all.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // trigger does what a change of a system space means, in the transaction's
@@ -463,7 +463,7 @@ func (t *Txn) onTruncate(old, new []byte, who actor) error {
 	return nil
 }
 
-// onCluster checks a member's row. An original leader gives a joiner with the
+// onCluster checks a member's row. A Tarantool leader gives a joiner with the
 // name of a silent member that one's row, under the new uuid.
 func onCluster(old, new []byte, who actor) error {
 	if new == nil {

@@ -3,7 +3,7 @@ package box
 import (
 	"strconv"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // parseGrant reads a row of _priv.

@@ -3,7 +3,7 @@ package box
 import (
 	"strconv"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Objects of the schema have owners, and rights on them. A change of a row needs
@@ -21,7 +21,7 @@ func (t *Txn) allowed(who actor, class string, id uint32, name string, owner uin
 	return t.dict.CheckDDL(who.user, class, id, name, owner, need)
 }
 
-// allowedOwner checks a change of an object's owner. The original has the right
+// allowedOwner checks a change of an object's owner. Tarantool has the right
 // to alter do for it, or takes the new owner's word.
 func (t *Txn) allowedOwner(who actor, class, name string, old, new uint32) error {
 	switch {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/google/uuid"
 )
@@ -95,13 +95,13 @@ func (t *Txn) createUser(u *User, who actor) error {
 	if !who.log {
 		return nil
 	}
-	if u.ID > lastUser { // no name leads to such a user in the original
+	if u.ID > lastUser { // no name leads to such a user in Tarantool
 		return xrow.Errorf(xrow.ErrCreateUser, shortName(u.Name), "user id is too big")
 	}
 	return checkPassword(u)
 }
 
-// alterUser checks a change of a user or role. As in the original nobody owns it
+// alterUser checks a change of a user or role. As in Tarantool nobody owns it
 // for that: one may alter oneself, or has the right to. What always exists is
 // the business of those who may do everything.
 func (t *Txn) alterUser(was, u *User, who actor) error {
@@ -168,7 +168,7 @@ func (t *Txn) dropUser(id uint32, who actor) error {
 		return err
 	}
 	fail := func(detail string) error { return xrow.Errorf(xrow.ErrDropUser, u.Name, detail) }
-	// An original drops the role replication, and a peer's row must be taken.
+	// A Tarantool drops the role replication, and a peer's row must be taken.
 	if isSystemUser(id) && (who.log || id != RoleReplication) {
 		return fail("the user or the role is a system")
 	}

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -17,7 +17,7 @@ const (
 	// maxExponent bounds the power of ten of a decimal's first digit.
 	// Tarantool: decimal_context.
 	maxExponent = xrow.MaxDecimalExponent
-	// doubleDigits is to how many digits the original rounds a double before it
+	// doubleDigits is to how many digits Tarantool rounds a double before it
 	// compares it with a decimal or adds it to one: those that are certain.
 	doubleDigits = 15
 )
@@ -63,7 +63,7 @@ func (d decimal) digits() string { return new(big.Int).Abs(d.coef).Text(10) }
 // adjusted is the power of ten of the first digit.
 func (d decimal) adjusted() int { return len(d.digits()) - 1 - d.scale }
 
-// String prints as the original does: with an exponent where there would be
+// String prints as Tarantool does: with an exponent where there would be
 // zeroes on either side. Tarantool: decNumberToString.
 func (d decimal) String() string {
 	s, sign := d.digits(), ""
@@ -124,7 +124,7 @@ func (d decimal) whole() *big.Int {
 	return new(big.Int).Quo(d.coef, pow10(d.scale))
 }
 
-// ofDouble is the decimal that the original makes of a double, printf's %.15g.
+// ofDouble is the decimal that Tarantool makes of a double, printf's %.15g.
 // NaN and the infinities have none.
 func ofDouble(f float64) (d decimal, ok bool) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
@@ -167,7 +167,7 @@ func exactly(f float64) decimal {
 	return decimal{coef: coef.Mul(coef, r.Num()), scale: twos}
 }
 
-// toDecimal converts a number as the original's arithmetic does; NaN and the
+// toDecimal converts a number as Tarantool's arithmetic does; NaN and the
 // infinities have no decimal.
 func toDecimal(b []byte) (decimal, bool) {
 	switch kindOf(b) {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // product is the subject of "... does not support ...".

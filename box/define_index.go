@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // parseIndex reads a row of _index for the given space. An index that can only

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // errorWorld has one space of each kind that the tables below need.

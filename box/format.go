@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // fieldDef is what a field must be.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // seeds adds the raw values of a key of all recorded requests of the types.

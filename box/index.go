@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // part is one field of an index.

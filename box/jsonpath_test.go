@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestPaths does what Tarantool 3.8.0 did: testdata/paths-3.8.txt has a line

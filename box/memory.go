@@ -8,7 +8,7 @@ type Memory struct {
 	Pages   int // what these are in
 	Indexes int // nodes in use
 	Nodes   int // what these are in
-	Taken   int // what counts against Limit: pages and nodes, as the original would count them
+	Taken   int // what counts against Limit: pages and nodes, as Tarantool would count them
 	Limit   int // beyond which clients' writes are refused; 0: none
 }
 

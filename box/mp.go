@@ -3,7 +3,7 @@ package box
 import (
 	"encoding/binary"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // The helpers here read MessagePack that passed xrow.Scan: they rely on it
@@ -31,7 +31,7 @@ var kindNames = [...]string{"nil", "unsigned", "integer", "float", "double", "st
 func (k kind) String() string { return kindNames[k] }
 
 // kindOf classifies the value at the head of b. Any signed encoding counts as
-// an integer, whatever the number is, as in the original.
+// an integer, whatever the number is, as in Tarantool.
 func kindOf(b []byte) kind {
 	c := b[0]
 	switch {

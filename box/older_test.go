@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // olderRows are the rows of a snapshot of Tarantool 2.6.0, schema 2.3.1, as

@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // pathToken is one step of a JSON path: a key, an index from 1, or neither for
@@ -60,7 +60,7 @@ func bracketToken(path []byte) (t pathToken, rest []byte, bad int) {
 	case c == '*':
 		at = 2
 	default:
-		n := int32(0) // it wraps, as in the original
+		n := int32(0) // it wraps, as in Tarantool
 		for at < len(path) && path[at] >= '0' && path[at] <= '9' {
 			n = n*10 + int32(path[at]-'0')
 			at++
@@ -242,7 +242,7 @@ func (u *updater) inArray(o *op, b []byte, t pathToken, from, to, n, at int) ([]
 func (u *updater) inMap(o *op, b []byte, t pathToken, from, to, n, at int) ([]byte, error) {
 	rebuilt := func(n, keyFrom, upto int, pair []byte) []byte {
 		out := appendMapHead(make([]byte, 0, len(b)+len(pair)+5), n)
-		out = append(out, pair...) // a new key comes first, as in the original
+		out = append(out, pair...) // a new key comes first, as in Tarantool
 		out = append(out, b[at:keyFrom]...)
 		return append(out, b[upto:]...)
 	}

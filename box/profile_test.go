@@ -3,7 +3,7 @@ package box
 import (
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A fresh database of either profile is whole, and can be loaded from its own

@@ -4,7 +4,7 @@ import (
 	"encoding/base64"
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Iterator types of SELECT.

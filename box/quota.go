@@ -4,17 +4,17 @@ import (
 	"math/bits"
 	"unsafe"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
-// quota is how memory is counted against Config.Memory: as the original's
+// quota is how memory is counted against Config.Memory: as Tarantool's
 // allocator would take it, so that no leader accepts rows for which a follower
-// of the original kind with the same file has no room, and never less than
+// of Tarantool's kind with the same file has no room, and never less than
 // what is taken here.
 //
 // It counts whole pages and blocks of nodes: whoever frees half of each page
 // has freed nothing for tuples of another size. Both kinds go up in steps of
-// slabSize, as in the original's arena, where each has slabs of its own.
+// slabSize, as in Tarantool's arena, where each has slabs of its own.
 //
 // It is no exact copy: what that allocator keeps of sizes that are gone is left out.
 //
@@ -25,7 +25,7 @@ const (
 	minMemory = 4 * slabSize // less would be gone with the first tuple, there
 )
 
-// slack is what the original's pools, one for each size of tuples, have of the
+// slack is what Tarantool's pools, one for each size of tuples, have of the
 // arena beside their tuples: some slabs for each power of two, a hundred times
 // as large as a tuple (measured against 2.6; its pools lend each other slots until
 // a quarter of a slab is lost). Sizes of all kinds together take no more than
@@ -95,7 +95,7 @@ func (b *Box) room(tuple, indexes int) error {
 	case pages+nodes == 0 && b.mem.orders[orderOf(n)] > 0 || b.config.Memory == 0:
 		return nil
 	case b.takenWith(n, pages, 0) > b.config.Memory:
-		return xrow.Errorf(xrow.ErrMemoryIssue, originalSize(tuple), "slab allocator", "memtx_tuple")
+		return xrow.Errorf(xrow.ErrMemoryIssue, tarantoolSize(tuple), "slab allocator", "memtx_tuple")
 	case b.takenWith(n, pages, nodes) > b.config.Memory:
 		return noExtent()
 	}
@@ -110,12 +110,12 @@ func (b *Box) roomForEntries(indexes int) error {
 	return nil
 }
 
-// noExtent is what the original says when it wants a piece of memory for an index.
+// noExtent is what Tarantool says when it wants a piece of memory for an index.
 func noExtent() error { return xrow.Errorf(xrow.ErrMemoryIssue, 16<<10, "mempool", "new slab") }
 
-// originalSize is what the original asks for to keep a tuple: its header has ten
+// tarantoolSize is what Tarantool asks for to keep a tuple: its header has ten
 // bytes, six where the tuple is short.
-func originalSize(tuple int) int {
+func tarantoolSize(tuple int) int {
 	if tuple <= 255 {
 		return tuple + 6
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // bounded is a world with the least memory and a space for payload.
@@ -29,7 +29,7 @@ func (w *world) fill(size int) (n int, err error) {
 	}
 }
 
-// TestMemoryLimit: at the limit a client's write fails with the original's
+// TestMemoryLimit: at the limit a client's write fails with Tarantool's
 // error and changes nothing; deletions, rows of peers, system spaces and what we
 // write ourselves go on; behind deletions there is room again.
 func TestMemoryLimit(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // random is what Random queries find by a seed, as text.

@@ -10,7 +10,7 @@ import (
 )
 
 // Two numbers can be one key of an index and still lie in different places of
-// its tree. The original compares a decimal with a double by what printf's
+// its tree. Tarantool compares a decimal with a double by what printf's
 // %.15g makes of the double, so that decimal 0.1 is double 0.1, and is also the
 // double next to it, while doubles are compared exactly: no order is like that.
 // The tree keeps to exact values; whoever looks for a key looks in all places
@@ -18,16 +18,16 @@ import (
 //
 // What is left out: a decimal of more than fifteen digits between a double and
 // that double's fifteen digits comes on the other side of it than in the
-// original. Decided by Tarantool, mp_compare_decimal_any_number and hint_double.
+// Tarantool. Decided by Tarantool, mp_compare_decimal_any_number and hint_double.
 
 // mixes tells whether values of the type can be one key without being equal.
 func (t fieldType) mixes() bool { return t == typeNumber || t == typeScalar }
 
-// hinted is below what numbers the original compares integer parts first, in
+// hinted is below what numbers Tarantool compares integer parts first, in
 // the first part of a tree.
 const hinted = 1 << 59
 
-// oneNumber tells whether the original takes a decimal for a double.
+// oneNumber tells whether Tarantool takes a decimal for a double.
 func oneNumber(d decimal, f float64, first bool) bool {
 	r, ok := ofDouble(f)
 	if !ok || d.compare(r) != 0 {
@@ -258,7 +258,7 @@ func (ix *index) keepsKey(old, new []byte) bool {
 	return ix.oneKey(&walker{b: new}, ix.appendKey(nil, old, len(ix.parts)))
 }
 
-// order compares values of a part by the rules of the original.
+// order compares values of a part by the rules of Tarantool.
 func (p *part) order(a, b []byte, first bool) int {
 	c := compareValues(p.typ, a, b)
 	if c != 0 && p.typ.mixes() && oneKey(p.typ, a, b, first) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // IDs of system spaces that the box looks into.
@@ -242,7 +242,7 @@ func (s *Schema) UserByName(name string) (User, bool) {
 // puts it there.
 func (s *Schema) LastSpaceID() (id uint32, kept bool) { return s.lastID, s.lastID != 0 }
 
-// NextSpaceID is what the original gives to a new space: one more than the
+// NextSpaceID is what Tarantool gives to a new space: one more than the
 // largest, or the first gap when the range is full; in an older schema the one
 // behind [Schema.LastSpaceID].
 func (s *Schema) NextSpaceID() uint32 {
@@ -285,7 +285,7 @@ func (s *Schema) NextUserID() uint32 {
 	for id := range s.users { // the maximum does not depend on the order
 		next = max(next, id+1)
 	}
-	for _, g := range s.grants { // of an original, which may leave rights on who was dropped
+	for _, g := range s.grants { // of a Tarantool, which may leave rights on who was dropped
 		if g.class == classUser || g.class == classRole {
 			next = max(next, g.id+1)
 		}

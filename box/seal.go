@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // idGcConsumers is _gc_consumers, in which Tarantool members keep how far the log

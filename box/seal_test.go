@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // In a sealed transaction no client changes what is the replica set's own,

@@ -3,7 +3,7 @@ package box
 import (
 	"math"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -3,7 +3,7 @@ package box
 import (
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestSessionSettings: settings are shown in the order of their names, changed

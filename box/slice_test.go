@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/tinylib/msgp/msgp"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // sizes of tuples around the bounds: what has its place in a page with others,

@@ -3,7 +3,7 @@ package box
 import (
 	"bytes"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // statement executes a DML on a space and leaves a stmt behind when a tuple
@@ -22,7 +22,7 @@ func (t *Txn) statement(sp *space, d *xrow.DML) (s stmt, result []byte, err erro
 	}
 	indexID := d.IndexID
 	if d.Type != xrow.Update && d.Type != xrow.Delete {
-		indexID = 0 // the original does not look at it
+		indexID = 0 // Tarantool does not look at it
 	}
 	ix, err := sp.needIndex(indexID)
 	if err != nil {

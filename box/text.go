@@ -11,7 +11,7 @@ import (
 // maxText bounds a tuple in an error message.
 const maxText = 1 << 12
 
-// tupleText prints a value as the original does in its messages: JSON with
+// tupleText prints a value as Tarantool does in its messages: JSON with
 // spaces behind commas and colons.
 func tupleText(b []byte) string {
 	s, _ := appendText(nil, b, 0)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"pgregory.net/rapid"
 )

@@ -3,7 +3,7 @@ package box
 import (
 	"fmt"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Txn is a transaction of the owner's. It is valid until the box has confirmed

@@ -6,7 +6,7 @@ import (
 	"math"
 	"strconv"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

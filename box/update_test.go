@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestIDsThatDoNotFit: an ID beyond 32 bits must not be taken for another one.

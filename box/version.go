@@ -3,7 +3,7 @@ package box
 import (
 	"encoding/binary"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // versionHead is the size of a version's header, see doc.go.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // dump is all that a view shows, read in slices of n.

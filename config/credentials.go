@@ -44,7 +44,7 @@ func (o *options) credentials() Credentials {
 	return c
 }
 
-// shardingRole is there, as in the original, for whoever asks for it. On a
+// shardingRole is there, as in Tarantool, for whoever asks for it. On a
 // storage it may replicate; the functions of vshard that it may call there are
 // known to vshard alone, so the instances of Tarantool grant those.
 const shardingRole = "sharding"

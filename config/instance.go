@@ -212,7 +212,7 @@ type Tarragon struct {
 	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
 	Members           []string      // names of instances that may be registered; nil: all, and those without one
 	MaxMembers        int           // who would be one more is not registered
-	AllowOriginal     bool          // register Tarantool instances where the strong rules are in effect
+	AllowTarantool    bool          // register Tarantool instances where the strong rules are in effect
 	DebugListen       string        // host:port of net/http/pprof; empty: off
 	MaxConnections    int           // of clients; 0: what file descriptors leave
 	MaxPerUser        int           // logged in as one user; 0: no limit

@@ -8,7 +8,7 @@ import (
 // maxTuple is what fits a frame after login.
 const maxTuple = 64 << 20
 
-// MaxMemory is the greatest memtx.memory, the original's.
+// MaxMemory is the greatest memtx.memory, Tarantool's.
 const MaxMemory = 1024 * math.MaxUint32
 
 // instance resolves one instance: its own options, then what it is among the
@@ -141,7 +141,7 @@ func (o *options) tarragon() Tarragon {
 		FrameTimeout:      o.timeout("tarragon.frame_timeout", "the value must be greater than 0"),
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
 		MaxMembers:        int(o.integer("tarragon.max_members", 1, MaxMembers, "the value must be between 1 and 31")),
-		AllowOriginal:     o.boolean("tarragon.allow_original"),
+		AllowTarantool:    o.boolean("tarragon.allow_tarantool"),
 		DebugListen:       o.debugListen(),
 		ControlSocket:     o.controlSocket(),
 		FileMode:          o.mode("tarragon.file_mode", 0o600, 0o113, "the owner must be able to read and write, nobody to execute, and others than owner and group must not write"),

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // refuseMember tells why a joiner may not be registered by this configuration;
@@ -29,7 +29,7 @@ func (c *Core) refuseMember(j *JoinRequest) *xrow.Error {
 		return nil
 	}
 	if c.cfg.MaxMembers >= vclock.Max-1 {
-		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max) // IDs are used up, in the original's words
+		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max) // IDs are used up, in Tarantool's words
 	}
 	err := xrow.Errorf(xrow.ErrReplicaMax, c.cfg.MaxMembers)
 	err.Message += " (tarragon.max_members of the instance that leads): expel a member or raise it there"
@@ -37,8 +37,8 @@ func (c *Core) refuseMember(j *JoinRequest) *xrow.Error {
 }
 
 // mayJoin tells whether the name is one of those that may. An instance of the
-// original kind before 3.0 has none: whether it may come is for AllowOriginal, or
-// for nobody where the original's rules hold.
+// Tarantool kind before 3.0 has none: whether it may come is for AllowTarantool, or
+// for nobody where Tarantool's rules hold.
 func (c *Core) mayJoin(j *JoinRequest) bool {
 	return c.cfg.Members == nil || j.Name == "" && j.Incarnation == 0 || slices.Contains(c.cfg.Members, j.Name)
 }

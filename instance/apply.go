@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math"
 
-	"tarragon/box"
-	"tarragon/limbo"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // takeRows takes whole transactions from the stream of a peer. A transaction
@@ -90,7 +90,7 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
 			rows[0].LSN, last.ReplicaID, c.vclock[last.ReplicaID]))
 	}
-	if c.cfg.Break.Original {
+	if c.cfg.Break.Tarantool {
 		c.restamp(rows)
 	}
 	if err := c.checkTerm(last.Term); err != nil {
@@ -137,8 +137,8 @@ func (c *Core) apply(rows []xrow.Row) error {
 	switch {
 	case r.Type.IsSynchro():
 		return c.applySynchro(r)
-	case c.underOriginal(r):
-		return c.applyOriginal(rows)
+	case c.underTarantool(r):
+		return c.applyTarantool(rows)
 	}
 	switch c.limbo.Judge(r.Term, r.ReplicaID) {
 	case limbo.Void:
@@ -255,7 +255,7 @@ func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
 	last := &rows[len(rows)-1]
 	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
 	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Sync: isSync(tx, last)}
-	if c.underOriginal(last) {
+	if c.underTarantool(last) {
 		c.classify(&e)
 	}
 	tx.Prepare()
@@ -334,7 +334,7 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 	}
 	one := []xrow.Row{*r}
 	switch {
-	case c.requestOfOriginal(r, &s):
+	case c.requestOfTarantool(r, &s):
 		if r.Type != xrow.Demote && c.strongAlone() {
 			return protocolError(r.Type.String() + " by Tarantool's rules, where no member is a Tarantool")
 		}
@@ -370,7 +370,7 @@ func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
 	}
 	if void {
 		c.trace(FactPromoteVoid, p.Owner, p.LSN, "late")
-		c.appendNop([]xrow.Row{*r}) // originals stop at a PROMOTE of an older term
+		c.appendNop([]xrow.Row{*r}) // Tarantools stop at a PROMOTE of an older term
 		return nil
 	}
 	c.appendRows([]xrow.Row{*r})

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // backlog keeps rows of peers that came while a change of the schema is built,

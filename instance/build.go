@@ -4,8 +4,8 @@ import (
 	"math"
 	"time"
 
-	"tarragon/box"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // building is the transaction that stays open between two Steps: a change of

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 	"time"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // ErrLostData is the cause of Effects.Fatal when it is proven that others were

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"tarragon/raft"
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // Mode is how an instance takes part in elections (raft.md section 4).
@@ -39,11 +39,11 @@ type Config struct {
 	Fencing  Fencing
 	ReadOnly bool // database.mode ro, or not the leader under failover manual
 
-	Heartbeat            time.Duration // between heartbeats; DeathTimeout / 4
-	DeathTimeout         time.Duration // silence after which a leader counts as gone; 1s
-	OriginalDeathTimeout time.Duration // the same for a leader of the original kind; 4 * DeathTimeout
-	ElectionTimeout      time.Duration // how long to wait for votes; 5s
-	StallTimeout         time.Duration // a group unsynced for so long makes a leader resign; 2s
+	Heartbeat             time.Duration // between heartbeats; DeathTimeout / 4
+	DeathTimeout          time.Duration // silence after which a leader counts as gone; 1s
+	TarantoolDeathTimeout time.Duration // the same for a leader of Tarantool's kind; 4 * DeathTimeout
+	ElectionTimeout       time.Duration // how long to wait for votes; 5s
+	StallTimeout          time.Duration // a group unsynced for so long makes a leader resign; 2s
 
 	// SynchroQuorum is what the instance's own configuration says: of n voters;
 	// n/2+1. Quorum is the same as text, a number or a formula. They hold where the
@@ -66,7 +66,7 @@ type Config struct {
 	SkipConflict       bool                     // a foreign row that finds its key taken becomes a NOP (replication_skip_conflict)
 	Members            []string                 // names of those that may be registered; nil: all, and those without one
 	MaxMembers         int                      // who would be one more is not registered; 31
-	AllowOriginal      bool                     // register members of the original kind where the strong rules are in effect
+	AllowTarantool     bool                     // register members of Tarantool's kind where the strong rules are in effect
 	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
 	Trusted bool // an operator says that this disk is to be believed, whatever others say of it
@@ -91,10 +91,10 @@ type Break struct {
 	BackUnnoticed          bool // a disk that shows less than before is taken as it is
 	DeadlinesAfterRequests bool // a Step runs deadlines last
 
-	// Original makes the core behave as one of the original kind: no stamps, every
+	// Tarantool makes the core behave as one of Tarantool's kind: no stamps, every
 	// PROMOTE takes effect where it is written and by no other rules. It stands
 	// for such a peer in test/sim.
-	Original bool
+	Tarantool bool
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -108,7 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 	t := TimingsOf(c.DeathTimeout)
 	setDefault(&c.DeathTimeout, t.Death)
 	setDefault(&c.Heartbeat, t.Heartbeat)
-	setDefault(&c.OriginalDeathTimeout, t.Original)
+	setDefault(&c.TarantoolDeathTimeout, t.Tarantool)
 	setDefault(&c.ElectionTimeout, 5*time.Second)
 	setDefault(&c.StallTimeout, 2*time.Second)
 	setDefault(&c.WaitLimit, 5*time.Second)

@@ -4,11 +4,11 @@ import (
 	"math/bits"
 	"slices"
 
-	"tarragon/box"
-	"tarragon/limbo"
-	"tarragon/raft"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // configuration is who counts, and how many of them make a quorum: the voters
@@ -95,8 +95,8 @@ func (c *Core) refreshNewest() {
 		c.members |= 1 << (m.ID % vclock.Max)
 	}
 	c.noteKinds(newest)
-	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey), c.originalsAmong(c.ids)))
-	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.originals()))
+	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey), c.tarantoolsAmong(c.ids)))
+	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.tarantools()))
 	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
 	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft()}, c.now.Mono)
 }
@@ -112,7 +112,7 @@ func (c *Core) UndecidedMembers() (all []box.Member) {
 	return all
 }
 
-// refuseOwnExpulsion: no change takes our own row away, as in the original. The
+// refuseOwnExpulsion: no change takes our own row away, as in Tarantool. The
 // leader that is to go resigns first, and the next one lets it go.
 func (c *Core) refuseOwnExpulsion() error {
 	if c.members&(1<<(c.self%vclock.Max)) == 0 || slices.ContainsFunc(c.box.NewestMembers(), func(m box.Member) bool { return m.ID == c.self }) {

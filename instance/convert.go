@@ -3,8 +3,8 @@ package instance
 import (
 	"errors"
 
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 )
 
 func toRaftBody(m raft.Message) *xrow.Raft {

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/box"
-	"tarragon/limbo"
-	"tarragon/raft"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Core is the machine. Its owner, the Loop or the simulator, feeds it with
@@ -92,10 +92,10 @@ type Core struct {
 	started   bool
 	restoring bool // rows come from a checkpoint: CONFIRMs between them are gone
 
-	// Bits of members, see originals.
-	saidStrong, saidOriginal, memberOriginals, memberMask uint32
+	// Bits of members, see tarantools.
+	saidStrong, saidTarantool, memberTarantools, memberMask uint32
 
-	oldSchema    bool     // 2.10.1 or older: the original filters no requests then
+	oldSchema    bool     // 2.10.1 or older: Tarantool filters no requests then
 	voidPromotes []uint64 // LSNs of PROMOTEs of ours that took effect nowhere, ascending
 	newVoid      bool     // the adapters do not know them all yet
 
@@ -156,7 +156,7 @@ func (c *Core) raftConfig() raft.Config {
 		fencing = 0
 	}
 	return raft.Config{Mode: c.cfg.Mode, ElectionTimeout: c.cfg.ElectionTimeout, DeathTimeout: c.cfg.DeathTimeout,
-		OriginalDeathTimeout: c.cfg.OriginalDeathTimeout, FencingInterval: fencing, Rand: c.cfg.Rand,
+		TarantoolDeathTimeout: c.cfg.TarantoolDeathTimeout, FencingInterval: fencing, Rand: c.cfg.Rand,
 		Trace: func(f raft.Fact) {
 			c.cfg.Trace(Fact{Kind: FactKind(f.Kind), Term: f.Term, Peer: f.Peer, Text: f.Text})
 		}}

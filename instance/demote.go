@@ -3,9 +3,9 @@ package instance
 import (
 	"time"
 
-	"tarragon/limbo"
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // demotion is a box.ctl.demote with elections off, on its way to a DEMOTE in the
@@ -19,7 +19,7 @@ type demotion struct {
 
 // demote gives leadership up in the same term: the queue keeps its owner, and is
 // frozen until the next PROMOTE. With elections off, and in a term under the
-// original's rules, it does as the original: DEMOTE leaves the queue to nobody,
+// Tarantool's rules, it does as Tarantool: DEMOTE leaves the queue to nobody,
 // and every master writes again. A strong term has no DEMOTE: nobody else could
 // tell which rows of it are void.
 func (c *Core) demote(ev DemoteRequest) {
@@ -35,7 +35,7 @@ func (c *Core) demote(ev DemoteRequest) {
 		case cur.Owner != c.self || cur.Term < c.raft.Term() || len(c.limbo.Pending()) > 0:
 			c.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrNotLeader, c.raft.Leader()))
 			return
-		case cur.Original:
+		case cur.Tarantool:
 			c.beginDemotion(ev)
 			return
 		}

@@ -16,9 +16,9 @@
 //     first.
 //
 // The rules of a term are those of its PROMOTE: the strong ones, or the
-// original's when a member needs them (decision 0012).
+// Tarantool's when a member needs them (decision 0012).
 //
-//  5. Nothing that an instance of the original kind may send is a broken
+//  5. Nothing that an instance of Tarantool's kind may send is a broken
 //     guarantee: it is taken, or it ends its stream.
 //
 // Sources: design sections 4, 5; spec limbo.md, raft.md, replication.md.

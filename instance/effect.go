@@ -1,9 +1,9 @@
 package instance
 
 import (
-	"tarragon/box"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Effects is all that a Step allows to happen outside. Everything in it may
@@ -25,7 +25,7 @@ type Effects struct {
 	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
 	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest
 	// VoidPromotes, if it is not nil, are the LSNs of all PROMOTEs of ours that
-	// are void under the original's rules. Peers of the original kind must never
+	// are void under Tarantool's rules. Peers of Tarantool's kind must never
 	// get them: relays send NOPs in their place.
 	VoidPromotes []uint64
 	Refused      []Refusal // peers whose stream cannot go on
@@ -94,6 +94,6 @@ type TermSpan struct {
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it; final once a newer term is in effect
 
-	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Original bool   // the original's rules hold in it, not the strong ones
+	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
 }

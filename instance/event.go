@@ -3,9 +3,9 @@ package instance
 import (
 	"time"
 
-	"tarragon/box"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Now is the time of a Step.
@@ -70,7 +70,7 @@ const (
 )
 
 // Upstream reports a change of our applier of a peer. Rules is what the peer
-// said that it knows: 0 for one of the original kind, 1 for the strong rules.
+// said that it knows: 0 for one of Tarantool's kind, 1 for the strong rules.
 type Upstream struct {
 	Peer  uint32
 	State UpstreamState
@@ -153,7 +153,7 @@ type JoinRequest struct {
 	Kind JoinKind
 	// Incarnation is of the joiner's store: drawn at random when it was made,
 	// and written into its _cluster row. A member that comes with another one has
-	// lost its disk and gets a new replica ID. An instance of the original kind
+	// lost its disk and gets a new replica ID. An instance of Tarantool's kind
 	// has 0.
 	Incarnation uint64
 }

@@ -3,8 +3,8 @@ package instance
 import (
 	"time"
 
-	"tarragon/box"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // fate is an answer that changes nothing in replicated spaces and waits: an
@@ -49,7 +49,7 @@ func (c *Core) answerEmpty(tx *box.Txn, r *Request, data []byte, err *xrow.Error
 // fateOf is what an answer stands on. tx is about to end.
 func (c *Core) fateOf(tx *box.Txn, r *Request, data []byte, err *xrow.Error) fate {
 	f := fate{conn: r.Conn, sync: r.Sync, data: data, err: err, saw: tx.Undecided()}
-	if term := c.stampTerm(); term != 0 && !c.limbo.Current().Original {
+	if term := c.stampTerm(); term != 0 && !c.limbo.Current().Tarantool {
 		any, sync := tx.Looked()
 		if sync || any && (r.IsSync || c.cfg.SyncAll) {
 			f.beat, f.term, f.heard = c.round(), term, 1<<c.self

@@ -3,7 +3,7 @@ package instance
 import (
 	"fmt"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Whatever comes while the journal has a group gathers for the next one. A disk

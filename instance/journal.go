@@ -3,8 +3,8 @@ package instance
 import (
 	"time"
 
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // confirmDelay is how long an idle leader waits before it spends a sync on a
@@ -46,7 +46,7 @@ func (c *Core) addRecord(rec raft.Record) {
 // keepLost gives a voided transaction to the group that gathers. A crash before
 // that is written leaves the transaction undecided, and one behind it finds it
 // kept: the row that voids it is in that group or, for our own PROMOTE under the
-// original's rules, in none, and then the rows are undecided again and kept under
+// Tarantool's rules, in none, and then the rows are undecided again and kept under
 // the same name once more. Recovery tells nothing again.
 func (c *Core) keepLost(e *entry) {
 	if c.replay || len(e.P.frames) == 0 {
@@ -113,13 +113,13 @@ func (c *Core) addConfirm(lsn uint64) {
 	c.confirmAt = 0
 }
 
-// confirmBody is the body of a CONFIRM. Under the strong rules it names originals
+// confirmBody is the body of a CONFIRM. Under the strong rules it names Tarantools
 // the last synchronous transaction that is decided, be it of an earlier owner:
 // what they know already they accept from anybody. Only in a set that never had
 // a synchronous transaction there is none; LSN 0 is not accepted.
 func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
 	body := xrow.Synchro{ReplicaID: c.self, LSN: lsn}
-	if c.limbo.Current().Original {
+	if c.limbo.Current().Tarantool {
 		return body
 	}
 	of := c.limbo.ConfirmedOf()

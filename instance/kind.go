@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"tarragon/box"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -20,14 +20,14 @@ func (c *Core) heardRules(peer uint32, rules uint64) error {
 	if rules == 0 && c.strongAlone() && c.memberMask&(1<<peer) != 0 {
 		return protocolError(fmt.Sprintf("instance %d is registered as one of Tarragon, and says that it is a Tarantool", peer))
 	}
-	bit, strong, original := uint32(1)<<peer, c.saidStrong, c.saidOriginal
+	bit, strong, tarantool := uint32(1)<<peer, c.saidStrong, c.saidTarantool
 	if rules == 0 {
-		c.saidStrong, c.saidOriginal = c.saidStrong&^bit, c.saidOriginal|bit
+		c.saidStrong, c.saidTarantool = c.saidStrong&^bit, c.saidTarantool|bit
 	} else {
-		c.saidStrong, c.saidOriginal = c.saidStrong|bit, c.saidOriginal&^bit
+		c.saidStrong, c.saidTarantool = c.saidStrong|bit, c.saidTarantool&^bit
 	}
-	c.raft.SetOriginals(c.originals())
-	if c.started && (strong != c.saidStrong || original != c.saidOriginal) {
+	c.raft.SetTarantools(c.tarantools())
+	if c.started && (strong != c.saidStrong || tarantool != c.saidTarantool) {
 		c.refreshNewest() // other rules, other quorums
 	}
 	return nil
@@ -36,20 +36,20 @@ func (c *Core) heardRules(peer uint32, rules uint64) error {
 // strongAlone tells whether the strong rules hold and no member knows others.
 func (c *Core) strongAlone() bool {
 	cur := c.limbo.Current()
-	return !c.replay && !c.cfg.Break.Original && cur.Term != 0 && !c.limbo.Mixed() && c.originals() == 0
+	return !c.replay && !c.cfg.Break.Tarantool && cur.Term != 0 && !c.limbo.Mixed() && c.tarantools() == 0
 }
 
-// originals are the members, committed or not, that are not known to take the
+// Tarantools are the members, committed or not, that are not known to take the
 // strong rules: a bit each. Known is who said so since our start, and who has
 // an incarnation in its row and did not say otherwise: we wrote that.
-func (c *Core) originals() uint32 {
-	return c.memberOriginals&^c.saidStrong | c.saidOriginal&c.memberMask
+func (c *Core) tarantools() uint32 {
+	return c.memberTarantools&^c.saidStrong | c.saidTarantool&c.memberMask
 }
 
-// originalsAmong are those of some members.
-func (c *Core) originalsAmong(members []box.Member) uint32 {
+// tarantoolsAmong are those of some members.
+func (c *Core) tarantoolsAmong(members []box.Member) uint32 {
 	unmarked, all := c.kinds(members)
-	return unmarked&^c.saidStrong | c.saidOriginal&all
+	return unmarked&^c.saidStrong | c.saidTarantool&all
 }
 
 // kinds reads off the rows of _cluster who of the others has no incarnation.
@@ -68,12 +68,12 @@ func (c *Core) kinds(members []box.Member) (unmarked, all uint32) {
 
 // noteKinds does so for the newest rows.
 func (c *Core) noteKinds(members []box.Member) {
-	c.memberOriginals, c.memberMask = c.kinds(members)
+	c.memberTarantools, c.memberMask = c.kinds(members)
 	// An ID may be given to somebody else: a word holds for one membership.
 	_, confirmed := c.kinds(c.ids)
 	c.saidStrong &= c.memberMask | confirmed
-	c.saidOriginal &= c.memberMask | confirmed
-	c.raft.SetOriginals(c.originals())
+	c.saidTarantool &= c.memberMask | confirmed
+	c.raft.SetTarantools(c.tarantools())
 }
 
 // schemaBefore tells whether the version of the schema in _schema is known and

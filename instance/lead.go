@@ -3,9 +3,9 @@ package instance
 import (
 	"time"
 
-	"tarragon/limbo"
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // lead makes the winner of an election write its PROMOTE, under the strong rules
@@ -13,15 +13,15 @@ import (
 // not before.
 func (c *Core) lead() {
 	if newest, _, _ := c.limbo.Newest(); newest >= c.raft.Term() {
-		// An original without elections promotes itself by its own vote, in the
+		// A Tarantool without elections promotes itself by its own vote, in the
 		// term that we won. Its PROMOTE is there, and a term has one.
 		c.raft.Resign(c.now.Mono, "somebody else promoted itself in this term")
 		return
 	}
 	c.listenToLearners()
 	c.alignQuorum = true
-	if c.originals() != 0 || c.cfg.Break.Original {
-		c.leadOriginal()
+	if c.tarantools() != 0 || c.cfg.Break.Tarantool {
+		c.leadTarantool()
 		return
 	}
 	// It follows the newest PROMOTE of its own log, in effect or not, up to the
@@ -39,19 +39,19 @@ func (c *Core) lead() {
 	}
 }
 
-// leadOriginal does as the original: it waits until a quorum has the last
+// leadTarantool does as Tarantool: it waits until a quorum has the last
 // synchronous transaction, and confirms by its PROMOTE whatever it has. Until
 // then nothing is written, and every ack asks again.
-func (c *Core) leadOriginal() {
+func (c *Core) leadTarantool() {
 	prevTerm, prevOwner, last := c.limbo.Newest()
 	if c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()) {
 		return
 	}
 	pending := c.limbo.Pending()
-	if n := len(pending); n > 0 && !pending[n-1].Original && !c.quorumHas(prevOwner, last) {
+	if n := len(pending); n > 0 && !pending[n-1].Tarantool && !c.quorumHas(prevOwner, last) {
 		return
 	}
-	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Original: true})
+	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Tarantool: true})
 }
 
 // quorumHas tells whether a quorum has synced an instance's rows up to an LSN,
@@ -78,7 +78,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	body := promoteBody(p)
 	c.scratch = body.AppendBody(c.scratch[:0])
 	chained := len(c.limbo.Pending()) > 0
-	if c.cfg.Break.Original {
+	if c.cfg.Break.Tarantool {
 		c.promoteAtOnce(p)
 		return
 	}
@@ -97,10 +97,10 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	}
 }
 
-// promoteBody is the body of a PROMOTE. Of a strong one, LSN is for originals.
+// promoteBody is the body of a PROMOTE. Of a strong one, LSN is for Tarantools.
 func promoteBody(p *limbo.Promote) xrow.Synchro {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
-	if p.Original {
+	if p.Tarantool {
 		body.Rules = 0
 	} else if p.Named != p.PrevLSN {
 		body.LSN, body.StrongLSN = p.Named, p.PrevLSN
@@ -108,7 +108,7 @@ func promoteBody(p *limbo.Promote) xrow.Synchro {
 	return body
 }
 
-// promoteAtOnce is what an original does: it asks nobody.
+// promoteAtOnce is what a Tarantool does: it asks nobody.
 func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
 	p.LSN = c.addOwn(xrow.Promote, body.AppendBody(nil), p.Term)
@@ -121,16 +121,16 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 }
 
 // alignRules moves to the rules that the members can take, by a new term: an
-// original was registered, or the last one is gone.
+// Tarantool was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
-	if !c.leading || cur.Term != c.raft.Term() || c.barrier && c.limbo.Len() > 0 || c.build != nil || len(c.welcome) > 0 || cur.Original == (c.originals() != 0) {
+	if !c.leading || cur.Term != c.raft.Term() || c.barrier && c.limbo.Len() > 0 || c.build != nil || len(c.welcome) > 0 || cur.Tarantool == (c.tarantools() != 0) {
 		return
 	}
-	if c.cfg.Break.Original {
+	if c.cfg.Break.Tarantool {
 		return
 	}
-	c.tellSchema() // an original takes no PROMOTE that names more than it was told
+	c.tellSchema() // a Tarantool takes no PROMOTE that names more than it was told
 	if c.raft.Promote(c.now.Mono) {
 		c.trace(FactRulesChange, 0, 0, "")
 		c.afterRaft()

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Journal writes groups to the log in order, each with a sync, and keeps the rows

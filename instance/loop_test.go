@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // silentAdapters take effects and keep the replies.

@@ -5,10 +5,10 @@ import (
 	"math/bits"
 	"slices"
 
-	"tarragon/box"
-	"tarragon/limbo"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -149,11 +149,11 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	if old != nil && old.UUID == j.UUID && (old.ID == c.self || c.raft.Live(c.now.Mono, old.ID)) {
 		return xrow.Errorf(xrow.ErrCfg, "instance_uuid", fmt.Sprintf("%s is that of instance %d, which is alive", j.UUID, old.ID))
 	}
-	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Original && !c.cfg.AllowOriginal {
+	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Tarantool && !c.cfg.AllowTarantool {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
-			" of the original kind does not know; tarragon.allow_original lets it in and gives them up"}
+			" of Tarantool's kind does not know; tarragon.allow_tarantool lets it in and gives them up"}
 	}
-	if old != nil && c.originals()&^(1<<old.ID) != 0 {
+	if old != nil && c.tarantools()&^(1<<old.ID) != 0 {
 		return c.renew(tx, old, j)
 	}
 	id := c.freeID(used, readLastID(c.box.NewestSetting(lastIDKey)))
@@ -174,7 +174,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	return nil
 }
 
-// renew gives a joiner the row of its former life, as the original does. Members
+// renew gives a joiner the row of its former life, as Tarantool does. Members
 // of that kind take nothing else: they keep a name until the transaction that
 // deletes its row is over, so one that also inserts it would stop their stream.
 func (c *Core) renew(tx *box.Txn, old *box.Member, j *JoinRequest) error {
@@ -213,11 +213,11 @@ func (c *Core) forgetLives(now []box.Member) {
 			continue // what it said of itself before we knew its row holds
 		}
 		c.saidStrong &^= 1 << m.ID
-		c.saidOriginal &^= 1 << m.ID
+		c.saidTarantool &^= 1 << m.ID
 		if m.Incarnation != 0 && m.Incarnation == was.Incarnation {
-			// An original changed the uuid alone: the mark is of the former
+			// A Tarantool changed the uuid alone: the mark is of the former
 			// life. Until the new one speaks it may be of either kind.
-			c.saidOriginal |= 1 << m.ID
+			c.saidTarantool |= 1 << m.ID
 		}
 	}
 }
@@ -287,8 +287,8 @@ func (c *Core) freeID(used, last uint32) uint32 {
 	return 0
 }
 
-// MemberTuple is a tuple of _cluster. That of an instance of the original kind,
-// which has no incarnation, looks as the original would write it.
+// MemberTuple is a tuple of _cluster. That of an instance of Tarantool's kind,
+// which has no incarnation, looks as Tarantool would write it.
 func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
 	b := msgp.AppendUint32([]byte{0x94}, id)
 	b = msgp.AppendString(b, uuid)

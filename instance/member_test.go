@@ -3,7 +3,7 @@ package instance
 import (
 	"testing"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 func TestFreeID(t *testing.T) {

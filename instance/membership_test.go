@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

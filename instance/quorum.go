@@ -5,8 +5,8 @@ import (
 	"math/bits"
 	"strings"
 
-	"tarragon/box"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -45,9 +45,9 @@ func readQuorum(tuple []byte) (value, files string) {
 // them, it is what our own configuration says, as there. So the row that lets the
 // first of those in, or the last go, changes the quorum like any other: both
 // count until it is decided.
-func (c *Core) quorumRule(tuple []byte, originals uint32) func(n int) int {
+func (c *Core) quorumRule(tuple []byte, tarantools uint32) func(n int) int {
 	value, _ := readQuorum(tuple)
-	if value == "" || c.cfg.ParseQuorum == nil || originals != 0 {
+	if value == "" || c.cfg.ParseQuorum == nil || tarantools != 0 {
 		return c.cfg.SynchroQuorum
 	}
 	rule, err := c.cfg.ParseQuorum(value)
@@ -67,7 +67,7 @@ func (c *Core) SharesQuorum() bool { return c.cfg.ParseQuorum != nil && c.underS
 // underStrong tells whether the strong rules are in effect and stay.
 func (c *Core) underStrong() bool {
 	cur := c.limbo.Current()
-	return cur.Term != 0 && !cur.Original && c.originals() == 0
+	return cur.Term != 0 && !cur.Tarantool && c.tarantools() == 0
 }
 
 // noteWish takes down what the configuration of an instance asks for. What we
@@ -137,7 +137,7 @@ func (c *Core) putQuorum(value, files string, from Request) {
 }
 
 // setQuorum is box.cfg{replication_synchro_quorum}. Where the quorum is not a row
-// it is this instance's own, as in the original.
+// it is this instance's own, as in Tarantool.
 func (c *Core) setQuorum(ev SetQuorum) {
 	switch {
 	case !c.SharesQuorum():

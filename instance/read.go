@@ -4,8 +4,8 @@ import (
 	"math/bits"
 	"time"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // linearRead is a read that must see all that was acknowledged before it came:

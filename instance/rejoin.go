@@ -6,9 +6,9 @@ import (
 	"iter"
 	"slices"
 
-	"tarragon/raft"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Old is the store of a member that joins anew under its own identity, as it is on
@@ -34,7 +34,7 @@ var (
 	// ErrBehind: the state knows less to be committed than the old store, whose
 	// log does not reach back to it. Another member may know more.
 	ErrBehind = errors.New("instance: the state knows less than this instance")
-	// ErrUncovered: under the original's rules the state lacks rows that this
+	// ErrUncovered: under Tarantool's rules the state lacks rows that this
 	// instance may have acked. It can come back under a new identity only.
 	ErrUncovered = errors.New("instance: the state lacks rows that this instance holds")
 )
@@ -70,7 +70,7 @@ func (s State) Rejoin(old *Old) (Kept, error) {
 	}
 	k := keeping{Kept: Kept{State: s, Lost: slices.Clone(old.Lost)}, settled: s, old: old, at: s.VClock}
 	if end.mixed || mixedSpans(s.History) {
-		err = k.original(&end)
+		err = k.tarantool(&end)
 	} else {
 		err = k.strong()
 	}
@@ -83,7 +83,7 @@ type storeEnd struct {
 	Term   uint64
 	Vote   uint32
 	newest uint64 // term of the newest PROMOTE, in effect or not
-	mixed  bool   // the original's rules held in a term, or may hold
+	mixed  bool   // Tarantool's rules held in a term, or may hold
 }
 
 // end reads the old log.
@@ -138,7 +138,7 @@ func (o *Old) all() iter.Seq[*xrow.Group] {
 }
 
 func mixedSpans(spans []TermSpan) bool {
-	return slices.ContainsFunc(spans, func(s TermSpan) bool { return s.Original })
+	return slices.ContainsFunc(spans, func(s TermSpan) bool { return s.Tarantool })
 }
 
 // keeping is a Rejoin under way.
@@ -313,10 +313,10 @@ func eachTransaction(g *xrow.Group, f func(rows []xrow.Row, frames []byte)) erro
 	return nil
 }
 
-// original keeps what the original's rules allow: a state in which a newer term
+// Tarantool keeps what Tarantool's rules allow: a state in which a newer term
 // than all of ours is in effect voids what it leaves out of our own rows; those
 // of others come again. Any other state must have all rows.
-func (k *keeping) original(end *storeEnd) error {
+func (k *keeping) tarantool(end *storeEnd) error {
 	n := len(k.settled.History)
 	if n == 0 || k.settled.History[n-1].Term <= end.newest {
 		if !k.at.Covers(&end.VClock) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // oldLog builds the log of an old store: rows as origin:lsn/term, each a
@@ -126,11 +126,11 @@ func TestRejoin(t *testing.T) {
 			want:   "N1:7/2", void: "1:7/2", clock: vclock.VClock{1: 6, 2: 3, 3: 2}, term: 3},
 		{name: "rows of somebody who never led are missing", state: settled, log: []string{"2:1/0 2:2/0 2:3/0 2:4/0 2:5/0", "2:6/0"}, from: 1,
 			before: State{VClock: vclock.VClock{2: 5}, Term: 2, Confirmed: 2, History: []TermSpan{span(2, 1, 1, 2)}}, err: ErrBehind},
-		{name: "original's rules: all is covered", state: settled, log: []string{"O1:1/2 1:2/2"}, term: 3},
+		{name: "Tarantool's rules: all is covered", state: settled, log: []string{"O1:1/2 1:2/2"}, term: 3},
 		{name: "the state has rows of ours that the disk lacks", self: 2, state: settled, log: []string{"2:1/0 2:2/0"}, err: ErrLostData},
-		{name: "original's rules: a newer term leaves our rows out", self: 1, state: settled, log: []string{"O1:1/2 1:2/2 1:3/2 1:4/2 1:5/2 1:6/2 2:4/0"},
+		{name: "Tarantool's rules: a newer term leaves our rows out", self: 1, state: settled, log: []string{"O1:1/2 1:2/2 1:3/2 1:4/2 1:5/2 1:6/2 2:4/0"},
 			want: "N1:6/2", void: "1:6/2", term: 3},
-		{name: "original's rules: our rows may be committed", state: settled, log: []string{"O1:6/3"}, err: ErrUncovered},
+		{name: "Tarantool's rules: our rows may be committed", state: settled, log: []string{"O1:6/3"}, err: ErrUncovered},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := oldLog(t, c.log...)

@@ -3,7 +3,7 @@ package instance
 import (
 	"fmt"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // rowError says which row of a peer could not be applied: the operator finds

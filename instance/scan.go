@@ -3,7 +3,7 @@ package instance
 import (
 	"sync"
 
-	"tarragon/box"
+	"tarragon.dev/tarragon/box"
 )
 
 // Sink takes the tuples of an answer, back to back, between two holds of the

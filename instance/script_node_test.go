@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/tinylib/msgp/msgp"
@@ -40,10 +40,10 @@ type script struct {
 	view    *box.View // of the snapshot given last
 	tag     uint64
 
-	founding  int             // voters that the set waits for; the core is its only member
-	oldSchema bool            // 2.10.1
-	sequence  bool            // the space sync gets keys from one, up to 2
-	originals map[uint32]bool // members of the original kind
+	founding   int             // voters that the set waits for; the core is its only member
+	oldSchema  bool            // 2.10.1
+	sequence   bool            // the space sync gets keys from one, up to 2
+	tarantools map[uint32]bool // members of Tarantool's kind
 }
 
 var scriptSpaces = []string{"sync", "async", "local"} // 512 and up
@@ -69,10 +69,10 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			s.cfg.BuildRows, s.cfg.BuildPause, s.box.BuildAtOnce = 1, 200*time.Millisecond, 1
 		case "backlog":
 			s.cfg.BacklogMaxSize = 500
-		case "originals":
-			s.originals = map[uint32]bool{}
+		case "tarantools":
+			s.tarantools = map[uint32]bool{}
 			for _, id := range a.Vals {
-				s.originals[uint32(id[0]-'0')] = true
+				s.tarantools[uint32(id[0]-'0')] = true
 			}
 		case "gather":
 			s.cfg.GatherMaxSize = 500
@@ -87,7 +87,7 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 		case "skip":
 			s.cfg.SkipConflict = true
 		case "allow":
-			s.cfg.AllowOriginal = true
+			s.cfg.AllowTarantool = true
 		case "members": // names that may join
 			s.cfg.Members = a.Vals
 		case "most":
@@ -146,7 +146,7 @@ func (s *script) boot() {
 		rows = append(rows, FoundingRow(s.founding))
 	}
 	for _, id := range others {
-		if s.originals[id] {
+		if s.tarantools[id] {
 			add(spaceCluster, msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id)))
 		} else {
 			add(spaceCluster, MemberTuple(id, uuidOf(id), "", uint64(id)))
@@ -382,8 +382,8 @@ func (s *script) info() {
 	if f := i.Founding; f.Need > 0 {
 		s.say("  founding: %d of %d, lone %t", f.Have, f.Need, f.Lone)
 	}
-	if i.Original || i.Originals != 0 {
-		s.say("  original rules %t, originals %b", i.Original, i.Originals)
+	if i.Tarantool || i.Tarantools != 0 {
+		s.say("  Tarantool's rules %t, tarantools %b", i.Tarantool, i.Tarantools)
 	}
 	for _, b := range i.SplitBrains {
 		s.say("  split brain with %d: %s", b.Peer, b.Text)

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/box"
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/datadriven"
 )
@@ -68,7 +68,7 @@ func (s *script) line(line string) {
 	case "up": // and its first message, as a relay sends it
 		first := xrow.Raft{Term: max(s.core.Info(s.now.Mono).Term, s.core.ShownBy(w.peer()).Term), State: uint8(raft.StateFollower)}
 		rules := uint64(1)
-		if s.originals[w.peer()] {
+		if s.tarantools[w.peer()] {
 			rules = 0
 		}
 		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: rules, Back: w.has("back")}, RaftMsg{From: w.peer(), Msg: first})
@@ -133,7 +133,7 @@ func (s *script) rare(w words) {
 		s.tag++
 		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.peer()), Name: w.named["name"], Incarnation: uint64(w.peer())}
 		switch {
-		case w.has("original"):
+		case w.has("tarantool"):
 			j.Incarnation = 0
 		case w.named["incarnation"] != "":
 			j.Incarnation = w.num("incarnation")

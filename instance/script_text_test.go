@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/raft"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -318,7 +318,7 @@ func (s *script) row(text string) xrow.Row {
 		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.number(w.word(1))}
 		w.names(&body)
 		r.Body = body.AppendBody(nil)
-	case "CONFIRM", "ROLLBACK", "PROMOTE", "DEMOTE": // of the original: owner/lsn term=
+	case "CONFIRM", "ROLLBACK", "PROMOTE", "DEMOTE": // of Tarantool: owner/lsn term=
 		r.Type = map[string]xrow.Type{"CONFIRM": xrow.Confirm, "ROLLBACK": xrow.Rollback, "PROMOTE": xrow.Promote, "DEMOTE": xrow.Demote}[w.word(0)]
 		of := strings.Split(w.word(1), "/")
 		body := xrow.Synchro{Term: w.num("term"), ReplicaID: uint32(w.number(of[0])), LSN: w.number(of[1]), PrevTerm: w.num("prev")}
@@ -335,7 +335,7 @@ func (s *script) row(text string) xrow.Row {
 	return r
 }
 
-// names reads what a strong row names to originals: names=owner/lsn. Without it
+// names reads what a strong row names to Tarantools: names=owner/lsn. Without it
 // that is the same LSN.
 func (w words) names(body *xrow.Synchro) {
 	owner, lsn, ok := strings.Cut(w.named["names"], "/")

@@ -3,8 +3,8 @@ package instance
 import (
 	"fmt"
 
-	"tarragon/raft"
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // A disk that goes back shows less than it has shown before: a machine was
@@ -83,7 +83,7 @@ func (c *Core) subscribed(ev Downstream) {
 		return
 	}
 	if ev.Rules == 0 {
-		return // the original does not know that its disk has gone back, and goes on
+		return // Tarantool does not know that its disk has gone back, and goes on
 	}
 	if ev.VClock.Covers(&c.acked[ev.Peer]) {
 		c.back &^= 1 << ev.Peer
@@ -95,7 +95,7 @@ func (c *Core) subscribed(ev Downstream) {
 // noteShown looks at an election state, and remembers it.
 func (c *Core) noteShown(from, vote uint32, term uint64) {
 	was := &c.shown[from]
-	if c.saidOriginal&(1<<from) == 0 && (term < was.Term || term == was.Term && vote != 0 && was.Vote != 0 && vote != was.Vote) {
+	if c.saidTarantool&(1<<from) == 0 && (term < was.Term || term == was.Term && vote != 0 && was.Vote != 0 && vote != was.Vote) {
 		c.wentBack(from)
 		return
 	}

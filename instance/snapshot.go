@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"slices"
 
-	"tarragon/limbo"
-	"tarragon/raft"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // pendingSnap is a checkpoint whose log is not on disk yet.

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"tarragon/box"
-	"tarragon/raft"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -52,8 +52,8 @@ type Info struct {
 	Stalled       bool
 	Expelled      bool
 	SplitBrains   []SplitBrain // peers whose rows contradict ours
-	Original      bool         // the original's rules hold in the term in effect
-	Originals     uint32       // members that are not known to take the strong rules, a bit each
+	Tarantool     bool         // Tarantool's rules hold in the term in effect
+	Tarantools    uint32       // members that are not known to take the strong rules, a bit each
 	Founding      Founding     // zero: the set is complete
 }
 
@@ -65,7 +65,7 @@ func (c *Core) Info(now time.Duration) Info {
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.confirmed.voters,
 		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
 		Failed: c.failed, Doubted: c.doubtText(), Stalled: c.stalled, Expelled: c.expelled,
-		SplitBrains: slices.Clone(c.splits), Original: cur.Original, Originals: c.originals()}
+		SplitBrains: slices.Clone(c.splits), Tarantool: cur.Tarantool, Tarantools: c.tarantools()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))
@@ -86,7 +86,7 @@ func (i *Info) Registers() bool { return !i.RO || i.ROReason == reasonFounding }
 // HasAll tells whether this instance holds all that is committed: it leads in effect,
 // by the strong rules. Rows of others that it lacks are void.
 func (i *Info) HasAll() bool {
-	return i.State == raft.StateLeader && i.QueueOwner == i.ID && i.QueueTerm == i.Term && !i.Original
+	return i.State == raft.StateLeader && i.QueueOwner == i.ID && i.QueueTerm == i.Term && !i.Tarantool
 }
 
 // Acked is what a member says it has on disk; false: nothing since our start.

@@ -8,18 +8,18 @@ import "time"
 type Timings struct {
 	Death     time.Duration // silence after which a peer of ours counts as gone
 	Heartbeat time.Duration // ours beat four times as often: one lost word is no death
-	Original  time.Duration // an original speaks once in a timeout, and is dead after four
+	Tarantool time.Duration // a Tarantool speaks once in a timeout, and is dead after four
 }
 
-// TimingsOf derives them; 0 is the original's default.
+// TimingsOf derives them; 0 is Tarantool's default.
 func TimingsOf(timeout time.Duration) Timings {
 	if timeout == 0 {
 		timeout = time.Second
 	}
-	return Timings{Death: timeout, Heartbeat: timeout / 4, Original: 4 * timeout}
+	return Timings{Death: timeout, Heartbeat: timeout / 4, Tarantool: 4 * timeout}
 }
 
 // SetTimings takes all of them over.
 func (c *Config) SetTimings(t Timings) {
-	c.DeathTimeout, c.Heartbeat, c.OriginalDeathTimeout = t.Death, t.Heartbeat, t.Original
+	c.DeathTimeout, c.Heartbeat, c.TarantoolDeathTimeout = t.Death, t.Heartbeat, t.Tarantool
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
+	"tarragon.dev/tarragon/box"
 )
 
 // What box.cfg sets while the instance runs is what the same value means at a
@@ -20,7 +20,7 @@ func TestTimingsAtRunTime(t *testing.T) {
 	}
 	timings := func(c *Core) [4]time.Duration {
 		r := c.raftConfig()
-		return [4]time.Duration{c.cfg.Heartbeat, r.DeathTimeout, r.OriginalDeathTimeout, r.FencingInterval}
+		return [4]time.Duration{c.cfg.Heartbeat, r.DeathTimeout, r.TarantoolDeathTimeout, r.FencingInterval}
 	}
 	c := begin(time.Second)
 	for _, timeout := range []time.Duration{10 * time.Second, 500 * time.Millisecond} {

@@ -4,7 +4,7 @@ import (
 	"math/bits"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // telling is the answer to a change by which a voter went, held back until enough

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/tinylib/msgp/msgp"

@@ -6,10 +6,10 @@ import (
 	"sort"
 	"time"
 
-	"tarragon/box"
-	"tarragon/limbo"
-	"tarragon/raft"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
 )
 
 type entry = limbo.Entry[payload]
@@ -190,7 +190,7 @@ func (c *Core) run(tx *box.Txn, r *Request) ([]byte, error) {
 }
 
 // data copies a tuple into the DATA array of an answer: array32, as the
-// original writes it. UPSERT answers with an empty one.
+// Tarantool writes it. UPSERT answers with an empty one.
 func (c *Core) data(t xrow.Type, tuple []byte) []byte {
 	n := uint32(1)
 	if tuple == nil || t == xrow.Upsert {
@@ -252,13 +252,13 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	flags := xrow.FlagCommit
 	if sync {
 		flags |= xrow.FlagWaitSync | xrow.FlagWaitAck
-	} else if !tx.IsLocal() && term != 0 && (c.limbo.HasSync() || !c.limbo.Current().Original) {
-		// Under the strong rules all wait for a quorum. An original that gets one
+	} else if !tx.IsLocal() && term != 0 && (c.limbo.HasSync() || !c.limbo.Current().Tarantool) {
+		// Under the strong rules all wait for a quorum. A Tarantool that gets one
 		// late makes it a NOP, and does not call it a split brain.
 		flags |= xrow.FlagWaitSync
 	}
 	e := entry{Origin: c.self, Term: term, Seq: c.seq, Group: c.nextNo, Sync: sync}
-	if term != 0 && c.limbo.Current().Original && flags&xrow.FlagWaitSync == 0 {
+	if term != 0 && c.limbo.Current().Tarantool && flags&xrow.FlagWaitSync == 0 {
 		e.Term = 0 // decided by this write
 	}
 	at := 0
@@ -345,7 +345,7 @@ func (c *Core) count() {
 	}
 	if cur := c.limbo.Current(); lsn != 0 && cur.Term != before {
 		c.tookEffect(voided)
-		if !cur.Original { // its CONFIRMs name synchronous transactions only
+		if !cur.Tarantool { // its CONFIRMs name synchronous transactions only
 			c.addConfirm(lsn)
 		}
 	}
@@ -472,7 +472,7 @@ func (c *Core) voided(e *entry) {
 	c.answer(&e.P, xrow.Errorf(xrow.ErrSyncRollback))
 	c.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
 	if e.Behind != 0 && !e.Sync && !c.replay {
-		// Its author told its client that it is done; the original stops here.
+		// Its author told its client that it is done; Tarantool stops here.
 		c.cutStream(e.Origin, splitBrain("got an async transaction from an old term"))
 	}
 	c.keepLost(e)

@@ -1,6 +1,6 @@
 package iproto
 
-import "tarragon/xrow"
+import "tarragon.dev/tarragon/xrow"
 
 // Answers gives the node's answers to many connections. It belongs to one
 // goroutine: Reply for each answer, Flush once behind the last one.

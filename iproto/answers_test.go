@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // largeArray is an array of one binary of n bytes.

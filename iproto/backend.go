@@ -1,8 +1,8 @@
 package iproto
 
 import (
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // User is who a session runs as: a number that the backend gives, and never

@@ -5,8 +5,8 @@ import (
 	"io"
 	"testing"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // benchNode answers at once, and allocates nothing.

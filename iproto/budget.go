@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 const (

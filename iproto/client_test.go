@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 func (f *fixture) dial() *Client {

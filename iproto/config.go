@@ -7,7 +7,7 @@ import (
 	"net"
 	"time"
 
-	"tarragon/internal/perm"
+	"tarragon.dev/tarragon/internal/perm"
 )
 
 // Config is fixed before the first connection. A zero field means its default.

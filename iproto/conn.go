@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/valyala/bytebufferpool"
 )

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"

@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"tarragon/internal/perm"
+	"tarragon.dev/tarragon/internal/perm"
 )
 
 // controlListener is the socket of a local administrator: its sessions begin as

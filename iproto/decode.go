@@ -3,7 +3,7 @@ package iproto
 import (
 	"math"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // header is what the server heeds of a request's header.
@@ -170,7 +170,7 @@ func (q *body) put(k xrow.Key, v []byte) {
 	}
 }
 
-// putUint cuts 32-bit fields silently, as the original does.
+// putUint cuts 32-bit fields silently, as Tarantool does.
 func (q *body) putUint(k xrow.Key, n uint64) {
 	switch k {
 	case xrow.KeySpaceID:
@@ -226,7 +226,7 @@ func (q *body) putArray(k xrow.Key, v []byte) {
 
 // skip measures the value at the head of b without trusting it. A malformed
 // decimal, uuid, datetime or interval is refused with the whole request, also
-// where nobody looks at it, as in the original.
+// where nobody looks at it, as in Tarantool.
 func skip(b []byte) (n int, ok bool) {
 	if len(b) == 0 {
 		return 0, false

@@ -3,7 +3,7 @@ package iproto
 import (
 	"errors"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -27,7 +27,7 @@ var (
 )
 
 // withFields gives an error its payload: the symbol of the code as "name",
-// then the pairs, as the original does since 3.1.
+// then the pairs, as Tarantool does since 3.1.
 func withFields(e *xrow.Error, pairs ...any) *xrow.Error {
 	f := msgp.AppendMapHeader(nil, uint32(1+len(pairs)/2))
 	f = msgp.AppendString(f, "name")
@@ -81,7 +81,7 @@ func errUnsupported(what string) *xrow.Error {
 	return withFields(xrow.Errorf(xrow.ErrUnsupported, "Tarragon", what), "object", "Tarragon", "feature", what)
 }
 
-// errSchemaVersion prints the two numbers swapped, as the original does.
+// errSchemaVersion prints the two numbers swapped, as Tarantool does.
 func errSchemaVersion(current, requested uint64) *xrow.Error {
 	return withFields(xrow.Errorf(xrow.ErrWrongSchemaVersion, requested, current),
 		"actual", requested, "expected", current)

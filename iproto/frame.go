@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"math"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
-// Frame limits (the original's is 2 GiB).
+// Frame limits (Tarantool's is 2 GiB).
 const (
 	MaxFrameBeforeAuth = 64 << 10
 	MaxFrame           = 64 << 20
@@ -38,7 +38,7 @@ func (e *frameError) Error() string {
 func (e *frameError) Is(target error) bool { return target == ErrFrame }
 
 // frameHead reads the length in front of a frame. head is the length's own
-// size, 0: more bytes are needed to tell. As in the original the length is
+// size, 0: more bytes are needed to tell. As in Tarantool the length is
 // looked at only when at least one byte follows it.
 func frameHead(b []byte, limit int) (head, size int, err error) {
 	if len(b) == 0 {

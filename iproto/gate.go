@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Limits bounds what connections may take from everybody else. A zero field

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

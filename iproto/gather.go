@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

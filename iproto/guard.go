@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // guard slows down who guesses passwords. It counts failed logins for each pair

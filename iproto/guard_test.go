@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // host is an address, as a connection has it.

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"sync"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Keys of the node's own events.

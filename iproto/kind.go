@@ -1,6 +1,6 @@
 package iproto
 
-import "tarragon/xrow"
+import "tarragon.dev/tarragon/xrow"
 
 // kind is a class of MessagePack values as request checks tell them apart.
 type kind uint8

@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // minRead is the least room a read from the socket is given.

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Counter is a count since the start, and how much it has grown in a second, as

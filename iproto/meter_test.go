@@ -3,7 +3,7 @@ package iproto
 import (
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestMeter: totals count at once, rates over the last five ticks.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/valyala/bytebufferpool"
 )

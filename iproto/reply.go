@@ -3,7 +3,7 @@ package iproto
 import (
 	"encoding/binary"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -21,7 +21,7 @@ func AppendEmpty(dst []byte, sync, schemaVersion uint64) []byte {
 }
 
 // AppendData encodes an OK reply whose DATA is a raw array. The array's header
-// is written anew: clients of the original always see the widest form.
+// is written anew: clients of Tarantool always see the widest form.
 func AppendData(dst []byte, sync, schemaVersion uint64, data []byte) []byte {
 	dst, rest := appendDataHead(dst, sync, schemaVersion, data)
 	return append(dst, rest...)

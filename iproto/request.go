@@ -3,7 +3,7 @@ package iproto
 import (
 	"bytes"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // isolationLinearizable is the value of TXN_ISOLATION that asks for a read
@@ -144,7 +144,7 @@ func (q *body) checkData(t xrow.Type) *xrow.Error {
 	return nil
 }
 
-// checkArrow answers INSERT_ARROW as the open edition of the original does, which
+// checkArrow answers INSERT_ARROW as the open edition of Tarantool does, which
 // knows the request and not the format: while it reads the body, before it has
 // looked what is missing.
 func (q *body) checkArrow() *xrow.Error {

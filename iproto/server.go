@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"tarragon/internal/perm"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/perm"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Server serves client connections. The order of its end: StopListening,

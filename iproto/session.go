@@ -1,7 +1,7 @@
 package iproto
 
 import (
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // handleID answers with our features and remembers the client's.

@@ -5,7 +5,7 @@ import (
 	"io"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // sendAway makes users go, and asks about all sessions.

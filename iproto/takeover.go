@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // handleReplication gives the connection to replication. It comes back after

@@ -25,16 +25,16 @@
 // # Two sets of rules
 //
 // The above are the strong rules. A term whose PROMOTE does not ask for them has
-// the original's, see Check and Take: PROMOTE and DEMOTE take effect where they
+// Tarantool's, see Check and Take: PROMOTE and DEMOTE take effect where they
 // are taken, but for our own PROMOTE, which waits for a quorum here as well.
 //
 //  6. The first settled entries of the queue are decided and wait for our disk
 //     only; nothing voids them.
-//  7. Under the original's rules confirmedOf[owner] >= confirmed for the present
+//  7. Under Tarantool's rules confirmedOf[owner] >= confirmed for the present
 //     owner. It never goes back, and is 0 for owner 0.
 //  8. Under the strong rules confirmedOf has LSNs of synchronous transactions
-//     only, and rows tell originals no others. So it does not matter for the next
-//     PROMOTE which CONFIRMs its writer has read, and which an original.
+//     only, and rows tell Tarantools no others. So it does not matter for the next
+//     PROMOTE which CONFIRMs its writer has read, and which a Tarantool.
 //
 // Sources: design section 5, rules 4, 7 to 11; model/chain.go, model/leader.go;
 // spec limbo.md, sections 5, 6, 9; Tarantool: txn_limbo, txn_limbo_queue.

@@ -3,7 +3,7 @@ package limbo
 import (
 	"math/bits"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // Lead begins a leadership: our PROMOTE of the term is in the log as a pending
@@ -44,7 +44,7 @@ func (l *Limbo[P]) Count(term uint64, confirmed, newest Quorum) (lsn uint64, err
 		lsn = min(lsn, l.quorumLSN(newest))
 	}
 	cur := l.Current()
-	if cur.Term == term && cur.Original {
+	if cur.Term == term && cur.Tarantool {
 		return l.countSync(lsn), nil
 	}
 	if cur.Term == term {
@@ -53,7 +53,7 @@ func (l *Limbo[P]) Count(term uint64, confirmed, newest Quorum) (lsn uint64, err
 		}
 	} else if i := l.find(term); i < 0 || lsn < l.pending[i].LSN {
 		return 0, nil // the PROMOTE has no quorum yet
-	} else if p := l.pending[i]; p.Original {
+	} else if p := l.pending[i]; p.Tarantool {
 		return p.LSN, l.effect(term)
 	}
 	if err := l.Confirm(term, lsn); err != nil {
@@ -63,7 +63,7 @@ func (l *Limbo[P]) Count(term uint64, confirmed, newest Quorum) (lsn uint64, err
 }
 
 // countSync commits up to the last synchronous transaction that a quorum has:
-// the original's CONFIRM names no others. 0: none is newly committed.
+// Tarantool's CONFIRM names no others. 0: none is newly committed.
 func (l *Limbo[P]) countSync(lsn uint64) uint64 {
 	last := uint64(0)
 	for i := l.settled; i < l.queue.len(); i++ {

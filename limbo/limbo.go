@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // Span is a term in effect: the LSNs of its owner that belong to it.
@@ -14,8 +14,8 @@ type Span struct {
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it
 
-	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Original bool   // the original's rules hold in it, not the strong ones
+	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
 }
 
 // Promote is a PROMOTE row.
@@ -25,10 +25,10 @@ type Promote struct {
 	LSN       uint64
 	PrevTerm  uint64 // the row that it follows: 0, 0, 0 for the first of all
 	PrevOwner uint32
-	PrevLSN   uint64 // under the original's rules: up to here the previous owner's rows are confirmed
-	Named     uint64 // strong rules: what PrevLSN is for an original, see Names
+	PrevLSN   uint64 // under Tarantool's rules: up to here the previous owner's rows are confirmed
+	Named     uint64 // strong rules: what PrevLSN is for a Tarantool, see Names
 	Last      uint64 // greatest LSN held of its term; set by the limbo
-	Original  bool   // the original's rules hold in its term
+	Tarantool bool   // Tarantool's rules hold in its term
 }
 
 // Entry is a transaction whose outcome is open.
@@ -40,7 +40,7 @@ type Entry[P any] struct {
 	Group  uint64 // number of the group that it is in
 	Bytes  int
 	Sync   bool // it is synchronous itself
-	// Behind is the term of our own pending PROMOTE under the original's rules
+	// Behind is the term of our own pending PROMOTE under Tarantool's rules
 	// that it came behind: that voids it if it takes effect. 0: none.
 	Behind uint64
 	P      P
@@ -61,12 +61,12 @@ type Limbo[P any] struct {
 	spans     []Span    // terms in effect, oldest first; the last one is current
 	pending   []Promote // not in effect, ascending terms, all greater than the current
 	confirmed uint64    // LSN of the current owner up to which all is committed
-	// confirmedOf is the greatest LSN of each owner, ever, that an original which
+	// confirmedOf is the greatest LSN of each owner, ever, that a Tarantool which
 	// read our log holds for confirmed: in strong terms that of a synchronous
 	// transaction. None for owner 0. Tarantool: confirmed_vclock.
 	confirmedOf vclock.VClock
 	lastSync    uint64 // LSN of the last synchronous transaction taken in the current term
-	claimed     uint64 // greatest LSN that a CONFIRM in the original's term named, held or not
+	claimed     uint64 // greatest LSN that a CONFIRM in Tarantool's term named, held or not
 
 	queue   queue[P]
 	settled int // entries at the head that are decided: they wait for our disk only
@@ -123,7 +123,7 @@ func (l *Limbo[P]) OldestOf(origin uint32) *Entry[P] { return l.queue.oldestOf(o
 // Looked is how often an entry was looked at. Tests hold it against Len.
 func (l *Limbo[P]) Looked() uint64 { return l.queue.nodes.Looked() }
 
-// ConfirmedOf is the greatest LSN of each owner that an original which read our
+// ConfirmedOf is the greatest LSN of each owner that a Tarantool which read our
 // log holds for confirmed.
 func (l *Limbo[P]) ConfirmedOf() vclock.VClock { return l.confirmedOf }
 
@@ -215,7 +215,7 @@ func (l *Limbo[P]) Push(e Entry[P]) {
 		l.lastSync = e.LSN
 	}
 	if e.Term == 0 {
-		l.decide(l.Current().Original)
+		l.decide(l.Current().Tarantool)
 	}
 }
 
@@ -235,7 +235,7 @@ func (l *Limbo[P]) AddPromote(p Promote) (void bool, err error) {
 	if p.PrevTerm >= p.Term {
 		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows term %d", p.Term, p.Owner, p.PrevTerm)
 	}
-	if p.PrevTerm != 0 && !p.Original && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
+	if p.PrevTerm != 0 && !p.Tarantool && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
 		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows LSN %d of %d in term %d, which is not here",
 			p.Term, p.Owner, p.PrevLSN, p.PrevOwner, p.PrevTerm)
 	}
@@ -272,7 +272,7 @@ func (l *Limbo[P]) Confirm(term, lsn uint64) error {
 		}
 	}
 	l.confirmTo(min(lsn, l.Current().Last))
-	l.drain(l.Current().Original)
+	l.drain(l.Current().Tarantool)
 	return nil
 }
 
@@ -292,13 +292,13 @@ func (l *Limbo[P]) CheckConfirm(term, lsn uint64) error {
 // had what it names, so whoever won later held it and named it: beyond the span
 // of its term, or of a term that is void, it shows that a disk lied.
 //
-// Not known is what the original's rules settled, which leave committed rows
-// out when elections race, and what an original's state does not tell.
+// Not known is what Tarantool's rules settled, which leave committed rows
+// out when elections race, and what a Tarantool's state does not tell.
 func (l *Limbo[P]) checkSettled(term, lsn uint64) error {
 	i := slices.IndexFunc(l.spans, func(s Span) bool { return s.Term >= term })
 	s := l.spans[i]
 	switch {
-	case s.Original || s.Term == term && l.spans[i+1].Original:
+	case s.Tarantool || s.Term == term && l.spans[i+1].Tarantool:
 		return nil
 	case s.Term > term:
 		return fmt.Errorf("limbo: LSN %d in term %d is committed, but term %d is in effect without that term", lsn, term, s.Term)
@@ -345,7 +345,7 @@ func (l *Limbo[P]) chain(term uint64) (chain []Promote, err error) {
 		}
 		p = l.pending[j]
 	}
-	if cur.Term != 0 && p.PrevLSN < l.confirmed && !p.Original {
+	if cur.Term != 0 && p.PrevLSN < l.confirmed && !p.Tarantool {
 		return nil, fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
 			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
 	}
@@ -355,9 +355,9 @@ func (l *Limbo[P]) chain(term uint64) (chain []Promote, err error) {
 // begin settles the queue by a PROMOTE and makes its term the current one.
 func (l *Limbo[P]) begin(p Promote) {
 	l.confirmed = max(l.confirmed, p.PrevLSN)
-	l.drain(p.Original)
+	l.drain(p.Tarantool)
 	l.NoteConfirmed(l.Current().Owner, p.named())
-	if p.Original {
+	if p.Tarantool {
 		l.voidFrom(l.firstSync(l.confirmed + 1))
 	} else {
 		l.voidFrom(l.settled)
@@ -366,8 +366,8 @@ func (l *Limbo[P]) begin(p Promote) {
 		}
 	}
 	l.lastSync = 0
-	l.spans = append(l.spans, Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Original: p.Original})
-	if p.Original {
+	l.spans = append(l.spans, Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Tarantool: p.Tarantool})
+	if p.Tarantool {
 		l.own()
 		return
 	}
@@ -396,10 +396,10 @@ func (l *Limbo[P]) find(term uint64) int {
 }
 
 // drain decides what can be decided at the head of the queue, and commits what
-// of it our disk has. Under the original's rules an asynchronous transaction
+// of it our disk has. Under Tarantool's rules an asynchronous transaction
 // is committed once nothing synchronous before it is open.
-func (l *Limbo[P]) drain(original bool) {
-	l.decide(original)
+func (l *Limbo[P]) drain(tarantool bool) {
+	l.decide(tarantool)
 	for l.settled > 0 {
 		if e := l.queue.at(0); e.Term == 0 && e.Group > l.written {
 			return
@@ -410,10 +410,10 @@ func (l *Limbo[P]) drain(original bool) {
 	}
 }
 
-func (l *Limbo[P]) decide(original bool) {
+func (l *Limbo[P]) decide(tarantool bool) {
 	for ; l.settled < l.queue.len(); l.settled++ {
 		e := l.queue.at(l.settled)
-		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !original) {
+		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !tarantool) {
 			return
 		}
 		if e.Sync && e.Term != 0 {
@@ -463,7 +463,7 @@ func (l *Limbo[P]) TakeAgain() []Entry[P] {
 // Written tells that groups up to a number are on disk.
 func (l *Limbo[P]) Written(group uint64) {
 	l.written = max(l.written, group)
-	l.drain(l.Current().Original)
+	l.drain(l.Current().Tarantool)
 }
 
 // Show moves the mark of what the leader's own readers see over asynchronous

@@ -1,8 +1,8 @@
 package limbo
 
 import (
-	"tarragon/internal/deque"
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/internal/deque"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // queue is what is undecided, in log order. Whatever may wait in any number must

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/datadriven"
 )
@@ -119,11 +119,11 @@ func (s *script) event(line string) {
 		var spans []Span
 		for _, p := range w.plain {
 			n := words{t: s.t, line: line, named: map[string]string{"span": p}}.list("span")
-			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Original: w.named["rules"] == "original"})
+			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Tarantool: w.named["rules"] == "tarantool"})
 		}
 		s.l.Restore(spans, w.num("confirmed"), vclock.VClock{})
 	case "promote":
-		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn"), Original: w.named["rules"] == "original"}
+		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn"), Tarantool: w.named["rules"] == "tarantool"}
 		if prev := w.list("prev"); prev != nil {
 			p.PrevTerm, p.PrevOwner, p.PrevLSN = prev[0], uint32(prev[1]), prev[2]
 		}
@@ -181,8 +181,8 @@ func (s *script) event(line string) {
 	case "history":
 		for _, h := range s.l.History() {
 			s.say("  %d/%d/%d/%d", h.Term, h.Owner, h.First, h.Last)
-			if h.Original {
-				s.say("    by %d, original", h.Writer)
+			if h.Tarantool {
+				s.say("    by %d, tarantool", h.Writer)
 			}
 		}
 	default:
@@ -191,7 +191,7 @@ func (s *script) event(line string) {
 	s.decided(err)
 }
 
-// take takes a row that acts on the queue under the original's rules, if the
+// take takes a row that acts on the queue under Tarantool's rules, if the
 // filter lets it pass: KIND origin:lsn owner/lsn [term=]. lax takes it anyhow.
 func (s *script) take(w words) {
 	kinds := map[string]Kind{"confirm": Confirmation, "rollback": Rollback, "promote": Promotion, "demote": Demotion}

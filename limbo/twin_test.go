@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // slowQuorumLSN counts, for every LSN that anybody has, who has it.
@@ -73,18 +73,18 @@ func TestPushPanics(t *testing.T) {
 // chained is a PROMOTE as a story tells it: what it follows, and how much.
 type chained struct {
 	term, prev, prevLSN uint64
-	original            bool
+	tarantool           bool
 }
 
 // contradicted walks back from the term in effect to the one that followed a
 // term or left it out, and tells whether it left an LSN out.
 func contradicted(story map[uint64]chained, cur, term, lsn uint64) bool {
-	if story[term].original {
+	if story[term].tarantool {
 		return false
 	}
 	for p := story[cur]; ; p = story[p.prev] {
 		switch {
-		case p.original && p.prev <= term:
+		case p.tarantool && p.prev <= term:
 			return false
 		case p.prev == term:
 			return lsn > p.prevLSN
@@ -95,7 +95,7 @@ func contradicted(story map[uint64]chained, cur, term, lsn uint64) bool {
 }
 
 // TestConfirmOfOldTermAgainstTwin makes random chains of PROMOTEs, some under
-// the original's rules, and asks for CONFIRMs of every older term: the limbo
+// Tarantool's rules, and asks for CONFIRMs of every older term: the limbo
 // refuses those that the walk over the whole story refuses, and no others.
 func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
 	met := map[bool]int{}
@@ -109,7 +109,7 @@ func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
 			lsns[owner]++
 			if rnd.IntN(6) == 0 && l.Current().Term != 0 {
 				cur := l.Current()
-				story[term] = chained{term: term, prev: cur.Term, original: true}
+				story[term] = chained{term: term, prev: cur.Term, tarantool: true}
 				if err := l.Take(Request{Kind: Promotion, Origin: owner, Row: lsns[owner], Owner: cur.Owner, LSN: l.Confirmed(), Term: term,
 					PrevTerm: cur.Term}); err != nil {
 					t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // Mode is how an instance takes part in elections (raft.md section 4).
@@ -48,13 +48,13 @@ type Config struct {
 	Mode            Mode
 	ElectionTimeout time.Duration // how long a candidate waits for votes
 	DeathTimeout    time.Duration // silence after which a leader counts as gone
-	// OriginalDeathTimeout is the same for a leader of the original kind, which
+	// TarantoolDeathTimeout is the same for a leader of Tarantool's kind, which
 	// gives word less often. The fencing interval of a quorum that needs such
 	// members is longer by as much. 0: four times DeathTimeout.
-	OriginalDeathTimeout time.Duration
-	FencingInterval      time.Duration // a leader without a quorum for so long resigns; 0: never
-	Rand                 *rand.Rand    // source of shifts; required
-	Trace                func(Fact)    // told of every decision, refusals too; required
+	TarantoolDeathTimeout time.Duration
+	FencingInterval       time.Duration // a leader without a quorum for so long resigns; 0: never
+	Rand                  *rand.Rand    // source of shifts; required
+	Trace                 func(Fact)    // told of every decision, refusals too; required
 }
 
 // Fact is a decision of the machine.
@@ -123,7 +123,7 @@ type Raft struct {
 	leader  uint32 // of term; 0: none known
 	seen    bool   // we hear the leader
 
-	originals uint32 // bit per member of the original kind
+	tarantools uint32 // bit per member of Tarantool's kind
 
 	who  Electorates
 	able bool // may vote and campaign: a voter by its row, disk in order
@@ -192,8 +192,8 @@ func (r *Raft) SetSelf(id uint32, able bool, now time.Duration) {
 	}
 }
 
-// SetOriginals tells which members are of the original kind.
-func (r *Raft) SetOriginals(mask uint32) { r.originals = mask }
+// SetTarantools tells which members are of Tarantool's kind.
+func (r *Raft) SetTarantools(mask uint32) { r.tarantools = mask }
 
 // Configure changes timeouts and the mode. A leader that may no longer lead
 // resigns.
@@ -409,12 +409,12 @@ func (r *Raft) Live(now time.Duration, id uint32) bool {
 // deathOf is the silence after which an instance counts as gone.
 func (r *Raft) deathOf(id uint32) time.Duration {
 	switch {
-	case r.originals&(1<<id) == 0:
+	case r.tarantools&(1<<id) == 0:
 		return r.cfg.DeathTimeout
-	case r.cfg.OriginalDeathTimeout == 0:
+	case r.cfg.TarantoolDeathTimeout == 0:
 		return 4 * r.cfg.DeathTimeout
 	}
-	return r.cfg.OriginalDeathTimeout
+	return r.cfg.TarantoolDeathTimeout
 }
 
 // Upstream tells that the stream from a peer runs, ended, or that its process
@@ -551,7 +551,7 @@ func (r *Raft) fencedAt() (at time.Duration) {
 }
 
 // quorumCounts is how long the word of a quorum, ourselves included, counts: that
-// of a member for the fencing interval, or for longer if it is of the original
+// of a member for the fencing interval, or for longer if it is of Tarantool
 // kind and gives it less often.
 func (r *Raft) quorumCounts(e Electorate) time.Duration {
 	var acks [vclock.Max]time.Duration

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/datadriven"
 )
@@ -260,12 +260,12 @@ func (s *script) event(line string) {
 			s.next.Voters |= 1 << w.number(m)
 		}
 		s.elect()
-	case "originals":
+	case "tarantools":
 		mask := uint32(0)
 		for i := range w.plain {
 			mask |= 1 << w.number(w.plain[i])
 		}
-		s.r.SetOriginals(mask)
+		s.r.SetTarantools(mask)
 	default:
 		s.t.Fatalf("unknown event %s", line)
 	}

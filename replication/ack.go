@@ -1,9 +1,9 @@
 package replication
 
 import (
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // ackWriter makes the acks of one connection. What is new is told at once to

@@ -10,10 +10,10 @@ import (
 	"syscall"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -53,23 +53,23 @@ type applier struct {
 	stranger xrow.Code // by which the last SUBSCRIBE found no row of ours at the peer, see strangerBy
 
 	// Guarded by the hub's lock.
-	state    State
-	message  string
-	uuid     string     // of the peer, as its greeting says
-	site     netip.Addr // where it let us in last, see PeerAt
-	peer     uint32     // its replica ID; 0: not known
-	process  uint64     // of the peer whose stream we follow; 0: not told
-	original bool       // it is of the original kind; told once we follow it
-	lag      float64
-	heardAt  time.Duration
-	gap      error         // XlogGapError that ended the last two attempts; nil: none
-	lacks    bool          // one ended the last attempt
-	lacksAt  time.Duration // when that began, with the first of them in a row
-	tried    bool          // an attempt has ended
-	drop     func(error)   // ends the connection
-	beat     bool          // a heartbeat waits for its ack
-	waits    bool          // for room for rows
-	sync     uint64        // VCLOCK_SYNC of the newest heartbeat
+	state     State
+	message   string
+	uuid      string     // of the peer, as its greeting says
+	site      netip.Addr // where it let us in last, see PeerAt
+	peer      uint32     // its replica ID; 0: not known
+	process   uint64     // of the peer whose stream we follow; 0: not told
+	tarantool bool       // it is of Tarantool's kind; told once we follow it
+	lag       float64
+	heardAt   time.Duration
+	gap       error         // XlogGapError that ended the last two attempts; nil: none
+	lacks     bool          // one ended the last attempt
+	lacksAt   time.Duration // when that began, with the first of them in a row
+	tried     bool          // an attempt has ended
+	drop      func(error)   // ends the connection
+	beat      bool          // a heartbeat waits for its ack
+	waits     bool          // for room for rows
+	sync      uint64        // VCLOCK_SYNC of the newest heartbeat
 }
 
 func newApplier(h *Hub, p Peer) *applier {
@@ -188,7 +188,7 @@ func classify(err error) (state State, again bool) {
 	case xrow.ErrSystem, xrow.ErrSSL, xrow.ErrNilUUID:
 		return StateDisconnected, true
 	case xrow.ErrProtocol:
-		// Ours, not the original's: what does not fit together is asked for again,
+		// Ours, not Tarantool's: what does not fit together is asked for again,
 		// from the vclock on. An applier that stops for good needs somebody to
 		// look at it at night.
 		return StateDisconnected, true
@@ -380,7 +380,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if m, found := info.member(c.Greeting.UUID); found && m.ID == at.peer {
 		at.back = !ok.VClock.Covers(&m.Shown.Ack)
 	}
-	ev := instance.ShownBefore{From: at.peer} // an original says nothing of that
+	ev := instance.ShownBefore{From: at.peer} // a Tarantool says nothing of that
 	if s := &ok.Shown; s.Incarnation != 0 && s.Incarnation == h.cfg.Incarnation {
 		ev.Shown = instance.Shown{Term: s.Term, Vote: s.Vote, Ack: s.VClock}
 	}
@@ -419,7 +419,7 @@ func (a *applier) lacksUs(ctx context.Context) bool {
 		(a.stranger == xrow.ErrInstanceUUIDMismatch || !slices.Contains(b.Registered, a.hub.cfg.UUID))
 }
 
-// checkLog tells whether an original that begins with a heartbeat still has the
+// checkLog tells whether a Tarantool that begins with a heartbeat still has the
 // rows that we lack. After a checkpoint that dropped its whole log, and before
 // its next write, it has no file that could show the gap, and sends nothing.
 func (a *applier) checkLog(ctx context.Context, at *subscription) error {
@@ -434,7 +434,7 @@ func (a *applier) checkLog(ctx context.Context, at *subscription) error {
 }
 
 // subscribeRequest asks for all that we do not hold. The filter of origins is
-// empty where the original names itself: our own rows come only if the peer has
+// empty where Tarantool names itself: our own rows come only if the peer has
 // some that we have not, and those we must see, before we write their LSNs anew.
 func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 	incarnation := h.cfg.Incarnation
@@ -458,7 +458,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 		h.mu.Unlock()
 		return err
 	}
-	a.state, a.message, a.peer, a.original, a.drop = StateSync, "", peer, at.rules == 0, cancel
+	a.state, a.message, a.peer, a.tarantool, a.drop = StateSync, "", peer, at.rules == 0, cancel
 	a.process = at.process
 	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // scripted is a peer whose side of each SUBSCRIBE the test plays.
@@ -347,7 +347,7 @@ func TestApplierRefusal(t *testing.T) {
 	}
 }
 
-// Nonsense in a stream ends it with the original's error, and changes nothing.
+// Nonsense in a stream ends it with Tarantool's error, and changes nothing.
 func TestApplierBadStream(t *testing.T) {
 	half := testRow(3, 1, 1, false, 2, 10)
 	for _, test := range []struct {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Ballot is what a booted instance tells of itself.

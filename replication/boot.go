@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -46,14 +46,14 @@ type Boot struct {
 	Appointed   bool      // to begin the replica set, whatever the ballots say
 	Set         string    // the UUID of the only set to join; empty: any
 	Progress    Progress  // of the JOIN under way
-	// Mixed: who does not answer may be of the original kind.
+	// Mixed: who does not answer may be of Tarantool's kind.
 	Mixed bool
 	// ConnectTimeout is how long all configured instances are waited for, where
-	// some are or may be of the original kind; 30s.
+	// some are or may be of Tarantool's kind; 30s.
 	ConnectTimeout time.Duration
 
 	// Grace is how long all configured instances are waited for in any case: an
-	// original may be among those that are only starting; 0: not at all.
+	// Tarantool may be among those that are only starting; 0: not at all.
 	Grace time.Duration
 
 	hasty     bool     // Grace has not passed since the first round
@@ -85,9 +85,9 @@ func (a Action) String() string { return [...]string{"recover", "bootstrap", "jo
 
 // Decision says what to do, and whom to join, the best peer first.
 type Decision struct {
-	Action    Action
-	Peers     []Peer
-	Originals bool // some of those that we begin with, or join, are of the original kind
+	Action     Action
+	Peers      []Peer
+	Tarantools bool // some of those that we begin with, or join, are of Tarantool's kind
 }
 
 // roundsToForget is how many rounds in a row another one must be the best
@@ -95,7 +95,7 @@ type Decision struct {
 const roundsToForget = 20
 
 // Ballot is what we tell of ourselves before there is a hub. An instance that
-// is not booted is read-only: else the original takes its ballot for none.
+// is not booted is read-only: else Tarantool takes its ballot for none.
 func (b *Boot) Ballot() xrow.Ballot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -240,7 +240,7 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	if len(seen) < need {
 		return d, fmt.Sprintf("%d of %d configured instances answer, and %d are needed to begin a replica set", len(seen), b.configured(), need)
 	}
-	begin := Decision{Action: ActionBootstrap, Originals: slices.ContainsFunc(seen, original)}
+	begin := Decision{Action: ActionBootstrap, Tarantools: slices.ContainsFunc(seen, tarantool)}
 	if b.Appointed {
 		b.name(b.Self.UUID)
 		return begin, ""
@@ -249,7 +249,7 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	case len(seen) == b.configured():
 	case b.hasty:
 		return d, fmt.Sprintf("%d of %d configured instances answer", len(seen), b.configured())
-	case (begin.Originals || b.Mixed) && !b.impatient:
+	case (begin.Tarantools || b.Mixed) && !b.impatient:
 		return d, fmt.Sprintf("%d of %d configured instances answer; where some may be Tarantool all are waited for", len(seen), b.configured())
 	}
 	best := slices.MinFunc(seen, func(x, y candidate) int { return better(&x, &y) })
@@ -269,10 +269,10 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 	return begin, ""
 }
 
-// original tells whether a candidate is no Tarragon. Such an instance waits for
+// Tarantool tells whether a candidate is no Tarragon. Such an instance waits for
 // all before it names the best, and its process ends when another one's ballot
 // names somebody else: so nobody is named before all had their chance to answer.
-func original(c candidate) bool { return c.ballot.Rules == 0 }
+func tarantool(c candidate) bool { return c.ballot.Rules == 0 }
 
 // name puts an instance into our ballot, unless one that was put there before
 // may still rely on that.
@@ -297,7 +297,7 @@ func booted(seen []candidate) []candidate {
 }
 
 func join(booted []candidate) Decision {
-	d := Decision{Action: ActionJoin, Originals: slices.ContainsFunc(booted, original)}
+	d := Decision{Action: ActionJoin, Tarantools: slices.ContainsFunc(booted, tarantool)}
 	for i := range booted {
 		d.Peers = append(d.Peers, booted[i].peer)
 	}

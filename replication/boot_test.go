@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -227,15 +227,15 @@ func TestAppointed(t *testing.T) {
 	}
 	theirs := better
 	theirs.ballot.Rules = 0
-	if d, why := b.judge([]candidate{own, cand(3, xrow.Ballot{}), theirs}); why != "" || !d.Originals {
+	if d, why := b.judge([]candidate{own, cand(3, xrow.Ballot{}), theirs}); why != "" || !d.Tarantools {
 		t.Errorf("it does not see who waits: %+v %s", d, why)
 	}
-	if d, why := b.judge([]candidate{own, better}); why != "" || d.Originals || d.Action != ActionBootstrap || b.Ballot().BootstrapLeader != testUUID(2) {
+	if d, why := b.judge([]candidate{own, better}); why != "" || d.Tarantools || d.Action != ActionBootstrap || b.Ballot().BootstrapLeader != testUUID(2) {
 		t.Errorf("with a majority: %v %s", d.Action, why)
 	}
 }
 
-// With an instance of the original kind among them nobody is named before all
+// With an instance of Tarantool's kind among them nobody is named before all
 // have answered or had their time: it would end its process over another name.
 func TestPatience(t *testing.T) {
 	b := newBoot(2, 3)
@@ -263,7 +263,7 @@ func TestPatience(t *testing.T) {
 	b = newBoot(2, 3)
 	b.Mixed = true
 	if _, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || b.Ballot().BootstrapLeader != "" {
-		t.Errorf("one who is silent may be an original: %s, names %q", why, b.Ballot().BootstrapLeader)
+		t.Errorf("one who is silent may be a Tarantool: %s, names %q", why, b.Ballot().BootstrapLeader)
 	}
 	b.impatient = true
 	if _, why := b.judge([]candidate{ours, cand(3, xrow.Ballot{CanLead: true})}); why == "" || b.Ballot().BootstrapLeader != testUUID(2) {
@@ -276,7 +276,7 @@ type stillLog struct{ Log }
 
 func (stillLog) Oldest() (v vclock.VClock) { return v }
 
-// With the original's strategies native and supervised joiners wait for an
+// With Tarantool's strategies native and supervised joiners wait for an
 // instance whose ballot names itself: the writable one does.
 func TestBallotNamesSelf(t *testing.T) {
 	node := newFakeNode(1)

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 	"github.com/vmihailenco/msgpack/v5"

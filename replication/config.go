@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -27,21 +27,21 @@ type Config struct {
 	Peers     []Peer // all members as configured; ourselves may be among them
 
 	// NameSelf makes the ballot of a writable instance name it as the bootstrap
-	// leader: with the strategies supervised and native of the original, joiners
+	// leader: with the strategies supervised and native of Tarantool, joiners
 	// wait for one that does.
 	NameSelf bool
 
 	DeathTimeout time.Duration // silence after which a connection is given up; 1s
-	// OriginalTimeout is the same for peers of the original kind, which speak
+	// TarantoolTimeout is the same for peers of Tarantool's kind, which speak
 	// less often; 4 * DeathTimeout.
-	OriginalTimeout time.Duration
-	Heartbeat       time.Duration // as the core has it; DeathTimeout / 4
-	ReconnectMax    time.Duration // longest pause between attempts to connect; DeathTimeout
-	JoinTimeout     time.Duration // longest silence within a JOIN, and wait for a registration; 30s
-	ViewTime        time.Duration // a joiner has a view open for so long, see spool.go; 1m
-	ViewBytes       int           // and until that much is pinned by it; 64 MiB
-	SpoolDir        string        // where the rest of its state is kept for it then; the system's for temporary files
-	RingBytes       int           // of recent groups kept in memory for relays; 64 MiB
+	TarantoolTimeout time.Duration
+	Heartbeat        time.Duration // as the core has it; DeathTimeout / 4
+	ReconnectMax     time.Duration // longest pause between attempts to connect; DeathTimeout
+	JoinTimeout      time.Duration // longest silence within a JOIN, and wait for a registration; 30s
+	ViewTime         time.Duration // a joiner has a view open for so long, see spool.go; 1m
+	ViewBytes        int           // and until that much is pinned by it; 64 MiB
+	SpoolDir         string        // where the rest of its state is kept for it then; the system's for temporary files
+	RingBytes        int           // of recent groups kept in memory for relays; 64 MiB
 
 	Log    Log  // the log on disk; required for SUBSCRIBE
 	CanLog bool // the log survives the process: without that nobody may join (wal.mode none)
@@ -122,7 +122,7 @@ type Member struct {
 	UUID string
 	Name string // empty: none
 
-	Incarnation uint64         // 0: an instance of the original kind
+	Incarnation uint64         // 0: an instance of Tarantool's kind
 	Shown       instance.Shown // what it has shown to us
 }
 
@@ -176,7 +176,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	t := instance.TimingsOf(c.DeathTimeout)
 	setDefault(&c.DeathTimeout, t.Death)
-	setDefault(&c.OriginalTimeout, t.Original)
+	setDefault(&c.TarantoolTimeout, t.Tarantool)
 	setDefault(&c.Heartbeat, t.Heartbeat)
 	setDefault(&c.ReconnectMax, c.DeathTimeout)
 	setDefault(&c.JoinTimeout, 30*time.Second)

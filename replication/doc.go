@@ -15,8 +15,8 @@
 //	                           <-            rows, RAFT and heartbeats between transactions
 //	  acks                     ->
 //
-// A peer whose request has no RULES is of the original kind. It gets what the
-// original sends to its version, and its acks are read as the original means
+// A peer whose request has no RULES is of Tarantool's kind. It gets what the
+// Tarantool sends to its version, and its acks are read as Tarantool means
 // them. An anonymous one is a reader: it has no replica ID, the core does not
 // hear of it, and nothing waits for its acks but the log's retention.
 //

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // doubles are identities under which two processes were met: somebody copied a
@@ -29,7 +29,7 @@ const doubleTimeouts = 2
 func (h *Hub) meet(uuid string, process uint64, anon bool) *xrow.Error {
 	now := h.node.Now().Mono
 	heard := h.doubles[uuid]
-	if process == 0 { // of the original kind, or so it says
+	if process == 0 { // of Tarantool's kind, or so it says
 		if heard != nil {
 			return errDouble(uuid)
 		}

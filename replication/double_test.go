@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // askAs asks as a process of instance 2 and returns the answer.

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // failures are those of an upstream since it last ran. A peer that is down

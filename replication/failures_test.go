@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A dead peer is told once for each way in which it is dead, whatever differs

@@ -17,7 +17,7 @@ import (
 type standing int
 
 const (
-	complete standing = iota // also what an original tells, who knows no other
+	complete standing = iota // also what a Tarantool tells, who knows no other
 	founded                  // being founded, by several
 	lone                     // by one, who may give way
 )
@@ -44,7 +44,7 @@ func firmer(a, b *candidate) int {
 // oneSet leaves those booted candidates that are of the preferred set, the best
 // to join first. of: it must be that one; empty: any.
 func oneSet(booted []candidate, of string) []candidate {
-	placeOriginals(booted)
+	placeTarantools(booted)
 	if of != "" {
 		booted = slices.DeleteFunc(booted, func(c candidate) bool { return c.ballot.Replicaset != "" && c.ballot.Replicaset != of })
 	}
@@ -59,9 +59,9 @@ func oneSet(booted []candidate, of string) []candidate {
 	return slices.DeleteFunc(booted, func(c candidate) bool { return c.ballot.Replicaset != set })
 }
 
-// placeOriginals finds the sets of those that do not tell theirs: a member of
+// placeTarantools finds the sets of those that do not tell theirs: a member of
 // ours knows them, or they know it.
-func placeOriginals(booted []candidate) {
+func placeTarantools(booted []candidate) {
 	for i := range booted {
 		c := &booted[i]
 		for k := 0; k < len(booted) && c.ballot.Replicaset == ""; k++ {
@@ -75,7 +75,7 @@ func placeOriginals(booted []candidate) {
 
 // Rival is another replica set than the one that an instance founds.
 type Rival struct {
-	Replicaset string // its UUID; empty: an original did not tell
+	Replicaset string // its UUID; empty: a Tarantool did not tell
 	Addr       string // of a member
 	Firmer     bool   // it is the one that all prefer
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A set of which a ballot tells.
@@ -18,7 +18,7 @@ func ofSet(id uint32, set string, founding int, members ...uint32) candidate {
 	return cand(id, b)
 }
 
-// unknown is a booted original.
+// unknown is a booted Tarantool.
 func unknown(id uint32, members ...uint32) candidate {
 	c := ofSet(id, "", 0, members...)
 	c.ballot.Rules = 0
@@ -38,8 +38,8 @@ func TestPreferredSet(t *testing.T) {
 		{"one with members before a lone one", []candidate{ofSet(2, a, 3, 2), ofSet(4, b, 3, 4, 5)}, 4, ""},
 		{"of two lone ones that with the smaller uuid", []candidate{ofSet(2, b, 2, 2), ofSet(3, a, 2, 3)}, 3, ""},
 		{"of two with one uuid that with the smaller founder", []candidate{ofSet(3, a, 2, 3), ofSet(2, a, 2, 2)}, 2, ""},
-		{"an original tells of no founding", []candidate{ofSet(2, a, 2, 2), unknown(4, 4)}, 4, ""},
-		{"an original that is a member stands as its set does", []candidate{ofSet(2, a, 3, 2, 4), unknown(4), ofSet(5, b, 0, 5)}, 5, ""},
+		{"a Tarantool tells of no founding", []candidate{ofSet(2, a, 2, 2), unknown(4, 4)}, 4, ""},
+		{"a Tarantool that is a member stands as its set does", []candidate{ofSet(2, a, 3, 2, 4), unknown(4), ofSet(5, b, 0, 5)}, 5, ""},
 		{"the set that is asked for", []candidate{ofSet(2, a, 2, 2), ofSet(4, b, 0, 4)}, 2, a},
 		{"the set that is asked for is not there", []candidate{ofSet(4, b, 0, 4)}, 0, a},
 	} {
@@ -76,8 +76,8 @@ func TestRival(t *testing.T) {
 		{"a lone one that stays", []candidate{ofSet(2, a, 2, 2)}, true, a, true},
 		{"one of ours", []candidate{ofSet(2, b, 2, 1, 2)}, false, "-", false},
 		{"a set with our uuid, which does not know us", []candidate{ofSet(2, b, 0, 2, 3)}, true, b, true},
-		{"an original that does not know us", []candidate{unknown(2)}, true, "", true},
-		{"an original that we registered", []candidate{unknown(2, 1, 2)}, false, "-", false},
+		{"a Tarantool that does not know us", []candidate{unknown(2)}, true, "", true},
+		{"a Tarantool that we registered", []candidate{unknown(2, 1, 2)}, false, "-", false},
 		{"we are several, and the other is complete", []candidate{ofSet(2, c, 0, 2, 3, 4)}, false, c, true},
 		{"we are several, and the other is lone", []candidate{ofSet(2, a, 3, 2)}, false, a, false},
 	} {

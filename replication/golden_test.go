@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Frames between two instances of Tarantool 3.8.
@@ -59,7 +59,7 @@ func decode(t *testing.T, golden string) xrow.Row {
 	return row
 }
 
-// The stream of a JOIN is the original's but for the body of JOIN_META.
+// The stream of a JOIN is Tarantool's but for the body of JOIN_META.
 func TestGoldenJoinStream(t *testing.T) {
 	s := instance.State{VClock: vclock.VClock{1: 38}, Term: 2, Vote: 1, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33},
 		History: []instance.TermSpan{{Term: 2, Owner: 1, First: 30, Last: 33}}}
@@ -85,7 +85,7 @@ func TestGoldenJoinStream(t *testing.T) {
 	same(t, "end", j.buf, goldenJoinEnd)
 }
 
-// The answer to the original's SUBSCRIBE, made ours by one key more.
+// The answer to Tarantool's SUBSCRIBE, made ours by one key more.
 func TestGoldenSubscribe(t *testing.T) {
 	request := decode(t, goldenSubscribe)
 	req, err := xrow.DecodeSubscribe(request.Body)
@@ -158,7 +158,7 @@ func TestGoldenAck(t *testing.T) {
 	}
 }
 
-// Our JOIN is the original's and the incarnation.
+// Our JOIN is Tarantool's and the incarnation.
 func TestGoldenJoinRequest(t *testing.T) {
 	req, err := xrow.DecodeJoin(decode(t, goldenJoin).Body)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Hub carries effects of the core to relays and appliers. It is the
@@ -60,7 +60,7 @@ type raftState struct {
 	term  uint64
 	vote  uint32
 	frame []byte // never changed in place
-	plain []byte // the same for peers of the original kind, without keys of ours
+	plain []byte // the same for peers of Tarantool's kind, without keys of ours
 	local []byte // that as a row of the local group, for old releases
 }
 
@@ -84,7 +84,7 @@ func New(cfg Config) (*Hub, error) {
 	}
 	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
 		joining: make(map[string]*Progress), doubles: make(doubles), contested: make(map[string]time.Duration)}
-	h.times.Store(&times{death: cfg.DeathTimeout, original: cfg.OriginalTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
+	h.times.Store(&times{death: cfg.DeathTimeout, tarantool: cfg.TarantoolTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil
 }
@@ -92,7 +92,7 @@ func New(cfg Config) (*Hub, error) {
 // times are what may change while the hub runs.
 type times struct {
 	death     time.Duration
-	original  time.Duration // death, of peers of the original kind
+	tarantool time.Duration // death, of peers of Tarantool's kind
 	heartbeat time.Duration
 	reconnect time.Duration
 }
@@ -100,7 +100,7 @@ type times struct {
 // silence is how long a peer that knows these rules may say nothing.
 func (t *times) silence(rules uint64) time.Duration {
 	if rules == 0 {
-		return t.original
+		return t.tarantool
 	}
 	return t.death
 }
@@ -110,7 +110,7 @@ func (t *times) silence(rules uint64) time.Duration {
 func (h *Hub) SetTimes(death, reconnect time.Duration) {
 	t := instance.TimingsOf(death)
 	setDefault(&reconnect, t.Death)
-	h.times.Store(&times{death: t.Death, original: t.Original, heartbeat: t.Heartbeat, reconnect: reconnect})
+	h.times.Store(&times{death: t.Death, tarantool: t.Tarantool, heartbeat: t.Heartbeat, reconnect: reconnect})
 }
 
 // Start begins to serve and to follow the configured peers. The node's loop
@@ -237,8 +237,8 @@ func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
 }
 
 // urgent tells whether a peer must hear at once what is on our disk: one of the
-// original kind does, as it would from its like. The lock is held.
-func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer || a.original }
+// Tarantool kind does, as it would from its like. The lock is held.
+func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer || a.tarantool }
 
 // refuse ends the stream from a peer whose rows cannot be taken.
 func (h *Hub) refuse(r instance.Refusal) {
@@ -285,7 +285,7 @@ func (h *Hub) setSight(peer uint32, s sight) {
 // holdsBack tells whether a peer gets its rows from the leader that both of us
 // hear, so that our relay need not send them. The lock is held.
 //
-// Peers of the original kind always get them at once: their next ack may have
+// Peers of Tarantool's kind always get them at once: their next ack may have
 // been on its way when the heartbeat left, so it does not answer it, and their
 // own clocks of lag and synchronization go by the rows that arrive. What they
 // have already they drop.

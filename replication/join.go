@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Identity is who joins.
@@ -46,7 +46,7 @@ type Sink interface {
 // fails the caller must abort the sink: a part of a state is worth nothing. The
 // exception is an error that wraps ErrFinalStage: the sink is complete then.
 //
-// A peer of the original kind opens its view before it registers us, and sends
+// A peer of Tarantool's kind opens its view before it registers us, and sends
 // the rows behind that view in a final stage. They are not taken from there:
 // SUBSCRIBE begins at the view and brings them once more, through the same
 // checks as all others, while here they would have to be believed. The price is
@@ -176,7 +176,7 @@ func (j *joiner) run() error {
 		if row, err = j.read(); err != nil {
 			return err
 		}
-	} else if err := j.metaOriginal(&xrow.Synchro{}); err != nil {
+	} else if err := j.metaTarantool(&xrow.Synchro{}); err != nil {
 		return err
 	}
 	stop, err := j.rows(row)

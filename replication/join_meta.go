@@ -6,9 +6,9 @@ import (
 	"math"
 	"slices"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // meta reads the terms that go in front of a snapshot, up to JOIN_SNAPSHOT.
@@ -30,7 +30,7 @@ func (j *joiner) meta(row *xrow.Row) error {
 		s.ConfirmedOf = *promote.VClock
 	}
 	if !ours {
-		return j.metaOriginal(&promote)
+		return j.metaTarantool(&promote)
 	}
 	j.told.expect(meta.Tuples)
 	for _, span := range meta.History {
@@ -39,7 +39,7 @@ func (j *joiner) meta(row *xrow.Row) error {
 	return j.checkMeta(&meta, &promote)
 }
 
-// terms reads RAFT and PROMOTE. Releases of the original differ in which of them
+// terms reads RAFT and PROMOTE. Releases of Tarantool differ in which of them
 // they send; each comes at most once.
 func (j *joiner) terms() (raft xrow.Raft, promote xrow.Synchro, err error) {
 	var seen [2]bool
@@ -82,10 +82,10 @@ func checkTerms(terms ...uint64) error {
 	return nil
 }
 
-// metaOriginal takes what an instance of the original kind tells: who owns the
+// metaTarantool takes what an instance of Tarantool's kind tells: who owns the
 // queue since which term, and up to where its rows are decided. Some releases
 // tell no term of elections, the oldest tell nothing: what we have shown stays.
-func (j *joiner) metaOriginal(promote *xrow.Synchro) error {
+func (j *joiner) metaTarantool(promote *xrow.Synchro) error {
 	s := &j.state
 	if s.Term == 0 {
 		s.Term = max(promote.Term, j.id.Term, 1)
@@ -98,8 +98,8 @@ func (j *joiner) metaOriginal(promote *xrow.Synchro) error {
 			return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN with a queue that instance %d owns", owner))
 		}
 		// Who wrote a DEMOTE is not told, nor where a term began. Rows of a term
-		// under the original's rules are not judged by that.
-		newest = instance.TermSpan{Term: promote.Term, Owner: owner, Writer: owner, Original: true,
+		// under Tarantool's rules are not judged by that.
+		newest = instance.TermSpan{Term: promote.Term, Owner: owner, Writer: owner, Tarantool: true,
 			First: s.Confirmed, Last: max(s.VClock[owner], s.Confirmed)}
 		s.History = []instance.TermSpan{newest}
 	}
@@ -118,7 +118,7 @@ func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error
 		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN with term %d in effect under term %d", newest.Term, s.Term))
 	case meta.Term != newest.Term || promote.Term != newest.Term || promote.ReplicaID != newest.Owner || meta.LSN != promote.LSN:
 		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a history that does not end with its PROMOTE")
-	case newest.Term != 0 && !newest.Original && (meta.LSN < newest.First || meta.LSN > newest.Last || newest.Last > s.VClock[newest.Owner]):
+	case newest.Term != 0 && !newest.Tarantool && (meta.LSN < newest.First || meta.LSN > newest.Last || newest.Last > s.VClock[newest.Owner]):
 		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a confirmed LSN outside of its term")
 	}
 	return j.checkStale(newest)

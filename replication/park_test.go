@@ -3,9 +3,9 @@ package replication
 import (
 	"testing"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 const parkedText = "rows wait: too much is to be written to this instance's disk"

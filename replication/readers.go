@@ -3,7 +3,7 @@ package replication
 import (
 	"time"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // fetch is a state that an anonymous replica takes, or has just taken: it
@@ -24,7 +24,7 @@ func (h *Hub) beginFetch(who string, at *vclock.VClock) {
 }
 
 func (h *Hub) endFetch(who string) {
-	until := h.node.Now().Mono + h.times.Load().original
+	until := h.node.Now().Mono + h.times.Load().tarantool
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f := h.fetches[who]

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Register has an instance that holds a state registered: one that was an

@@ -8,10 +8,10 @@ import (
 	"net"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 const (
@@ -30,7 +30,7 @@ type relay struct {
 	peer    uint32 // 0: anonymous
 	uuid    string
 	process uint64 // of the peer; 0: not told
-	rules   uint64 // what the peer knows; 0: it is of the original kind
+	rules   uint64 // what the peer knows; 0: it is of Tarantool's kind
 	version uint32 // of the peer
 	sync    uint64 // of the SUBSCRIBE
 	from    vclock.VClock
@@ -45,7 +45,7 @@ type relay struct {
 	next     uint64        // group to be sent next
 	reader   LogReader     // nil: from the ring
 	groups   []recent      // to be sent by this write
-	void     []uint64      // LSNs of PROMOTEs that an original must not get
+	void     []uint64      // LSNs of PROMOTEs that a Tarantool must not get
 	out      [][]byte
 	bufs     net.Buffers
 	scratch  []byte
@@ -261,7 +261,7 @@ func (r *relay) raftFrame(s *raftState) []byte {
 	return s.frame
 }
 
-// syncOut is what a heartbeat says as VCLOCK_SYNC. To the original it is a
+// syncOut is what a heartbeat says as VCLOCK_SYNC. To Tarantool it is a
 // count that begins with 1 at each subscription and is always there.
 func (r *relay) syncOut(core uint64) uint64 {
 	if r.rules != 0 {
@@ -281,7 +281,7 @@ func (r *relay) syncIn(told uint64) uint64 {
 // patience is how long the peer may be silent.
 func (r *relay) patience() time.Duration {
 	if r.rules == 0 {
-		return r.hub.times.Load().original
+		return r.hub.times.Load().tarantool
 	}
 	return r.hub.times.Load().death
 }

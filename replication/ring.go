@@ -1,6 +1,6 @@
 package replication
 
-import "tarragon/xrow"
+import "tarragon.dev/tarragon/xrow"
 
 // ring holds the newest groups of the log, synced or not, for all relays
 // together. Groups come with consecutive numbers.

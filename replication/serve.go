@@ -3,8 +3,8 @@ package replication
 import (
 	"errors"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Serve answers JOIN, SUBSCRIBE, REGISTER and FETCH_SNAPSHOT on a connection
@@ -86,9 +86,9 @@ func (h *Hub) checkRegistration(info *Info, user iproto.User, change bool) *xrow
 
 func errNoLog() *xrow.Error { return unsupported("replication without a log (wal.mode none)") }
 
-// checkOriginal keeps members out that could not follow an election: they would
+// checkTarantool keeps members out that could not follow an election: they would
 // be counted in quorums and stop at the first PROMOTE.
-func checkOriginal(info *Info, version uint32) *xrow.Error {
+func checkTarantool(info *Info, version uint32) *xrow.Error {
 	if info.Raft && !knowsPromote(version) {
 		return unsupported("members older than Tarantool 2.8.2 in a replica set with elections")
 	}

@@ -5,9 +5,9 @@ import (
 	"net"
 	"testing"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/iproto"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
 
 	"github.com/tinylib/msgp/msgp"
 )

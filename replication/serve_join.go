@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -59,12 +59,12 @@ func (h *Hub) serveJoin(link *iproto.Link, user iproto.User, row *xrow.Row) erro
 	return h.sendState(link, row.Sync, req.InstanceUUID, &req, instance.JoinMember)
 }
 
-// letMeet gives members of the original kind time to connect to a joiner that
+// letMeet gives members of Tarantool's kind time to connect to a joiner that
 // comes with a name. Until then an applier of theirs may hold that name for a
 // former life of it, and the row that registers the joiner would stop their
 // stream from us. They connect again within their replication timeout.
 func (h *Hub) letMeet(info *Info, req *xrow.JoinRequest) error {
-	if _, registered := info.member(req.InstanceUUID); registered || req.InstanceName == "" || !h.hasOriginals() {
+	if _, registered := info.member(req.InstanceUUID); registered || req.InstanceName == "" || !h.hasTarantools() {
 		return nil
 	}
 	t := time.NewTimer(2 * h.times.Load().death)
@@ -77,8 +77,8 @@ func (h *Hub) letMeet(info *Info, req *xrow.JoinRequest) error {
 	}
 }
 
-// hasOriginals tells whether a member of the original kind follows us.
-func (h *Hub) hasOriginals() bool {
+// hasTarantools tells whether a member of Tarantool's kind follows us.
+func (h *Hub) hasTarantools() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.ContainsFunc(h.relays, func(r *relay) bool { return r.rules == 0 && r.peer != 0 })
@@ -93,7 +93,7 @@ func (h *Hub) checkJoin(info *Info, user iproto.User, req *xrow.JoinRequest) *xr
 		return err
 	}
 	if req.Incarnation == 0 {
-		return checkOriginal(info, req.ServerVersion)
+		return checkTarantool(info, req.ServerVersion)
 	}
 	return nil
 }
@@ -322,13 +322,13 @@ func (j *joinStream) meta(s *instance.State) {
 	}
 	j.buf = r.Append(j.buf)
 	confirmed := s.ConfirmedOf
-	if newest.Owner != 0 && newest.Original {
+	if newest.Owner != 0 && newest.Tarantool {
 		confirmed[newest.Owner] = max(confirmed[newest.Owner], s.Confirmed)
 	}
 	promote := xrow.Synchro{ReplicaID: newest.Owner, LSN: s.Confirmed, Term: newest.Term, VClock: &confirmed}
 	if !j.ours {
 		promote.LSN = confirmed[newest.Owner]
-		promote.Term = max(promote.Term, 1) // the original's queue begins with term 1
+		promote.Term = max(promote.Term, 1) // Tarantool's queue begins with term 1
 	}
 	j.row(xrow.Promote, newest.Owner, promote.AppendBody(nil))
 	j.row(xrow.JoinSnapshot, 0, nil)

@@ -7,10 +7,10 @@ import (
 	"net"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // serveRegister makes a member of an instance that has the data, or gives a
@@ -64,11 +64,11 @@ func (h *Hub) checkRegister(info *Info, user iproto.User, req *xrow.RegisterRequ
 
 // sendUpTo sends the log from a group on until stop is reached, which is synced,
 // and says so.
-func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.VClock, original bool) error {
+func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.VClock, tarantool bool) error {
 	defer func() { _ = link.SetWriteDeadline(time.Time{}) }()
 	var void []uint64
 	self := h.node.Info().ID
-	if original {
+	if tarantool {
 		h.mu.Lock()
 		void = h.void
 		h.mu.Unlock()

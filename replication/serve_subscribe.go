@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row) error {
@@ -49,8 +49,8 @@ func (h *Hub) tellOddities(info *Info, req *xrow.SubscribeRequest) {
 		return
 	}
 	if !req.VClock.Covers(&m.Shown.Ack) {
-		h.cfg.Logger.Warn().Uint32("peer", m.ID).Str("vclock", req.VClock.String()).Str("acked", m.Shown.Ack.String()).Bool("original", req.Rules == 0).
-			Msg("a member subscribes with less than it has acked before: its disk has gone back; one of ours comes back under a new identity, an original goes on")
+		h.cfg.Logger.Warn().Uint32("peer", m.ID).Str("vclock", req.VClock.String()).Str("acked", m.Shown.Ack.String()).Bool("tarantool", req.Rules == 0).
+			Msg("a member subscribes with less than it has acked before: its disk has gone back; one of ours comes back under a new identity, a Tarantool goes on")
 	}
 	if req.InstanceName != m.Name {
 		h.cfg.Logger.Info().Uint32("peer", m.ID).Str("name", req.InstanceName).Str("registered", m.Name).Msg("a member subscribes under another name than it is registered with")
@@ -83,13 +83,13 @@ func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRe
 		return errNoLog()
 	}
 	if req.Rules == 0 && !req.Anon {
-		return checkOriginal(info, req.ServerVersion)
+		return checkTarantool(info, req.ServerVersion)
 	}
 	return nil
 }
 
 // isLife tells whether a member's row is of the life that asks. Instances of the
-// original kind say no incarnation, and may have registered one of ours without.
+// Tarantool kind say no incarnation, and may have registered one of ours without.
 func (m *Member) isLife(req *xrow.SubscribeRequest) bool {
 	return m.Incarnation == 0 || req.Rules == 0 || m.Incarnation == req.Incarnation
 }
@@ -134,7 +134,7 @@ func (r *relay) serve() error {
 			return err
 		}
 		log.Info().Str("vclock", r.pos.String()).Uint64("group", next).
-			Str("version", versionText(r.version)).Bool("original", r.rules == 0).Msg("relay started")
+			Str("version", versionText(r.version)).Bool("tarantool", r.rules == 0).Msg("relay started")
 		err = r.run()
 		_ = r.tell(false) // the loop has ended: nobody is left to tell
 	} else {
@@ -145,7 +145,7 @@ func (r *relay) serve() error {
 	return fmt.Errorf("relay: %w", plain(err))
 }
 
-// refuseGap sends RAFT and then the error, as the original does.
+// refuseGap sends RAFT and then the error, as Tarantool does.
 func (r *relay) refuseGap(err error) error {
 	h := r.hub
 	h.mu.Lock()

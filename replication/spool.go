@@ -7,8 +7,8 @@ import (
 	"syscall"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A view pins every version that is replaced while it is open, so a joiner must

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // PeerStatus is what box.info tells of one peer. Times are in seconds.
@@ -60,7 +60,7 @@ func (h *Hub) Status() []PeerStatus {
 		}
 		p := PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up}
 		if a.peer != 0 {
-			p.Kind = kindName(a.original)
+			p.Kind = kindName(a.tarantool)
 		}
 		out = append(out, p)
 	}
@@ -89,8 +89,8 @@ func (p *Progress) status() *DownstreamStatus {
 	return &DownstreamStatus{Status: "sync", Message: fmt.Sprintf("sent %d of about %d rows of the state", rows, p.expected())}
 }
 
-func kindName(original bool) string {
-	if original {
+func kindName(tarantool bool) string {
+	if tarantool {
 		return "Tarantool"
 	}
 	return "Tarragon"

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // maxTransaction bounds what is held of a transaction that is not whole yet.

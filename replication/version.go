@@ -3,10 +3,10 @@ package replication
 import (
 	"fmt"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
-// version numbers releases of the original as SERVER_VERSION does.
+// version numbers releases of Tarantool as SERVER_VERSION does.
 func version(major, minor, patch uint32) uint32 { return major<<16 | minor<<8 | patch }
 
 // takesRaft tells whether a release reads RAFT messages, or at least takes them

@@ -3,10 +3,10 @@ package replication
 import (
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
-// withoutVoid is a group as peers of the original kind may see it: they take a
+// withoutVoid is a group as peers of Tarantool's kind may see it: they take a
 // PROMOTE for good where they get it, so NOPs stand in for those of ours that
 // took effect nowhere. Groups are shared: one that changes is a new one.
 func withoutVoid(g *xrow.Group, self uint32, void []uint64) *xrow.Group {

@@ -3,7 +3,7 @@ package server
 import (
 	"sync/atomic"
 
-	"tarragon/box"
+	"tarragon.dev/tarragon/box"
 )
 
 // addresses tells where clients reach members, by uuid. It is read inside a

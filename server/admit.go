@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/instance"
+	"tarragon.dev/tarragon/instance"
 )
 
 // admission keeps who may become a member as the configuration says it now. A set

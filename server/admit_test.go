@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Who is refused by the leader asks ever more seldom; any other failure is tried

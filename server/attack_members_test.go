@@ -9,12 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/google/uuid"
 	"github.com/tarantool/go-tarantool/v2"
@@ -121,8 +121,8 @@ func TestAttackMembersAreNoData(t *testing.T) {
 			}
 			s.fill(0, 10)
 			after := mustInfo(t, lead)
-			if after.Voters != before.Voters || len(after.Members) != size || after.Original || after.Originals != 0 {
-				t.Errorf("members %v, original rules %v", after.Members, after.Original)
+			if after.Voters != before.Voters || len(after.Members) != size || after.Tarantool || after.Tarantools != 0 {
+				t.Errorf("members %v, Tarantool's rules %v", after.Members, after.Tarantool)
 			}
 			if size == 1 {
 				return
@@ -157,7 +157,7 @@ func TestAttackJoin(t *testing.T) {
 		xrow.ErrInstanceNameDuplicate, other.Name)
 	wantError(t, "of a uuid that is taken", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: other.UUID, InstanceName: other.Name, Incarnation: 77}),
 		xrow.ErrCfg, "")
-	wantError(t, "as a Tarantool", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: stranger}), xrow.ErrUnsupported, "tarragon.allow_original")
+	wantError(t, "as a Tarantool", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: stranger}), xrow.ErrUnsupported, "tarragon.allow_tarantool")
 	reg := xrow.RegisterRequest{InstanceUUID: stranger, InstanceName: "i9", Incarnation: 77, VClock: before.Synced.Global()}
 	wantError(t, "by REGISTER", lead.request("replicator", "r", xrow.Register, reg.AppendBody(nil)), xrow.ErrCfg, "tarragon.members")
 	if after := mustInfo(t, lead); after.Synced.Global() != before.Synced.Global() || len(after.Members) != 3 {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"testing"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/google/uuid"
 )
@@ -223,8 +223,8 @@ func TestAttackRules(t *testing.T) {
 	}
 	s.fill(10, 20)
 	for _, n := range s.nodes[:3] {
-		if i, _ := n.info(); i.Original || i.Originals != 0 {
-			t.Errorf("%s is under the original's rules", n.name)
+		if i, _ := n.info(); i.Tarantool || i.Tarantools != 0 {
+			t.Errorf("%s is under Tarantool's rules", n.name)
 		}
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"testing"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
 	"github.com/tinylib/msgp/msgp"

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"sync"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/instance/proc"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/proc"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // backend is what the client server needs of the node.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // bootBallots is how often the ballot is looked at before there is a core: whom

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Whoever watches internal.ballot, without a login and before the first boot,

@@ -7,14 +7,14 @@ import (
 	"path/filepath"
 	"time"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/instance/proc"
-	"tarragon/iproto"
-	"tarragon/replication"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/proc"
+	"tarragon.dev/tarragon/replication"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/google/uuid"
 )
@@ -32,7 +32,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 	}
 	boot := s.newBoot()
 	s.boot.Store(boot)
-	met := false // the originals had time to meet us
+	met := false // the Tarantools had time to meet us
 	refused := refusedPace()
 	for {
 		d, err := s.decide(ctx, boot)
@@ -46,10 +46,10 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 			if err := s.in.BootstrapError(); err != nil {
 				return false, err
 			}
-			s.mixed = d.Originals
+			s.mixed = d.Tarantools
 			return true, s.recover(ctx)
 		}
-		if d.Originals && !met {
+		if d.Tarantools && !met {
 			if met = true; !s.letMeet(ctx) {
 				return false, context.Cause(ctx)
 			}
@@ -96,7 +96,7 @@ func (s *Server) decide(ctx context.Context, boot *replication.Boot) (replicatio
 	return boot.Decide(ctx)
 }
 
-// letMeet waits until members of the original kind, which connect again within
+// letMeet waits until members of Tarantool's kind, which connect again within
 // a replication timeout, have seen our uuid. One that still holds a former life
 // under our name stops its stream from the leader at the row that registers us.
 func (s *Server) letMeet(ctx context.Context) bool {
@@ -151,7 +151,7 @@ func (s *Server) newBoot() *replication.Boot {
 	}
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
 		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
-		Appointed: appointed, MustJoin: other || s.anew != nil, Mixed: s.in.Tarragon.AllowOriginal,
+		Appointed: appointed, MustJoin: other || s.anew != nil, Mixed: s.in.Tarragon.AllowTarantool,
 		Set: set, ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
 }
 

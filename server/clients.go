@@ -3,8 +3,8 @@ package server
 import (
 	"sync"
 
-	"tarragon/instance"
-	"tarragon/iproto"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
 )
 
 // internal marks connection numbers in replies that are not of a client's

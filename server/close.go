@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tarragon/instance"
+	"tarragon.dev/tarragon/instance"
 )
 
 const (
-	// drainLimit is how long clients may take to leave (the original's
+	// drainLimit is how long clients may take to leave (Tarantool's
 	// set_on_shutdown_timeout).
 	drainLimit = 3 * time.Second
 	// closeLimit is how long all the rest may take: a sync that hangs must not

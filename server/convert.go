@@ -1,8 +1,8 @@
 package server
 
 import (
-	"tarragon/instance"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // The store and the core have types of their own for the same things: neither

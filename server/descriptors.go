@@ -8,9 +8,9 @@ import (
 	"syscall"
 	"time"
 
-	"tarragon/config"
-	"tarragon/iproto"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // Descriptors that are set apart before clients get any: a client that comes is

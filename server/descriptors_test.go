@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/config"
+	"tarragon.dev/tarragon/config"
 )
 
 // TestShare: whatever the limit, the parts are no more than there is, the store

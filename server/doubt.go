@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // An instance whose disk has lost what others have seen of it, or may have, is in

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"io"
 
-	"tarragon/instance"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // kept is the content of the store that a received state makes, with what must be

@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strings"
 
-	"tarragon/config"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // ForeignData is returned by an instance that would begin a replica set beside
-// the data of an original, which its clients would then miss. Nothing here reads
+// the data of a Tarantool, which its clients would then miss. Nothing here reads
 // such files.
 type ForeignData struct {
 	Dir   string
@@ -31,7 +31,7 @@ func (e *ForeignData) Error() string {
 		"Either let it join a running member of the old one (docs/migration.md), or move these files elsewhere to begin anew", e.Dir, e.Files[0], more)
 }
 
-// FindForeign looks for data of an original where the log and the checkpoints
+// FindForeign looks for data of a Tarantool where the log and the checkpoints
 // of the instance are to be; nil: there is none, or the instance has a store of
 // its own that holds something.
 func FindForeign(in *config.Instance) *ForeignData {
@@ -43,7 +43,7 @@ func FindForeign(in *config.Instance) *ForeignData {
 	return foreignFiles(in)
 }
 
-// foreignFiles are the files of an original in the first directory that has any.
+// foreignFiles are the files of a Tarantool in the first directory that has any.
 func foreignFiles(in *config.Instance) *ForeignData {
 	for _, dir := range []string{in.WAL.Dir, in.Snapshot.Dir} {
 		if names := foreignIn(dir); len(names) > 0 {
@@ -63,7 +63,7 @@ func foreignIn(dir string) (names []string) {
 	return names
 }
 
-// ForeignFile is path if it is a file of an original, or such a file in it;
+// ForeignFile is path if it is a file of a Tarantool, or such a file in it;
 // empty: neither.
 func ForeignFile(path string) string {
 	if isForeign(filepath.Base(path)) {
@@ -75,7 +75,7 @@ func ForeignFile(path string) string {
 	return ""
 }
 
-// isForeign is whether an original gives its files such names: a signature of
+// isForeign is whether a Tarantool gives its files such names: a signature of
 // 20 digits, and what it is.
 func isForeign(name string) bool {
 	ext := filepath.Ext(name)

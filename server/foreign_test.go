@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// leaveFiles makes files as an original leaves them.
+// leaveFiles makes files as a Tarantool leaves them.
 func (n *node1) leaveFiles(dir string, names ...string) {
 	n.set.t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -21,7 +21,7 @@ func (n *node1) leaveFiles(dir string, names ...string) {
 	}
 }
 
-// Beside the files of an original an instance begins no replica set, whichever
+// Beside the files of a Tarantool an instance begins no replica set, whichever
 // of its directories has them, at its first start and at any later one; a check
 // tells of them before. Once they are away it begins.
 func TestNoBootstrapBesideTarantool(t *testing.T) {

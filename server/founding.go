@@ -8,11 +8,11 @@ import (
 	"os"
 	"time"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/replication"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/replication"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // founders is how many voters a new replica set needs before it takes writes of

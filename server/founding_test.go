@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/config"
-	"tarragon/instance"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"tarragon/config"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/xlog"
 
 	"github.com/google/uuid"
 )

@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/iproto"
-	"tarragon/replication"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/replication"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -96,7 +96,7 @@ func sendState(nc net.Conn, joiner string, rows int) {
 // BenchmarkCatchUp follows a master that has b.N transactions of one row ready:
 // through the core, the log and its syncs, until all is acked.
 func BenchmarkCatchUp(b *testing.B) {
-	o := newOriginal(b)
+	o := newScripted(b)
 	up := make(chan struct{})
 	done := make(chan bool, 1)
 	o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
@@ -119,7 +119,7 @@ func BenchmarkCatchUp(b *testing.B) {
 }
 
 // sendRows sends REPLACEs of single rows from LSN 102 on.
-func (o *original) sendRows(c *iproto.Link, rows int) {
+func (o *scripted) sendRows(c *iproto.Link, rows int) {
 	var buf, body []byte
 	var text [64]byte
 	for i := range rows {

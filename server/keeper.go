@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // keeper makes checkpoints and drops what nobody needs any more. It is one

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"tarragon/box"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // metaLost marks a store whose loss is certain: peers hold rows of ours that it
@@ -37,7 +37,7 @@ func (s *Server) checkLife(b *box.Box) error {
 	members := append(b.Members(), b.NewestMembers()...)
 	alone := !slices.ContainsFunc(members, func(m box.Member) bool { return m.UUID != s.identity.UUID })
 	mine := s.rowsOfOurs(b, outside)
-	// Who was registered by an instance of the original kind has no mark there.
+	// Who was registered by an instance of Tarantool's kind has no mark there.
 	ours := func(m box.Member) bool { return m.Incarnation == 0 || m.Incarnation == s.identity.Incarnation }
 	switch {
 	case len(mine) == 0 || slices.ContainsFunc(mine, ours):
@@ -115,10 +115,10 @@ func (s *Server) checkSet(b *box.Box) error {
 // copied, swapped or mounted in the wrong place. Files of a cluster have names and
 // seldom uuids, so the uuid in the data would be taken, and two processes would
 // vote and ack as one. Data that has no names yet says nothing. The words are
-// those of the original.
+// those of Tarantool.
 func (s *Server) checkNames(b *box.Box) error {
 	if have := b.ReplicasetName(); have != "" && s.in.Replicaset != "" && have != s.in.Replicaset {
-		//lint:ignore ST1005 the original's text
+		//lint:ignore ST1005 Tarantool's text
 		return fmt.Errorf("Replicaset name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Replicaset, s.whoseData())
 	}
 	have := ""
@@ -128,7 +128,7 @@ func (s *Server) checkNames(b *box.Box) error {
 		}
 	}
 	if have != "" && s.in.Name != "" && have != s.in.Name {
-		//lint:ignore ST1005 the original's text
+		//lint:ignore ST1005 Tarantool's text
 		return fmt.Errorf("Instance name mismatch. Snapshot: %s, config: %s.%s", have, s.in.Name, s.whoseData())
 	}
 	return nil

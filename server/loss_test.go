@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"tarragon/box"
-	"tarragon/instance"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
 )
 
 // heapBeside is what the process needs beside tuples and indexes: the store's

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"tarragon/internal/perm"
+	"tarragon.dev/tarragon/internal/perm"
 )
 
 // resetModes gives all that is in our stores the modes that are asked for, also

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"tarragon/config"
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // withUmask sets the umask of the process: no test here runs beside another one.

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/config"
+	"tarragon.dev/tarragon/config"
 )
 
 // An instance that finds the data of another one in its directory, or that of
-// another replica set, ends with the original's words and has touched nothing:
+// another replica set, ends with Tarantool's words and has touched nothing:
 // the owner of the data goes on.
 func TestDataOfAnother(t *testing.T) {
 	s := newSet(t, 3, "")

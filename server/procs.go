@@ -6,12 +6,12 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance/proc"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/proc"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -58,7 +58,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 	}), nil
 }
 
-// stats names requests as the original does.
+// stats names requests as Tarantool does.
 func (s *Server) stats() proc.Stats {
 	st := s.clients.Stats()
 	out := proc.Stats{Requests: map[string]proc.Counter{"ERROR": proc.Counter(st.Errors)}, All: proc.Counter(st.All), Sent: proc.Counter(st.Sent),
@@ -117,7 +117,7 @@ func (s *Server) settings() (*proc.Settings, error) {
 }
 
 // startValues are the options that the configuration decides; the others have
-// the original's defaults.
+// Tarantool's defaults.
 func (s *Server) startValues() map[string]any {
 	in, r := s.in, &s.in.Replication
 	m := map[string]any{
@@ -133,7 +133,7 @@ func (s *Server) startValues() map[string]any {
 	}
 	m["replication_skip_conflict"], m["bootstrap_strategy"] = r.SkipConflict, string(r.BootstrapStrategy)
 	if r.BootstrapStrategy == config.BootstrapNative {
-		m["bootstrap_strategy"] = string(config.BootstrapSupervised) // as the original's box.cfg has it
+		m["bootstrap_strategy"] = string(config.BootstrapSupervised) // as Tarantool's box.cfg has it
 	}
 	if r.ReconnectTimeout > 0 {
 		m["replication_reconnect_timeout"] = r.ReconnectTimeout
@@ -180,7 +180,7 @@ func (s *Server) applyTimes() {
 	}
 }
 
-// logLevels stand for the original's eight levels.
+// logLevels stand for Tarantool's eight levels.
 var logLevels = [...]zerolog.Level{
 	0: zerolog.FatalLevel,
 	1: zerolog.ErrorLevel, // syserror
@@ -192,7 +192,7 @@ var logLevels = [...]zerolog.Level{
 	7: zerolog.TraceLevel, // debug
 }
 
-// SetLogLevel makes one of the original's levels the one of the process.
+// SetLogLevel makes one of Tarantool's levels the one of the process.
 func SetLogLevel(n int) { zerolog.SetGlobalLevel(logLevels[min(max(n, 0), len(logLevels)-1)]) }
 
 func (s *Server) peerStatus() (out []proc.PeerStatus) {

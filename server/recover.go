@@ -8,9 +8,9 @@ import (
 	"math"
 	"time"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
 )
 
 // progressEvery is how often a long recovery says how far it is.
@@ -134,7 +134,7 @@ func (s *Server) coreConfig() instance.Config {
 		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll,
-		SkipConflict: r.SkipConflict, Members: s.in.Tarragon.Members, MaxMembers: s.in.Tarragon.MaxMembers, AllowOriginal: s.in.Tarragon.AllowOriginal || s.mixed, Rand: seeded(),
+		SkipConflict: r.SkipConflict, Members: s.in.Tarragon.Members, MaxMembers: s.in.Tarragon.MaxMembers, AllowTarantool: s.in.Tarragon.AllowTarantool || s.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: s.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
 		Address: s.addressOf, Trace: s.traceCore, Trusted: s.cfg.trusted,

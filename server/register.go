@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/replication"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/replication"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // metaMembership is why the state in the store has no _cluster row of ours.
@@ -47,7 +47,7 @@ func (s *Server) noteRegistered() error {
 	return s.setMembership(registered)
 }
 
-// adoptIncarnation takes that of our row for our own. An original that registers
+// adoptIncarnation takes that of our row for our own. A Tarantool that registers
 // a next life, by its name or its uuid, leaves the mark of the former one in the
 // row. It is for the first start that finds the row after a JOIN.
 func (s *Server) adoptIncarnation(incarnation uint64) error {

@@ -5,8 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"tarragon/config"
-	"tarragon/instance"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
 )
 
 // rejoin ends a run: the instance must take the state from a peer anew. What must

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"

@@ -1,9 +1,9 @@
 package server
 
 import (
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // plan is what may go: checkpoints by their IDs, and groups below before.

@@ -4,9 +4,9 @@ import (
 	"reflect"
 	"testing"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // cp is a checkpoint with an ID, the group behind it, its term and its LSN of

@@ -12,19 +12,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tarragon/box"
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/instance/proc"
-	"tarragon/internal/perm"
-	"tarragon/iproto"
-	"tarragon/replication"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/perm"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/proc"
+	"tarragon.dev/tarragon/replication"
+	"tarragon.dev/tarragon/xlog"
 
 	"github.com/rs/zerolog"
 )
 
-// Version is what box.info says: the release of the original whose protocol we
+// Version is what box.info says: the release of Tarantool whose protocol we
 // speak, and who speaks it. The greeting has no room for more than the first
 // part in front of the uuid.
 const (
@@ -66,7 +66,7 @@ type Server struct {
 	anew      *rejoin                   // set: this run fills a new store
 	doubt     error                     // why this disk is in doubt at the start; nil: it is not
 	lost      chan error                // the core is in doubt; capacity 1
-	mixed     bool                      // we begin a replica set for which instances of the original kind wait
+	mixed     bool                      // we begin a replica set for which instances of Tarantool's kind wait
 	after     *givingWay                // the run before gave its replica set up; nil: it did not
 	rival     atomic.Pointer[givingWay] // whom a lone founder gives way to
 	recovered *instance.Core            // before there is a node

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/config"
-	"tarragon/instance"
-	"tarragon/internal/cluster"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/xlog"
 
 	"github.com/rs/zerolog"
 	"github.com/tarantool/go-tarantool/v2"

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"slices"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/replication"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/replication"
+	"tarragon.dev/tarragon/xlog"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -58,7 +58,7 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 }
 
 // enter leaves a place in the checkpoint for spaces that come late. The
-// original sends its system spaces first. Those of users come in ascending order
+// Tarantool sends its system spaces first. Those of users come in ascending order
 // from newer versions, in that of a hash table from older ones, and those of
 // vinyl last.
 func (k *sink) enter(space uint32) error {

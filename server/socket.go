@@ -4,8 +4,8 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"tarragon/box"
-	"tarragon/internal/perm"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/perm"
 )
 
 // socketDir makes the directory of a unix socket, as wal.dir is made: the usual

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/config"
+	"tarragon.dev/tarragon/config"
 )
 
 // The directory of a socket is made, as that of the log is, at any depth; one

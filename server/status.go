@@ -6,8 +6,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"tarragon/instance"
-	"tarragon/iproto"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/iproto"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xlog"
 
 	"github.com/tarantool/go-tarantool/v2"
 	"github.com/vmihailenco/msgpack/v5"

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"tarragon/replication"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/replication"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // storeLog is the store as replication sees it.

@@ -5,9 +5,9 @@ import (
 	"net"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/iproto"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xlog"
 
 	"github.com/rs/zerolog"
 )

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"

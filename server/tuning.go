@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tarragon/config"
+	"tarragon.dev/tarragon/config"
 )
 
 // tuning is what box.cfg changes while the instance runs and the core does not

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )

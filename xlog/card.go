@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tarragon/internal/perm"
+	"tarragon.dev/tarragon/internal/perm"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"

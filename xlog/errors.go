@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // What callers branch on.

@@ -3,7 +3,7 @@ package xlog
 import (
 	"sync"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Journal is the goroutine that appends and syncs. Groups that wait are

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2"
 )

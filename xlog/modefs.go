@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"os"
 
-	"tarragon/internal/perm"
+	"tarragon.dev/tarragon/internal/perm"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"

@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"pgregory.net/rapid"
 )

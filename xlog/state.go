@@ -5,8 +5,8 @@ import (
 	"hash/crc32"
 	"slices"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // State is what a checkpoint carries besides tuples.
@@ -29,8 +29,8 @@ type TermSpan struct {
 	First uint64
 	Last  uint64
 
-	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Original bool   // the original's rules hold in it, not the strong ones
+	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
 }
 
 // maxSpans bounds the history that a decoder believes.
@@ -48,7 +48,7 @@ func appendState(dst []byte, s *State) []byte {
 		dst = binary.AppendUvarint(dst, uint64(span.Owner))
 		dst = binary.AppendUvarint(dst, span.First)
 		dst = binary.AppendUvarint(dst, span.Last)
-		dst = binary.AppendUvarint(dst, uint64(span.Writer)<<1|bit(span.Original))
+		dst = binary.AppendUvarint(dst, uint64(span.Writer)<<1|bit(span.Tarantool))
 	}
 	dst = appendClock(dst, &s.ConfirmedOf)
 	dst = binary.AppendUvarint(dst, uint64(len(s.VoidPromotes)))
@@ -70,7 +70,7 @@ func bit(set bool) uint64 {
 }
 
 // state reads what appendState wrote; version 1 knew of no terms under the
-// original's rules.
+// Tarantool's rules.
 func (r *reader) state(version byte) (s State, err error) {
 	s.VClock = r.clock()
 	s.Term, s.Vote = r.uvarint(), r.u32()
@@ -89,7 +89,7 @@ func (r *reader) state(version byte) (s State, err error) {
 		if version > 1 {
 			v := r.uvarint()
 			r.bad = r.bad || v>>1 >= vclock.Max
-			span.Writer, span.Original = uint32(v>>1), v&1 == 1
+			span.Writer, span.Tarantool = uint32(v>>1), v&1 == 1
 		}
 		r.bad = r.bad || span.Owner >= vclock.Max
 	}

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"

@@ -7,8 +7,8 @@ import (
 	"io"
 	"testing"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )

@@ -5,8 +5,8 @@ import (
 	"hash/crc32"
 	"math"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // The value of a log key. These numbers are on disk; see doc.go for the layout.

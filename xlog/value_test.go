@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"pgregory.net/rapid"
 )
@@ -199,7 +199,7 @@ func withCRC(b []byte) []byte {
 	return binary.LittleEndian.AppendUint32(bytes.Clone(b), crc32.Checksum(b, castagnoli))
 }
 
-// A checkpoint of before the original's rules has no writers: then the owner
+// A checkpoint of before Tarantool's rules has no writers: then the owner
 // wrote, and its confirmed LSN is the only one known.
 func TestEndRecordOfVersion1(t *testing.T) {
 	state := binary.AppendUvarint(appendClock(nil, &vclock.VClock{1: 9}), 7) // term

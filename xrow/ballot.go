@@ -1,7 +1,7 @@
 package xrow
 
 import (
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -117,7 +117,7 @@ const (
 	KeyIsCheckpoint   Key = 0x62 // FETCH_SNAPSHOT: out of a checkpoint file that further keys name
 )
 
-// Keys of our own. Original peers skip them; their numbers are fixed in
+// Keys of our own. Tarantool peers skip them; their numbers are fixed in
 // docs/protocol/keys.md and never used for anything else.
 const (
 	KeyPrevTerm    Key = 0x70 // PROMOTE, uint: the term of the PROMOTE that it follows
@@ -128,7 +128,7 @@ const (
 	KeyTuples      Key = 0x75 // JOIN META, uint: about how many tuples follow
 	KeyShown       Key = 0x79 // answer to SUBSCRIBE, [incarnation, term, vote, vclock]: what that life has shown to the one that answers
 	KeyProcess     Key = 0x7a // SUBSCRIBE and its answer, uint: of the process of the sender
-	KeyStrongLSN   Key = 0x76 // PROMOTE, CONFIRM, uint: LSN by the strong rules, where LSN is for originals
+	KeyStrongLSN   Key = 0x76 // PROMOTE, CONFIRM, uint: LSN by the strong rules, where LSN is for Tarantools
 	KeySet         Key = 0x77 // ballot, array [replica set UUID, voters that it needs while it is being founded]
 )
 

@@ -1,6 +1,6 @@
 package xrow
 
-import "tarragon/vclock"
+import "tarragon.dev/tarragon/vclock"
 
 // Cut appends to out the byte runs of the group that a peer at pos lacks:
 // whole transactions without local rows, without rows of origins in skip (bit

@@ -12,7 +12,7 @@ type DML struct {
 	Ops       []byte // raw array: the operations of UPSERT
 }
 
-// AppendBody encodes the body as the original writes it to its log: UPSERT has
+// AppendBody encodes the body as Tarantool writes it to its log: UPSERT has
 // OPS before TUPLE, index 0 and base 0 are left out.
 func (d *DML) AppendBody(dst []byte) []byte {
 	m := openMap(dst)

@@ -14,7 +14,7 @@
 // # Invariants
 //
 //  1. decode(encode(row)) == row, and encode(decode(bytes)) == bytes where the
-//     bytes were in the canonical layout (keys in the original's order, smallest
+//     bytes were in the canonical layout (keys in Tarantool's order, smallest
 //     integers).
 //  2. Foreign bytes cost bounded stack and no memory before [Scan] or
 //     [ScanStrict] went over them; [Decode] does that itself. Decoders of bodies
@@ -23,7 +23,7 @@
 //     and the last one alone carries flags. So what is left without the local
 //     rows is still a whole transaction, byte for byte.
 //  4. A refused row or body is an [*Error] with the code and text that the
-//     original answers with.
+//     Tarantool answers with.
 //  5. Rows, DML bodies, acks, heartbeats and groups are encoded, decoded and
 //     cut without allocation.
 //

@@ -60,7 +60,7 @@ func AnswerTooLarge(n, limit int) *Error {
 	return e
 }
 
-// Class is the name of the error's class, on which appliers of the original
+// Class is the name of the error's class, on which appliers of Tarantool
 // act before they look at the code (Tarantool: applier_f).
 func (e *Error) Class() string {
 	if e.Type != "" {

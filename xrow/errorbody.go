@@ -28,7 +28,7 @@ func (e *Error) Reply() Type { return ErrorFlag | Type(e.Code) }
 
 // AppendErrorBody encodes {ERROR_24: message, ERROR: {0: [element]}}. The
 // element has no file and line; errors of class ClientError without fields of
-// their own get {name: SYMBOL}, as in the original since 3.1.
+// their own get {name: SYMBOL}, as in Tarantool since 3.1.
 func AppendErrorBody(dst []byte, e *Error) []byte {
 	class := e.Class()
 	dst = append(dst, 0x82, byte(KeyError24))
@@ -128,7 +128,7 @@ func decodeElements(b []byte, elems int) (first *Error) {
 }
 
 // decodeElement reads one error. Type, file and message are mandatory, as in
-// the original; the file is not kept.
+// Tarantool; the file is not kept.
 func decodeElement(b []byte) (*Error, bool) {
 	e := &Error{}
 	var hasType, hasFile, hasMessage bool

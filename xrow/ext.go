@@ -37,7 +37,7 @@ var (
 )
 
 // ScanStrict is [Scan] that also refuses extensions of a known type with a
-// malformed payload, in the same pass. The original does this with every
+// malformed payload, in the same pass. Tarantool does this with every
 // request, also where the value is not looked at; extensions of unknown types
 // are taken as they are.
 func ScanStrict(b []byte) (n int, err error) { return scanWith(b, true) }
@@ -85,7 +85,7 @@ func CheckExt(t ExtType, payload []byte) error {
 	return nil
 }
 
-// maxDecimalBytes is the room that the original has for packed digits.
+// maxDecimalBytes is the room that Tarantool has for packed digits.
 const maxDecimalBytes = 39
 
 // validDecimal checks scale and packed digits: two in a byte, the last half

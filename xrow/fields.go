@@ -2,7 +2,7 @@ package xrow
 
 // fields goes over the pairs of a scanned map. Keys that are no unsigned
 // integers, or larger than a key can be, are passed over with their values, as
-// the original does in bodies.
+// Tarantool does in bodies.
 //
 //	f := openFields(body)
 //	for f.next() {
@@ -68,7 +68,7 @@ func u64(v []byte) (uint64, bool) {
 	return n, ok
 }
 
-// u32 cuts to 32 bits silently, as the original does.
+// u32 cuts to 32 bits silently, as Tarantool does.
 func u32(v []byte) (uint32, bool) {
 	n, _, ok := ReadUint(v)
 	return uint32(n), ok

@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"testing"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // seed adds the payloads of recorded frames, a part of them when many.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // frame is one recorded frame.
@@ -52,7 +52,7 @@ func frames(t testing.TB) (all []frame) {
 	return all
 }
 
-// refused are the frames that the original refused too, by the end of the
+// refused are the frames that Tarantool refused too, by the end of the
 // error's text.
 var refused = map[string]int{
 	"packet header": 3, // header keys or values of a wrong type

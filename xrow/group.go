@@ -4,7 +4,7 @@ import (
 	"iter"
 	"math"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // Group is what goes to the log with one sync: frames of whole transactions,

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"pgregory.net/rapid"
 )

@@ -1,7 +1,7 @@
 package xrow
 
 import (
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -13,12 +13,12 @@ type TermSpan struct {
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it
 
-	Writer   uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Original bool   // the original's rules hold in it, not the strong ones
+	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
 }
 
 // JoinMetaBody is what we add to the JOIN_META row, which has no body in the
-// original. Original joiners do not look at it.
+// Tarantool. Tarantool joiners do not look at it.
 type JoinMetaBody struct {
 	History   []TermSpan // terms in effect, oldest first
 	Term, LSN uint64     // committed: all rows of the term's owner up to this LSN
@@ -26,7 +26,7 @@ type JoinMetaBody struct {
 }
 
 // AppendBody encodes {HISTORY: [[term, owner, first, last], ...], COMMITTED: [term, LSN], TUPLES: n}.
-// A term under the original's rules has two elements more: its writer, and 1.
+// A term under Tarantool's rules has two elements more: its writer, and 1.
 func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	pairs := byte(2)
 	if j.Tuples != 0 {
@@ -36,7 +36,7 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	dst = msgp.AppendArrayHeader(dst, uint32(len(j.History)))
 	for _, s := range j.History {
 		elems := byte(4)
-		if s.Original {
+		if s.Tarantool {
 			elems = 6
 		}
 		dst = append(dst, 0x90|elems)
@@ -44,7 +44,7 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 		dst = msgp.AppendUint32(dst, s.Owner)
 		dst = msgp.AppendUint64(dst, s.First)
 		dst = msgp.AppendUint64(dst, s.Last)
-		if s.Original {
+		if s.Tarantool {
 			dst = append(msgp.AppendUint32(dst, s.Writer), 1)
 		}
 	}
@@ -58,7 +58,7 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 }
 
 // DecodeJoinMeta reads the body of a JOIN_META row; ours is false when the
-// sender is of the original kind and told nothing. Terms must grow, and spans
+// sender is of Tarantool's kind and told nothing. Terms must grow, and spans
 // must not be empty.
 func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 	if body == nil {
@@ -111,7 +111,7 @@ func readSpans(v []byte) (spans []TermSpan, ok bool) {
 	return spans, true
 }
 
-// readSpan reads the array of one term, of 4 elements or, under the original's
+// readSpan reads the array of one term, of 4 elements or, under Tarantool's
 // rules, of 6.
 func readSpan(v []byte) (span TermSpan, ok bool) {
 	var s [6]uint64
@@ -119,7 +119,7 @@ func readSpan(v []byte) (span TermSpan, ok bool) {
 	if !readUints(v, s[:4]) && !readUints(v, s[:]) {
 		return span, false
 	}
-	span = TermSpan{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3], Writer: uint32(s[1]), Original: s[5] == 1}
+	span = TermSpan{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3], Writer: uint32(s[1]), Tarantool: s[5] == 1}
 	if s[4] != vclock.Max {
 		span.Writer = uint32(s[4])
 	}

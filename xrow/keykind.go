@@ -13,7 +13,7 @@ const (
 	kindBool
 )
 
-// keyKinds has the type of each key that the original knows, and of ours: it
+// keyKinds has the type of each key that Tarantool knows, and of ours: it
 // checks them in headers and in the bodies of data requests whether the key
 // has a meaning there or not.
 var keyKinds = [256]kind{

@@ -1,6 +1,6 @@
 package xrow
 
-// LostRow is a transaction that a newer term, or a ROLLBACK of the original's,
+// LostRow is a transaction that a newer term, or a ROLLBACK of Tarantool's,
 // voided. It is kept for the operator.
 type LostRow struct {
 	Term   uint64 // of its rows

@@ -3,7 +3,7 @@ package xrow
 import (
 	"math/bits"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
 )

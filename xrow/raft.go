@@ -1,6 +1,6 @@
 package xrow
 
-import "tarragon/vclock"
+import "tarragon.dev/tarragon/vclock"
 
 // Raft is the body of a RAFT row: on the network what an instance shows of
 // itself, in the log {term, vote}.
@@ -27,7 +27,7 @@ const (
 	raftQuorum       Key = 0x78 // ours
 )
 
-// AppendBody encodes the body in the original's order, which is not that of
+// AppendBody encodes the body in Tarantool's order, which is not that of
 // the keys. The term is always there, zero values are left out.
 func (r *Raft) AppendBody(dst []byte) []byte {
 	m := openMap(dst)

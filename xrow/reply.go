@@ -3,7 +3,7 @@ package xrow
 import "encoding/binary"
 
 // AppendReplyHead opens a reply to a client, its length left open for
-// [EndFrame]. The header has the fixed width of the original's: type as u32,
+// [EndFrame]. The header has the fixed width of Tarantool's: type as u32,
 // SYNC and SCHEMA_VERSION as u64; clients need SYNC even when it is 0.
 func AppendReplyHead(dst []byte, t Type, sync, schemaVersion uint64) []byte {
 	dst = append(dst, 0xce, 0, 0, 0, 0, 0x83, byte(KeyType), 0xce)

@@ -1,7 +1,7 @@
 package xrow
 
 import (
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -11,7 +11,7 @@ type JoinRequest struct {
 	InstanceUUID  string // empty: absent or nil
 	InstanceName  string // empty: none
 	ServerVersion uint32 // major<<16 | minor<<8 | patch; 0: not told, then no META stage
-	Incarnation   uint64 // ours: of the joiner's store; 0: an instance of the original kind
+	Incarnation   uint64 // ours: of the joiner's store; 0: an instance of Tarantool's kind
 	Checkpoint    bool   // FETCH_SNAPSHOT: out of a checkpoint file
 }
 
@@ -226,8 +226,8 @@ type request struct {
 }
 
 // decodeRequest reads the keys in use. A key that the request does not use is
-// passed over whatever its value is, as in the original, and the texts of
-// errors are the original's.
+// passed over whatever its value is, as in Tarantool, and the texts of
+// errors are Tarantool's.
 func decodeRequest(body []byte, in use) (d request, err error) {
 	f := openFields(body)
 	for f.next() {

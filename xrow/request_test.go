@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // unhex reads hex digits with free spaces.
@@ -42,9 +42,9 @@ func hexOf(s string) string {
 	return hex.EncodeToString([]byte(s))
 }
 
-// TestBodiesHaveTheOriginalsLayout has bytes of recorded conversations; our own
-// keys follow the original's.
-func TestBodiesHaveTheOriginalsLayout(t *testing.T) {
+// TestBodiesHaveTarantoolsLayout has bytes of recorded conversations; our own
+// keys follow Tarantool's.
+func TestBodiesHaveTarantoolsLayout(t *testing.T) {
 	confirmed := clock(t, "{1: 20}")
 	for _, c := range []struct {
 		name string
@@ -83,7 +83,7 @@ func TestBodiesHaveTheOriginalsLayout(t *testing.T) {
 		{"META of ours", &JoinMetaBody{History: []TermSpan{{2, 1, 4, 300, 1, false}}, Term: 2, LSN: 300},
 			"82 72 91 94 02 01 04 cd012c 74 92 02 cd012c"},
 		{"META with a count", &JoinMetaBody{Tuples: 300}, "83 72 90 74 92 00 00 75 cd012c"},
-		{"META with a DEMOTE of the original's", &JoinMetaBody{History: []TermSpan{{3, 0, 4, 4, 2, true}}, Term: 3},
+		{"META with a DEMOTE of Tarantool's", &JoinMetaBody{History: []TermSpan{{3, 0, 4, 4, 2, true}}, Term: 3},
 			"82 72 91 96 03 00 04 04 02 01 74 92 03 00"},
 	} {
 		if got := hex.EncodeToString(c.body.AppendBody(nil)); got != strings.ReplaceAll(c.hex, " ", "") {

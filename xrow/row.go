@@ -26,7 +26,7 @@ type Row struct {
 // FrameHead is the length of the prefix of every frame: 0xce and a u32.
 const FrameHead = 5
 
-// Append encodes the row as a frame. Keys come in the original's order; ours
+// Append encodes the row as a frame. Keys come in Tarantool's order; ours
 // follows them.
 func (r *Row) Append(dst []byte) []byte {
 	start := len(dst)
@@ -205,7 +205,7 @@ func (r *Row) finishHeader(hasTSN bool) {
 	case r.LSN == 0:
 		r.TSN = 0
 	case hasTSN:
-		r.TSN = r.LSN - r.TSN // wraps around for local rows, as in the original
+		r.TSN = r.LSN - r.TSN // wraps around for local rows, as in Tarantool
 	default:
 		r.TSN = r.LSN
 		r.Flags |= FlagCommit

@@ -1,11 +1,11 @@
 package xrow
 
-import "tarragon/vclock"
+import "tarragon.dev/tarragon/vclock"
 
 // Synchro is the body of CONFIRM, ROLLBACK, PROMOTE and DEMOTE.
 type Synchro struct {
 	ReplicaID uint32         // owner whose rows are meant; PROMOTE: owner of the row that it follows
-	LSN       uint64         // up to here (ROLLBACK: from here on), as originals understand it
+	LSN       uint64         // up to here (ROLLBACK: from here on), as Tarantools understand it
 	Term      uint64         // PROMOTE, DEMOTE: their own term
 	VClock    *vclock.VClock // JOIN META and snapshots only: confirmed LSN per owner
 	PrevTerm  uint64         // ours: term of the PROMOTE that this one follows

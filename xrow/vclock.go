@@ -1,7 +1,7 @@
 package xrow
 
 import (
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -60,7 +60,7 @@ func readVClock(b []byte, v *vclock.VClock) bool {
 	return true
 }
 
-// maxLSN is the greatest LSN: the original keeps them in a signed integer.
+// maxLSN is the greatest LSN: Tarantool keeps them in a signed integer.
 const maxLSN = 1<<63 - 1
 
 func readLSN(v []byte) (uint64, bool) {

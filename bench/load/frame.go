@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // What is sent must be what the codec of the server reads.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Scan reads a space with the keys 1..keys from its start again and again on one

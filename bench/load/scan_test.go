@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // serveScans answers requests until the connection ends, and returns the keys.

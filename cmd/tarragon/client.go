@@ -13,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tarantool/go-tarantool/v2"
 
-	"tarragon/config"
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // target is an instance that a tool connects to.

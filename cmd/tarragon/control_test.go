@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/config"
-	"tarragon/internal/cluster"
-	"tarragon/server"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/server"
 
 	"github.com/rs/zerolog"
 )

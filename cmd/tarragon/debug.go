@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tarragon/internal/capture"
-	"tarragon/internal/perm"
-	"tarragon/iproto"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/internal/perm"
+	"tarragon.dev/tarragon/iproto"
 )
 
 func newDebug(p process) *cobra.Command {

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"tarragon/internal/capture"
+	"tarragon.dev/tarragon/internal/capture"
 )
 
 const talk = `{"t": 0.432, "conn": "1", "from": "client", "kind": "frame", "hex": "ce0000000481004182", "note": ""}

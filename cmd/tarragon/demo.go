@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tarragon/internal/demo"
+	"tarragon.dev/tarragon/internal/demo"
 )
 
 const demoHelp = `Demo runs three nodes as processes in a temporary directory and tells line by

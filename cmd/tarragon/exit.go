@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 
-	"tarragon/config"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // Exit codes. They are part of the interface: scripts depend on them.

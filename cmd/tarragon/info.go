@@ -35,8 +35,8 @@ type instanceInfo struct {
 	Streams    []stream   `json:"streams,omitempty"`
 	LastError  string     `json:"last_error,omitempty"`
 	Uptime     uint64     `json:"uptime_seconds,omitempty"`
-	Rules      string     `json:"rules,omitempty"`       // of failover, as a Tarragon sees them: strong, original, off
-	Originals  []string   `json:"tarantools,omitempty"`  // members that are no Tarragon, as one sees them
+	Rules      string     `json:"rules,omitempty"`       // of failover, as a Tarragon sees them: strong, tarantool, off
+	Tarantools []string   `json:"tarantools,omitempty"`  // members that are no Tarragon, as one sees them
 	Carried    []string   `json:"not_served,omitempty"`  // what it keeps and replicates without serving it
 	SplitBrain []stream   `json:"split_brain,omitempty"` // upstreams that were given up for that
 	Learners   []string   `json:"learners,omitempty"`    // members that do not count yet, as one sees them
@@ -144,16 +144,16 @@ func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
 		in.LastError = e
 	}
 	in.Rules = str(m["rules"])
-	var originals []uint64
+	var tarantools []uint64
 	for id, kind := range asMap(m["kinds"]) {
 		if str(kind) != "Tarragon" {
-			originals = append(originals, num(id))
+			tarantools = append(tarantools, num(id))
 		}
 	}
-	for _, id := range originals {
-		in.Originals = append(in.Originals, names.of(id))
+	for _, id := range tarantools {
+		in.Tarantools = append(in.Tarantools, names.of(id))
 	}
-	slices.Sort(in.Originals)
+	slices.Sort(in.Tarantools)
 	if list, ok := m["learners"].([]any); ok {
 		for _, v := range list {
 			in.Learners = append(in.Learners, names.of(num(v)))
@@ -256,7 +256,7 @@ func vclockText(v any) string {
 }
 
 // asMap is a decoded map, nil if it is none. A list with holes may come where
-// a map with keys 1, 2, 3 was meant: the original encodes such tables so.
+// a map with keys 1, 2, 3 was meant: Tarantool encodes such tables so.
 func asMap(v any) map[any]any {
 	switch v := v.(type) {
 	case map[any]any:

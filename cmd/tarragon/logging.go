@@ -12,9 +12,9 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 
-	"tarragon/config"
-	"tarragon/internal/perm"
-	"tarragon/server"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/perm"
+	"tarragon.dev/tarragon/server"
 )
 
 // newLogger is the log of the process: lines for people where the format is

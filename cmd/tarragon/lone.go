@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"tarragon/config"
-	"tarragon/internal/perm"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/perm"
 )
 
 // A node on its own, without a configuration.

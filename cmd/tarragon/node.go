@@ -10,8 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"tarragon/server"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/server"
+	"tarragon.dev/tarragon/xlog"
 )
 
 // heapLimit tells the garbage collector what the configuration leaves it, unless

@@ -7,8 +7,8 @@ import (
 
 	"github.com/tarantool/go-tarantool/v2"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Why an instance that answers does not answer us.

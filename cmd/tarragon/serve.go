@@ -9,8 +9,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
-	"tarragon/config"
-	"tarragon/server"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/server"
 )
 
 // serveFlags are the flags of serve as they were given.

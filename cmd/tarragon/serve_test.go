@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tarragon/config"
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // runWith runs the program as main does.
@@ -278,7 +278,7 @@ func TestAttackModes(t *testing.T) {
 }
 
 // What a check cannot know is whether there is a replica set to join, so files
-// of an original are a warning; a look into them says what they are.
+// of a Tarantool are a warning; a look into them says what they are.
 func TestForeignFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const dir, file = "var/lib/i1", "var/lib/i1/00000000000000000000.snap"

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2/datetime"
 )
@@ -63,7 +63,7 @@ func TestStatusMixed(t *testing.T) {
 	ours["package"], ours["version"] = "Tarragon", "3.8.0-tarragon"
 	ours["replication"].(map[int]any)[1].(map[string]any)["upstream"] = map[string]any{"status": "stopped", "peer": "repl@127.0.0.1:3961",
 		"message": "Split-Brain discovered: got an async transaction from an old term"}
-	ours["tarragon"] = map[string]any{"rules": "original", "kinds": map[int]any{1: "Tarantool", 2: "Tarragon", 3: "Tarantool"},
+	ours["tarragon"] = map[string]any{"rules": "tarantool", "kinds": map[int]any{1: "Tarantool", 2: "Tarragon", 3: "Tarantool"},
 		"not_served":  []any{"engine 'vinyl' of space 'orders'"},
 		"split_brain": []any{map[string]any{"peer": 1, "message": "x"}, map[string]any{"peer": 3, "message": "Split-Brain discovered: y"}}}
 	ours["replication"].(map[int]any)[3].(map[string]any)["downstream"] = map[string]any{"status": "sync", "message": "sent 5 of about 10 rows of the state"}
@@ -95,7 +95,7 @@ func TestStatusMixed(t *testing.T) {
 		}
 	}
 	js, _, _ := runWith(t, nil, "status", "--json", "--addr", one.address, "--addr", two.address)
-	for _, want := range []string{`"kind": "Tarragon"`, `"rules": "original"`, `"split_brain": [`, `"tarantools": [`, `"not_served": [`} {
+	for _, want := range []string{`"kind": "Tarragon"`, `"rules": "tarantool"`, `"split_brain": [`, `"tarantools": [`, `"not_served": [`} {
 		if !strings.Contains(js, want) {
 			t.Errorf("%q is missing in\n%s", want, js)
 		}

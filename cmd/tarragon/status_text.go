@@ -87,8 +87,8 @@ next:
 			fmt.Fprintf(w, "rules%s: strong, all voters are Tarragon\n", set)
 		case rulesOff:
 			fmt.Fprintf(w, "rules%s: none, elections are off: a write counts once its author has it\n", set)
-		case rulesOriginal:
-			fmt.Fprint(w, wrap(fmt.Sprintf("rules%s: Tarantool's%s", set, because(in.Originals)), ""))
+		case rulesTarantool:
+			fmt.Fprint(w, wrap(fmt.Sprintf("rules%s: Tarantool's%s", set, because(in.Tarantools)), ""))
 			fmt.Fprint(w, wrap(rulesLoss, "  "))
 		}
 	}
@@ -96,24 +96,24 @@ next:
 
 // Words of box.info.tarragon.rules.
 const (
-	rulesStrong   = "strong"
-	rulesOriginal = "original"
-	rulesOff      = "off"
+	rulesStrong    = "strong"
+	rulesTarantool = "tarantool"
+	rulesOff       = "off"
 )
 
-// rulesLoss is what the original's rules do not keep (docs/protocol/divergence.md).
+// rulesLoss is what Tarantool's rules do not keep (docs/protocol/divergence.md).
 const rulesLoss = "not kept: rows that a lost leader did not share are a split brain, not undone by themselves; " +
 	"a Tarantool leader rolls back by its timer and shows what no quorum has"
 
-// because names the members that bring the original's rules about.
-func because(originals []string) string {
-	switch len(originals) {
+// because names the members that bring Tarantool's rules about.
+func because(tarantools []string) string {
+	switch len(tarantools) {
 	case 0:
 		return ", until the next change of leader"
 	case 1:
-		return ": " + originals[0] + " is one"
+		return ": " + tarantools[0] + " is one"
 	}
-	return ": " + strings.Join(originals, ", ") + " are of that kind"
+	return ": " + strings.Join(tarantools, ", ") + " are of that kind"
 }
 
 // rulesFirst are the instances that tell rules, newest term first: the others
@@ -224,7 +224,7 @@ func wrap(text, indent string) string {
 	return b.String()
 }
 
-// kindText is what an instance is, with the version of the original.
+// kindText is what an instance is, with the version of Tarantool.
 func (in *instanceInfo) kindText() string {
 	if in.Kind == "Tarragon" {
 		return in.Kind

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tarragon/server"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/server"
+	"tarragon.dev/tarragon/xlog"
 )
 
 const storeHelp = `DIRECTORY is wal.dir of the instance, or the data directory of a plain serve;

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // storeGroups is how many groups of one row writeStore makes. A chunk of the

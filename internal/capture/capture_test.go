@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // frameOf is a PING with a body of n bytes of text.

@@ -3,8 +3,8 @@ package capture
 import (
 	"bytes"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // MaxFrame is the longest frame that is kept together.

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Message is a line of a recording in readable form.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

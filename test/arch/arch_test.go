@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	module = "tarragon/"
+	module = "tarragon.dev/tarragon/"
 	root   = "../.."
 )
 

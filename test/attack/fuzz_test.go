@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // spoken are the requests of peers, and what goes along their streams.

@@ -9,10 +9,10 @@ import (
 	"regexp"
 	"testing"
 
-	"tarragon/config"
-	"tarragon/internal/cluster"
-	"tarragon/iproto"
-	"tarragon/server"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/server"
 
 	"github.com/rs/zerolog"
 )
@@ -128,8 +128,8 @@ func freeAddr(t testing.TB) string {
 	return addr
 }
 
-// original is the Tarantool 3.8 that TARANTOOL names; empty: none.
-func original(t *testing.T) string {
+// Tarantool is the Tarantool 3.8 that TARANTOOL names; empty: none.
+func tarantool(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("TARANTOOL")
 	if path == "" {

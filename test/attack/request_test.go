@@ -1,7 +1,7 @@
 package attack
 
 import (
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/google/uuid"
 )

@@ -1,7 +1,7 @@
 package attack
 
 import (
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // systemSpace is a row that may stand in a system space, made for a user.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/instance/proc"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/proc"
+	"tarragon.dev/tarragon/xrow"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write testdata/table.txt and docs/security.md anew")
@@ -102,7 +102,7 @@ func TestAttackTable(t *testing.T) {
 	all, table := attempts(), readTable(t)
 	ours := startOurs(t).ask(all)
 	var theirs map[string][]verdict
-	if path := original(t); path != "" {
+	if path := tarantool(t); path != "" {
 		theirs = startTheirs(t, path).ask(all)
 	}
 	var rows []*row

@@ -3,7 +3,7 @@ package attack
 import (
 	"fmt"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // verdict is how a request ended, in the words of the file.

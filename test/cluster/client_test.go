@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/anishathalye/porcupine"
 	"github.com/tarantool/go-iproto"

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // The leader's disk takes no more (a limit of the size of files stands in for a

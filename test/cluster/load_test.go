@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"

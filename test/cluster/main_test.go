@@ -26,7 +26,7 @@ func buildAndRun(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "tarragon")
 	syscall.Umask(0) // so that every test shows who sees to the modes, see rig.end
-	cmd := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "tarragon/cmd/tarragon")...)
+	cmd := exec.Command("go", append(append([]string{"build"}, buildFlags...), "-o", binary, "tarragon.dev/tarragon/cmd/tarragon")...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build tarragon:", err)

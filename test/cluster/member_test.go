@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

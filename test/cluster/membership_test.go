@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // A member is replaced while its process is paused, by one of the same name with

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )

@@ -3,7 +3,7 @@ package interop
 import (
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestAcceptedIsAccepted: whatever one of ours takes from a client, a Tarantool

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/cluster"
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // answer is what a client gets for a request.

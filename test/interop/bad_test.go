@@ -50,7 +50,7 @@ func TestTooManyMembers(t *testing.T) {
 		if rows, err := master.sel(spaceCluster); err != nil || len(rows) != 31 {
 			t.Errorf("there are %d members, %v", len(rows), err)
 		}
-		replica.kill() // an original has ended by itself
+		replica.kill() // a Tarantool has ended by itself
 		master.must("box.space._cluster:delete", 31)
 		replica.start()
 		r.up(replica)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // What Tarantool 2.6 says and does otherwise than 3.8, case by case. With 3.8

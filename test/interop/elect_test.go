@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -29,7 +29,7 @@ type set struct {
 func (r *rig) configured(s set, peers ...peer) {
 	r.t.Helper()
 	for _, p := range peers {
-		n := r.add(p, settings{env: []string{"TT_TARRAGON_ALLOW_ORIGINAL=true"}})
+		n := r.add(p, settings{env: []string{"TT_TARRAGON_ALLOW_TARANTOOL=true"}})
 		n.command = func() (*exec.Cmd, error) { return n.fromFile(s) }
 	}
 	r.watch()

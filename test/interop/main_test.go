@@ -25,7 +25,7 @@ type peer struct {
 var debian, modern peer
 
 // standIn has a Tarantool play our part, to see that a scenario holds among
-// the originals.
+// the Tarantools.
 var standIn = os.Getenv("STANDIN") != ""
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
@@ -49,7 +49,7 @@ func buildAndRun(m *testing.M) int {
 		return m.Run()
 	}
 	ours = filepath.Join(dir, "tarragon")
-	cmd := exec.Command("go", "build", "-o", ours, "tarragon/cmd/tarragon")
+	cmd := exec.Command("go", "build", "-o", ours, "tarragon.dev/tarragon/cmd/tarragon")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build tarragon:", err)

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
 
 // TestMemory: what one of ours takes within its memtx.memory, a Tarantool that
 // follows it with the same limit can hold, whatever the tuples are like; the
-// write that is refused is refused by the original's error.
+// write that is refused is refused by Tarantool's error.
 func TestMemory(t *testing.T) {
 	const limit = 64 << 20
 	eachPeer(t, func(t *testing.T, p peer) {

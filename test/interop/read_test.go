@@ -90,11 +90,11 @@ func (n *node) content() (content, error) {
 }
 
 // isLocal: a row of _space whose space is each node's own: by declaration, as views
-// and services, local and temporary spaces, or by the original's ways.
+// and services, local and temporary spaces, or by Tarantool's ways.
 func isLocal(space value) bool {
 	flags := space.at(6)
 	if space.at(1).num() == spaceSequenceData {
-		return true // an original keeps a sequence that it counts beside this space
+		return true // a Tarantool keeps a sequence that it counts beside this space
 	}
 	switch space.at(4).text() {
 	case "sysview", "service", "blackhole":

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // patience is how long anything may take on a busy machine. All of it takes

@@ -7,7 +7,7 @@ import (
 // Two nodes of both kinds with elections off are cut off from each other, and
 // the one that does not own the queue is promoted by hand.
 //
-// An original is promoted alone: both take writes, and when they meet again each
+// A Tarantool is promoted alone: both take writes, and when they meet again each
 // stops with a split brain, says so, and has its own rows and none of the
 // other's. One of ours refuses, whatever the synchro quorum is: there is no split
 // brain.

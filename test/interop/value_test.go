@@ -3,7 +3,7 @@ package interop
 import (
 	"fmt"
 
-	"tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/cluster"
 )
 
 // value is something that came as MessagePack; what is not there is nil.

@@ -9,7 +9,7 @@ type Rules struct {
 	// Replication and elections.
 	SendAhead       bool // own rows leave a node before its own sync
 	NoReserve       bool // a restarted node goes on at its last own LSN + 1, whatever it used before
-	PromoteAtOnce   bool // a PROMOTE takes effect where it is written, as in the original
+	PromoteAtOnce   bool // a PROMOTE takes effect where it is written, as in Tarantool
 	FollowEffective bool // a PROMOTE follows the last one known to be in effect, not the newest in the log
 	NoPrevTerm      bool // a PROMOTE does not say which term it follows: all in the log are applied by term
 	VoteSynced      bool // a voter compares only what it has synced, not what it handed to the journal

@@ -12,6 +12,6 @@
 //  1. The words that a mutant replaces occur exactly once in their file, which a
 //     unit test checks: a change of the code that moves them has to say what
 //     becomes of the mutant.
-//  2. A mutant that no input can tell from the original is none.
+//  2. A mutant that no input can tell from Tarantool is none.
 //  3. Results depend on the seeds alone, not on the number of processes.
 package mutants

@@ -21,7 +21,7 @@ var elections = []Mutant{
 	},
 	{
 		// Our relays show a term before its rows, so the simulator has no such row;
-		// originals promote themselves by a row alone.
+		// Tarantools promote themselves by a row alone.
 		Name: "a term of a row is not adopted", Area: "elections", File: "instance/apply.go", By: "instance TestScripts/follow",
 		Old: `c.adopt(last.Term)`,
 		New: ``,

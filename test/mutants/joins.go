@@ -9,7 +9,7 @@ var joins = []Mutant{
 	},
 	{
 		// A joiner is a learner until a row of that term or a greater one makes a voter
-		// of it: only beside originals is it asked for a vote before.
+		// of it: only beside Tarantools is it asked for a vote before.
 		Name: "the state has no term", Area: "joins", File: "instance/member.go", By: "instance TestScripts/member",
 		Old: `s := State{VClock: v, Term: c.raft.Term(), `,
 		New: `s := State{VClock: v, Term: 1, `,

@@ -67,7 +67,7 @@ var membership = []Mutant{
 	},
 	{
 		Name: "a new life keeps its ID", Area: "membership", File: "instance/member.go",
-		Old:     `if old != nil && c.originals()&^(1<<old.ID) != 0 {`,
+		Old:     `if old != nil && c.tarantools()&^(1<<old.ID) != 0 {`,
 		New:     `if old != nil {`,
 		Killers: []string{"same row", "history", "fatal", "stream", "vclock", "log matching", "convergence"},
 	},

@@ -20,7 +20,7 @@ type Mutant struct {
 	// Killers are the checkers of the simulator that are expected to see it
 	// first; with By, unused.
 	Killers []string
-	Mixed   bool   // lives the clusters that have originals among them
+	Mixed   bool   // lives the clusters that have Tarantools among them
 	By      string // "package TestName": another test kills it
 	Quick   bool   // part of the sample that CI runs
 }

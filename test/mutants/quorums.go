@@ -39,7 +39,7 @@ var quorums = []Mutant{
 	},
 	{
 		Name: "each has a quorum of its own", Area: "quorums", File: "instance/quorum.go", By: "instance TestScripts/quorum",
-		Old: `if value == "" || c.cfg.ParseQuorum == nil || originals != 0 {`,
+		Old: `if value == "" || c.cfg.ParseQuorum == nil || tarantools != 0 {`,
 		New: `if value == "" || c.cfg.ParseQuorum == nil || c.self != 0 {`,
 	},
 	{

@@ -3,10 +3,10 @@ package replay
 import (
 	"testing"
 
-	"tarragon/internal/capture"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestAnonymousOf38 follows a recorded master of 3.8 without being a member,

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // difference says why a field of a kind of message need not be the recorded
@@ -35,9 +35,9 @@ var differences = []difference{
 	{"ID", "version", "ours serves fewer features to clients"},
 	{"ID", "features", "ours serves fewer features to clients"},
 	{"ballot", "gc_vclock", "the log begins where the test begins"},
-	{"ballot", "bootstrap_leader_uuid", "forgotten by a restart, as in the original (gap-3.8)"},
-	{"RAFT", "state", "after a restart ours is a follower, as the original"},
-	{"RAFT", "leader_id", "after a restart ours is a follower, as the original"},
+	{"ballot", "bootstrap_leader_uuid", "forgotten by a restart, as in Tarantool (gap-3.8)"},
+	{"RAFT", "state", "after a restart ours is a follower, as Tarantool"},
+	{"RAFT", "leader_id", "after a restart ours is a follower, as Tarantool"},
 	{"META RAFT", "vote", "told by a leader only: a joiner must not take another one's vote for its own"},
 	{"META RAFT", "leader_id", "told by a leader only"},
 	{"FETCH_SNAPSHOT OK", "vclock.0", "component 0 counts local rows; ours are not told"},

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/internal/capture"
+	"tarragon.dev/tarragon/internal/capture"
 )
 
 const (
@@ -23,7 +23,7 @@ var otherwise = map[string]string{
 	"candidate that votes for another": "A candidate without a vote for itself or without a vclock",
 	"candidate without a vclock":       "A candidate without a vote for itself or without a vclock",
 	"row of replica ID 32":             "Replica 32 is not registered with replica set",
-	// The original takes it, and no original sends it.
+	// Tarantool takes it, and no Tarantool sends it.
 	"row without an LSN": "Unknown request type 3",
 }
 

@@ -3,8 +3,8 @@ package replay
 import (
 	"testing"
 
-	"tarragon/vclock"
-	"tarragon/xlog"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
 )
 
 const (

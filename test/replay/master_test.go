@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/iproto"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // master plays the side that accepted the connections of a recording. Small

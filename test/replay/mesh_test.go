@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/capture"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // mesh puts our node into the place of one member of a recorded replica set of
@@ -180,7 +180,7 @@ func (m *mesh) guestSays(g *guest, l *capture.Line) {
 
 // flush waits until our node has shown what the recorded one had shown last on
 // each connection. Of several states in a row it may leave some out, as the
-// original may: only the newest message is kept for a peer.
+// Tarantool may: only the newest message is kept for a peer.
 func (m *mesh) flush() {
 	m.t.Helper()
 	for conn, want := range m.raft {
@@ -242,7 +242,7 @@ func TestElection(t *testing.T) {
 	const set, one, two = "ea51a224-3d80-46f5-8d1d-2a284839544c", "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
 	st := &state{uuid: two, tuples: superGuest(withMember(freshOf(readTalk(t, "anon-3.8").snapshot(t, "1"), one, set), 2, two)),
 		at: xlog.State{VClock: vclock.VClock{1: 3}, Term: 2, Vote: 1,
-			History: []xlog.TermSpan{{Term: 2, Owner: 1, Writer: 1, Original: true}}}}
+			History: []xlog.TermSpan{{Term: 2, Owner: 1, Writer: 1, Tarantool: true}}}}
 	st.put(m.n)
 	m.sent = st.at.VClock
 	// After the resignation the recorded node was a candidate too, against 3 and

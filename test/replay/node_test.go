@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/config"
-	"tarragon/internal/cluster"
-	"tarragon/iproto"
-	"tarragon/server"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/server"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )

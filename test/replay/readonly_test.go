@@ -3,10 +3,10 @@ package replay
 import (
 	"testing"
 
-	"tarragon/internal/capture"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // refusesWrites sends our node the writes of one recorded connection and

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/capture"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // replica is a script for Tarantool: it follows the master at arg[2], tells when

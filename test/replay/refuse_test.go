@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/internal/capture"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // masterOf is the state of a fresh master of 3.8 in one of the recordings.
@@ -43,7 +43,7 @@ func TestRefusals(t *testing.T) {
 	st.put(v.n)
 	v.mend = func(l *capture.Line, r *xrow.Row) *xrow.Row {
 		if l.Conn == "J" && r.Type == xrow.Ping {
-			return nil // taken for an ack without a vclock: ours ends the stream, the original falls silent
+			return nil // taken for an ack without a vclock: ours ends the stream, Tarantool falls silent
 		}
 		if strings.HasPrefix(l.Conn, "V") && r.LSN >= 2 && r.LSN <= 4 {
 			r.TSN = 2 // SUBSCRIBE from within a transaction: for ours its first row begins it

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestReplicaOf38 joins a recorded master of 3.8 and follows it through rows of

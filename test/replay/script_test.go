@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/internal/capture"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // script plays the server's side of a recording to our node, the replica. It
@@ -158,7 +158,7 @@ func (s *script) client(l *capture.Line) {
 	s.awaitAcks()
 	s.asked[l.Conn] = true
 	var got xrow.Row
-	s.live, got = s.m.request() // on a connection of its own, where the original used one twice
+	s.live, got = s.m.request() // on a connection of its own, where Tarantool used one twice
 	s.conn, s.answered = l.Conn, false
 	kind := r.Type.String()
 	if s.old {
@@ -365,7 +365,7 @@ func (s *script) awaitAcks() {
 		if got.VClock.Covers(&want.VClock) && got.Sync >= want.Sync && got.Term >= want.Term {
 			got.VClock = want.VClock // ours may be done with more of what was sent
 			if got.Term <= s.term {
-				got.Term = want.Term // and the original writes a term some time after it took it
+				got.Term = want.Term // and Tarantool writes a term some time after it took it
 			}
 			r.Body = got.AppendBody(nil)
 			s.compareRows(s.ackKind, &r, last)

@@ -3,10 +3,10 @@ package replay
 import (
 	"testing"
 
-	"tarragon/internal/capture"
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // TestServesLog26: what the recorded master wrote is in our log, all kinds of
@@ -93,7 +93,7 @@ func promoted(t *testing.T, k *talk) (st xlog.State) {
 			st.Confirmed = p.LSN
 			if p.ReplicaID != 0 {
 				st.ConfirmedOf[p.ReplicaID] = p.LSN
-				st.History = []xlog.TermSpan{{Term: p.Term, Owner: p.ReplicaID, First: p.LSN, Last: p.LSN, Writer: p.ReplicaID, Original: true}}
+				st.History = []xlog.TermSpan{{Term: p.Term, Owner: p.ReplicaID, First: p.LSN, Last: p.LSN, Writer: p.ReplicaID, Tarantool: true}}
 			}
 			return st
 		}

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"tarragon/vclock"
-	"tarragon/xlog"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // state is what a recorded master held before the conversation.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"tarragon/internal/capture"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // talk is a recording.

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/internal/capture"
-	"tarragon/iproto"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // visit plays the client's side of a recording to our node, the master. Frames
@@ -362,7 +362,7 @@ func (v *visit) compareErrors(got, want *xrow.Row) {
 }
 
 // sameText compares texts of errors. That of a gap is about files of the
-// original's log; in ours is where the replica stands, too.
+// Tarantool's log; in ours is where the replica stands, too.
 func sameText(got, want string) bool {
 	const gap = "Missing .xlog file between LSN"
 	return got == want || strings.HasPrefix(want, gap) && strings.Contains(got, "{1: 5}") && strings.Contains(got, "the log")

@@ -3,10 +3,10 @@ package sim
 import (
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // applier is the dialling side of a connection to one peer: it reads the
@@ -147,7 +147,7 @@ func (a *applier) refused(by *hello) {
 	switch {
 	case by.cause == refusedGap:
 		n.w.tell(n, "lacks rows that n%d no longer has", a.peer.slot)
-	case by.cause == refusedUnknown && n.id != 0 && !n.isOriginal() && !a.peer.isOriginal():
+	case by.cause == refusedUnknown && n.id != 0 && !n.isTarantool() && !a.peer.isTarantool():
 		others := n.handedOver()
 		if others[n.id] = 0; by.vclock.Covers(&others) { // not a row of ours was to come
 			n.post(instance.Removed{})

@@ -1,6 +1,6 @@
 package sim
 
-import "tarragon/instance"
+import "tarragon.dev/tarragon/instance"
 
 // planted are the faults that a core can be built with, by name.
 var planted = []struct {

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -72,7 +72,7 @@ const forgedUUID = "ffffffff-0000-4000-8000-000000000031"
 // is. Nobody but the verbs of an operator may: see box.Txn.Seal.
 func (w *World) forge(n *node) {
 	if w.mixed() {
-		return // there the original's rules may hold, by which clients do
+		return // there Tarantool's rules may hold, by which clients do
 	}
 	for _, dml := range []xrow.DML{
 		{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: instance.MemberTuple(31, forgedUUID, "", 31)},

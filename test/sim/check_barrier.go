@@ -1,6 +1,6 @@
 package sim
 
-import "tarragon/xrow"
+import "tarragon.dev/tarragon/xrow"
 
 // barrierChecker: a change of the schema, and of members with it, stands in the
 // log behind a CONFIRM of all that its leader wrote in the term before, and what

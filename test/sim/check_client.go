@@ -4,8 +4,8 @@ import (
 	"sort"
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/box"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // conditionalChecker: writes that depend on what is there, and their answers, are

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

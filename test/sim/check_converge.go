@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -51,8 +51,8 @@ func (w *World) describe() string {
 		for _, n := range w.nodes {
 			if n.core != nil {
 				i := n.core.Info(n.mono())
-				fmt.Fprintf(&b, "\n  %s original %t: queue of %d in term %d (original rules %t): %d undecided, confirmed %d, ro %s, %v",
-					n.label(), n.isOriginal(), i.QueueOwner, i.QueueTerm, i.Original, i.QueueLen, i.Confirmed, i.ROReason, i.SplitBrains)
+				fmt.Fprintf(&b, "\n  %s tarantool %t: queue of %d in term %d (Tarantool's rules %t): %d undecided, confirmed %d, ro %s, %v",
+					n.label(), n.isTarantool(), i.QueueOwner, i.QueueTerm, i.Tarantool, i.QueueLen, i.Confirmed, i.ROReason, i.SplitBrains)
 			}
 		}
 	}

@@ -3,7 +3,7 @@ package sim
 import (
 	"slices"
 
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // historyChecker: all that was ever committed is one history. It keeps the

@@ -1,6 +1,6 @@
 package sim
 
-import "tarragon/xrow"
+import "tarragon.dev/tarragon/xrow"
 
 // leaderChecker: a term has one leader, and one PROMOTE.
 type leaderChecker struct {

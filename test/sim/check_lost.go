@@ -4,8 +4,8 @@ import (
 	"maps"
 	"slices"
 
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // lostChecker: a transaction that a log held undecided, and that a later row of

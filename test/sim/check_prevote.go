@@ -3,8 +3,8 @@ package sim
 import (
 	"time"
 
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // prevoteChecker: nobody raises its term by itself while a quorum sees a leader,

@@ -3,9 +3,9 @@ package sim
 import (
 	"maps"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // promiseChecker: whatever an instance tells others is on its disk before:

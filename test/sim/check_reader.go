@@ -4,14 +4,14 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
-// readerChecker: an anonymous instance of the original kind may follow a set of
+// readerChecker: an anonymous instance of Tarantool's kind may follow a set of
 // ours through its failovers. A few models of such readers read the log of one
-// host after another, as a relay sends it, with the original's filter and queue
+// host after another, as a relay sends it, with Tarantool's filter and queue
 // (limbo.md sections 5, 6, 9). No row may end their stream, and what they decide
 // about synchronous transactions is what our history says.
 //
@@ -41,7 +41,7 @@ func (m *ReaderMet) Add(o ReaderMet) {
 	m.Raced += o.Raced
 }
 
-// reader is the original's queue and the place in the stream.
+// reader is Tarantool's queue and the place in the stream.
 type reader struct {
 	c      *readerChecker
 	rng    *rand.Rand // its own: readers change nothing in the life of a seed
@@ -189,7 +189,7 @@ func (r *reader) take(n *node, txn []loggedRow, flags xrow.Flags) bool {
 		r.down = 10 + r.rng.IntN(60) // or it would stop at the same row, with the same checkpoint before it
 		return false
 	}
-	r.c.w.fail("reader", "an original that reads %s stops at %v %d:%d of term %d, LSN %d of %d: %s; its queue of %d in term %d has %d, confirmed %d",
+	r.c.w.fail("reader", "a Tarantool that reads %s stops at %v %d:%d of term %d, LSN %d of %d: %s; its queue of %d in term %d has %d, confirmed %d",
 		n.label(), last.kind, last.origin, last.lsn, last.term, last.synchro.LSN, last.synchro.ReplicaID, why, r.owner, r.term, len(r.queue), r.confirmed)
 	return false
 }
@@ -227,7 +227,7 @@ func (r *reader) promote(p *row) string {
 	for _, e := range r.queue {
 		r.c.met.Voids++
 		if end, ok := r.c.w.check.history.end(s.Term, e.term); ok && e.lsn <= end && e.kind != xrow.Nop && !r.raced(s.Term) {
-			r.c.w.fail("reader", "an original voids %d:%d at PROMOTE of term %d, which keeps LSNs of term %d up to %d", e.origin, e.lsn, s.Term, e.term, end)
+			r.c.w.fail("reader", "a Tarantool voids %d:%d at PROMOTE of term %d, which keeps LSNs of term %d up to %d", e.origin, e.lsn, s.Term, e.term, end)
 		}
 	}
 	r.term, r.termOf[p.origin], r.owner = s.Term, s.Term, p.origin
@@ -276,7 +276,7 @@ func (r *reader) submit(txn []loggedRow, flags xrow.Flags) string {
 	case old && flags&xrow.FlagWaitSync != 0:
 		r.c.met.Nops++
 		if end, ok := r.c.w.check.history.end(r.term, last.term); ok && last.lsn <= end && !r.raced(r.term) {
-			r.c.w.fail("reader", "an original makes %d:%d of term %d a NOP; term %d keeps that up to LSN %d", last.origin, last.lsn, last.term, r.term, end)
+			r.c.w.fail("reader", "a Tarantool makes %d:%d of term %d a NOP; term %d keeps that up to LSN %d", last.origin, last.lsn, last.term, r.term, end)
 		}
 		return ""
 	case old && r.owner != 0:

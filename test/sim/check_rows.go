@@ -3,8 +3,8 @@ package sim
 import (
 	"maps"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // rowChecker: an (origin, LSN) never means two rows; vclocks never go back;

@@ -1,8 +1,8 @@
 package sim
 
 import (
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // voteChecker: a disk's vote in a term never changes, whatever restarts or joins
@@ -82,7 +82,7 @@ func (c *voteChecker) saved(n *node, s *instance.State) {
 // joined reads the state that a disk begins anew with. A new identity has given its
 // vote away in that term: another of its lives may have voted in it.
 func (c *voteChecker) joined(n *node, s *instance.State) {
-	if c.disk[n.slot] == (record{}) && s.Vote == 0 && !n.isOriginal() {
+	if c.disk[n.slot] == (record{}) && s.Vote == 0 && !n.isTarantool() {
 		c.w.fail("vote", "%s joins in term %d with a vote to give", n.label(), s.Term)
 	}
 	c.take(n, record{s.Term, s.Vote}, "the state that it joined with")

@@ -5,9 +5,9 @@ import (
 	"regexp"
 	"strconv"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Directed schedules: troubles that meet something that happens, where chance

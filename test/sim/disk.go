@@ -5,9 +5,9 @@ import (
 	"iter"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // disk is what outlives a process: a log of groups and checkpoints.

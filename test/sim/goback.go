@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // image is a disk as it was, with what the checkers knew of it.

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
 )
 
 // joinPart is a piece of a state transfer. The last one carries the state.
@@ -164,7 +164,7 @@ func (j *joiner) finish(state instance.State, id uint32) {
 			j.retire()
 		}
 		kept, err := j.merge(state)
-		// This peer has to learn from us first. Where the original's rules hold the
+		// This peer has to learn from us first. Where Tarantool's rules hold the
 		// server would rather begin a new life: so much is not modelled.
 		if errors.Is(err, instance.ErrBehind) || n.w.mixed() && errors.Is(err, instance.ErrUncovered) {
 			n.w.tell(n, "does not take the state of a peer: %v", err)

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // One host of a world may lie, or somebody who speaks for it: beside what it says by
@@ -62,11 +62,11 @@ var lies = []falsehood{
 	{"that it showed the last term", func(n *node, id uint32) []instance.Event {
 		return []instance.Event{instance.ShownBefore{From: id, Shown: instance.Shown{Term: farTerm}}}
 	}},
-	{"that it is an original", func(n *node, id uint32) []instance.Event {
+	{"that it is a Tarantool", func(n *node, id uint32) []instance.Event {
 		return []instance.Event{instance.Downstream{Peer: id, Up: true, VClock: n.disk.vclock},
 			instance.Upstream{Peer: id, State: instance.UpstreamFollow}}
 	}},
-	{"a PROMOTE by the original's rules", func(n *node, id uint32) []instance.Event {
+	{"a PROMOTE by Tarantool's rules", func(n *node, id uint32) []instance.Event {
 		return n.forged(id, xrow.Promote, 1, &xrow.Synchro{ReplicaID: n.id, LSN: n.disk.vclock[n.id]})
 	}},
 	{"a PROMOTE that follows what is not there", func(n *node, id uint32) []instance.Event {

@@ -3,9 +3,9 @@ package sim
 import (
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/box"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // departure is somebody whose row was asked to go: by an operator, or by an

@@ -4,16 +4,16 @@ import (
 	"bytes"
 	"slices"
 
-	"tarragon/instance"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
-// A mixed world has hosts of the original kind among its members: cores that
-// follow the original's rules only (instance.Break.Original). The checkers that
+// A mixed world has hosts of Tarantool's kind among its members: cores that
+// follow Tarantool's rules only (instance.Break.Tarantool). The checkers that
 // follow the chain of strong PROMOTEs do not apply. What is left to check:
 //
 //   - promises: nothing is told that is not on disk; one leader per term;
-//   - no core of ours is in doubt about its disk, whatever originals do;
+//   - no core of ours is in doubt about its disk, whatever Tarantools do;
 //   - an acknowledged synchronous write is there in the end, at the owner of the
 //     newest term; where somebody reported a split brain only those that one of
 //     ours has acknowledged;
@@ -22,7 +22,7 @@ import (
 
 // Met counts what mixed worlds met.
 type Met struct {
-	Originals      int // terms under the original's rules that took effect, on some node
+	Tarantools     int // terms under Tarantool's rules that took effect, on some node
 	Strong         int
 	RulesChanges   int
 	HiddenPromotes int // void PROMOTEs that went out as NOP
@@ -40,7 +40,7 @@ func (m *Met) fact(f instance.Fact) {
 
 // Add sums counts.
 func (m *Met) Add(o Met) {
-	m.Originals += o.Originals
+	m.Tarantools += o.Tarantools
 	m.Strong += o.Strong
 	m.RulesChanges += o.RulesChanges
 	m.HiddenPromotes += o.HiddenPromotes
@@ -54,7 +54,7 @@ type writable struct {
 	yes   bool
 }
 
-func (w *World) mixed() bool { return w.plan.originals != nil }
+func (w *World) mixed() bool { return w.plan.tarantools != nil }
 
 // promoted is the leader if it takes writes, else nil.
 func (w *World) promoted(n *node) *node {
@@ -100,8 +100,8 @@ func (w *World) endMixed() {
 		if i.QueueOwner == i.ID && (newest == nil || i.QueueTerm > owned) {
 			newest, owned = n, i.QueueTerm
 		}
-		if i.Original {
-			w.met.Originals++
+		if i.Tarantool {
+			w.met.Tarantools++
 		} else {
 			w.met.Strong++
 		}
@@ -127,7 +127,7 @@ func (w *World) hasAcknowledged(n *node) {
 	for _, o := range w.load.ops {
 		switch {
 		case o.kind != opInsert && o.kind != opPair:
-		case w.split && o.node.isOriginal():
+		case w.split && o.node.isTarantool():
 			// It confirms by a PROMOTE that nobody may have taken: then it has
 			// answered, and stands alone with that.
 		case o.outcome == acknowledged && !there[o.id]:

@@ -3,9 +3,9 @@ package sim
 import (
 	"time"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // network is what lies between the hosts.

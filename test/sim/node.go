@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // node is a host with its disk and, most of the time, a process on it. It
@@ -140,7 +140,7 @@ func (n *node) recover() {
 // isOut tells whether the store of a member has no row of it, or one of another
 // life.
 func (n *node) isOut() bool {
-	if n.isOriginal() {
+	if n.isTarantool() {
 		return false
 	}
 	out := true
@@ -175,18 +175,18 @@ func (n *node) config() instance.Config {
 	c.UUID, c.Name = n.uuid, n.name
 	c.Mode, c.Quorum, c.ParseQuorum = n.mode, n.quorum, parseQuorum
 	c.SynchroQuorum, _ = parseQuorum(n.quorum)
-	c.Break.Original = n.isOriginal()
+	c.Break.Tarantool = n.isTarantool()
 	c.Rand = rand.New(rand.NewPCG(n.w.seed, uint64(n.slot)<<32|uint64(n.life)))
 	c.Trace = func(f instance.Fact) { n.w.fact(n, f) }
 	return c
 }
 
-// isOriginal tells whether the host is of the original kind.
-func (n *node) isOriginal() bool { return slices.Contains(n.w.plan.originals, n.slot) }
+// isTarantool tells whether the host is of Tarantool's kind.
+func (n *node) isTarantool() bool { return slices.Contains(n.w.plan.tarantools, n.slot) }
 
 // rules is what it says of the rules that it knows.
 func (n *node) rules() uint64 {
-	if n.isOriginal() {
+	if n.isTarantool() {
 		return 0
 	}
 	return 1
@@ -194,7 +194,7 @@ func (n *node) rules() uint64 {
 
 // incarnation is what its _cluster row has of its store.
 func (n *node) incarnation() uint64 {
-	if n.isOriginal() {
+	if n.isTarantool() {
 		return 0
 	}
 	return n.disk.incarnation

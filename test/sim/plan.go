@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"tarragon/instance"
+	"tarragon.dev/tarragon/instance"
 )
 
 // spread is a delay that is drawn anew each time, evenly between two ends.
@@ -32,8 +32,8 @@ type plan struct {
 	faults []faultKind // the kinds that strike in this world
 	pace   spread      // between two faults
 
-	originals []int // slots of the hosts of the original kind; nil: a set of ours
-	async     bool  // clients write asynchronously, too: in a mixed set that makes split brains
+	tarantools []int // slots of the hosts of Tarantool's kind; nil: a set of ours
+	async      bool  // clients write asynchronously, too: in a mixed set that makes split brains
 
 	blindToPromises bool // planted faults: watch the damage, not the broken promise
 	lostApart       bool // planted fault: voided rows are kept by a write of their own
@@ -46,7 +46,7 @@ type Options struct {
 	BlindToPromises bool
 	LostApart       bool // planted fault of the disk: voided rows are written behind the group that voids them
 	Hosts           int
-	Mixed           bool // some hosts are of the original kind
+	Mixed           bool // some hosts are of Tarantool's kind
 }
 
 // draw makes the plan of a seed.
@@ -131,13 +131,13 @@ func (p *plan) modeOf(slot int) instance.Mode {
 	return p.config.Mode
 }
 
-// mix makes some hosts originals. Those come back under their old identity
+// mix makes some hosts Tarantools. Those come back under their old identity
 // without their data, and promise nothing about it: no disk is lost here.
 func (p *plan) mix(rng *rand.Rand) {
-	p.originals = rng.Perm(p.hosts)[:1+rng.IntN(p.hosts-1)]
+	p.tarantools = rng.Perm(p.hosts)[:1+rng.IntN(p.hosts-1)]
 	p.async = rng.IntN(4) == 0
 	p.faults = slices.DeleteFunc(p.faults, func(k faultKind) bool { return k.name == "wipe" || k.name == "goback" || k.name == "liar" })
-	p.config.AllowOriginal = true
+	p.config.AllowTarantool = true
 	p.config.QueueMaxSize = 0
 	p.voter = -1
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/instance"
+	"tarragon.dev/tarragon/instance"
 )
 
 // TestPlantedFaults takes one rule away after the other and shows that a

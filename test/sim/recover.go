@@ -3,9 +3,9 @@ package sim
 import (
 	"fmt"
 
-	"tarragon/box"
-	"tarragon/instance"
-	"tarragon/vclock"
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // restore builds a core from the newest checkpoint and the log behind it.

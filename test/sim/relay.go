@@ -5,9 +5,9 @@ import (
 	"slices"
 	"sort"
 
-	"tarragon/instance"
-	"tarragon/vclock"
-	"tarragon/xrow"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // relay is the accepting side of a connection: it sends what is in the log.
@@ -83,7 +83,7 @@ func (n *node) subscribe(c *conn, hi *hello) {
 		r.term = n.shown.Term
 	}
 	welcome := hello{id: n.id, raft: n.shown, vclock: n.disk.vclock}
-	if !n.isOriginal() && !peer.isOriginal() {
+	if !n.isTarantool() && !peer.isTarantool() {
 		welcome.shown, welcome.shownBy = n.core.ShownBy(m.ID), m.Incarnation
 	}
 	c.send(acceptor, packet{kind: packetWelcome, hello: &welcome})
@@ -184,7 +184,7 @@ func (r *relay) pump() {
 			}
 		}
 		if runs := g.Cut(&r.pos, 0, nil); len(runs) > 0 {
-			if r.peer.isOriginal() {
+			if r.peer.isTarantool() {
 				runs = r.n.withoutVoid(runs)
 			}
 			r.conn.send(acceptor, packet{kind: packetRows, rows: runs})

@@ -27,7 +27,8 @@ func TestSeeds(t *testing.T) {
 	}
 	var table Table
 	var readers ReaderMet
-	for _, r := range runSeeds(*firstSeed, count, Options{}) {
+	results := runSeeds(*firstSeed, count, Options{})
+	for _, r := range results {
 		table.Add(&r.Table)
 		readers.Add(r.Readers)
 		switch {
@@ -38,9 +39,10 @@ func TestSeeds(t *testing.T) {
 				r.Seed, r.Virtual, r.Faults, r.Table[LeaderChanged])
 		}
 	}
+	checkLives(t, "lives", results)
 	var out strings.Builder
 	missing := table.Print(&out)
-	t.Logf("%d seeds\n%s\nreaders of the original kind: %+v", count, out.String(), readers)
+	t.Logf("%d seeds\n%s\nreaders of Tarantool's kind: %+v", count, out.String(), readers)
 	if count >= 500 {
 		for _, r := range missing {
 			t.Errorf("never happened: %v", r)
@@ -48,7 +50,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// TestMixed lives clusters with originals among the members.
+// TestMixed lives clusters with Tarantools among the members.
 func TestMixed(t *testing.T) {
 	count := *mixedCount
 	if testing.Short() {
@@ -56,7 +58,8 @@ func TestMixed(t *testing.T) {
 	}
 	var met Met
 	splits, acked := 0, 0
-	for _, r := range runSeeds(*firstSeed, count, Options{Mixed: true}) {
+	results := runSeeds(*firstSeed, count, Options{Mixed: true})
+	for _, r := range results {
 		met.Add(r.Met)
 		acked += r.Acked
 		if r.Err != nil {
@@ -66,6 +69,7 @@ func TestMixed(t *testing.T) {
 			splits++
 		}
 	}
+	checkLives(t, "mixed", results)
 	t.Logf("%d seeds, %d with a split brain, %d writes acknowledged, %+v", count, splits, acked, met)
 }
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"tarragon/instance"
+	"tarragon.dev/tarragon/instance"
 )
 
 // tale is a world that a test leads by hand: booted hosts, mostly three, even delays,

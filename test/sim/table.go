@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"tarragon/instance"
+	"tarragon.dev/tarragon/instance"
 )
 
 // Rare is something that a good set of seeds must have met.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"tarragon/test/sim"
+	"tarragon.dev/tarragon/test/sim"
 )
 
 // longest is how long one life may take before it counts as one that hangs: a
@@ -21,7 +21,7 @@ func main() {
 	seed := flag.Uint64("seed", 1, "first seed")
 	end := flag.Uint64("end", 2, "the seed after the last")
 	step := flag.Uint64("step", 1, "between two seeds")
-	mixed := flag.Bool("mixed", false, "some hosts are of the original kind")
+	mixed := flag.Bool("mixed", false, "some hosts are of Tarantool's kind")
 	flag.Parse()
 	for s := *seed; s < *end; s += *step {
 		watch := time.AfterFunc(longest, func() {

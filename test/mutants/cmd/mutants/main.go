@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"tarragon/test/mutants"
+	"tarragon.dev/tarragon/test/mutants"
 )
 
 func main() {

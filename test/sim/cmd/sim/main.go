@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"tarragon/test/sim"
+	"tarragon.dev/tarragon/test/sim"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout)) }
@@ -22,7 +22,7 @@ func run(args []string, out io.Writer) int {
 	faults := flags.String("faults", "", "kinds of faults instead of the drawn ones, comma separated")
 	blind := flags.Bool("blind", false, "watch the damage of a planted fault, not the broken promise")
 	broken := flags.String("break", "", "a planted fault: "+strings.Join(sim.BreakNames(), ", "))
-	mixed := flags.Bool("mixed", false, "some hosts are of the original kind")
+	mixed := flags.Bool("mixed", false, "some hosts are of Tarantool's kind")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}

@@ -1,0 +1,216 @@
+package proc
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
+)
+
+// Node is the part of [instance.Loop] that procedures use.
+type Node interface {
+	Submit(instance.Event) error
+	Read(func(*instance.Core))
+	Longest() (step, scan time.Duration)
+	Select(user box.Credentials, q *box.Query, to instance.Sink) (n int, err error)
+	Now() instance.Now
+}
+
+// Env joins procedures to the rest of the process. A nil function means that
+// the procedures which need it are not defined, unless the field says more.
+type Env struct {
+	Loop     Node      // required
+	Settings *Settings // what box.cfg shows and sets; required
+	Identity Identity
+	Started  time.Duration // monotonic time of the start, on the Loop's clock
+
+	// Apply carries changed settings out before they count. Procedures hand those
+	// of the core (see Change.IsCore) to it themselves. An error refuses them
+	// all. It must not block. nil: nothing but the core needs to know.
+	Apply func([]Change) error
+	// Broadcast sets the value of a watchable key; nil: the raw value nil.
+	Broadcast func(key string, value []byte)
+	// Snapshot writes a checkpoint and calls done once, on any goroutine.
+	Snapshot func(done func(error))
+	// Peers tells how replication stands, one entry for each instance known.
+	Peers func() []PeerStatus
+	// Listen is the addresses bound; nil: not told.
+	Listen func() []string
+	// OldestGroup is the number of the first group in the log; nil: not told.
+	OldestGroup func() uint64
+	// LastError is a trouble that the core does not know of; nil: none is told.
+	LastError func() string
+	// Stats counts what clients ask for.
+	Stats func() Stats
+	// Heap tells of the runtime's memory.
+	Heap func() Heap
+	// Checkpoints are the vclocks of those there are, the newest first.
+	Checkpoints func() []vclock.VClock
+	// SessionPeer is the address of a connection's other end.
+	SessionPeer func(conn uint64) string
+	// Su changes the user of a connection.
+	Su func(conn uint64, user box.Credentials) error
+	// AcceptLoss ends the doubt about this instance's disk, see tarragon.accept_loss.
+	AcceptLoss func() error
+	// ShutdownTimeout sets how long a shutdown waits for clients.
+	ShutdownTimeout func(time.Duration)
+	// MaxAnswer bounds the bytes of tuples in one answer; 0: nothing does.
+	MaxAnswer int
+	// After calls f once d has passed, unless stop was called; nil: the
+	// machine's timers.
+	After func(d time.Duration, f func()) (stop func() bool)
+}
+
+// Identity is what box.info tells of the instance and what never changes.
+type Identity struct {
+	Version        string // in the form 3.8.0-0-gdce7be8a79
+	Name           string // instance name; empty: none
+	ReplicasetName string
+	ClusterName    string
+	GroupName      string
+	Hostname       string
+	Anon           bool // an anonymous replica: it has no ID, and needs none
+	PID            int
+}
+
+// PeerStatus is how replication with another instance stands.
+type PeerStatus struct {
+	ID         uint32 // 0: not known
+	UUID       string
+	Kind       string      // Tarragon or Tarantool; empty: not told
+	Upstream   *Upstream   // our applier of it; nil: none
+	Downstream *Downstream // its applier of us; nil: there never was one
+}
+
+// Upstream is an applier, in the words of box.info.
+type Upstream struct {
+	Status        string
+	Idle, Lag     time.Duration
+	Peer          string // user@host:port
+	Message       string
+	SystemMessage string
+}
+
+// Downstream is a relay, in the words of box.info.
+type Downstream struct {
+	Status        string // follow, stopped, or sync while it joins
+	Idle, Lag     time.Duration
+	VClock        []uint64 // acked, by instance ID; component 0 is not shown
+	Message       string
+	SystemMessage string
+}
+
+// Call is a CALL, CALL_16 or EVAL request.
+type Call struct {
+	Conn, Sync uint64          // name the request in the Loop's Reply
+	User       box.Credentials // effective user
+	Type       xrow.Type
+	Name       string // of the function; the text of EVAL
+	Args       []byte // raw array that passed xrow.Scan; must stay valid until the answer
+	// Reply answers a call that needs no turn of the Loop: data is the raw
+	// DATA array, nil with an error. It is called at most once, on any goroutine,
+	// and not at all when the Loop replies.
+	Reply func(data []byte, err *xrow.Error)
+	// Large is called before an answer of more than LargeAnswer is made, at most
+	// once, and waits until there is room for one. done is called behind the Reply.
+	// nil: there always is.
+	Large func() (done func(), err error)
+}
+
+// Procs serves procedures. It is safe for concurrent use.
+type Procs struct {
+	env Env
+
+	mu      sync.Mutex
+	waiters map[*waiter]struct{} // of wait_rw and wait_ro
+}
+
+// New makes procedures over an instance.
+func New(env Env) *Procs {
+	if env.After == nil {
+		env.After = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
+	}
+	return &Procs{env: env, waiters: map[*waiter]struct{}{}}
+}
+
+// Call serves a call. It does not block, but for the time that the Loop's
+// backlog is full, or that Call.Large takes.
+func (p *Procs) Call(c Call) {
+	call := &call{Call: c, p: p}
+	if err := call.serve(); err != nil {
+		call.fail(err)
+	}
+	if call.done != nil {
+		call.done()
+	}
+}
+
+// QuorumIs makes box.cfg show the synchronous quorum of the replica set; empty: it
+// has none.
+func (p *Procs) QuorumIs(formula string) {
+	if formula == "" {
+		return
+	}
+	if n, err := strconv.Atoi(formula); err == nil {
+		_ = p.env.Settings.Put(synchroQuorum, n)
+		return
+	}
+	_ = p.env.Settings.Put(synchroQuorum, formula)
+}
+
+// StatusChanged releases those who wait for a change of read-only state. The
+// Loop's Watcher calls it for Effects.Status; it does not block.
+func (p *Procs) StatusChanged() { p.releaseWaiters() }
+
+// do is the function of a request: it runs inside the core's Step.
+type do func(t *txn) (values, error)
+
+// write hands a transaction to the Loop. barrier: it changes system spaces.
+func (c *call) write(barrier bool, f do) error { return c.submit(c.transaction(barrier, f)) }
+
+// writeFounding is write for what may be done while the set is being founded.
+func (c *call) writeFounding(barrier bool, f do) error {
+	w := c.transaction(barrier, f)
+	w.Requests[0].Internal = true
+	return c.submit(w)
+}
+
+func (c *call) transaction(barrier bool, f do) instance.Write {
+	now := uint64(c.p.env.Loop.Now().Wall)
+	typ, user := c.Type, c.User
+	return instance.Write{Requests: []instance.Request{{
+		Conn: c.Conn, Sync: c.Sync, User: user, Barrier: barrier,
+		Do: func(tx *box.Txn) ([]byte, error) {
+			if err := c.mayRun(tx.Schema()); err != nil {
+				return nil, err
+			}
+			v, err := f(&txn{tx: tx, user: user, now: now})
+			if err != nil {
+				return nil, err
+			}
+			return data(typ, v), nil
+		},
+	}}}
+}
+
+// submit hands an event over; the core answers it.
+func (c *call) submit(ev instance.Event) error {
+	if err := c.p.env.Loop.Submit(ev); err != nil {
+		return xrow.Errorf(xrow.ErrShutdown)
+	}
+	return nil
+}
+
+// values are the returned values of a procedure, raw.
+type values [][]byte
+
+// one is a single returned value.
+func one(v []byte) values { return values{v} }
+
+func (c *call) reply(v values) { c.Reply(data(c.Type, v), nil) }
+
+func (c *call) fail(err error) { c.Reply(nil, clientError(err)) }

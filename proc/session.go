@@ -1,0 +1,67 @@
+package proc
+
+import (
+	"tarragon.dev/tarragon/box"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// sessionUser is box.session.user() and effective_user().
+func sessionUser(c *call) error {
+	var name string
+	c.schema(func(s *box.Schema) {
+		u, _ := s.User(c.User.User())
+		name = u.Name
+	})
+	c.reply(one(msgp.AppendString(nil, name)))
+	return nil
+}
+
+// sessionNumber is a procedure that returns a number of the session.
+func sessionNumber(f func(c *call) uint64) handler {
+	return func(c *call) error {
+		c.reply(one(msgp.AppendUint64(nil, f(c))))
+		return nil
+	}
+}
+
+// sessionType is box.session.type().
+func sessionType(c *call) error {
+	c.reply(one(msgp.AppendString(nil, "binary")))
+	return nil
+}
+
+// sessionPeer is box.session.peer().
+func sessionPeer(c *call) error {
+	c.reply(one(msgp.AppendString(nil, c.p.env.SessionPeer(c.Conn))))
+	return nil
+}
+
+// su is box.session.su(user): the session goes on as another user. Without Lua
+// there is no reason to let everybody become admin who may call a procedure, as
+// Tarantool does: it takes all rights on universe, or one's own name, and who
+// has neither does not learn whether there is such a user. As there, the other
+// user needs no right to log in.
+func su(c *call) error {
+	if len(c.args) > 1 {
+		return unsupported("functions as arguments")
+	}
+	var to box.Credentials
+	var err error
+	c.schema(func(s *box.Schema) {
+		u, ok := account(s, c.User, c.arg(0))
+		if (!ok || u.ID != c.User.User()) && !s.IsSuper(c.User) {
+			err = denied(s, c.User, "Session", "user", valueText(c.arg(0)))
+		} else if to, _ = s.Credentials(u.ID); !ok || u.Role {
+			err = noSuchUser(c.arg(0))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.p.env.Su(c.Conn, to); err != nil {
+		return err
+	}
+	c.reply(nil)
+	return nil
+}

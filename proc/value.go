@@ -1,0 +1,168 @@
+package proc
+
+import (
+	"math"
+
+	"tarragon.dev/tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// value is one raw MessagePack value that passed xrow.Scan. nil stands for an
+// argument that is not there and counts as nil.
+type value []byte
+
+type kind uint8
+
+const (
+	kindNil kind = iota
+	kindBool
+	kindNumber
+	kindString
+	kindArray
+	kindMap
+	kindOther // binary and extensions
+)
+
+func (v value) kind() kind {
+	if len(v) == 0 {
+		return kindNil
+	}
+	switch c := v[0]; {
+	case c <= 0x7f || c >= 0xe0 || c >= 0xca && c <= 0xd3:
+		return kindNumber
+	case c <= 0x8f || c == 0xde || c == 0xdf:
+		return kindMap
+	case c <= 0x9f || c == 0xdc || c == 0xdd:
+		return kindArray
+	case c <= 0xbf || c >= 0xd9 && c <= 0xdb:
+		return kindString
+	case c == 0xc0:
+		return kindNil
+	case c == 0xc2 || c == 0xc3:
+		return kindBool
+	}
+	return kindOther
+}
+
+func (v value) isNil() bool { return v.kind() == kindNil }
+
+// luaType is the word for the value in messages of Tarantool.
+func (v value) luaType() string {
+	return [...]string{"nil", "boolean", "number", "string", "table", "table", "cdata"}[v.kind()]
+}
+
+func (v value) isTable() bool { return v.kind() == kindArray || v.kind() == kindMap }
+
+// str is the text of a string; empty for all others.
+func (v value) str() (string, bool) {
+	s, _, ok := xrow.ReadString(v)
+	return string(s), ok
+}
+
+func (v value) boolean() (b, ok bool) {
+	b, _, ok = xrow.ReadBool(v)
+	return b, ok
+}
+
+// number is any number as the double that Lua would see.
+func (v value) number() (float64, bool) {
+	if v.kind() != kindNumber {
+		return 0, false
+	}
+	if u, _, ok := xrow.ReadUint(v); ok {
+		return float64(u), true
+	}
+	if i, _, err := msgp.ReadInt64Bytes(v); err == nil {
+		return float64(i), true
+	}
+	if f, _, err := msgp.ReadFloat32Bytes(v); err == nil && v[0] == 0xca {
+		return float64(f), true
+	}
+	f, _, err := msgp.ReadFloat64Bytes(v)
+	return f, err == nil
+}
+
+// integer is a number without a fraction that is not negative.
+func (v value) integer() (uint64, bool) {
+	if u, _, ok := xrow.ReadUint(v); ok {
+		return u, true
+	}
+	f, ok := v.number()
+	if !ok || f < 0 || f != math.Trunc(f) || f >= 1<<53 {
+		return 0, false
+	}
+	return uint64(f), true
+}
+
+// limit bounds how many elements of a foreign array or map are looked at: an
+// element costs memory of ours before anything is known of it.
+const limit = 1 << 12
+
+// array splits an array.
+func (v value) array() ([]value, error) {
+	n, at, ok := xrow.ReadArrayHeader(v)
+	if !ok {
+		return nil, illegal("a table is expected")
+	}
+	if n > limit {
+		return nil, illegal("too many elements: %d", n)
+	}
+	return split(v[at:], n)
+}
+
+func split(b []byte, n int) ([]value, error) {
+	out := make([]value, n)
+	for i := range out {
+		size, err := xrow.Scan(b)
+		if err != nil {
+			return nil, illegal("%s", err.Error())
+		}
+		out[i], b = b[:size:size], b[size:]
+	}
+	return out, nil
+}
+
+// pair is an element of a map. The key is a string or, when name is empty, num.
+type pair struct {
+	name string
+	num  uint64
+	val  value
+}
+
+// pairs splits a map. Keys that Lua code of Tarantool could not use are
+// passed over.
+func (v value) pairs() ([]pair, error) {
+	n, at, ok := xrow.ReadMapHeader(v)
+	if !ok {
+		return nil, illegal("a table is expected")
+	}
+	if n > limit {
+		return nil, illegal("too many elements: %d", n)
+	}
+	flat, err := split(v[at:], 2*n)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]pair, 0, n)
+	for i := 0; i < len(flat); i += 2 {
+		name, ok := flat[i].str()
+		num, isNum := flat[i].integer()
+		if ok && name != "" || isNum {
+			out = append(out, pair{name: name, num: num, val: flat[i+1]})
+		}
+	}
+	return out, nil
+}
+
+// appendScalar copies a value as Lua would send it on: numbers without a
+// fraction become the shortest integers, all others stay as they are.
+func appendScalar(dst []byte, v value) []byte {
+	if v.isNil() {
+		return msgp.AppendNil(dst)
+	}
+	if u, ok := v.integer(); ok {
+		return msgp.AppendUint64(dst, u)
+	}
+	return append(dst, v...)
+}
