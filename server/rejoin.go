@@ -3,9 +3,7 @@ package server
 import (
 	"errors"
 	"os"
-	"path/filepath"
 
-	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
 )
 
@@ -70,21 +68,4 @@ func (s *Server) openAnew() error {
 	}
 	s.store, s.identity = store, id
 	return nil
-}
-
-// swapStores makes the complete new store the store. The old one is removed
-// unless it may hold rows that nobody else has: then it stays beside the new
-// one for the operator.
-func swapStores(in *config.Instance, keepOld bool) error {
-	dir := storeDir(in)
-	if err := os.Rename(newDir(dir), readyDir(dir)); err != nil {
-		return err
-	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
-		return err
-	}
-	if err := finishSwap(dir); err != nil || keepOld {
-		return err
-	}
-	return os.RemoveAll(oldDir(dir))
 }

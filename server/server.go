@@ -282,25 +282,6 @@ func (s *Server) openOwn() error {
 	return nil
 }
 
-// closeOver closes a store that is of no use because of err. One that has failed
-// says so again.
-func closeOver(store *xlog.Store, err error) error {
-	if e := store.Close(); !errors.Is(e, xlog.ErrFailed) {
-		err = errors.Join(err, e)
-	}
-	return err
-}
-
-func (s *Server) openStore(dir string) (*xlog.Store, error) {
-	o := storeOptions(s.in, dir)
-	o.MaxOpenFiles, o.Log = s.files.store, s.logStore
-	store, err := s.cfg.openStore(o)
-	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", dir, err)
-	}
-	return store, nil
-}
-
 func (s *Server) openClients() error {
 	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
 		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
