@@ -235,6 +235,7 @@ func (c *checks) died(n *node) {
 func (c *checks) joined(n *node, p *checkpoint) {
 	c.vote.joined(n, &p.state)
 	if c.w.mixed() {
+		c.promise.joinedMixed(n)
 		return
 	}
 	c.rows.joined(n, p)

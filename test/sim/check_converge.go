@@ -132,13 +132,21 @@ func (w *World) compareTwo(n *node, a, b *final) {
 	if u := b.state.Undecided; u != nil && len(u.Table) > 0 {
 		w.fail("convergence", "%s still has %d undecided rows", n.label(), len(u.Table))
 	}
-	for i := range max(len(a.tuples), len(b.tuples)) {
-		if i >= len(a.tuples) || i >= len(b.tuples) || a.tuples[i].space != b.tuples[i].space || !bytes.Equal(a.tuples[i].tuple, b.tuples[i].tuple) {
-			w.fail("convergence", "%s has other tuples than n0: number %d of %d and %d: %s", n.label(), i, len(b.tuples), len(a.tuples),
-				differ(a.tuples, b.tuples, i))
-			return
+	if i := firstDifference(a.tuples, b.tuples); i >= 0 {
+		w.fail("convergence", "%s has other tuples than n0: number %d of %d and %d: %s", n.label(), i, len(b.tuples), len(a.tuples),
+			differ(a.tuples, b.tuples, i))
+	}
+}
+
+// firstDifference is the number of the first tuple that two nodes do not share;
+// -1: they have the same.
+func firstDifference(a, b []spaceTuple) int {
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) || a[i].space != b[i].space || !bytes.Equal(a[i].tuple, b[i].tuple) {
+			return i
 		}
 	}
+	return -1
 }
 
 // compareIndexes: the second index of a space leads to the same tuples as the

@@ -90,6 +90,16 @@ func (c *promiseChecker) relayed(n *node, no uint64) {
 	}
 }
 
+// joinedMixed: by Tarantool's rules a member that joins anew under its own ID keeps
+// its own rows. Those of others that the state leaves out come again, see
+// [instance.State.Rejoin]; until then its peers count none of its acks.
+func (c *promiseChecker) joinedMixed(n *node) {
+	acks := &c.acks[n.slot]
+	own := acks[n.id]
+	*acks = n.disk.vclock
+	acks[n.id] = max(acks[n.id], own)
+}
+
 // wiped: a new incarnation promises anew. It begins with a vote for the leader
 // that registered it, so that it cannot vote again in that term.
 func (c *promiseChecker) wiped(n *node) {

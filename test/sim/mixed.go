@@ -1,9 +1,6 @@
 package sim
 
 import (
-	"bytes"
-	"slices"
-
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -157,9 +154,9 @@ func (w *World) allEqual(a *node) {
 	want := readAll(w, a.box.OpenView())
 	for _, b := range w.nodes {
 		got := readAll(w, b.box.OpenView())
-		same := slices.EqualFunc(want, got, func(x, y spaceTuple) bool { return x.space == y.space && bytes.Equal(x.tuple, y.tuple) })
-		if !same {
-			w.fail("convergence", "%s has other tuples than %s, and nobody reported a split brain: %s", b.label(), a.label(), w.describe())
+		if i := firstDifference(want, got); i >= 0 {
+			w.fail("convergence", "%s has other tuples than %s, and nobody reported a split brain: number %d of %d and %d: %s; %s",
+				b.label(), a.label(), i, len(got), len(want), differ(want, got, i), w.describe())
 			return
 		}
 	}
