@@ -14,16 +14,16 @@ import (
 // that cannot be taken ends the stream; those before it stay.
 func (c *Core) takeRows(ev Rows) {
 	c.raft.Heard(c.now.Mono, ev.From)
-	if c.failed != nil || c.expelled {
+	if c.out.failed != nil || c.members.expelled {
 		return
 	}
 	if c.cfg.Break.NoExchange && ev.From != c.raft.Leader() {
 		return
 	}
-	if c.cut&(1<<ev.From) != 0 {
+	if c.gate.cut&(1<<ev.From) != 0 {
 		return // what was on its way when we refused the stream
 	}
-	if c.build != nil || len(c.backlog.events) > 0 {
+	if c.gate.build != nil || len(c.gate.backlog.events) > 0 {
 		c.holdRows(ev.From, ev.Rows)
 		return
 	}
@@ -36,7 +36,7 @@ func (c *Core) takeRows(ev Rows) {
 		return
 	}
 	if len(rest) > 0 {
-		c.backlog.add(ev.From, rest)
+		c.gate.backlog.add(ev.From, rest)
 	}
 	c.raft.VClockGrew()
 }
@@ -55,7 +55,7 @@ func (c *Core) takeEach(from uint32, rows []xrow.Row) (rest []xrow.Row, err erro
 		if err := c.takeTxn(from, rows[:n]); err != nil {
 			return nil, err
 		}
-		if c.build != nil {
+		if c.gate.build != nil {
 			return rows, nil
 		}
 		rows = rows[n:]
@@ -74,21 +74,21 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 	if err := c.checkTxn(rows); err != nil {
 		return err
 	}
-	if last.LSN <= c.vclock[last.ReplicaID] {
+	if last.LSN <= c.out.vclock[last.ReplicaID] {
 		return nil // from another path of the mesh
 	}
-	if last.ReplicaID == c.self {
+	if last.ReplicaID == c.members.self {
 		if !c.cfg.Trusted {
-			c.broken(fmt.Errorf("%w: LSN %d of ours is at instance %d, here it ends with %d", ErrLostData, last.LSN, from, c.vclock[c.self]))
-			return clientError(c.failed)
+			c.broken(fmt.Errorf("%w: LSN %d of ours is at instance %d, here it ends with %d", ErrLostData, last.LSN, from, c.out.vclock[c.members.self]))
+			return clientError(c.out.failed)
 		}
-		if c.leading { // it writes on from there
-			return protocolError(fmt.Sprintf("LSN %d of instance %d, which leads and has written %d", last.LSN, c.self, c.vclock[c.self]))
+		if c.lead.leading { // it writes on from there
+			return protocolError(fmt.Sprintf("LSN %d of instance %d, which leads and has written %d", last.LSN, c.members.self, c.out.vclock[c.members.self]))
 		}
 	}
-	if rows[0].LSN <= c.vclock[last.ReplicaID] {
+	if rows[0].LSN <= c.out.vclock[last.ReplicaID] {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
-			rows[0].LSN, last.ReplicaID, c.vclock[last.ReplicaID]))
+			rows[0].LSN, last.ReplicaID, c.out.vclock[last.ReplicaID]))
 	}
 	if c.cfg.Break.Tarantool {
 		c.restamp(rows)
@@ -265,7 +265,7 @@ func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
 	c.limbo.Hold(last.ReplicaID, last.LSN)
 	c.limbo.Push(e)
 	if e.Term == 0 {
-		c.limbo.Written(c.written)
+		c.limbo.Written(c.out.written)
 		c.settle()
 	}
 	if p.ddl {
@@ -294,7 +294,7 @@ func (c *Core) applyAgain(again []entry) {
 		e.Seq, e.P.ddl = c.seq, tx.IsDDL()
 		c.limbo.Push(*e)
 	}
-	c.limbo.Written(c.written)
+	c.limbo.Written(c.out.written)
 	c.settle()
 }
 
@@ -400,13 +400,13 @@ func (c *Core) confirm(term, lsn uint64) error {
 func (c *Core) appendRows(rows []xrow.Row) []byte {
 	if c.replay {
 		for i := range rows {
-			c.vclock.Follow(rows[i].ReplicaID, rows[i].LSN)
+			c.out.vclock.Follow(rows[i].ReplicaID, rows[i].LSN)
 		}
 		return encodeFrames(rows)
 	}
 	at := 0
-	if c.open != nil {
-		at = len(c.open.Rows)
+	if c.out.open != nil {
+		at = len(c.out.open.Rows)
 	}
 	for i := range rows {
 		r := rows[i]
@@ -423,7 +423,7 @@ func (c *Core) appendRows(rows []xrow.Row) []byte {
 		}
 		c.add(&r, space, i == 0, term)
 	}
-	return c.open.Rows[at:len(c.open.Rows):len(c.open.Rows)]
+	return c.out.open.Rows[at:len(c.out.open.Rows):len(c.out.open.Rows)]
 }
 
 // appendNop keeps the LSNs of rows that are void. A synchronous one keeps the

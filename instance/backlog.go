@@ -93,15 +93,15 @@ func txnLen(rows []xrow.Row) int {
 // holdRows puts rows behind those that wait already. Beyond the cap the stream
 // ends: its peer sends them again.
 func (c *Core) holdRows(from uint32, rows []xrow.Row) {
-	if c.backlog.size+sizeOf(rows) > c.cfg.BacklogMaxSize && len(c.backlog.events) > 0 {
+	if c.gate.backlog.size+sizeOf(rows) > c.cfg.BacklogMaxSize && len(c.gate.backlog.events) > 0 {
 		c.trace(FactBacklogFull, from, 0, "")
 		// Such an error makes an applier come back.
 		c.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", c.cfg.BacklogMaxSize)))
-		c.cut |= 1 << from
+		c.gate.cut |= 1 << from
 		return
 	}
 	c.trace(FactRowsHeld, from, 0, "")
-	c.backlog.add(from, rows)
+	c.gate.backlog.add(from, rows)
 }
 
 // SplitBrain is a peer whose rows contradict ours. Its stream stays refused until
@@ -113,34 +113,34 @@ type SplitBrain struct {
 
 // cutStream ends a stream, with all that is still on its way.
 func (c *Core) cutStream(from uint32, err *xrow.Error) {
-	if err.Code == xrow.ErrSplitBrain && c.failed == nil && !c.hasSplit(from) {
+	if err.Code == xrow.ErrSplitBrain && c.out.failed == nil && !c.hasSplit(from) {
 		c.trace(FactSplitBrain, from, 0, err.Message)
-		c.splits = append(c.splits, SplitBrain{Peer: from, Text: err.Message})
+		c.gate.splits = append(c.gate.splits, SplitBrain{Peer: from, Text: err.Message})
 	}
 	c.refuseStream(from, err)
-	c.cut |= 1 << from
-	c.backlog.drop(from)
+	c.gate.cut |= 1 << from
+	c.gate.backlog.drop(from)
 }
 
 // releaseRows takes what waited, a part in each Step: all at once could be
 // more than a Step has time for.
 func (c *Core) releaseRows() {
-	for released := 0; len(c.backlog.events) > 0 && c.build == nil && released < releaseSize && !c.crowded(); {
-		if c.ddlWaits && c.limbo.Unwritten() {
+	for released := 0; len(c.gate.backlog.events) > 0 && c.gate.build == nil && released < releaseSize && !c.crowded(); {
+		if c.gate.ddlWaits && c.limbo.Unwritten() {
 			return
 		}
-		if c.failed != nil || c.expelled {
-			c.backlog = backlog{}
+		if c.out.failed != nil || c.members.expelled {
+			c.gate.backlog = backlog{}
 			return
 		}
-		h := c.backlog.head()
+		h := c.gate.backlog.head()
 		from, size := h.from, h.size
 		rest, err := c.takeEach(from, h.rows)
 		if err != nil {
 			c.cutStream(from, clientError(err))
 			continue
 		}
-		c.backlog.setHead(rest)
+		c.gate.backlog.setHead(rest)
 		released += size
 		c.raft.VClockGrew()
 	}
@@ -149,17 +149,17 @@ func (c *Core) releaseRows() {
 const releaseSize = 256 << 10
 
 func (c *Core) hasSplit(peer uint32) bool {
-	return slices.ContainsFunc(c.splits, func(s SplitBrain) bool { return s.Peer == peer })
+	return slices.ContainsFunc(c.gate.splits, func(s SplitBrain) bool { return s.Peer == peer })
 }
 
 // streamBegins lets a peer's rows in again, unless they contradict ours.
 func (c *Core) streamBegins(peer uint32) {
-	for _, s := range c.splits {
+	for _, s := range c.gate.splits {
 		if s.Peer == peer {
 			c.refuseStream(peer, &xrow.Error{Code: xrow.ErrSplitBrain, Message: s.Text})
-			c.cut |= 1 << peer
+			c.gate.cut |= 1 << peer
 			return
 		}
 	}
-	c.cut &^= 1 << peer
+	c.gate.cut &^= 1 << peer
 }

@@ -26,14 +26,14 @@ type building struct {
 
 // buildOwn keeps a client's change of the schema open, and the barrier shut.
 func (c *Core) buildOwn(tx *box.Txn, r *Request, p payload) {
-	c.barrier = true
-	c.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
+	c.gate.barrier = true
+	c.gate.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
 		req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync}}
 }
 
 // buildForeign keeps a transaction of a peer open.
 func (c *Core) buildForeign(tx *box.Txn) {
-	c.build = &building{tx: tx, at: c.now.Mono + c.cfg.BuildPause}
+	c.gate.build = &building{tx: tx, at: c.now.Mono + c.cfg.BuildPause}
 }
 
 // buildLater tells whether a transaction has work to be done in slices. Where
@@ -53,11 +53,11 @@ func (c *Core) buildLater(tx *box.Txn) (later bool, err error) {
 
 // buildOn does the next slice, and what follows the last one.
 func (c *Core) buildOn() {
-	b := c.build
+	b := c.gate.build
 	if b == nil {
 		return
 	}
-	if b.own && !c.writable() || c.failed != nil {
+	if b.own && !c.writable() || c.out.failed != nil {
 		c.abortBuild()
 		return
 	}
@@ -77,8 +77,8 @@ func (c *Core) buildOn() {
 
 // builtOwn submits the transaction as if it had been executed just now.
 func (c *Core) builtOwn(err error) {
-	b := c.build
-	c.build = nil
+	b := c.gate.build
+	c.gate.build = nil
 	if err != nil {
 		b.tx.Abort()
 		e := clientError(err)
@@ -93,15 +93,15 @@ func (c *Core) builtOwn(err error) {
 
 // builtForeign takes the rows at the head of the backlog into the log.
 func (c *Core) builtForeign(err error) {
-	b := c.build
-	c.build = nil
-	from := c.backlog.head().from
+	b := c.gate.build
+	c.gate.build = nil
+	from := c.gate.backlog.head().from
 	if err != nil {
 		b.tx.Abort()
 		c.cutStream(from, clientError(err))
 		return
 	}
-	rows := c.backlog.takeTxn()
+	rows := c.gate.backlog.takeTxn()
 	last := &rows[len(rows)-1]
 	c.trace(FactBuiltForeign, last.ReplicaID, last.LSN, "")
 	c.applied(b.tx, rows)
@@ -111,11 +111,11 @@ func (c *Core) builtForeign(err error) {
 // abortBuild gives the open transaction up. A client learns why; rows of a
 // peer are still in the backlog, and judged anew.
 func (c *Core) abortBuild() {
-	b := c.build
+	b := c.gate.build
 	if b == nil {
 		return
 	}
-	c.build = nil
+	c.gate.build = nil
 	b.tx.Abort()
 	if !b.own {
 		c.trace(FactRowGivenUp, 0, 0, "")
@@ -129,8 +129,8 @@ func (c *Core) abortBuild() {
 
 // unwritable is the answer to a write that this instance cannot take.
 func (c *Core) unwritable() *xrow.Error {
-	if c.failed != nil {
-		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.failed.Error(), Err: c.failed}
+	if c.out.failed != nil {
+		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.out.failed.Error(), Err: c.out.failed}
 	}
 	return c.readonly()
 }

@@ -87,20 +87,20 @@ func (s *claims) refuted(others uint32) bool {
 
 // otherVoters are those who count, by either configuration, but for us.
 func (c *Core) otherVoters() uint32 {
-	return (c.confirmed.voters | c.newest.voters) &^ (1 << (c.self % vclock.Max))
+	return (c.members.confirmed.voters | c.members.newest.voters) &^ (1 << (c.members.self % vclock.Max))
 }
 
 // claimed takes a claim of a peer, and tells whether it is open now and was not before.
 func (c *Core) claimed(from uint32, acked *vclock.VClock, err error) bool {
-	if c.cfg.Break.BackUnnoticed || c.cfg.Trusted || c.failed != nil || c.self == 0 || c.otherVoters()&(1<<from) == 0 {
+	if c.cfg.Break.BackUnnoticed || c.cfg.Trusted || c.out.failed != nil || c.members.self == 0 || c.otherVoters()&(1<<from) == 0 {
 		return false
 	}
-	if !c.claims.claim(from, acked, c.now.Mono) {
+	if !c.peers.claims.claim(from, acked, c.now.Mono) {
 		return false
 	}
 	c.trace(FactClaim, from, 0, err.Error())
-	c.claims.text = fmt.Sprintf("instance %d claims to have seen more of this disk: %v", from, err)
-	if c.claims.proven(c.otherVoters()) {
+	c.peers.claims.text = fmt.Sprintf("instance %d claims to have seen more of this disk: %v", from, err)
+	if c.peers.claims.proven(c.otherVoters()) {
 		c.broken(fmt.Errorf("%w: instance %d says so, and it is not the only one: %w", ErrLostData, from, err))
 		return false
 	}
@@ -112,11 +112,11 @@ func (c *Core) claimed(from uint32, acked *vclock.VClock, err error) bool {
 // either: whoever knows the password and a uuid can say it, and what is true in it our
 // own stream from that member brings.
 func (c *Core) knowsNoMore(ev *Downstream) bool {
-	theirs, ours := ev.VClock[c.self], c.vclock[c.self]
-	if c.self == 0 || theirs <= ours || c.cfg.Trusted || c.cfg.Break.BackUnnoticed {
+	theirs, ours := ev.VClock[c.members.self], c.out.vclock[c.members.self]
+	if c.members.self == 0 || theirs <= ours || c.cfg.Trusted || c.cfg.Break.BackUnnoticed {
 		return true
 	}
-	c.endRelay(ev.Peer, protocolError(fmt.Sprintf("a vclock with LSN %d of instance %d, which has written %d", theirs, c.self, ours)))
+	c.endRelay(ev.Peer, protocolError(fmt.Sprintf("a vclock with LSN %d of instance %d, which has written %d", theirs, c.members.self, ours)))
 	return false
 }
 
@@ -129,7 +129,7 @@ func (c *Core) endRelay(peer uint32, err *xrow.Error) {
 // answered our SUBSCRIBE with a claim must be there for that: if it is gone the rows
 // may be with it.
 func (c *Core) claimsInVain() bool {
-	s := &c.claims
+	s := &c.peers.claims
 	if c.now.Mono < s.since+claimPatience*c.cfg.DeathTimeout {
 		return false
 	}
@@ -143,7 +143,7 @@ func (c *Core) claimsInVain() bool {
 
 // claimDeadline is when claims may lapse; 0: nothing waits for that.
 func (c *Core) claimDeadline() time.Duration {
-	s := &c.claims
+	s := &c.peers.claims
 	at := s.since + claimPatience*c.cfg.DeathTimeout
 	if s.open() == 0 || at <= c.now.Mono || !s.refuted(c.otherVoters()) {
 		return 0 // or the claimant has to come back, which is an event
@@ -153,7 +153,7 @@ func (c *Core) claimDeadline() time.Duration {
 
 // trust is an operator's word that this disk is to be believed, whatever others say.
 func (c *Core) trust(ev Trust) {
-	c.cfg.Trusted, c.claims = true, claims{}
+	c.cfg.Trusted, c.peers.claims = true, claims{}
 	c.reply(ev.Conn, ev.Sync, noValues, nil)
 }
 
@@ -162,18 +162,18 @@ func (c *Core) doubtText() string {
 	if !c.doubted() {
 		return ""
 	}
-	return c.claims.text
+	return c.peers.claims.text
 }
 
 // judgeClaims lets claims lapse, and gives the voice back when none is left.
 func (c *Core) judgeClaims() {
-	s := &c.claims
-	if open := s.open(); open != 0 && s.refuted(c.otherVoters()) && (c.onDisk.Covers(&s.acked) || c.claimsInVain()) {
+	s := &c.peers.claims
+	if open := s.open(); open != 0 && s.refuted(c.otherVoters()) && (c.out.onDisk.Covers(&s.acked) || c.claimsInVain()) {
 		c.trace(FactClaimLapsed, uint32(bits.TrailingZeros32(open)), 0, "")
 		s.spent |= open
 	}
-	if silenced := c.doubted(); silenced != c.silenced {
-		c.silenced = silenced
-		c.raft.SetSelf(c.self, c.able(), c.now.Mono)
+	if silenced := c.doubted(); silenced != c.peers.silenced {
+		c.peers.silenced = silenced
+		c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)
 	}
 }

@@ -62,23 +62,23 @@ func isID(id uint32) bool { return id != 0 && id < vclock.Max }
 func (c *Core) refreshMembers() {
 	now := c.box.Members()
 	c.forgetLives(now)
-	c.ids = now
+	c.members.ids = now
 	self := uint32(0)
-	for _, m := range c.ids {
+	for _, m := range c.members.ids {
 		if isID(m.ID) && m.UUID == c.cfg.UUID {
 			self = m.ID
 		}
 	}
-	if c.self != 0 && self != c.self && len(c.ids) != 0 && !c.expelled {
+	if c.members.self != 0 && self != c.members.self && len(c.members.ids) != 0 && !c.members.expelled {
 		c.expel()
 	}
-	if c.self == 0 {
-		c.self = self
+	if c.members.self == 0 {
+		c.members.self = self
 	}
-	c.oldSchema = schemaBefore(c.box, 2, 10, 1)
-	c.founding = readFounding(c.box)
+	c.members.oldSchema = schemaBefore(c.box, 2, 10, 1)
+	c.members.founding = readFounding(c.box)
 	c.noteLearners()
-	c.alignQuorum = true // others are a majority now
+	c.members.alignQuorum = true // others are a majority now
 	c.refreshNewest()
 	c.eff.Members = true
 }
@@ -87,25 +87,25 @@ func (c *Core) refreshMembers() {
 // whenever a transaction on system spaces has come into the log or gone from it.
 func (c *Core) refreshNewest() {
 	newest, known := c.box.NewestMembers(), uint32(0)
-	for _, m := range c.ids {
+	for _, m := range c.members.ids {
 		known |= 1 << (m.ID % vclock.Max)
 	}
-	c.members = 0
+	c.members.all = 0
 	for _, m := range newest {
-		c.members |= 1 << (m.ID % vclock.Max)
+		c.members.all |= 1 << (m.ID % vclock.Max)
 	}
 	c.noteKinds(newest)
-	c.confirmed = newConfiguration(c.ids, known, c.quorumRule(c.box.Setting(quorumKey), c.tarantoolsAmong(c.ids)))
-	c.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.tarantools()))
-	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
-	c.raft.SetElectorates(raft.Electorates{Confirmed: c.confirmed.forRaft(), Newest: c.newest.forRaft()}, c.now.Mono)
+	c.members.confirmed = newConfiguration(c.members.ids, known, c.quorumRule(c.box.Setting(quorumKey), c.tarantoolsAmong(c.members.ids)))
+	c.members.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.tarantools()))
+	c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)
+	c.raft.SetElectorates(raft.Electorates{Confirmed: c.members.confirmed.forRaft(), Newest: c.members.newest.forRaft()}, c.now.Mono)
 }
 
 // UndecidedMembers are members by rows whose fate is open, as far as no committed
 // row has that life of them. Safe under the shared side of the Loop's latch.
 func (c *Core) UndecidedMembers() (all []box.Member) {
 	for _, m := range c.box.NewestMembers() {
-		if !slices.ContainsFunc(c.ids, func(o box.Member) bool { return o.UUID == m.UUID && o.Incarnation == m.Incarnation }) {
+		if !slices.ContainsFunc(c.members.ids, func(o box.Member) bool { return o.UUID == m.UUID && o.Incarnation == m.Incarnation }) {
 			all = append(all, m)
 		}
 	}
@@ -115,10 +115,10 @@ func (c *Core) UndecidedMembers() (all []box.Member) {
 // refuseOwnExpulsion: no change takes our own row away, as in Tarantool. The
 // leader that is to go resigns first, and the next one lets it go.
 func (c *Core) refuseOwnExpulsion() error {
-	if c.members&(1<<(c.self%vclock.Max)) == 0 || slices.ContainsFunc(c.box.NewestMembers(), func(m box.Member) bool { return m.ID == c.self }) {
+	if c.members.all&(1<<(c.members.self%vclock.Max)) == 0 || slices.ContainsFunc(c.box.NewestMembers(), func(m box.Member) bool { return m.ID == c.members.self }) {
 		return nil
 	}
-	return xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, c.self)
+	return xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, c.members.self)
 }
 
 // expel ends the part of this instance in the replica set: it leads and writes no
@@ -126,9 +126,9 @@ func (c *Core) refuseOwnExpulsion() error {
 // one that knows its expulsion to be decided, and until others do, they need a
 // quorum of the old configuration, of which it is part.
 func (c *Core) expel() {
-	c.expelled = true
-	c.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout
-	c.trace(FactExpelled, c.self, 0, "")
+	c.members.expelled = true
+	c.members.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout
+	c.trace(FactExpelled, c.members.self, 0, "")
 	c.raft.Resign(c.now.Mono, "expelled")
 }
 
@@ -138,19 +138,19 @@ const leaveTimeouts = 4
 // leave ends what expel left, once enough of the others have what is here to elect
 // without us, or after a while.
 func (c *Core) leave() {
-	if c.leaveAt == 0 {
+	if c.members.leaveAt == 0 {
 		return
 	}
-	have, held := uint32(0), c.vclock.Global()
-	for id := range c.acked {
-		if c.acked[id].Covers(&held) {
+	have, held := uint32(0), c.out.vclock.Global()
+	for id := range c.peers.acked {
+		if c.peers.acked[id].Covers(&held) {
 			have |= 1 << id
 		}
 	}
-	if told := bits.OnesCount32(have & c.confirmed.voters); told < c.confirmed.electionQuorum && c.now.Mono < c.leaveAt {
+	if told := bits.OnesCount32(have & c.members.confirmed.voters); told < c.members.confirmed.electionQuorum && c.now.Mono < c.members.leaveAt {
 		return
 	}
-	c.leaveAt = 0
+	c.members.leaveAt = 0
 	c.eff.Expelled = true
-	c.raft.SetSelf(c.self, c.able(), c.now.Mono)
+	c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)
 }

@@ -20,91 +20,25 @@ type Core struct {
 	raft  *raft.Raft
 	limbo limbo.Limbo[payload]
 
-	self      uint32        // replica ID; 0: not registered
-	ids       []box.Member  // confirmed, learners too
-	confirmed configuration // by the rows that are known to be committed
-	newest    configuration // by those whose fate is open as well
-	members   uint32        // learners too, by these; a bit each
-	learners  []learner
-	givenBack uint32 // IDs whose rows went since our start, a bit each
-	// founding is how many voters must be there before clients may write, see
-	// founding.go; 0: the set is complete.
-	founding int
-
-	wishes      [vclock.Max]string // the quorum that the files of each member ask for
-	alignQuorum bool               // they, or our leadership, have changed
-
-	vclock   vclock.VClock // everything handed to the journal or gathering for it
-	onDisk   vclock.VClock // what is synced
-	acked    [vclock.Max]vclock.VClock
-	shown    [vclock.Max]Shown // election states of members, without Ack: acked has that
-	claims   claims            // what members say of our disk
-	silenced bool              // as the election machine was told
-	back     uint32            // members whose disk shows less than before, a bit each
-
-	open                *xrow.Group // gathers; nil: nothing yet
-	openRec             *raft.Record
-	openLost            []xrow.LostRow // what open voids. Invariant: none while open is nil
-	inflight            *flight        // with the journal; nil: it is idle
-	nextNo              uint64         // number that open will get
-	written             uint64
-	scratch             []byte // body being encoded
-	results             []byte // answers; a full one is left to those who still point into it
-	lastRows, lastTable int    // sizes of the last group: the next one will need about as much
+	out     outbox
+	members members
+	peers   peers
+	gate    gate
+	waits   waits
+	lead    leadership
+	reads   reads
 
 	seq       uint64        // local transaction number
-	held      []Request     // behind a barrier, copied
-	heldLen   int           // their bytes
-	welcome   []welcome     // joiners that count already, while a quorum has not been told so
-	heldJoins []JoinRequest // registrations behind a barrier
-	chores    []Request     // other changes of our own behind it
-	barrier   bool          // a transaction on system spaces is undecided
-	build     *building     // a change of the schema that is built in slices; nil: none
-	backlog   backlog       // rows of peers behind it
-	ddlWaits  bool          // the backlog's first transaction waits for our disk
-	splits    []SplitBrain  // peers whose rows contradict ours, until the operator acts
-	cut       uint32        // peers whose stream was refused and has not begun anew, a bit each
-	local     []waiter      // fully local transactions wait for their group only
-
-	leading   bool          // our PROMOTE of the raft term is in the log
-	confirmAt time.Duration // an idle leader writes CONFIRM then; 0: nothing to tell
-	beatAt    time.Duration
 	tidyAt    time.Duration // when dropped data is freed on
-	beatSync  uint64
-	waiting   int    // queued transactions that a client waits for
-	waitHead  uint64 // transactions before this number have no waiting client
-	promotes  []promoteWaiter
-	demotion  *demotion // nil: none is on its way
-	reads     []linearRead
-	fates     []fate // answers that stand on something open
-	fateSize  int    // their bytes
-	tellings  []telling
-	beatNew   bool // beatSync was raised in this Step
-	snaps     []pendingSnap
-
-	failed    error // the journal's; nothing is ever written again
-	stalled   bool
-	parked    bool // as it was told last, see notePark
-	expelled  bool
-	leaveAt   time.Duration // an expelled instance ends its streams then at the latest; 0: it has, or need not
+	started   bool
 	closing   bool
 	replay    bool // rows come from our own log
-	started   bool
 	restoring bool // rows come from a checkpoint: CONFIRMs between them are gone
-
-	// Bits of members, see tarantools.
-	saidStrong, saidTarantool, memberTarantools, memberMask uint32
-
-	oldSchema    bool     // 2.10.1 or older: Tarantool filters no requests then
-	voidPromotes []uint64 // LSNs of PROMOTEs of ours that took effect nowhere, ascending
-	newVoid      bool     // the adapters do not know them all yet
 
 	now     Now
 	stepped time.Duration // when the last Step ran
 	eff     Effects
-	status  statusKey
-	schema  uint64
-	rights  uint64 // version of users and rights that was told
+	watched watched
 }
 
 // payload is what a limbo entry carries for us.
@@ -120,29 +54,13 @@ type payload struct {
 	join       *JoinRequest
 }
 
-// flight is a group that the journal has.
-type flight struct {
-	no     uint64
-	group  *xrow.Group
-	record *raft.Record
-	since  time.Duration
-	stamp  float64 // of the newest foreign row
-}
-
-// waiter is a client that waits for a group only.
-type waiter struct {
-	group      uint64
-	conn, sync uint64
-	data       []byte
-}
-
 // New makes a core over an empty box, or one that Restore and Replay will fill.
 func New(cfg Config, b *box.Box) (*Core, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, box: b, nextNo: 1}
+	c := &Core{cfg: cfg, box: b, out: outbox{nextNo: 1}}
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: 1})
 	return c, nil
 }
@@ -166,9 +84,9 @@ func (c *Core) raftConfig() raft.Config {
 // outside now. The result is valid until the next Step.
 func (c *Core) Step(now Now, events []Event) *Effects {
 	c.now = now
-	c.eff = Effects{BeatSync: c.beatSync, Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
+	c.eff = Effects{BeatSync: c.reads.beatSync, Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
 		Refused: c.eff.Refused[:0]}
-	c.beatNew = false
+	c.reads.beatNew = false
 	if !c.cfg.Break.DeadlinesAfterRequests {
 		c.runDeadlines()
 	}
@@ -246,7 +164,7 @@ func (c *Core) handle(ev Event) {
 	case SetQuorum:
 		c.setQuorum(ev)
 	case Removed:
-		if c.self != 0 && !c.expelled {
+		if c.members.self != 0 && !c.members.expelled {
 			c.expel()
 		}
 	case Trust:
@@ -268,30 +186,30 @@ func (c *Core) handle(ev Event) {
 // before it takes one more write.
 func (c *Core) runDeadlines() {
 	now := c.now.Mono
-	if c.parked && c.vouches() {
+	if c.out.parked && c.vouches() {
 		c.raft.Deaf(now)
 	}
 	if d := c.raft.Deadline(); d != 0 && now >= d {
-		if c.leading && now >= d+c.cfg.DeathTimeout {
+		if c.lead.leading && now >= d+c.cfg.DeathTimeout {
 			c.trace(FactWokeLate, 0, 0, "")
 		}
 		c.raft.Tick(now)
 		c.afterRaft()
 	}
-	if slept := now - c.stepped; c.inflight != nil && slept > c.cfg.DeathTimeout {
-		c.inflight.since += slept // it was this process that stood still, not the disk
+	if slept := now - c.stepped; c.out.flight != nil && slept > c.cfg.DeathTimeout {
+		c.out.flight.since += slept // it was this process that stood still, not the disk
 	}
 	c.stepped = now
-	if c.inflight != nil && !c.stalled && now >= c.inflight.since+c.cfg.StallTimeout {
-		c.stalled = true
+	if c.out.flight != nil && !c.out.stalled && now >= c.out.flight.since+c.cfg.StallTimeout {
+		c.out.stalled = true
 		c.trace(FactStall, 0, 0, "")
 		c.raft.Resign(now, "the disk stalls")
-		c.raft.SetSelf(c.self, c.able(), now)
+		c.raft.SetSelf(c.members.self, c.able(), now)
 		c.afterRaft()
 	}
-	if c.started && now >= c.beatAt {
+	if c.started && now >= c.reads.beatAt {
 		c.eff.Beat = true
-		c.beatAt = now + c.cfg.Heartbeat
+		c.reads.beatAt = now + c.cfg.Heartbeat
 		c.expireLearners()
 	}
 	c.expireWaits()
@@ -299,29 +217,29 @@ func (c *Core) runDeadlines() {
 
 // Deadline is when Step has something to do although nothing happens.
 func (c *Core) Deadline() time.Duration {
-	d := c.beatAt
+	d := c.reads.beatAt
 	earliest := func(t time.Duration) {
 		if t != 0 && t < d {
 			d = t
 		}
 	}
 	earliest(c.raft.Deadline())
-	if c.inflight != nil && !c.stalled {
-		earliest(c.inflight.since + c.cfg.StallTimeout)
+	if c.out.flight != nil && !c.out.stalled {
+		earliest(c.out.flight.since + c.cfg.StallTimeout)
 	}
-	if c.inflight == nil {
-		earliest(c.confirmAt)
+	if c.out.flight == nil {
+		earliest(c.lead.confirmAt)
 	}
 	earliest(c.waitDeadline())
-	earliest(c.leaveAt)
+	earliest(c.members.leaveAt)
 	earliest(c.claimDeadline())
 	if c.tidyAt > c.now.Mono {
 		earliest(c.tidyAt)
 	}
 	switch {
-	case c.build != nil:
-		earliest(c.build.at)
-	case len(c.backlog.events) > 0 && !c.ddlWaits && !c.crowded():
+	case c.gate.build != nil:
+		earliest(c.gate.build.at)
+	case len(c.gate.backlog.events) > 0 && !c.gate.ddlWaits && !c.crowded():
 		earliest(c.now.Mono)
 	}
 	return d
@@ -339,7 +257,7 @@ func (c *Core) finish() {
 	c.releaseChores()
 	c.releaseHeld()
 	c.completeSet()
-	c.raft.Holds(&c.vclock)
+	c.raft.Holds(&c.out.vclock)
 	c.checkPromotes()
 	c.stepDemotion()
 	c.checkReads()
@@ -348,7 +266,7 @@ func (c *Core) finish() {
 	c.leave()
 	c.flush()
 	if c.raft.TakeShow() {
-		m := c.raft.Shown(&c.vclock)
+		m := c.raft.Shown(&c.out.vclock)
 		c.eff.Raft = toRaftBody(m)
 		c.eff.Raft.Quorum = c.cfg.Quorum
 	}
@@ -357,16 +275,16 @@ func (c *Core) finish() {
 	}
 	c.tidy()
 	c.notePark()
-	c.eff.BeatSync = c.beatSync
+	c.eff.BeatSync = c.reads.beatSync
 	if c.eff.Mute = !c.vouches(); c.eff.Mute {
 		c.eff.Ack = nil
 	}
-	c.eff.Relay = c.written
+	c.eff.Relay = c.out.written
 	if c.cfg.Break.RelayBeforeSync {
-		c.eff.Relay = c.nextNo - 1
+		c.eff.Relay = c.out.nextNo - 1
 	}
-	if c.newVoid {
-		c.eff.VoidPromotes, c.newVoid = slices.Clone(c.voidPromotes), false
+	if c.lead.newVoid {
+		c.eff.VoidPromotes, c.lead.newVoid = slices.Clone(c.lead.voidPromotes), false
 	}
 	c.noteStatus()
 }
@@ -389,20 +307,20 @@ const (
 // record goes to the log at once, behind what was handed over before and
 // before what comes next.
 func (c *Core) afterRaft() {
-	if rec, ok := c.raft.TakeRecord(); ok && c.failed == nil {
-		if rec.Vote != 0 && rec.Vote != c.self && (c.open != nil || c.inflight != nil) {
+	if rec, ok := c.raft.TakeRecord(); ok && c.out.failed == nil {
+		if rec.Vote != 0 && rec.Vote != c.members.self && (c.out.open != nil || c.out.flight != nil) {
 			c.trace(FactVoteInFlight, rec.Vote, 0, "")
 		}
 		c.addRecord(rec)
 	}
 	leads := c.raft.State() == raft.StateLeader
 	switch {
-	case leads && !c.leading:
-		c.lead()
-	case !leads && c.leading:
-		c.leading = false
+	case leads && !c.lead.leading:
+		c.becomeLeader()
+	case !leads && c.lead.leading:
+		c.lead.leading = false
 		c.limbo.Rest()
-		c.confirmAt = 0
+		c.lead.confirmAt = 0
 	}
 }
 
@@ -424,15 +342,15 @@ func (c *Core) takeRaft(ev RaftMsg) {
 		c.cutStream(ev.From, clientError(err))
 		return
 	}
-	mine := &c.vclock
+	mine := &c.out.vclock
 	if c.cfg.Break.VoteIgnoresInFlight {
-		mine = &c.onDisk
+		mine = &c.out.onDisk
 	}
 	m := fromRaftBody(&ev.Msg)
 	if m.VClock != nil && m.VClock.Compare(mine) == vclock.Incomparable {
 		c.trace(FactIncomparable, ev.From, 0, "")
 	}
-	if c.noteShown(ev.From, m.Vote, m.Term); c.back&(1<<ev.From) != 0 {
+	if c.noteShown(ev.From, m.Vote, m.Term); c.peers.back&(1<<ev.From) != 0 {
 		m.Vote = 0
 	}
 	c.raft.Receive(c.now.Mono, ev.From, m, mine)
@@ -443,24 +361,24 @@ func (c *Core) takeAck(ev *Ack) {
 	if ev.From == 0 || ev.From >= vclock.Max {
 		return
 	}
-	if c.self != 0 && ev.VClock[c.self] > c.vclock[c.self] {
-		c.endRelay(ev.From, protocolError(fmt.Sprintf("an ack of LSN %d of instance %d, which has written %d", ev.VClock[c.self], c.self, c.vclock[c.self])))
+	if c.members.self != 0 && ev.VClock[c.members.self] > c.out.vclock[c.members.self] {
+		c.endRelay(ev.From, protocolError(fmt.Sprintf("an ack of LSN %d of instance %d, which has written %d", ev.VClock[c.members.self], c.members.self, c.out.vclock[c.members.self])))
 		return
 	}
-	if c.back&(1<<ev.From) != 0 {
-		if !ev.VClock.Covers(&c.acked[ev.From]) {
+	if c.peers.back&(1<<ev.From) != 0 {
+		if !ev.VClock.Covers(&c.peers.acked[ev.From]) {
 			return
 		}
-		c.back &^= 1 << ev.From // it has again what it had shown
+		c.peers.back &^= 1 << ev.From // it has again what it had shown
 	}
 	if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {
 		c.trace(FactHigherTermAck, ev.From, 0, "") // the term comes by RAFT, or by a row: an ack is no evidence of one
 		return
 	}
 	c.raft.Acked(c.now.Mono, ev.From, &ev.VClock)
-	c.acked[ev.From] = ev.VClock
-	if c.leading {
-		c.limbo.Ack(ev.From, ev.VClock[c.self])
+	c.peers.acked[ev.From] = ev.VClock
+	if c.lead.leading {
+		c.limbo.Ack(ev.From, ev.VClock[c.members.self])
 		c.heardLearner(ev.From)
 	}
 	c.ackReads(ev)
@@ -469,9 +387,9 @@ func (c *Core) takeAck(ev *Ack) {
 
 // tellAck asks the adapter to tell all upstreams what is on our disk.
 func (c *Core) tellAck(stamp float64) {
-	v := c.onDisk
+	v := c.out.onDisk
 	if c.cfg.Break.AckBeforeSync {
-		v = c.vclock
+		v = c.out.vclock
 	}
 	if c.eff.Ack == nil {
 		c.eff.Ack = new(AckState)
@@ -484,17 +402,17 @@ func (c *Core) tellAck(stamp float64) {
 // vouches tells whether our word on our disk counts. Acks keep a leader in
 // office; one that hears them from disks that fail or stall could commit
 // nothing, and would stay. Nor is a disk believed that lost rows once.
-func (c *Core) vouches() bool { return c.failed == nil && !c.stalled && !c.doubted() }
+func (c *Core) vouches() bool { return c.out.failed == nil && !c.out.stalled && !c.doubted() }
 
 // doubted tells whether a member claims to have seen more of our disk. Whoever
 // leads was elected by voters whose rows it covers, and goes on until more is known.
-func (c *Core) doubted() bool { return c.claims.open() != 0 && !c.leading }
+func (c *Core) doubted() bool { return c.peers.claims.open() != 0 && !c.lead.leading }
 
 // able tells whether we may vote: whoever is registered does, whether it counts or
 // not. Who asks for the vote says whether it counts; and that may know more than
 // we do. Who campaigns has to be a voter, see raft.Electorates.
 func (c *Core) able() bool {
-	return c.self != 0 && (!c.expelled || c.leaveAt != 0) && c.vouches() && !c.closing
+	return c.members.self != 0 && (!c.members.expelled || c.members.leaveAt != 0) && c.vouches() && !c.closing
 }
 
 func (c *Core) configure(ev Configure) {
@@ -510,8 +428,8 @@ func (c *Core) configure(ev Configure) {
 	if c.cfg.Memory != 0 {
 		c.box.SetMemory(c.cfg.Memory)
 	}
-	c.beatAt = min(c.beatAt, c.now.Mono+c.cfg.Heartbeat) // peers that are told the same wait no longer for it
-	c.splits = nil                                       // the operator has acted
+	c.reads.beatAt = min(c.reads.beatAt, c.now.Mono+c.cfg.Heartbeat) // peers that are told the same wait no longer for it
+	c.gate.splits = nil                                              // the operator has acted
 	c.raft.Configure(c.raftConfig(), c.now.Mono)
 	if c.started {
 		c.refreshMembers()
@@ -526,7 +444,7 @@ var noValues = []byte{0xdd, 0, 0, 0, 0}
 func (c *Core) shutdown() {
 	c.closing = true
 	c.raft.Resign(c.now.Mono, "shutdown")
-	c.raft.SetSelf(c.self, false, c.now.Mono)
+	c.raft.SetSelf(c.members.self, false, c.now.Mono)
 }
 
 func (c *Core) reply(conn, sync uint64, data []byte, err *xrow.Error) {
@@ -543,13 +461,13 @@ func (c *Core) trace(kind FactKind, peer uint32, lsn uint64, text string) {
 // broken ends the part of this disk: it is proven that it has lost rows or
 // promises. Nothing more is written.
 func (c *Core) broken(err error) {
-	if c.failed != nil {
+	if c.out.failed != nil {
 		return
 	}
 	c.trace(FactInDoubt, 0, 0, err.Error())
 	c.eff.Fatal = err
-	c.failed = err
+	c.out.failed = err
 	c.failSnaps(&xrow.Error{Code: xrow.ErrWALIO, Message: err.Error(), Err: err}) // the group they wait for may never be written
 	c.raft.Resign(c.now.Mono, "its disk is in doubt")
-	c.raft.SetSelf(c.self, false, c.now.Mono)
+	c.raft.SetSelf(c.members.self, false, c.now.Mono)
 }

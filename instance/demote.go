@@ -26,13 +26,13 @@ func (c *Core) demote(ev DemoteRequest) {
 	cur := c.limbo.Current()
 	if c.cfg.Mode == raft.Off {
 		switch {
-		case c.demotion != nil || len(c.promotes) > 0:
+		case c.lead.demotion != nil || len(c.waits.promotes) > 0:
 			c.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrUnsupported, "box.ctl.demote", "simultaneous invocations"))
 			return
 		case cur.Owner == 0 && len(c.limbo.Pending()) == 0:
 			c.reply(ev.Conn, ev.Sync, noValues, nil)
 			return
-		case cur.Owner != c.self || cur.Term < c.raft.Term() || len(c.limbo.Pending()) > 0:
+		case cur.Owner != c.members.self || cur.Term < c.raft.Term() || len(c.limbo.Pending()) > 0:
 			c.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrNotLeader, c.raft.Leader()))
 			return
 		case cur.Tarantool:
@@ -49,39 +49,39 @@ func (c *Core) demote(ev DemoteRequest) {
 // beginDemotion moves to a new term. DEMOTE is written once that is on disk.
 func (c *Core) beginDemotion(ev DemoteRequest) {
 	term := c.raft.Term() + 1
-	c.demotion = &demotion{conn: ev.Conn, sync: ev.Sync, term: term, until: c.now.Mono + c.cfg.PromoteTimeout}
+	c.lead.demotion = &demotion{conn: ev.Conn, sync: ev.Sync, term: term, until: c.now.Mono + c.cfg.PromoteTimeout}
 	c.adopt(term)
 }
 
 // stepDemotion goes on with a demotion: it waits for the term, then for a quorum
 // on the last synchronous transaction, then for the disk.
 func (c *Core) stepDemotion() {
-	d := c.demotion
+	d := c.lead.demotion
 	if d == nil {
 		return
 	}
 	newest, _, _ := c.limbo.Newest()
 	switch {
-	case d.group != 0 && c.written >= d.group:
+	case d.group != 0 && c.out.written >= d.group:
 		c.endDemotion(nil)
-	case c.failed != nil:
-		c.endDemotion(&xrow.Error{Code: xrow.ErrWALIO, Message: c.failed.Error()})
+	case c.out.failed != nil:
+		c.endDemotion(&xrow.Error{Code: xrow.ErrWALIO, Message: c.out.failed.Error()})
 	case d.group != 0:
 	case c.raft.Term() > d.term || newest >= d.term:
 		c.endDemotion(xrow.Errorf(xrow.ErrInterferingElections))
 	case c.now.Mono >= d.until:
-		c.endDemotion(xrow.Errorf(xrow.ErrQuorumWait, c.confirmed.synchroQuorum, "the last synchronous transaction has no quorum yet"))
+		c.endDemotion(xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the last synchronous transaction has no quorum yet"))
 	case c.raft.Saved().Term < d.term:
 	case c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()):
 	default:
 		c.writeDemote(d.term)
-		d.group = c.nextNo
+		d.group = c.out.nextNo
 	}
 }
 
 func (c *Core) endDemotion(err *xrow.Error) {
-	d := c.demotion
-	c.demotion = nil
+	d := c.lead.demotion
+	c.lead.demotion = nil
 	if err != nil {
 		c.reply(d.conn, d.sync, nil, err)
 		return
@@ -92,7 +92,7 @@ func (c *Core) endDemotion(err *xrow.Error) {
 // writeDemote confirms all that waits and leaves the queue to nobody.
 func (c *Core) writeDemote(term uint64) {
 	cur := c.limbo.Current()
-	req := limbo.Request{Kind: limbo.Demotion, Origin: c.self, Owner: cur.Owner, LSN: c.limbo.LastSync(), Term: term}
+	req := limbo.Request{Kind: limbo.Demotion, Origin: c.members.self, Owner: cur.Owner, LSN: c.limbo.LastSync(), Term: term}
 	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.LSN, Term: term}
 	req.Row = c.addOwn(xrow.Demote, body.AppendBody(nil), term)
 	if err := c.limbo.Take(req); err != nil {

@@ -52,7 +52,7 @@ func (c *Core) fateOf(tx *box.Txn, r *Request, data []byte, err *xrow.Error) fat
 	if term := c.stampTerm(); term != 0 && !c.limbo.Current().Tarantool {
 		any, sync := tx.Looked()
 		if sync || any && (r.IsSync || c.cfg.SyncAll) {
-			f.beat, f.term, f.heard = c.round(), term, 1<<c.self
+			f.beat, f.term, f.heard = c.round(), term, 1<<c.members.self
 		}
 	}
 	return f
@@ -70,8 +70,8 @@ func (c *Core) addFate(f *fate) {
 	if f.err != nil {
 		f.size += len(f.err.Message)
 	}
-	c.fates = append(c.fates, *f)
-	c.fateSize += f.size
+	c.waits.fates = append(c.waits.fates, *f)
+	c.waits.fateSize += f.size
 }
 
 // ackFates lets an ack that answers a late enough heartbeat count, while we are in
@@ -79,8 +79,8 @@ func (c *Core) addFate(f *fate) {
 // who has committed since. Such an ack brings us there by itself, but more of them
 // may follow in the same Step, before checkFates.
 func (c *Core) ackFates(ev *Ack) {
-	for i := range c.fates {
-		if f := &c.fates[i]; f.beat != 0 && ev.Sync >= f.beat && c.raft.Term() == f.term {
+	for i := range c.waits.fates {
+		if f := &c.waits.fates[i]; f.beat != 0 && ev.Sync >= f.beat && c.raft.Term() == f.term {
 			f.heard |= 1 << ev.From
 		}
 	}
@@ -93,9 +93,9 @@ func (c *Core) checkFates() {
 			f.beat = 0 // nobody was elected before the statements ran
 		}
 		switch {
-		case f.beat != 0 && (!c.leading || c.raft.Term() != f.term):
+		case f.beat != 0 && (!c.lead.leading || c.raft.Term() != f.term):
 			c.reply(f.conn, f.sync, nil, f.undone(c.readonly()))
-		case f.beat == 0 && c.box.Seen(f.saw) && f.group <= c.written:
+		case f.beat == 0 && c.box.Seen(f.saw) && f.group <= c.out.written:
 			c.reply(f.conn, f.sync, f.data, f.err)
 		case c.now.Mono >= f.until:
 			c.trace(FactFateUnknown, 0, 0, "")
@@ -137,28 +137,28 @@ func (f *fate) undone(err *xrow.Error) *xrow.Error {
 // eachFate goes over the answers that wait, oldest first, and keeps those for
 // which f says so.
 func (c *Core) eachFate(keep func(*fate) bool) {
-	if len(c.fates) == 0 {
+	if len(c.waits.fates) == 0 {
 		return
 	}
 	n := 0
-	for i := range c.fates {
-		if f := &c.fates[i]; keep(f) {
-			c.fates[n] = *f
+	for i := range c.waits.fates {
+		if f := &c.waits.fates[i]; keep(f) {
+			c.waits.fates[n] = *f
 			n++
 		} else {
-			c.fateSize -= f.size
+			c.waits.fateSize -= f.size
 		}
 	}
-	clear(c.fates[n:])
-	c.fates = c.fates[:n]
+	clear(c.waits.fates[n:])
+	c.waits.fates = c.waits.fates[:n]
 }
 
 // fateDeadline is when the first of them gives up waiting; 0: there is none. The
 // wait limit may have changed between two of them.
 func (c *Core) fateDeadline() time.Duration {
 	d := time.Duration(0)
-	for i := range c.fates {
-		d = sooner(d, c.fates[i].until)
+	for i := range c.waits.fates {
+		d = sooner(d, c.waits.fates[i].until)
 	}
 	return d
 }

@@ -56,18 +56,18 @@ func readFounding(b *box.Box) int {
 }
 
 func (c *Core) foundingInfo() Founding {
-	if c.founding == 0 {
+	if c.members.founding == 0 {
 		return Founding{}
 	}
-	return Founding{Need: c.founding, Have: c.founders(), Lone: c.lone()}
+	return Founding{Need: c.members.founding, Have: c.founders(), Lone: c.lone()}
 }
 
 // founders counts voters with a store of this set. A row in _cluster is not
 // enough: its JOIN may have broken off, and the instance may join elsewhere.
 // An ack comes out of a store.
 func (c *Core) founders() (n int) {
-	for _, m := range c.ids {
-		if m.ID == c.self || !m.Learner && m.ID < vclock.Max && c.acked[m.ID] != (vclock.VClock{}) {
+	for _, m := range c.members.ids {
+		if m.ID == c.members.self || !m.Learner && m.ID < vclock.Max && c.peers.acked[m.ID] != (vclock.VClock{}) {
 			n++
 		}
 	}
@@ -79,7 +79,7 @@ func (c *Core) founders() (n int) {
 // and expulsion lets go of a member that will not come.
 func (c *Core) refuseFounding(r *Request) *xrow.Error {
 	switch {
-	case c.founding == 0 || r.Internal:
+	case c.members.founding == 0 || r.Internal:
 		return nil
 	case r.Do == nil && !c.box.IsGlobalSpace(r.DML.SpaceID):
 		return nil
@@ -90,12 +90,12 @@ func (c *Core) refuseFounding(r *Request) *xrow.Error {
 }
 
 func (c *Core) foundingText() string {
-	return fmt.Sprintf("the replica set is being founded: %d of %d configured instances have joined that must before it takes writes", c.founders(), c.founding)
+	return fmt.Sprintf("the replica set is being founded: %d of %d configured instances have joined that must before it takes writes", c.founders(), c.members.founding)
 }
 
 // completeSet ends the founding once the voters are there.
 func (c *Core) completeSet() {
-	if c.founding == 0 || !c.writable() || c.barrier || c.build != nil || c.limbo.Len() > 0 || c.founders() < c.founding {
+	if c.members.founding == 0 || !c.writable() || c.gate.barrier || c.gate.build != nil || c.limbo.Len() > 0 || c.founders() < c.members.founding {
 		return
 	}
 	c.trace(FactFounded, 0, 0, "")
@@ -107,11 +107,11 @@ func (c *Core) completeSet() {
 
 // lone tells whether this instance founds a set that nobody else has a store of.
 func (c *Core) lone() bool {
-	if c.founding == 0 || c.self == 0 || c.failed != nil || c.expelled || c.closing {
+	if c.members.founding == 0 || c.members.self == 0 || c.out.failed != nil || c.members.expelled || c.closing {
 		return false
 	}
 	all := c.box.NewestMembers()
-	return len(all) == 1 && all[0].ID == c.self && all[0].UUID == c.cfg.UUID
+	return len(all) == 1 && all[0].ID == c.members.self && all[0].UUID == c.cfg.UUID
 }
 
 // giveWay ends the part of a lone founder in its set: from here on it registers

@@ -24,15 +24,15 @@ const ownGather = 1 << 30
 
 // gathered is the bytes that wait for the journal to be idle.
 func (c *Core) gathered() int {
-	if c.open == nil {
+	if c.out.open == nil {
 		return 0
 	}
-	return len(c.open.Rows) + refSize*len(c.open.Table)
+	return len(c.out.open.Rows) + refSize*len(c.out.open.Table)
 }
 
 // crowded tells whether peers' rows wait with their readers. A disk that failed
 // takes nothing any more, and nothing gathers.
-func (c *Core) crowded() bool { return c.failed == nil && c.gathered() >= c.cfg.GatherMaxSize }
+func (c *Core) crowded() bool { return c.out.failed == nil && c.gathered() >= c.cfg.GatherMaxSize }
 
 // notePark tells the readers of peers' rows to wait, or to go on. A peer that hears
 // nothing from them must not take this instance for dead: what is on its disk is
@@ -41,12 +41,12 @@ func (c *Core) crowded() bool { return c.failed == nil && c.gathered() >= c.cfg.
 // moment would depose their leader. Where the disk stalls, it may be: this instance
 // campaigns no more, and says no longer that there is a leader.
 func (c *Core) notePark() {
-	if now := c.crowded(); now != c.parked {
-		if c.parked = now; now {
+	if now := c.crowded(); now != c.out.parked {
+		if c.out.parked = now; now {
 			c.trace(FactParked, 0, 0, fmt.Sprintf("%d bytes wait for the disk", c.gathered()))
 		}
 	}
-	if c.eff.Park = c.parked; c.parked && c.eff.Beat {
+	if c.eff.Park = c.out.parked; c.out.parked && c.eff.Beat {
 		c.tellAck(0)
 	}
 }
@@ -60,7 +60,7 @@ func (c *Core) refuseGather(from uint32) bool {
 	c.trace(FactGatherFull, from, 0, "")
 	// Such an error makes an applier come back.
 	c.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for the disk", 2*c.cfg.GatherMaxSize)))
-	c.cut |= 1 << from
+	c.gate.cut |= 1 << from
 	return true
 }
 

@@ -15,18 +15,18 @@ const confirmDelay = time.Millisecond
 // add appends a row to the group that gathers. The row's LSN must be the next
 // of its origin's; the vclock follows.
 func (c *Core) add(r *xrow.Row, space uint32, first bool, term uint64) {
-	if c.open == nil {
-		c.open = &xrow.Group{Before: c.vclock, After: c.vclock,
-			Rows: make([]byte, 0, c.lastRows+c.lastRows/4), Table: make([]xrow.Ref, 0, c.lastTable+c.lastTable/4)}
+	if c.out.open == nil {
+		c.out.open = &xrow.Group{Before: c.out.vclock, After: c.out.vclock,
+			Rows: make([]byte, 0, c.out.lastRows+c.out.lastRows/4), Table: make([]xrow.Ref, 0, c.out.lastTable+c.out.lastTable/4)}
 	}
-	c.open.Add(r, space, first, term)
-	c.vclock.Follow(r.ReplicaID, r.LSN)
+	c.out.open.Add(r, space, first, term)
+	c.out.vclock.Follow(r.ReplicaID, r.LSN)
 }
 
 // addOwn appends a row of ours that stands alone, stamped with our term.
 func (c *Core) addOwn(t xrow.Type, body []byte, promoteTerm uint64) (lsn uint64) {
-	lsn = c.vclock[c.self] + 1
-	r := xrow.Row{Type: t, ReplicaID: c.self, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
+	lsn = c.out.vclock[c.members.self] + 1
+	r := xrow.Row{Type: t, ReplicaID: c.members.self, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
 		Flags: xrow.FlagCommit, Term: c.stamp(c.raft.Term()), Body: body}
 	c.add(&r, 0, true, promoteTerm)
 	return lsn
@@ -35,12 +35,12 @@ func (c *Core) addOwn(t xrow.Type, body []byte, promoteTerm uint64) (lsn uint64)
 // addRecord appends {term, vote}: a local row, never relayed.
 func (c *Core) addRecord(rec raft.Record) {
 	body := xrow.Raft{Term: rec.Term, Vote: rec.Vote}
-	c.scratch = body.AppendBody(c.scratch[:0])
-	lsn := c.vclock[0] + 1
+	c.out.scratch = body.AppendBody(c.out.scratch[:0])
+	lsn := c.out.vclock[0] + 1
 	r := xrow.Row{Type: xrow.RaftState, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
-		Flags: xrow.FlagCommit, Body: c.scratch}
+		Flags: xrow.FlagCommit, Body: c.out.scratch}
 	c.add(&r, 0, true, 0)
-	c.openRec = &rec
+	c.out.record = &rec
 }
 
 // keepLost gives a voided transaction to the group that gathers. A crash before
@@ -52,51 +52,51 @@ func (c *Core) keepLost(e *entry) {
 	if c.replay || len(e.P.frames) == 0 {
 		return
 	}
-	if c.open == nil { // a checkpoint of now must wait for these rows
+	if c.out.open == nil { // a checkpoint of now must wait for these rows
 		c.addNop()
 	}
-	c.openLost = append(c.openLost, xrow.LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
+	c.out.lost = append(c.out.lost, xrow.LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
 }
 
 // addNop appends a local row that says nothing.
 func (c *Core) addNop() {
-	lsn := c.vclock[0] + 1
+	lsn := c.out.vclock[0] + 1
 	c.add(&xrow.Row{Type: xrow.Nop, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall, Flags: xrow.FlagCommit}, 0, true, 0)
 }
 
 // flush hands the gathered group to the journal if that is idle. What comes
 // while it syncs gathers, so batching follows the disk by itself.
 func (c *Core) flush() {
-	if c.failed != nil || c.inflight != nil || c.replay {
+	if c.out.failed != nil || c.out.flight != nil || c.replay {
 		return
 	}
-	if untold := c.limbo.Untold(c.raft.Term()); untold != 0 && c.leading {
+	if untold := c.limbo.Untold(c.raft.Term()); untold != 0 && c.lead.leading {
 		switch {
-		case c.open != nil || c.confirmAt != 0 && c.now.Mono >= c.confirmAt:
+		case c.out.open != nil || c.lead.confirmAt != 0 && c.now.Mono >= c.lead.confirmAt:
 			c.addConfirm(untold)
-		case c.confirmAt == 0:
-			c.confirmAt = c.now.Mono + confirmDelay
+		case c.lead.confirmAt == 0:
+			c.lead.confirmAt = c.now.Mono + confirmDelay
 		}
 	}
-	if c.open == nil {
+	if c.out.open == nil {
 		return
 	}
-	c.inflight = &flight{no: c.nextNo, group: c.open, record: c.openRec, since: c.now.Mono}
+	c.out.flight = &flight{no: c.out.nextNo, group: c.out.open, record: c.out.record, since: c.now.Mono}
 	if last := c.lastForeign(); last >= 0 {
-		if r, err := c.open.Row(last); err == nil {
-			c.inflight.stamp = r.Timestamp
+		if r, err := c.out.open.Row(last); err == nil {
+			c.out.flight.stamp = r.Timestamp
 		}
 	}
-	c.lastRows, c.lastTable = len(c.open.Rows), len(c.open.Table)
-	c.eff.Group, c.eff.GroupNo, c.eff.Lost = c.open, c.nextNo, c.openLost
-	c.open, c.openRec, c.openLost = nil, nil, nil
-	c.nextNo++
+	c.out.lastRows, c.out.lastTable = len(c.out.open.Rows), len(c.out.open.Table)
+	c.eff.Group, c.eff.GroupNo, c.eff.Lost = c.out.open, c.out.nextNo, c.out.lost
+	c.out.open, c.out.record, c.out.lost = nil, nil, nil
+	c.out.nextNo++
 }
 
 // lastForeign finds the newest row of another origin in the open group.
 func (c *Core) lastForeign() int {
-	for i := len(c.open.Table) - 1; i >= 0; i-- {
-		if o := c.open.Table[i].Origin; o != 0 && o != c.self {
+	for i := len(c.out.open.Table) - 1; i >= 0; i-- {
+		if o := c.out.open.Table[i].Origin; o != 0 && o != c.members.self {
 			return i
 		}
 	}
@@ -106,11 +106,11 @@ func (c *Core) lastForeign() int {
 // addConfirm writes down that rows of our term up to an LSN are committed.
 func (c *Core) addConfirm(lsn uint64) {
 	body := c.confirmBody(lsn)
-	c.scratch = body.AppendBody(c.scratch[:0])
-	own := c.addOwn(xrow.Confirm, c.scratch, 0)
+	c.out.scratch = body.AppendBody(c.out.scratch[:0])
+	own := c.addOwn(xrow.Confirm, c.out.scratch, 0)
 	c.limbo.Note(c.raft.Term(), own, false)
 	c.limbo.Told(lsn)
-	c.confirmAt = 0
+	c.lead.confirmAt = 0
 }
 
 // confirmBody is the body of a CONFIRM. Under the strong rules it names Tarantools
@@ -118,7 +118,7 @@ func (c *Core) addConfirm(lsn uint64) {
 // what they know already they accept from anybody. Only in a set that never had
 // a synchronous transaction there is none; LSN 0 is not accepted.
 func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
-	body := xrow.Synchro{ReplicaID: c.self, LSN: lsn}
+	body := xrow.Synchro{ReplicaID: c.members.self, LSN: lsn}
 	if c.limbo.Current().Tarantool {
 		return body
 	}
@@ -129,7 +129,7 @@ func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
 		}
 	}
 	if named := of[body.ReplicaID]; named == 0 {
-		c.limbo.NoteConfirmed(c.self, lsn)
+		c.limbo.NoteConfirmed(c.members.self, lsn)
 	} else if named != lsn {
 		body.LSN, body.StrongLSN = named, lsn
 	}
@@ -138,23 +138,23 @@ func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
 
 // groupWritten: everything up to a group is on disk. Now it may be shown.
 func (c *Core) groupWritten(no uint64) {
-	f := c.inflight
+	f := c.out.flight
 	if f == nil || f.no != no {
 		panic("instance: the journal answered for a group it does not have")
 	}
-	c.inflight = nil
-	c.written = no
-	c.onDisk = f.group.After
-	if c.stalled {
-		c.stalled = false
-		c.raft.SetSelf(c.self, c.able(), c.now.Mono)
+	c.out.flight = nil
+	c.out.written = no
+	c.out.onDisk = f.group.After
+	if c.out.stalled {
+		c.out.stalled = false
+		c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)
 	}
 	if f.record != nil {
 		c.raft.Persisted(*f.record, c.now.Mono)
 		c.afterRaft()
 	}
-	if c.leading {
-		c.limbo.Ack(c.self, c.onDisk[c.self])
+	if c.lead.leading {
+		c.limbo.Ack(c.members.self, c.out.onDisk[c.members.self])
 	}
 	c.limbo.Written(no)
 	c.settle()
@@ -167,7 +167,7 @@ func (c *Core) groupWritten(no uint64) {
 // showAsync answers asynchronous transactions that are on our disk and have no
 // undecided synchronous one before them.
 func (c *Core) showAsync() {
-	if !c.leading {
+	if !c.lead.leading {
 		return
 	}
 	var seq uint64
@@ -183,33 +183,33 @@ func (c *Core) showAsync() {
 
 func (c *Core) answerLocal() {
 	n := 0
-	for n < len(c.local) && c.local[n].group <= c.written {
-		w := &c.local[n]
+	for n < len(c.waits.local) && c.waits.local[n].group <= c.out.written {
+		w := &c.waits.local[n]
 		c.reply(w.conn, w.sync, w.data, nil)
 		n++
 	}
-	c.local = append(c.local[:0], c.local[n:]...)
+	c.waits.local = append(c.waits.local[:0], c.waits.local[n:]...)
 }
 
 // journalFailed: a failed sync is never retried. We stop writing and acking
 // for good, and go on answering reads from memory.
 func (c *Core) journalFailed(err error) {
-	if c.failed != nil {
+	if c.out.failed != nil {
 		return
 	}
-	c.failed = err
+	c.out.failed = err
 	c.trace(FactDiskFailed, 0, 0, err.Error())
 	c.raft.Resign(c.now.Mono, "the disk failed")
-	c.raft.SetSelf(c.self, false, c.now.Mono)
+	c.raft.SetSelf(c.members.self, false, c.now.Mono)
 	c.afterRaft()
 	unknown := &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". The outcome of the transaction is unknown", Err: err}
 	for i := range c.limbo.Len() {
 		c.answer(&c.limbo.At(i).P, unknown)
 	}
-	for _, w := range c.local {
+	for _, w := range c.waits.local {
 		c.reply(w.conn, w.sync, nil, unknown)
 	}
-	c.local = nil
+	c.waits.local = nil
 	c.failHeld(unknown)
 	c.failTold()
 	c.failFates(&xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". Nothing was written by this request", Err: err})

@@ -14,20 +14,20 @@ import (
 // rules that keep more: where all members are ours by their rows, one that says
 // otherwise is not believed.
 func (c *Core) heardRules(peer uint32, rules uint64) error {
-	if peer == 0 || peer >= uint32(len(c.vclock)) {
+	if peer == 0 || peer >= uint32(len(c.out.vclock)) {
 		return nil
 	}
-	if rules == 0 && c.strongAlone() && c.memberMask&(1<<peer) != 0 {
+	if rules == 0 && c.strongAlone() && c.members.kinds.all&(1<<peer) != 0 {
 		return protocolError(fmt.Sprintf("instance %d is registered as one of Tarragon, and says that it is a Tarantool", peer))
 	}
-	bit, strong, tarantool := uint32(1)<<peer, c.saidStrong, c.saidTarantool
+	bit, strong, tarantool := uint32(1)<<peer, c.members.kinds.saidStrong, c.members.kinds.saidTarantool
 	if rules == 0 {
-		c.saidStrong, c.saidTarantool = c.saidStrong&^bit, c.saidTarantool|bit
+		c.members.kinds.saidStrong, c.members.kinds.saidTarantool = c.members.kinds.saidStrong&^bit, c.members.kinds.saidTarantool|bit
 	} else {
-		c.saidStrong, c.saidTarantool = c.saidStrong|bit, c.saidTarantool&^bit
+		c.members.kinds.saidStrong, c.members.kinds.saidTarantool = c.members.kinds.saidStrong|bit, c.members.kinds.saidTarantool&^bit
 	}
 	c.raft.SetTarantools(c.tarantools())
-	if c.started && (strong != c.saidStrong || tarantool != c.saidTarantool) {
+	if c.started && (strong != c.members.kinds.saidStrong || tarantool != c.members.kinds.saidTarantool) {
 		c.refreshNewest() // other rules, other quorums
 	}
 	return nil
@@ -43,13 +43,13 @@ func (c *Core) strongAlone() bool {
 // strong rules: a bit each. Known is who said so since our start, and who has
 // an incarnation in its row and did not say otherwise: we wrote that.
 func (c *Core) tarantools() uint32 {
-	return c.memberTarantools&^c.saidStrong | c.saidTarantool&c.memberMask
+	return c.members.kinds.unmarked&^c.members.kinds.saidStrong | c.members.kinds.saidTarantool&c.members.kinds.all
 }
 
 // tarantoolsAmong are those of some members.
 func (c *Core) tarantoolsAmong(members []box.Member) uint32 {
 	unmarked, all := c.kinds(members)
-	return unmarked&^c.saidStrong | c.saidTarantool&all
+	return unmarked&^c.members.kinds.saidStrong | c.members.kinds.saidTarantool&all
 }
 
 // kinds reads off the rows of _cluster who of the others has no incarnation.
@@ -68,11 +68,11 @@ func (c *Core) kinds(members []box.Member) (unmarked, all uint32) {
 
 // noteKinds does so for the newest rows.
 func (c *Core) noteKinds(members []box.Member) {
-	c.memberTarantools, c.memberMask = c.kinds(members)
+	c.members.kinds.unmarked, c.members.kinds.all = c.kinds(members)
 	// An ID may be given to somebody else: a word holds for one membership.
-	_, confirmed := c.kinds(c.ids)
-	c.saidStrong &= c.memberMask | confirmed
-	c.saidTarantool &= c.memberMask | confirmed
+	_, confirmed := c.kinds(c.members.ids)
+	c.members.kinds.saidStrong &= c.members.kinds.all | confirmed
+	c.members.kinds.saidTarantool &= c.members.kinds.all | confirmed
 	c.raft.SetTarantools(c.tarantools())
 }
 

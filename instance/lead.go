@@ -8,10 +8,10 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// lead makes the winner of an election write its PROMOTE, under the strong rules
+// becomeLeader makes the winner of an election write its PROMOTE, under the strong rules
 // if all members are known to take them. Writes are taken when a quorum has it,
 // not before.
-func (c *Core) lead() {
+func (c *Core) becomeLeader() {
 	if newest, _, _ := c.limbo.Newest(); newest >= c.raft.Term() {
 		// A Tarantool without elections promotes itself by its own vote, in the
 		// term that we won. Its PROMOTE is there, and a term has one.
@@ -19,7 +19,7 @@ func (c *Core) lead() {
 		return
 	}
 	c.listenToLearners()
-	c.alignQuorum = true
+	c.members.alignQuorum = true
 	if c.tarantools() != 0 || c.cfg.Break.Tarantool {
 		c.leadTarantool()
 		return
@@ -58,37 +58,37 @@ func (c *Core) leadTarantool() {
 // as far as acks over our own relays tell.
 func (c *Core) quorumHas(owner uint32, lsn uint64) bool {
 	n := 0
-	for id := range c.acked {
-		held := c.acked[id][owner]
-		if uint32(id) == c.self {
-			held = c.onDisk[owner]
+	for id := range c.peers.acked {
+		held := c.peers.acked[id][owner]
+		if uint32(id) == c.members.self {
+			held = c.out.onDisk[owner]
 		}
-		if c.confirmed.has(uint32(id)) && held >= lsn {
+		if c.members.confirmed.has(uint32(id)) && held >= lsn {
 			n++
 		}
 	}
-	return n >= c.confirmed.synchroQuorum
+	return n >= c.members.confirmed.synchroQuorum
 }
 
 // writePromote writes the PROMOTE of our term; it is pending until a quorum has it.
 func (c *Core) writePromote(p *limbo.Promote) {
 	c.abortBuild() // a row of an older term comes behind our PROMOTE now, if at all
-	c.leading = true
-	p.Term, p.Owner = c.raft.Term(), c.self
+	c.lead.leading = true
+	p.Term, p.Owner = c.raft.Term(), c.members.self
 	body := promoteBody(p)
-	c.scratch = body.AppendBody(c.scratch[:0])
+	c.out.scratch = body.AppendBody(c.out.scratch[:0])
 	chained := len(c.limbo.Pending()) > 0
 	if c.cfg.Break.Tarantool {
 		c.promoteAtOnce(p)
 		return
 	}
-	p.LSN = c.addOwn(xrow.Promote, c.scratch, p.Term)
+	p.LSN = c.addOwn(xrow.Promote, c.out.scratch, p.Term)
 	void, err := c.limbo.AddPromote(*p)
 	if err != nil || void {
 		panic("instance: our own PROMOTE does not fit our log")
 	}
 	c.limbo.Lead(p.LSN)
-	c.trace(FactPromoteWritten, c.self, p.LSN, "")
+	c.trace(FactPromoteWritten, c.members.self, p.LSN, "")
 	if c.limbo.Len() > 0 {
 		c.trace(FactPromoteMetQueue, p.PrevOwner, p.PrevLSN, "")
 	}
@@ -113,7 +113,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
 	p.LSN = c.addOwn(xrow.Promote, body.AppendBody(nil), p.Term)
 	c.limbo.Lead(p.LSN)
-	if err := c.limbo.Take(limbo.Request{Kind: limbo.Promotion, Origin: c.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
+	if err := c.limbo.Take(limbo.Request{Kind: limbo.Promotion, Origin: c.members.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
 		panic("instance: " + err.Error())
 	}
 	c.tookEffect(0)
@@ -124,7 +124,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 // Tarantool was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
-	if !c.leading || cur.Term != c.raft.Term() || c.barrier && c.limbo.Len() > 0 || c.build != nil || len(c.welcome) > 0 || cur.Tarantool == (c.tarantools() != 0) {
+	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || cur.Tarantool == (c.tarantools() != 0) {
 		return
 	}
 	if c.cfg.Break.Tarantool {
@@ -145,7 +145,7 @@ type promoteWaiter struct {
 }
 
 func (c *Core) promote(ev PromoteRequest) {
-	if c.leading && c.limbo.Current().Term == c.raft.Term() {
+	if c.lead.leading && c.limbo.Current().Term == c.raft.Term() {
 		c.reply(ev.Conn, ev.Sync, noValues, nil)
 		return
 	}
@@ -155,29 +155,29 @@ func (c *Core) promote(ev PromoteRequest) {
 	}
 	// One that leads and waits for a quorum on its PROMOTE needs no other term:
 	// in a mixed set two PROMOTEs at once are a split brain.
-	if !c.leading && !c.raft.Promote(c.now.Mono) {
+	if !c.lead.leading && !c.raft.Promote(c.now.Mono) {
 		c.reply(ev.Conn, ev.Sync, nil, c.readonly())
 		return
 	}
-	c.promotes = append(c.promotes, promoteWaiter{conn: ev.Conn, sync: ev.Sync, term: c.raft.Term(), until: c.now.Mono + c.cfg.PromoteTimeout})
+	c.waits.promotes = append(c.waits.promotes, promoteWaiter{conn: ev.Conn, sync: ev.Sync, term: c.raft.Term(), until: c.now.Mono + c.cfg.PromoteTimeout})
 }
 
 // checkPromotes answers promotions whose outcome is known.
 func (c *Core) checkPromotes() {
-	keep := c.promotes[:0]
-	for _, w := range c.promotes {
+	keep := c.waits.promotes[:0]
+	for _, w := range c.waits.promotes {
 		switch {
-		case c.leading && c.raft.Term() == w.term && c.limbo.Current().Term == w.term:
+		case c.lead.leading && c.raft.Term() == w.term && c.limbo.Current().Term == w.term:
 			c.reply(w.conn, w.sync, noValues, nil)
 		case c.raft.Term() > w.term && c.raft.Leader() != 0:
 			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingPromote, c.raft.Leader()))
 		case c.raft.Term() > w.term:
 			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingElections))
 		case c.now.Mono >= w.until:
-			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrQuorumWait, c.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
+			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
 		default:
 			keep = append(keep, w)
 		}
 	}
-	c.promotes = keep
+	c.waits.promotes = keep
 }

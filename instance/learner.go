@@ -27,7 +27,7 @@ type learner struct {
 // noteLearners follows the confirmed rows.
 func (c *Core) noteLearners() {
 	var now []learner
-	for _, m := range c.ids {
+	for _, m := range c.members.ids {
 		if !m.Learner || !isID(m.ID) {
 			continue
 		}
@@ -37,13 +37,13 @@ func (c *Core) noteLearners() {
 		}
 		now = append(now, l)
 	}
-	c.learners = now
+	c.members.learners = now
 }
 
 func (c *Core) learner(id uint32) *learner {
-	for i := range c.learners {
-		if c.learners[i].id == id {
-			return &c.learners[i]
+	for i := range c.members.learners {
+		if c.members.learners[i].id == id {
+			return &c.members.learners[i]
 		}
 	}
 	return nil
@@ -51,8 +51,8 @@ func (c *Core) learner(id uint32) *learner {
 
 // joinsAsLearner tells whether a joiner whose row is committed does not count.
 func (c *Core) joinsAsLearner(j *JoinRequest) bool {
-	for i := range c.learners {
-		if c.learners[i].uuid == j.UUID {
+	for i := range c.members.learners {
+		if c.members.learners[i].uuid == j.UUID {
 			return true
 		}
 	}
@@ -61,8 +61,8 @@ func (c *Core) joinsAsLearner(j *JoinRequest) bool {
 
 // listenToLearners begins to measure them: a leadership begins.
 func (c *Core) listenToLearners() {
-	for i := range c.learners {
-		c.learners[i].heard, c.learners[i].markAt, c.learners[i].due = c.now.Mono, 0, false
+	for i := range c.members.learners {
+		c.members.learners[i].heard, c.members.learners[i].markAt, c.members.learners[i].due = c.now.Mono, 0, false
 	}
 }
 
@@ -78,13 +78,13 @@ func (c *Core) heardLearner(id uint32) {
 		return
 	}
 	if l.markAt == 0 {
-		l.mark, l.markAt = c.vclock.Global(), c.now.Mono
+		l.mark, l.markAt = c.out.vclock.Global(), c.now.Mono
 	}
-	if !c.acked[id].Covers(&l.mark) {
+	if !c.peers.acked[id].Covers(&l.mark) {
 		return
 	}
 	if l.due = c.now.Mono-l.markAt <= c.cfg.DeathTimeout; l.due {
-		c.chores = append(c.chores, Request{Barrier: true, Internal: true, Do: c.promoteLearner(id, l.uuid)})
+		c.gate.chores = append(c.gate.chores, Request{Barrier: true, Internal: true, Do: c.promoteLearner(id, l.uuid)})
 	}
 	l.markAt = 0
 }
@@ -107,17 +107,17 @@ func (c *Core) promoteLearner(id uint32, uuid string) func(*box.Txn) ([]byte, er
 // expireLearners lets those go that gave no word for too long: whoever asked
 // for them has given up, and an ID and the log that they need are held for them.
 func (c *Core) expireLearners() {
-	for i := range c.learners {
-		l := &c.learners[i]
+	for i := range c.members.learners {
+		l := &c.members.learners[i]
 		if l.view != nil {
 			l.heard = c.now.Mono
 		}
-		if !c.leading || c.now.Mono < l.heard+c.cfg.LearnerTimeout {
+		if !c.lead.leading || c.now.Mono < l.heard+c.cfg.LearnerTimeout {
 			continue
 		}
 		l.heard = c.now.Mono
 		id, uuid := l.id, l.uuid
-		c.chores = append(c.chores, Request{Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
+		c.gate.chores = append(c.gate.chores, Request{Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
 			for _, m := range c.box.NewestMembers() {
 				if m.ID == id && m.UUID == uuid && m.Learner {
 					c.trace(FactLearnerGone, id, 0, uuid)
@@ -131,8 +131,8 @@ func (c *Core) expireLearners() {
 
 // viewClosed: a transfer of the state has ended.
 func (c *Core) viewClosed(v *box.View) {
-	for i := range c.learners {
-		if l := &c.learners[i]; l.view == v {
+	for i := range c.members.learners {
+		if l := &c.members.learners[i]; l.view == v {
 			l.view, l.heard = nil, c.now.Mono
 		}
 	}

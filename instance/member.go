@@ -20,7 +20,7 @@ const spaceCluster = 320
 // bootstrap makes an empty instance the first of a replica set. The rows are
 // without a term: decided by this write.
 func (c *Core) bootstrap(ev BootstrapRows) {
-	c.self = ev.ID
+	c.members.self = ev.ID
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	for i := range ev.Rows {
@@ -58,8 +58,8 @@ func (c *Core) joinRequest(ev JoinRequest) {
 	}
 	j := ev
 	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) { return nil, c.register(tx, &j) }}
-	if c.barrier || c.limbo.Len() > 0 || c.build != nil {
-		c.heldJoins = append(c.heldJoins, j)
+	if c.gate.barrier || c.limbo.Len() > 0 || c.gate.build != nil {
+		c.gate.joins = append(c.gate.joins, j)
 		return
 	}
 	c.execute(&r, &j)
@@ -68,7 +68,7 @@ func (c *Core) joinRequest(ev JoinRequest) {
 // knows tells whether the joiner is a member under its present incarnation and
 // name, by a committed row.
 func (c *Core) knows(j *JoinRequest) bool {
-	for _, m := range c.ids {
+	for _, m := range c.members.ids {
 		if m.UUID == j.UUID {
 			return m.Incarnation == j.Incarnation && !renamed(&m, j)
 		}
@@ -86,31 +86,31 @@ func renamed(m *box.Member, j *JoinRequest) bool {
 // choresWait tells whether changes of our own wait for a moment at which nothing
 // is undecided. Requests of clients wait behind them: under load there would
 // never be such a moment.
-func (c *Core) choresWait() bool { return len(c.heldJoins) > 0 || len(c.chores) > 0 }
+func (c *Core) choresWait() bool { return len(c.gate.joins) > 0 || len(c.gate.chores) > 0 }
 
 // releaseChores runs registrations and other changes of our own that waited for
 // a barrier. They go before requests of clients: each is short.
 func (c *Core) releaseChores() {
 	if c.choresWait() && !c.writable() {
-		for i := range c.heldJoins {
-			c.failJoin(&c.heldJoins[i], c.readonly())
+		for i := range c.gate.joins {
+			c.failJoin(&c.gate.joins[i], c.readonly())
 		}
-		for i := range c.chores {
-			c.reply(c.chores[i].Conn, c.chores[i].Sync, nil, c.readonly())
+		for i := range c.gate.chores {
+			c.reply(c.gate.chores[i].Conn, c.gate.chores[i].Sync, nil, c.readonly())
 		}
-		c.heldJoins, c.chores = nil, nil
+		c.gate.joins, c.gate.chores = nil, nil
 		c.listenToLearners() // what was to make voters of them is among those
 	}
-	for len(c.heldJoins) > 0 && c.limbo.Len() == 0 && c.build == nil {
-		j := c.heldJoins[0]
-		c.heldJoins = c.heldJoins[1:]
-		c.barrier = false
+	for len(c.gate.joins) > 0 && c.limbo.Len() == 0 && c.gate.build == nil {
+		j := c.gate.joins[0]
+		c.gate.joins = c.gate.joins[1:]
+		c.gate.barrier = false
 		c.joinRequest(j)
 	}
-	for len(c.chores) > 0 && c.limbo.Len() == 0 && c.build == nil {
-		r := c.chores[0]
-		c.chores = c.chores[1:]
-		c.barrier = false
+	for len(c.gate.chores) > 0 && c.limbo.Len() == 0 && c.gate.build == nil {
+		r := c.gate.chores[0]
+		c.gate.chores = c.gate.chores[1:]
+		c.gate.barrier = false
 		c.execute(&r, nil)
 	}
 }
@@ -133,7 +133,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		}
 	}
 	if namesake != nil {
-		if old != nil || namesake.ID == c.self || c.raft.Live(c.now.Mono, namesake.ID) {
+		if old != nil || namesake.ID == c.members.self || c.raft.Live(c.now.Mono, namesake.ID) {
 			return xrow.Errorf(xrow.ErrInstanceNameDuplicate, j.Name, namesake.UUID)
 		}
 		old = namesake
@@ -146,7 +146,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		m.Name = j.Name
 		return putMember(tx, xrow.Replace, m)
 	}
-	if old != nil && old.UUID == j.UUID && (old.ID == c.self || c.raft.Live(c.now.Mono, old.ID)) {
+	if old != nil && old.UUID == j.UUID && (old.ID == c.members.self || c.raft.Live(c.now.Mono, old.ID)) {
 		return xrow.Errorf(xrow.ErrCfg, "instance_uuid", fmt.Sprintf("%s is that of instance %d, which is alive", j.UUID, old.ID))
 	}
 	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Tarantool && !c.cfg.AllowTarantool {
@@ -198,13 +198,13 @@ func (c *Core) forgetLives(now []box.Member) {
 		}
 		return m
 	}
-	for _, was := range c.ids {
+	for _, was := range c.members.ids {
 		if isID(was.ID) && byID(now, was.ID).ID == 0 {
-			c.givenBack |= 1 << was.ID
+			c.members.givenBack |= 1 << was.ID
 		}
 	}
 	for _, m := range now {
-		was := byID(c.ids, m.ID)
+		was := byID(c.members.ids, m.ID)
 		if was.UUID == m.UUID && was.Incarnation == m.Incarnation || !isID(m.ID) {
 			continue
 		}
@@ -212,12 +212,12 @@ func (c *Core) forgetLives(now []box.Member) {
 		if was.ID == 0 {
 			continue // what it said of itself before we knew its row holds
 		}
-		c.saidStrong &^= 1 << m.ID
-		c.saidTarantool &^= 1 << m.ID
+		c.members.kinds.saidStrong &^= 1 << m.ID
+		c.members.kinds.saidTarantool &^= 1 << m.ID
 		if m.Incarnation != 0 && m.Incarnation == was.Incarnation {
 			// A Tarantool changed the uuid alone: the mark is of the former
 			// life. Until the new one speaks it may be of either kind.
-			c.saidTarantool |= 1 << m.ID
+			c.members.kinds.saidTarantool |= 1 << m.ID
 		}
 	}
 }
@@ -249,14 +249,14 @@ func readLastID(tuple []byte) uint32 {
 
 // keepLastID writes that row if a transaction needs it.
 func (c *Core) keepLastID(tx *box.Txn) error {
-	if !c.underStrong() || c.members == 0 {
+	if !c.underStrong() || c.members.all == 0 {
 		return nil
 	}
 	left := uint32(0)
 	for _, m := range c.box.NewestMembers() {
 		left |= 1 << (m.ID % vclock.Max)
 	}
-	last := uint32(bits.Len32(c.members)) - 1
+	last := uint32(bits.Len32(c.members.all)) - 1
 	if left>>last != 0 || readLastID(c.box.NewestSetting(lastIDKey)) >= last {
 		return nil
 	}
@@ -270,9 +270,9 @@ func (c *Core) keepLastID(tx *box.Txn) error {
 // only it holds would have the same LSNs. Only when there is no room above are
 // freed ones taken, those without a known LSN first.
 func (c *Core) freeID(used, last uint32) uint32 {
-	known := used | c.givenBack
+	known := used | c.members.givenBack
 	for id := uint32(1); id < vclock.Max; id++ {
-		if c.vclock[id] != 0 {
+		if c.out.vclock[id] != 0 {
 			known |= 1 << id
 		}
 	}
@@ -311,7 +311,7 @@ func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
 // state, or the word that it is registered.
 func (c *Core) registered(j *JoinRequest) {
 	s := Snapshot{Tag: j.Tag, State: c.joinState()}
-	for _, m := range c.ids {
+	for _, m := range c.members.ids {
 		if m.UUID == j.UUID {
 			s.ID = m.ID
 		}
@@ -342,10 +342,10 @@ type welcome struct {
 
 // awaitsWelcome lets a joiner that asks again wait as the first time.
 func (c *Core) awaitsWelcome(j *JoinRequest) bool {
-	for _, w := range c.welcome {
+	for _, w := range c.gate.welcome {
 		if w.join.UUID == j.UUID && j.Kind != JoinAnon {
 			w.join = j
-			c.welcome = append(c.welcome, w)
+			c.gate.welcome = append(c.gate.welcome, w)
 			return true
 		}
 	}
@@ -357,8 +357,8 @@ func (c *Core) awaitsWelcome(j *JoinRequest) bool {
 // could be left in which nobody else knows that it is a member: the joiner
 // knows, and the others count its vote for nothing.
 func (c *Core) releaseWelcome() {
-	for len(c.welcome) > 0 {
-		w := c.welcome[0]
+	for len(c.gate.welcome) > 0 {
+		w := c.gate.welcome[0]
 		switch {
 		case c.stampTerm() == 0 && c.writable(): // nobody owns the queue: its own write decided it
 			c.registered(w.join)
@@ -369,7 +369,7 @@ func (c *Core) releaseWelcome() {
 		default:
 			c.registered(w.join)
 		}
-		c.welcome = c.welcome[1:]
+		c.gate.welcome = c.gate.welcome[1:]
 	}
 }
 

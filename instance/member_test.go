@@ -36,7 +36,7 @@ func TestFreeID(t *testing.T) {
 	for _, test := range tests {
 		var c Core
 		for _, id := range test.lsns {
-			c.vclock[id] = 5
+			c.out.vclock[id] = 5
 		}
 		if got := c.freeID(test.used, test.last); got != test.want {
 			t.Errorf("%s: got %d, want %d", test.name, got, test.want)

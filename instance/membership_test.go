@@ -227,7 +227,7 @@ func (h *host) keys() (out []uint64) {
 func (h *host) String() string {
 	i := h.core.Info(h.w.now.Mono)
 	return fmt.Sprintf("%s(%d) %s of term %d, voters %b quorum %d, newest %b quorum %d, keys %v", h.name, h.id, i.State, i.Term,
-		h.core.confirmed.voters, h.core.confirmed.synchroQuorum, h.core.newest.voters, h.core.newest.synchroQuorum, h.keys())
+		h.core.members.confirmed.voters, h.core.members.confirmed.synchroQuorum, h.core.members.newest.voters, h.core.members.newest.synchroQuorum, h.keys())
 }
 
 // link lets two follow each other.
@@ -273,7 +273,7 @@ func (w *world) heal() {
 
 // show carries what one shows of its election state.
 func (w *world) show(from, to *host) {
-	m := toRaftBody(from.core.raft.Shown(&from.core.vclock))
+	m := toRaftBody(from.core.raft.Shown(&from.core.out.vclock))
 	m.Quorum = from.core.cfg.Quorum
 	to.step(RaftMsg{From: from.id, Msg: *m})
 }
@@ -281,7 +281,7 @@ func (w *world) show(from, to *host) {
 // send carries the rows that the other lacks, of the first groups of a log only.
 func (w *world) send(from, to *host, groups int) {
 	w.t.Helper()
-	pos := to.core.vclock.Global()
+	pos := to.core.out.vclock.Global()
 	if len(from.log) > 0 && !pos.Covers(&from.log[0].Before) {
 		return // its log begins behind that
 	}
@@ -305,8 +305,8 @@ func (w *world) send(from, to *host, groups int) {
 const whole = 1 << 30 // of a log
 
 func (w *world) ack(from, to *host) {
-	v := from.core.onDisk
-	to.step(&Ack{From: from.id, VClock: v.Global(), Term: from.core.raft.Saved().Term, Sync: to.core.beatSync})
+	v := from.core.out.onDisk
+	to.step(&Ack{From: from.id, VClock: v.Global(), Term: from.core.raft.Saved().Term, Sync: to.core.reads.beatSync})
 }
 
 // carry takes all words between two, both ways, rows too.
@@ -450,7 +450,7 @@ func (w *world) mustNotTell(key uint64) {
 // counts: a host's two configurations are these.
 func (h *host) counts(confirmed, newest uint32, quorum int) {
 	h.w.t.Helper()
-	if c, n := h.core.confirmed, h.core.newest; c.voters != confirmed || n.voters != newest || n.synchroQuorum != quorum {
+	if c, n := h.core.members.confirmed, h.core.members.newest; c.voters != confirmed || n.voters != newest || n.synchroQuorum != quorum {
 		h.w.t.Errorf("%s counts %b, newest %b by a quorum of %d; wanted %b, %b and %d", h.name, c.voters, n.voters, n.synchroQuorum,
 			confirmed, newest, quorum)
 	}
@@ -462,7 +462,7 @@ func (w *world) end() {
 	w.heal()
 	var leads *host
 	for _, h := range w.hosts {
-		if !h.expelled && (leads == nil || h.core.vclock.Covers(&leads.core.vclock)) {
+		if !h.expelled && (leads == nil || h.core.out.vclock.Covers(&leads.core.out.vclock)) {
 			leads = h
 		}
 	}
@@ -481,7 +481,7 @@ func (w *world) end() {
 				w.t.Errorf("%v does not show %d", h, key)
 			}
 		}
-		if h.core.confirmed != leads.core.confirmed {
+		if h.core.members.confirmed != leads.core.members.confirmed {
 			w.t.Errorf("%v counts otherwise than %v", h, leads)
 		}
 	}
@@ -562,11 +562,11 @@ func (w *world) joinsTwice(a, b *host, uuid uint32, name string) *host {
 	w.ack(b, a)
 	w.pass(2 * time.Millisecond)
 	w.join(a, 101, uuid, name, 77)
-	if b.core.confirmed.voters != abc {
+	if b.core.members.confirmed.voters != abc {
 		w.t.Fatalf("%v has the CONFIRM", b)
 	}
 	d := w.joined("D", uuid, a, 101)
-	a.counts(a.core.confirmed.voters, a.core.confirmed.voters, a.core.confirmed.synchroQuorum)
+	a.counts(a.core.members.confirmed.voters, a.core.members.confirmed.voters, a.core.members.confirmed.synchroQuorum)
 	w.isolate(d)
 	w.link(a, d)
 	return d
@@ -722,7 +722,7 @@ func TestQuorumRaised(t *testing.T) {
 	}
 	w.mustNotTell(20)
 	w.end()
-	if c.core.confirmed.synchroQuorum != 3 {
+	if c.core.members.confirmed.synchroQuorum != 3 {
 		t.Errorf("%v: what A began, B has confirmed", c)
 	}
 }
@@ -835,7 +835,7 @@ func TestFilesThatDifferCutOff(t *testing.T) {
 	a.core.cfg.Quorum, b.core.cfg.Quorum = "1", "1"
 	w.show(b, a) // it is a majority with A's own
 	a.counts(abc, abc, 1)
-	if a.core.confirmed.synchroQuorum != 2 {
+	if a.core.members.confirmed.synchroQuorum != 2 {
 		t.Errorf("%v obeys a change that nobody else has", a)
 	}
 	w.send(a, b, whole)
@@ -1117,7 +1117,7 @@ func TestFilesOfNewVoter(t *testing.T) {
 	}
 	w.expel(a, 4) // of the four that are left no majority names what one of them cannot have meant
 	w.settle()
-	if wish := a.core.wishes[c.id]; wish != "" {
+	if wish := a.core.peers.wishes[c.id]; wish != "" {
 		t.Errorf("A takes %q for a quorum", wish)
 	}
 	b.counts(abc|1<<5, abc|1<<5, 2)
@@ -1154,7 +1154,7 @@ func TestIDOfOneThatIsGone(t *testing.T) {
 			a.counts(ab, ab, 2)
 			const want = 4
 			if forgotten {
-				a.core.givenBack = 0
+				a.core.members.givenBack = 0
 			}
 			w.join(a, 1, 5, "d", 55)
 			w.carry(a, b)

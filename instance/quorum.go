@@ -73,23 +73,23 @@ func (c *Core) underStrong() bool {
 // noteWish takes down what the configuration of an instance asks for. What we
 // cannot read is no wish: nobody could go by a row that says so.
 func (c *Core) noteWish(from uint32, wish string) {
-	if !isID(from) || c.wishes[from] == wish || c.cfg.ParseQuorum == nil {
+	if !isID(from) || c.peers.wishes[from] == wish || c.cfg.ParseQuorum == nil {
 		return
 	}
 	if _, err := c.cfg.ParseQuorum(wish); err != nil {
 		wish = ""
 	}
-	c.alignQuorum = c.alignQuorum || c.wishes[from] != wish
-	c.wishes[from] = wish
+	c.members.alignQuorum = c.members.alignQuorum || c.peers.wishes[from] != wish
+	c.peers.wishes[from] = wish
 }
 
 // stepQuorum writes the row of the quorum where it is missing, and follows the
 // files of a majority of voters.
 func (c *Core) stepQuorum() {
-	if !c.alignQuorum || !c.leading || !c.writable() || !c.SharesQuorum() {
+	if !c.members.alignQuorum || !c.lead.leading || !c.writable() || !c.SharesQuorum() {
 		return
 	}
-	c.alignQuorum = false
+	c.members.alignQuorum = false
 	value, files := readQuorum(c.box.NewestSetting(quorumKey))
 	wish := c.majorityWish()
 	switch {
@@ -102,15 +102,15 @@ func (c *Core) stepQuorum() {
 
 // majorityWish is the value that the files of a majority of voters name.
 func (c *Core) majorityWish() string {
-	c.wishes[c.self] = c.cfg.Quorum
-	for id, wish := range c.wishes {
+	c.peers.wishes[c.members.self] = c.cfg.Quorum
+	for id, wish := range c.peers.wishes {
 		same := uint32(0)
-		for other := range c.wishes {
-			if c.wishes[other] != "" && sameFormula(c.wishes[other], wish) {
+		for other := range c.peers.wishes {
+			if c.peers.wishes[other] != "" && sameFormula(c.peers.wishes[other], wish) {
 				same |= 1 << other
 			}
 		}
-		if c.confirmed.has(uint32(id)) && 2*bits.OnesCount32(same&c.confirmed.voters) > bits.OnesCount32(c.confirmed.voters) {
+		if c.members.confirmed.has(uint32(id)) && 2*bits.OnesCount32(same&c.members.confirmed.voters) > bits.OnesCount32(c.members.confirmed.voters) {
 			return wish
 		}
 	}
@@ -133,7 +133,7 @@ func (c *Core) putQuorum(value, files string, from Request) {
 		c.trace(FactQuorum, 0, 0, value)
 		return noValues, err
 	}
-	c.chores = append(c.chores, from)
+	c.gate.chores = append(c.gate.chores, from)
 }
 
 // setQuorum is box.cfg{replication_synchro_quorum}. Where the quorum is not a row

@@ -373,7 +373,7 @@ func (s *script) info() {
 	i := s.core.Info(s.now.Mono)
 	s.say("  %s term %d vote %d leader %d vclock %s synced %s", i.State, i.Term, i.Vote, i.Leader, &i.VClock, &i.Synced)
 	s.say("  queue of %d in term %d: %d undecided, confirmed %d, quorum %d", i.QueueOwner, i.QueueTerm, i.QueueLen, i.Confirmed, i.Quorum)
-	if newest := s.core.newest; newest != s.core.confirmed {
+	if newest := s.core.members.newest; newest != s.core.members.confirmed {
 		s.say("  undecided: voters %b, quorums %d and %d", newest.voters, newest.synchroQuorum, newest.electionQuorum)
 	}
 	if i.RO {

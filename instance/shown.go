@@ -47,8 +47,8 @@ func (s *Shown) fitsVote(have raft.Record) bool {
 // ShownBy is what a member has shown to us in its present life, as far as this
 // process has heard it.
 func (c *Core) ShownBy(id uint32) Shown {
-	s := c.shown[id]
-	s.Ack = c.acked[id]
+	s := c.peers.shown[id]
+	s.Ack = c.peers.acked[id]
 	return s
 }
 
@@ -64,9 +64,9 @@ func (c *Core) takeShown(ev ShownBefore) {
 		return
 	}
 	have := c.raft.Saved()
-	err := ev.Shown.check(have, &c.onDisk)
+	err := ev.Shown.check(have, &c.out.onDisk)
 	if err == nil {
-		c.claims.clear(ev.From)
+		c.peers.claims.clear(ev.From)
 		return
 	}
 	if c.claimed(ev.From, &ev.Shown.Ack, err) && !ev.Shown.fitsVote(have) {
@@ -85,8 +85,8 @@ func (c *Core) subscribed(ev Downstream) {
 	if ev.Rules == 0 {
 		return // Tarantool does not know that its disk has gone back, and goes on
 	}
-	if ev.VClock.Covers(&c.acked[ev.Peer]) {
-		c.back &^= 1 << ev.Peer
+	if ev.VClock.Covers(&c.peers.acked[ev.Peer]) {
+		c.peers.back &^= 1 << ev.Peer
 		return
 	}
 	c.wentBack(ev.Peer)
@@ -94,8 +94,8 @@ func (c *Core) subscribed(ev Downstream) {
 
 // noteShown looks at an election state, and remembers it.
 func (c *Core) noteShown(from, vote uint32, term uint64) {
-	was := &c.shown[from]
-	if c.saidTarantool&(1<<from) == 0 && (term < was.Term || term == was.Term && vote != 0 && was.Vote != 0 && vote != was.Vote) {
+	was := &c.peers.shown[from]
+	if c.members.kinds.saidTarantool&(1<<from) == 0 && (term < was.Term || term == was.Term && vote != 0 && was.Vote != 0 && vote != was.Vote) {
 		c.wentBack(from)
 		return
 	}
@@ -104,17 +104,17 @@ func (c *Core) noteShown(from, vote uint32, term uint64) {
 
 // wentBack drops what a member's life has said.
 func (c *Core) wentBack(id uint32) {
-	if c.cfg.Break.BackUnnoticed || c.back&(1<<id) != 0 {
+	if c.cfg.Break.BackUnnoticed || c.peers.back&(1<<id) != 0 {
 		return
 	}
 	c.trace(FactWentBack, id, 0, "")
-	c.back |= 1 << id
+	c.peers.back |= 1 << id
 	c.limbo.Forget(id)
 }
 
 // forgetShown: an ID begins a new life.
 func (c *Core) forgetShown(id uint32) {
-	c.acked[id], c.shown[id] = vclock.VClock{}, Shown{}
-	c.back &^= 1 << id
-	c.claims.forget(id)
+	c.peers.acked[id], c.peers.shown[id] = vclock.VClock{}, Shown{}
+	c.peers.back &^= 1 << id
+	c.peers.claims.forget(id)
 }

@@ -21,45 +21,45 @@ type pendingSnap struct {
 // with it from the same moment. It may be used once the log before it is
 // on disk.
 func (c *Core) startCheckpoint(ev StartCheckpoint) {
-	if c.failed != nil {
-		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, Err: &xrow.Error{Code: xrow.ErrWALIO, Message: c.failed.Error()}})
+	if c.out.failed != nil {
+		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, Err: &xrow.Error{Code: xrow.ErrWALIO, Message: c.out.failed.Error()}})
 		return
 	}
 	// More rows may join the group that gathers. So replay begins with that
 	// group; what the vclock covers of it is passed over.
-	last := c.nextNo
-	if c.open == nil {
+	last := c.out.nextNo
+	if c.out.open == nil {
 		last--
 	}
-	s := State{VClock: c.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
-		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.voidPromotes),
-		NextGroup: c.nextNo}
+	s := State{VClock: c.out.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
+		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.lead.voidPromotes),
+		NextGroup: c.out.nextNo}
 	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s, undecided: c.undecided()}, group: last}
-	if snap.group <= c.written {
+	if snap.group <= c.out.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
 		return
 	}
-	c.snaps = append(c.snaps, snap)
+	c.waits.snaps = append(c.waits.snaps, snap)
 }
 
 func (c *Core) snapsWritten() {
-	keep := c.snaps[:0]
-	for _, s := range c.snaps {
-		if s.group <= c.written {
+	keep := c.waits.snaps[:0]
+	for _, s := range c.waits.snaps {
+		if s.group <= c.out.written {
 			c.eff.Snaps = append(c.eff.Snaps, s.snap)
 		} else {
 			keep = append(keep, s)
 		}
 	}
-	c.snaps = keep
+	c.waits.snaps = keep
 }
 
 // failSnaps turns away those who wait for a checkpoint.
 func (c *Core) failSnaps(err *xrow.Error) {
-	for _, s := range c.snaps {
+	for _, s := range c.waits.snaps {
 		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: s.snap.Tag, View: s.snap.View, Err: err})
 	}
-	c.snaps = nil
+	c.waits.snaps = nil
 }
 
 // undecided gathers the frames of rows whose fate is open: the log before a
@@ -119,8 +119,8 @@ func (s *Snapshot) Complete() State {
 // Decided is in front of all rows whose fate is open. The log is kept from there
 // on: who takes the state by JOIN gets them by the stream, and nowhere else.
 func (c *Core) Decided() vclock.VClock {
-	v := c.vclock
-	v[c.self] = min(v[c.self], c.onDisk[c.self])
+	v := c.out.vclock
+	v[c.members.self] = min(v[c.members.self], c.out.onDisk[c.members.self])
 	for origin := range v {
 		if e := c.limbo.OldestOf(uint32(origin)); e != nil {
 			v[origin] = min(v[origin], c.beforeEntry(e))
@@ -147,15 +147,15 @@ func splitFrames(b []byte) (frames [][]byte) {
 func (c *Core) Restore(s State) error {
 	c.replay = true
 	defer func() { c.replay = false }()
-	c.vclock = s.VClock
+	c.out.vclock = s.VClock
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: s.Term, Vote: s.Vote})
 	c.limbo.Restore(fromSpans(s.History), s.Confirmed, s.ConfirmedOf)
-	c.voidPromotes = slices.Clone(s.VoidPromotes)
-	c.newVoid = len(c.voidPromotes) > 0
+	c.lead.voidPromotes = slices.Clone(s.VoidPromotes)
+	c.lead.newVoid = len(c.lead.voidPromotes) > 0
 	if s.NextGroup > 0 {
-		c.nextNo = s.NextGroup
-		c.written = s.NextGroup - 1
-		c.limbo.Written(c.written)
+		c.out.nextNo = s.NextGroup
+		c.out.written = s.NextGroup - 1
+		c.limbo.Written(c.out.written)
 	}
 	if s.Undecided == nil {
 		return nil
@@ -165,12 +165,12 @@ func (c *Core) Restore(s State) error {
 
 // restoreUndecided applies rows that the vclock counts already.
 func (c *Core) restoreUndecided(g *xrow.Group) error {
-	full := c.vclock
+	full := c.out.vclock
 	c.restoring = true
-	defer func() { c.vclock, c.restoring = full, false }()
+	defer func() { c.out.vclock, c.restoring = full, false }()
 	for i := range g.Table {
 		ref := &g.Table[i]
-		c.vclock[ref.Origin] = min(c.vclock[ref.Origin], ref.LSN-1)
+		c.out.vclock[ref.Origin] = min(c.out.vclock[ref.Origin], ref.LSN-1)
 	}
 	return c.replayRows(g)
 }
@@ -178,19 +178,19 @@ func (c *Core) restoreUndecided(g *xrow.Group) error {
 // Replay applies one group of the own log. Its conclusions are the same as
 // when the rows came; nothing is written.
 func (c *Core) Replay(no uint64, g *xrow.Group) error {
-	if no != c.nextNo {
-		return fmt.Errorf("instance: group %d of the log follows %d", no, c.nextNo-1)
+	if no != c.out.nextNo {
+		return fmt.Errorf("instance: group %d of the log follows %d", no, c.out.nextNo-1)
 	}
 	c.replay = true
 	defer func() { c.replay = false }()
 	if err := c.replayRows(g); err != nil {
 		return fmt.Errorf("replay group %d: %w", no, err)
 	}
-	c.nextNo = no + 1
-	c.written = no
+	c.out.nextNo = no + 1
+	c.out.written = no
 	c.limbo.Written(no)
 	c.settle()
-	return c.failed
+	return c.out.failed
 }
 
 func (c *Core) replayRows(g *xrow.Group) error {
@@ -213,7 +213,7 @@ func (c *Core) replayRows(g *xrow.Group) error {
 		if r.Flags&xrow.FlagCommit == 0 {
 			continue
 		}
-		if last := &txn[len(txn)-1]; last.LSN > c.vclock[last.ReplicaID] {
+		if last := &txn[len(txn)-1]; last.LSN > c.out.vclock[last.ReplicaID] {
 			if err := c.apply(txn); err != nil {
 				return err
 			}
@@ -228,10 +228,10 @@ func (c *Core) replayRows(g *xrow.Group) error {
 
 // replayLocal takes {term, vote} and rows of local spaces.
 func (c *Core) replayLocal(r *xrow.Row) error {
-	if r.LSN <= c.vclock[0] {
+	if r.LSN <= c.out.vclock[0] {
 		return nil
 	}
-	c.vclock.Follow(0, r.LSN)
+	c.out.vclock.Follow(0, r.LSN)
 	if r.Type == xrow.RaftState {
 		body, err := xrow.DecodeRaft(r.Body)
 		if err != nil {
@@ -260,11 +260,11 @@ func (c *Core) replayLocal(r *xrow.Row) error {
 // Start ends the recovery. The instance is a follower, whatever it was.
 func (c *Core) Start(now Now) {
 	c.now = now
-	c.onDisk = c.vclock
-	c.beatAt = now.Mono
+	c.out.onDisk = c.out.vclock
+	c.reads.beatAt = now.Mono
 	c.started = true
 	c.refreshMembers()
-	c.raft.Holds(&c.vclock)
+	c.raft.Holds(&c.out.vclock)
 }
 
 // Distrust begins in doubt about this disk: a loss is known already. It is called

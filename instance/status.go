@@ -60,12 +60,12 @@ type Info struct {
 // Info describes the state at a moment of monotonic time.
 func (c *Core) Info(now time.Duration) Info {
 	cur := c.limbo.Current()
-	i := Info{ID: c.self, UUID: c.cfg.UUID, RO: !c.writable() || c.founding > 0, Founding: c.foundingInfo(), ROCfg: c.cfg.ReadOnly, VClock: c.vclock, Synced: c.onDisk, Term: c.raft.Saved().Term,
+	i := Info{ID: c.members.self, UUID: c.cfg.UUID, RO: !c.writable() || c.members.founding > 0, Founding: c.foundingInfo(), ROCfg: c.cfg.ReadOnly, VClock: c.out.vclock, Synced: c.out.onDisk, Term: c.raft.Saved().Term,
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
-		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.confirmed.voters,
-		Members: c.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.written,
-		Failed: c.failed, Doubted: c.doubtText(), Stalled: c.stalled, Expelled: c.expelled,
-		SplitBrains: slices.Clone(c.splits), Tarantool: cur.Tarantool, Tarantools: c.tarantools()}
+		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.members.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.members.confirmed.voters,
+		Members: c.members.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
+		Failed: c.out.failed, Doubted: c.doubtText(), Stalled: c.out.stalled, Expelled: c.members.expelled,
+		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Tarantool, Tarantools: c.tarantools()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))
@@ -91,7 +91,7 @@ func (i *Info) HasAll() bool {
 
 // Acked is what a member says it has on disk; false: nothing since our start.
 func (c *Core) Acked(id uint32) (v vclock.VClock, ok bool) {
-	v = c.acked[id]
+	v = c.peers.acked[id]
 	return v, v != (vclock.VClock{})
 }
 
@@ -102,19 +102,19 @@ func (c *Core) Box() *box.Box { return c.box }
 func (c *Core) roReason() (reason, state string) {
 	cur := c.limbo.Current()
 	switch {
-	case errors.Is(c.failed, ErrLostData):
-		return "disk", c.failed.Error()
-	case c.failed != nil:
-		return "disk", "its disk failed: " + c.failed.Error()
-	case c.expelled:
+	case errors.Is(c.out.failed, ErrLostData):
+		return "disk", c.out.failed.Error()
+	case c.out.failed != nil:
+		return "disk", "its disk failed: " + c.out.failed.Error()
+	case c.members.expelled:
 		return "expelled", "it was expelled from the replica set"
 	case c.closing:
 		return "shutdown", "it is shutting down"
 	case c.cfg.ReadOnly: // an anonymous replica, too
 		return "config", "box.cfg.read_only is true"
-	case c.self == 0:
+	case c.members.self == 0:
 		return "orphan", "it is an orphan"
-	case c.founding > 0 && c.writable():
+	case c.members.founding > 0 && c.writable():
 		return reasonFounding, c.foundingText()
 	}
 	var b strings.Builder
@@ -126,14 +126,14 @@ func (c *Core) roReason() (reason, state string) {
 	if cur.Owner != 0 {
 		fmt.Fprintf(&b, " (%s)", c.uuidOf(cur.Owner))
 	}
-	if cur.Owner == c.self {
+	if cur.Owner == c.members.self {
 		b.WriteString(" and is frozen until promotion")
 	}
 	return "synchro", b.String()
 }
 
 func (c *Core) uuidOf(id uint32) string {
-	for _, m := range c.ids {
+	for _, m := range c.members.ids {
 		if m.ID == id {
 			return m.UUID
 		}
@@ -222,21 +222,28 @@ type statusKey struct {
 	founding bool
 }
 
+// watched is what the adapters were told last.
+type watched struct {
+	status statusKey
+	schema uint64
+	rights uint64 // version of users and rights
+}
+
 // noteStatus tells whether something that is watched has changed.
 func (c *Core) noteStatus() {
 	cur := c.limbo.Current()
 	k := statusKey{ro: !c.writable(), term: c.raft.Saved().Term, state: c.raft.State(), leader: c.raft.Leader(), seen: c.raft.SeesLeader(),
-		owner: cur.Owner, inEffect: cur.Term, id: c.self, splits: len(c.splits), founding: c.founding > 0}
-	if k != c.status {
-		c.status = k
+		owner: cur.Owner, inEffect: cur.Term, id: c.members.self, splits: len(c.gate.splits), founding: c.members.founding > 0}
+	if k != c.watched.status {
+		c.watched.status = k
 		c.eff.Status = true
 	}
-	if v := c.box.SchemaVersion(); v != c.schema {
-		c.schema = v
+	if v := c.box.SchemaVersion(); v != c.watched.schema {
+		c.watched.schema = v
 		c.eff.Schema = true
 	}
-	if v := c.box.Schema().RightsVersion(); v != c.rights {
-		c.rights = v
+	if v := c.box.Schema().RightsVersion(); v != c.watched.rights {
+		c.watched.rights = v
 		c.eff.Rights = true
 	}
 }

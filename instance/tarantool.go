@@ -111,7 +111,7 @@ func (c *Core) skips(err error) bool {
 // waitsForDisk: a change of the schema starts when nothing is undecided, and
 // what we wrote without a term is not before it is on our disk.
 func (c *Core) waitsForDisk(rows []xrow.Row) bool {
-	c.ddlWaits = false
+	c.gate.ddlWaits = false
 	if !c.limbo.Unwritten() {
 		return false
 	}
@@ -120,7 +120,7 @@ func (c *Core) waitsForDisk(rows []xrow.Row) bool {
 			continue
 		}
 		if d, err := xrow.DecodeDML(rows[i].Type, rows[i].Body); err == nil && c.box.IsDDLSpace(d.SpaceID) {
-			c.ddlWaits = true
+			c.gate.ddlWaits = true
 			return true
 		}
 	}
@@ -157,13 +157,13 @@ func (c *Core) takeRequest(r *xrow.Row, s *xrow.Synchro) error {
 	}
 	kinds := [...]limbo.Kind{xrow.Promote: limbo.Promotion, xrow.Demote: limbo.Demotion, xrow.Confirm: limbo.Confirmation, xrow.Rollback: limbo.Rollback}
 	req := limbo.Request{Kind: kinds[r.Type], Origin: r.ReplicaID, Row: r.LSN, Owner: s.ReplicaID, LSN: s.LSN, Term: s.Term, PrevTerm: s.PrevTerm}
-	if s.ReplicaID >= uint32(len(c.vclock)) {
+	if s.ReplicaID >= uint32(len(c.out.vclock)) {
 		return protocolError(r.Type.String() + " of an owner that cannot be")
 	}
 	if err := c.checkTerm(s.Term); err != nil {
 		return err
 	}
-	req.Known = c.vclock[s.ReplicaID]
+	req.Known = c.out.vclock[s.ReplicaID]
 	if c.filters() {
 		if err := c.limbo.Check(req); err != nil {
 			return refusal(err)
@@ -186,7 +186,7 @@ func (c *Core) takeRequest(r *xrow.Row, s *xrow.Synchro) error {
 
 // filters tells whether requests are judged: not in recovery, and only with a
 // schema of more than version 2.10.1, as in Tarantool.
-func (c *Core) filters() bool { return !c.replay && !c.oldSchema }
+func (c *Core) filters() bool { return !c.replay && !c.members.oldSchema }
 
 // replayOwnPromote: a PROMOTE of ours is pending until a quorum has it, or until
 // a later row of ours says that one had.
@@ -199,8 +199,8 @@ func (c *Core) replayOwnPromote(r *xrow.Row, s *xrow.Synchro) error {
 
 // ownID is our replica ID, in recovery too.
 func (c *Core) ownID() uint32 {
-	if c.self != 0 {
-		return c.self
+	if c.members.self != 0 {
+		return c.members.self
 	}
 	for _, m := range c.box.NewestMembers() {
 		if m.UUID == c.cfg.UUID {
@@ -217,8 +217,8 @@ func (c *Core) noteVoidPromotes() {
 			c.trace(FactPromoteVoid, p.Owner, p.LSN, "")
 		}
 		if p.Owner == c.ownID() {
-			c.voidPromotes = append(c.voidPromotes, p.LSN)
-			c.newVoid = true
+			c.lead.voidPromotes = append(c.lead.voidPromotes, p.LSN)
+			c.lead.newVoid = true
 		}
 	}
 }

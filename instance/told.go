@@ -27,16 +27,16 @@ func (c *Core) tellFirst(p *payload) {
 		return
 	}
 	p.waiting = false
-	c.waiting--
+	c.waits.clients--
 	owner := c.limbo.Current().Owner
-	c.tellings = append(c.tellings, telling{conn: p.conn, sync: p.sync, data: p.data, origin: owner, lsn: c.vclock[owner], until: p.until})
+	c.waits.tellings = append(c.waits.tellings, telling{conn: p.conn, sync: p.sync, data: p.data, origin: owner, lsn: c.out.vclock[owner], until: p.until})
 }
 
 // checkTold gives the answers whose change enough others know.
 func (c *Core) checkTold() {
-	left := c.tellings[:0]
-	for i := range c.tellings {
-		t := &c.tellings[i]
+	left := c.waits.tellings[:0]
+	for i := range c.waits.tellings {
+		t := &c.waits.tellings[i]
 		switch {
 		case c.told(t.origin, t.lsn):
 			c.reply(t.conn, t.sync, t.data, nil)
@@ -47,30 +47,30 @@ func (c *Core) checkTold() {
 			left = append(left, *t)
 		}
 	}
-	clear(c.tellings[len(left):])
-	c.tellings = left
+	clear(c.waits.tellings[len(left):])
+	c.waits.tellings = left
 }
 
 // told tells whether an election quorum has synced the rows of an origin up to an LSN.
 func (c *Core) told(origin uint32, lsn uint64) bool {
 	have := uint32(0)
-	for id := range c.acked {
-		if c.acked[id][origin] >= lsn {
+	for id := range c.peers.acked {
+		if c.peers.acked[id][origin] >= lsn {
 			have |= 1 << id
 		}
 	}
-	if c.onDisk[origin] >= lsn {
-		have |= 1 << c.self
+	if c.out.onDisk[origin] >= lsn {
+		have |= 1 << c.members.self
 	}
-	return bits.OnesCount32(have&c.confirmed.voters) >= c.confirmed.electionQuorum
+	return bits.OnesCount32(have&c.members.confirmed.voters) >= c.members.confirmed.electionQuorum
 }
 
 // failTold answers all who wait: our disk can tell nobody any more.
 func (c *Core) failTold() {
-	for i := range c.tellings {
-		c.reply(c.tellings[i].conn, c.tellings[i].sync, nil, notTold())
+	for i := range c.waits.tellings {
+		c.reply(c.waits.tellings[i].conn, c.waits.tellings[i].sync, nil, notTold())
 	}
-	c.tellings = nil
+	c.waits.tellings = nil
 }
 
 // notTold is the error of a change that is committed, and that too few know of.

@@ -26,7 +26,7 @@ func leaderCrowd(t testing.TB, n int) *crowd {
 	for _, line := range []string{"up 2", "up 3", "tick", "written", "raft 2 term=2 vote=1", "written", "ack 2 1:1 term=2", "written"} {
 		c.line(line)
 	}
-	c.lsn = c.core.vclock[1]
+	c.lsn = c.core.out.vclock[1]
 	for range n {
 		c.write()
 	}
@@ -87,15 +87,15 @@ func (c *crowd) write() {
 	c.sync++
 	d := xrow.DML{Type: xrow.Replace, SpaceID: 512, Tuple: c.tuple()}
 	c.steps(Write{Requests: []Request{{Conn: 1, Sync: c.sync, User: box.UserAdmin, DML: d}}})
-	c.lsn = c.core.vclock[1]
+	c.lsn = c.core.out.vclock[1]
 }
 
 // ack lets the leader commit the oldest of its rows.
 func (c *crowd) ack() {
-	a := &Ack{From: 2, Term: 2, Sync: c.core.beatSync}
+	a := &Ack{From: 2, Term: 2, Sync: c.core.reads.beatSync}
 	a.VClock[1] = c.core.limbo.At(0).LSN
 	c.steps(a)
-	c.lsn = c.core.vclock[1]
+	c.lsn = c.core.out.vclock[1]
 }
 
 func (c *crowd) row(r xrow.Row) {
@@ -140,8 +140,8 @@ func TestStepsLookAtWhatTheyDecide(t *testing.T) {
 		{"a CONFIRM", followerCrowd, nil, (*crowd).confirm},
 		{"a linearizable read", leaderCrowd, nil, func(c *crowd) {
 			c.steps(LinearRead{Conn: 1, Sync: 1})
-			c.steps(&Ack{From: 2, Term: 2, Sync: c.core.beatSync})
-			c.steps(&Ack{From: 3, Term: 2, Sync: c.core.beatSync})
+			c.steps(&Ack{From: 2, Term: 2, Sync: c.core.reads.beatSync})
+			c.steps(&Ack{From: 3, Term: 2, Sync: c.core.reads.beatSync})
 		}},
 		{"what retention asks", followerCrowd, nil, func(c *crowd) { c.core.Decided() }},
 		{"a state for a joiner", followerCrowd, nil, func(c *crowd) {

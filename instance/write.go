@@ -26,7 +26,7 @@ func (c *Core) request(r *Request) {
 		c.reply(r.Conn, r.Sync, nil, err)
 		return
 	}
-	if c.build != nil {
+	if c.gate.build != nil {
 		if err := c.refuse(r); err != nil {
 			c.reply(r.Conn, r.Sync, nil, err)
 			return
@@ -34,7 +34,7 @@ func (c *Core) request(r *Request) {
 		c.hold(r)
 		return
 	}
-	if c.barrier || len(c.held) > 0 || c.choresWait() {
+	if c.gate.barrier || len(c.gate.held) > 0 || c.choresWait() {
 		c.hold(r)
 		return
 	}
@@ -54,14 +54,14 @@ func (c *Core) isBarrier(r *Request) bool {
 // hold keeps a copy of a request until the barrier is gone.
 func (c *Core) hold(r *Request) {
 	size := r.heldSize()
-	if c.heldLen+size > c.cfg.QueueMaxSize {
+	if c.gate.heldSize+size > c.cfg.QueueMaxSize {
 		c.reply(r.Conn, r.Sync, nil, queueFull())
 		return
 	}
 	h := *r
 	h.DML.Key, h.DML.Tuple, h.DML.Ops = bytes.Clone(r.DML.Key), bytes.Clone(r.DML.Tuple), bytes.Clone(r.DML.Ops)
-	c.held = append(c.held, h)
-	c.heldLen += size
+	c.gate.held = append(c.gate.held, h)
+	c.gate.heldSize += size
 }
 
 // heldSize is what a copy takes, about.
@@ -69,62 +69,62 @@ func (r *Request) heldSize() int { return len(r.DML.Key) + len(r.DML.Tuple) + le
 
 // releaseHeld runs what waited for a barrier, up to the next one.
 func (c *Core) releaseHeld() {
-	if len(c.held) > 0 && !c.writable() {
+	if len(c.gate.held) > 0 && !c.writable() {
 		c.refuseHeld()
 	}
-	for len(c.held) > 0 && c.build == nil {
-		r := c.held[0]
-		if c.writable() && c.limbo.Len() > 0 && (c.barrier || c.choresWait() || c.isBarrier(&r)) {
+	for len(c.gate.held) > 0 && c.gate.build == nil {
+		r := c.gate.held[0]
+		if c.writable() && c.limbo.Len() > 0 && (c.gate.barrier || c.choresWait() || c.isBarrier(&r)) {
 			return
 		}
-		c.barrier = false
-		c.heldLen -= r.heldSize()
-		c.held = c.held[1:]
+		c.gate.barrier = false
+		c.gate.heldSize -= r.heldSize()
+		c.gate.held = c.gate.held[1:]
 		c.execute(&r, nil)
 	}
-	if c.limbo.Len() == 0 && c.build == nil {
-		c.barrier = false
+	if c.limbo.Len() == 0 && c.gate.build == nil {
+		c.gate.barrier = false
 	}
 }
 
 // refuseHeld answers writes that waited for what a deposed leader cannot do
 // any more. Those of local spaces stay.
 func (c *Core) refuseHeld() {
-	held := c.held
-	c.held, c.heldLen = c.held[:0], 0
+	held := c.gate.held
+	c.gate.held, c.gate.heldSize = c.gate.held[:0], 0
 	for i := range held {
 		if err := c.refuse(&held[i]); err != nil {
 			c.reply(held[i].Conn, held[i].Sync, nil, err)
 			continue
 		}
-		c.heldLen += held[i].heldSize()
-		c.held = append(c.held, held[i])
+		c.gate.heldSize += held[i].heldSize()
+		c.gate.held = append(c.gate.held, held[i])
 	}
 }
 
 func (c *Core) failHeld(err *xrow.Error) {
-	for i := range c.held {
-		c.reply(c.held[i].Conn, c.held[i].Sync, nil, err)
+	for i := range c.gate.held {
+		c.reply(c.gate.held[i].Conn, c.gate.held[i].Sync, nil, err)
 	}
-	c.held, c.heldLen = nil, 0
+	c.gate.held, c.gate.heldSize = nil, 0
 }
 
 // writable tells whether this instance takes writes to replicated spaces.
 func (c *Core) writable() bool {
-	if c.self == 0 || c.failed != nil || c.expelled || c.closing || c.cfg.ReadOnly {
+	if c.members.self == 0 || c.out.failed != nil || c.members.expelled || c.closing || c.cfg.ReadOnly {
 		return false
 	}
 	cur := c.limbo.Current()
-	if c.cfg.Mode == raft.Off && cur.Owner == 0 && !c.leading {
+	if c.cfg.Mode == raft.Off && cur.Owner == 0 && !c.lead.leading {
 		return c.raft.Term() <= max(cur.Term, 1)
 	}
-	return c.leading && cur.Term == c.raft.Term()
+	return c.lead.leading && cur.Term == c.raft.Term()
 }
 
 // stampTerm is the term that our rows carry; 0: they are decided by their
 // write.
 func (c *Core) stampTerm() uint64 {
-	if c.leading {
+	if c.lead.leading {
 		return c.raft.Term()
 	}
 	return 0
@@ -196,24 +196,24 @@ func (c *Core) data(t xrow.Type, tuple []byte) []byte {
 	if tuple == nil || t == xrow.Upsert {
 		n, tuple = 0, nil
 	}
-	if cap(c.results)-len(c.results) < len(tuple)+5 {
-		c.results = make([]byte, 0, max(16<<10, len(tuple)+5))
+	if cap(c.out.results)-len(c.out.results) < len(tuple)+5 {
+		c.out.results = make([]byte, 0, max(16<<10, len(tuple)+5))
 	}
-	at := len(c.results)
-	c.results = binary.BigEndian.AppendUint32(append(c.results, 0xdd), n)
-	c.results = append(c.results, tuple...)
-	return c.results[at:len(c.results):len(c.results)]
+	at := len(c.out.results)
+	c.out.results = binary.BigEndian.AppendUint32(append(c.out.results, 0xdd), n)
+	c.out.results = append(c.out.results, tuple...)
+	return c.out.results[at:len(c.out.results):len(c.out.results)]
 }
 
 // refuse checks what does not depend on the transaction.
 func (c *Core) refuse(r *Request) *xrow.Error {
-	if c.failed != nil {
+	if c.out.failed != nil {
 		return c.unwritable()
 	}
 	if !c.writable() && (r.Do != nil || c.box.IsGlobalSpace(r.DML.SpaceID)) {
 		return c.readonly()
 	}
-	if c.limbo.Size()+c.fateSize >= c.cfg.QueueMaxSize {
+	if c.limbo.Size()+c.waits.fateSize >= c.cfg.QueueMaxSize {
 		return queueFull()
 	}
 	return c.refuseOwn()
@@ -257,13 +257,13 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 		// late makes it a NOP, and does not call it a split brain.
 		flags |= xrow.FlagWaitSync
 	}
-	e := entry{Origin: c.self, Term: term, Seq: c.seq, Group: c.nextNo, Sync: sync}
+	e := entry{Origin: c.members.self, Term: term, Seq: c.seq, Group: c.out.nextNo, Sync: sync}
 	if term != 0 && c.limbo.Current().Tarantool && flags&xrow.FlagWaitSync == 0 {
 		e.Term = 0 // decided by this write
 	}
 	at := 0
-	if c.open != nil {
-		at = len(c.open.Rows)
+	if c.out.open != nil {
+		at = len(c.out.open.Rows)
 	}
 	c.encode(rows, term, flags)
 	if tx.IsLocal() {
@@ -271,14 +271,14 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 		return
 	}
 	tx.Prepare()
-	p.frames = c.open.Rows[at:len(c.open.Rows):len(c.open.Rows)]
-	lsn := c.vclock[c.self]
+	p.frames = c.out.open.Rows[at:len(c.out.open.Rows):len(c.out.open.Rows)]
+	lsn := c.out.vclock[c.members.self]
 	c.limbo.Note(term, lsn, true)
 	c.countWaiting(&p)
 	e.LSN, e.Bytes, e.P = lsn, len(p.frames), p
 	c.limbo.Push(e)
 	if p.ddl {
-		c.barrier = true
+		c.gate.barrier = true
 		c.refreshNewest()
 	}
 }
@@ -290,19 +290,19 @@ func (c *Core) submitLocal(tx *box.Txn, r *Request, p *payload) {
 	if p.waiting {
 		f = c.fateOf(tx, r, p.data, nil)
 	}
-	f.group = c.nextNo
+	f.group = c.out.nextNo
 	tx.Prepare()
 	if f.saw != 0 || f.beat != 0 {
 		c.addFate(&f)
 		return
 	}
-	c.local = append(c.local, waiter{group: c.nextNo, conn: p.conn, sync: p.sync, data: p.data})
+	c.waits.local = append(c.waits.local, waiter{group: c.out.nextNo, conn: p.conn, sync: p.sync, data: p.data})
 }
 
 // encode appends the rows of one transaction: local ones first, so that what
 // is left without them is a whole transaction too.
 func (c *Core) encode(rows []box.LogRow, term uint64, flags xrow.Flags) {
-	firstLocal, firstGlobal := c.vclock[0]+1, c.vclock[c.self]+1
+	firstLocal, firstGlobal := c.out.vclock[0]+1, c.out.vclock[c.members.self]+1
 	tsn := firstLocal
 	for i := range rows {
 		if !rows[i].Local {
@@ -312,16 +312,16 @@ func (c *Core) encode(rows []box.LogRow, term uint64, flags xrow.Flags) {
 	}
 	for i := range rows {
 		row := &rows[i]
-		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.self, TSN: tsn, Timestamp: c.now.Wall, Term: c.stamp(term)}
+		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.members.self, TSN: tsn, Timestamp: c.now.Wall, Term: c.stamp(term)}
 		if row.Local {
 			r.ReplicaID, r.GroupID, r.Term = 0, xrow.GroupLocal, 0
 		}
-		r.LSN = c.vclock[r.ReplicaID] + 1
+		r.LSN = c.out.vclock[r.ReplicaID] + 1
 		if i == len(rows)-1 {
 			r.Flags = flags
 		}
-		c.scratch = row.DML.AppendBody(c.scratch[:0])
-		r.Body = c.scratch
+		c.out.scratch = row.DML.AppendBody(c.out.scratch[:0])
+		r.Body = c.out.scratch
 		c.add(&r, row.DML.SpaceID, i == 0, 0)
 	}
 }
@@ -329,7 +329,7 @@ func (c *Core) encode(rows []box.LogRow, term uint64, flags xrow.Flags) {
 // count commits what a quorum has and answers its clients at once. CONFIRM,
 // which tells the others, need not be waited for.
 func (c *Core) count() {
-	if !c.leading {
+	if !c.lead.leading {
 		c.settle()
 		return
 	}
@@ -338,7 +338,7 @@ func (c *Core) count() {
 	}
 	before := c.limbo.Current().Term
 	voided := c.limbo.Voided(c.raft.Term())
-	lsn, err := c.limbo.Count(c.raft.Term(), c.confirmed.forLimbo(), c.newest.forLimbo())
+	lsn, err := c.limbo.Count(c.raft.Term(), c.members.confirmed.forLimbo(), c.members.newest.forLimbo())
 	if err != nil {
 		c.countFailed(err)
 		return
@@ -370,12 +370,12 @@ func (c *Core) countOldTerm() {
 	for i := range c.limbo.Len() {
 		e := c.limbo.At(i)
 		holders := 1
-		for _, m := range c.ids {
-			if m.ID != c.self && c.acked[m.ID][cur.Owner] >= e.LSN {
+		for _, m := range c.members.ids {
+			if m.ID != c.members.self && c.peers.acked[m.ID][cur.Owner] >= e.LSN {
 				holders++
 			}
 		}
-		if holders >= c.confirmed.synchroQuorum {
+		if holders >= c.members.confirmed.synchroQuorum {
 			_ = c.limbo.Confirm(cur.Term, e.LSN)
 			return
 		}
@@ -404,11 +404,11 @@ func (c *Core) settle() {
 			}
 		}
 		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
-		before := c.confirmed.forLimbo()
+		before := c.members.confirmed.forLimbo()
 		if ddl {
 			c.refreshMembers()
 			c.tellSchema()
-			c.answerDDL(done, before.Voters&^c.confirmed.voters != 0)
+			c.answerDDL(done, before.Voters&^c.members.confirmed.voters != 0)
 		}
 		for i := range done {
 			switch j := done[i].P.join; {
@@ -416,7 +416,7 @@ func (c *Core) settle() {
 			case c.joinsAsLearner(j):
 				c.registered(j)
 			default:
-				c.welcome = append(c.welcome, welcome{join: j, lsn: c.vclock[c.self], of: before})
+				c.gate.welcome = append(c.gate.welcome, welcome{join: j, lsn: c.out.vclock[c.members.self], of: before})
 			}
 		}
 	}
@@ -455,7 +455,7 @@ func (c *Core) answerDDL(done []entry, fewer bool) {
 // tellSchema writes the CONFIRM of a change of the schema before anything that
 // builds on it.
 func (c *Core) tellSchema() {
-	if !c.leading {
+	if !c.lead.leading {
 		return
 	}
 	if lsn := c.limbo.Untold(c.raft.Term()); lsn != 0 {
@@ -484,7 +484,7 @@ func (c *Core) answer(p *payload, err *xrow.Error) {
 		return
 	}
 	p.waiting = false
-	c.waiting--
+	c.waits.clients--
 	if err != nil {
 		c.reply(p.conn, p.sync, nil, err)
 		return
@@ -494,7 +494,7 @@ func (c *Core) answer(p *payload, err *xrow.Error) {
 
 func (c *Core) countWaiting(p *payload) {
 	if p.waiting {
-		c.waiting++
+		c.waits.clients++
 	}
 }
 
@@ -514,13 +514,13 @@ func (c *Core) expireWaits() {
 // firstWaiting is the oldest transaction that a client waits for, nil if there is
 // none. Nobody waits for those before waitHead, and nobody will.
 func (c *Core) firstWaiting() *entry {
-	if c.waiting == 0 {
+	if c.waits.clients == 0 {
 		return nil
 	}
 	n := c.limbo.Len()
-	for i := sort.Search(n, func(i int) bool { return c.limbo.At(i).Seq >= c.waitHead }); i < n; i++ {
+	for i := sort.Search(n, func(i int) bool { return c.limbo.At(i).Seq >= c.waits.head }); i < n; i++ {
 		e := c.limbo.At(i)
-		if c.waitHead = e.Seq; e.P.waiting {
+		if c.waits.head = e.Seq; e.P.waiting {
 			return e
 		}
 	}
@@ -531,17 +531,17 @@ func (c *Core) waitDeadline() (d time.Duration) {
 	if e := c.firstWaiting(); e != nil {
 		d = e.P.until
 	}
-	for i := range c.promotes {
-		d = sooner(d, c.promotes[i].until)
+	for i := range c.waits.promotes {
+		d = sooner(d, c.waits.promotes[i].until)
 	}
-	if c.demotion != nil && c.demotion.group == 0 {
-		d = sooner(d, c.demotion.until)
+	if c.lead.demotion != nil && c.lead.demotion.group == 0 {
+		d = sooner(d, c.lead.demotion.until)
 	}
-	for i := range c.reads {
-		d = sooner(d, c.reads[i].until)
+	for i := range c.reads.linear {
+		d = sooner(d, c.reads.linear[i].until)
 	}
-	for i := range c.tellings {
-		d = sooner(d, c.tellings[i].until)
+	for i := range c.waits.tellings {
+		d = sooner(d, c.waits.tellings[i].until)
 	}
 	return sooner(d, c.fateDeadline())
 }
