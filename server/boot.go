@@ -200,7 +200,6 @@ func (s *Server) ownPeerAddr() string {
 func (s *Server) makeNode(core *instance.Core, b *box.Box) error {
 	n := &node{core: core, box: b}
 	n.status = newStatus(s, n)
-	n.keeper = newKeeper(s, n)
 	hub, err := s.newHub()
 	if err != nil {
 		return err
@@ -212,6 +211,11 @@ func (s *Server) makeNode(core *instance.Core, b *box.Box) error {
 		func(no uint64) { _ = n.loop.Submit(instance.Written{Group: no}) },
 		func(err error) { _ = n.loop.Submit(instance.WriteFailed{Err: err}) })
 	j.Journal = n.journal
+	n.keeper = newKeeper(keeperEnv{store: s.store, core: n.loop, limits: &s.in.Tarragon, tuning: &s.tuning, troubles: &s.troubles, log: s.log,
+		ready: s.ready.Load, readers: hub.Readers, tick: func() {
+			s.clients.Tick()
+			s.watchMemory(n)
+		}})
 	if n.procs, err = s.newProcs(n); err != nil {
 		return err
 	}

@@ -7,16 +7,22 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
+
+	"github.com/rs/zerolog"
 )
 
 // keeper makes checkpoints and drops what nobody needs any more. It is one
 // goroutine.
+//
+// Invariant: what it prunes lies in front of the oldest checkpoint that it keeps
+// and of the oldest row whose fate is open.
 type keeper struct {
-	s     *Server
-	n     *node
+	keeperEnv
 	snaps chan instance.Snapshot
 	asked chan func(error) // box.snapshot
 
@@ -26,6 +32,39 @@ type keeper struct {
 	failing bool // the last attempt failed
 }
 
+// keeperEnv is all that a keeper knows of the process.
+type keeperEnv struct {
+	store    keptStore
+	core     coreAccess
+	limits   *config.Tarragon
+	tuning   *tuning
+	troubles *troubles
+	log      zerolog.Logger
+	ready    func() bool                           // there is data to keep
+	readers  func() (least vclock.VClock, ok bool) // what anonymous replicas have; ok: there are some
+	tick     func()                                // called once a second
+}
+
+// keptStore is the store as a keeper needs it.
+type keptStore interface {
+	First() uint64
+	Last() uint64
+	Appended() uint64
+	Seek(v *vclock.VClock) (group uint64, err error)
+	Within(entries, bytes uint64) (group uint64, err error)
+	Prune(before uint64) error
+	Checkpoints() []xlog.CheckpointInfo
+	NewCheckpoint() (*xlog.CheckpointWriter, error)
+	DropCheckpoint(id uint64) error
+}
+
+// coreAccess reaches a core through its Loop.
+type coreAccess interface {
+	Submit(ev instance.Event) error
+	Read(f func(*instance.Core))
+	Scan(f func(*instance.Core))
+}
+
 const (
 	// keepTag marks snapshots that are checkpoints; joins have tags of their own.
 	keepTag = 1
@@ -33,8 +72,8 @@ const (
 	retryPause = 30 * time.Second
 )
 
-func newKeeper(s *Server, n *node) *keeper {
-	return &keeper{s: s, n: n, snaps: make(chan instance.Snapshot, 1), asked: make(chan func(error), 16)}
+func newKeeper(env keeperEnv) *keeper {
+	return &keeper{keeperEnv: env, snaps: make(chan instance.Snapshot, 1), asked: make(chan func(error), 16)}
 }
 
 // ask wants a checkpoint now; done is told how it ended.
@@ -50,8 +89,7 @@ func (k *keeper) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	k.tried = time.Now()
-	k.s.watchMemory(k.n)
-	if cps := k.s.store.Checkpoints(); len(cps) > 0 {
+	if cps := k.store.Checkpoints(); len(cps) > 0 {
 		k.atRows = cps[0].State.VClock.Signature()
 	}
 	for {
@@ -61,8 +99,7 @@ func (k *keeper) run(ctx context.Context) {
 			return
 		case done = <-k.asked:
 		case <-tick.C:
-			k.s.clients.Tick()
-			k.s.watchMemory(k.n)
+			k.tick()
 			if !k.due(time.Now()) {
 				k.prune()
 				continue
@@ -79,38 +116,38 @@ func (k *keeper) run(ctx context.Context) {
 // A bootstrapped instance makes its first one as soon as its rows are
 // confirmed: an earlier one would be empty.
 func (k *keeper) due(now time.Time) bool {
-	if !k.s.ready.Load() || k.failed() {
+	if !k.ready() || k.failed() {
 		return false
 	}
 	since := now.Sub(k.tried)
 	if k.failing && since < retryPause {
 		return false
 	}
-	if len(k.s.store.Checkpoints()) == 0 {
+	if len(k.store.Checkpoints()) == 0 {
 		return true
 	}
 	rows := k.rows()
 	if rows == k.atRows {
 		return false
 	}
-	if limit := k.s.in.Tarragon.SnapshotThreshold; limit > 0 && rows-k.atRows >= uint64(limit) {
+	if limit := k.limits.SnapshotThreshold; limit > 0 && rows-k.atRows >= uint64(limit) {
 		return true
 	}
-	if limit := k.s.tuning.checkpointBytes.Load(); limit > 0 && k.s.store.Appended()-k.atBytes >= uint64(limit) {
+	if limit := k.tuning.checkpointBytes.Load(); limit > 0 && k.store.Appended()-k.atBytes >= uint64(limit) {
 		return true
 	}
-	every := k.s.tuning.every()
+	every := k.tuning.every()
 	return every > 0 && since >= every
 }
 
 // failed tells that nothing can be written any more.
 func (k *keeper) failed() (failed bool) {
-	k.n.loop.Read(func(c *instance.Core) { failed = c.Info(0).Failed != nil })
+	k.core.Read(func(c *instance.Core) { failed = c.Info(0).Failed != nil })
 	return failed
 }
 
 func (k *keeper) rows() (n uint64) {
-	k.n.loop.Read(func(c *instance.Core) {
+	k.core.Read(func(c *instance.Core) {
 		i := c.Info(0)
 		n = i.Synced.Signature()
 	})
@@ -120,28 +157,28 @@ func (k *keeper) rows() (n uint64) {
 func (k *keeper) attempt(ctx context.Context) error {
 	began := time.Now()
 	k.tried = began
-	appended := k.s.store.Appended()
+	appended := k.store.Appended()
 	tuples, err := k.checkpoint(ctx)
 	if ctx.Err() != nil {
 		return err
 	}
 	k.failing = err != nil
-	fresh := k.s.troubles.set(areaCheckpoint, "checkpoint failed", err)
+	fresh := k.troubles.set(areaCheckpoint, "checkpoint failed", err)
 	if err != nil {
 		if fresh { // status goes on telling it
-			k.s.log.Error().Err(err).Dur("retry", retryPause).Msg("checkpoint failed")
+			k.log.Error().Err(err).Dur("retry", retryPause).Msg("checkpoint failed")
 		}
 		return err
 	}
 	k.atBytes = appended
-	k.s.log.Info().Int("tuples", tuples).Dur("took", time.Since(began)).Msg("checkpoint made")
+	k.log.Info().Int("tuples", tuples).Dur("took", time.Since(began)).Msg("checkpoint made")
 	k.prune()
 	return nil
 }
 
 // checkpoint writes down the confirmed state of one moment while writes go on.
 func (k *keeper) checkpoint(ctx context.Context) (tuples int, err error) {
-	if err := k.n.loop.Submit(instance.StartCheckpoint{Tag: keepTag}); err != nil {
+	if err := k.core.Submit(instance.StartCheckpoint{Tag: keepTag}); err != nil {
 		return 0, err
 	}
 	var snap instance.Snapshot
@@ -151,16 +188,16 @@ func (k *keeper) checkpoint(ctx context.Context) (tuples int, err error) {
 		return 0, context.Cause(ctx)
 	}
 	if snap.View != nil {
-		defer func() { _ = k.n.loop.Submit(instance.CloseView{View: snap.View}) }()
+		defer func() { _ = k.core.Submit(instance.CloseView{View: snap.View}) }()
 	}
 	if snap.Err != nil {
 		return 0, snap.Err
 	}
-	w, err := k.s.store.NewCheckpoint()
+	w, err := k.store.NewCheckpoint()
 	if err != nil {
 		return 0, err
 	}
-	if tuples, err = copyView(ctx, k.n.loop, snap.View, w); err != nil {
+	if tuples, err = copyView(ctx, k.core, snap.View, w); err != nil {
 		w.Abort()
 		return tuples, err
 	}
@@ -173,13 +210,13 @@ func (k *keeper) checkpoint(ctx context.Context) (tuples int, err error) {
 }
 
 // copyView writes all tuples of a view, a page under each hold of the latch.
-func copyView(ctx context.Context, loop *instance.Loop, v *box.View, w *xlog.CheckpointWriter) (n int, err error) {
+func copyView(ctx context.Context, core coreAccess, v *box.View, w *xlog.CheckpointWriter) (n int, err error) {
 	pages := v.Pager()
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		loop.Scan(func(*instance.Core) { more = pages.Fill() })
+		core.Scan(func(*instance.Core) { more = pages.Fill() })
 		for space, tuple := range pages.Rows() {
 			if err := w.Add(space, tuple); err != nil {
 				return n, fmt.Errorf("space %d: %w", space, err)
@@ -197,20 +234,19 @@ func (k *keeper) prune() {
 	if errors.Is(err, xlog.ErrFailed) {
 		return // status tells it by another name
 	}
-	if k.s.troubles.set(areaRetention, "old log could not be dropped", err) && err != nil {
-		k.s.log.Error().Err(err).Msg("old log could not be dropped")
+	if k.troubles.set(areaRetention, "old log could not be dropped", err) && err != nil {
+		k.log.Error().Err(err).Msg("old log could not be dropped")
 	}
 }
 
 func (k *keeper) pruneStore() error {
-	store := k.s.store
-	p := k.plan(store.Checkpoints())
+	p := k.plan(k.store.Checkpoints())
 	var errs []error
 	for _, id := range p.drop {
-		errs = append(errs, store.DropCheckpoint(id))
+		errs = append(errs, k.store.DropCheckpoint(id))
 	}
-	if err := errors.Join(errs...); err != nil || p.before <= store.First() {
+	if err := errors.Join(errs...); err != nil || p.before <= k.store.First() {
 		return err
 	}
-	return store.Prune(p.before)
+	return k.store.Prune(p.before)
 }

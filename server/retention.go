@@ -25,7 +25,7 @@ type need struct {
 
 func (k *keeper) plan(cps []xlog.CheckpointInfo) plan {
 	n := k.need()
-	p := makePlan(cps, &n, int(k.s.tuning.checkpointCount.Load()), k.wanted(&n), k.capped())
+	p := makePlan(cps, &n, int(k.tuning.checkpointCount.Load()), k.wanted(&n), k.capped())
 	p.before = min(p.before, k.seek(&n.decided)) // whatever the caps say: see Core.Decided
 	return p
 }
@@ -93,9 +93,9 @@ func (n *need) beyond(c *xlog.CheckpointInfo) bool {
 // that are no members.
 func (k *keeper) need() (n need) {
 	n.alone = true
-	n.read, n.readers = k.s.hub.Load().Readers()
+	n.read, n.readers = k.readers()
 	known := false
-	k.n.loop.Read(func(c *instance.Core) {
+	k.core.Read(func(c *instance.Core) {
 		i := c.Info(0)
 		n.inEffect, n.decided = i.QueueTerm, c.Decided()
 		for _, m := range i.Members {
@@ -120,8 +120,7 @@ func (k *keeper) need() (n need) {
 // wanted is the group from which the slowest member or anonymous replica goes
 // on; the first one while a member has not told what it holds.
 func (k *keeper) wanted(n *need) uint64 {
-	store := k.s.store
-	from := store.Last() + 1
+	from := k.store.Last() + 1
 	if n.readers {
 		from = k.seek(&n.read)
 	}
@@ -129,7 +128,7 @@ func (k *keeper) wanted(n *need) uint64 {
 	case n.alone:
 		return from
 	case n.unknown:
-		return store.First()
+		return k.store.First()
 	}
 	return min(from, k.seek(&n.least))
 }
@@ -137,17 +136,16 @@ func (k *keeper) wanted(n *need) uint64 {
 // seek is the group from which the log goes on behind v, the first one if some
 // of that is gone already.
 func (k *keeper) seek(v *vclock.VClock) uint64 {
-	no, err := k.s.store.Seek(v)
+	no, err := k.store.Seek(v)
 	if err != nil {
-		return k.s.store.First()
+		return k.store.First()
 	}
 	return no
 }
 
 // capped is the oldest group that members and old terms may hold on to.
 func (k *keeper) capped() uint64 {
-	t := &k.s.in.Tarragon
-	no, err := k.s.store.Within(uint64(max(t.MaxLogEntries, 0)), uint64(max(t.MaxLogBytes, 0)))
+	no, err := k.store.Within(uint64(max(k.limits.MaxLogEntries, 0)), uint64(max(k.limits.MaxLogBytes, 0)))
 	if err != nil {
 		return 0
 	}

@@ -66,7 +66,7 @@ func TestNeed(t *testing.T) {
 	k := l.server().node.Load().keeper
 	s.until("acks of both", func() bool { n := k.need(); return !n.unknown })
 	var self uint32
-	k.n.loop.Read(func(c *instance.Core) { self = c.Info(0).ID })
+	k.core.Read(func(c *instance.Core) { self = c.Info(0).ID })
 	if n := k.need(); n.alone || n.least[self] == 0 || n.inEffect == 0 {
 		t.Errorf("%+v", n)
 	}

@@ -340,6 +340,7 @@ func (s *Server) serve(ctx context.Context) error {
 }
 
 func (s *Server) background(ctx context.Context, n *node) {
+	s.watchMemory(n)
 	for _, f := range []func(context.Context){n.status.run, n.keeper.run, func(ctx context.Context) { s.watchRivals(ctx, n) }, s.leaveWhenLost} {
 		s.bg.Add(1)
 		go func() {
