@@ -22,7 +22,7 @@ import (
 // settle finds out where the state comes from, and builds the core from it.
 // bootstrap is set when this instance begins the replica set.
 func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
-	if s.anew == nil && (len(s.store.Checkpoints()) > 0 || s.store.Last() > 0) {
+	if s.life.anew == nil && (len(s.store.Checkpoints()) > 0 || s.store.Last() > 0) {
 		return false, s.recover(ctx)
 	}
 	foreign := foreignFiles(s.in)
@@ -39,7 +39,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if d.Action == replication.ActionBootstrap && s.anew == nil {
+		if d.Action == replication.ActionBootstrap && s.life.anew == nil {
 			if foreign != nil {
 				return false, foreign
 			}
@@ -54,15 +54,15 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 				return false, context.Cause(ctx)
 			}
 		}
-		err = boot.JoinAny(ctx, d.Peers, s.newSink)
+		err = boot.JoinAny(ctx, d.Peers, func() (replication.Sink, error) { return newSink(s.store, &s.life) })
 		complete := err == nil || errors.Is(err, replication.ErrFinalStage)
 		if err == nil {
-			if err := s.noteRegistered(); err != nil {
+			if err := s.life.noteRegistered(); err != nil {
 				return false, err
 			}
 		}
 		switch {
-		case complete && s.anew != nil:
+		case complete && s.life.anew != nil:
 			return false, errJoined
 		case complete:
 			return false, s.recover(ctx)
@@ -81,7 +81,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 // decide is the decision where the state comes from. Who is in doubt about its disk has
 // its old store yet, and waits not for ever for somebody who can give it a state.
 func (s *Server) decide(ctx context.Context, boot *replication.Boot) (replication.Decision, error) {
-	if s.anew == nil || !s.anew.newLife || s.anew.former {
+	if s.life.anew == nil || !s.life.anew.newLife || s.life.anew.former {
 		return boot.Decide(ctx)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(s.cfg.giverPatience, giverPatience), errNoGiver)
@@ -135,10 +135,10 @@ func (p *joinPace) rest(ctx context.Context, err error) bool {
 }
 
 func (s *Server) replicaIdentity() replication.Identity {
-	id := replication.Identity{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon,
+	id := replication.Identity{UUID: s.life.UUID, Name: s.in.Name, Incarnation: s.life.Incarnation, Version: versionNumber(), Anon: s.in.Replication.Anon,
 		Raft: electionMode(s.in.Replication.ElectionMode) != instance.ModeOff}
-	if s.anew != nil && !s.anew.newLife {
-		id.Term, id.InEffect, id.Confirmed = s.anew.shown.Term, s.anew.inEffect, s.anew.confirmed
+	if s.life.anew != nil && !s.life.anew.newLife {
+		id.Term, id.InEffect, id.Confirmed = s.life.anew.shown.Term, s.life.anew.inEffect, s.life.anew.confirmed
 	}
 	return id
 }
@@ -146,12 +146,12 @@ func (s *Server) replicaIdentity() replication.Identity {
 func (s *Server) newBoot() *replication.Boot {
 	appointed, other := bootstrapRole(s.in)
 	set := ""
-	if s.recovered != nil || s.anew != nil {
+	if s.recovered != nil || s.life.anew != nil {
 		set = s.heldSet()
 	}
 	return &replication.Boot{Self: s.replicaIdentity(), Addr: s.ownPeerAddr(), Peers: s.peers(), ReadOnly: s.in.ReadOnly,
 		CanLead:   electionMode(s.in.Replication.ElectionMode) >= instance.ModeManual,
-		Appointed: appointed, MustJoin: other || s.anew != nil, Mixed: s.in.Tarragon.AllowTarantool,
+		Appointed: appointed, MustJoin: other || s.life.anew != nil, Mixed: s.in.Tarragon.AllowTarantool,
 		Set: set, ConnectTimeout: s.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: s.log}
 }
 
@@ -228,11 +228,11 @@ type journal struct{ *xlog.Journal }
 
 func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
-	outside, err := s.membership()
+	outside, err := s.life.membership()
 	if err != nil {
 		return nil, err
 	}
-	return replication.New(replication.Config{UUID: s.identity.UUID, Name: s.in.Name, Incarnation: s.identity.Incarnation, TakesMark: outside == registered, Process: process,
+	return replication.New(replication.Config{UUID: s.life.UUID, Name: s.in.Name, Incarnation: s.life.Incarnation, TakesMark: outside == registered, Process: process,
 		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
 		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, Registers: s.reloadMembers, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})
@@ -279,10 +279,10 @@ func (s *Server) bootstrap(n *node) error {
 	if s.in.Tarragon.BootstrapProfile == "2.10.4" {
 		profile = box.Profile2_10_4
 	}
-	rows := box.BootstrapRows(profile, set, s.identity.UUID, s.in.Name, s.in.Replicaset)
+	rows := box.BootstrapRows(profile, set, s.life.UUID, s.in.Name, s.in.Replicaset)
 	for i := range rows {
 		if rows[i].SpaceID == spaceCluster {
-			rows[i].Tuple = instance.MemberTuple(1, s.identity.UUID, s.in.Name, s.identity.Incarnation)
+			rows[i].Tuple = instance.MemberTuple(1, s.life.UUID, s.in.Name, s.life.Incarnation)
 		}
 	}
 	if need := s.founders(); need > 1 {

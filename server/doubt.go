@@ -72,9 +72,3 @@ func (s *Server) acceptLoss() error {
 	s.broken(errAccepted)
 	return nil
 }
-
-// forgetLoss takes back that this store has lost anything.
-func (s *Server) forgetLoss() error {
-	s.log.Warn().Msg("ROWS MAY BE LOST: going on with what is left, as an operator has said; acknowledged transactions may be gone, and members may differ")
-	return errors.Join(s.store.SetMeta(metaLost, nil), s.store.ForgetLoss())
-}

@@ -12,12 +12,12 @@ import (
 
 // kept is the content of the store that a received state makes, with what must be
 // kept of the old store. That one is whole: the run that ended has closed it.
-func (s *Server) kept(st instance.State) (kept instance.Kept, err error) {
-	r := s.anew
+func (l *life) kept(st instance.State) (kept instance.Kept, err error) {
+	r := l.anew
 	if r == nil || r.newLife {
 		return instance.Kept{State: st}, nil
 	}
-	store, err := s.openStore(storeDir(s.in))
+	store, err := l.open(storeDir(l.conf))
 	if err != nil {
 		return kept, err
 	}

@@ -49,7 +49,7 @@ func (s *Server) watchRivals(ctx context.Context, n *node) {
 			if ctx.Err() != nil {
 				return
 			}
-			s.meetRival(n, &givingWay{identity: s.identity, set: set, rival: r}, f, seen)
+			s.meetRival(n, &givingWay{identity: s.life.identity, set: set, rival: r}, f, seen)
 		}
 		select {
 		case <-ctx.Done():
@@ -126,8 +126,8 @@ func (g *givingWay) setAside(in *config.Instance) error {
 // heldSet is the set whose store a rejoining instance has: it joins no other. A
 // lone founder may.
 func (s *Server) heldSet() (set string) {
-	if s.anew != nil {
-		return s.anew.set
+	if s.life.anew != nil {
+		return s.life.anew.set
 	}
 	read := func(c *instance.Core, b *box.Box) {
 		if set = b.ReplicasetUUID(); c.Info(0).Founding.Lone {

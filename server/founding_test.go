@@ -34,7 +34,7 @@ func (n *node1) setUUID() (uuid string) {
 	return uuid
 }
 
-func (n *node1) incarnation() uint64 { return n.server().identity.Incarnation }
+func (n *node1) incarnation() uint64 { return n.server().life.identity.Incarnation }
 
 // found has an instance begin a replica set that nobody else sees, and stops it.
 func (n *node1) found() (set string) {

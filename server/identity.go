@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 
 	"tarragon.dev/tarragon/config"
-	"tarragon.dev/tarragon/xlog"
 
 	"github.com/google/uuid"
 )
@@ -23,10 +22,16 @@ const (
 	metaIncarnation = "incarnation"
 )
 
+// metaStore keeps named values.
+type metaStore interface {
+	Meta(name string) (value []byte, ok bool, err error)
+	SetMeta(name string, value []byte) error
+}
+
 // loadIdentity reads the identity from the store, and makes one where there is
 // none. A uuid in the configuration that differs from the stored one is an
 // error: it is another instance's data.
-func loadIdentity(store *xlog.Store, in *config.Instance) (id identity, err error) {
+func loadIdentity(store metaStore, in *config.Instance) (id identity, err error) {
 	raw, ok, err := store.Meta(metaUUID)
 	if err != nil {
 		return id, err
@@ -57,7 +62,7 @@ var process = rand.Uint64() | 1
 // freshIncarnation is never zero: that means "not told".
 func freshIncarnation() uint64 { return rand.Uint64() | 1 }
 
-func (id identity) save(store *xlog.Store) error {
+func (id identity) save(store metaStore) error {
 	if err := store.SetMeta(metaIncarnation, binary.BigEndian.AppendUint64(nil, id.Incarnation)); err != nil {
 		return err
 	}

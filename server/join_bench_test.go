@@ -26,8 +26,7 @@ func BenchmarkJoin(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	s := &Server{in: &config.Instance{}, store: store}
-	sink, err := s.newSink()
+	sink, err := newSink(store, &life{conf: &config.Instance{}})
 	if err != nil {
 		b.Fatal(err)
 	}

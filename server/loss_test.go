@@ -118,33 +118,34 @@ func TestLostLogGoesOn(t *testing.T) {
 func TestEmptyLossIsANewLife(t *testing.T) {
 	s := newSet(t, 1, "wal: {mode: write}\n")
 	n := s.nodes[0]
-	srv := &Server{in: n.load(), cfg: Config{openStore: xlog.Open}}
-	dir := storeDir(srv.in)
+	l := newLife(n.load())
+	dir := storeDir(l.conf)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	open := func() {
 		t.Helper()
-		if err := srv.openOwn(); err != nil {
+		store, err := l.openOwn()
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := srv.checkEmptyLoss(); err != nil {
+		if err := l.checkEmptyLoss(); err != nil {
 			t.Fatal(err)
 		}
-		if err := srv.store.Close(); err != nil {
+		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	open()
-	first := srv.identity
+	first := l.identity
 	open()
-	if srv.identity != first {
-		t.Errorf("%+v became %+v without a loss", first, srv.identity)
+	if l.identity != first {
+		t.Errorf("%+v became %+v without a loss", first, l.identity)
 	}
 	n.crashMachine()
 	open()
-	if srv.identity.UUID != first.UUID || srv.identity.Incarnation == first.Incarnation {
-		t.Errorf("%+v became %+v", first, srv.identity)
+	if l.identity.UUID != first.UUID || l.identity.Incarnation == first.Incarnation {
+		t.Errorf("%+v became %+v", first, l.identity)
 	}
 }
 
@@ -156,30 +157,31 @@ func TestMarkOfLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	s := &Server{store: store, in: &config.Instance{}}
-	if err := s.checkLoss(false); err != nil {
+	l := newLife(&config.Instance{})
+	l.store = store
+	if err := l.checkLoss(false); err != nil {
 		t.Fatal(err)
 	}
 	if err := markLost(store, &rejoin{cause: errors.New("beyond the log")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.checkLoss(false); err != nil {
+	if err := l.checkLoss(false); err != nil {
 		t.Fatalf("a gap is no loss: %v", err)
 	}
 	if err := markLost(store, &rejoin{cause: errors.New("LSN 7 of ours is at instance 2"), newLife: true}); err != nil {
 		t.Fatal(err)
 	}
-	s.in.Tarragon.AcceptLoss = true // what is known to be lost cannot be accepted
-	if err := s.checkLoss(true); err != nil || s.doubt == nil || !strings.Contains(s.doubt.Error(), "LSN 7") {
-		t.Errorf("%v, in doubt for %v", err, s.doubt)
+	l.conf.Tarragon.AcceptLoss = true // what is known to be lost cannot be accepted
+	if err := l.checkLoss(true); err != nil || l.doubt == nil || !strings.Contains(l.doubt.Error(), "LSN 7") {
+		t.Errorf("%v, in doubt for %v", err, l.doubt)
 	}
-	s.cfg.trusted = true
-	if err := s.checkLoss(true); err != nil || s.doubt != nil {
-		t.Errorf("%v, in doubt for %v although an operator has said otherwise", err, s.doubt)
+	l.trusted = true
+	if err := l.checkLoss(true); err != nil || l.doubt != nil {
+		t.Errorf("%v, in doubt for %v although an operator has said otherwise", err, l.doubt)
 	}
-	s.cfg.trusted = false
-	if err := s.checkLoss(true); err != nil || s.doubt != nil {
-		t.Errorf("%v, in doubt for %v after that", err, s.doubt)
+	l.trusted = false
+	if err := l.checkLoss(true); err != nil || l.doubt != nil {
+		t.Errorf("%v, in doubt for %v after that", err, l.doubt)
 	}
 }
 

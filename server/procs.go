@@ -121,7 +121,7 @@ func (s *Server) settings() (*proc.Settings, error) {
 func (s *Server) startValues() map[string]any {
 	in, r := s.in, &s.in.Replication
 	m := map[string]any{
-		"read_only": in.ReadOnly, "instance_uuid": s.identity.UUID, "wal_mode": string(in.WAL.Mode), "wal_dir": in.WAL.Dir,
+		"read_only": in.ReadOnly, "instance_uuid": s.life.UUID, "wal_mode": string(in.WAL.Mode), "wal_dir": in.WAL.Dir,
 		"replication_timeout": r.Timeout, "replication_synchro_quorum": r.SynchroQuorum.String(),
 		"replication_linearizable_quorum": r.LinearizableQuorum.String(), "replication_synchro_queue_max_size": int(r.SynchroQueueMaxSize),
 		"replication_synchro_timeout": r.SynchroTimeout, "txn_synchro_timeout": in.Database.TxnSynchroTimeout,

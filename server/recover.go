@@ -19,7 +19,7 @@ const progressEvery = 2 * time.Second
 // recover builds the core from the newest valid checkpoint and the log behind
 // it.
 func (s *Server) recover(ctx context.Context) error {
-	b := s.newBox()
+	b := newBox(s.in)
 	core, err := instance.New(s.coreConfig(), b)
 	if err != nil {
 		return err
@@ -32,17 +32,17 @@ func (s *Server) recover(ctx context.Context) error {
 		return err
 	}
 	s.recovered = core
-	if err := s.checkSet(b); err != nil {
+	if err := s.life.checkSet(b); err != nil {
 		return err
 	}
-	if err := s.checkNames(b); err != nil {
+	if err := s.life.checkNames(b); err != nil {
 		return err
 	}
-	if err := s.checkLife(b); err != nil {
+	if err := s.life.checkLife(b); err != nil {
 		return err
 	}
-	if s.doubt != nil {
-		core.Distrust(s.doubt)
+	if s.life.doubt != nil {
+		core.Distrust(s.life.doubt)
 	}
 	if err := s.register(ctx, core, b); err != nil {
 		return err
@@ -50,8 +50,8 @@ func (s *Server) recover(ctx context.Context) error {
 	return s.makeNode(core, b)
 }
 
-func (s *Server) newBox() *box.Box {
-	return box.New(box.Config{Memory: max(s.in.Memtx.Memory, 1), MaxTupleSize: s.in.Memtx.MaxTupleSize, Opaque: s.in.Tarragon.OpaqueSpaces})
+func newBox(in *config.Instance) *box.Box {
+	return box.New(box.Config{Memory: max(in.Memtx.Memory, 1), MaxTupleSize: in.Memtx.MaxTupleSize, Opaque: in.Tarragon.OpaqueSpaces})
 }
 
 func (s *Server) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {
@@ -130,14 +130,14 @@ func (s *Server) replayLog(ctx context.Context, core *instance.Core, from uint64
 func (s *Server) coreConfig() instance.Config {
 	r := &s.in.Replication
 	c := instance.Config{
-		UUID: s.identity.UUID, Name: s.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
+		UUID: s.life.UUID, Name: s.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
 		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll,
 		SkipConflict: r.SkipConflict, Members: s.in.Tarragon.Members, MaxMembers: s.in.Tarragon.MaxMembers, AllowTarantool: s.in.Tarragon.AllowTarantool || s.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: s.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
-		Address: s.addressOf, Trace: s.traceCore, Trusted: s.cfg.trusted,
+		Address: s.addressOf, Trace: s.traceCore, Trusted: s.life.trusted,
 	}
 	return c
 }

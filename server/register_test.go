@@ -9,8 +9,6 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/rs/zerolog"
 )
 
 // An instance that a Tarantool registered in the row of a former life takes the
@@ -22,8 +20,9 @@ func TestRowOfFormerLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	s := &Server{in: &config.Instance{}, log: zerolog.Nop(), store: store, identity: identity{UUID: uuid, Incarnation: 5}}
-	if err := s.identity.save(store); err != nil {
+	l := newLife(&config.Instance{})
+	l.store, l.identity = store, identity{UUID: uuid, Incarnation: 5}
+	if err := l.save(store); err != nil {
 		t.Fatal(err)
 	}
 	marked := func(incarnation uint64) *box.Box {
@@ -42,20 +41,20 @@ func TestRowOfFormerLife(t *testing.T) {
 		}
 		return b
 	}
-	if err := s.noteRegistered(); err != nil { // a JOIN
+	if err := l.noteRegistered(); err != nil { // a JOIN
 		t.Fatal(err)
 	}
-	if err := s.checkLife(marked(9)); err != nil {
+	if err := l.checkLife(marked(9)); err != nil {
 		t.Fatalf("after a JOIN: %v", err)
 	}
-	if again, err := loadIdentity(store, s.in); err != nil || again.Incarnation != 9 {
+	if again, err := loadIdentity(store, l.conf); err != nil || again.Incarnation != 9 {
 		t.Errorf("stored: %+v, %v", again, err)
 	}
-	if err := s.setMembership(member); err != nil { // as register does once the row is there
+	if err := l.setMembership(member); err != nil { // as register does once the row is there
 		t.Fatal(err)
 	}
 	var anew *rejoin
-	if err := s.checkLife(marked(10)); !errors.As(err, &anew) || !anew.newLife {
+	if err := l.checkLife(marked(10)); !errors.As(err, &anew) || !anew.newLife {
 		t.Errorf("later: %v", err)
 	}
 	// One that replaces this life, and whose fate is open: this disk counts until it is decided.
@@ -68,11 +67,11 @@ func TestRowOfFormerLife(t *testing.T) {
 		}
 	}
 	tx.Prepare()
-	if err := s.checkLife(b); err != nil {
+	if err := l.checkLife(b); err != nil {
 		t.Errorf("while it is open: %v", err)
 	}
 	b.Confirm(1)
-	if err := s.checkLife(b); !errors.As(err, &anew) || !anew.newLife {
+	if err := l.checkLife(b); !errors.As(err, &anew) || !anew.newLife {
 		t.Errorf("once it is decided: %v", err)
 	}
 }

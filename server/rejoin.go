@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"os"
 
 	"tarragon.dev/tarragon/instance"
 )
@@ -39,33 +38,4 @@ func (r *rejoin) noteShown(s *Server) {
 	r.shown = hub.Shown()
 	i := n.core.Info(0)
 	r.self, r.inEffect, r.confirmed = i.ID, i.QueueTerm, i.Confirmed
-}
-
-// openAnew opens an empty second store beside the old one, which stays until
-// the new one is complete.
-func (s *Server) openAnew() error {
-	dir := storeDir(s.in)
-	old, err := s.openStore(dir)
-	if err != nil {
-		return err
-	}
-	id, err := loadIdentity(old, s.in)
-	if err == nil {
-		err = markLost(old, s.anew)
-	}
-	if err = errors.Join(err, old.Close(), os.RemoveAll(newDir(dir))); err != nil {
-		return err
-	}
-	if s.anew.newLife {
-		id.Incarnation = freshIncarnation()
-	}
-	store, err := s.openStore(newDir(dir))
-	if err != nil {
-		return err
-	}
-	if err := id.save(store); err != nil {
-		return closeOver(store, err)
-	}
-	s.store, s.identity = store, id
-	return nil
 }

@@ -183,7 +183,7 @@ func TestBackToTheOldStore(t *testing.T) {
 	close(gone)
 	s.until("it is back in doubt", func() bool {
 		i, ok := n.info()
-		return ok && n.server().anew == nil && errors.Is(i.Failed, instance.ErrLostData) && strings.Contains(n.log.String(), errNoGiver.Error())
+		return ok && n.server().life.anew == nil && errors.Is(i.Failed, instance.ErrLostData) && strings.Contains(n.log.String(), errNoGiver.Error())
 	})
 	if got := n.rows(); got != 10 {
 		t.Errorf("%d rows", got)
@@ -199,8 +199,9 @@ func TestBackToTheOldStore(t *testing.T) {
 func TestKept(t *testing.T) {
 	in := &config.Instance{}
 	in.WAL.Dir = t.TempDir()
-	s := &Server{in: in, cfg: Config{openStore: xlog.Open}, anew: &rejoin{self: 2, shown: instance.Shown{Term: 4, Vote: 2, Ack: vclock.VClock{2: 5}}}}
-	old, err := s.openStore(storeDir(in))
+	l := newLife(in)
+	l.anew = &rejoin{self: 2, shown: instance.Shown{Term: 4, Vote: 2, Ack: vclock.VClock{2: 5}}}
+	old, err := l.open(storeDir(in))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func TestKept(t *testing.T) {
 	}
 	st := instance.State{VClock: vclock.VClock{1: 7, 2: 3}, Term: 4, Vote: 1, Confirmed: 7,
 		History: []instance.TermSpan{{Term: 3, Owner: 2, First: 1, Last: 3}, {Term: 4, Owner: 1, First: 6, Last: 7}}}
-	kept, err := s.kept(st)
+	kept, err := l.kept(st)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,12 +230,12 @@ func TestKept(t *testing.T) {
 	if l := kept.Lost; len(l) != 3 || l[0].LSN != 9 || l[2].LSN != 5 || len(l[2].Frame) == 0 {
 		t.Errorf("kept are %+v", l)
 	}
-	s.anew.shown.Ack[2] = 6
-	if _, err := s.kept(st); !errors.Is(err, instance.ErrLostData) {
+	l.anew.shown.Ack[2] = 6
+	if _, err := l.kept(st); !errors.Is(err, instance.ErrLostData) {
 		t.Errorf("row 6 was acked and is not here: %v", err)
 	}
-	s.anew.newLife = true
-	if kept, err := s.kept(st); err != nil || kept.Log != nil || kept.State.Vote != 1 {
+	l.anew.newLife = true
+	if kept, err := l.kept(st); err != nil || kept.Log != nil || kept.State.Vote != 1 {
 		t.Errorf("a new life keeps nothing: %v, %+v", err, kept)
 	}
 }

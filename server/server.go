@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -61,10 +60,8 @@ type Server struct {
 	cfg       Config
 	in        *config.Instance
 	log       zerolog.Logger
-	identity  identity
+	life      life
 	files     descriptors
-	anew      *rejoin                   // set: this run fills a new store
-	doubt     error                     // why this disk is in doubt at the start; nil: it is not
 	lost      chan error                // the core is in doubt; capacity 1
 	mixed     bool                      // we begin a replica set for which instances of Tarantool's kind wait
 	after     *givingWay                // the run before gave its replica set up; nil: it did not
@@ -160,7 +157,8 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) error {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, anew: anew, after: after, fail: make(chan error, 8), lost: make(chan error, 1), started: time.Now(), events: iproto.NewHub()}
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, after: after, fail: make(chan error, 8), lost: make(chan error, 1), started: time.Now(), events: iproto.NewHub()}
+	s.life = life{conf: s.in, log: s.log, open: s.openStore, trusted: cfg.trusted, anew: anew}
 	s.tuning.read(cfg.Instance)
 	s.admission.members, s.admission.most = s.in.Tarragon.Members, s.in.Tarragon.MaxMembers
 	if cfg.openStore == nil {
@@ -242,16 +240,11 @@ func (s *Server) open() (err error) {
 	if err := finishSwap(dir); err != nil {
 		return err
 	}
-	if s.anew != nil {
-		err = s.openAnew()
-	} else {
-		err = s.openOwn()
-	}
-	if err != nil {
+	if s.store, err = s.life.begin(); err != nil {
 		return err
 	}
-	if s.anew == nil {
-		if err := s.checkEmptyLoss(); err != nil {
+	if s.life.anew == nil {
+		if err := s.life.checkEmptyLoss(); err != nil {
 			return closeOver(s.store, err)
 		}
 	}
@@ -265,25 +258,8 @@ func (s *Server) open() (err error) {
 	return nil
 }
 
-// openOwn opens the store and reads who we are.
-func (s *Server) openOwn() error {
-	dir := storeDir(s.in)
-	if err := os.RemoveAll(newDir(dir)); err != nil { // of a rejoin that was cut short
-		return err
-	}
-	store, err := s.openStore(dir)
-	if err != nil {
-		return err
-	}
-	if s.identity, err = loadIdentity(store, s.in); err != nil {
-		return closeOver(store, err)
-	}
-	s.store = store
-	return nil
-}
-
 func (s *Server) openClients() error {
-	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.identity.UUID, Hub: s.events, Pagination: true,
+	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.life.UUID, Hub: s.events, Pagination: true,
 		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
 		Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
@@ -326,8 +302,8 @@ func (s *Server) serve(ctx context.Context) error {
 		}
 	}
 	s.background(ctx, n)
-	if s.doubt != nil {
-		s.fatal(s.doubt)
+	if s.life.doubt != nil {
+		s.fatal(s.life.doubt)
 	}
 	select {
 	case <-ctx.Done():

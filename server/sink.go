@@ -9,6 +9,7 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/replication"
 	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -16,18 +17,27 @@ import (
 // sink writes what a JOIN brings into the store, as a checkpoint.
 type sink struct {
 	*xlog.CheckpointWriter
-	s      *Server
+	store  sinkStore
+	life   *life
 	space  uint32   // of the newest tuple
 	late   []uint32 // spaces of users that have not come yet, the empty ones among them
 	schema *box.Box // of the system spaces that came: spaces that we cannot have end the JOIN
 }
 
-func (s *Server) newSink() (replication.Sink, error) {
-	w, err := s.store.NewCheckpoint()
+// sinkStore is the store as a sink needs it.
+type sinkStore interface {
+	NewCheckpoint() (*xlog.CheckpointWriter, error)
+	Last() uint64
+	Append(groups []*xrow.Group) error
+	PutLost(rows []xrow.LostRow) error
+}
+
+func newSink(store sinkStore, l *life) (replication.Sink, error) {
+	w, err := store.NewCheckpoint()
 	if err != nil {
 		return nil, err
 	}
-	return &sink{CheckpointWriter: w, s: s, schema: s.newBox()}, nil
+	return &sink{CheckpointWriter: w, store: store, life: l, schema: newBox(l.conf)}, nil
 }
 
 // Add takes a tuple, unless it says that this is another replica set.
@@ -38,11 +48,11 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 		}
 	}
 	if space == spaceSchema {
-		have, want := schemaValue(tuple, "replicaset_uuid", "cluster"), k.s.in.Database.ReplicasetUUID
+		have, want := schemaValue(tuple, "replicaset_uuid", "cluster"), k.life.conf.Database.ReplicasetUUID
 		if have != "" && want != "" && have != want {
 			return fmt.Errorf("%w: it is of replica set %s, the configuration says %s", errWrongSet, have, want)
 		}
-		if a := k.s.anew; have != "" && a != nil && a.set != "" && have != a.set {
+		if a := k.life.anew; have != "" && a != nil && a.set != "" && have != a.set {
 			return fmt.Errorf("%w: it is of replica set %s, the store of this instance of %s", errWrongSet, have, a.set)
 		}
 	}
@@ -104,21 +114,21 @@ func schemaValue(tuple []byte, keys ...string) string {
 
 // Finish makes the state valid, if it may take the place of what we had.
 func (k *sink) Finish(st instance.State, registered bool) error {
-	kept, err := k.s.kept(st)
+	kept, err := k.life.kept(st)
 	if err != nil {
 		return err
 	}
 	if !registered { // said first: the state must never look like that of a member
-		if err := k.s.noteOutsider(); err != nil {
+		if err := k.life.noteOutsider(); err != nil {
 			return err
 		}
 	}
-	kept.State.NextGroup = k.s.store.Last() + 1
+	kept.State.NextGroup = k.store.Last() + 1
 	if _, err := k.CheckpointWriter.Finish(toStore(kept.State)); err != nil {
 		return err
 	}
-	if err := k.s.store.Append(kept.Log); err != nil {
+	if err := k.store.Append(kept.Log); err != nil {
 		return err
 	}
-	return k.s.store.PutLost(kept.Lost)
+	return k.store.PutLost(kept.Lost)
 }

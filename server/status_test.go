@@ -144,8 +144,8 @@ func TestRefusals(t *testing.T) {
 // A state of another replica set is not taken.
 func TestWrongSet(t *testing.T) {
 	s := newSet(t, 1, "database: {replicaset_uuid: 11111111-1111-4111-8111-111111111111}\n")
-	srv := &Server{in: s.nodes[0].load()}
-	k := &sink{s: srv, CheckpointWriter: new(xlog.CheckpointWriter), schema: srv.newBox()}
+	l := newLife(s.nodes[0].load())
+	k := &sink{life: l, CheckpointWriter: new(xlog.CheckpointWriter), schema: newBox(l.conf)}
 	tuple := func(key, value string) []byte {
 		b, err := msgpack.Marshal([]any{key, value})
 		if err != nil {

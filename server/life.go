@@ -1,0 +1,99 @@
+package server
+
+import (
+	"errors"
+	"os"
+
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/xlog"
+
+	"github.com/rs/zerolog"
+)
+
+// life is who this instance is and what its store says of that: by which row it is
+// a member, whether its data is all of what it has shown to others, and, where it
+// has to take a state anew, why. It judges and notes; what follows from that is
+// the run's.
+//
+// Invariant: the identity is in the store before anybody is told of it.
+type life struct {
+	identity
+	store   lifeStore
+	conf    *config.Instance
+	log     zerolog.Logger
+	open    func(dir string) (*xlog.Store, error)
+	trusted bool    // an operator says that the disk is to be believed
+	anew    *rejoin // set: this run fills a new store
+	doubt   error   // why this disk is in doubt at the start; nil: it is not
+}
+
+// lifeStore is the store as a life needs it.
+type lifeStore interface {
+	metaStore
+	Mode() xlog.Mode
+	MayHaveLost() bool
+	ForgetLoss() error
+	Checkpoints() []xlog.CheckpointInfo
+	Last() uint64
+}
+
+// begin reads who we are from our store, or makes a new one beside it for a run
+// that takes a state anew.
+func (l *life) begin() (*xlog.Store, error) {
+	if l.anew != nil {
+		return l.openAnew()
+	}
+	return l.openOwn()
+}
+
+// openOwn opens the store and reads who we are.
+func (l *life) openOwn() (*xlog.Store, error) {
+	dir := storeDir(l.conf)
+	if err := os.RemoveAll(newDir(dir)); err != nil { // of a rejoin that was cut short
+		return nil, err
+	}
+	store, err := l.open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if l.identity, err = loadIdentity(store, l.conf); err != nil {
+		return nil, closeOver(store, err)
+	}
+	l.store = store
+	return store, nil
+}
+
+// openAnew opens an empty second store beside the old one, which stays until
+// the new one is complete.
+func (l *life) openAnew() (*xlog.Store, error) {
+	dir := storeDir(l.conf)
+	old, err := l.open(dir)
+	if err != nil {
+		return nil, err
+	}
+	id, err := loadIdentity(old, l.conf)
+	if err == nil {
+		err = markLost(old, l.anew)
+	}
+	if err = errors.Join(err, old.Close(), os.RemoveAll(newDir(dir))); err != nil {
+		return nil, err
+	}
+	if l.anew.newLife {
+		id.Incarnation = freshIncarnation()
+	}
+	store, err := l.open(newDir(dir))
+	if err != nil {
+		return nil, err
+	}
+	if err := id.save(store); err != nil {
+		return nil, closeOver(store, err)
+	}
+	l.store, l.identity = store, id
+	return store, nil
+}
+
+// forgetLoss takes back that this store has lost anything.
+func (l *life) forgetLoss() error {
+	l.log.Warn().Msg("ROWS MAY BE LOST: going on with what is left, as an operator has said; acknowledged transactions may be gone, and members may differ")
+	return errors.Join(l.store.SetMeta(metaLost, nil), l.store.ForgetLoss())
+}
