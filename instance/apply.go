@@ -63,10 +63,6 @@ func (c *Core) takeEach(from uint32, rows []xrow.Row) (rest []xrow.Row, err erro
 	return nil, nil
 }
 
-func (c *Core) refuseStream(peer uint32, err *xrow.Error) {
-	c.eff.Refused = append(c.eff.Refused, Refusal{Peer: peer, Err: err})
-}
-
 // takeTxn takes one transaction: the term it tells of first, in a record
 // before the rows; then what becomes of it; then the rows.
 func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {

@@ -96,7 +96,7 @@ func (c *Core) holdRows(from uint32, rows []xrow.Row) {
 	if c.gate.backlog.size+sizeOf(rows) > c.cfg.BacklogMaxSize && len(c.gate.backlog.events) > 0 {
 		c.trace(FactBacklogFull, from, 0, "")
 		// Such an error makes an applier come back.
-		c.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", c.cfg.BacklogMaxSize)))
+		c.eff.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", c.cfg.BacklogMaxSize)))
 		c.gate.cut |= 1 << from
 		return
 	}
@@ -117,7 +117,7 @@ func (c *Core) cutStream(from uint32, err *xrow.Error) {
 		c.trace(FactSplitBrain, from, 0, err.Message)
 		c.gate.splits = append(c.gate.splits, SplitBrain{Peer: from, Text: err.Message})
 	}
-	c.refuseStream(from, err)
+	c.eff.refuseStream(from, err)
 	c.gate.cut |= 1 << from
 	c.gate.backlog.drop(from)
 }
@@ -156,7 +156,7 @@ func (c *Core) hasSplit(peer uint32) bool {
 func (c *Core) streamBegins(peer uint32) {
 	for _, s := range c.gate.splits {
 		if s.Peer == peer {
-			c.refuseStream(peer, &xrow.Error{Code: xrow.ErrSplitBrain, Message: s.Text})
+			c.eff.refuseStream(peer, &xrow.Error{Code: xrow.ErrSplitBrain, Message: s.Text})
 			c.gate.cut |= 1 << peer
 			return
 		}

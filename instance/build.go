@@ -82,8 +82,8 @@ func (c *Core) builtOwn(err error) {
 	if err != nil {
 		b.tx.Abort()
 		e := clientError(err)
-		c.reply(b.p.conn, b.p.sync, nil, e)
-		c.failJoin(b.p.join, e)
+		c.eff.reply(b.p.conn, b.p.sync, nil, e)
+		c.eff.failJoin(b.p.join, e)
 		return
 	}
 	c.trace(FactBuilt, 0, 0, "")
@@ -123,8 +123,8 @@ func (c *Core) abortBuild() {
 	}
 	c.trace(FactBuildLost, 0, 0, "")
 	err := c.unwritable()
-	c.reply(b.p.conn, b.p.sync, nil, err)
-	c.failJoin(b.p.join, err)
+	c.eff.reply(b.p.conn, b.p.sync, nil, err)
+	c.eff.failJoin(b.p.join, err)
 }
 
 // unwritable is the answer to a write that this instance cannot take.

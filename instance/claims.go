@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/vclock"
-	"tarragon.dev/tarragon/xrow"
 )
 
 // ErrLostData is the cause of Effects.Fatal when it is proven that others were
@@ -116,13 +115,8 @@ func (c *Core) knowsNoMore(ev *Downstream) bool {
 	if c.members.self == 0 || theirs <= ours || c.cfg.Trusted || c.cfg.Break.BackUnnoticed {
 		return true
 	}
-	c.endRelay(ev.Peer, protocolError(fmt.Sprintf("a vclock with LSN %d of instance %d, which has written %d", theirs, c.members.self, ours)))
+	c.eff.endRelay(ev.Peer, protocolError(fmt.Sprintf("a vclock with LSN %d of instance %d, which has written %d", theirs, c.members.self, ours)))
 	return false
-}
-
-// endRelay ends the stream of our log to a peer that says what cannot be.
-func (c *Core) endRelay(peer uint32, err *xrow.Error) {
-	c.eff.Ended = append(c.eff.Ended, Refusal{Peer: peer, Err: err})
 }
 
 // claimsInVain tells whether what is claimed had its time to come. A peer that has
@@ -154,7 +148,7 @@ func (c *Core) claimDeadline() time.Duration {
 // trust is an operator's word that this disk is to be believed, whatever others say.
 func (c *Core) trust(ev Trust) {
 	c.cfg.Trusted, c.peers.claims = true, claims{}
-	c.reply(ev.Conn, ev.Sync, noValues, nil)
+	c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 }
 
 // doubtText says why this instance has no voice; empty: it has, or for other reasons.

@@ -133,7 +133,7 @@ func (c *Core) handle(ev Event) {
 	case Downstream:
 		if ev.Up {
 			if err := c.heardRules(ev.Peer, ev.Rules); err != nil {
-				c.endRelay(ev.Peer, clientError(err))
+				c.eff.endRelay(ev.Peer, clientError(err))
 				break
 			}
 			c.subscribed(ev)
@@ -171,7 +171,7 @@ func (c *Core) handle(ev Event) {
 		c.trust(ev)
 	case AdoptTerm:
 		c.adopt(ev.Term)
-		c.reply(ev.Conn, ev.Sync, noValues, nil)
+		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 	case Shutdown:
 		c.shutdown()
 	case GiveWay:
@@ -362,7 +362,7 @@ func (c *Core) takeAck(ev *Ack) {
 		return
 	}
 	if c.members.self != 0 && ev.VClock[c.members.self] > c.out.vclock[c.members.self] {
-		c.endRelay(ev.From, protocolError(fmt.Sprintf("an ack of LSN %d of instance %d, which has written %d", ev.VClock[c.members.self], c.members.self, c.out.vclock[c.members.self])))
+		c.eff.endRelay(ev.From, protocolError(fmt.Sprintf("an ack of LSN %d of instance %d, which has written %d", ev.VClock[c.members.self], c.members.self, c.out.vclock[c.members.self])))
 		return
 	}
 	if c.peers.back&(1<<ev.From) != 0 {
@@ -420,7 +420,7 @@ func (c *Core) configure(ev Configure) {
 	ev.Apply(&c.cfg)
 	if cfg, err := c.cfg.withDefaults(); err != nil {
 		c.cfg = old
-		c.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrCfg, Message: err.Error()})
+		c.eff.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrCfg, Message: err.Error()})
 		return
 	} else {
 		c.cfg = cfg
@@ -434,7 +434,7 @@ func (c *Core) configure(ev Configure) {
 	if c.started {
 		c.refreshMembers()
 	}
-	c.reply(ev.Conn, ev.Sync, noValues, nil)
+	c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 }
 
 // noValues is the DATA of a procedure that returns nothing. Shared by all
@@ -445,13 +445,6 @@ func (c *Core) shutdown() {
 	c.closing = true
 	c.raft.Resign(c.now.Mono, "shutdown")
 	c.raft.SetSelf(c.members.self, false, c.now.Mono)
-}
-
-func (c *Core) reply(conn, sync uint64, data []byte, err *xrow.Error) {
-	if conn == 0 {
-		return
-	}
-	c.eff.Replies = append(c.eff.Replies, Reply{Conn: conn, Sync: sync, Data: data, Err: err})
 }
 
 func (c *Core) trace(kind FactKind, peer uint32, lsn uint64, text string) {

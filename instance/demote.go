@@ -27,13 +27,13 @@ func (c *Core) demote(ev DemoteRequest) {
 	if c.cfg.Mode == raft.Off {
 		switch {
 		case c.lead.demotion != nil || len(c.waits.promotes) > 0:
-			c.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrUnsupported, "box.ctl.demote", "simultaneous invocations"))
+			c.eff.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrUnsupported, "box.ctl.demote", "simultaneous invocations"))
 			return
 		case cur.Owner == 0 && len(c.limbo.Pending()) == 0:
-			c.reply(ev.Conn, ev.Sync, noValues, nil)
+			c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 			return
 		case cur.Owner != c.members.self || cur.Term < c.raft.Term() || len(c.limbo.Pending()) > 0:
-			c.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrNotLeader, c.raft.Leader()))
+			c.eff.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrNotLeader, c.raft.Leader()))
 			return
 		case cur.Tarantool:
 			c.beginDemotion(ev)
@@ -43,7 +43,7 @@ func (c *Core) demote(ev DemoteRequest) {
 	if c.raft.State() == raft.StateLeader {
 		c.raft.Resign(c.now.Mono, "box.ctl.demote")
 	}
-	c.reply(ev.Conn, ev.Sync, noValues, nil)
+	c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 }
 
 // beginDemotion moves to a new term. DEMOTE is written once that is on disk.
@@ -83,10 +83,10 @@ func (c *Core) endDemotion(err *xrow.Error) {
 	d := c.lead.demotion
 	c.lead.demotion = nil
 	if err != nil {
-		c.reply(d.conn, d.sync, nil, err)
+		c.eff.reply(d.conn, d.sync, nil, err)
 		return
 	}
-	c.reply(d.conn, d.sync, noValues, nil)
+	c.eff.reply(d.conn, d.sync, noValues, nil)
 }
 
 // writeDemote confirms all that waits and leaves the queue to nobody.

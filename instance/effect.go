@@ -97,3 +97,28 @@ type TermSpan struct {
 	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
 	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
 }
+
+// reply answers a client; conn 0 is nobody.
+func (e *Effects) reply(conn, sync uint64, data []byte, err *xrow.Error) {
+	if conn == 0 {
+		return
+	}
+	e.Replies = append(e.Replies, Reply{Conn: conn, Sync: sync, Data: data, Err: err})
+}
+
+// failJoin turns a joiner away; nil is nobody.
+func (e *Effects) failJoin(j *JoinRequest, err *xrow.Error) {
+	if j != nil {
+		e.Snaps = append(e.Snaps, Snapshot{Tag: j.Tag, Err: err})
+	}
+}
+
+// refuseStream ends the stream from a peer.
+func (e *Effects) refuseStream(peer uint32, err *xrow.Error) {
+	e.Refused = append(e.Refused, Refusal{Peer: peer, Err: err})
+}
+
+// endRelay ends the stream of our log to a peer that says what cannot be.
+func (e *Effects) endRelay(peer uint32, err *xrow.Error) {
+	e.Ended = append(e.Ended, Refusal{Peer: peer, Err: err})
+}

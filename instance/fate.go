@@ -62,7 +62,7 @@ func (c *Core) fateOf(tx *box.Txn, r *Request, data []byte, err *xrow.Error) fat
 // Step where nothing is open.
 func (c *Core) addFate(f *fate) {
 	if f.saw == 0 && f.beat == 0 && f.group == 0 {
-		c.reply(f.conn, f.sync, f.data, f.err)
+		c.eff.reply(f.conn, f.sync, f.data, f.err)
 		return
 	}
 	f.until = c.now.Mono + c.cfg.WaitLimit
@@ -94,12 +94,12 @@ func (c *Core) checkFates() {
 		}
 		switch {
 		case f.beat != 0 && (!c.lead.leading || c.raft.Term() != f.term):
-			c.reply(f.conn, f.sync, nil, f.undone(c.readonly()))
+			c.eff.reply(f.conn, f.sync, nil, f.undone(c.readonly()))
 		case f.beat == 0 && c.box.Seen(f.saw) && f.group <= c.out.written:
-			c.reply(f.conn, f.sync, f.data, f.err)
+			c.eff.reply(f.conn, f.sync, f.data, f.err)
 		case c.now.Mono >= f.until:
 			c.trace(FactFateUnknown, 0, 0, "")
-			c.reply(f.conn, f.sync, nil, f.undone(nothingWritten()))
+			c.eff.reply(f.conn, f.sync, nil, f.undone(nothingWritten()))
 		default:
 			return true
 		}
@@ -113,14 +113,14 @@ func (c *Core) voidFates(seq uint64) {
 		if f.saw < seq {
 			return true
 		}
-		c.reply(f.conn, f.sync, nil, f.undone(xrow.Errorf(xrow.ErrSyncRollback)))
+		c.eff.reply(f.conn, f.sync, nil, f.undone(xrow.Errorf(xrow.ErrSyncRollback)))
 		return false
 	})
 }
 
 func (c *Core) failFates(err *xrow.Error) {
 	c.eachFate(func(f *fate) bool {
-		c.reply(f.conn, f.sync, nil, f.undone(err))
+		c.eff.reply(f.conn, f.sync, nil, f.undone(err))
 		return false
 	})
 }

@@ -59,7 +59,7 @@ func (c *Core) refuseGather(from uint32) bool {
 	}
 	c.trace(FactGatherFull, from, 0, "")
 	// Such an error makes an applier come back.
-	c.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for the disk", 2*c.cfg.GatherMaxSize)))
+	c.eff.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for the disk", 2*c.cfg.GatherMaxSize)))
 	c.gate.cut |= 1 << from
 	return true
 }

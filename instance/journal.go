@@ -185,7 +185,7 @@ func (c *Core) answerLocal() {
 	n := 0
 	for n < len(c.waits.local) && c.waits.local[n].group <= c.out.written {
 		w := &c.waits.local[n]
-		c.reply(w.conn, w.sync, w.data, nil)
+		c.eff.reply(w.conn, w.sync, w.data, nil)
 		n++
 	}
 	c.waits.local = append(c.waits.local[:0], c.waits.local[n:]...)
@@ -207,7 +207,7 @@ func (c *Core) journalFailed(err error) {
 		c.answer(&c.limbo.At(i).P, unknown)
 	}
 	for _, w := range c.waits.local {
-		c.reply(w.conn, w.sync, nil, unknown)
+		c.eff.reply(w.conn, w.sync, nil, unknown)
 	}
 	c.waits.local = nil
 	c.failHeld(unknown)

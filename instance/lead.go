@@ -146,17 +146,17 @@ type promoteWaiter struct {
 
 func (c *Core) promote(ev PromoteRequest) {
 	if c.lead.leading && c.limbo.Current().Term == c.raft.Term() {
-		c.reply(ev.Conn, ev.Sync, noValues, nil)
+		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 		return
 	}
 	if c.cfg.Mode == raft.Voter {
-		c.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrUnsupported, Message: "election_mode='voter' does not support manual elections"})
+		c.eff.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrUnsupported, Message: "election_mode='voter' does not support manual elections"})
 		return
 	}
 	// One that leads and waits for a quorum on its PROMOTE needs no other term:
 	// in a mixed set two PROMOTEs at once are a split brain.
 	if !c.lead.leading && !c.raft.Promote(c.now.Mono) {
-		c.reply(ev.Conn, ev.Sync, nil, c.readonly())
+		c.eff.reply(ev.Conn, ev.Sync, nil, c.readonly())
 		return
 	}
 	c.waits.promotes = append(c.waits.promotes, promoteWaiter{conn: ev.Conn, sync: ev.Sync, term: c.raft.Term(), until: c.now.Mono + c.cfg.PromoteTimeout})
@@ -168,13 +168,13 @@ func (c *Core) checkPromotes() {
 	for _, w := range c.waits.promotes {
 		switch {
 		case c.lead.leading && c.raft.Term() == w.term && c.limbo.Current().Term == w.term:
-			c.reply(w.conn, w.sync, noValues, nil)
+			c.eff.reply(w.conn, w.sync, noValues, nil)
 		case c.raft.Term() > w.term && c.raft.Leader() != 0:
-			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingPromote, c.raft.Leader()))
+			c.eff.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingPromote, c.raft.Leader()))
 		case c.raft.Term() > w.term:
-			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingElections))
+			c.eff.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingElections))
 		case c.now.Mono >= w.until:
-			c.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
+			c.eff.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
 		default:
 			keep = append(keep, w)
 		}

@@ -42,18 +42,18 @@ func (c *Core) joinRequest(ev JoinRequest) {
 	case known && c.awaitsWelcome(&ev):
 		return
 	case known && ev.Kind == JoinID:
-		c.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
+		c.eff.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
 		return
 	case known:
 		c.registered(&ev)
 		return
 	}
 	if !c.writable() {
-		c.failJoin(&ev, c.readonly())
+		c.eff.failJoin(&ev, c.readonly())
 		return
 	}
 	if err := c.refuseMember(&ev); err != nil {
-		c.failJoin(&ev, err)
+		c.eff.failJoin(&ev, err)
 		return
 	}
 	j := ev
@@ -93,10 +93,10 @@ func (c *Core) choresWait() bool { return len(c.gate.joins) > 0 || len(c.gate.ch
 func (c *Core) releaseChores() {
 	if c.choresWait() && !c.writable() {
 		for i := range c.gate.joins {
-			c.failJoin(&c.gate.joins[i], c.readonly())
+			c.eff.failJoin(&c.gate.joins[i], c.readonly())
 		}
 		for i := range c.gate.chores {
-			c.reply(c.gate.chores[i].Conn, c.gate.chores[i].Sync, nil, c.readonly())
+			c.eff.reply(c.gate.chores[i].Conn, c.gate.chores[i].Sync, nil, c.readonly())
 		}
 		c.gate.joins, c.gate.chores = nil, nil
 		c.listenToLearners() // what was to make voters of them is among those
@@ -317,7 +317,7 @@ func (c *Core) registered(j *JoinRequest) {
 		}
 	}
 	if s.ID == 0 && j.Kind != JoinAnon {
-		c.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
+		c.eff.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
 		return
 	}
 	if s.State.Vote == 0 {
@@ -363,19 +363,13 @@ func (c *Core) releaseWelcome() {
 		case c.stampTerm() == 0 && c.writable(): // nobody owns the queue: its own write decided it
 			c.registered(w.join)
 		case !c.writable():
-			c.failJoin(w.join, c.readonly())
+			c.eff.failJoin(w.join, c.readonly())
 		case !c.limbo.Have(w.lsn, w.of):
 			return
 		default:
 			c.registered(w.join)
 		}
 		c.gate.welcome = c.gate.welcome[1:]
-	}
-}
-
-func (c *Core) failJoin(j *JoinRequest, err *xrow.Error) {
-	if j != nil {
-		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: j.Tag, Err: err})
 	}
 }
 

@@ -144,9 +144,9 @@ func (c *Core) setQuorum(ev SetQuorum) {
 		c.cfg.SynchroQuorum, c.cfg.Quorum = ev.Rule, ev.Text
 		c.refreshNewest()
 		c.raft.Show() // what our configuration asks for
-		c.reply(ev.Conn, ev.Sync, noValues, nil)
+		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 	case !c.writable():
-		c.reply(ev.Conn, ev.Sync, nil, c.readonly())
+		c.eff.reply(ev.Conn, ev.Sync, nil, c.readonly())
 	default:
 		_, files := readQuorum(c.box.NewestSetting(quorumKey))
 		if files == "" {

@@ -76,9 +76,9 @@ func (c *Core) checkReads() {
 	for _, r := range c.reads.linear {
 		switch {
 		case c.quorumHeard(r.heard) && c.decided(&r.target):
-			c.reply(r.conn, r.sync, nil, nil)
+			c.eff.reply(r.conn, r.sync, nil, nil)
 		case c.now.Mono >= r.until:
-			c.reply(r.conn, r.sync, nil, xrow.Errorf(xrow.ErrTimeout))
+			c.eff.reply(r.conn, r.sync, nil, xrow.Errorf(xrow.ErrTimeout))
 		default:
 			keep = append(keep, r)
 		}

@@ -39,10 +39,10 @@ func (c *Core) checkTold() {
 		t := &c.waits.tellings[i]
 		switch {
 		case c.told(t.origin, t.lsn):
-			c.reply(t.conn, t.sync, t.data, nil)
+			c.eff.reply(t.conn, t.sync, t.data, nil)
 		case c.now.Mono >= t.until:
 			c.trace(FactUnknown, t.origin, t.lsn, "")
-			c.reply(t.conn, t.sync, nil, notTold())
+			c.eff.reply(t.conn, t.sync, nil, notTold())
 		default:
 			left = append(left, *t)
 		}
@@ -68,7 +68,7 @@ func (c *Core) told(origin uint32, lsn uint64) bool {
 // failTold answers all who wait: our disk can tell nobody any more.
 func (c *Core) failTold() {
 	for i := range c.waits.tellings {
-		c.reply(c.waits.tellings[i].conn, c.waits.tellings[i].sync, nil, notTold())
+		c.eff.reply(c.waits.tellings[i].conn, c.waits.tellings[i].sync, nil, notTold())
 	}
 	c.waits.tellings = nil
 }

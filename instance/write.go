@@ -23,12 +23,12 @@ func (c *Core) write(requests []Request) {
 
 func (c *Core) request(r *Request) {
 	if err := c.refuseFounding(r); err != nil {
-		c.reply(r.Conn, r.Sync, nil, err)
+		c.eff.reply(r.Conn, r.Sync, nil, err)
 		return
 	}
 	if c.gate.build != nil {
 		if err := c.refuse(r); err != nil {
-			c.reply(r.Conn, r.Sync, nil, err)
+			c.eff.reply(r.Conn, r.Sync, nil, err)
 			return
 		}
 		c.hold(r)
@@ -55,7 +55,7 @@ func (c *Core) isBarrier(r *Request) bool {
 func (c *Core) hold(r *Request) {
 	size := r.heldSize()
 	if c.gate.heldSize+size > c.cfg.QueueMaxSize {
-		c.reply(r.Conn, r.Sync, nil, queueFull())
+		c.eff.reply(r.Conn, r.Sync, nil, queueFull())
 		return
 	}
 	h := *r
@@ -94,7 +94,7 @@ func (c *Core) refuseHeld() {
 	c.gate.held, c.gate.heldSize = c.gate.held[:0], 0
 	for i := range held {
 		if err := c.refuse(&held[i]); err != nil {
-			c.reply(held[i].Conn, held[i].Sync, nil, err)
+			c.eff.reply(held[i].Conn, held[i].Sync, nil, err)
 			continue
 		}
 		c.gate.heldSize += held[i].heldSize()
@@ -104,7 +104,7 @@ func (c *Core) refuseHeld() {
 
 func (c *Core) failHeld(err *xrow.Error) {
 	for i := range c.gate.held {
-		c.reply(c.gate.held[i].Conn, c.gate.held[i].Sync, nil, err)
+		c.eff.reply(c.gate.held[i].Conn, c.gate.held[i].Sync, nil, err)
 	}
 	c.gate.held, c.gate.heldSize = nil, 0
 }
@@ -133,8 +133,8 @@ func (c *Core) stampTerm() uint64 {
 // execute runs one transaction. join is set for the registration of a member.
 func (c *Core) execute(r *Request, join *JoinRequest) {
 	if err := c.refuse(r); err != nil {
-		c.reply(r.Conn, r.Sync, nil, err)
-		c.failJoin(join, err)
+		c.eff.reply(r.Conn, r.Sync, nil, err)
+		c.eff.failJoin(join, err)
 		return
 	}
 	c.tellBeforeBarrier(r)
@@ -153,7 +153,7 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 		e := clientError(err)
 		c.answerEmpty(tx, r, nil, e)
 		tx.Abort()
-		c.failJoin(join, e)
+		c.eff.failJoin(join, e)
 		return
 	}
 	err = c.refuseSync(tx, r)
@@ -164,8 +164,8 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	if err != nil {
 		tx.Abort()
 		e := clientError(err)
-		c.reply(r.Conn, r.Sync, nil, e)
-		c.failJoin(join, e)
+		c.eff.reply(r.Conn, r.Sync, nil, e)
+		c.eff.failJoin(join, e)
 		return
 	}
 	p := payload{conn: r.Conn, sync: r.Sync, waiting: r.Conn != 0, data: data, ddl: tx.IsDDL(), join: join,
@@ -470,7 +470,7 @@ func (c *Core) voided(e *entry) {
 	}
 	c.trace(kind, e.Origin, e.LSN, "")
 	c.answer(&e.P, xrow.Errorf(xrow.ErrSyncRollback))
-	c.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
+	c.eff.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
 	if e.Behind != 0 && !e.Sync && !c.replay {
 		// Its author told its client that it is done; Tarantool stops here.
 		c.cutStream(e.Origin, splitBrain("got an async transaction from an old term"))
@@ -486,10 +486,10 @@ func (c *Core) answer(p *payload, err *xrow.Error) {
 	p.waiting = false
 	c.waits.clients--
 	if err != nil {
-		c.reply(p.conn, p.sync, nil, err)
+		c.eff.reply(p.conn, p.sync, nil, err)
 		return
 	}
-	c.reply(p.conn, p.sync, p.data, nil)
+	c.eff.reply(p.conn, p.sync, p.data, nil)
 }
 
 func (c *Core) countWaiting(p *payload) {
