@@ -400,26 +400,7 @@ func (c *Core) appendRows(rows []xrow.Row) []byte {
 		}
 		return encodeFrames(rows)
 	}
-	at := 0
-	if c.out.open != nil {
-		at = len(c.out.open.Rows)
-	}
-	for i := range rows {
-		r := rows[i]
-		r.Sync, r.SchemaVersion, r.StreamID = 0, 0, 0
-		space, term := uint32(0), uint64(0)
-		if r.Type.IsDML() {
-			if d, err := xrow.DecodeDML(r.Type, r.Body); err == nil {
-				space = d.SpaceID
-			}
-		} else if r.Type == xrow.Promote || r.Type == xrow.Demote {
-			if s, err := xrow.DecodeSynchro(r.Body); err == nil {
-				term = s.Term
-			}
-		}
-		c.add(&r, space, i == 0, term)
-	}
-	return c.out.open.Rows[at:len(c.out.open.Rows):len(c.out.open.Rows)]
+	return c.out.addForeign(c.members.self, rows)
 }
 
 // appendNop keeps the LSNs of rows that are void. A synchronous one keeps the

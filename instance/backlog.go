@@ -125,7 +125,7 @@ func (c *Core) cutStream(from uint32, err *xrow.Error) {
 // releaseRows takes what waited, a part in each Step: all at once could be
 // more than a Step has time for.
 func (c *Core) releaseRows() {
-	for released := 0; len(c.gate.backlog.events) > 0 && c.gate.build == nil && released < releaseSize && !c.crowded(); {
+	for released := 0; len(c.gate.backlog.events) > 0 && c.gate.build == nil && released < releaseSize && !c.out.crowded(c.cfg.GatherMaxSize); {
 		if c.gate.ddlWaits && c.limbo.Unwritten() {
 			return
 		}

@@ -239,7 +239,7 @@ func (c *Core) Deadline() time.Duration {
 	switch {
 	case c.gate.build != nil:
 		earliest(c.gate.build.at)
-	case len(c.gate.backlog.events) > 0 && !c.gate.ddlWaits && !c.crowded():
+	case len(c.gate.backlog.events) > 0 && !c.gate.ddlWaits && !c.out.crowded(c.cfg.GatherMaxSize):
 		earliest(c.now.Mono)
 	}
 	return d
@@ -311,7 +311,7 @@ func (c *Core) afterRaft() {
 		if rec.Vote != 0 && rec.Vote != c.members.self && (c.out.open != nil || c.out.flight != nil) {
 			c.trace(FactVoteInFlight, rec.Vote, 0, "")
 		}
-		c.addRecord(rec)
+		c.out.addRecord(c.now.Wall, rec)
 	}
 	leads := c.raft.State() == raft.StateLeader
 	switch {

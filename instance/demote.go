@@ -94,7 +94,7 @@ func (c *Core) writeDemote(term uint64) {
 	cur := c.limbo.Current()
 	req := limbo.Request{Kind: limbo.Demotion, Origin: c.members.self, Owner: cur.Owner, LSN: c.limbo.LastSync(), Term: term}
 	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.LSN, Term: term}
-	req.Row = c.addOwn(xrow.Demote, body.AppendBody(nil), term)
+	req.Row = c.out.addSynchro(c.author(c.raft.Term()), xrow.Demote, &body, term)
 	if err := c.limbo.Take(req); err != nil {
 		panic("instance: " + err.Error())
 	}

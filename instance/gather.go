@@ -22,18 +22,6 @@ const refSize = 40
 // ownGather bounds what clients may let gather, however long their queue may be.
 const ownGather = 1 << 30
 
-// gathered is the bytes that wait for the journal to be idle.
-func (c *Core) gathered() int {
-	if c.out.open == nil {
-		return 0
-	}
-	return len(c.out.open.Rows) + refSize*len(c.out.open.Table)
-}
-
-// crowded tells whether peers' rows wait with their readers. A disk that failed
-// takes nothing any more, and nothing gathers.
-func (c *Core) crowded() bool { return c.out.failed == nil && c.gathered() >= c.cfg.GatherMaxSize }
-
 // notePark tells the readers of peers' rows to wait, or to go on. A peer that hears
 // nothing from them must not take this instance for dead: what is on its disk is
 // told with each heartbeat, as if one had been read. Nor is a peer dead whose
@@ -41,9 +29,9 @@ func (c *Core) crowded() bool { return c.out.failed == nil && c.gathered() >= c.
 // moment would depose their leader. Where the disk stalls, it may be: this instance
 // campaigns no more, and says no longer that there is a leader.
 func (c *Core) notePark() {
-	if now := c.crowded(); now != c.out.parked {
+	if now := c.out.crowded(c.cfg.GatherMaxSize); now != c.out.parked {
 		if c.out.parked = now; now {
-			c.trace(FactParked, 0, 0, fmt.Sprintf("%d bytes wait for the disk", c.gathered()))
+			c.trace(FactParked, 0, 0, fmt.Sprintf("%d bytes wait for the disk", c.out.gathered()))
 		}
 	}
 	if c.eff.Park = c.out.parked; c.out.parked && c.eff.Beat {
@@ -54,7 +42,7 @@ func (c *Core) notePark() {
 // refuseGather ends a stream that brings more than may gather; its peer sends the
 // rows again.
 func (c *Core) refuseGather(from uint32) bool {
-	if c.gathered() < 2*c.cfg.GatherMaxSize {
+	if c.out.gathered() < 2*c.cfg.GatherMaxSize {
 		return false
 	}
 	c.trace(FactGatherFull, from, 0, "")
@@ -67,10 +55,22 @@ func (c *Core) refuseGather(from uint32) bool {
 // refuseOwn is what a client gets whose rows would let too much gather.
 func (c *Core) refuseOwn() *xrow.Error {
 	limit := max(2*c.cfg.GatherMaxSize, min(c.cfg.QueueMaxSize, ownGather))
-	if c.gathered() < limit {
+	if c.out.gathered() < limit {
 		return nil
 	}
 	e := queueFull()
-	e.Message += fmt.Sprintf(": %d bytes wait for the disk", c.gathered())
+	e.Message += fmt.Sprintf(": %d bytes wait for the disk", c.out.gathered())
 	return e
 }
+
+// gathered is the bytes that wait for the journal to be idle.
+func (o *outbox) gathered() int {
+	if o.open == nil {
+		return 0
+	}
+	return len(o.open.Rows) + refSize*len(o.open.Table)
+}
+
+// crowded tells whether peers' rows wait with their readers. A disk that failed
+// takes nothing any more, and nothing gathers.
+func (o *outbox) crowded(limit int) bool { return o.failed == nil && o.gathered() >= limit }

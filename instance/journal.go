@@ -3,7 +3,6 @@ package instance
 import (
 	"time"
 
-	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -12,35 +11,12 @@ import (
 // one here by then, and its group carries the CONFIRM.
 const confirmDelay = time.Millisecond
 
-// add appends a row to the group that gathers. The row's LSN must be the next
-// of its origin's; the vclock follows.
-func (c *Core) add(r *xrow.Row, space uint32, first bool, term uint64) {
-	if c.out.open == nil {
-		c.out.open = &xrow.Group{Before: c.out.vclock, After: c.out.vclock,
-			Rows: make([]byte, 0, c.out.lastRows+c.out.lastRows/4), Table: make([]xrow.Ref, 0, c.out.lastTable+c.out.lastTable/4)}
+// author is who writes rows of ours now, in a term.
+func (c *Core) author(term uint64) author {
+	if c.cfg.Break.Tarantool {
+		term = 0
 	}
-	c.out.open.Add(r, space, first, term)
-	c.out.vclock.Follow(r.ReplicaID, r.LSN)
-}
-
-// addOwn appends a row of ours that stands alone, stamped with our term.
-func (c *Core) addOwn(t xrow.Type, body []byte, promoteTerm uint64) (lsn uint64) {
-	lsn = c.out.vclock[c.members.self] + 1
-	r := xrow.Row{Type: t, ReplicaID: c.members.self, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
-		Flags: xrow.FlagCommit, Term: c.stamp(c.raft.Term()), Body: body}
-	c.add(&r, 0, true, promoteTerm)
-	return lsn
-}
-
-// addRecord appends {term, vote}: a local row, never relayed.
-func (c *Core) addRecord(rec raft.Record) {
-	body := xrow.Raft{Term: rec.Term, Vote: rec.Vote}
-	c.out.scratch = body.AppendBody(c.out.scratch[:0])
-	lsn := c.out.vclock[0] + 1
-	r := xrow.Row{Type: xrow.RaftState, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall,
-		Flags: xrow.FlagCommit, Body: c.out.scratch}
-	c.add(&r, 0, true, 0)
-	c.out.record = &rec
+	return author{id: c.members.self, term: term, wall: c.now.Wall}
 }
 
 // keepLost gives a voided transaction to the group that gathers. A crash before
@@ -49,19 +25,9 @@ func (c *Core) addRecord(rec raft.Record) {
 // Tarantool's rules, in none, and then the rows are undecided again and kept under
 // the same name once more. Recovery tells nothing again.
 func (c *Core) keepLost(e *entry) {
-	if c.replay || len(e.P.frames) == 0 {
-		return
+	if !c.replay && len(e.P.frames) > 0 {
+		c.out.addLost(c.now.Wall, xrow.LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
 	}
-	if c.out.open == nil { // a checkpoint of now must wait for these rows
-		c.addNop()
-	}
-	c.out.lost = append(c.out.lost, xrow.LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
-}
-
-// addNop appends a local row that says nothing.
-func (c *Core) addNop() {
-	lsn := c.out.vclock[0] + 1
-	c.add(&xrow.Row{Type: xrow.Nop, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: c.now.Wall, Flags: xrow.FlagCommit}, 0, true, 0)
 }
 
 // flush hands the gathered group to the journal if that is idle. What comes
@@ -78,36 +44,15 @@ func (c *Core) flush() {
 			c.lead.confirmAt = c.now.Mono + confirmDelay
 		}
 	}
-	if c.out.open == nil {
-		return
+	if f := c.out.depart(c.now.Mono); f != nil {
+		c.eff.Group, c.eff.GroupNo, c.eff.Lost = f.group, f.no, f.lost
 	}
-	c.out.flight = &flight{no: c.out.nextNo, group: c.out.open, record: c.out.record, since: c.now.Mono}
-	if last := c.lastForeign(); last >= 0 {
-		if r, err := c.out.open.Row(last); err == nil {
-			c.out.flight.stamp = r.Timestamp
-		}
-	}
-	c.out.lastRows, c.out.lastTable = len(c.out.open.Rows), len(c.out.open.Table)
-	c.eff.Group, c.eff.GroupNo, c.eff.Lost = c.out.open, c.out.nextNo, c.out.lost
-	c.out.open, c.out.record, c.out.lost = nil, nil, nil
-	c.out.nextNo++
-}
-
-// lastForeign finds the newest row of another origin in the open group.
-func (c *Core) lastForeign() int {
-	for i := len(c.out.open.Table) - 1; i >= 0; i-- {
-		if o := c.out.open.Table[i].Origin; o != 0 && o != c.members.self {
-			return i
-		}
-	}
-	return -1
 }
 
 // addConfirm writes down that rows of our term up to an LSN are committed.
 func (c *Core) addConfirm(lsn uint64) {
 	body := c.confirmBody(lsn)
-	c.out.scratch = body.AppendBody(c.out.scratch[:0])
-	own := c.addOwn(xrow.Confirm, c.out.scratch, 0)
+	own := c.out.addSynchro(c.author(c.raft.Term()), xrow.Confirm, &body, 0)
 	c.limbo.Note(c.raft.Term(), own, false)
 	c.limbo.Told(lsn)
 	c.lead.confirmAt = 0
@@ -138,13 +83,7 @@ func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
 
 // groupWritten: everything up to a group is on disk. Now it may be shown.
 func (c *Core) groupWritten(no uint64) {
-	f := c.out.flight
-	if f == nil || f.no != no {
-		panic("instance: the journal answered for a group it does not have")
-	}
-	c.out.flight = nil
-	c.out.written = no
-	c.out.onDisk = f.group.After
+	f := c.out.arrived(no)
 	if c.out.stalled {
 		c.out.stalled = false
 		c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)

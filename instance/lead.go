@@ -75,14 +75,13 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	c.abortBuild() // a row of an older term comes behind our PROMOTE now, if at all
 	c.lead.leading = true
 	p.Term, p.Owner = c.raft.Term(), c.members.self
-	body := promoteBody(p)
-	c.out.scratch = body.AppendBody(c.out.scratch[:0])
 	chained := len(c.limbo.Pending()) > 0
 	if c.cfg.Break.Tarantool {
 		c.promoteAtOnce(p)
 		return
 	}
-	p.LSN = c.addOwn(xrow.Promote, c.out.scratch, p.Term)
+	body := promoteBody(p)
+	p.LSN = c.out.addSynchro(c.author(p.Term), xrow.Promote, &body, p.Term)
 	void, err := c.limbo.AddPromote(*p)
 	if err != nil || void {
 		panic("instance: our own PROMOTE does not fit our log")
@@ -111,7 +110,7 @@ func promoteBody(p *limbo.Promote) xrow.Synchro {
 // promoteAtOnce is what a Tarantool does: it asks nobody.
 func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
-	p.LSN = c.addOwn(xrow.Promote, body.AppendBody(nil), p.Term)
+	p.LSN = c.out.addSynchro(c.author(p.Term), xrow.Promote, &body, p.Term)
 	c.limbo.Lead(p.LSN)
 	if err := c.limbo.Take(limbo.Request{Kind: limbo.Promotion, Origin: c.members.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
 		panic("instance: " + err.Error())

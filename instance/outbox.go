@@ -3,6 +3,7 @@ package instance
 import (
 	"time"
 
+	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
@@ -17,9 +18,10 @@ type outbox struct {
 	vclock vclock.VClock // everything handed to the journal or gathering for it
 	onDisk vclock.VClock // what is synced
 
-	open    *xrow.Group // gathers; nil: nothing yet
-	record  *raft.Record
+	open    *xrow.Group    // gathers; nil: nothing yet
+	record  *raft.Record   // that open has, the newest one
 	lost    []xrow.LostRow // what open voids. Invariant: none while open is nil
+	stamp   float64        // of the newest row of another instance in open
 	flight  *flight        // with the journal; nil: it is idle
 	nextNo  uint64         // number that open will get
 	written uint64
@@ -33,11 +35,149 @@ type outbox struct {
 	parked  bool // as it was told last, see notePark
 }
 
-// flight is a group that the journal has.
+// flight is a group that the journal has, and what goes with it.
 type flight struct {
 	no     uint64
 	group  *xrow.Group
 	record *raft.Record
+	lost   []xrow.LostRow
 	since  time.Duration
 	stamp  float64 // of the newest foreign row
+}
+
+// author is who writes a row of ours, when, and in which term.
+type author struct {
+	id   uint32
+	term uint64 // 0: in none
+	wall float64
+}
+
+// add appends a row to the group that gathers. The row's LSN must be the next
+// of its origin's; the vclock follows.
+func (o *outbox) add(r *xrow.Row, space uint32, first bool, term uint64) {
+	if o.open == nil {
+		o.open = &xrow.Group{Before: o.vclock, After: o.vclock,
+			Rows: make([]byte, 0, o.lastRows+o.lastRows/4), Table: make([]xrow.Ref, 0, o.lastTable+o.lastTable/4)}
+	}
+	o.open.Add(r, space, first, term)
+	o.vclock.Follow(r.ReplicaID, r.LSN)
+}
+
+// end is where the next row will begin among the frames of open.
+func (o *outbox) end() int {
+	if o.open == nil {
+		return 0
+	}
+	return len(o.open.Rows)
+}
+
+// since are the frames from an end on. They never change.
+func (o *outbox) since(at int) []byte { return o.open.Rows[at:len(o.open.Rows):len(o.open.Rows)] }
+
+// addTxn appends the rows of a transaction of ours and gives its frames: local
+// rows first, so that what is left without them is a whole transaction too.
+func (o *outbox) addTxn(by author, rows []box.LogRow, flags xrow.Flags) []byte {
+	at := o.end()
+	tsn := o.vclock[0] + 1
+	for i := range rows {
+		if !rows[i].Local {
+			tsn = o.vclock[by.id] + 1
+			break
+		}
+	}
+	for i := range rows {
+		row := &rows[i]
+		r := xrow.Row{Type: row.DML.Type, ReplicaID: by.id, TSN: tsn, Timestamp: by.wall, Term: by.term}
+		if row.Local {
+			r.ReplicaID, r.GroupID, r.Term = 0, xrow.GroupLocal, 0
+		}
+		r.LSN = o.vclock[r.ReplicaID] + 1
+		if i == len(rows)-1 {
+			r.Flags = flags
+		}
+		o.scratch = row.DML.AppendBody(o.scratch[:0])
+		r.Body = o.scratch
+		o.add(&r, row.DML.SpaceID, i == 0, 0)
+	}
+	return o.since(at)
+}
+
+// addForeign appends rows of others as they came, but for the SYNC of the
+// connection, and gives their frames.
+func (o *outbox) addForeign(self uint32, rows []xrow.Row) []byte {
+	at := o.end()
+	for i := range rows {
+		r := rows[i]
+		r.Sync, r.SchemaVersion, r.StreamID = 0, 0, 0
+		space, term := uint32(0), uint64(0)
+		if r.Type.IsDML() {
+			if d, err := xrow.DecodeDML(r.Type, r.Body); err == nil {
+				space = d.SpaceID
+			}
+		} else if r.Type == xrow.Promote || r.Type == xrow.Demote {
+			if s, err := xrow.DecodeSynchro(r.Body); err == nil {
+				term = s.Term
+			}
+		}
+		o.add(&r, space, i == 0, term)
+		if r.ReplicaID != self {
+			o.stamp = r.Timestamp
+		}
+	}
+	return o.since(at)
+}
+
+// addSynchro appends a CONFIRM, PROMOTE or DEMOTE of ours. promoteTerm is the term
+// that it begins, if it does.
+func (o *outbox) addSynchro(by author, t xrow.Type, body *xrow.Synchro, promoteTerm uint64) (lsn uint64) {
+	o.scratch = body.AppendBody(o.scratch[:0])
+	lsn = o.vclock[by.id] + 1
+	o.add(&xrow.Row{Type: t, ReplicaID: by.id, LSN: lsn, TSN: lsn, Timestamp: by.wall, Flags: xrow.FlagCommit,
+		Term: by.term, Body: o.scratch}, 0, true, promoteTerm)
+	return lsn
+}
+
+// addLocal appends a row that stands alone and is never relayed.
+func (o *outbox) addLocal(wall float64, t xrow.Type, body []byte) {
+	lsn := o.vclock[0] + 1
+	o.add(&xrow.Row{Type: t, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: wall, Flags: xrow.FlagCommit, Body: body}, 0, true, 0)
+}
+
+// addRecord appends {term, vote}.
+func (o *outbox) addRecord(wall float64, rec raft.Record) {
+	body := xrow.Raft{Term: rec.Term, Vote: rec.Vote}
+	o.scratch = body.AppendBody(o.scratch[:0])
+	o.addLocal(wall, xrow.RaftState, o.scratch)
+	o.record = &rec
+}
+
+// addLost keeps a voided transaction with the group that gathers: a checkpoint of
+// now must wait for it.
+func (o *outbox) addLost(wall float64, lost xrow.LostRow) {
+	if o.open == nil {
+		o.addLocal(wall, xrow.Nop, nil)
+	}
+	o.lost = append(o.lost, lost)
+}
+
+// depart gives what gathered to the journal, which must be idle; nil: there is nothing.
+func (o *outbox) depart(now time.Duration) *flight {
+	if o.open == nil {
+		return nil
+	}
+	o.flight = &flight{no: o.nextNo, group: o.open, record: o.record, lost: o.lost, since: now, stamp: o.stamp}
+	o.lastRows, o.lastTable = len(o.open.Rows), len(o.open.Table)
+	o.open, o.record, o.lost, o.stamp = nil, nil, nil, 0
+	o.nextNo++
+	return o.flight
+}
+
+// arrived: the flight is on disk. Now it may be shown.
+func (o *outbox) arrived(no uint64) *flight {
+	f := o.flight
+	if f == nil || f.no != no {
+		panic("instance: the journal answered for a group it does not have")
+	}
+	o.flight, o.written, o.onDisk = nil, no, f.group.After
+	return f
 }

@@ -253,11 +253,3 @@ func (c *Core) adopt(term uint64) {
 	c.raft.Adopt(term, c.now.Mono)
 	c.afterRaft()
 }
-
-// stamp is what a row of ours carries in a term.
-func (c *Core) stamp(term uint64) uint64 {
-	if c.cfg.Break.Tarantool {
-		return 0
-	}
-	return term
-}

@@ -261,17 +261,12 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	if term != 0 && c.limbo.Current().Tarantool && flags&xrow.FlagWaitSync == 0 {
 		e.Term = 0 // decided by this write
 	}
-	at := 0
-	if c.out.open != nil {
-		at = len(c.out.open.Rows)
-	}
-	c.encode(rows, term, flags)
+	p.frames = c.out.addTxn(c.author(term), rows, flags)
 	if tx.IsLocal() {
 		c.submitLocal(tx, r, &p)
 		return
 	}
 	tx.Prepare()
-	p.frames = c.out.open.Rows[at:len(c.out.open.Rows):len(c.out.open.Rows)]
 	lsn := c.out.vclock[c.members.self]
 	c.limbo.Note(term, lsn, true)
 	c.countWaiting(&p)
@@ -297,33 +292,6 @@ func (c *Core) submitLocal(tx *box.Txn, r *Request, p *payload) {
 		return
 	}
 	c.waits.local = append(c.waits.local, waiter{group: c.out.nextNo, conn: p.conn, sync: p.sync, data: p.data})
-}
-
-// encode appends the rows of one transaction: local ones first, so that what
-// is left without them is a whole transaction too.
-func (c *Core) encode(rows []box.LogRow, term uint64, flags xrow.Flags) {
-	firstLocal, firstGlobal := c.out.vclock[0]+1, c.out.vclock[c.members.self]+1
-	tsn := firstLocal
-	for i := range rows {
-		if !rows[i].Local {
-			tsn = firstGlobal
-			break
-		}
-	}
-	for i := range rows {
-		row := &rows[i]
-		r := xrow.Row{Type: row.DML.Type, ReplicaID: c.members.self, TSN: tsn, Timestamp: c.now.Wall, Term: c.stamp(term)}
-		if row.Local {
-			r.ReplicaID, r.GroupID, r.Term = 0, xrow.GroupLocal, 0
-		}
-		r.LSN = c.out.vclock[r.ReplicaID] + 1
-		if i == len(rows)-1 {
-			r.Flags = flags
-		}
-		c.out.scratch = row.DML.AppendBody(c.out.scratch[:0])
-		r.Body = c.out.scratch
-		c.add(&r, row.DML.SpaceID, i == 0, 0)
-	}
 }
 
 // count commits what a quorum has and answers its clients at once. CONFIRM,
