@@ -22,7 +22,7 @@ import (
 // settle finds out where the state comes from, and builds the core from it.
 // bootstrap is set when this instance begins the replica set.
 func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
-	if s.life.anew == nil && (len(s.store.Checkpoints()) > 0 || s.store.Last() > 0) {
+	if s.life.anew == nil && (len(s.slot.Checkpoints()) > 0 || s.slot.Last() > 0) {
 		return false, s.recover(ctx)
 	}
 	foreign := foreignFiles(s.in)
@@ -54,7 +54,7 @@ func (s *Server) settle(ctx context.Context) (bootstrap bool, err error) {
 				return false, context.Cause(ctx)
 			}
 		}
-		err = boot.JoinAny(ctx, d.Peers, func() (replication.Sink, error) { return newSink(s.store, &s.life) })
+		err = boot.JoinAny(ctx, d.Peers, func() (replication.Sink, error) { return newSink(s.slot, &s.life) })
 		complete := err == nil || errors.Is(err, replication.ErrFinalStage)
 		if err == nil {
 			if err := s.life.noteRegistered(); err != nil {
@@ -207,11 +207,12 @@ func (s *Server) makeNode(core *instance.Core, b *box.Box) error {
 	s.hub.Store(hub)
 	j := &journal{}
 	n.loop = instance.NewLoop(core, instance.LoopConfig{Journal: j, Peers: hub, Clients: &clients{s.answers, &s.calls}, Watcher: n.status})
-	n.journal = xlog.NewJournal(s.store,
+	n.journal = xlog.NewJournal(s.store)
+	n.writer = n.journal.Writer(s.slot,
 		func(no uint64) { _ = n.loop.Submit(instance.Written{Group: no}) },
 		func(err error) { _ = n.loop.Submit(instance.WriteFailed{Err: err}) })
-	j.Journal = n.journal
-	n.keeper = newKeeper(keeperEnv{store: s.store, core: n.loop, limits: &s.in.Tarragon, tuning: &s.tuning, troubles: &s.troubles, log: s.log,
+	j.Writer = n.writer
+	n.keeper = newKeeper(keeperEnv{store: s.slot, core: n.loop, limits: &s.in.Tarragon, tuning: &s.tuning, troubles: &s.troubles, log: s.log,
 		ready: s.ready.Load, readers: hub.Readers, tick: func() {
 			s.clients.Tick()
 			s.watchMemory(n)
@@ -224,7 +225,7 @@ func (s *Server) makeNode(core *instance.Core, b *box.Box) error {
 }
 
 // journal is set once both ends exist.
-type journal struct{ *xlog.Journal }
+type journal struct{ *xlog.Writer }
 
 func (s *Server) newHub() (*replication.Hub, error) {
 	r := &s.in.Replication
@@ -235,7 +236,7 @@ func (s *Server) newHub() (*replication.Hub, error) {
 	return replication.New(replication.Config{UUID: s.life.UUID, Name: s.in.Name, Incarnation: s.life.Incarnation, TakesMark: outside == registered, Process: process,
 		Anon: r.Anon, Version: versionNumber(), Peers: s.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
-		Log:      storeLog{s.store}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, Registers: s.reloadMembers, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})
+		Log:      storeLog{s.slot}, CanLog: s.store.Mode() != xlog.None, Rights: s.rights, Registers: s.reloadMembers, MustJoin: s.joinAnew, SpoolDir: filepath.Dir(storeDir(s.in)), Logger: s.log})
 }
 
 // rights of a user that wants to replicate; member: as a member of the set.

@@ -112,6 +112,7 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 		}},
 		{"journal", func() { // what was handed over is written
 			if n != nil {
+				n.writer.Close()
 				n.journal.Close()
 			}
 		}},

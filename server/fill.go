@@ -22,7 +22,7 @@ func (l *life) kept(st instance.State) (kept instance.Kept, err error) {
 		return kept, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	old, failed := readOld(store)
+	old, failed := readOld(store.Core(0))
 	if *failed != nil {
 		return kept, *failed
 	}
@@ -33,19 +33,19 @@ func (l *life) kept(st instance.State) (kept instance.Kept, err error) {
 
 // readOld looks at the old store. failed is why its log could not be read, if it
 // could not.
-func readOld(store *xlog.Store) (old *instance.Old, failed *error) {
+func readOld(slot *xlog.Slot) (old *instance.Old, failed *error) {
 	failed = new(error)
-	old = &instance.Old{Before: store.Oldest()}
-	if all := store.Checkpoints(); len(all) > 0 {
+	old = &instance.Old{Before: slot.Oldest()}
+	if all := slot.Checkpoints(); len(all) > 0 {
 		old.Checkpoint = fromStore(all[0].State)
 	}
-	*failed = store.EachLost(func(row xrow.LostRow) bool {
+	*failed = slot.EachLost(func(row xrow.LostRow) bool {
 		row.Frame = bytes.Clone(row.Frame)
 		old.Lost = append(old.Lost, row)
 		return true
 	})
 	old.Log = func(yield func(*xrow.Group) bool) {
-		reader := store.Read(store.First())
+		reader := slot.Read(slot.First())
 		defer reader.Close()
 		for {
 			_, g, err := reader.Next()

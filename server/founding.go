@@ -117,7 +117,7 @@ func (g *givingWay) setAside(in *config.Instance) error {
 	}
 	id := g.identity
 	id.Incarnation = freshIncarnation()
-	if err := errors.Join(id.save(store), store.Close()); err != nil {
+	if err := errors.Join(id.save(store.Core(0)), store.Close()); err != nil {
 		return err
 	}
 	return swapStores(in, true)

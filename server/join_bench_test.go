@@ -26,7 +26,7 @@ func BenchmarkJoin(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	sink, err := newSink(store, &life{conf: &config.Instance{}})
+	sink, err := newSink(store.Core(0), &life{conf: &config.Instance{}})
 	if err != nil {
 		b.Fatal(err)
 	}

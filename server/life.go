@@ -39,7 +39,7 @@ type lifeStore interface {
 
 // begin reads who we are from our store, or makes a new one beside it for a run
 // that takes a state anew.
-func (l *life) begin() (*xlog.Store, error) {
+func (l *life) begin() (*xlog.Slot, error) {
 	if l.anew != nil {
 		return l.openAnew()
 	}
@@ -47,7 +47,7 @@ func (l *life) begin() (*xlog.Store, error) {
 }
 
 // openOwn opens the store and reads who we are.
-func (l *life) openOwn() (*xlog.Store, error) {
+func (l *life) openOwn() (*xlog.Slot, error) {
 	dir := storeDir(l.conf)
 	if err := os.RemoveAll(newDir(dir)); err != nil { // of a rejoin that was cut short
 		return nil, err
@@ -56,24 +56,25 @@ func (l *life) openOwn() (*xlog.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.identity, err = loadIdentity(store, l.conf); err != nil {
+	slot := store.Core(0)
+	if l.identity, err = loadIdentity(slot, l.conf); err != nil {
 		return nil, closeOver(store, err)
 	}
-	l.store = store
-	return store, nil
+	l.store = slot
+	return slot, nil
 }
 
 // openAnew opens an empty second store beside the old one, which stays until
 // the new one is complete.
-func (l *life) openAnew() (*xlog.Store, error) {
+func (l *life) openAnew() (*xlog.Slot, error) {
 	dir := storeDir(l.conf)
 	old, err := l.open(dir)
 	if err != nil {
 		return nil, err
 	}
-	id, err := loadIdentity(old, l.conf)
+	id, err := loadIdentity(old.Core(0), l.conf)
 	if err == nil {
-		err = markLost(old, l.anew)
+		err = markLost(old.Core(0), l.anew)
 	}
 	if err = errors.Join(err, old.Close(), os.RemoveAll(newDir(dir))); err != nil {
 		return nil, err
@@ -85,11 +86,12 @@ func (l *life) openAnew() (*xlog.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := id.save(store); err != nil {
+	slot := store.Core(0)
+	if err := id.save(slot); err != nil {
 		return nil, closeOver(store, err)
 	}
-	l.store, l.identity = store, id
-	return store, nil
+	l.store, l.identity = slot, id
+	return slot, nil
 }
 
 // forgetLoss takes back that this store has lost anything.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"tarragon.dev/tarragon/box"
-	"tarragon.dev/tarragon/xlog"
 )
 
 // metaLost marks a store whose loss is certain: peers hold rows of ours that it
@@ -139,7 +138,7 @@ func (l *life) whoseData() string {
 }
 
 // markLost takes down that a loss is certain.
-func markLost(old *xlog.Store, r *rejoin) error {
+func markLost(old metaStore, r *rejoin) error {
 	if !r.newLife || errors.Is(r.cause, errMayHaveLost) {
 		return nil // the store knows
 	}

@@ -106,7 +106,7 @@ func TestLostLogGoesOn(t *testing.T) {
 			if got := s.leader().rows(); got != 30 {
 				t.Errorf("%d rows", got)
 			}
-			if n := s.nodes[0]; !strings.Contains(n.log.String(), "ROWS MAY BE LOST") || n.server().store.MayHaveLost() {
+			if n := s.nodes[0]; !strings.Contains(n.log.String(), "ROWS MAY BE LOST") || n.server().slot.MayHaveLost() {
 				t.Errorf("no warning, or it was not taken down: %s", n.log.String())
 			}
 		})
@@ -125,14 +125,14 @@ func TestEmptyLossIsANewLife(t *testing.T) {
 	}
 	open := func() {
 		t.Helper()
-		store, err := l.openOwn()
+		slot, err := l.openOwn()
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := l.checkEmptyLoss(); err != nil {
 			t.Fatal(err)
 		}
-		if err := store.Close(); err != nil {
+		if err := slot.Store().Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,17 +158,17 @@ func TestMarkOfLoss(t *testing.T) {
 	}
 	defer store.Close()
 	l := newLife(&config.Instance{})
-	l.store = store
+	l.store = store.Core(0)
 	if err := l.checkLoss(false); err != nil {
 		t.Fatal(err)
 	}
-	if err := markLost(store, &rejoin{cause: errors.New("beyond the log")}); err != nil {
+	if err := markLost(store.Core(0), &rejoin{cause: errors.New("beyond the log")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.checkLoss(false); err != nil {
 		t.Fatalf("a gap is no loss: %v", err)
 	}
-	if err := markLost(store, &rejoin{cause: errors.New("LSN 7 of ours is at instance 2"), newLife: true}); err != nil {
+	if err := markLost(store.Core(0), &rejoin{cause: errors.New("LSN 7 of ours is at instance 2"), newLife: true}); err != nil {
 		t.Fatal(err)
 	}
 	l.conf.Tarragon.AcceptLoss = true // what is known to be lost cannot be accepted

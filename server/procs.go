@@ -43,7 +43,7 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		Snapshot:    n.keeper.ask,
 		Peers:       s.peerStatus,
 		Listen:      s.listenAddrs,
-		OldestGroup: s.store.First,
+		OldestGroup: s.slot.First,
 		LastError:   s.troubles.last,
 		Stats:       s.stats,
 		Heap:        heap,
@@ -83,7 +83,7 @@ func heap() proc.Heap {
 }
 
 func (s *Server) checkpointClocks() (out []vclock.VClock) {
-	for _, cp := range s.store.Checkpoints() {
+	for _, cp := range s.slot.Checkpoints() {
 		out = append(out, cp.State.VClock)
 	}
 	return out

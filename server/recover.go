@@ -55,11 +55,11 @@ func newBox(in *config.Instance) *box.Box {
 }
 
 func (s *Server) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {
-	all := s.store.Checkpoints()
+	all := s.slot.Checkpoints()
 	if len(all) == 0 {
-		return s.store.First(), nil
+		return s.slot.First(), nil
 	}
-	r, err := s.store.OpenCheckpoint(all[0].ID)
+	r, err := s.slot.OpenCheckpoint(all[0].ID)
 	if err != nil {
 		return 0, err
 	}
@@ -95,11 +95,11 @@ func (s *Server) loadCheckpoint(ctx context.Context, core *instance.Core, b *box
 }
 
 func (s *Server) replayLog(ctx context.Context, core *instance.Core, from uint64) error {
-	last := s.store.Last()
+	last := s.slot.Last()
 	if from > last {
 		return nil
 	}
-	r := s.store.Read(from)
+	r := s.slot.Read(from)
 	defer r.Close()
 	began, told, rows := time.Now(), time.Now(), 0
 	for ctx.Err() == nil {

@@ -21,8 +21,8 @@ func TestRowOfFormerLife(t *testing.T) {
 	}
 	defer store.Close()
 	l := newLife(&config.Instance{})
-	l.store, l.identity = store, identity{UUID: uuid, Incarnation: 5}
-	if err := l.save(store); err != nil {
+	l.store, l.identity = store.Core(0), identity{UUID: uuid, Incarnation: 5}
+	if err := l.save(l.store); err != nil {
 		t.Fatal(err)
 	}
 	marked := func(incarnation uint64) *box.Box {
@@ -47,7 +47,7 @@ func TestRowOfFormerLife(t *testing.T) {
 	if err := l.checkLife(marked(9)); err != nil {
 		t.Fatalf("after a JOIN: %v", err)
 	}
-	if again, err := loadIdentity(store, l.conf); err != nil || again.Incarnation != 9 {
+	if again, err := loadIdentity(l.store, l.conf); err != nil || again.Incarnation != 9 {
 		t.Errorf("stored: %+v, %v", again, err)
 	}
 	if err := l.setMembership(member); err != nil { // as register does once the row is there

@@ -101,7 +101,7 @@ func TestGapJoinsAnew(t *testing.T) {
 	for _, n := range s.nodes[:2] {
 		n.call("box.snapshot")
 		s.until("old log is gone", func() bool {
-			old := n.server().store.Oldest()
+			old := n.server().slot.Oldest()
 			return !before.Synced.Covers(&old)
 		})
 	}
@@ -212,7 +212,7 @@ func TestKept(t *testing.T) {
 	}
 	vote := xrow.Raft{Term: 4, Vote: 2}
 	g.Add(&xrow.Row{Type: xrow.RaftState, GroupID: xrow.GroupLocal, LSN: 1, TSN: 1, Flags: xrow.FlagCommit, Body: vote.AppendBody(nil)}, 0, true, 0)
-	if err := errors.Join(old.Append([]*xrow.Group{g}), old.PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: 9}}), old.Close()); err != nil {
+	if err := errors.Join(old.Core(0).Append([]*xrow.Group{g}), old.Core(0).PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: 9}}), old.Close()); err != nil {
 		t.Fatal(err)
 	}
 	st := instance.State{VClock: vclock.VClock{1: 7, 2: 3}, Term: 4, Vote: 1, Confirmed: 7,

@@ -49,9 +49,9 @@ func TestRetention(t *testing.T) {
 func TestFirstCheckpoint(t *testing.T) {
 	s := newSet(t, 1, "")
 	s.startAll()
-	store := s.nodes[0].server().store
-	s.until("a checkpoint", func() bool { return len(store.Checkpoints()) > 0 })
-	if c := store.Checkpoints()[0]; c.Tuples == 0 {
+	slot := s.nodes[0].server().slot
+	s.until("a checkpoint", func() bool { return len(slot.Checkpoints()) > 0 })
+	if c := slot.Checkpoints()[0]; c.Tuples == 0 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -81,12 +81,12 @@ func TestRetentionOfReaders(t *testing.T) {
 	s.fill(0, 20)
 	srv := s.nodes[0].server()
 	k := srv.node.Load().keeper
-	store := srv.store
-	last := store.Last()
+	slot := srv.slot
+	last := slot.Last()
 	if got := k.wanted(&need{alone: true}); got != last+1 {
 		t.Errorf("nobody reads: from group %d, the last is %d", got, last)
 	}
-	reader := store.Read(last - 3)
+	reader := slot.Read(last - 3)
 	defer reader.Close()
 	no, g, err := reader.Next()
 	if err != nil {
@@ -95,10 +95,10 @@ func TestRetentionOfReaders(t *testing.T) {
 	if got := k.wanted(&need{alone: true, readers: true, read: g.Before}); got != no {
 		t.Errorf("one that stands before group %d: from %d", no, got)
 	}
-	if got := k.wanted(&need{unknown: true, readers: true, read: g.Before}); got != store.First() {
+	if got := k.wanted(&need{unknown: true, readers: true, read: g.Before}); got != slot.First() {
 		t.Errorf("a member has told nothing: from %d", got)
 	}
-	if got := k.wanted(&need{least: vclock.VClock{}, readers: true, read: g.Before}); got != store.First() {
+	if got := k.wanted(&need{least: vclock.VClock{}, readers: true, read: g.Before}); got != slot.First() {
 		t.Errorf("a member has nothing: from %d", got)
 	}
 }

@@ -68,6 +68,7 @@ type Server struct {
 	rival     atomic.Pointer[givingWay] // whom a lone founder gives way to
 	recovered *instance.Core            // before there is a node
 	store     *xlog.Store
+	slot      *xlog.Slot // what the store has of our Core
 	events    *iproto.Hub
 	clients   *iproto.Server
 	debug     *http.Server // nil: off
@@ -99,6 +100,7 @@ type node struct {
 	box     *box.Box
 	loop    *instance.Loop
 	journal *xlog.Journal
+	writer  *xlog.Writer
 	keeper  *keeper
 	procs   *proc.Procs
 	status  *status
@@ -240,9 +242,10 @@ func (s *Server) open() (err error) {
 	if err := finishSwap(dir); err != nil {
 		return err
 	}
-	if s.store, err = s.life.begin(); err != nil {
+	if s.slot, err = s.life.begin(); err != nil {
 		return err
 	}
+	s.store = s.slot.Store()
 	if s.life.anew == nil {
 		if err := s.life.checkEmptyLoss(); err != nil {
 			return closeOver(s.store, err)

@@ -10,17 +10,17 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// storeLog is the store as replication sees it.
-type storeLog struct{ *xlog.Store }
+// storeLog is the log as replication sees it.
+type storeLog struct{ *xlog.Slot }
 
 // Seek finds where a relay starts.
 func (l storeLog) Seek(v *vclock.VClock) (uint64, error) {
-	no, err := l.Store.Seek(v)
+	no, err := l.Slot.Seek(v)
 	return no, gap(err)
 }
 
 // Read starts a reader.
-func (l storeLog) Read(from uint64) replication.LogReader { return storeReader{l.Store.Read(from)} }
+func (l storeLog) Read(from uint64) replication.LogReader { return storeReader{l.Slot.Read(from)} }
 
 type storeReader struct{ *xlog.Reader }
 

@@ -14,69 +14,109 @@ import (
 // anchorEvery is the distance of groups that carry the whole vclock before them.
 const anchorEvery = 64
 
+// item is a group on its way into the log.
+type item struct {
+	slot *Slot
+	no   uint64
+	g    *xrow.Group
+	lost []xrow.LostRow // what the group voids
+	w    *Writer        // whom to tell; nil: the caller of Append
+}
+
 // Append writes groups behind the last one, with one batch and one sync. They
-// may not change before it returns. After an error nothing more is written.
-func (s *Store) Append(groups []*xrow.Group) error {
-	s.appendMu.Lock()
-	defer s.appendMu.Unlock()
-	return s.appendLocked(s.last.Load()+1, groups, nil)
+// may not change before it returns. After an error nothing more is written. It is for a
+// slot that no [Writer] appends to.
+func (sl *Slot) Append(groups []*xrow.Group) error {
+	return sl.appendAt(sl.last.Load()+1, groups, nil)
 }
 
 // appendAt is Append for a caller that numbers groups itself. A log that never
 // held a group may begin with any number. lost are the rows that these groups
 // void: they are kept by the same write, so that no crash comes in between.
-func (s *Store) appendAt(no uint64, groups []*xrow.Group, lost []xrow.LostRow) error {
+func (sl *Slot) appendAt(no uint64, groups []*xrow.Group, lost []xrow.LostRow) error {
+	s := sl.s
 	s.appendMu.Lock()
 	defer s.appendMu.Unlock()
-	return s.appendLocked(no, groups, lost)
+	s.items = s.items[:0]
+	for i, g := range groups {
+		s.items = append(s.items, item{slot: sl, no: no + uint64(i), g: g})
+	}
+	if len(groups) > 0 {
+		s.items[0].lost = lost
+	}
+	defer clear(s.items)
+	return s.appendLocked(s.items)
 }
 
-func (s *Store) appendLocked(no uint64, groups []*xrow.Group, lost []xrow.LostRow) error {
+// append writes groups of several Cores with one batch and one sync. They come to
+// the log in this order, which for each Core is that of its numbers.
+func (s *Store) append(items []item) error {
+	s.appendMu.Lock()
+	defer s.appendMu.Unlock()
+	return s.appendLocked(items)
+}
+
+func (s *Store) appendLocked(items []item) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	if last := s.last.Load(); no != last+1 && (last != 0 || no == 0) {
-		return fmt.Errorf("xlog: group %d cannot follow group %d", no, last)
-	}
-	if len(groups) == 0 {
+	if len(items) == 0 {
 		return nil
 	}
-	s.mu.Lock()
-	after := s.after
-	s.mu.Unlock()
-	before := groups[0].Before
-	b := s.db.NewBatchWithSize(batchSize(groups))
-	for i, g := range groups {
-		at := no + uint64(i)
-		full := !s.anchored || at%anchorEvery == 0 || g.Before != after
-		if err := s.set(b, at, g, full); err != nil {
-			return err
+	b := s.db.NewBatchWithSize(batchSize(items))
+	if err := s.encode(b, items); err != nil {
+		for i := range items {
+			items[i].slot.rewind()
 		}
-		s.anchored, after = true, clockBehind(g)
-	}
-	if err := s.setLost(b, lost); err != nil { // behind the groups: see groupsOf
 		return err
 	}
 	if err := s.commit(b); err != nil {
 		return err
 	}
-	for _, g := range groups {
-		s.appended.Add(uint64(len(g.Rows)))
+	for i := range items {
+		items[i].publish()
 	}
-	s.publish(no, no+uint64(len(groups))-1, before, after)
+	return nil
+}
+
+// encode puts groups into the batch, and what they void behind them: see groupsOf.
+func (s *Store) encode(b *pebble.Batch, items []item) error {
+	for i := range items {
+		if err := s.set(b, &items[i]); err != nil {
+			return err
+		}
+	}
+	for i := range items {
+		if err := s.setLost(b, items[i].lost); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // set puts a group into the batch. The rows are copied once, into the bytes
 // that go to the journal file.
-func (s *Store) set(b *pebble.Batch, no uint64, g *xrow.Group, full bool) error {
+func (s *Store) set(b *pebble.Batch, e *item) error {
+	sl, g := e.slot, e.g
+	if e.no != sl.tail+1 && (sl.tail != 0 || e.no == 0) {
+		return fmt.Errorf("xlog: group %d cannot follow group %d", e.no, sl.tail)
+	}
+	full := !sl.anchored || e.no%anchorEvery == 0 || g.Before != sl.end
+	sl.tail, sl.end, sl.anchored = e.no, clockBehind(g), true
 	s.scratch = appendHead(s.scratch[:0], g, full)
 	op := b.SetDeferred(logKeyLen, len(s.scratch)+len(g.Rows)+crcLen)
-	binary.BigEndian.PutUint64(appendPrefix(op.Key[:0], spaceLog)[:logKeyLen][prefixLen:], no)
+	binary.BigEndian.PutUint64(appendPrefix(op.Key[:0], spaceLog)[:logKeyLen][prefixLen:], e.no)
 	n := copy(op.Value, s.scratch)
 	n += copy(op.Value[n:], g.Rows)
 	binary.LittleEndian.PutUint32(op.Value[n:], crc32.Checksum(op.Value[:n], castagnoli))
 	return s.writeError("encode a group", op.Finish())
+}
+
+// rewind forgets what was encoded and not written.
+func (sl *Slot) rewind() {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	sl.tail, sl.end, sl.anchored = sl.last.Load(), sl.after, false
 }
 
 // commit applies the batch and waits as the mode asks.
@@ -98,16 +138,18 @@ func (s *Store) commit(b *pebble.Batch) error {
 	return s.writeError("append", b.Close())
 }
 
-// publish shows synced groups to readers.
-func (s *Store) publish(first, last uint64, before, after vclock.VClock) {
-	s.mu.Lock()
-	if s.first > s.last.Load() { // the log was empty
-		s.first, s.before = first, before
+// publish shows a synced group to readers.
+func (e *item) publish() {
+	sl := e.slot
+	sl.appended.Add(uint64(len(e.g.Rows)))
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	if sl.first > sl.last.Load() { // the log was empty
+		sl.first, sl.before = e.no, e.g.Before
 	}
-	s.after = after
-	s.last.Store(last)
-	s.advanced.Broadcast()
-	s.mu.Unlock()
+	sl.after = clockBehind(e.g)
+	sl.last.Store(e.no)
+	sl.advanced.Broadcast()
 }
 
 // clockBehind is the vclock that a reader of the value would get behind the group.
@@ -121,9 +163,10 @@ func clockBehind(g *xrow.Group) vclock.VClock {
 }
 
 // batchSize is a bound on the bytes that the groups take.
-func batchSize(groups []*xrow.Group) int {
+func batchSize(items []item) int {
 	n := 0
-	for _, g := range groups {
+	for i := range items {
+		g := items[i].g
 		n += len(g.Rows) + len(g.Table)*8 + maxHead + logKeyLen + 32
 	}
 	return n

@@ -48,12 +48,13 @@ func BenchmarkJournal(b *testing.B) {
 	f := &fixture{t: b, opts: Options{Dir: b.TempDir(), FS: vfs.Default}}
 	f.open()
 	written := make(chan uint64, 1)
-	j := NewJournal(f.s, func(no uint64) { written <- no }, func(err error) { b.Error(err) })
+	j := NewJournal(f.s)
+	w := j.Writer(f.sl, func(no uint64) { written <- no }, func(err error) { b.Error(err) })
 	defer j.Close()
 	no := uint64(0)
 	for b.Loop() {
 		no++
-		j.Append(no, f.group(64, 1), nil)
+		w.Append(no, f.group(64, 1), nil)
 		f.groups = f.groups[:0]
 		<-written
 	}
@@ -68,7 +69,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 	var id uint64
 	b.Run("write", func(b *testing.B) {
 		for b.Loop() {
-			w, err := f.s.NewCheckpoint()
+			w, err := f.sl.NewCheckpoint()
 			for i := range tuples {
 				binary.BigEndian.PutUint64(tuple[8:], uint64(i)*0x9e3779b97f4a7c15)
 				err = errors.Join(err, w.Add(512, tuple))
@@ -81,7 +82,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 	})
 	b.Run("read", func(b *testing.B) {
 		for b.Loop() {
-			r, err := f.s.OpenCheckpoint(id)
+			r, err := f.sl.OpenCheckpoint(id)
 			for ok := err == nil; ok; {
 				_, _, ok, err = r.Next()
 			}

@@ -30,6 +30,7 @@ const (
 // goroutine and ends with Finish or Abort.
 type CheckpointWriter struct {
 	s       *Store
+	slot    *Slot
 	id      uint64
 	table   *tableWriter
 	first   uint32 // space that the table begins with
@@ -57,14 +58,14 @@ type spacePart struct {
 }
 
 // NewCheckpoint begins a checkpoint. Nothing of it is seen before Finish.
-func (s *Store) NewCheckpoint() (*CheckpointWriter, error) {
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
+func (sl *Slot) NewCheckpoint() (*CheckpointWriter, error) {
+	sl.s.metaMu.Lock()
+	defer sl.s.metaMu.Unlock()
+	if err := sl.s.writable(); err != nil {
 		return nil, err
 	}
-	w := &CheckpointWriter{s: s, id: s.nextID}
-	s.nextID++
+	w := &CheckpointWriter{s: sl.s, slot: sl, id: sl.nextID}
+	sl.nextID++
 	return w, nil
 }
 
@@ -203,8 +204,8 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 			return 0, err
 		}
 	}
-	s := w.s
-	if err := s.awaitSynced(state.NextGroup - 1); err != nil {
+	s, sl := w.s, w.slot
+	if err := sl.awaitSynced(state.NextGroup - 1); err != nil {
 		return 0, err
 	}
 	s.metaMu.Lock()
@@ -222,8 +223,8 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 	if err := s.closeTable(); err != nil {
 		return 0, err
 	}
-	s.ckpts = append([]CheckpointInfo{w.end.info(w.id)}, s.ckpts...)
-	s.baseOn(&state)
+	sl.ckpts = append([]CheckpointInfo{w.end.info(w.id)}, sl.ckpts...)
+	sl.baseOn(&state)
 	s.log(Info, nil, "checkpoint %d: %d tuples, %d bytes, vclock %s, next group %d", w.id, w.end.tuples, w.end.bytes,
 		state.VClock, state.NextGroup)
 	return w.id, nil
@@ -239,34 +240,34 @@ func (s *Store) closeTable() error {
 }
 
 // awaitSynced waits until group no is synced.
-func (s *Store) awaitSynced(no uint64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.last.Load() < no {
-		if err := s.writable(); err != nil {
+func (sl *Slot) awaitSynced(no uint64) error {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	for sl.last.Load() < no {
+		if err := sl.s.writable(); err != nil {
 			return err
 		}
-		s.advanced.Wait()
+		sl.advanced.Wait()
 	}
 	return nil
 }
 
 // baseOn fits the end of the log to a new checkpoint: where that stands at the
 // end of the log its vclock counts, and the next group has to carry it.
-func (s *Store) baseOn(state *State) {
-	s.appendMu.Lock()
-	defer s.appendMu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	last := s.last.Load()
-	if state.NextGroup != last+1 || state.VClock == s.after {
+func (sl *Slot) baseOn(state *State) {
+	sl.s.appendMu.Lock()
+	defer sl.s.appendMu.Unlock()
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	last := sl.last.Load()
+	if state.NextGroup != last+1 || state.VClock == sl.after {
 		return
 	}
-	if s.first > last {
-		s.before = state.VClock
+	if sl.first > last {
+		sl.before = state.VClock
 	}
-	s.after = state.VClock
-	s.anchored = false
+	sl.after, sl.end = state.VClock, state.VClock
+	sl.anchored = false
 }
 
 // Abort drops what was written.
@@ -286,59 +287,59 @@ func (e *endRecord) info(id uint64) CheckpointInfo {
 }
 
 // Checkpoints lists the valid ones, newest first.
-func (s *Store) Checkpoints() []CheckpointInfo {
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	return slices.Clone(s.ckpts)
+func (sl *Slot) Checkpoints() []CheckpointInfo {
+	sl.s.metaMu.Lock()
+	defer sl.s.metaMu.Unlock()
+	return slices.Clone(sl.ckpts)
 }
 
 // loadCheckpoints reads the end records.
-func (s *Store) loadCheckpoints() error {
-	it, err := s.newIter(chunkKey(0, 0, 0), appendPrefix(nil, spaceCheckpoint+1))
+func (sl *Slot) loadCheckpoints() error {
+	it, err := sl.s.newIter(chunkKey(0, 0, 0), appendPrefix(nil, spaceCheckpoint+1))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = it.Close() }()
 	for ok := it.First(); ok; ok = it.First() {
 		id, _, _, _ := parseChunkKey(it.Key())
-		s.nextID = id + 1
+		sl.nextID = id + 1
 		if it.SeekGE(endKey(id)) && string(it.Key()) == string(endKey(id)) {
 			value, err := it.ValueAndErr()
 			if err != nil {
-				return s.readError("a checkpoint", err)
+				return sl.s.readError("a checkpoint", err)
 			}
 			end, err := decodeEnd(value)
 			if err != nil {
 				return fmt.Errorf("checkpoint %d: %w", id, err)
 			}
-			s.ckpts = append(s.ckpts, end.info(id))
+			sl.ckpts = append(sl.ckpts, end.info(id))
 		} else if err := it.Error(); err != nil { // First forgets it
-			return s.readError(fmt.Sprintf("checkpoint %d", id), err)
+			return sl.s.readError(fmt.Sprintf("checkpoint %d", id), err)
 		} else {
-			s.log(Warn, nil, "checkpoint %d has no end record: ignored", id)
+			sl.s.log(Warn, nil, "checkpoint %d has no end record: ignored", id)
 		}
 		it.SetBounds(chunkKey(id+1, 0, 0), appendPrefix(nil, spaceCheckpoint+1))
 	}
-	slices.Reverse(s.ckpts)
+	slices.Reverse(sl.ckpts)
 	if err := it.Error(); err != nil {
-		return s.readError("checkpoints", err)
+		return sl.s.readError("checkpoints", err)
 	}
 	return nil
 }
 
 // DropCheckpoint removes a checkpoint. One that is being read stays readable.
-func (s *Store) DropCheckpoint(id uint64) error {
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
+func (sl *Slot) DropCheckpoint(id uint64) error {
+	sl.s.metaMu.Lock()
+	defer sl.s.metaMu.Unlock()
+	if err := sl.s.writable(); err != nil {
 		return err
 	}
-	i := slices.IndexFunc(s.ckpts, func(c CheckpointInfo) bool { return c.ID == id })
+	i := slices.IndexFunc(sl.ckpts, func(c CheckpointInfo) bool { return c.ID == id })
 	if i < 0 {
 		return fmt.Errorf("%w: checkpoint %d", ErrNotFound, id)
 	}
-	s.ckpts = slices.Delete(slices.Clone(s.ckpts), i, i+1)
-	return s.excise("remove a checkpoint", chunkKey(id, 0, 0), successor(endKey(id)))
+	sl.ckpts = slices.Delete(slices.Clone(sl.ckpts), i, i+1)
+	return sl.s.excise("remove a checkpoint", chunkKey(id, 0, 0), successor(endKey(id)))
 }
 
 // CheckpointReader reads the tuples of a checkpoint in order. It belongs to one
@@ -354,20 +355,20 @@ type CheckpointReader struct {
 }
 
 // OpenCheckpoint starts reading a checkpoint.
-func (s *Store) OpenCheckpoint(id uint64) (*CheckpointReader, error) {
-	if err := s.usable(); err != nil {
+func (sl *Slot) OpenCheckpoint(id uint64) (*CheckpointReader, error) {
+	if err := sl.s.usable(); err != nil {
 		return nil, err
 	}
-	it, err := s.newIter(chunkKey(id, 0, 0), successor(endKey(id)))
+	it, err := sl.s.newIter(chunkKey(id, 0, 0), successor(endKey(id)))
 	if err != nil {
 		return nil, err
 	}
-	r := &CheckpointReader{s: s, id: id, it: it}
+	r := &CheckpointReader{s: sl.s, id: id, it: it}
 	if !it.SeekGE(endKey(id)) {
 		err := it.Error()
 		r.Close()
 		if err != nil {
-			return nil, s.readError(fmt.Sprintf("checkpoint %d", id), err)
+			return nil, sl.s.readError(fmt.Sprintf("checkpoint %d", id), err)
 		}
 		return nil, fmt.Errorf("%w: checkpoint %d", ErrNotFound, id)
 	}

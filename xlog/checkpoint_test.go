@@ -27,7 +27,7 @@ func tupleOf(space uint32, i int) []byte {
 // checkpoint writes n tuples into each of two spaces.
 func (f *fixture) checkpoint(n int, state State) uint64 {
 	f.t.Helper()
-	w, err := f.s.NewCheckpoint()
+	w, err := f.sl.NewCheckpoint()
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func (f *fixture) addTuples(w *CheckpointWriter, n int) {
 
 func (f *fixture) checkCheckpoint(id uint64, n int) State {
 	f.t.Helper()
-	r, err := f.s.OpenCheckpoint(id)
+	r, err := f.sl.OpenCheckpoint(id)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -93,17 +93,17 @@ func TestCheckpointComesBack(t *testing.T) {
 			t.Fatalf("%+v\nwant %+v", got, want)
 		}
 		f.checkCheckpoint(empty, 0)
-		list := f.s.Checkpoints()
+		list := f.sl.Checkpoints()
 		if len(list) != 2 || list[0].ID != empty || list[1].ID != id || list[1].Tuples != 10000 || list[1].State.Term != 7 {
 			t.Fatalf("%+v", list)
 		}
 		f.crash()
 	}
-	if err := f.s.DropCheckpoint(id); err != nil {
+	if err := f.sl.DropCheckpoint(id); err != nil {
 		t.Fatal(err)
 	}
 	f.crash()
-	if _, err := f.s.OpenCheckpoint(id); !errors.Is(err, ErrNotFound) {
+	if _, err := f.sl.OpenCheckpoint(id); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
 	}
 	f.checkCheckpoint(empty, 0)
@@ -114,7 +114,7 @@ func TestCheckpointComesBack(t *testing.T) {
 
 func TestUnfinishedCheckpointIsNotThere(t *testing.T) {
 	f := newFixture(t)
-	w, err := f.s.NewCheckpoint()
+	w, err := f.sl.NewCheckpoint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,38 +123,38 @@ func TestUnfinishedCheckpointIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.crash()
-	if list := f.s.Checkpoints(); len(list) != 0 {
+	if list := f.sl.Checkpoints(); len(list) != 0 {
 		t.Fatalf("%+v", list)
 	}
 	if names, _ := f.fs.List("store/" + ingestDir); len(names) != 0 {
 		t.Fatal(names)
 	}
 	// The same tables, taken in without an end record.
-	w, _ = f.s.NewCheckpoint()
+	w, _ = f.sl.NewCheckpoint()
 	f.addTuples(w, 1000)
 	if err := errors.Join(w.flush(), w.closeTable(), f.s.ingest("test", []string{w.done[0].path})); err != nil {
 		t.Fatal(err)
 	}
 	id := w.id
 	f.crash()
-	if list := f.s.Checkpoints(); len(list) != 0 {
+	if list := f.sl.Checkpoints(); len(list) != 0 {
 		t.Fatalf("%+v", list)
 	}
-	if _, err := f.s.OpenCheckpoint(id); !errors.Is(err, ErrNotFound) {
+	if _, err := f.sl.OpenCheckpoint(id); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
 	}
 	if next := f.checkpoint(1, State{NextGroup: 1}); next <= id {
 		t.Fatalf("number %d is used again", next)
 	}
 	f.crash() // the valid one behind it does not lend it its end record
-	if list := f.s.Checkpoints(); len(list) != 1 || list[0].ID == id {
+	if list := f.sl.Checkpoints(); len(list) != 1 || list[0].ID == id {
 		t.Fatalf("%+v", list)
 	}
 }
 
 func TestAbortLeavesNothing(t *testing.T) {
 	f := newFixture(t)
-	w, err := f.s.NewCheckpoint()
+	w, err := f.sl.NewCheckpoint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestMissingChunkIsDamage(t *testing.T) {
 	if err := errors.Join(it.Close(), f.s.db.Delete(key, pebble.Sync)); err != nil {
 		t.Fatal(err)
 	}
-	r, err := f.s.OpenCheckpoint(id)
+	r, err := f.sl.OpenCheckpoint(id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,10 +196,10 @@ func TestCheckpointOfAJoinBasesTheLog(t *testing.T) {
 	f.clock = vclock.VClock{0: 1, 1: 100, 2: 7}
 	f.checkpoint(10, State{VClock: f.clock, NextGroup: 1})
 	for range 2 {
-		if f.s.VClock() != f.clock || f.s.Last() != 0 || f.s.First() != 1 {
-			t.Fatal(f.s.VClock(), f.s.First(), f.s.Last())
+		if f.sl.VClock() != f.clock || f.sl.Last() != 0 || f.sl.First() != 1 {
+			t.Fatal(f.sl.VClock(), f.sl.First(), f.sl.Last())
 		}
-		if _, err := f.s.Seek(&vclock.VClock{1: 99, 2: 7}); !errors.Is(err, ErrGap) {
+		if _, err := f.sl.Seek(&vclock.VClock{1: 99, 2: 7}); !errors.Is(err, ErrGap) {
 			t.Fatal(err)
 		}
 		f.crash()
@@ -207,7 +207,7 @@ func TestCheckpointOfAJoinBasesTheLog(t *testing.T) {
 	f.fill(100, 10)
 	f.crash()
 	f.check(1)
-	if no, err := f.s.Seek(&vclock.VClock{1: 100, 2: 7}); err != nil || no != 1 {
+	if no, err := f.sl.Seek(&vclock.VClock{1: 100, 2: 7}); err != nil || no != 1 {
 		t.Fatal(no, err)
 	}
 }
@@ -220,24 +220,24 @@ func TestFinishWaitsForTheSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.first = 1
+		publish := func(no uint64) { (&item{slot: s.slot, no: no, g: &xrow.Group{}}).publish() }
 		waiting := func() (answer chan error) {
 			answer = make(chan error, 1)
-			go func() { answer <- s.awaitSynced(4) }()
+			go func() { answer <- s.slot.awaitSynced(4) }()
 			synctest.Wait()
 			return answer
 		}
 		a := waiting()
-		s.publish(1, 3, vclock.VClock{}, vclock.VClock{})
+		publish(3)
 		synctest.Wait()
 		if len(a) != 0 {
 			t.Fatal("did not wait for group 4")
 		}
-		s.publish(4, 4, vclock.VClock{}, vclock.VClock{})
+		publish(4)
 		if err := <-a; err != nil {
 			t.Fatal(err)
 		}
-		s.last.Store(0)
+		s.slot.last.Store(0)
 		a = waiting()
 		s.fail.set(errors.New("the disk is gone"))
 		if err := <-a; !errors.Is(err, ErrFailed) {
@@ -257,13 +257,13 @@ func TestLostRows(t *testing.T) {
 	f := newFixture(t)
 	rows := []xrow.LostRow{lostRow(3, 2, 9), lostRow(2, 1, 7), lostRow(3, 2, 8), lostRow(3, 2, 8)}
 	for range 3 {
-		if err := f.s.PutLost(rows); err != nil {
+		if err := f.sl.PutLost(rows); err != nil {
 			t.Fatal(err)
 		}
 		f.crash()
 	}
 	var got []string
-	if err := f.s.EachLost(func(r xrow.LostRow) bool {
+	if err := f.sl.EachLost(func(r xrow.LostRow) bool {
 		got = append(got, fmt.Sprintf("%d %d:%d %s", r.Term, r.Origin, r.LSN, r.Frame))
 		return true
 	}); err != nil {
@@ -297,8 +297,8 @@ func TestLogThatLostItsEndIsDropped(t *testing.T) {
 	close(down)
 	f.opts.FS, f.opts.BootID = f.fs, "second"
 	f.open()
-	if f.s.First() != 61 || f.s.Last() != 60 || f.s.VClock() != f.clock || !f.s.MayHaveLost() {
-		t.Fatal(f.s.First(), f.s.Last(), f.s.VClock())
+	if f.sl.First() != 61 || f.sl.Last() != 60 || f.sl.VClock() != f.clock || !f.sl.MayHaveLost() {
+		t.Fatal(f.sl.First(), f.sl.Last(), f.sl.VClock())
 	}
 	f.fill(1, 10)
 	f.reopen()
@@ -311,11 +311,11 @@ func TestCheckpointClosesATable(t *testing.T) {
 	f := newFixture(t)
 	for range 2 {
 		f.fill(2*anchorEvery, 10)
-		f.checkpoint(1, State{VClock: f.clock, NextGroup: f.s.Last() + 1})
+		f.checkpoint(1, State{VClock: f.clock, NextGroup: f.sl.Last() + 1})
 	}
 	// Tables are written in the background.
-	for limit := time.Now().Add(10 * time.Second); f.s.First() == 1; runtime.Gosched() {
-		if err := f.s.Prune(f.s.Last()); err != nil {
+	for limit := time.Now().Add(10 * time.Second); f.sl.First() == 1; runtime.Gosched() {
+		if err := f.sl.Prune(f.sl.Last()); err != nil {
 			t.Fatal(err)
 		}
 		if time.Now().After(limit) {
@@ -327,7 +327,7 @@ func TestCheckpointClosesATable(t *testing.T) {
 // Spaces that come late have a place where the writer was told to leave one.
 func TestCheckpointLateSpaces(t *testing.T) {
 	f := newFixture(t)
-	w, err := f.s.NewCheckpoint()
+	w, err := f.sl.NewCheckpoint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +363,7 @@ func TestCheckpointLateSpaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := f.s.OpenCheckpoint(id)
+	r, err := f.sl.OpenCheckpoint(id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestDamageBehindCleanStop(t *testing.T) {
 		if err != nil {
 			t.Fatalf("change %d: behind Repair: %v", i, err)
 		}
-		if !s.MayHaveLost() {
+		if !s.slot.MayHaveLost() {
 			t.Errorf("change %d: the repaired store vouches for all", i)
 		}
 		if err := s.Close(); err != nil {
@@ -70,15 +70,15 @@ func TestStopOfAnyKind(t *testing.T) {
 	f.crash()
 	f.fill(3, 20)
 	f.crash()
-	if f.s.Last() != 6 {
-		t.Errorf("%d groups", f.s.Last())
+	if f.sl.Last() != 6 {
+		t.Errorf("%d groups", f.sl.Last())
 	}
 	if err := f.s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	f.crash() // behind a clean stop
-	if f.s.Last() != 6 {
-		t.Errorf("%d groups", f.s.Last())
+	if f.sl.Last() != 6 {
+		t.Errorf("%d groups", f.sl.Last())
 	}
 }
 
@@ -89,32 +89,32 @@ func TestWithin(t *testing.T) {
 		f.fill(10, 100)
 	}
 	f.reopen() // the groups go to tables
-	total, bytes, err := f.s.Size(0)
+	total, bytes, err := f.sl.Size(0)
 	if err != nil || total < 400 || bytes == 0 {
 		t.Fatalf("%d rows, %d bytes, %v", total, bytes, err)
 	}
-	if no, err := f.s.Within(0, 0); err != nil || no != 1 {
+	if no, err := f.sl.Within(0, 0); err != nil || no != 1 {
 		t.Errorf("no limit: %d, %v", no, err)
 	}
-	if no, err := f.s.Within(total, bytes); err != nil || no != 1 {
+	if no, err := f.sl.Within(total, bytes); err != nil || no != 1 {
 		t.Errorf("all fits: %d, %v", no, err)
 	}
 	for _, limit := range []uint64{1, total / 10, total / 2, total - 1} {
-		no, err := f.s.Within(limit, 0)
+		no, err := f.sl.Within(limit, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rows, _, err := f.s.Size(no)
+		rows, _, err := f.sl.Size(no)
 		if err != nil || rows > limit {
 			t.Errorf("limit %d: %d rows from group %d, %v", limit, rows, no, err)
 		}
 		if no > anchorEvery {
-			if more, _, _ := f.s.Size(no - anchorEvery); no <= f.s.Last() && more <= limit {
+			if more, _, _ := f.sl.Size(no - anchorEvery); no <= f.sl.Last() && more <= limit {
 				t.Errorf("limit %d: %d rows from an anchor before group %d would fit", limit, more, no)
 			}
 		}
 	}
-	if no, err := f.s.Within(0, 1); err != nil || no <= 1 {
+	if no, err := f.sl.Within(0, 1); err != nil || no <= 1 {
 		t.Errorf("a byte: %d, %v", no, err)
 	}
 }

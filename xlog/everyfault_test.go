@@ -167,7 +167,7 @@ func (l *life) storyOf(o Options) error {
 		if err != nil {
 			return err
 		}
-		l.f.s = s
+		l.f.s, l.f.sl = s, s.slot
 		if err := l.round(s, round); err != nil {
 			_ = s.Close()
 			return err
@@ -180,8 +180,8 @@ func (l *life) storyOf(o Options) error {
 }
 
 func (l *life) round(s *Store, round int) error {
-	if s.Last() != uint64(l.written) {
-		return fmt.Errorf("%d groups of %d", s.Last(), l.written)
+	if s.slot.Last() != uint64(l.written) {
+		return fmt.Errorf("%d groups of %d", s.slot.Last(), l.written)
 	}
 	for _, step := range []func(*Store) error{l.value, l.rows, l.checkpoint, l.lost, l.rows, l.prune, l.scan, l.value, l.checkpoint} {
 		if err := step(s); err != nil {
@@ -191,17 +191,17 @@ func (l *life) round(s *Store, round int) error {
 	if round == 0 {
 		return nil
 	}
-	w, err := s.NewCheckpoint()
+	w, err := s.slot.NewCheckpoint()
 	if err != nil {
 		return err
 	}
-	clock := s.VClock()
+	clock := s.slot.VClock()
 	clock[9] += 10
 	if err := w.Add(512, []byte{0x91, 1}); err != nil {
 		w.Abort()
 		return err
 	}
-	if _, err := w.Finish(State{VClock: clock, NextGroup: s.Last() + 1}); err != nil {
+	if _, err := w.Finish(State{VClock: clock, NextGroup: s.slot.Last() + 1}); err != nil {
 		w.Abort()
 		return err
 	}
@@ -210,7 +210,7 @@ func (l *life) round(s *Store, round int) error {
 }
 
 func (l *life) value(s *Store) error {
-	err := s.SetMeta("name", fmt.Append(nil, l.values+1))
+	err := s.slot.SetMeta("name", fmt.Append(nil, l.values+1))
 	if err == nil {
 		l.values++
 	}
@@ -220,7 +220,7 @@ func (l *life) value(s *Store) error {
 func (l *life) rows(s *Store) error {
 	for range 4 {
 		g := l.f.group(30000, 1)
-		if err := s.Append([]*xrow.Group{g}); err != nil {
+		if err := s.slot.Append([]*xrow.Group{g}); err != nil {
 			return err
 		}
 		l.written++
@@ -229,11 +229,11 @@ func (l *life) rows(s *Store) error {
 }
 
 func (l *life) lost(s *Store) error {
-	if err := s.PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}}); err != nil {
+	if err := s.slot.PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}}); err != nil {
 		return err
 	}
 	g := l.f.group(10, 1)
-	err := s.appendAt(s.Last()+1, []*xrow.Group{g}, []xrow.LostRow{{Term: 2, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}})
+	err := s.slot.appendAt(s.slot.Last()+1, []*xrow.Group{g}, []xrow.LostRow{{Term: 2, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}})
 	if err == nil {
 		l.written++
 	}
@@ -241,7 +241,7 @@ func (l *life) lost(s *Store) error {
 }
 
 func (l *life) checkpoint(s *Store) error {
-	w, err := s.NewCheckpoint()
+	w, err := s.slot.NewCheckpoint()
 	if err != nil {
 		return err
 	}
@@ -251,23 +251,23 @@ func (l *life) checkpoint(s *Store) error {
 			return err
 		}
 	}
-	if _, err = w.Finish(State{VClock: s.VClock(), NextGroup: s.Last() + 1}); err != nil {
+	if _, err = w.Finish(State{VClock: s.slot.VClock(), NextGroup: s.slot.Last() + 1}); err != nil {
 		w.Abort()
 	}
 	return err
 }
 
 func (l *life) prune(s *Store) error {
-	if all := s.Checkpoints(); len(all) > 1 {
-		if err := s.DropCheckpoint(all[1].ID); err != nil {
+	if all := s.slot.Checkpoints(); len(all) > 1 {
+		if err := s.slot.DropCheckpoint(all[1].ID); err != nil {
 			return err
 		}
 	}
-	return s.Prune(s.Last() / 2)
+	return s.slot.Prune(s.slot.Last() / 2)
 }
 
 func (l *life) scan(s *Store) error {
-	r := s.Read(s.First())
+	r := s.slot.Read(s.slot.First())
 	defer r.Close()
 	for {
 		if _, _, err := r.Next(); err == io.EOF {
@@ -276,7 +276,7 @@ func (l *life) scan(s *Store) error {
 			return err
 		}
 	}
-	c, err := s.OpenCheckpoint(s.Checkpoints()[0].ID)
+	c, err := s.slot.OpenCheckpoint(s.slot.Checkpoints()[0].ID)
 	if err != nil {
 		return err
 	}
@@ -314,15 +314,15 @@ func oneFault(t *testing.T, inj *nthFault) {
 		t.Fatalf("after it: %v", err)
 	}
 	defer func() { _ = s.Close() }()
-	if int(s.Last()) < l.written || int(s.Last()) > l.written+1 {
-		t.Errorf("%d groups, %d were reported", s.Last(), l.written)
+	if int(s.slot.Last()) < l.written || int(s.slot.Last()) > l.written+1 {
+		t.Errorf("%d groups, %d were reported", s.slot.Last(), l.written)
 	}
-	v, _, err := s.Meta("name")
+	v, _, err := s.slot.Meta("name")
 	if got := string(v); err != nil || got != fmt.Sprint(l.values) && got != fmt.Sprint(l.values+1) && l.values > 0 {
 		t.Errorf("value %q, %d was reported: %v", got, l.values, err)
 	}
-	l.f.clock, l.f.s = s.VClock(), s
-	l.written = int(s.Last())
+	l.f.clock, l.f.s, l.f.sl = s.slot.VClock(), s, s.slot
+	l.written = int(s.slot.Last())
 	if err := l.rows(s); err != nil {
 		t.Errorf("a write after it: %v", err)
 	}
@@ -379,20 +379,20 @@ func TestFailedRotation(t *testing.T) {
 				on.Store(true)
 				err := error(nil)
 				for range 200 {
-					if err = f.s.Append([]*xrow.Group{f.group(10000, 1)}); err != nil {
+					if err = f.sl.Append([]*xrow.Group{f.group(10000, 1)}); err != nil {
 						break
 					}
 				}
 				if !errors.Is(err, ErrFailed) || !errors.Is(err, cause) || !strings.Contains(err.Error(), "store") {
 					t.Fatalf("200 groups, then %v", err)
 				}
-				written := int(f.s.Last())
+				written := int(f.sl.Last())
 				if err := f.s.Close(); !errors.Is(err, ErrFailed) {
 					t.Fatal(err)
 				}
 				f.opts.FS = f.fs
 				f.crash()
-				if last := int(f.s.Last()); last < written || last > written+1 {
+				if last := int(f.sl.Last()); last < written || last > written+1 {
 					t.Fatalf("%d groups, %d were reported", last, written)
 				}
 			})
@@ -408,7 +408,7 @@ func TestDamageBesideAChange(t *testing.T) {
 	f.fill(20, 5000)
 	mark := []byte("a frame that is voided")
 	g := f.group(10, 1)
-	if err := f.s.appendAt(f.s.Last()+1, []*xrow.Group{g}, []xrow.LostRow{{Term: 2, Origin: 2, LSN: 1, Frame: mark}}); err != nil {
+	if err := f.sl.appendAt(f.sl.Last()+1, []*xrow.Group{g}, []xrow.LostRow{{Term: 2, Origin: 2, LSN: 1, Frame: mark}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.s.db.Flush(); err != nil {
@@ -432,10 +432,10 @@ func TestDamageBesideAChange(t *testing.T) {
 			}
 		}
 	}
-	if err := f.s.SetMeta("name", []byte("value")); !errors.Is(err, ErrCorrupt) {
+	if err := f.sl.SetMeta("name", []byte("value")); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a change beside damage: %v", err)
 	}
-	r := f.s.Read(1)
+	r := f.sl.Read(1)
 	defer r.Close()
 	for no := uint64(1); no < 15; no++ {
 		if got, _, err := r.Next(); err != nil || got != no {
@@ -460,7 +460,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t)
 			f.fill(30, 3000)
-			if err := f.s.SetMeta("name", []byte("value")); err != nil {
+			if err := f.sl.SetMeta("name", []byte("value")); err != nil {
 				t.Fatal(err)
 			}
 			f.fill(5, 3000)
@@ -481,18 +481,19 @@ func TestOpenOnFullDisk(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.s = s
+			f.s, f.sl = s, s.Core(0)
 			f.check(1)
-			if v, ok, err := s.Meta("name"); err != nil || !ok || string(v) != "value" {
+			if v, ok, err := s.slot.Meta("name"); err != nil || !ok || string(v) != "value" {
 				t.Errorf("%q, %v", v, err)
 			}
-			for what, err := range map[string]error{"append": s.Append(f.groups[:1]), "value": s.SetMeta("name", nil), "prune": s.Prune(3)} {
+			for what, err := range map[string]error{"append": s.slot.Append(f.groups[:1]), "value": s.slot.SetMeta("name", nil), "prune": s.slot.Prune(3)} {
 				if !errors.Is(err, ErrFailed) || !errors.Is(err, c.err) || !strings.Contains(err.Error(), "room") {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
 			told := make(chan error, 1)
-			j := NewJournal(s, func(uint64) {}, func(err error) { told <- err })
+			j := NewJournal(s)
+			j.Writer(s.slot, func(uint64) {}, func(err error) { told <- err })
 			if err := <-told; !errors.Is(err, ErrFailed) {
 				t.Error(err)
 			}

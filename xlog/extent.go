@@ -3,39 +3,39 @@ package xlog
 import "sort"
 
 // Appended is how many bytes of rows were appended since the store was opened.
-func (s *Store) Appended() uint64 { return s.appended.Load() }
+func (sl *Slot) Appended() uint64 { return sl.appended.Load() }
 
 // Size is how much log there is from a group on. Rows are what the vclock
 // counts; bytes are those of tables, so the newest groups, which are in the
 // journal only, do not count yet.
-func (s *Store) Size(from uint64) (rows, bytes uint64, err error) {
-	if err := s.usable(); err != nil {
+func (sl *Slot) Size(from uint64) (rows, bytes uint64, err error) {
+	if err := sl.s.usable(); err != nil {
 		return 0, 0, err
 	}
-	first, last, _, after := s.bounds()
+	first, last, _, after := sl.bounds()
 	if from = max(from, first); from > last {
 		return 0, 0, nil
 	}
-	clock, err := s.clockBefore(from)
+	clock, err := sl.clockBefore(from)
 	if err != nil {
 		return 0, 0, err
 	}
-	bytes, err = s.db.EstimateDiskUsage(logKey(from), logEnd())
+	bytes, err = sl.s.db.EstimateDiskUsage(logKey(from), logEnd())
 	if err != nil {
-		return 0, 0, s.readError("sizes of tables", err)
+		return 0, 0, sl.s.readError("sizes of tables", err)
 	}
 	return after.Signature() - min(clock.Signature(), after.Signature()), bytes, nil
 }
 
 // Within is about the oldest group from which on the log has no more than so
 // many rows and bytes; 0 stands for no limit. It is not above Last()+1.
-func (s *Store) Within(rows, bytes uint64) (group uint64, err error) {
-	first, last, _, _ := s.bounds()
+func (sl *Slot) Within(rows, bytes uint64) (group uint64, err error) {
+	first, last, _, _ := sl.bounds()
 	if first > last || rows == 0 && bytes == 0 {
-		return first, s.usable()
+		return first, sl.s.usable()
 	}
 	fits := func(from uint64) bool {
-		r, b, e := s.Size(from)
+		r, b, e := sl.Size(from)
 		if e != nil {
 			err = e
 		}

@@ -110,7 +110,7 @@ func TestDamageBeforeTheTail(t *testing.T) {
 		o.FS = fs
 		s, err := Open(o)
 		if err == nil {
-			t.Fatalf("byte %d: the store opened with %d groups of %d", i, s.Last(), len(f.groups))
+			t.Fatalf("byte %d: the store opened with %d groups of %d", i, s.slot.Last(), len(f.groups))
 		}
 		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "offset") || !strings.Contains(err.Error(), path) {
 			t.Fatalf("byte %d: %v", i, err)
@@ -148,21 +148,21 @@ func TestFailureLatches(t *testing.T) {
 			f := newFixture(t, func(o *Options) { o.FS = errorfs.Wrap(o.FS, onJournal(&on, c.err, c.kinds...)) })
 			f.fill(5, 10)
 			on.Store(true)
-			err := f.s.Append([]*xrow.Group{f.group(1, 1)})
+			err := f.sl.Append([]*xrow.Group{f.group(1, 1)})
 			if !errors.Is(err, ErrFailed) || !errors.Is(err, c.err) {
 				t.Fatal(err)
 			}
 			on.Store(false)
-			if err := f.s.Append([]*xrow.Group{f.group(1, 1)}); !errors.Is(err, ErrFailed) {
+			if err := f.sl.Append([]*xrow.Group{f.group(1, 1)}); !errors.Is(err, ErrFailed) {
 				t.Fatal(err)
 			}
-			if f.s.Last() != 5 {
-				t.Fatal(f.s.Last())
+			if f.sl.Last() != 5 {
+				t.Fatal(f.sl.Last())
 			}
-			if _, _, err := f.s.Read(1).Next(); !errors.Is(err, ErrFailed) {
+			if _, _, err := f.sl.Read(1).Next(); !errors.Is(err, ErrFailed) {
 				t.Fatal(err)
 			}
-			if err := f.s.SetMeta("a", nil); !errors.Is(err, ErrFailed) {
+			if err := f.sl.SetMeta("a", nil); !errors.Is(err, ErrFailed) {
 				t.Fatal(err)
 			}
 			if err := f.s.Close(); !errors.Is(err, ErrFailed) {
@@ -187,10 +187,11 @@ func TestFailureInTheBackgroundLatches(t *testing.T) {
 	})
 	f := newFixture(t, func(o *Options) { o.FS = errorfs.Wrap(o.FS, full) })
 	failed := make(chan error, 10)
-	j := NewJournal(f.s, func(uint64) {}, func(err error) { failed <- err })
+	j := NewJournal(f.s)
+	w := j.Writer(f.sl, func(uint64) {}, func(err error) { failed <- err })
 	on.Store(true)
 	for range 40 {
-		j.Append(uint64(len(f.groups))+1, f.group(10000, 1), nil)
+		w.Append(uint64(len(f.groups))+1, f.group(10000, 1), nil)
 	}
 	if err := <-failed; !errors.Is(err, syscall.ENOSPC) || !errors.Is(err, ErrFailed) {
 		t.Fatal(err)
@@ -207,25 +208,26 @@ func TestJournalTellsInOrderAndOnceOfFailure(t *testing.T) {
 		o.FS = errorfs.Wrap(o.FS, onJournal(&on, syscall.EIO, errorfs.OpFileSync, errorfs.OpFileSyncData))
 	})
 	written, failed := make(chan uint64, 1000), make(chan error, 10)
-	j := NewJournal(f.s, func(no uint64) { written <- no }, func(err error) { failed <- err })
+	j := NewJournal(f.s)
+	w := j.Writer(f.sl, func(no uint64) { written <- no }, func(err error) { failed <- err })
 	for range 100 {
-		j.Append(uint64(len(f.groups))+1, f.group(10, 1), nil)
+		w.Append(uint64(len(f.groups))+1, f.group(10, 1), nil)
 	}
 	last := uint64(0)
 	for last < 100 {
 		no := <-written
-		if no <= last || f.s.Last() < no {
-			t.Fatalf("%d after %d, synced %d", no, last, f.s.Last())
+		if no <= last || f.sl.Last() < no {
+			t.Fatalf("%d after %d, synced %d", no, last, f.sl.Last())
 		}
 		last = no
 	}
 	on.Store(true)
-	j.Append(101, f.group(10, 1), nil)
-	j.Append(102, f.group(10, 1), nil)
+	w.Append(101, f.group(10, 1), nil)
+	w.Append(102, f.group(10, 1), nil)
 	if err := <-failed; !errors.Is(err, ErrFailed) {
 		t.Fatal(err)
 	}
-	j.Append(103, f.group(10, 1), nil)
+	w.Append(103, f.group(10, 1), nil)
 	j.Close()
 	if len(written) != 0 || len(failed) != 0 {
 		t.Fatal("told more after the failure")
@@ -237,9 +239,10 @@ func TestJournalTellsInOrderAndOnceOfFailure(t *testing.T) {
 func TestJournalIsSilentAfterFailure(t *testing.T) {
 	f := newFixture(t)
 	written := make(chan uint64, 10)
-	j := NewJournal(f.s, func(no uint64) { written <- no }, func(error) {})
+	j := NewJournal(f.s)
+	w := j.Writer(f.sl, func(no uint64) { written <- no }, func(error) {})
 	j.fail(errors.New("a write hangs"))
-	j.Append(1, f.group(10, 1), nil)
+	w.Append(1, f.group(10, 1), nil)
 	j.Close()
 	<-j.done
 	if len(written) != 0 {
@@ -249,9 +252,10 @@ func TestJournalIsSilentAfterFailure(t *testing.T) {
 
 func TestJournalCloseWritesWhatIsQueued(t *testing.T) {
 	f := newFixture(t)
-	j := NewJournal(f.s, func(uint64) {}, func(err error) { t.Error(err) })
+	j := NewJournal(f.s)
+	w := j.Writer(f.sl, func(uint64) {}, func(err error) { t.Error(err) })
 	for range 50 {
-		j.Append(uint64(len(f.groups))+1, f.group(10, 1), nil)
+		w.Append(uint64(len(f.groups))+1, f.group(10, 1), nil)
 	}
 	j.Close()
 	f.check(1)
@@ -291,22 +295,22 @@ func TestModes(t *testing.T) {
 			}
 			f.opts.FS = f.fs
 			f.open()
-			if f.s.MayHaveLost() != c.lost {
-				t.Fatalf("MayHaveLost is %v", f.s.MayHaveLost())
+			if f.sl.MayHaveLost() != c.lost {
+				t.Fatalf("MayHaveLost is %v", f.sl.MayHaveLost())
 			}
 			if c.keeps {
 				f.check(1)
 			}
 			if c.lost {
 				f.reopen()
-				if !f.s.MayHaveLost() {
+				if !f.sl.MayHaveLost() {
 					t.Fatal("forgotten by a restart")
 				}
-				if err := f.s.ForgetLoss(); err != nil {
+				if err := f.sl.ForgetLoss(); err != nil {
 					t.Fatal(err)
 				}
 				f.reopen()
-				if f.s.MayHaveLost() {
+				if f.sl.MayHaveLost() {
 					t.Fatal("not forgotten")
 				}
 			}
@@ -329,10 +333,10 @@ func TestWriteModeCutsAtTheFirstBreak(t *testing.T) {
 	f.open()
 	f.groups = f.groups[:kept]
 	f.check(1)
-	if !f.s.MayHaveLost() {
+	if !f.sl.MayHaveLost() {
 		t.Fatal("nothing said")
 	}
-	f.clock = f.s.VClock()
+	f.clock = f.sl.VClock()
 	f.fill(3, 10)
 	f.reopen()
 	f.check(1)
@@ -447,7 +451,7 @@ func TestDamagedTableIsNamed(t *testing.T) {
 		return
 	}
 	defer func() { _ = s.Close() }()
-	r := s.Read(1)
+	r := s.slot.Read(1)
 	defer r.Close()
 	for err == nil {
 		_, _, err = r.Next()
@@ -501,4 +505,29 @@ func TestChunksBehindABreak(t *testing.T) {
 			t.Errorf("%s: %t", test.name, got)
 		}
 	}
+}
+
+// TestWriterCloses: a writer that is closed hears nothing more, and the
+// journal goes on for the other one.
+func TestWriterCloses(t *testing.T) {
+	f := newFixture(t)
+	j := NewJournal(f.s)
+	told := make(chan uint64, 100)
+	first := j.Writer(f.sl, func(no uint64) { told <- no }, func(err error) { t.Error(err) })
+	for range 20 {
+		first.Append(uint64(len(f.groups))+1, f.group(10, 1), nil)
+	}
+	first.Close()
+	close(told) // a callback from now on would panic
+	last := uint64(0)
+	for last = range told {
+	}
+	if last != 20 || f.sl.Last() != 20 {
+		t.Errorf("told of %d, written %d", last, f.sl.Last())
+	}
+	second := j.Writer(f.sl, func(uint64) {}, func(err error) { t.Error(err) })
+	second.Append(21, f.group(10, 1), nil)
+	second.Close()
+	j.Close()
+	f.check(1)
 }

@@ -51,8 +51,7 @@ func openForReading(o Options, cause error) (*Store, error) {
 		_ = s.lock.Close()
 		return nil, err
 	}
-	s.log(Error, cause, "store %s is open for reading only: %d groups up to %d, vclock %s, %d checkpoints", o.Dir,
-		s.Last()+1-s.First(), s.Last(), s.after, len(s.ckpts))
+	s.log(Error, cause, "store %s is open for reading only: %s", o.Dir, s.slot.content())
 	return s, nil
 }
 
@@ -73,7 +72,7 @@ func (s *Store) readLocked(c *card) error {
 		return s.openError(err)
 	}
 	s.db = db
-	if err = s.load(); err == nil {
+	if err = s.slot.load(); err == nil {
 		err = s.checkEnd(c, bad)
 	}
 	if err != nil {

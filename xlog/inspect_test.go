@@ -123,8 +123,8 @@ func (f *fixture) verify() *Report {
 func story(f *fixture) {
 	f.fill(100, 5000)
 	f.checkpoint(2000, State{VClock: f.clock, Term: 3, NextGroup: 101})
-	if err := errors.Join(f.s.SetMeta("uuid", []byte("u1")), f.s.SetMeta("uuid", []byte("u2")),
-		f.s.appendAt(101, []*xrow.Group{f.group(500, 1, 2)}, []xrow.LostRow{{Term: 1, Origin: 2, LSN: 3, Frame: []byte("frame")}})); err != nil {
+	if err := errors.Join(f.sl.SetMeta("uuid", []byte("u1")), f.sl.SetMeta("uuid", []byte("u2")),
+		f.sl.appendAt(101, []*xrow.Group{f.group(500, 1, 2)}, []xrow.LostRow{{Term: 1, Origin: 2, LSN: 3, Frame: []byte("frame")}})); err != nil {
 		f.t.Fatal(err)
 	}
 	f.fill(19, 500)
@@ -186,11 +186,11 @@ func TestRepairOfADamagedJournal(t *testing.T) {
 	f.groups = f.groups[:117]
 	f.open()
 	f.check(1)
-	f.checkCheckpoint(f.s.Checkpoints()[0].ID, 2000)
-	value, _, err := f.s.Meta("uuid")
+	f.checkCheckpoint(f.sl.Checkpoints()[0].ID, 2000)
+	value, _, err := f.sl.Meta("uuid")
 	lost := 0
-	err = errors.Join(err, f.s.EachLost(func(xrow.LostRow) bool { lost++; return true }))
-	if err != nil || string(value) != "u2" || lost != 1 || !f.s.MayHaveLost() {
+	err = errors.Join(err, f.sl.EachLost(func(xrow.LostRow) bool { lost++; return true }))
+	if err != nil || string(value) != "u2" || lost != 1 || !f.sl.MayHaveLost() {
 		t.Fatal(string(value), lost, err)
 	}
 	if r := f.verify(); !r.OK() {
@@ -227,7 +227,7 @@ func TestRepairWithoutManifest(t *testing.T) {
 	}
 	f.open()
 	f.check(1)
-	if !f.s.MayHaveLost() {
+	if !f.sl.MayHaveLost() {
 		t.Fatal("nothing said")
 	}
 }
@@ -284,9 +284,9 @@ func TestCatLost(t *testing.T) {
 		}
 		frames = row.Append(frames)
 	}
-	err := errors.Join(f.s.appendAt(4, []*xrow.Group{f.group(10, 1)}, []xrow.LostRow{{Term: 3, Origin: 2, LSN: 9, Frame: frames}}),
+	err := errors.Join(f.sl.appendAt(4, []*xrow.Group{f.group(10, 1)}, []xrow.LostRow{{Term: 3, Origin: 2, LSN: 9, Frame: frames}}),
 		f.s.db.Flush(),
-		f.s.appendAt(5, []*xrow.Group{f.group(10, 1)}, []xrow.LostRow{{Term: 2, Origin: 1, LSN: 4, Frame: []byte("junk")}}))
+		f.sl.appendAt(5, []*xrow.Group{f.group(10, 1)}, []xrow.LostRow{{Term: 2, Origin: 1, LSN: 4, Frame: []byte("junk")}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,13 +22,13 @@ func (s *Store) setLost(b *pebble.Batch, rows []xrow.LostRow) error {
 // PutLost keeps voided rows of another store; they are on disk when it returns.
 // Those of our own log are written with the group that voids them, see
 // [Journal.Append]. A row that is there already is written again.
-func (s *Store) PutLost(rows []xrow.LostRow) error {
+func (sl *Slot) PutLost(rows []xrow.LostRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
+	sl.s.metaMu.Lock()
+	defer sl.s.metaMu.Unlock()
+	if err := sl.s.writable(); err != nil {
 		return err
 	}
 	type pair struct{ key, frame []byte }
@@ -38,7 +38,7 @@ func (s *Store) PutLost(rows []xrow.LostRow) error {
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
 	pairs = slices.CompactFunc(pairs, func(a, b pair) bool { return bytes.Equal(a.key, b.key) })
-	w, err := s.newTable()
+	w, err := sl.s.newTable()
 	if err != nil {
 		return err
 	}
@@ -51,16 +51,16 @@ func (s *Store) PutLost(rows []xrow.LostRow) error {
 	if err != nil {
 		return err
 	}
-	return s.ingest("keep voided rows", []string{path})
+	return sl.s.ingest("keep voided rows", []string{path})
 }
 
 // EachLost goes over the voided rows by term, origin and LSN until f returns
 // false. A frame is valid during the call.
-func (s *Store) EachLost(f func(xrow.LostRow) bool) error {
-	if err := s.usable(); err != nil {
+func (sl *Slot) EachLost(f func(xrow.LostRow) bool) error {
+	if err := sl.s.usable(); err != nil {
 		return err
 	}
-	it, err := s.newIter(lostKey(0, 0, 0), appendPrefix(nil, spaceLost+1))
+	it, err := sl.s.newIter(lostKey(0, 0, 0), appendPrefix(nil, spaceLost+1))
 	if err != nil {
 		return err
 	}
@@ -69,14 +69,14 @@ func (s *Store) EachLost(f func(xrow.LostRow) bool) error {
 		row := xrow.LostRow{}
 		row.Term, row.Origin, row.LSN, ok = parseLostKey(it.Key())
 		if row.Frame, err = it.ValueAndErr(); err != nil || !ok {
-			return s.readError("voided rows", err)
+			return sl.s.readError("voided rows", err)
 		}
 		if !f(row) {
 			return nil
 		}
 	}
 	if err := it.Error(); err != nil {
-		return s.readError("voided rows", err)
+		return sl.s.readError("voided rows", err)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 func (f *fixture) lost() (names []string) {
 	f.t.Helper()
-	if err := f.s.EachLost(func(r xrow.LostRow) bool {
+	if err := f.sl.EachLost(func(r xrow.LostRow) bool {
 		names = append(names, fmt.Sprintf("%d %d:%d %s", r.Term, r.Origin, r.LSN, r.Frame))
 		return true
 	}); err != nil {
@@ -30,7 +30,7 @@ func (f *fixture) appendLost(n int) {
 	for i := range n {
 		rows = append(rows, lostRow(2, 3, uint64(100*len(f.groups)+i)))
 	}
-	if err := f.s.appendAt(uint64(len(f.groups)), []*xrow.Group{g}, rows); err != nil {
+	if err := f.sl.appendAt(uint64(len(f.groups)), []*xrow.Group{g}, rows); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -49,8 +49,8 @@ func TestLostRowsGoWithTheirGroup(t *testing.T) {
 		g := &fixture{t: t, fs: fs, opts: f.opts}
 		g.opts.FS = fs
 		g.open()
-		if n := len(g.lost()); n != 2*int(g.s.Last()-3) {
-			t.Fatalf("cut at %d of %d: %d rows kept, the log ends with group %d", cut, len(whole), n, g.s.Last())
+		if n := len(g.lost()); n != 2*int(g.sl.Last()-3) {
+			t.Fatalf("cut at %d of %d: %d rows kept, the log ends with group %d", cut, len(whole), n, g.sl.Last())
 		}
 		if err := g.s.Close(); err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestGroupsOfARecord(t *testing.T) {
 	b := f.s.db.NewBatch()
 	defer func() { _ = b.Close() }()
 	for no := uint64(7); no <= 8; no++ {
-		if err := f.s.set(b, no, f.group(40, 1), true); err != nil {
+		if err := f.s.set(b, &item{slot: f.sl, no: no, g: f.group(40, 1)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,12 +111,12 @@ func TestLostRowsOutliveTheirGroup(t *testing.T) {
 		for range 40 {
 			f.append(f.group(10000, 1))
 		}
-		if err := errors.Join(f.s.SetMeta("m", []byte{1}), f.s.Prune(f.s.Last()-10)); err != nil {
+		if err := errors.Join(f.sl.SetMeta("m", []byte{1}), f.sl.Prune(f.sl.Last()-10)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	f.checkpoint(1, State{VClock: f.clock, NextGroup: f.s.Last() + 1})
-	if n := f.s.Last() - f.s.First(); n > 120 {
+	f.checkpoint(1, State{VClock: f.clock, NextGroup: f.sl.Last() + 1})
+	if n := f.sl.Last() - f.sl.First(); n > 120 {
 		t.Errorf("%d groups are left", n)
 	}
 	if n := len(f.lost()); n != 36 {
@@ -129,7 +129,7 @@ func TestLostRowsOutliveTheirGroup(t *testing.T) {
 	if size := f.tableBytes(); size > 2e6 {
 		t.Errorf("%d bytes of tables", size)
 	}
-	f.check(f.s.First())
+	f.check(f.sl.First())
 	if r := f.verify(); !r.OK() || r.Lost != 36 || len(f.lost()) != 36 {
 		t.Error(r, len(f.lost()))
 	}
@@ -140,15 +140,16 @@ func TestLostRowsOutliveTheirGroup(t *testing.T) {
 func TestVoidedRowsWaitInAnyNumber(t *testing.T) {
 	f := newFixture(t)
 	written := make(chan uint64) // nobody takes it before all others wait
-	j := NewJournal(f.s, func(no uint64) { written <- no }, func(err error) { t.Error(err) })
+	j := NewJournal(f.s)
+	w := j.Writer(f.sl, func(no uint64) { written <- no }, func(err error) { t.Error(err) })
 	const groups, each = 200, 3
-	first := f.s.Last() + 1
+	first := f.sl.Last() + 1
 	for no := first; no < first+groups; no++ {
 		var rows []xrow.LostRow
 		for i := range uint64(each) {
 			rows = append(rows, lostRow(2, 3, 100*no+i))
 		}
-		j.Append(no, f.group(40, 1), rows)
+		w.Append(no, f.group(40, 1), rows)
 	}
 	for no := uint64(0); no < first+groups-1; {
 		no = <-written

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -90,15 +89,10 @@ func newStore(o Options) (*Store, error) {
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTableSize
 	}
-	s := &Store{opts: o, nextID: 1}
+	s := &Store{opts: o}
 	s.fs = &walFS{FS: &latchFS{FS: o.FS, fail: &s.fail}}
 	s.fs.noSync.Store(o.Mode != Fsync)
-	s.advanced = sync.NewCond(&s.mu)
-	s.fail.tell(func(error) {
-		s.mu.Lock()
-		s.advanced.Broadcast()
-		s.mu.Unlock()
-	})
+	s.slot = newSlot(s)
 	return s, nil
 }
 
@@ -143,7 +137,7 @@ func (s *Store) openLocked(c card, known bool) error {
 	}
 	c.created, c.mode, c.boot, c.clean = true, s.opts.Mode, s.opts.BootID, s.opts.Mode == Fsync
 	s.card = c
-	err := s.load()
+	err := s.slot.load()
 	if err == nil {
 		err = s.checkEnd(&left, bad)
 	}
@@ -154,8 +148,7 @@ func (s *Store) openLocked(c card, known bool) error {
 		within(stuckLimit, func() { _ = s.db.Close() })
 		return err
 	}
-	s.log(Info, nil, "store %s: mode %s, %d groups up to %d, vclock %s, %d checkpoints", dir, s.opts.Mode,
-		s.Last()+1-s.First(), s.Last(), s.after, len(s.ckpts))
+	s.log(Info, nil, "store %s: mode %s, %s", dir, s.opts.Mode, s.slot.content())
 	if c.lost {
 		s.log(Warn, nil, "store %s may have lost what it had reported as written: the last stop was not clean", dir)
 	}
@@ -180,10 +173,10 @@ func (s *Store) beginUse(c *card) error {
 // tears the tail of a log that was closed. The card gets its mark back, so that
 // the next Open does not take what is left for all there was.
 func (s *Store) checkEnd(left *card, bad bool) error {
-	if !left.closed || bad || s.Last() >= left.last {
+	if !left.closed || bad || s.slot.Last() >= left.last {
 		return nil
 	}
-	err := damaged("%s: the log ends with group %d, and was closed with group %d%s", s.opts.Dir, s.Last(), left.last, s.torn)
+	err := damaged("%s: the log ends with group %d, and was closed with group %d%s", s.opts.Dir, s.slot.Last(), left.last, s.torn)
 	return errors.Join(err, writeCard(s.fs, s.opts.Dir, left))
 }
 
@@ -326,9 +319,7 @@ func (s *Store) Close() error {
 	}
 	s.appendMu.Lock()
 	defer s.appendMu.Unlock()
-	s.mu.Lock()
-	s.advanced.Broadcast() // Finish gives up
-	s.mu.Unlock()
+	s.slot.wake() // Finish gives up
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
 	var err error
@@ -343,7 +334,7 @@ func (s *Store) Close() error {
 		err = s.fail.get()
 	}
 	if flushed && err == nil { // not before: a crash in between would look like damage
-		s.card.clean, s.card.closed, s.card.last = true, true, s.last.Load()
+		s.card.clean, s.card.closed, s.card.last = true, true, s.slot.Last()
 		err = writeCard(s.fs, s.opts.Dir, &s.card)
 	}
 	return errors.Join(err, s.lock.Close())

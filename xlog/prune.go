@@ -11,53 +11,53 @@ import (
 )
 
 // load finds the ends of the log and the checkpoints after Open.
-func (s *Store) load() error {
-	if err := s.loadCheckpoints(); err != nil {
+func (sl *Slot) load() error {
+	if err := sl.loadCheckpoints(); err != nil {
 		return err
 	}
-	first, last, err := s.ends()
+	first, last, err := sl.ends()
 	if err != nil {
 		return err
 	}
 	next, clock := uint64(1), vclock.VClock{}
-	if len(s.ckpts) > 0 {
-		next, clock = s.ckpts[0].State.NextGroup, s.ckpts[0].State.VClock
+	if len(sl.ckpts) > 0 {
+		next, clock = sl.ckpts[0].State.NextGroup, sl.ckpts[0].State.VClock
 	}
 	if next > last+1 && last > 0 {
 		// The log lost its end (mode Write or None): what is left of it is
 		// older than the checkpoint.
-		s.log(Warn, nil, "groups %d to %d are dropped: checkpoint %d goes on with %d", first, last, s.ckpts[0].ID, next)
-		if err := s.excise("remove groups", logKey(0), logEnd()); err != nil {
+		sl.s.log(Warn, nil, "groups %d to %d are dropped: checkpoint %d goes on with %d", first, last, sl.ckpts[0].ID, next)
+		if err := sl.s.excise("remove groups", logKey(0), logEnd()); err != nil {
 			return err
 		}
 		last = 0
 	}
 	if last == 0 {
-		s.first, s.before, s.after = next, clock, clock
-		s.last.Store(next - 1)
+		sl.startAt(next, clock)
 		return nil
 	}
-	s.first = first
-	if err := s.clockBeforeFirst(); err != nil {
+	sl.first = first
+	if err := sl.clockBeforeFirst(); err != nil {
 		return err
 	}
 	// after is that in front of a group that is not there: walk to the end.
-	s.last.Store(last)
-	if s.after, err = s.clockBefore(last); err != nil {
+	sl.last.Store(last)
+	if sl.after, err = sl.clockBefore(last); err != nil {
 		return err
 	}
-	err = s.walk(last, func(_ uint64, h head, table reader) (bool, error) {
-		return false, follow(&s.after, h, table)
+	err = sl.walk(last, func(_ uint64, h head, table reader) (bool, error) {
+		return false, follow(&sl.after, h, table)
 	})
 	if next == last+1 {
-		s.after = clock // a checkpoint that came by JOIN may be ahead
+		sl.after = clock // a checkpoint that came by JOIN may be ahead
 	}
+	sl.tail, sl.end = last, sl.after
 	return err
 }
 
 // ends are the numbers of the oldest and the newest group; 0: the log is empty.
-func (s *Store) ends() (first, last uint64, err error) {
-	it, err := s.newIter(logKey(0), logEnd())
+func (sl *Slot) ends() (first, last uint64, err error) {
+	it, err := sl.s.newIter(logKey(0), logEnd())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -66,13 +66,13 @@ func (s *Store) ends() (first, last uint64, err error) {
 		first, _ = parseLogKey(it.Key())
 	}
 	if err := it.Error(); err != nil { // Last forgets it
-		return 0, 0, s.readError("the log", err)
+		return 0, 0, sl.s.readError("the log", err)
 	}
 	if it.Last() {
 		last, _ = parseLogKey(it.Key())
 	}
 	if err := it.Error(); err != nil {
-		return 0, 0, s.readError("the log", err)
+		return 0, 0, sl.s.readError("the log", err)
 	}
 	return first, last, nil
 }
@@ -80,9 +80,9 @@ func (s *Store) ends() (first, last uint64, err error) {
 // clockBeforeFirst finds s.before. The first whole vclock behind it says it of
 // all authors but those of the groups between, and these groups themselves say
 // what came before them.
-func (s *Store) clockBeforeFirst() error {
+func (sl *Slot) clockBeforeFirst() error {
 	var between []head
-	err := s.walk(s.first, func(_ uint64, h head, _ reader) (bool, error) {
+	err := sl.walk(sl.first, func(_ uint64, h head, _ reader) (bool, error) {
 		between = append(between, h)
 		return !h.full && len(between) <= anchorEvery, nil
 	})
@@ -91,9 +91,9 @@ func (s *Store) clockBeforeFirst() error {
 	}
 	clock, ok := clockInFront(between)
 	if !ok {
-		return damaged("group %d: no vclock before it or in the groups behind it", s.first)
+		return damaged("group %d: no vclock before it or in the groups behind it", sl.first)
 	}
-	s.before = clock
+	sl.before = clock
 	return nil
 }
 
@@ -114,32 +114,32 @@ func clockInFront(groups []head) (clock vclock.VClock, ok bool) {
 // Prune drops groups below a number, never the newest one. Space is given back
 // in whole tables, so some groups below it may stay; First tells. Readers that
 // are behind get a gap.
-func (s *Store) Prune(before uint64) error {
-	if err := s.writable(); err != nil {
+func (sl *Slot) Prune(before uint64) error {
+	if err := sl.s.writable(); err != nil {
 		return err
 	}
-	if err := s.partTables(); err != nil {
+	if err := sl.s.partTables(); err != nil {
 		return err
 	}
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	boundary, err := s.tableBoundary(min(before, s.last.Load()))
-	first := s.First()
+	sl.s.metaMu.Lock()
+	defer sl.s.metaMu.Unlock()
+	boundary, err := sl.s.tableBoundary(min(before, sl.last.Load()))
+	first := sl.First()
 	if err != nil || boundary <= first {
 		return err
 	}
-	clock, err := s.clockBefore(boundary)
+	clock, err := sl.clockBefore(boundary)
 	if err != nil {
 		return err
 	}
-	if ok, err := s.hasAnchor(boundary); err != nil || !ok {
+	if ok, err := sl.hasAnchor(boundary); err != nil || !ok {
 		return err
 	}
-	s.mu.Lock()
-	s.first, s.before = boundary, clock
-	s.mu.Unlock()
-	s.log(Info, nil, "log: groups %d to %d removed", first, boundary-1)
-	return s.excise("remove groups", logKey(0), logKey(boundary))
+	sl.mu.Lock()
+	sl.first, sl.before = boundary, clock
+	sl.mu.Unlock()
+	sl.s.log(Info, nil, "log: groups %d to %d removed", first, boundary-1)
+	return sl.s.excise("remove groups", logKey(0), logKey(boundary))
 }
 
 // partTables brings all voided rows into one table of their own once some have
@@ -162,7 +162,7 @@ func (s *Store) partTables() error {
 	if err != nil {
 		return err
 	}
-	if err := s.EachLost(func(row xrow.LostRow) bool {
+	if err := s.slot.EachLost(func(row xrow.LostRow) bool {
 		err = w.set(lostKey(row.Term, row.Origin, row.LSN), row.Frame)
 		return err == nil
 	}); err != nil {
@@ -218,9 +218,9 @@ func (s *Store) tableBoundary(before uint64) (uint64, error) {
 
 // hasAnchor tells whether a whole vclock is near enough behind group no for
 // clockBeforeFirst to find it after the next Open.
-func (s *Store) hasAnchor(no uint64) (found bool, err error) {
+func (sl *Slot) hasAnchor(no uint64) (found bool, err error) {
 	left := anchorEvery
-	err = s.walk(no, func(_ uint64, h head, _ reader) (bool, error) {
+	err = sl.walk(no, func(_ uint64, h head, _ reader) (bool, error) {
 		left--
 		found = h.full
 		return !found && left > 0, nil

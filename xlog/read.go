@@ -12,39 +12,39 @@ import (
 
 // Last is the number of the newest synced group; 0: there was none yet. Where
 // the log has no groups, but a checkpoint, it is the one before its NextGroup.
-func (s *Store) Last() uint64 { return s.last.Load() }
+func (sl *Slot) Last() uint64 { return sl.last.Load() }
 
 // First is the number of the oldest group, Last()+1 where there is none.
-func (s *Store) First() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.first
+func (sl *Slot) First() uint64 {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	return sl.first
 }
 
 // Oldest is the vclock in front of the oldest group.
-func (s *Store) Oldest() vclock.VClock {
-	_, _, before, _ := s.bounds()
+func (sl *Slot) Oldest() vclock.VClock {
+	_, _, before, _ := sl.bounds()
 	return before
 }
 
 // VClock is the vclock behind the newest group.
-func (s *Store) VClock() vclock.VClock {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.after
+func (sl *Slot) VClock() vclock.VClock {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	return sl.after
 }
 
 // bounds is one consistent look at the ends of the log.
-func (s *Store) bounds() (first, last uint64, before, after vclock.VClock) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.first, s.last.Load(), s.before, s.after
+func (sl *Slot) bounds() (first, last uint64, before, after vclock.VClock) {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	return sl.first, sl.last.Load(), sl.before, sl.after
 }
 
 // Reader reads groups in order while others are appended. It belongs to one
 // goroutine and must be closed before the store.
 type Reader struct {
-	s      *Store
+	slot   *Slot
 	next   uint64
 	before vclock.VClock // in front of next
 	known  bool          // before is set
@@ -57,27 +57,27 @@ type Reader struct {
 const readerSpan = 256
 
 // Read starts a reader at group from, which may be one that is not there yet.
-func (s *Store) Read(from uint64) *Reader { return &Reader{s: s, next: from} }
+func (sl *Slot) Read(from uint64) *Reader { return &Reader{slot: sl, next: from} }
 
 // Next reads a group. It answers io.EOF when all that is synced was read; a
 // later call may find more. An error that wraps ErrGap says that the group is
 // no longer there, one that wraps ErrCorrupt names the position of damage.
 func (r *Reader) Next() (no uint64, g *xrow.Group, err error) {
-	if err := r.s.usable(); err != nil {
+	if err := r.slot.s.usable(); err != nil {
 		r.Close()
 		return 0, nil, err
 	}
-	first, last, _, _ := r.s.bounds()
+	first, last, _, _ := r.slot.bounds()
 	if r.next > last {
 		r.Close()
 		return 0, nil, io.EOF
 	}
 	if r.next < first {
 		r.Close()
-		return 0, nil, r.s.missing(r.next)
+		return 0, nil, r.slot.missing(r.next)
 	}
 	if !r.known {
-		if r.before, err = r.s.clockBefore(r.next); err != nil {
+		if r.before, err = r.slot.clockBefore(r.next); err != nil {
 			return 0, nil, err
 		}
 		r.known = true
@@ -104,25 +104,25 @@ func (r *Reader) step() (value []byte, err error) {
 	}
 	if !found {
 		r.Close()
-		if r.it, err = r.s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(r.next), UpperBound: logEnd()}); err != nil {
-			return nil, r.s.readError("the log", err)
+		if r.it, err = r.slot.s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(r.next), UpperBound: logEnd()}); err != nil {
+			return nil, r.slot.s.readError("the log", err)
 		}
 		r.left = readerSpan
 		found = r.it.First()
 	}
 	r.left--
 	if err := r.it.Error(); err != nil {
-		return nil, r.s.readError(fmt.Sprintf("group %d", r.next), err)
+		return nil, r.slot.s.readError(fmt.Sprintf("group %d", r.next), err)
 	}
 	if !found {
-		return nil, r.s.missing(r.next)
+		return nil, r.slot.missing(r.next)
 	}
 	if no, _ := parseLogKey(r.it.Key()); no != r.next {
-		return nil, r.s.missing(r.next)
+		return nil, r.slot.missing(r.next)
 	}
 	value, err = r.it.ValueAndErr()
 	if err != nil {
-		return nil, r.s.readError(fmt.Sprintf("group %d", r.next), err)
+		return nil, r.slot.s.readError(fmt.Sprintf("group %d", r.next), err)
 	}
 	return append([]byte(nil), value...), nil
 }
@@ -139,8 +139,8 @@ func (r *Reader) Close() {
 func at(no uint64, err error) error { return fmt.Errorf("group %d: %w", no, err) }
 
 // clockBefore is the vclock in front of a group, no <= Last()+1.
-func (s *Store) clockBefore(no uint64) (vclock.VClock, error) {
-	first, last, before, after := s.bounds()
+func (sl *Slot) clockBefore(no uint64) (vclock.VClock, error) {
+	first, last, before, after := sl.bounds()
 	if no == last+1 {
 		return after, nil
 	}
@@ -149,7 +149,7 @@ func (s *Store) clockBefore(no uint64) (vclock.VClock, error) {
 		start = first
 	}
 	v := before
-	err := s.walk(start, func(at uint64, h head, table reader) (bool, error) {
+	err := sl.walk(start, func(at uint64, h head, table reader) (bool, error) {
 		if h.full {
 			v = h.before
 		}
@@ -173,10 +173,10 @@ func follow(v *vclock.VClock, h head, table reader) error {
 
 // walk goes over the heads of groups from number start on, which must be
 // there, until f says stop.
-func (s *Store) walk(start uint64, f func(no uint64, h head, table reader) (more bool, err error)) error {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(start), UpperBound: logEnd()})
+func (sl *Slot) walk(start uint64, f func(no uint64, h head, table reader) (more bool, err error)) error {
+	it, err := sl.s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(start), UpperBound: logEnd()})
 	if err != nil {
-		return s.readError("the log", err)
+		return sl.s.readError("the log", err)
 	}
 	defer func() { _ = it.Close() }()
 	next := start
@@ -184,10 +184,10 @@ func (s *Store) walk(start uint64, f func(no uint64, h head, table reader) (more
 		no, _ := parseLogKey(it.Key())
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return s.readError("the log", err)
+			return sl.s.readError("the log", err)
 		}
 		if no != next {
-			return s.missing(next)
+			return sl.missing(next)
 		}
 		next++
 		h, table, err := decodeHead(value)
@@ -203,17 +203,17 @@ func (s *Store) walk(start uint64, f func(no uint64, h head, table reader) (more
 		}
 	}
 	if err := it.Error(); err != nil {
-		return s.readError("the log", err)
+		return sl.s.readError("the log", err)
 	}
 	if next == start {
-		return s.missing(start)
+		return sl.missing(start)
 	}
 	return nil
 }
 
 // missing tells why a group that was looked for is not there.
-func (s *Store) missing(no uint64) error {
-	if first := s.First(); no < first {
+func (sl *Slot) missing(no uint64) error {
+	if first := sl.First(); no < first {
 		return fmt.Errorf("%w: group %d is asked for, the oldest is %d", ErrGap, no, first)
 	}
 	return at(no, damaged("missing"))
@@ -222,23 +222,23 @@ func (s *Store) missing(no uint64) error {
 // Seek tells where a relay starts for a peer that holds v: the greatest group
 // that has nothing but what v covers in front of it. A [GapError] says that
 // rows beyond v are no longer in the log. Component 0 does not count.
-func (s *Store) Seek(v *vclock.VClock) (group uint64, err error) {
-	if err := s.usable(); err != nil {
+func (sl *Slot) Seek(v *vclock.VClock) (group uint64, err error) {
+	if err := sl.s.usable(); err != nil {
 		return 0, err
 	}
-	first, last, before, after := s.bounds()
+	first, last, before, after := sl.bounds()
 	if !v.Covers(&before) {
 		return 0, &GapError{Peer: v.Global(), Oldest: before.Global()}
 	}
 	if v.Covers(&after) {
 		return last + 1, nil
 	}
-	start, err := s.lastAnchor(v, first, last)
+	start, err := sl.lastAnchor(v, first, last)
 	if err != nil {
 		return 0, err
 	}
 	// Where start is no anchor it is first, with before in front of it.
-	group, err = s.seekFrom(v, start, before, last)
+	group, err = sl.seekFrom(v, start, before, last)
 	if err == nil && group > last { // a checkpoint put after further than the log goes
 		err = &GapError{Peer: v.Global(), Oldest: after.Global()}
 	}
@@ -247,12 +247,12 @@ func (s *Store) Seek(v *vclock.VClock) (group uint64, err error) {
 
 // lastAnchor is the greatest anchor in [first, last] with a vclock that v
 // covers, or first. Anchors' vclocks never go back, so it halves.
-func (s *Store) lastAnchor(v *vclock.VClock, first, last uint64) (uint64, error) {
+func (sl *Slot) lastAnchor(v *vclock.VClock, first, last uint64) (uint64, error) {
 	low, high := first/anchorEvery, last/anchorEvery // an anchor's number / anchorEvery; low is covered, or first
 	for low < high {
 		mid := low + (high-low+1)/2
 		covered := false
-		err := s.walk(mid*anchorEvery, func(no uint64, h head, _ reader) (bool, error) {
+		err := sl.walk(mid*anchorEvery, func(no uint64, h head, _ reader) (bool, error) {
 			if no != mid*anchorEvery || !h.full {
 				return false, damaged("has no vclock")
 			}
@@ -272,9 +272,9 @@ func (s *Store) lastAnchor(v *vclock.VClock, first, last uint64) (uint64, error)
 }
 
 // seekFrom goes on from a group that v covers what is before, group by group.
-func (s *Store) seekFrom(v *vclock.VClock, start uint64, before vclock.VClock, last uint64) (uint64, error) {
+func (sl *Slot) seekFrom(v *vclock.VClock, start uint64, before vclock.VClock, last uint64) (uint64, error) {
 	found, clock := last+1, before
-	err := s.walk(start, func(no uint64, h head, table reader) (bool, error) {
+	err := sl.walk(start, func(no uint64, h head, table reader) (bool, error) {
 		if no > last {
 			return false, nil
 		}

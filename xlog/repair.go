@@ -90,7 +90,7 @@ func (s *surveyor) rebuild(fresh string, report *RepairReport) error {
 	if err != nil {
 		return err
 	}
-	err = s.copyTo(to, report)
+	err = s.copyTo(to.slot, report)
 	if err == nil {
 		to.card.lost = true
 		err = to.updateCard()
@@ -98,13 +98,13 @@ func (s *surveyor) rebuild(fresh string, report *RepairReport) error {
 	return errors.Join(err, to.Close())
 }
 
-func (s *surveyor) copyTo(to *Store, report *RepairReport) error {
+func (s *surveyor) copyTo(to *Slot, report *RepairReport) error {
 	keep, base, err := s.choose()
 	if err != nil {
 		return err
 	}
 	if base != nil {
-		to.startAt(base)
+		to.startAt(base.NextGroup, base.VClock)
 	}
 	if err := s.copyGroups(to, keep, report); err != nil {
 		return err
@@ -151,16 +151,8 @@ func (s *surveyor) newestState() (newest *State, err error) {
 	return newest, err
 }
 
-// startAt makes an empty store go on behind a state.
-func (s *Store) startAt(state *State) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.first, s.before, s.after = state.NextGroup, state.VClock, state.VClock
-	s.last.Store(state.NextGroup - 1)
-}
-
 // copyGroups appends the groups of a run.
-func (s *surveyor) copyGroups(to *Store, keep run, report *RepairReport) error {
+func (s *surveyor) copyGroups(to *Slot, keep run, report *RepairReport) error {
 	clock, err := s.clockBefore(keep)
 	if err != nil {
 		return err
@@ -210,7 +202,7 @@ func (s *surveyor) clockBefore(r run) (clock vclock.VClock, err error) {
 
 // copier copies valid checkpoints and voided rows.
 type copier struct {
-	to     *Store
+	to     *Slot
 	report *RepairReport
 	whole  []uint64
 	w      *CheckpointWriter

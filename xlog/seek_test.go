@@ -30,10 +30,10 @@ func slowSeek(f *fixture, first uint64, v *vclock.VClock) (uint64, bool) {
 }
 
 func checkSeek(t interface{ Fatalf(string, ...any) }, f *fixture, v *vclock.VClock) {
-	want, ok := slowSeek(f, f.s.First(), v)
-	got, err := f.s.Seek(v)
+	want, ok := slowSeek(f, f.sl.First(), v)
+	got, err := f.sl.Seek(v)
 	if ok && (err != nil || got != want) || !ok && !errors.Is(err, ErrGap) {
-		t.Fatalf("Seek(%s) is %d, %v; want %d, %v (log %d to %d)", v, got, err, want, ok, f.s.First(), f.s.Last())
+		t.Fatalf("Seek(%s) is %d, %v; want %d, %v (log %d to %d)", v, got, err, want, ok, f.sl.First(), f.sl.Last())
 	}
 }
 
@@ -51,7 +51,7 @@ func TestSeekAgainstSlowTwin(t *testing.T) {
 				f.append(f.group(300, origins...))
 			}
 			if rapid.Bool().Draw(r, "prune") {
-				if err := f.s.Prune(rapid.Uint64Range(1, f.s.Last()+3).Draw(r, "before")); err != nil {
+				if err := f.sl.Prune(rapid.Uint64Range(1, f.sl.Last()+3).Draw(r, "before")); err != nil {
 					r.Fatal(err)
 				}
 			}
@@ -69,7 +69,7 @@ func TestSeekAgainstSlowTwin(t *testing.T) {
 				_ = f.s.Close()
 				f.crash()
 			}
-			f.check(f.s.First())
+			f.check(f.sl.First())
 		}
 		_ = f.s.Close()
 	})
@@ -82,7 +82,7 @@ func TestSeekSeesAJump(t *testing.T) {
 	f.fill(10, 10)
 	old := f.clock
 	f.clock[1] += 100
-	w, err := f.s.NewCheckpoint()
+	w, err := f.sl.NewCheckpoint()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,13 +90,13 @@ func TestSeekSeesAJump(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if f.s.VClock() != f.clock {
-			t.Fatal(f.s.VClock())
+		if f.sl.VClock() != f.clock {
+			t.Fatal(f.sl.VClock())
 		}
-		if _, err := f.s.Seek(&old); !errors.Is(err, ErrGap) {
+		if _, err := f.sl.Seek(&old); !errors.Is(err, ErrGap) {
 			t.Fatal(err)
 		}
-		if no, err := f.s.Seek(&f.clock); err != nil || no != f.s.Last()+1 {
+		if no, err := f.sl.Seek(&f.clock); err != nil || no != f.sl.Last()+1 {
 			t.Fatal(no, err)
 		}
 		f.fill(1, 10)
@@ -134,7 +134,7 @@ func TestReaderFollowsAppends(t *testing.T) {
 }
 
 func follow3(f *fixture, more chan struct{}) error {
-	r := f.s.Read(1)
+	r := f.sl.Read(1)
 	defer r.Close()
 	for want := uint64(1); want <= uint64(len(f.groups)); {
 		no, g, err := r.Next()
@@ -145,8 +145,8 @@ func follow3(f *fixture, more chan struct{}) error {
 		if err != nil {
 			return err
 		}
-		if no != want || no > f.s.Last() || string(g.Rows) != string(f.groups[no-1].Rows) || g.After != f.groups[no-1].After {
-			return fmt.Errorf("group %d for %d, synced %d", no, want, f.s.Last())
+		if no != want || no > f.sl.Last() || string(g.Rows) != string(f.groups[no-1].Rows) || g.After != f.groups[no-1].After {
+			return fmt.Errorf("group %d for %d, synced %d", no, want, f.sl.Last())
 		}
 		want++
 	}
@@ -163,7 +163,7 @@ func TestNothingIsCompacted(t *testing.T) {
 			f.append(f.group(10000, 1))
 			f.groups = f.groups[:0]
 		}
-		w, err := f.s.NewCheckpoint()
+		w, err := f.sl.NewCheckpoint()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,18 +172,18 @@ func TestNothingIsCompacted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := w.Finish(State{VClock: f.clock, NextGroup: f.s.Last() + 1}); err != nil {
+		if _, err := w.Finish(State{VClock: f.clock, NextGroup: f.sl.Last() + 1}); err != nil {
 			t.Fatal(err)
 		}
-		if c := f.s.Checkpoints(); len(c) > 2 {
-			if err := f.s.DropCheckpoint(c[2].ID); err != nil {
+		if c := f.sl.Checkpoints(); len(c) > 2 {
+			if err := f.sl.DropCheckpoint(c[2].ID); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := f.s.Prune(f.s.Last() - 100); err != nil {
+		if err := f.sl.Prune(f.sl.Last() - 100); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.s.SetMeta("round", []byte{byte(round)}); err != nil {
+		if err := f.sl.SetMeta("round", []byte{byte(round)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,7 +202,7 @@ func TestNothingIsCompacted(t *testing.T) {
 	if size := m.DiskSpaceUsage(); flushed < 29e6 || size > 12e6 {
 		t.Errorf("flushed %d, on disk %d\n%s", flushed, size, m)
 	}
-	if f.s.Last()-f.s.First() > 300 {
-		t.Errorf("%d to %d", f.s.First(), f.s.Last())
+	if f.sl.Last()-f.sl.First() > 300 {
+		t.Errorf("%d to %d", f.sl.First(), f.sl.Last())
 	}
 }

@@ -1,15 +1,12 @@
 package xlog
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -83,8 +80,8 @@ const (
 	defaultMemTableSize = 64 << 20
 )
 
-// Store is an open store. Its methods may be called from any goroutine, but
-// there is one appender at a time.
+// Store is an open store: what all Cores of a process share. Its methods may be
+// called from any goroutine.
 type Store struct {
 	db   *pebble.DB
 	lock *pebble.Lock
@@ -96,21 +93,12 @@ type Store struct {
 	// the start then, but what is read was read in this life of the process.
 	readOnly bool
 
-	appendMu sync.Mutex
-	scratch  []byte // head of the group that is being encoded
-	anchored bool   // the next group's vclock follows from those before it
+	appendMu sync.Mutex // one batch at a time
+	scratch  []byte     // head of the group that is being encoded
+	items    []item     // of Slot.Append
 
 	metaMu sync.Mutex // serialises everything that is written as a table
-	ckpts  []CheckpointInfo
-	nextID uint64
-
-	appended atomic.Uint64 // bytes of rows since Open
-	last     atomic.Uint64 // number of the newest synced group
-	mu       sync.Mutex    // guards what follows, and last is set under it
-	advanced *sync.Cond    // last has moved, or the store is of no more use
-	first    uint64
-	before   vclock.VClock // in front of group first
-	after    vclock.VClock // behind group last, and what a checkpoint added
+	slot   *Slot      // of Core 0
 
 	tables atomic.Uint64 // names of tables to ingest
 	card   card
@@ -182,54 +170,6 @@ func (s *Store) writable() error {
 
 // Mode is the mode the store was opened in.
 func (s *Store) Mode() Mode { return s.opts.Mode }
-
-// MayHaveLost tells that groups which were reported written may be missing: the
-// mode was not Fsync, and there was no clean stop before the machine (mode
-// None: the process) went down. It stays true until ForgetLoss.
-func (s *Store) MayHaveLost() bool {
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	return s.card.lost
-}
-
-// ForgetLoss ends MayHaveLost: the instance has a new identity, or holds again
-// what its peers have of it.
-func (s *Store) ForgetLoss() error {
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
-		return err
-	}
-	s.card.lost = false
-	return s.writeError("write the card", writeCard(s.fs, s.opts.Dir, &s.card))
-}
-
-// Meta reads a named value.
-func (s *Store) Meta(name string) (value []byte, ok bool, err error) {
-	if err := s.usable(); err != nil {
-		return nil, false, err
-	}
-	v, closer, err := s.db.Get(metaKey(name))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, s.readError("value "+name, err)
-	}
-	defer func() { _ = closer.Close() }()
-	return append([]byte{}, v...), true, nil
-}
-
-// SetMeta writes a named value; it is on disk when SetMeta returns.
-func (s *Store) SetMeta(name string, value []byte) error {
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
-		return err
-	}
-	key := metaKey(name)
-	return s.ingestOne(key, value, pebble.KeyRange{Start: key, End: successor(key)})
-}
 
 // readError says what a failed read means: damage, or a disk that cannot be read.
 func (s *Store) readError(what string, err error) error {

@@ -19,6 +19,7 @@ type fixture struct {
 	fs     *vfs.MemFS
 	opts   Options
 	s      *Store
+	sl     *Slot // of Core 0
 	clock  vclock.VClock
 	groups []*xrow.Group // groups[i] has number i+1
 }
@@ -41,7 +42,7 @@ func (f *fixture) open() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.s = s
+	f.s, f.sl = s, s.Core(0)
 	f.t.Cleanup(func() { _ = s.Close() })
 }
 
@@ -78,7 +79,7 @@ func (f *fixture) group(size int, origins ...uint32) *xrow.Group {
 
 func (f *fixture) append(groups ...*xrow.Group) {
 	f.t.Helper()
-	if err := f.s.Append(groups); err != nil {
+	if err := f.sl.Append(groups); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -94,7 +95,7 @@ func (f *fixture) fill(n, size int) {
 // check reads the log from group from on and compares.
 func (f *fixture) check(from uint64) {
 	f.t.Helper()
-	r := f.s.Read(from)
+	r := f.sl.Read(from)
 	defer r.Close()
 	for want := from; ; want++ {
 		no, g, err := r.Next()
@@ -137,8 +138,8 @@ func TestGroupsComeBack(t *testing.T) {
 	for _, from := range []uint64{1, 2, 63, 64, 65, 128, 200, 208, 209} {
 		f.check(from)
 	}
-	if f.s.First() != 1 || f.s.Last() != 208 || f.s.VClock() != f.clock {
-		t.Fatalf("%d to %d, %s", f.s.First(), f.s.Last(), f.s.VClock())
+	if f.sl.First() != 1 || f.sl.Last() != 208 || f.sl.VClock() != f.clock {
+		t.Fatalf("%d to %d, %s", f.sl.First(), f.sl.Last(), f.sl.VClock())
 	}
 }
 
@@ -153,15 +154,15 @@ func TestCrashLosesOnlyWhatWasNotSynced(t *testing.T) {
 
 func TestMeta(t *testing.T) {
 	f := newFixture(t)
-	if _, ok, err := f.s.Meta("uuid"); ok || err != nil {
+	if _, ok, err := f.sl.Meta("uuid"); ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	for _, value := range []string{"one", "", "three"} {
-		if err := f.s.SetMeta("uuid", []byte(value)); err != nil {
+		if err := f.sl.SetMeta("uuid", []byte(value)); err != nil {
 			t.Fatal(err)
 		}
 		f.crash()
-		got, ok, err := f.s.Meta("uuid")
+		got, ok, err := f.sl.Meta("uuid")
 		if err != nil || !ok || string(got) != value {
 			t.Fatalf("%q %v %v", got, ok, err)
 		}
@@ -180,14 +181,14 @@ func TestSecondOpenIsRefused(t *testing.T) {
 func TestNumbersMustFollow(t *testing.T) {
 	f := newFixture(t)
 	g := f.group(1, 1)
-	if err := f.s.appendAt(7, []*xrow.Group{g}, nil); err != nil {
+	if err := f.sl.appendAt(7, []*xrow.Group{g}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.s.appendAt(9, []*xrow.Group{g}, nil); err == nil {
+	if err := f.sl.appendAt(9, []*xrow.Group{g}, nil); err == nil {
 		t.Fatal("a hole was made")
 	}
-	if f.s.First() != 7 || f.s.Last() != 7 {
-		t.Fatal(f.s.First(), f.s.Last())
+	if f.sl.First() != 7 || f.sl.Last() != 7 {
+		t.Fatal(f.sl.First(), f.sl.Last())
 	}
 }
 
@@ -202,16 +203,16 @@ func TestRealFileSystem(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.check(1)
-		f.checkpoint(100, State{VClock: f.clock, NextGroup: f.s.Last() + 1})
+		f.checkpoint(100, State{VClock: f.clock, NextGroup: f.sl.Last() + 1})
 		f.reopen()
 		f.check(1)
-		f.checkCheckpoint(f.s.Checkpoints()[0].ID, 100)
+		f.checkCheckpoint(f.sl.Checkpoints()[0].ID, 100)
 	}
-	if err := f.s.Prune(200); err != nil || f.s.First() < 2 {
-		t.Fatal(f.s.First(), err)
+	if err := f.sl.Prune(200); err != nil || f.sl.First() < 2 {
+		t.Fatal(f.sl.First(), err)
 	}
 	f.reopen()
-	f.check(f.s.First())
+	f.check(f.sl.First())
 	if r, err := Verify(nil, f.opts.Dir); err != nil || !r.OK() || !r.InUse {
 		t.Fatal(r, err)
 	}

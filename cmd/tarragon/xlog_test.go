@@ -35,7 +35,7 @@ func writeStore(t *testing.T, dir string) {
 		}, 512, true, 0)
 		clock.Follow(1, lsn)
 		g.After = clock
-		if err := s.Append([]*xrow.Group{g}); err != nil {
+		if err := s.Core(0).Append([]*xrow.Group{g}); err != nil {
 			t.Fatal(err)
 		}
 	}

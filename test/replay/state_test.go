@@ -34,9 +34,10 @@ func (s *state) put(n *node) {
 			n.t.Fatal(err)
 		}
 	}
-	check(store.SetMeta("incarnation", binary.BigEndian.AppendUint64(nil, 7)))
-	check(store.SetMeta("instance_uuid", []byte(s.uuid)))
-	w, err := store.NewCheckpoint()
+	slot := store.Core(0)
+	check(slot.SetMeta("incarnation", binary.BigEndian.AppendUint64(nil, 7)))
+	check(slot.SetMeta("instance_uuid", []byte(s.uuid)))
+	w, err := slot.NewCheckpoint()
 	check(err)
 	sorted := slices.Clone(s.tuples) // a master sends spaces of another engine last
 	slices.SortStableFunc(sorted, func(a, b tuple) int { return cmp.Compare(a.space, b.space) })
@@ -46,7 +47,7 @@ func (s *state) put(n *node) {
 	s.at.NextGroup = 1
 	_, err = w.Finish(s.at)
 	check(err)
-	check(store.Append(groups(s.at.VClock, s.log)))
+	check(slot.Append(groups(s.at.VClock, s.log)))
 	check(store.Close())
 }
 
