@@ -86,7 +86,7 @@ func (s *State) mayKeep(x int) uint8 {
 rows:
 	for ; k > 0; k-- {
 		r := n.Log[k-1]
-		if int(r.Origin) != x || r.Kind != CONFIRM && !n.undecided(r) {
+		if int(r.Origin) != x || !r.confirms() && !n.undecided(r) {
 			break
 		}
 		for y := range s.N {

@@ -87,7 +87,7 @@ func (m *Model) mayChange(n *Node, v Views) bool {
 		return m.Rules.ChangeAtOnce
 	}
 	for _, r := range n.Log {
-		if r.Term == n.Term && r.Kind != CONFIRM && n.undecided(r) {
+		if r.Term == n.Term && !r.confirms() && n.undecided(r) {
 			return false
 		}
 	}

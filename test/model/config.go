@@ -113,6 +113,9 @@ func (m *Model) quorate(v Views, by Counting, need func(Config) int, bits uint8)
 
 // elects reports whether the votes make their holder leader.
 func (m *Model) elects(n *Node, votes uint8) bool {
+	if m.Rules.HandoverLeads && n.Vote != noVote && n.handedTo(int(n.Vote)-1, n.Term) {
+		return true
+	}
 	v := m.views(n)
 	if m.Rules.DropEnded {
 		votes &^= v.Newest.Ends &^ v.Newest.Voters

@@ -71,6 +71,9 @@ func (m *Model) canVote(s *State, x, y int) bool {
 	if m.Rules.MembersVote && !m.mayVote(s, x) {
 		return false
 	}
+	if m.Rules.HandoverBlind && v.handedTo(y, c.Term) {
+		return true
+	}
 	mine := v.Log
 	if m.Rules.VoteSynced {
 		mine = v.Log[:v.Synced]

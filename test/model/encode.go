@@ -41,10 +41,12 @@ func (s *State) encode(buf []byte, perm []uint8) []byte {
 				buf = append(buf, perm[r.RefOwner], r.RefTerm, r.RefLSN)
 			case r.Kind == CONFIRM:
 				buf = append(buf, r.RefLSN)
+			case r.Kind == HANDOVER:
+				buf = append(buf, perm[r.RefOwner], r.RefLSN)
 			}
 		}
 	}
-	buf = append(buf, s.Writes, s.Wipes, s.Rejoins, s.Crashes, mask(s.UsedIDs), vote(s.Mover))
+	buf = append(buf, s.Writes, s.Wipes, s.Rejoins, s.Crashes, s.Handovers, mask(s.UsedIDs), vote(s.Mover))
 	buf = append(append(buf, s.Changes[:]...), uint8(len(s.Leaders)))
 	for _, l := range s.Leaders {
 		buf = append(buf, vote(l))
@@ -86,11 +88,13 @@ func decode(b []byte, n int) *State {
 				r.RefOwner, r.RefTerm, r.RefLSN = next(), next(), next()
 			case r.Kind == CONFIRM:
 				r.RefLSN = next()
+			case r.Kind == HANDOVER:
+				r.RefOwner, r.RefLSN = next(), next()
 			}
 		}
 		return log
 	}
-	s.Writes, s.Wipes, s.Rejoins, s.Crashes, s.UsedIDs, s.Mover = next(), next(), next(), next(), next(), next()
+	s.Writes, s.Wipes, s.Rejoins, s.Crashes, s.Handovers, s.UsedIDs, s.Mover = next(), next(), next(), next(), next(), next(), next()
 	for i := range s.Changes {
 		s.Changes[i] = next()
 	}
@@ -169,7 +173,7 @@ func (s *State) face(buf []byte, i int) []byte {
 	buf = append(buf, s.Left[i], s.Used[i], n.Synced, n.PTerm, n.Term, n.Rec, uint8(n.Role), n.CTerm, n.CLSN,
 		own(int(n.PVote) == i+1), own(int(n.Vote) == i+1), own(s.UsedIDs&bit != 0), uint8(len(n.Log)))
 	for _, r := range n.Log {
-		buf = append(buf, uint8(r.Kind)|own(int(r.Origin) == i), r.LSN, r.Term, r.RefLSN|own(r.Cfg.Voters&bit != 0), r.RefTerm|own(r.Cfg.Learners&bit != 0))
+		buf = append(buf, uint8(r.Kind)|own(int(r.Origin) == i)|own(r.Kind == HANDOVER && int(r.RefOwner) == i)>>1, r.LSN, r.Term, r.RefLSN|own(r.Cfg.Voters&bit != 0), r.RefTerm|own(r.Cfg.Learners&bit != 0))
 	}
 	return buf
 }

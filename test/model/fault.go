@@ -37,7 +37,7 @@ func (n *Node) recall() {
 		if r.Term == 1 && r.Kind == PROMOTE {
 			n.learn(1, r.LSN) // the first term is given
 		}
-		if r.Kind == CONFIRM {
+		if r.confirms() {
 			n.learn(r.Term, r.RefLSN)
 		}
 	}

@@ -71,7 +71,7 @@ func (m *Model) quorumLSN(s *State, x int) uint8 {
 // this term's PROMOTE, which follows them.
 func worthCommit(n *Node, lsn uint8) bool {
 	for _, r := range n.Log {
-		if r.Term == n.Term && r.LSN <= lsn && r.Kind != CONFIRM && n.undecided(r) {
+		if r.Term == n.Term && r.LSN <= lsn && !r.confirms() && n.undecided(r) {
 			return true
 		}
 	}
@@ -80,11 +80,11 @@ func worthCommit(n *Node, lsn uint8) bool {
 
 // needsConfirm: something of this term is committed that no CONFIRM tells yet.
 func needsConfirm(n *Node) bool {
-	if n.CTerm != n.Term {
+	if n.CTerm != n.Term || n.handed() {
 		return false
 	}
 	for _, r := range n.Log {
-		if r.Term == n.Term && (r.Kind == CONFIRM && r.RefLSN >= n.CLSN || r.Kind == PROMOTE && r.configures() && n.CLSN == r.LSN) {
+		if r.Term == n.Term && (r.confirms() && r.RefLSN >= n.CLSN || r.Kind == PROMOTE && r.configures() && n.CLSN == r.LSN) {
 			return false
 		}
 	}
@@ -95,7 +95,7 @@ func needsConfirm(n *Node) bool {
 func (m *Model) oldQuorumRow(s *State, x int) (best Row, found bool) {
 	n := &s.Node[x]
 	for _, r := range n.Log {
-		if r.Kind == CONFIRM || r.Term >= n.Term || !n.undecided(r) {
+		if r.confirms() || r.Term >= n.Term || !n.undecided(r) {
 			continue
 		}
 		holders := uint8(0)

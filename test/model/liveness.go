@@ -19,6 +19,9 @@ func (m *Model) stuck(s *State, alive []int) error {
 		return nil
 	}
 	var broken error
+	if err := free.targetFails(base, alive); err != nil {
+		return err
+	}
 	if free.settle(base, alive, &broken) {
 		return nil
 	}

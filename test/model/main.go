@@ -37,6 +37,7 @@ func parse(args []string) (o options, err error) {
 	set.IntVar(&b.Crashes, "crashes", 0, "crashes")
 	set.IntVar(&b.Wipes, "wipes", 0, "lost disks (same-id only)")
 	set.IntVar(&b.Rejoins, "rejoins", 0, "state transfers to an instance that has a state")
+	set.IntVar(&b.Handovers, "handovers", 0, "handovers of the write role")
 	for c, name := range changeNames {
 		set.IntVar(&b.Changes[c], name, 0, "changes of that kind")
 	}

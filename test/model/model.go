@@ -21,6 +21,7 @@ const (
 	CommitOld
 	WriteConfirm
 	WriteConfig
+	WriteHandover
 	TellQuorum
 	Pull
 	Sync
@@ -32,7 +33,7 @@ const (
 )
 
 var actNames = [...]string{"campaign", "vote", "lead", "learn-term", "write", "commit", "commit-old", "confirm",
-	"config", "is-told-quorum", "pull", "sync", "crash", "loses-its-disk", "joins-from", "joins-anew-from", "elect"}
+	"config", "hands-over-to", "is-told-quorum", "pull", "sync", "crash", "loses-its-disk", "joins-from", "joins-anew-from", "elect"}
 
 // Step is one thing that can happen: instance A does Act with instance B.
 type Step struct {
@@ -47,7 +48,7 @@ func (p Step) String() string {
 	switch p.Act {
 	case GrantVote:
 		return fmt.Sprintf("%c votes for %c", 'A'+p.A, 'A'+p.B)
-	case LearnTerm, Pull, Join, Rejoin:
+	case LearnTerm, Pull, Join, Rejoin, WriteHandover:
 		return fmt.Sprintf("%c %s %c", 'A'+p.A, actNames[p.Act], 'A'+p.B)
 	case Elect:
 		return fmt.Sprintf("%c is elected by %s in term %d", 'A'+p.A, names(members(p.K|1<<p.A)), p.B)
@@ -142,7 +143,8 @@ func (m *Model) Steps(s *State) (out []Step) {
 func (m *Model) leaderSteps(s *State, x int) (out []Step) {
 	n := &s.Node[x]
 	add := func(a Act, k uint8) { out = append(out, Step{Act: a, A: uint8(x), K: k}) }
-	if int(s.Writes) < m.Bounds.Writes && n.CTerm == n.Term && !m.behindChange(n) {
+	handed := n.handed() && !m.Rules.HandoverGoesOn
+	if int(s.Writes) < m.Bounds.Writes && n.CTerm == n.Term && !m.behindChange(n) && !handed {
 		add(Write, 0)
 	}
 	if m.Bounds.Bulk {
@@ -155,6 +157,9 @@ func (m *Model) leaderSteps(s *State, x int) (out []Step) {
 			add(CommitOld, 0)
 		}
 	}
+	if handed {
+		return out
+	}
 	if needsConfirm(n) && !m.Bounds.Coarse {
 		add(WriteConfirm, 0)
 	}
@@ -164,6 +169,7 @@ func (m *Model) leaderSteps(s *State, x int) (out []Step) {
 		}
 		return out
 	}
+	out = append(out, m.handovers(s, x)...)
 	return append(out, m.changes(s, x)...)
 }
 
@@ -197,7 +203,7 @@ func (m *Model) Do(old *State, p Step) (*State, error) {
 			m.tell(s, x, p.B)
 		}
 		s.Node[x].learn(s.Node[x].Term, p.K)
-		if m.Bounds.Coarse {
+		if m.Bounds.Coarse && !s.Node[x].handed() {
 			m.writeRow(s, x, Row{Kind: CONFIRM, RefLSN: s.Node[x].CLSN})
 		}
 	case CommitOld:
@@ -207,6 +213,8 @@ func (m *Model) Do(old *State, p Step) (*State, error) {
 		m.writeRow(s, x, Row{Kind: CONFIRM, RefLSN: s.Node[x].CLSN})
 	case WriteConfig:
 		m.writeConfig(s, p)
+	case WriteHandover:
+		m.handOver(s, x, y)
 	case TellQuorum:
 		s.Changes[SetQuorum]++
 		s.Node[x].LocalQ = p.K

@@ -50,7 +50,7 @@ func (m *Model) take(s *State, x int, r Row) {
 	}
 	n.appendRow(r)
 	switch r.Kind {
-	case CONFIRM:
+	case CONFIRM, HANDOVER:
 		n.learn(r.Term, r.RefLSN) // a fact, whoever leads now
 	case PROMOTE:
 		if m.Rules.PromoteAtOnce {

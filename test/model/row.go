@@ -6,10 +6,11 @@ import "fmt"
 type Kind uint8
 
 const (
-	DML     Kind = iota // a synchronous client write
-	PROMOTE             // first row of a term
-	CONFIRM             // "rows of my term up to RefLSN are committed"
-	CONFIG              // who counts from here on; a barrier
+	DML      Kind = iota // a synchronous client write
+	PROMOTE              // first row of a term
+	CONFIRM              // "rows of my term up to RefLSN are committed"
+	CONFIG               // who counts from here on; a barrier
+	HANDOVER             // a CONFIRM, and the last row of its term: RefOwner is to lead the next one
 )
 
 // Row is one entry of a log. (Origin, LSN) names it; Term stamps who was
@@ -18,7 +19,7 @@ const (
 type Row struct {
 	Origin, LSN, Term uint8
 	Kind              Kind
-	// PROMOTE: the row it follows. CONFIRM: RefLSN only.
+	// PROMOTE: the row it follows. CONFIRM: RefLSN only. HANDOVER: RefLSN and, in RefOwner, the target.
 	RefOwner, RefTerm, RefLSN uint8
 	// CONFIG, and the PROMOTE of term 1, which founds the set.
 	Cfg Config
@@ -33,6 +34,8 @@ func (r Row) String() string {
 		return fmt.Sprintf("%s PROMOTE after %c%d/t%d", id, 'A'+r.RefOwner, r.RefLSN, r.RefTerm)
 	case r.Kind == CONFIRM:
 		return fmt.Sprintf("%s CONFIRM <=%d", id, r.RefLSN)
+	case r.Kind == HANDOVER:
+		return fmt.Sprintf("%s HANDOVER to %c, CONFIRM <=%d", id, 'A'+r.RefOwner, r.RefLSN)
 	case r.Kind == CONFIG:
 		return fmt.Sprintf("%s CONFIG %v", id, r.Cfg)
 	}
@@ -41,6 +44,9 @@ func (r Row) String() string {
 
 // configures reports whether the row says who counts.
 func (r Row) configures() bool { return r.Kind == CONFIG || r.Kind == PROMOTE && r.Term == 1 }
+
+// confirms reports whether the row tells what is committed, and waits for nobody itself.
+func (r Row) confirms() bool { return r.Kind == CONFIRM || r.Kind == HANDOVER }
 
 // VClock is the greatest LSN per origin.
 type VClock [maxN]uint8

@@ -21,6 +21,14 @@ type Rules struct {
 	JoinForgets     bool // a join anew throws away the joiner's term and vote
 	SameID          bool // who lost its disk comes back under its old ID
 
+	// The handover.
+	HandoverGoesOn  bool // the old leader writes behind its HANDOVER
+	HandoverDecides bool // a HANDOVER confirms all rows before it, as if it had a quorum
+	HandoverLeads   bool // who has a HANDOVER to itself leads without votes
+	HandoverBlind   bool // who has a HANDOVER votes for its target, whatever it holds itself
+	HandoverEarly   bool // a leader whose PROMOTE is not in effect hands over
+	HandoverChange  bool // a leader hands over while a change of who counts is undecided
+
 	// Who counts.
 	Elect, Commit   Counting
 	GoOn            bool // a candidate goes on when its configuration changes
@@ -57,6 +65,13 @@ var mutations = map[string]Rules{
 	"join-drops":       {JoinDrops: true},
 	"join-forgets":     {JoinForgets: true},
 	"same-id":          {SameID: true},
+
+	"handover-goes-on": {HandoverGoesOn: true},
+	"handover-decides": {HandoverDecides: true},
+	"handover-leads":   {HandoverLeads: true},
+	"handover-blind":   {HandoverBlind: true},
+	"handover-early":   {HandoverEarly: true},
+	"handover-change":  {HandoverChange: true},
 
 	"commit-newest":          {Commit: byNewest},
 	"commit-confirmed":       {Commit: byConfirmed},
@@ -97,17 +112,18 @@ func (r Rules) barrier() bool { return !r.NoBarrier && !r.NoConfirmBefore && !r.
 
 // Bounds limits the exploration: how much may happen in one history.
 type Bounds struct {
-	N       int // IDs
-	Members int // voters at the start
-	Quorum  int // the synchronous quorum at the start, 0: N/2+1
-	Terms   int // greatest term; the history starts in term 1
-	Writes  int // client writes
-	Crashes int // crashes with loss of any unsynced suffix
-	Wipes   int // disks lost for good (with SameID only: else the ID is never heard of again, as in a partition)
-	Rejoins int // state transfers to an instance that has a state
-	Changes [numChanges]int
-	Ready   bool // IDs beyond Members are learners at the start, with the state
-	Data    bool // compare committed client writes only, not PROMOTE, CONFIRM and CONFIG rows
-	Bulk    bool // with Coarse: rows move only where it shows, see bulk.go
-	Coarse  bool // an election is one step, and so are a commit and its CONFIRM: deeper histories
+	N         int // IDs
+	Members   int // voters at the start
+	Quorum    int // the synchronous quorum at the start, 0: N/2+1
+	Terms     int // greatest term; the history starts in term 1
+	Writes    int // client writes
+	Crashes   int // crashes with loss of any unsynced suffix
+	Wipes     int // disks lost for good (with SameID only: else the ID is never heard of again, as in a partition)
+	Handovers int // of the write role, by a row
+	Rejoins   int // state transfers to an instance that has a state
+	Changes   [numChanges]int
+	Ready     bool // IDs beyond Members are learners at the start, with the state
+	Data      bool // compare committed client writes only, not PROMOTE, CONFIRM and CONFIG rows
+	Bulk      bool // with Coarse: rows move only where it shows, see bulk.go
+	Coarse    bool // an election is one step, and so are a commit and its CONFIRM: deeper histories
 }

@@ -14,11 +14,14 @@ func (m *Model) check(s *State, p Step) error {
 		return err
 	}
 	switch p.Act {
-	case Write, WriteConfirm, WriteConfig, Commit, Join, Rejoin, BecomeLeader, Elect, Pull:
+	case Write, WriteConfirm, WriteConfig, WriteHandover, Commit, Join, Rejoin, BecomeLeader, Elect, Pull:
 		if err := m.checkOneChange(&s.Node[p.A]); err != nil {
 			return err
 		}
 		if err := m.checkPredecessor(&s.Node[p.A]); err != nil {
+			return err
+		}
+		if err := checkLastOfTerm(s); err != nil {
 			return err
 		}
 		return checkSameRows(s)

@@ -47,8 +47,8 @@ type State struct {
 	Leaders []uint8     // by term: who led it, +1
 	History []uint16    // the longest committed sequence anybody ever knew
 
-	Writes, Wipes, Rejoins, Crashes uint8
-	Changes                         [numChanges]uint8
+	Writes, Wipes, Rejoins, Crashes, Handovers uint8
+	Changes                                    [numChanges]uint8
 
 	// Left is how often an instance will still crash. It is drawn at the start:
 	// one that will not crash may sync at once, since nobody can tell a late

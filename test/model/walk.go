@@ -20,7 +20,7 @@ type Walker struct {
 // weight of a step in the draw.
 func weight(p Step) int {
 	switch p.Act {
-	case Campaign, Crash, WriteConfig, TellQuorum:
+	case Campaign, Crash, WriteConfig, WriteHandover, TellQuorum:
 		return 3
 	case LearnTerm:
 		return 6
