@@ -26,7 +26,7 @@ type Core struct {
 	gate    gate
 	waits   waits
 	lead    leadership
-	reads   reads
+	beats   beats
 
 	seq       uint64        // local transaction number
 	tidyAt    time.Duration // when dropped data is freed on
@@ -84,9 +84,9 @@ func (c *Core) raftConfig() raft.Config {
 // outside now. The result is valid until the next Step.
 func (c *Core) Step(now Now, events []Event) *Effects {
 	c.now = now
-	c.eff = Effects{BeatSync: c.reads.beatSync, Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
+	c.eff = Effects{BeatSync: c.beats.sync, Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
 		Refused: c.eff.Refused[:0]}
-	c.reads.beatNew = false
+	c.beats.fresh = false
 	if !c.cfg.Break.DeadlinesAfterRequests {
 		c.runDeadlines()
 	}
@@ -196,41 +196,45 @@ func (c *Core) runDeadlines() {
 		c.raft.Tick(now)
 		c.afterRaft()
 	}
-	if slept := now - c.stepped; c.out.flight != nil && slept > c.cfg.DeathTimeout {
+	if slept := now - c.stepped; c.out.busy() && slept > c.cfg.DeathTimeout {
 		c.out.flight.since += slept // it was this process that stood still, not the disk
 	}
 	c.stepped = now
-	if c.out.flight != nil && !c.out.stalled && now >= c.out.flight.since+c.cfg.StallTimeout {
+	if c.out.busy() && !c.out.stalled && now >= c.out.flight.since+c.cfg.StallTimeout {
 		c.out.stalled = true
 		c.trace(FactStall, 0, 0, "")
 		c.raft.Resign(now, "the disk stalls")
 		c.raft.SetSelf(c.members.self, c.able(), now)
 		c.afterRaft()
 	}
-	if c.started && now >= c.reads.beatAt {
+	if c.started && now >= c.beats.at {
 		c.eff.Beat = true
-		c.reads.beatAt = now + c.cfg.Heartbeat
+		c.beats.at = now + c.cfg.Heartbeat
 		c.expireLearners()
 	}
-	c.expireWaits()
+	for e := c.waits.oldest(&c.limbo); e != nil && now >= e.P.until; e = c.waits.oldest(&c.limbo) {
+		// Its client may go. The transaction stays: only a quorum or a newer PROMOTE decides it.
+		c.trace(FactUnknown, e.Origin, e.LSN, "")
+		c.waits.answer(&c.eff, &e.P, outcomeUnknown())
+	}
 }
 
 // Deadline is when Step has something to do although nothing happens.
 func (c *Core) Deadline() time.Duration {
-	d := c.reads.beatAt
+	d := c.beats.at
 	earliest := func(t time.Duration) {
 		if t != 0 && t < d {
 			d = t
 		}
 	}
 	earliest(c.raft.Deadline())
-	if c.out.flight != nil && !c.out.stalled {
+	if c.out.busy() && !c.out.stalled {
 		earliest(c.out.flight.since + c.cfg.StallTimeout)
 	}
-	if c.out.flight == nil {
+	if !c.out.busy() {
 		earliest(c.lead.confirmAt)
 	}
-	earliest(c.waitDeadline())
+	earliest(c.waits.deadline(&c.limbo))
 	earliest(c.members.leaveAt)
 	earliest(c.claimDeadline())
 	if c.tidyAt > c.now.Mono {
@@ -258,11 +262,7 @@ func (c *Core) finish() {
 	c.releaseHeld()
 	c.completeSet()
 	c.raft.Holds(&c.out.vclock)
-	c.checkPromotes()
-	c.stepDemotion()
-	c.checkReads()
-	c.checkFates()
-	c.checkTold()
+	c.answerWaits()
 	c.leave()
 	c.flush()
 	if c.raft.TakeShow() {
@@ -275,7 +275,7 @@ func (c *Core) finish() {
 	}
 	c.tidy()
 	c.notePark()
-	c.eff.BeatSync = c.reads.beatSync
+	c.eff.BeatSync = c.beats.sync
 	if c.eff.Mute = !c.vouches(); c.eff.Mute {
 		c.eff.Ack = nil
 	}
@@ -287,6 +287,17 @@ func (c *Core) finish() {
 		c.eff.VoidPromotes, c.lead.newVoid = slices.Clone(c.lead.voidPromotes), false
 	}
 	c.noteStatus()
+}
+
+// answerWaits answers all who waited and whose outcome is known now, or whose time
+// is over.
+func (c *Core) answerWaits() {
+	w, now, eff := &c.waits, c.now.Mono, &c.eff
+	w.promotes = sweep(w.promotes, now, eff, c.judgePromote)
+	c.stepDemotion()
+	w.linear = sweep(w.linear, now, eff, c.judgeRead)
+	w.sweepFates(now, eff, c.judgeFate)
+	w.tellings = sweep(w.tellings, now, eff, c.judgeTelling)
 }
 
 // tidy frees a slice of what dropped spaces and indexes held: a large one
@@ -308,7 +319,7 @@ const (
 // before what comes next.
 func (c *Core) afterRaft() {
 	if rec, ok := c.raft.TakeRecord(); ok && c.out.failed == nil {
-		if rec.Vote != 0 && rec.Vote != c.members.self && (c.out.open != nil || c.out.flight != nil) {
+		if rec.Vote != 0 && rec.Vote != c.members.self && (c.out.open != nil || c.out.busy()) {
 			c.trace(FactVoteInFlight, rec.Vote, 0, "")
 		}
 		c.out.addRecord(c.now.Wall, rec)
@@ -381,8 +392,7 @@ func (c *Core) takeAck(ev *Ack) {
 		c.limbo.Ack(ev.From, ev.VClock[c.members.self])
 		c.heardLearner(ev.From)
 	}
-	c.ackReads(ev)
-	c.ackFates(ev)
+	c.waits.acked(ev, c.raft.Term())
 }
 
 // tellAck asks the adapter to tell all upstreams what is on our disk.
@@ -428,8 +438,8 @@ func (c *Core) configure(ev Configure) {
 	if c.cfg.Memory != 0 {
 		c.box.SetMemory(c.cfg.Memory)
 	}
-	c.reads.beatAt = min(c.reads.beatAt, c.now.Mono+c.cfg.Heartbeat) // peers that are told the same wait no longer for it
-	c.gate.splits = nil                                              // the operator has acted
+	c.beats.at = min(c.beats.at, c.now.Mono+c.cfg.Heartbeat) // peers that are told the same wait no longer for it
+	c.gate.splits = nil                                      // the operator has acted
 	c.raft.Configure(c.raftConfig(), c.now.Mono)
 	if c.started {
 		c.refreshMembers()
@@ -460,7 +470,7 @@ func (c *Core) broken(err error) {
 	c.trace(FactInDoubt, 0, 0, err.Error())
 	c.eff.Fatal = err
 	c.out.failed = err
-	c.failSnaps(&xrow.Error{Code: xrow.ErrWALIO, Message: err.Error(), Err: err}) // the group they wait for may never be written
+	c.waits.failSnaps(&xrow.Error{Code: xrow.ErrWALIO, Message: err.Error(), Err: err}, &c.eff) // the group they wait for may never be written
 	c.raft.Resign(c.now.Mono, "its disk is in doubt")
 	c.raft.SetSelf(c.members.self, false, c.now.Mono)
 }

@@ -1,8 +1,6 @@
 package instance
 
 import (
-	"time"
-
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/xrow"
@@ -11,10 +9,9 @@ import (
 // demotion is a box.ctl.demote with elections off, on its way to a DEMOTE in the
 // log.
 type demotion struct {
-	conn, sync uint64
-	term       uint64 // the one that DEMOTE ends the ownership in
-	group      uint64 // that DEMOTE is in; 0: it is not written yet
-	until      time.Duration
+	client
+	term  uint64 // the one that DEMOTE ends the ownership in
+	group uint64 // that DEMOTE is in; 0: it is not written yet
 }
 
 // demote gives leadership up in the same term: the queue keeps its owner, and is
@@ -26,7 +23,7 @@ func (c *Core) demote(ev DemoteRequest) {
 	cur := c.limbo.Current()
 	if c.cfg.Mode == raft.Off {
 		switch {
-		case c.lead.demotion != nil || len(c.waits.promotes) > 0:
+		case c.waits.demotion != nil || len(c.waits.promotes) > 0:
 			c.eff.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrUnsupported, "box.ctl.demote", "simultaneous invocations"))
 			return
 		case cur.Owner == 0 && len(c.limbo.Pending()) == 0:
@@ -49,14 +46,14 @@ func (c *Core) demote(ev DemoteRequest) {
 // beginDemotion moves to a new term. DEMOTE is written once that is on disk.
 func (c *Core) beginDemotion(ev DemoteRequest) {
 	term := c.raft.Term() + 1
-	c.lead.demotion = &demotion{conn: ev.Conn, sync: ev.Sync, term: term, until: c.now.Mono + c.cfg.PromoteTimeout}
+	c.waits.demotion = &demotion{client: client{ev.Conn, ev.Sync, c.now.Mono + c.cfg.PromoteTimeout}, term: term}
 	c.adopt(term)
 }
 
 // stepDemotion goes on with a demotion: it waits for the term, then for a quorum
 // on the last synchronous transaction, then for the disk.
 func (c *Core) stepDemotion() {
-	d := c.lead.demotion
+	d := c.waits.demotion
 	if d == nil {
 		return
 	}
@@ -80,8 +77,8 @@ func (c *Core) stepDemotion() {
 }
 
 func (c *Core) endDemotion(err *xrow.Error) {
-	d := c.lead.demotion
-	c.lead.demotion = nil
+	d := c.waits.demotion
+	c.waits.demotion = nil
 	if err != nil {
 		c.eff.reply(d.conn, d.sync, nil, err)
 		return

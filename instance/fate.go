@@ -21,16 +21,14 @@ import (
 // It is no part of the queue: what it waits for is behind no transaction but the
 // one it names.
 type fate struct {
-	conn, sync uint64
-	data       []byte
-	err        *xrow.Error
-	saw        uint64 // it stands on what this transaction did; 0: on nothing undecided
-	group      uint64 // rows of local spaces went with this group; 0: none did
-	beat       uint64 // heartbeats from this number on count; 0: no round is needed
-	heard      uint32 // members that answered one, a bit each
-	term       uint64 // that we must still lead in when the round ends
-	until      time.Duration
-	size       int
+	client
+	data  []byte
+	err   *xrow.Error
+	saw   uint64 // it stands on what this transaction did; 0: on nothing undecided
+	group uint64 // rows of local spaces went with this group; 0: none did
+	beat  uint64 // heartbeats from this number on count; 0: no round is needed
+	heard uint32 // members that answered one, a bit each
+	term  uint64 // that we must still lead in when the round ends
 }
 
 // fateOverhead is what a fate takes besides its answer, about.
@@ -43,122 +41,100 @@ func (c *Core) answerEmpty(tx *box.Txn, r *Request, data []byte, err *xrow.Error
 		return // nobody waits
 	}
 	f := c.fateOf(tx, r, data, err)
-	c.addFate(&f)
+	c.waits.addFate(&f, &c.eff)
 }
 
 // fateOf is what an answer stands on. tx is about to end.
 func (c *Core) fateOf(tx *box.Txn, r *Request, data []byte, err *xrow.Error) fate {
-	f := fate{conn: r.Conn, sync: r.Sync, data: data, err: err, saw: tx.Undecided()}
+	f := fate{client: client{r.Conn, r.Sync, c.now.Mono + c.cfg.WaitLimit}, data: data, err: err, saw: tx.Undecided()}
 	if term := c.stampTerm(); term != 0 && !c.limbo.Current().Tarantool {
 		any, sync := tx.Looked()
 		if sync || any && (r.IsSync || c.cfg.SyncAll) {
-			f.beat, f.term, f.heard = c.round(), term, 1<<c.members.self
+			f.beat, f.term, f.heard = c.beats.round(&c.eff), term, 1<<c.members.self
 		}
 	}
 	return f
 }
 
-// addFate keeps an answer until it may be given; checkFates does that in this
-// Step where nothing is open.
-func (c *Core) addFate(f *fate) {
+// addFate keeps an answer until it may be given; that is in this Step where nothing
+// is open.
+func (w *waits) addFate(f *fate, eff *Effects) {
 	if f.saw == 0 && f.beat == 0 && f.group == 0 {
-		c.eff.reply(f.conn, f.sync, f.data, f.err)
+		eff.reply(f.conn, f.sync, f.data, f.err)
 		return
 	}
-	f.until = c.now.Mono + c.cfg.WaitLimit
-	f.size = fateOverhead + len(f.data)
-	if f.err != nil {
-		f.size += len(f.err.Message)
-	}
-	c.waits.fates = append(c.waits.fates, *f)
-	c.waits.fateSize += f.size
+	w.fates = append(w.fates, *f)
+	w.fateSize += f.size()
 }
 
-// ackFates lets an ack that answers a late enough heartbeat count, while we are in
+// size is the bytes that it takes.
+func (f *fate) size() int {
+	n := fateOverhead + len(f.data)
+	if f.err != nil {
+		n += len(f.err.Message)
+	}
+	return n
+}
+
+// acked lets an ack that answers a late enough heartbeat count, while we are in
 // the term of the statements: who answers in a later one may have elected somebody
 // who has committed since. Such an ack brings us there by itself, but more of them
-// may follow in the same Step, before checkFates.
-func (c *Core) ackFates(ev *Ack) {
-	for i := range c.waits.fates {
-		if f := &c.waits.fates[i]; f.beat != 0 && ev.Sync >= f.beat && c.raft.Term() == f.term {
-			f.heard |= 1 << ev.From
-		}
+// may follow in the same Step, before the answers.
+func (f *fate) acked(ev *Ack, term uint64) {
+	if f.beat != 0 && ev.Sync >= f.beat && term == f.term {
+		f.heard |= 1 << ev.From
 	}
 }
 
-// checkFates gives the answers that stand on nothing open any more.
-func (c *Core) checkFates() {
-	c.eachFate(func(f *fate) bool {
-		if f.beat != 0 && c.quorumHeard(f.heard) {
-			f.beat = 0 // nobody was elected before the statements ran
-		}
-		switch {
-		case f.beat != 0 && (!c.lead.leading || c.raft.Term() != f.term):
-			c.eff.reply(f.conn, f.sync, nil, f.undone(c.readonly()))
-		case f.beat == 0 && c.box.Seen(f.saw) && f.group <= c.out.written:
-			c.eff.reply(f.conn, f.sync, f.data, f.err)
-		case c.now.Mono >= f.until:
-			c.trace(FactFateUnknown, 0, 0, "")
-			c.eff.reply(f.conn, f.sync, nil, f.undone(nothingWritten()))
-		default:
-			return true
-		}
-		return false
-	})
+// judgeFate gives an answer that stands on nothing open any more.
+func (c *Core) judgeFate(f *fate, late bool) outcome {
+	if f.beat != 0 && c.quorumHeard(f.heard) {
+		f.beat = 0 // nobody was elected before the statements ran
+	}
+	switch {
+	case f.beat != 0 && (!c.lead.leading || c.raft.Term() != f.term):
+		return f.undone(c.readonly())
+	case f.beat == 0 && c.box.Seen(f.saw) && f.group <= c.out.written:
+		return outcome{known: true, data: f.data, err: f.err}
+	case late:
+		c.trace(FactFateUnknown, 0, 0, "")
+		return f.undone(nothingWritten())
+	}
+	return outcome{}
+}
+
+// undone is how it ends whose answer never came. Rows of local spaces are not
+// taken back.
+func (f *fate) undone(err *xrow.Error) outcome {
+	if f.group != 0 {
+		err = outcomeUnknown()
+	}
+	return fails(err)
+}
+
+// sweepFates answers those that may be.
+func (w *waits) sweepFates(now time.Duration, eff *Effects, judge func(f *fate, late bool) outcome) {
+	if len(w.fates) == 0 {
+		return
+	}
+	w.fates = sweep(w.fates, now, eff, judge)
+	w.fateSize = 0
+	for i := range w.fates {
+		w.fateSize += w.fates[i].size()
+	}
 }
 
 // voidFates: transactions from a number on are void, and what stands on them.
-func (c *Core) voidFates(seq uint64) {
-	c.eachFate(func(f *fate) bool {
+func (w *waits) voidFates(seq uint64, eff *Effects) {
+	w.sweepFates(0, eff, func(f *fate, _ bool) outcome {
 		if f.saw < seq {
-			return true
+			return outcome{}
 		}
-		c.eff.reply(f.conn, f.sync, nil, f.undone(xrow.Errorf(xrow.ErrSyncRollback)))
-		return false
+		return f.undone(xrow.Errorf(xrow.ErrSyncRollback))
 	})
 }
 
-func (c *Core) failFates(err *xrow.Error) {
-	c.eachFate(func(f *fate) bool {
-		c.eff.reply(f.conn, f.sync, nil, f.undone(err))
-		return false
-	})
-}
-
-// undone is the error that says why an answer never came. Rows of local spaces
-// are not taken back.
-func (f *fate) undone(err *xrow.Error) *xrow.Error {
-	if f.group != 0 {
-		return outcomeUnknown()
-	}
-	return err
-}
-
-// eachFate goes over the answers that wait, oldest first, and keeps those for
-// which f says so.
-func (c *Core) eachFate(keep func(*fate) bool) {
-	if len(c.waits.fates) == 0 {
-		return
-	}
-	n := 0
-	for i := range c.waits.fates {
-		if f := &c.waits.fates[i]; keep(f) {
-			c.waits.fates[n] = *f
-			n++
-		} else {
-			c.waits.fateSize -= f.size
-		}
-	}
-	clear(c.waits.fates[n:])
-	c.waits.fates = c.waits.fates[:n]
-}
-
-// fateDeadline is when the first of them gives up waiting; 0: there is none. The
-// wait limit may have changed between two of them.
-func (c *Core) fateDeadline() time.Duration {
-	d := time.Duration(0)
-	for i := range c.waits.fates {
-		d = sooner(d, c.waits.fates[i].until)
-	}
-	return d
+// failFates: the disk has failed, and nothing that is open will be decided here.
+func (w *waits) failFates(err *xrow.Error, eff *Effects) {
+	w.sweepFates(0, eff, func(f *fate, _ bool) outcome { return f.undone(err) })
 }

@@ -33,7 +33,7 @@ func (c *Core) keepLost(e *entry) {
 // flush hands the gathered group to the journal if that is idle. What comes
 // while it syncs gathers, so batching follows the disk by itself.
 func (c *Core) flush() {
-	if c.out.failed != nil || c.out.flight != nil || c.replay {
+	if c.out.failed != nil || c.out.busy() || c.replay {
 		return
 	}
 	if untold := c.limbo.Untold(c.raft.Term()); untold != 0 && c.lead.leading {
@@ -44,9 +44,8 @@ func (c *Core) flush() {
 			c.lead.confirmAt = c.now.Mono + confirmDelay
 		}
 	}
-	if f := c.out.depart(c.now.Mono); f != nil {
-		c.eff.Group, c.eff.GroupNo, c.eff.Lost = f.group, f.no, f.lost
-	}
+	c.eff.Group, c.eff.Lost = c.out.depart(c.now.Mono)
+	c.eff.GroupNo = c.out.flight.no
 }
 
 // addConfirm writes down that rows of our term up to an LSN are committed.
@@ -97,9 +96,9 @@ func (c *Core) groupWritten(no uint64) {
 	}
 	c.limbo.Written(no)
 	c.settle()
-	c.answerLocal()
+	c.waits.answerLocal(no, &c.eff)
 	c.showAsync()
-	c.snapsWritten()
+	c.waits.snapsWritten(no, &c.eff)
 	c.tellAck(f.stamp)
 }
 
@@ -113,21 +112,11 @@ func (c *Core) showAsync() {
 	c.limbo.Show(func(e *entry) {
 		seq = e.Seq
 		e.P.answered = true
-		c.answer(&e.P, nil)
+		c.waits.answer(&c.eff, &e.P, nil)
 	})
 	if seq != 0 {
 		c.box.Show(seq)
 	}
-}
-
-func (c *Core) answerLocal() {
-	n := 0
-	for n < len(c.waits.local) && c.waits.local[n].group <= c.out.written {
-		w := &c.waits.local[n]
-		c.eff.reply(w.conn, w.sync, w.data, nil)
-		n++
-	}
-	c.waits.local = append(c.waits.local[:0], c.waits.local[n:]...)
 }
 
 // journalFailed: a failed sync is never retried. We stop writing and acking
@@ -143,14 +132,11 @@ func (c *Core) journalFailed(err error) {
 	c.afterRaft()
 	unknown := &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". The outcome of the transaction is unknown", Err: err}
 	for i := range c.limbo.Len() {
-		c.answer(&c.limbo.At(i).P, unknown)
+		c.waits.answer(&c.eff, &c.limbo.At(i).P, unknown)
 	}
-	for _, w := range c.waits.local {
-		c.eff.reply(w.conn, w.sync, nil, unknown)
-	}
-	c.waits.local = nil
+	c.waits.failLocal(unknown, &c.eff)
 	c.failHeld(unknown)
-	c.failTold()
-	c.failFates(&xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". Nothing was written by this request", Err: err})
-	c.failSnaps(unknown)
+	c.waits.failTold(&c.eff)
+	c.waits.failFates(&xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". Nothing was written by this request", Err: err}, &c.eff)
+	c.waits.failSnaps(unknown, &c.eff)
 }

@@ -1,8 +1,6 @@
 package instance
 
 import (
-	"time"
-
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/xrow"
@@ -138,9 +136,8 @@ func (c *Core) alignRules() {
 
 // promoteWaiter is a box.ctl.promote that waits to be writable.
 type promoteWaiter struct {
-	conn, sync uint64
-	term       uint64
-	until      time.Duration
+	client
+	term uint64
 }
 
 func (c *Core) promote(ev PromoteRequest) {
@@ -158,25 +155,20 @@ func (c *Core) promote(ev PromoteRequest) {
 		c.eff.reply(ev.Conn, ev.Sync, nil, c.readonly())
 		return
 	}
-	c.waits.promotes = append(c.waits.promotes, promoteWaiter{conn: ev.Conn, sync: ev.Sync, term: c.raft.Term(), until: c.now.Mono + c.cfg.PromoteTimeout})
+	c.waits.promotes = append(c.waits.promotes, promoteWaiter{client{ev.Conn, ev.Sync, c.now.Mono + c.cfg.PromoteTimeout}, c.raft.Term()})
 }
 
-// checkPromotes answers promotions whose outcome is known.
-func (c *Core) checkPromotes() {
-	keep := c.waits.promotes[:0]
-	for _, w := range c.waits.promotes {
-		switch {
-		case c.lead.leading && c.raft.Term() == w.term && c.limbo.Current().Term == w.term:
-			c.eff.reply(w.conn, w.sync, noValues, nil)
-		case c.raft.Term() > w.term && c.raft.Leader() != 0:
-			c.eff.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingPromote, c.raft.Leader()))
-		case c.raft.Term() > w.term:
-			c.eff.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrInterferingElections))
-		case c.now.Mono >= w.until:
-			c.eff.reply(w.conn, w.sync, nil, xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
-		default:
-			keep = append(keep, w)
-		}
+// judgePromote answers a promotion whose outcome is known.
+func (c *Core) judgePromote(w *promoteWaiter, late bool) outcome {
+	switch term := c.raft.Term(); {
+	case c.lead.leading && term == w.term && c.limbo.Current().Term == w.term:
+		return succeeds(noValues)
+	case term > w.term && c.raft.Leader() != 0:
+		return fails(xrow.Errorf(xrow.ErrInterferingPromote, c.raft.Leader()))
+	case term > w.term:
+		return fails(xrow.Errorf(xrow.ErrInterferingElections))
+	case late:
+		return fails(xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
 	}
-	c.waits.promotes = keep
+	return outcome{}
 }

@@ -6,7 +6,6 @@ import "time"
 type leadership struct {
 	leading      bool          // our PROMOTE of the raft term is in the log
 	confirmAt    time.Duration // an idle leader writes CONFIRM then; 0: nothing to tell
-	demotion     *demotion     // nil: none is on its way
 	voidPromotes []uint64      // LSNs of PROMOTEs of ours that took effect nowhere, ascending
 	newVoid      bool          // the adapters do not know them all yet
 }

@@ -306,7 +306,7 @@ const whole = 1 << 30 // of a log
 
 func (w *world) ack(from, to *host) {
 	v := from.core.out.onDisk
-	to.step(&Ack{From: from.id, VClock: v.Global(), Term: from.core.raft.Saved().Term, Sync: to.core.reads.beatSync})
+	to.step(&Ack{From: from.id, VClock: v.Global(), Term: from.core.raft.Saved().Term, Sync: to.core.beats.sync})
 }
 
 // carry takes all words between two, both ways, rows too.

@@ -22,12 +22,11 @@ type outbox struct {
 	record  *raft.Record   // that open has, the newest one
 	lost    []xrow.LostRow // what open voids. Invariant: none while open is nil
 	stamp   float64        // of the newest row of another instance in open
-	flight  *flight        // with the journal; nil: it is idle
+	flight  flight         // with the journal; zero: it is idle
 	nextNo  uint64         // number that open will get
 	written uint64
 
 	scratch             []byte // body being encoded
-	results             []byte // answers; a full one is left to those who still point into it
 	lastRows, lastTable int    // sizes of the last group: the next one will need about as much
 
 	failed  error // the journal's; nothing is ever written again
@@ -35,12 +34,11 @@ type outbox struct {
 	parked  bool // as it was told last, see notePark
 }
 
-// flight is a group that the journal has, and what goes with it.
+// flight is a group that the journal has.
 type flight struct {
 	no     uint64
 	group  *xrow.Group
 	record *raft.Record
-	lost   []xrow.LostRow
 	since  time.Duration
 	stamp  float64 // of the newest foreign row
 }
@@ -160,24 +158,29 @@ func (o *outbox) addLost(wall float64, lost xrow.LostRow) {
 	o.lost = append(o.lost, lost)
 }
 
-// depart gives what gathered to the journal, which must be idle; nil: there is nothing.
-func (o *outbox) depart(now time.Duration) *flight {
+// busy tells whether the journal has a group.
+func (o *outbox) busy() bool { return o.flight.group != nil }
+
+// depart gives what gathered to the journal, which must be idle, and what is
+// voided by it; nil: there is nothing.
+func (o *outbox) depart(now time.Duration) (*xrow.Group, []xrow.LostRow) {
 	if o.open == nil {
-		return nil
+		return nil, nil
 	}
-	o.flight = &flight{no: o.nextNo, group: o.open, record: o.record, lost: o.lost, since: now, stamp: o.stamp}
+	o.flight = flight{no: o.nextNo, group: o.open, record: o.record, since: now, stamp: o.stamp}
 	o.lastRows, o.lastTable = len(o.open.Rows), len(o.open.Table)
+	lost := o.lost
 	o.open, o.record, o.lost, o.stamp = nil, nil, nil, 0
 	o.nextNo++
-	return o.flight
+	return o.flight.group, lost
 }
 
 // arrived: the flight is on disk. Now it may be shown.
-func (o *outbox) arrived(no uint64) *flight {
+func (o *outbox) arrived(no uint64) flight {
 	f := o.flight
-	if f == nil || f.no != no {
+	if f.group == nil || f.no != no {
 		panic("instance: the journal answered for a group it does not have")
 	}
-	o.flight, o.written, o.onDisk = nil, no, f.group.After
+	o.flight, o.written, o.onDisk = flight{}, no, f.group.After
 	return f
 }

@@ -12,7 +12,7 @@ import (
 func (o *outbox) check(t *testing.T) {
 	t.Helper()
 	at := o.onDisk
-	for _, g := range []*xrow.Group{o.journals(), o.open} {
+	for _, g := range []*xrow.Group{o.flight.group, o.open} {
 		if g == nil {
 			continue
 		}
@@ -24,7 +24,7 @@ func (o *outbox) check(t *testing.T) {
 	if at != o.vclock {
 		t.Errorf("the groups end with %s, the vclock is %s", &at, &o.vclock)
 	}
-	if o.flight != nil && o.flight.no != o.nextNo-1 || o.flight == nil && o.written != o.nextNo-1 {
+	if o.busy() && o.flight.no != o.nextNo-1 || !o.busy() && o.written != o.nextNo-1 {
 		t.Errorf("group %d is written, %+v under way, %d is next", o.written, o.flight, o.nextNo)
 	}
 	if o.open == nil && (o.lost != nil || o.record != nil) {
@@ -32,17 +32,10 @@ func (o *outbox) check(t *testing.T) {
 	}
 }
 
-func (o *outbox) journals() *xrow.Group {
-	if o.flight == nil {
-		return nil
-	}
-	return o.flight.group
-}
-
 func TestOutbox(t *testing.T) {
 	o := outbox{nextNo: 1}
 	o.check(t)
-	if o.depart(0) != nil {
+	if g, _ := o.depart(0); g != nil {
 		t.Error("nothing departs")
 	}
 	by := author{id: 1, term: 2, wall: 3}
@@ -53,7 +46,8 @@ func TestOutbox(t *testing.T) {
 	o.addRecord(3, raft.Record{Term: 2, Vote: 1})
 	first := o.addTxn(by, []box.LogRow{insert(true), insert(false)}, xrow.FlagCommit)
 	o.check(t)
-	f := o.depart(5)
+	o.depart(5)
+	f := o.flight
 	if f.no != 1 || f.record == nil || f.record.Term != 2 || f.stamp != 0 || f.since != 5 {
 		t.Errorf("departed %+v", f)
 	}
@@ -73,8 +67,8 @@ func TestOutbox(t *testing.T) {
 		t.Error("the group that arrived is another one")
 	}
 	o.check(t)
-	if f = o.depart(6); len(f.lost) != 1 || f.stamp != 8 || f.record != nil {
-		t.Errorf("departed %+v", f)
+	if _, lost := o.depart(6); len(lost) != 1 || o.flight.stamp != 8 || o.flight.record != nil {
+		t.Errorf("departed %+v with %v", o.flight, lost)
 	}
 	o.arrived(2)
 	o.check(t)

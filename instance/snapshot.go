@@ -42,24 +42,23 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 	c.waits.snaps = append(c.waits.snaps, snap)
 }
 
-func (c *Core) snapsWritten() {
-	keep := c.waits.snaps[:0]
-	for _, s := range c.waits.snaps {
-		if s.group <= c.out.written {
-			c.eff.Snaps = append(c.eff.Snaps, s.snap)
-		} else {
-			keep = append(keep, s)
+// snapsWritten gives the checkpoints whose log is on disk.
+func (w *waits) snapsWritten(written uint64, eff *Effects) {
+	w.snaps = slices.DeleteFunc(w.snaps, func(s pendingSnap) bool {
+		if s.group > written {
+			return false
 		}
-	}
-	c.waits.snaps = keep
+		eff.Snaps = append(eff.Snaps, s.snap)
+		return true
+	})
 }
 
 // failSnaps turns away those who wait for a checkpoint.
-func (c *Core) failSnaps(err *xrow.Error) {
-	for _, s := range c.waits.snaps {
-		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: s.snap.Tag, View: s.snap.View, Err: err})
+func (w *waits) failSnaps(err *xrow.Error, eff *Effects) {
+	for _, s := range w.snaps {
+		eff.Snaps = append(eff.Snaps, Snapshot{Tag: s.snap.Tag, View: s.snap.View, Err: err})
 	}
-	c.waits.snaps = nil
+	w.snaps = nil
 }
 
 // undecided gathers the frames of rows whose fate is open: the log before a
@@ -261,7 +260,7 @@ func (c *Core) replayLocal(r *xrow.Row) error {
 func (c *Core) Start(now Now) {
 	c.now = now
 	c.out.onDisk = c.out.vclock
-	c.reads.beatAt = now.Mono
+	c.beats.at = now.Mono
 	c.started = true
 	c.refreshMembers()
 	c.raft.Holds(&c.out.vclock)

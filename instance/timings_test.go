@@ -28,8 +28,8 @@ func TestTimingsAtRunTime(t *testing.T) {
 		if got, want := timings(c), timings(begin(timeout)); got != want {
 			t.Errorf("%v at run time is %v, at a start %v", timeout, got, want)
 		}
-		if c.reads.beatAt > c.now.Mono+c.cfg.Heartbeat {
-			t.Errorf("%v: the next heartbeat waits %v", timeout, c.reads.beatAt-c.now.Mono)
+		if c.beats.at > c.now.Mono+c.cfg.Heartbeat {
+			t.Errorf("%v: the next heartbeat waits %v", timeout, c.beats.at-c.now.Mono)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package instance
 
 import (
 	"math/bits"
-	"time"
 
 	"tarragon.dev/tarragon/xrow"
 )
@@ -12,11 +11,10 @@ import (
 // may destroy the disk of the one that went; somebody who has the row and not the
 // CONFIRM would need that disk to elect anybody.
 type telling struct {
-	conn, sync uint64
-	data       []byte
-	origin     uint32
-	lsn        uint64 // of the CONFIRM, by its origin, or behind it
-	until      time.Duration
+	client
+	data   []byte
+	origin uint32
+	lsn    uint64 // of the CONFIRM, by its origin, or behind it
 }
 
 // tellFirst holds back the answer to a transaction by which a voter went, and that a
@@ -29,26 +27,19 @@ func (c *Core) tellFirst(p *payload) {
 	p.waiting = false
 	c.waits.clients--
 	owner := c.limbo.Current().Owner
-	c.waits.tellings = append(c.waits.tellings, telling{conn: p.conn, sync: p.sync, data: p.data, origin: owner, lsn: c.out.vclock[owner], until: p.until})
+	c.waits.tellings = append(c.waits.tellings, telling{client: client{p.conn, p.sync, p.until}, data: p.data, origin: owner, lsn: c.out.vclock[owner]})
 }
 
-// checkTold gives the answers whose change enough others know.
-func (c *Core) checkTold() {
-	left := c.waits.tellings[:0]
-	for i := range c.waits.tellings {
-		t := &c.waits.tellings[i]
-		switch {
-		case c.told(t.origin, t.lsn):
-			c.eff.reply(t.conn, t.sync, t.data, nil)
-		case c.now.Mono >= t.until:
-			c.trace(FactUnknown, t.origin, t.lsn, "")
-			c.eff.reply(t.conn, t.sync, nil, notTold())
-		default:
-			left = append(left, *t)
-		}
+// judgeTelling gives an answer whose change enough others know.
+func (c *Core) judgeTelling(t *telling, late bool) outcome {
+	switch {
+	case c.told(t.origin, t.lsn):
+		return succeeds(t.data)
+	case late:
+		c.trace(FactUnknown, t.origin, t.lsn, "")
+		return fails(notTold())
 	}
-	clear(c.waits.tellings[len(left):])
-	c.waits.tellings = left
+	return outcome{}
 }
 
 // told tells whether an election quorum has synced the rows of an origin up to an LSN.
@@ -66,11 +57,8 @@ func (c *Core) told(origin uint32, lsn uint64) bool {
 }
 
 // failTold answers all who wait: our disk can tell nobody any more.
-func (c *Core) failTold() {
-	for i := range c.waits.tellings {
-		c.eff.reply(c.waits.tellings[i].conn, c.waits.tellings[i].sync, nil, notTold())
-	}
-	c.waits.tellings = nil
+func (w *waits) failTold(eff *Effects) {
+	w.tellings = sweep(w.tellings, 0, eff, func(*telling, bool) outcome { return fails(notTold()) })
 }
 
 // notTold is the error of a change that is committed, and that too few know of.

@@ -92,7 +92,7 @@ func (c *crowd) write() {
 
 // ack lets the leader commit the oldest of its rows.
 func (c *crowd) ack() {
-	a := &Ack{From: 2, Term: 2, Sync: c.core.reads.beatSync}
+	a := &Ack{From: 2, Term: 2, Sync: c.core.beats.sync}
 	a.VClock[1] = c.core.limbo.At(0).LSN
 	c.steps(a)
 	c.lsn = c.core.out.vclock[1]
@@ -140,8 +140,8 @@ func TestStepsLookAtWhatTheyDecide(t *testing.T) {
 		{"a CONFIRM", followerCrowd, nil, (*crowd).confirm},
 		{"a linearizable read", leaderCrowd, nil, func(c *crowd) {
 			c.steps(LinearRead{Conn: 1, Sync: 1})
-			c.steps(&Ack{From: 2, Term: 2, Sync: c.core.reads.beatSync})
-			c.steps(&Ack{From: 3, Term: 2, Sync: c.core.reads.beatSync})
+			c.steps(&Ack{From: 2, Term: 2, Sync: c.core.beats.sync})
+			c.steps(&Ack{From: 3, Term: 2, Sync: c.core.beats.sync})
 		}},
 		{"what retention asks", followerCrowd, nil, func(c *crowd) { c.core.Decided() }},
 		{"a state for a joiner", followerCrowd, nil, func(c *crowd) {

@@ -2,9 +2,6 @@ package instance
 
 import (
 	"bytes"
-	"encoding/binary"
-	"sort"
-	"time"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
@@ -186,23 +183,7 @@ func (c *Core) run(tx *box.Txn, r *Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.data(r.DML.Type, tuple), nil
-}
-
-// data copies a tuple into the DATA array of an answer: array32, as the
-// Tarantool writes it. UPSERT answers with an empty one.
-func (c *Core) data(t xrow.Type, tuple []byte) []byte {
-	n := uint32(1)
-	if tuple == nil || t == xrow.Upsert {
-		n, tuple = 0, nil
-	}
-	if cap(c.out.results)-len(c.out.results) < len(tuple)+5 {
-		c.out.results = make([]byte, 0, max(16<<10, len(tuple)+5))
-	}
-	at := len(c.out.results)
-	c.out.results = binary.BigEndian.AppendUint32(append(c.out.results, 0xdd), n)
-	c.out.results = append(c.out.results, tuple...)
-	return c.out.results[at:len(c.out.results):len(c.out.results)]
+	return c.waits.data(r.DML.Type, tuple), nil
 }
 
 // refuse checks what does not depend on the transaction.
@@ -269,7 +250,9 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	tx.Prepare()
 	lsn := c.out.vclock[c.members.self]
 	c.limbo.Note(term, lsn, true)
-	c.countWaiting(&p)
+	if p.waiting {
+		c.waits.clients++
+	}
 	e.LSN, e.Bytes, e.P = lsn, len(p.frames), p
 	c.limbo.Push(e)
 	if p.ddl {
@@ -288,7 +271,7 @@ func (c *Core) submitLocal(tx *box.Txn, r *Request, p *payload) {
 	f.group = c.out.nextNo
 	tx.Prepare()
 	if f.saw != 0 || f.beat != 0 {
-		c.addFate(&f)
+		c.waits.addFate(&f, &c.eff)
 		return
 	}
 	c.waits.local = append(c.waits.local, waiter{group: c.out.nextNo, conn: p.conn, sync: p.sync, data: p.data})
@@ -368,7 +351,7 @@ func (c *Core) settle() {
 		ddl := false
 		for i := range done {
 			if ddl = ddl || done[i].P.ddl; !done[i].P.ddl {
-				c.answer(&done[i].P, nil)
+				c.waits.answer(&c.eff, &done[i].P, nil)
 			}
 		}
 		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
@@ -391,7 +374,7 @@ func (c *Core) settle() {
 	void := c.limbo.TakeVoid()
 	if n := len(void); n > 0 {
 		c.box.Rollback(void[n-1].Seq)
-		c.voidFates(void[n-1].Seq)
+		c.waits.voidFates(void[n-1].Seq, &c.eff)
 		ddl := false
 		for i := range void {
 			c.voided(&void[i])
@@ -415,7 +398,7 @@ func (c *Core) answerDDL(done []entry, fewer bool) {
 		case fewer && c.limbo.Current().Owner != 0:
 			c.tellFirst(p)
 		default:
-			c.answer(p, nil)
+			c.waits.answer(&c.eff, p, nil)
 		}
 	}
 }
@@ -437,86 +420,11 @@ func (c *Core) voided(e *entry) {
 		kind = FactVoidedAsync
 	}
 	c.trace(kind, e.Origin, e.LSN, "")
-	c.answer(&e.P, xrow.Errorf(xrow.ErrSyncRollback))
+	c.waits.answer(&c.eff, &e.P, xrow.Errorf(xrow.ErrSyncRollback))
 	c.eff.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
 	if e.Behind != 0 && !e.Sync && !c.replay {
 		// Its author told its client that it is done; Tarantool stops here.
 		c.cutStream(e.Origin, splitBrain("got an async transaction from an old term"))
 	}
 	c.keepLost(e)
-}
-
-// answer replies to the client that waits for a transaction, if one does.
-func (c *Core) answer(p *payload, err *xrow.Error) {
-	if !p.waiting {
-		return
-	}
-	p.waiting = false
-	c.waits.clients--
-	if err != nil {
-		c.eff.reply(p.conn, p.sync, nil, err)
-		return
-	}
-	c.eff.reply(p.conn, p.sync, p.data, nil)
-}
-
-func (c *Core) countWaiting(p *payload) {
-	if p.waiting {
-		c.waits.clients++
-	}
-}
-
-// expireWaits lets clients go whose wait limit is over. The transaction stays:
-// only a quorum or a newer PROMOTE decides it.
-func (c *Core) expireWaits() {
-	for {
-		e := c.firstWaiting()
-		if e == nil || c.now.Mono < e.P.until {
-			return
-		}
-		c.trace(FactUnknown, e.Origin, e.LSN, "")
-		c.answer(&e.P, outcomeUnknown())
-	}
-}
-
-// firstWaiting is the oldest transaction that a client waits for, nil if there is
-// none. Nobody waits for those before waitHead, and nobody will.
-func (c *Core) firstWaiting() *entry {
-	if c.waits.clients == 0 {
-		return nil
-	}
-	n := c.limbo.Len()
-	for i := sort.Search(n, func(i int) bool { return c.limbo.At(i).Seq >= c.waits.head }); i < n; i++ {
-		e := c.limbo.At(i)
-		if c.waits.head = e.Seq; e.P.waiting {
-			return e
-		}
-	}
-	return nil
-}
-
-func (c *Core) waitDeadline() (d time.Duration) {
-	if e := c.firstWaiting(); e != nil {
-		d = e.P.until
-	}
-	for i := range c.waits.promotes {
-		d = sooner(d, c.waits.promotes[i].until)
-	}
-	if c.lead.demotion != nil && c.lead.demotion.group == 0 {
-		d = sooner(d, c.lead.demotion.until)
-	}
-	for i := range c.reads.linear {
-		d = sooner(d, c.reads.linear[i].until)
-	}
-	for i := range c.waits.tellings {
-		d = sooner(d, c.waits.tellings[i].until)
-	}
-	return sooner(d, c.fateDeadline())
-}
-
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
 }
