@@ -129,45 +129,30 @@ func (c *Core) checkTxn(rows []xrow.Row) error {
 // apply puts a checked transaction into the log and draws its conclusions.
 func (c *Core) apply(rows []xrow.Row) error {
 	c.restamp(rows)
-	r := &rows[0]
-	switch {
-	case r.Type.IsSynchro():
+	r, last := &rows[0], &rows[len(rows)-1]
+	if r.Type.IsSynchro() {
 		return c.applySynchro(r)
-	case c.underTarantool(r):
-		return c.applyTarantool(rows)
 	}
-	switch c.limbo.Judge(r.Term, r.ReplicaID) {
+	rules := limbo.Strong
+	if c.underTarantool(r) {
+		rules = limbo.Tarantool
+		c.ownWrote(last.ReplicaID)
+	}
+	v, err := c.limbo.Judge(rules, limbo.Txn{Origin: r.ReplicaID, LSN: r.LSN, Term: r.Term, WaitSync: last.Flags&xrow.FlagWaitSync != 0,
+		Empty: allNop(rows), Logged: c.replay, Partial: c.restoring})
+	if err != nil {
+		return c.refusal(err)
+	}
+	switch v {
 	case limbo.Void:
-		c.trace(FactLate, r.ReplicaID, r.LSN, "")
+		c.trace(FactLate, last.ReplicaID, last.LSN, "")
 		c.appendNop(rows)
 		return nil
-	case limbo.Alien:
-		if allNop(rows) { // stands for rows of a term that was void before we saw its PROMOTE
-			c.appendRows(rows)
-			return nil
-		}
-		return c.contradiction(fmt.Sprintf("row %d of instance %d in term %d without the PROMOTE of that term", r.LSN, r.ReplicaID, r.Term))
-	}
-	if err := c.checkGap(r); err != nil {
-		return err
-	}
-	if r.Term > c.limbo.Current().Term {
-		// A leader takes writes only behind the CONFIRM of its PROMOTE.
-		return protocolError(fmt.Sprintf("LSN %d of instance %d in term %d before the CONFIRM of its PROMOTE", r.LSN, r.ReplicaID, r.Term))
-	}
-	return c.applyDML(rows)
-}
-
-// checkGap: within a term LSNs have no gaps, so that a node holds a prefix of
-// each term.
-func (c *Core) checkGap(r *xrow.Row) error {
-	if r.Term == 0 || c.restoring {
+	case limbo.Idle:
+		c.appendRows(rows)
 		return nil
 	}
-	if next := c.limbo.Next(r.Term); r.LSN != next {
-		return protocolError(fmt.Sprintf("LSN %d of instance %d in term %d, expected %d", r.LSN, r.ReplicaID, r.Term, next))
-	}
-	return nil
+	return c.applyDML(rows)
 }
 
 func allNop(rows []xrow.Row) bool {
@@ -242,8 +227,7 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 func (c *Core) keepNops(rows []xrow.Row) {
 	last := &rows[len(rows)-1]
 	c.appendNop(rows)
-	c.limbo.Note(last.Term, last.LSN, true)
-	c.limbo.Hold(last.ReplicaID, last.LSN)
+	c.limbo.Held(last.ReplicaID, last.Term, last.LSN)
 }
 
 // applied puts a transaction whose statements ran into the log and the queue.
@@ -251,16 +235,15 @@ func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
 	last := &rows[len(rows)-1]
 	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
 	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Sync: isSync(tx, last)}
+	rules := limbo.Strong
 	if c.underTarantool(last) {
-		c.classify(&e)
+		rules = limbo.Tarantool
 	}
 	tx.Prepare()
 	p.frames = c.appendRows(rows)
 	e.Bytes, e.P = len(p.frames), p
-	c.limbo.Note(last.Term, last.LSN, true)
-	c.limbo.Hold(last.ReplicaID, last.LSN)
-	c.limbo.Push(e)
-	if e.Term == 0 {
+	c.limbo.Held(last.ReplicaID, last.Term, last.LSN)
+	if c.limbo.TakeTxn(rules, e) {
 		c.limbo.Written(c.out.written)
 		c.settle()
 	}
@@ -319,7 +302,8 @@ func isSync(tx *box.Txn, last *xrow.Row) bool {
 	return last.Flags&xrow.FlagWaitAck != 0 || tx.IsSync()
 }
 
-// applySynchro takes CONFIRM and PROMOTE.
+// applySynchro takes CONFIRM, ROLLBACK, PROMOTE and DEMOTE: each is judged, logged,
+// and takes effect.
 func (c *Core) applySynchro(r *xrow.Row) error {
 	s, err := xrow.DecodeSynchro(r.Body)
 	if err != nil {
@@ -328,63 +312,92 @@ func (c *Core) applySynchro(r *xrow.Row) error {
 	if s.ReplicaID >= vclock.Max {
 		return protocolError(fmt.Sprintf("%v of instance %d, which cannot be", r.Type, s.ReplicaID))
 	}
-	one := []xrow.Row{*r}
-	switch {
-	case c.requestOfTarantool(r, &s):
+	rules := limbo.Strong
+	if c.requestOfTarantool(r, &s) {
+		rules = limbo.Tarantool
 		if r.Type != xrow.Demote && c.strongAlone() {
 			return protocolError(r.Type.String() + " by Tarantool's rules, where no member is a Tarantool")
 		}
-		return c.takeRequest(r, &s)
-	case r.Type == xrow.Confirm:
-		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Alien {
-			return c.contradiction(fmt.Sprintf("CONFIRM of term %d by instance %d without its PROMOTE", r.Term, r.ReplicaID))
+		if r.Type != xrow.Promote {
+			c.ownWrote(r.ReplicaID)
 		}
-		if err := c.limbo.CheckConfirm(r.Term, s.Strong()); err != nil {
-			return c.contradiction(err.Error()) // before the log has it
+		if err := c.checkTerm(s.Term); err != nil {
+			return err
 		}
-		if c.limbo.Judge(r.Term, r.ReplicaID) == limbo.Keep {
-			if err := c.checkGap(r); err != nil {
-				return err
-			}
-			c.limbo.NoteConfirmed(s.ReplicaID, s.LSN)
-		}
-		c.appendRows(one)
-		c.limbo.Note(r.Term, r.LSN, false)
-		return c.confirm(r.Term, s.Strong())
 	}
-	return c.takePromote(r, limbo.Promote{Term: s.Term, Owner: r.ReplicaID, LSN: r.LSN,
-		PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.Strong(), Named: s.LSN})
+	req := c.requestOf(r, &s, rules)
+	if rules == limbo.Strong || c.filters() {
+		v, err := c.limbo.JudgeRequest(rules, req)
+		if err != nil {
+			return c.refusal(err)
+		}
+		if v == limbo.Void {
+			c.trace(FactPromoteVoid, r.ReplicaID, r.LSN, "late")
+			c.appendNop([]xrow.Row{*r}) // Tarantools stop at a PROMOTE of an older term
+			return nil
+		}
+	}
+	return c.takeRequest(rules, r, req)
 }
 
-func (c *Core) takePromote(r *xrow.Row, p limbo.Promote) error {
-	if p.Term == 0 || p.Term != r.Term {
-		return protocolError("PROMOTE with a wrong term")
+// requestOf is what a row asks of the limbo.
+func (c *Core) requestOf(r *xrow.Row, s *xrow.Synchro, rules limbo.Rules) limbo.Request {
+	req := limbo.Request{Kind: kindOf(r.Type), Origin: r.ReplicaID, Row: r.LSN, Stamp: r.Term, Owner: s.ReplicaID, LSN: s.LSN,
+		Term: s.Term, PrevTerm: s.PrevTerm, Known: c.out.vclock[s.ReplicaID], Partial: c.restoring}
+	if rules == limbo.Strong {
+		req.LSN, req.Named = s.Strong(), s.LSN
+	} else {
+		// A PROMOTE of ours is pending until a quorum has it, or until a later row of
+		// ours says that one had.
+		req.Pending = r.Type == xrow.Promote && c.replay && !c.cfg.Break.Tarantool && r.ReplicaID == c.ownID()
 	}
-	void, err := c.limbo.AddPromote(p)
-	if err != nil {
-		return c.contradiction(err.Error())
+	return req
+}
+
+func kindOf(t xrow.Type) limbo.Kind {
+	switch t {
+	case xrow.Confirm:
+		return limbo.Confirmation
+	case xrow.Rollback:
+		return limbo.Rollback
+	case xrow.Promote:
+		return limbo.Promotion
 	}
-	if void {
-		c.trace(FactPromoteVoid, p.Owner, p.LSN, "late")
-		c.appendNop([]xrow.Row{*r}) // Tarantools stop at a PROMOTE of an older term
-		return nil
+	return limbo.Demotion
+}
+
+// takeRequest logs a row that acts on the queue, and draws its conclusions.
+func (c *Core) takeRequest(rules limbo.Rules, r *xrow.Row, req limbo.Request) error {
+	if rules == limbo.Tarantool {
+		c.adopt(req.Term) // it is not in the stamp
 	}
 	c.appendRows([]xrow.Row{*r})
-	if c.cfg.Break.PromoteAtOnce {
-		return c.confirm(p.Term, p.LSN)
+	if !req.Pending {
+		c.limbo.Held(r.ReplicaID, r.Term, r.LSN)
 	}
+	before := c.limbo.Current().Term
+	if err := c.limbo.Take(rules, req); err != nil {
+		return c.contradiction(err.Error())
+	}
+	if req.Kind == limbo.Promotion && rules == limbo.Strong && c.cfg.Break.PromoteAtOnce {
+		return c.confirm(req.Term, req.Row)
+	}
+	if c.limbo.Current().Term != before {
+		c.tookEffect(rules == limbo.Strong)
+	}
+	c.noteVoidPromotes()
+	c.settle()
 	return nil
 }
 
 // confirm takes a fact down: rows of a term are committed up to an LSN.
 func (c *Core) confirm(term, lsn uint64) error {
 	before := c.limbo.Current().Term
-	voided := c.limbo.Voided(term)
 	if err := c.limbo.Confirm(term, lsn); err != nil {
 		return c.contradiction(err.Error())
 	}
 	if c.limbo.Current().Term != before {
-		c.tookEffect(voided)
+		c.tookEffect(true)
 	}
 	c.settle()
 	return nil

@@ -32,7 +32,7 @@ func (c *Core) demote(ev DemoteRequest) {
 		case cur.Owner != c.members.self || cur.Term < c.raft.Term() || len(c.limbo.Pending()) > 0:
 			c.eff.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrNotLeader, c.raft.Leader()))
 			return
-		case cur.Tarantool:
+		case cur.Rules == limbo.Tarantool:
 			c.beginDemotion(ev)
 			return
 		}
@@ -92,9 +92,9 @@ func (c *Core) writeDemote(term uint64) {
 	req := limbo.Request{Kind: limbo.Demotion, Origin: c.members.self, Owner: cur.Owner, LSN: c.limbo.LastSync(), Term: term}
 	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.LSN, Term: term}
 	req.Row = c.out.addSynchro(c.author(c.raft.Term()), xrow.Demote, &body, term)
-	if err := c.limbo.Take(req); err != nil {
+	if err := c.limbo.Take(limbo.Tarantool, req); err != nil {
 		panic("instance: " + err.Error())
 	}
-	c.tookEffect(0)
+	c.tookEffect(false)
 	c.settle()
 }

@@ -3,6 +3,7 @@ package instance
 import (
 	"time"
 
+	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -52,7 +53,7 @@ func (c *Core) flush() {
 func (c *Core) addConfirm(lsn uint64) {
 	body := c.confirmBody(lsn)
 	own := c.out.addSynchro(c.author(c.raft.Term()), xrow.Confirm, &body, 0)
-	c.limbo.Note(c.raft.Term(), own, false)
+	c.limbo.Held(c.members.self, c.raft.Term(), own)
 	c.limbo.Told(lsn)
 	c.lead.confirmAt = 0
 }
@@ -63,7 +64,7 @@ func (c *Core) addConfirm(lsn uint64) {
 // a synchronous transaction there is none; LSN 0 is not accepted.
 func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
 	body := xrow.Synchro{ReplicaID: c.members.self, LSN: lsn}
-	if c.limbo.Current().Tarantool {
+	if c.limbo.Current().Rules == limbo.Tarantool {
 		return body
 	}
 	of := c.limbo.ConfirmedOf()

@@ -29,7 +29,7 @@ func (c *Core) becomeLeader() {
 		cur := c.limbo.Current()
 		prevTerm, prevOwner, prevLSN = cur.Term, cur.Owner, cur.Last
 	}
-	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN, Named: c.limbo.Names()}
+	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN, Named: c.limbo.Names(), Rules: limbo.Strong}
 	c.writePromote(&p)
 	if c.cfg.Break.PromoteAtOnce {
 		_ = c.confirm(p.Term, p.LSN)
@@ -46,10 +46,10 @@ func (c *Core) leadTarantool() {
 		return
 	}
 	pending := c.limbo.Pending()
-	if n := len(pending); n > 0 && !pending[n-1].Tarantool && !c.quorumHas(prevOwner, last) {
+	if n := len(pending); n > 0 && pending[n-1].Rules == limbo.Strong && !c.quorumHas(prevOwner, last) {
 		return
 	}
-	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Tarantool: true})
+	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Rules: limbo.Tarantool})
 }
 
 // quorumHas tells whether a quorum has synced an instance's rows up to an LSN,
@@ -97,7 +97,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 // promoteBody is the body of a PROMOTE. Of a strong one, LSN is for Tarantools.
 func promoteBody(p *limbo.Promote) xrow.Synchro {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
-	if p.Tarantool {
+	if p.Rules == limbo.Tarantool {
 		body.Rules = 0
 	} else if p.Named != p.PrevLSN {
 		body.LSN, body.StrongLSN = p.Named, p.PrevLSN
@@ -110,10 +110,10 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
 	p.LSN = c.out.addSynchro(c.author(p.Term), xrow.Promote, &body, p.Term)
 	c.limbo.Lead(p.LSN)
-	if err := c.limbo.Take(limbo.Request{Kind: limbo.Promotion, Origin: c.members.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
+	if err := c.limbo.Take(limbo.Tarantool, limbo.Request{Kind: limbo.Promotion, Origin: c.members.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
 		panic("instance: " + err.Error())
 	}
-	c.tookEffect(0)
+	c.tookEffect(false)
 	c.settle()
 }
 
@@ -121,7 +121,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 // Tarantool was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
-	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || cur.Tarantool == (c.tarantools() != 0) {
+	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == limbo.Tarantool) == (c.tarantools() != 0) {
 		return
 	}
 	if c.cfg.Break.Tarantool {

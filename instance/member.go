@@ -149,7 +149,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	if old != nil && old.UUID == j.UUID && (old.ID == c.members.self || c.raft.Live(c.now.Mono, old.ID)) {
 		return xrow.Errorf(xrow.ErrCfg, "instance_uuid", fmt.Sprintf("%s is that of instance %d, which is alive", j.UUID, old.ID))
 	}
-	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Term != 0 && !cur.Tarantool && !c.cfg.AllowTarantool {
+	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Rules == limbo.Strong && !c.cfg.AllowTarantool {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
 			" of Tarantool's kind does not know; tarragon.allow_tarantool lets it in and gives them up"}
 	}

@@ -273,7 +273,7 @@ func (c *Core) Distrust(why error) { c.broken(fmt.Errorf("%w: %w", ErrLostData, 
 func toSpans(in []limbo.Span) []TermSpan {
 	out := make([]TermSpan, len(in))
 	for i, s := range in {
-		out[i] = TermSpan(s)
+		out[i] = TermSpan{Term: s.Term, Owner: s.Owner, First: s.First, Last: s.Last, Writer: s.Writer, Tarantool: s.Rules == limbo.Tarantool}
 	}
 	return out
 }
@@ -281,7 +281,10 @@ func toSpans(in []limbo.Span) []TermSpan {
 func fromSpans(in []TermSpan) []limbo.Span {
 	out := make([]limbo.Span, len(in))
 	for i, s := range in {
-		out[i] = limbo.Span(s)
+		out[i] = limbo.Span{Term: s.Term, Owner: s.Owner, First: s.First, Last: s.Last, Writer: s.Writer, Rules: limbo.Strong}
+		if s.Tarantool {
+			out[i].Rules = limbo.Tarantool
+		}
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
@@ -65,7 +66,7 @@ func (c *Core) Info(now time.Duration) Info {
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.members.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.members.confirmed.voters,
 		Members: c.members.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
 		Failed: c.out.failed, Doubted: c.doubtText(), Stalled: c.out.stalled, Expelled: c.members.expelled,
-		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Tarantool, Tarantools: c.tarantools()}
+		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == limbo.Tarantool, Tarantools: c.tarantools()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))

@@ -36,34 +36,14 @@ func (c *Core) underTarantool(r *xrow.Row) bool {
 		return true
 	}
 	if r.Term == 0 {
-		return cur.Term == 0 || cur.Tarantool || c.limbo.Mixed() || c.tarantools()&(1<<r.ReplicaID) != 0
+		return cur.Term == 0 || cur.Rules == limbo.Tarantool || c.limbo.Mixed() || c.tarantools()&(1<<r.ReplicaID) != 0
 	}
 	for _, p := range c.limbo.Pending() {
 		if p.Term == r.Term {
-			return p.Tarantool
+			return p.Rules == limbo.Tarantool
 		}
 	}
-	return cur.Tarantool
-}
-
-// applyTarantool is Tarantool's filter of transactions (limbo.md section 9;
-// Tarantool: applier_synchro_filter_tx): the newest PROMOTE or DEMOTE that their
-// author wrote says of which term they are. A stamp decides nothing here, for
-// they come without it through instances of Tarantool's kind.
-func (c *Core) applyTarantool(rows []xrow.Row) error {
-	last := &rows[len(rows)-1]
-	c.ownWrote(last.ReplicaID)
-	cur := c.limbo.Current()
-	switch {
-	case cur.Term == 0 || cur.Writer == last.ReplicaID || c.replay: // a log has what was taken
-	case last.Flags&xrow.FlagWaitSync != 0:
-		c.trace(FactLate, last.ReplicaID, last.LSN, "")
-		c.appendNop(rows)
-		return nil
-	case cur.Owner != 0 && !allNop(rows):
-		return splitBrain("got an async transaction from an old term")
-	}
-	return c.applyDML(rows)
+	return cur.Rules == limbo.Tarantool
 }
 
 // ownWrote: recovery finds a row of ours behind our pending PROMOTE. We wrote it
@@ -82,24 +62,6 @@ func (c *Core) refuseUnclaimed(tx *box.Txn, last *xrow.Row) error {
 		return xrow.Errorf(xrow.ErrSyncQueueUnclaimed)
 	}
 	return nil
-}
-
-// classify says how a transaction waits under Tarantool's rules: one that is
-// synchronous, or that finds others waiting, for CONFIRM; any other was decided
-// by its author's write.
-func (c *Core) classify(e *entry) {
-	cur := c.limbo.Current()
-	p, behind := c.limbo.OwnPending()
-	behind = behind && cur.Writer == e.Origin
-	e.Term = 0
-	if cur.Owner == 0 || !e.Sync && !behind && !c.limbo.Waits() {
-		e.Sync = false
-		return
-	}
-	e.Term = cur.Term
-	if behind {
-		e.Behind = p.Term // not decided here: our PROMOTE may void it
-	}
 }
 
 // skips tells whether replication_skip_conflict passes over a row with this
@@ -146,56 +108,9 @@ func (c *Core) requestOfTarantool(r *xrow.Row, s *xrow.Synchro) bool {
 	return true
 }
 
-// takeRequest takes a CONFIRM, ROLLBACK, PROMOTE or DEMOTE by Tarantool's
-// rules: it is judged, logged, and takes effect.
-func (c *Core) takeRequest(r *xrow.Row, s *xrow.Synchro) error {
-	if r.Type == xrow.Promote && c.replay && !c.cfg.Break.Tarantool && r.ReplicaID == c.ownID() {
-		return c.replayOwnPromote(r, s)
-	}
-	if r.Type != xrow.Promote {
-		c.ownWrote(r.ReplicaID)
-	}
-	kinds := [...]limbo.Kind{xrow.Promote: limbo.Promotion, xrow.Demote: limbo.Demotion, xrow.Confirm: limbo.Confirmation, xrow.Rollback: limbo.Rollback}
-	req := limbo.Request{Kind: kinds[r.Type], Origin: r.ReplicaID, Row: r.LSN, Owner: s.ReplicaID, LSN: s.LSN, Term: s.Term, PrevTerm: s.PrevTerm}
-	if s.ReplicaID >= uint32(len(c.out.vclock)) {
-		return protocolError(r.Type.String() + " of an owner that cannot be")
-	}
-	if err := c.checkTerm(s.Term); err != nil {
-		return err
-	}
-	req.Known = c.out.vclock[s.ReplicaID]
-	if c.filters() {
-		if err := c.limbo.Check(req); err != nil {
-			return refusal(err)
-		}
-	}
-	c.adopt(s.Term)
-	c.appendRows([]xrow.Row{*r})
-	c.limbo.Hold(r.ReplicaID, r.LSN)
-	before := c.limbo.Current().Term
-	if err := c.limbo.Take(req); err != nil {
-		return c.contradiction(err.Error())
-	}
-	if c.limbo.Current().Term != before {
-		c.tookEffect(0)
-	}
-	c.noteVoidPromotes()
-	c.settle()
-	return nil
-}
-
 // filters tells whether requests are judged: not in recovery, and only with a
 // schema of more than version 2.10.1, as in Tarantool.
 func (c *Core) filters() bool { return !c.replay && !c.members.oldSchema }
-
-// replayOwnPromote: a PROMOTE of ours is pending until a quorum has it, or until
-// a later row of ours says that one had.
-func (c *Core) replayOwnPromote(r *xrow.Row, s *xrow.Synchro) error {
-	c.appendRows([]xrow.Row{*r})
-	_, err := c.limbo.AddPromote(limbo.Promote{Term: s.Term, Owner: r.ReplicaID, LSN: r.LSN,
-		PrevTerm: s.PrevTerm, PrevOwner: s.ReplicaID, PrevLSN: s.LSN, Tarantool: true})
-	return err
-}
 
 // ownID is our replica ID, in recovery too.
 func (c *Core) ownID() uint32 {
@@ -210,10 +125,12 @@ func (c *Core) ownID() uint32 {
 	return 0
 }
 
-// noteVoidPromotes remembers PROMOTEs of ours that took effect nowhere.
-func (c *Core) noteVoidPromotes() {
-	for _, p := range c.limbo.TakeVoidPromotes() {
-		if p.Tarantool { // those of ours are told of by number
+// noteVoidPromotes remembers PROMOTEs of ours that took effect nowhere. n are all
+// that are void.
+func (c *Core) noteVoidPromotes() (n int) {
+	void := c.limbo.TakeVoidPromotes()
+	for _, p := range void {
+		if p.Rules == limbo.Tarantool { // those of ours are told of by number
 			c.trace(FactPromoteVoid, p.Owner, p.LSN, "")
 		}
 		if p.Owner == c.ownID() {
@@ -221,16 +138,19 @@ func (c *Core) noteVoidPromotes() {
 			c.lead.newVoid = true
 		}
 	}
+	return len(void)
 }
 
 // refusal is the limbo's word as a client knows it.
-func refusal(err error) error {
+func (c *Core) refusal(err error) error {
 	var r *limbo.Refusal
-	if !errors.As(err, &r) {
-		return err
-	}
-	if r.SplitBrain {
+	switch {
+	case !errors.As(err, &r):
+		return c.contradiction(err.Error())
+	case r.Kind == limbo.SplitBrain:
 		return splitBrain(r.Text)
+	case r.Kind == limbo.Misorder:
+		return protocolError(r.Text)
 	}
 	return xrow.Errorf(xrow.ErrUnsupported, "Replication", r.Text)
 }

@@ -233,13 +233,13 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	flags := xrow.FlagCommit
 	if sync {
 		flags |= xrow.FlagWaitSync | xrow.FlagWaitAck
-	} else if !tx.IsLocal() && term != 0 && (c.limbo.HasSync() || !c.limbo.Current().Tarantool) {
+	} else if !tx.IsLocal() && term != 0 && (c.limbo.HasSync() || c.limbo.Current().Rules != limbo.Tarantool) {
 		// Under the strong rules all wait for a quorum. A Tarantool that gets one
 		// late makes it a NOP, and does not call it a split brain.
 		flags |= xrow.FlagWaitSync
 	}
 	e := entry{Origin: c.members.self, Term: term, Seq: c.seq, Group: c.out.nextNo, Sync: sync}
-	if term != 0 && c.limbo.Current().Tarantool && flags&xrow.FlagWaitSync == 0 {
+	if term != 0 && c.limbo.Current().Rules == limbo.Tarantool && flags&xrow.FlagWaitSync == 0 {
 		e.Term = 0 // decided by this write
 	}
 	p.frames = c.out.addTxn(c.author(term), rows, flags)
@@ -249,7 +249,7 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	}
 	tx.Prepare()
 	lsn := c.out.vclock[c.members.self]
-	c.limbo.Note(term, lsn, true)
+	c.limbo.Held(e.Origin, term, lsn)
 	if p.waiting {
 		c.waits.clients++
 	}
@@ -288,15 +288,14 @@ func (c *Core) count() {
 		c.countOldTerm()
 	}
 	before := c.limbo.Current().Term
-	voided := c.limbo.Voided(c.raft.Term())
 	lsn, err := c.limbo.Count(c.raft.Term(), c.members.confirmed.forLimbo(), c.members.newest.forLimbo())
 	if err != nil {
 		c.countFailed(err)
 		return
 	}
 	if cur := c.limbo.Current(); lsn != 0 && cur.Term != before {
-		c.tookEffect(voided)
-		if !cur.Tarantool { // its CONFIRMs name synchronous transactions only
+		c.tookEffect(true)
+		if cur.Rules != limbo.Tarantool { // its CONFIRMs name synchronous transactions only
 			c.addConfirm(lsn)
 		}
 	}
@@ -333,13 +332,17 @@ func (c *Core) countOldTerm() {
 	}
 }
 
-func (c *Core) tookEffect(voided int) {
+// tookEffect notes that another term is in effect. counted: by a quorum, and not
+// where its PROMOTE was taken; then all that it left out are told of by number.
+func (c *Core) tookEffect(counted bool) {
 	c.abortBuild() // of a row that this PROMOTE may void
 	cur := c.limbo.Current()
 	c.trace(FactInEffect, cur.Owner, cur.First, "")
-	c.noteVoidPromotes()
+	voided := c.noteVoidPromotes()
 	for range voided {
-		c.trace(FactPromoteVoid, 0, 0, "")
+		if counted {
+			c.trace(FactPromoteVoid, 0, 0, "")
+		}
 	}
 }
 

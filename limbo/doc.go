@@ -25,8 +25,10 @@
 // # Two sets of rules
 //
 // The above are the strong rules. A term whose PROMOTE does not ask for them has
-// Tarantool's, see Check and Take: PROMOTE and DEMOTE take effect where they
-// are taken, but for our own PROMOTE, which waits for a quorum here as well.
+// Tarantool's: PROMOTE and DEMOTE take effect where they are taken, but for our own
+// PROMOTE, which waits for a quorum here as well. What differs is told by one value
+// for each set (strong.go, tarantool.go; decision 0024): how what arrives is judged
+// and taken, what a leader commits, what a PROMOTE settles and names.
 //
 //  6. The first settled entries of the queue are decided and wait for our disk
 //     only; nothing voids them.

@@ -43,43 +43,13 @@ func (l *Limbo[P]) Count(term uint64, confirmed, newest Quorum) (lsn uint64, err
 	if newest != confirmed {
 		lsn = min(lsn, l.quorumLSN(newest))
 	}
-	cur := l.Current()
-	if cur.Term == term && cur.Tarantool {
-		return l.countSync(lsn), nil
+	if cur := l.Current(); cur.Term == term {
+		return l.by(cur.Rules).lead(lsn), nil
 	}
-	if cur.Term == term {
-		if lsn <= l.confirmed {
-			return 0, nil
-		}
-	} else if i := l.find(term); i < 0 || lsn < l.pending[i].LSN {
+	if i := l.find(term); i < 0 || lsn < l.pending[i].LSN {
 		return 0, nil // the PROMOTE has no quorum yet
-	} else if p := l.pending[i]; p.Tarantool {
-		return p.LSN, l.effect(term)
 	}
-	if err := l.Confirm(term, lsn); err != nil {
-		return 0, err
-	}
-	return lsn, nil
-}
-
-// countSync commits up to the last synchronous transaction that a quorum has:
-// Tarantool's CONFIRM names no others. 0: none is newly committed.
-func (l *Limbo[P]) countSync(lsn uint64) uint64 {
-	last := uint64(0)
-	for i := l.settled; i < l.queue.len(); i++ {
-		e := l.queue.at(i)
-		if e.LSN > lsn {
-			break
-		}
-		if e.Sync {
-			last = e.LSN
-		}
-	}
-	if last != 0 {
-		l.confirmTo(last)
-		l.drain(true)
-	}
-	return last
+	return lsn, l.effect(term)
 }
 
 // Have tells whether a quorum has synced our own rows up to an LSN.

@@ -14,8 +14,8 @@ type Span struct {
 	First uint64 // LSN of its PROMOTE
 	Last  uint64 // greatest LSN held of it
 
-	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
+	Writer uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
+	Rules  Rules
 }
 
 // Promote is a PROMOTE row.
@@ -28,7 +28,7 @@ type Promote struct {
 	PrevLSN   uint64 // under Tarantool's rules: up to here the previous owner's rows are confirmed
 	Named     uint64 // strong rules: what PrevLSN is for a Tarantool, see Names
 	Last      uint64 // greatest LSN held of its term; set by the limbo
-	Tarantool bool   // Tarantool's rules hold in its term
+	Rules     Rules  // of its term
 }
 
 // Entry is a transaction whose outcome is open.
@@ -45,16 +45,6 @@ type Entry[P any] struct {
 	Behind uint64
 	P      P
 }
-
-// Verdict is what becomes of a row that arrives.
-type Verdict uint8
-
-// Verdicts.
-const (
-	Keep  Verdict = iota // take it
-	Void                 // a newer term in effect excludes it: keep it as NOP
-	Alien                // its term never promoted anybody here: a disk lied, or a bug
-)
 
 // Limbo is the machine. The zero value holds nothing and no term is in effect.
 type Limbo[P any] struct {
@@ -134,72 +124,12 @@ func (l *Limbo[P]) Restore(history []Span, confirmed uint64, of vclock.VClock) {
 	l.claimed = l.confirmed
 }
 
-// Newest is the newest PROMOTE in the log, in effect or not, with the greatest
-// LSN held of its term: what a new PROMOTE follows.
-func (l *Limbo[P]) Newest() (term uint64, owner uint32, last uint64) {
-	if n := len(l.pending); n > 0 {
-		p := l.pending[n-1]
-		return p.Term, p.Owner, p.Last
-	}
-	s := l.Current()
-	if s.Owner == 0 {
-		return s.Term, 0, 0
-	}
-	return s.Term, s.Owner, s.Last
-}
-
-// Judge says what becomes of a row of a term.
-func (l *Limbo[P]) Judge(term uint64, origin uint32) Verdict {
-	cur := l.Current()
-	switch {
-	case term == 0:
-		return Keep
-	case term < cur.Term:
-		// The term in effect names rows that were held when its PROMOTE was
-		// taken. One that comes only now is not among them.
-		return Void
-	case term == cur.Term:
-		if origin != cur.Owner {
-			return Alien
-		}
-		return Keep
-	}
-	for _, p := range l.pending {
-		if p.Term == term && p.Owner == origin {
-			return Keep
-		}
-	}
-	return Alien
-}
-
-// Note takes down that a row of a term is held now. worth: it is more than a
-// CONFIRM.
-func (l *Limbo[P]) Note(term, lsn uint64, worth bool) {
-	if n := len(l.spans); n > 0 && l.spans[n-1].Term == term {
-		l.spans[n-1].Last = max(l.spans[n-1].Last, lsn)
-	}
-	for i := range l.pending {
-		if l.pending[i].Term == term {
-			l.pending[i].Last = max(l.pending[i].Last, lsn)
-		}
-	}
-	// Rows of older terms still come in behind our PROMOTE: their LSNs are
-	// another instance's.
-	if newest, _, _ := l.Newest(); l.leading && worth && term == newest {
-		l.worth = max(l.worth, lsn)
-	}
-}
-
-// Next is the LSN that the next row of a term must have: what is held of a
-// term is always a prefix of it. 0: the term is not known here.
-func (l *Limbo[P]) Next(term uint64) uint64 {
-	if cur := l.Current(); cur.Term == term {
-		return cur.Last + 1
-	}
-	if i := l.find(term); i >= 0 {
-		return l.pending[i].Last + 1
-	}
-	return 0
+// TakeTxn appends a transaction of another instance, which was judged. decided:
+// its author's write has decided it, and its entry has no term.
+func (l *Limbo[P]) TakeTxn(r Rules, e Entry[P]) (decided bool) {
+	e = l.by(r).place(e)
+	l.Push(e)
+	return e.Term == 0
 }
 
 // Push appends an undecided transaction.
@@ -214,192 +144,23 @@ func (l *Limbo[P]) Push(e Entry[P]) {
 	if e.Sync && e.Term != 0 {
 		l.lastSync = e.LSN
 	}
+	if l.leading {
+		// Rows of older terms still come in behind our PROMOTE: their LSNs are
+		// another instance's.
+		if newest, _, _ := l.Newest(); e.Term == newest {
+			l.worth = max(l.worth, e.LSN)
+		}
+	}
 	if e.Term == 0 {
-		l.decide(l.Current().Tarantool)
+		l.decide(l.Current().Rules)
 	}
-}
-
-// AddPromote takes a PROMOTE down. void: it is not worth keeping, a newer term
-// is in effect. An error: the row that it follows is not held, which no honest
-// disk brings about.
-func (l *Limbo[P]) AddPromote(p Promote) (void bool, err error) {
-	cur := l.Current()
-	if p.Term <= cur.Term {
-		return true, nil
-	}
-	for _, q := range l.pending {
-		if q.Term == p.Term {
-			return false, fmt.Errorf("limbo: two PROMOTEs of term %d, by %d and %d", p.Term, q.Owner, p.Owner)
-		}
-	}
-	if p.PrevTerm >= p.Term {
-		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows term %d", p.Term, p.Owner, p.PrevTerm)
-	}
-	if p.PrevTerm != 0 && !p.Tarantool && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
-		return false, fmt.Errorf("limbo: PROMOTE of term %d by %d follows LSN %d of %d in term %d, which is not here",
-			p.Term, p.Owner, p.PrevLSN, p.PrevOwner, p.PrevTerm)
-	}
-	p.Last = p.LSN
-	l.pending = append(l.pending, p)
-	slices.SortFunc(l.pending, func(a, b Promote) int { return int(int64(a.Term - b.Term)) })
-	return false, nil
-}
-
-// holds tells whether the row (term, owner, lsn) is held and not excluded.
-func (l *Limbo[P]) holds(term uint64, owner uint32, lsn uint64) bool {
-	if cur := l.Current(); cur.Term == term {
-		return cur.Owner == owner && (owner == 0 || cur.First <= lsn && lsn <= cur.Last)
-	}
-	for _, p := range l.pending {
-		if p.Term == term {
-			return p.Owner == owner && p.LSN <= lsn && lsn <= p.Last
-		}
-	}
-	return false
-}
-
-// Confirm is the fact that the rows of a term are committed up to an LSN. An
-// error: the term is unknown, or its chain leads not to the term in effect, or
-// what is in effect left out what this says is committed.
-func (l *Limbo[P]) Confirm(term, lsn uint64) error {
-	cur := l.Current()
-	if term < cur.Term {
-		return l.checkSettled(term, lsn)
-	}
-	if term > cur.Term {
-		if err := l.effect(term); err != nil {
-			return err
-		}
-	}
-	l.confirmTo(min(lsn, l.Current().Last))
-	l.drain(l.Current().Tarantool)
-	return nil
-}
-
-// CheckConfirm is the error that Confirm would give.
-func (l *Limbo[P]) CheckConfirm(term, lsn uint64) error {
-	switch cur := l.Current(); {
-	case term < cur.Term:
-		return l.checkSettled(term, lsn)
-	case term > cur.Term:
-		_, err := l.chain(term)
-		return err
-	}
-	return nil
-}
-
-// checkSettled judges a CONFIRM of a term that a newer one has followed. A quorum
-// had what it names, so whoever won later held it and named it: beyond the span
-// of its term, or of a term that is void, it shows that a disk lied.
-//
-// Not known is what Tarantool's rules settled, which leave committed rows
-// out when elections race, and what a Tarantool's state does not tell.
-func (l *Limbo[P]) checkSettled(term, lsn uint64) error {
-	i := slices.IndexFunc(l.spans, func(s Span) bool { return s.Term >= term })
-	s := l.spans[i]
-	switch {
-	case s.Tarantool || s.Term == term && l.spans[i+1].Tarantool:
-		return nil
-	case s.Term > term:
-		return fmt.Errorf("limbo: LSN %d in term %d is committed, but term %d is in effect without that term", lsn, term, s.Term)
-	case lsn > s.Last:
-		return fmt.Errorf("limbo: LSN %d of %d in term %d is committed, but term %d left out what is behind LSN %d",
-			lsn, s.Owner, term, l.spans[i+1].Term, s.Last)
-	}
-	return nil
-}
-
-// effect settles the queue by the chain of the PROMOTE of a term.
-func (l *Limbo[P]) effect(term uint64) error {
-	chain, err := l.chain(term)
-	if err != nil {
-		return err
-	}
-	l.dropPending(func(q Promote) bool {
-		return q.Term < term && !slices.ContainsFunc(chain, func(p Promote) bool { return p.Term == q.Term })
-	})
-	for k := len(chain) - 1; k >= 0; k-- {
-		l.begin(chain[k])
-	}
-	l.pending = slices.DeleteFunc(l.pending, func(q Promote) bool { return q.Term <= term })
-	return nil
-}
-
-// chain are the pending PROMOTEs from that of a term, which takes effect, back to
-// the term that is in effect, newest first. It leaves out nothing that is known to
-// be committed.
-func (l *Limbo[P]) chain(term uint64) (chain []Promote, err error) {
-	i := l.find(term)
-	if i < 0 {
-		return nil, fmt.Errorf("limbo: term %d takes effect, but its PROMOTE is not here", term)
-	}
-	cur, p := l.Current(), l.pending[i]
-	for {
-		chain = append(chain, p)
-		if p.PrevTerm == cur.Term {
-			break
-		}
-		j := l.find(p.PrevTerm)
-		if j < 0 || p.PrevTerm < cur.Term || p.PrevTerm >= p.Term {
-			return nil, fmt.Errorf("limbo: the chain of term %d leads not to term %d, which is in effect", term, cur.Term)
-		}
-		p = l.pending[j]
-	}
-	if cur.Term != 0 && p.PrevLSN < l.confirmed && !p.Tarantool {
-		return nil, fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
-			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
-	}
-	return chain, nil
-}
-
-// begin settles the queue by a PROMOTE and makes its term the current one.
-func (l *Limbo[P]) begin(p Promote) {
-	l.confirmed = max(l.confirmed, p.PrevLSN)
-	l.drain(p.Tarantool)
-	l.NoteConfirmed(l.Current().Owner, p.named())
-	if p.Tarantool {
-		l.voidFrom(l.firstSync(l.confirmed + 1))
-	} else {
-		l.voidFrom(l.settled)
-		if n := len(l.spans); n > 0 && p.PrevOwner != 0 {
-			l.spans[n-1].Last = p.PrevLSN
-		}
-	}
-	l.lastSync = 0
-	l.spans = append(l.spans, Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Tarantool: p.Tarantool})
-	if p.Tarantool {
-		l.own()
-		return
-	}
-	l.confirmed, l.claimed = p.LSN, 0
-}
-
-// Voided counts the pending PROMOTEs that the effect of a term would void.
-func (l *Limbo[P]) Voided(term uint64) (n int) {
-	on := term
-	for i := len(l.pending) - 1; i >= 0; i-- {
-		p := l.pending[i]
-		if p.Term > term {
-			continue
-		}
-		if p.Term == on {
-			on = p.PrevTerm
-		} else {
-			n++
-		}
-	}
-	return n
-}
-
-func (l *Limbo[P]) find(term uint64) int {
-	return slices.IndexFunc(l.pending, func(p Promote) bool { return p.Term == term })
 }
 
 // drain decides what can be decided at the head of the queue, and commits what
 // of it our disk has. Under Tarantool's rules an asynchronous transaction
 // is committed once nothing synchronous before it is open.
-func (l *Limbo[P]) drain(tarantool bool) {
-	l.decide(tarantool)
+func (l *Limbo[P]) drain(r Rules) {
+	l.decide(r)
 	for l.settled > 0 {
 		if e := l.queue.at(0); e.Term == 0 && e.Group > l.written {
 			return
@@ -410,10 +171,10 @@ func (l *Limbo[P]) drain(tarantool bool) {
 	}
 }
 
-func (l *Limbo[P]) decide(tarantool bool) {
+func (l *Limbo[P]) decide(r Rules) {
 	for ; l.settled < l.queue.len(); l.settled++ {
 		e := l.queue.at(l.settled)
-		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || !tarantool) {
+		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || r != Tarantool) {
 			return
 		}
 		if e.Sync && e.Term != 0 {
@@ -463,7 +224,7 @@ func (l *Limbo[P]) TakeAgain() []Entry[P] {
 // Written tells that groups up to a number are on disk.
 func (l *Limbo[P]) Written(group uint64) {
 	l.written = max(l.written, group)
-	l.drain(l.Current().Tarantool)
+	l.drain(l.Current().Rules)
 }
 
 // Show moves the mark of what the leader's own readers see over asynchronous
@@ -479,6 +240,13 @@ func (l *Limbo[P]) Show(f func(e *Entry[P])) {
 		f(e)
 	}
 }
+
+// Waits tells whether a transaction waits for a decision. Then an asynchronous
+// one waits behind it, under Tarantool's rules.
+func (l *Limbo[P]) Waits() bool { return l.queue.len() > l.settled }
+
+// Unwritten tells whether something that is decided waits for our disk.
+func (l *Limbo[P]) Unwritten() bool { return l.settled > 0 }
 
 // HasSync tells whether an undecided synchronous transaction is queued: an
 // asynchronous one behind it waits for it.

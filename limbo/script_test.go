@@ -102,6 +102,13 @@ func (w words) has(word string) bool {
 	return false
 }
 
+func (w words) rules() Rules {
+	if w.named["rules"] == "tarantool" {
+		return Tarantool
+	}
+	return Strong
+}
+
 // list is a list of numbers, split by a slash or a comma.
 func (w words) list(name string) (ns []uint64) {
 	for _, p := range strings.FieldsFunc(w.named[name], func(r rune) bool { return r == '/' || r == ',' }) {
@@ -119,11 +126,11 @@ func (s *script) event(line string) {
 		var spans []Span
 		for _, p := range w.plain {
 			n := words{t: s.t, line: line, named: map[string]string{"span": p}}.list("span")
-			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Tarantool: w.named["rules"] == "tarantool"})
+			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Rules: w.rules()})
 		}
 		s.l.Restore(spans, w.num("confirmed"), vclock.VClock{})
 	case "promote":
-		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn"), Tarantool: w.named["rules"] == "tarantool"}
+		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn"), Rules: w.rules()}
 		if prev := w.list("prev"); prev != nil {
 			p.PrevTerm, p.PrevOwner, p.PrevLSN = prev[0], uint32(prev[1]), prev[2]
 		}
@@ -138,10 +145,10 @@ func (s *script) event(line string) {
 			e.Term, e.Origin = w.num("term"), uint32(w.num("origin"))
 		}
 		e.Behind = w.num("behind")
-		s.l.Note(e.Term, e.LSN, true)
+		s.l.Held(e.Origin, e.Term, e.LSN)
 		s.l.Push(e)
 	case "row": // of a term; nothing waits for it
-		s.l.Note(w.num("term"), w.num("lsn"), !w.has("confirm"))
+		s.l.Held(uint32(w.num("origin")), w.num("term"), w.num("lsn"))
 	case "take":
 		s.take(w)
 		return
@@ -166,22 +173,28 @@ func (s *script) event(line string) {
 		s.l.Written(w.at(0))
 	case "show":
 		s.l.Show(func(e *Entry[struct{}]) { s.say("  show %d", e.Seq) })
-	case "judge":
-		s.say("  %s", [...]string{"keep", "void", "alien"}[s.l.Judge(w.num("term"), uint32(w.num("origin")))])
+	case "judge": // the next LSN of the term unless it says another
+		txn := Txn{Origin: uint32(w.num("origin")), Term: w.num("term"), LSN: s.l.Next(w.num("term")), WaitSync: w.has("wait"), Empty: w.has("nop"),
+			Logged: w.has("logged"), Partial: w.has("partial")}
+		if _, ok := w.named["lsn"]; ok {
+			txn.LSN = w.num("lsn")
+		}
+		var v Verdict
+		if v, err = s.l.Judge(w.rules(), txn); err == nil {
+			s.say("  %s", [...]string{"keep", "void", "idle"}[v])
+		}
 	case "next":
 		s.say("  %d", s.l.Next(w.num("term")))
 	case "newest":
 		term, owner, last := s.l.Newest()
 		s.say("  term %d owner %d last %d", term, owner, last)
-	case "voided":
-		s.say("  %d", s.l.Voided(w.num("term")))
 	case "confirmedof":
 		of := s.l.ConfirmedOf()
 		s.say("  %s", &of)
 	case "history":
 		for _, h := range s.l.History() {
 			s.say("  %d/%d/%d/%d", h.Term, h.Owner, h.First, h.Last)
-			if h.Tarantool {
+			if h.Rules == Tarantool {
 				s.say("    by %d, tarantool", h.Writer)
 			}
 		}
@@ -202,17 +215,14 @@ func (s *script) take(w words) {
 		r.Known = w.num("known")
 	}
 	if !w.has("lax") {
-		if err := s.l.Check(r); err != nil {
-			s.say("  refuse, split brain %t: %s", err.(*Refusal).SplitBrain, err)
+		if _, err := s.l.JudgeRequest(Tarantool, r); err != nil {
+			s.say("  refuse, split brain %t: %s", err.(*Refusal).Kind == SplitBrain, err)
 			return
 		}
 	}
-	s.l.Hold(r.Origin, r.Row)
-	err := s.l.Take(r)
+	s.l.Held(r.Origin, 0, r.Row)
+	err := s.l.Take(Tarantool, r)
 	s.decided(err)
-	for _, p := range s.l.TakeVoidPromotes() {
-		s.say("  void PROMOTE %d:%d of term %d", p.Owner, p.LSN, p.Term)
-	}
 }
 
 // pair splits the nth plain word into two numbers.
@@ -264,6 +274,9 @@ func (s *script) decided(err error) {
 	}
 	for _, e := range s.l.TakeAgain() {
 		s.say("  again %d", e.Seq)
+	}
+	for _, p := range s.l.TakeVoidPromotes() {
+		s.say("  void PROMOTE %d:%d of term %d", p.Owner, p.LSN, p.Term)
 	}
 	if err != nil {
 		s.say("  %s", err)

@@ -1,55 +1,39 @@
 package limbo
 
-import "slices"
+// tarantool is the limbo by Tarantool's rules, where PROMOTE and DEMOTE take
+// effect where they are taken, but for a PROMOTE of ours, and a transaction is of
+// the term of the last one that its author wrote: a stamp decides nothing, for
+// rows come without it through Tarantools.
+type tarantool[P any] struct{ *Limbo[P] }
 
-// Kind is the type of a row that acts on the queue.
-type Kind uint8
-
-// Kinds.
-const (
-	Confirmation Kind = iota // CONFIRM
-	Rollback                 // ROLLBACK
-	Promotion                // PROMOTE without the strong rules
-	Demotion                 // DEMOTE
-)
-
-// Request is a row that acts on the queue by Tarantool's rules.
-type Request struct {
-	Kind     Kind
-	Origin   uint32 // who wrote it
-	Row      uint64 // its own LSN
-	Owner    uint32 // whose transactions are meant
-	LSN      uint64 // of them; see the kinds
-	Term     uint64 // of a promotion or demotion
-	PrevTerm uint64 // ours: term of the PROMOTE that a promotion follows; 0: not told
-	Known    uint64 // greatest LSN of Owner that is held
+// judge is Tarantool's filter of transactions (applier_synchro_filter_tx).
+func (t tarantool[P]) judge(txn Txn) (Verdict, error) {
+	cur := t.Current()
+	switch {
+	case cur.Term == 0 || cur.Writer == txn.Origin || txn.Logged:
+		return Keep, nil
+	case txn.WaitSync:
+		return Void, nil
+	case cur.Owner != 0 && !txn.Empty:
+		return Keep, split("got an async transaction from an old term")
+	}
+	return Keep, nil
 }
 
-// Refusal is why a request cannot be taken: a split brain, or nonsense.
-type Refusal struct {
-	SplitBrain bool
-	Text       string
-}
+// judgeRequest is Tarantool's filter of requests (txn_limbo_filter).
+func (t tarantool[P]) judgeRequest(r Request) (Verdict, error) { return Keep, t.check(r) }
 
-func (r *Refusal) Error() string { return r.Text }
-
-func nonsense(text string) error { return &Refusal{Text: text} }
-
-func split(text string) error { return &Refusal{SplitBrain: true, Text: text} }
-
-// Check is Tarantool's filter (limbo.md section 9): it tells whether a
-// request may be taken.
-func (l *Limbo[P]) Check(r Request) error {
+func (t tarantool[P]) check(r Request) error {
 	if r.Owner == 0 && r.Kind != Promotion {
 		return nonsense("synchronous requests with zero replica_id")
 	}
 	switch r.Kind {
 	case Confirmation:
-		return l.checkConfirm(r)
+		return t.checkConfirm(r)
 	case Rollback:
-		return l.checkRollback(r)
+		return t.checkRollback(r)
 	}
-	return l.checkPromote(r)
+	return t.checkPromote(r)
 }
 
 var (
@@ -58,51 +42,51 @@ var (
 )
 
 // Tarantool: txn_limbo_filter_confirm.
-func (l *Limbo[P]) checkConfirm(r Request) error {
+func (t tarantool[P]) checkConfirm(r Request) error {
 	switch {
 	case r.LSN == 0:
 		return errZeroLSN
-	case r.LSN > l.confirmedOf[r.Owner] && r.Owner != l.Current().Owner:
+	case r.LSN > t.confirmedOf[r.Owner] && r.Owner != t.Current().Owner:
 		return errForeign
 	}
 	return nil // nothing new, whoever says it, or something of the present owner's
 }
 
 // Tarantool: txn_limbo_filter_rollback.
-func (l *Limbo[P]) checkRollback(r Request) error {
-	cur := l.Current()
+func (t tarantool[P]) checkRollback(r Request) error {
+	cur := t.Current()
 	switch {
 	case r.LSN == 0:
 		return errZeroLSN
 	case r.Owner == cur.Owner:
 		return nil
-	case r.LSN <= l.confirmedOf[r.Owner] || r.Origin == cur.Writer:
+	case r.LSN <= t.confirmedOf[r.Owner] || r.Origin == cur.Writer:
 		return errForeign
 	}
 	return nil // an older term's: what it means is void already
 }
 
 // Tarantool: txn_limbo_filter_promote_demote.
-func (l *Limbo[P]) checkPromote(r Request) error {
-	newest, _, _ := l.Newest() // our own pending one has taken effect in Tarantool's eyes
+func (t tarantool[P]) checkPromote(r Request) error {
+	newest, _, _ := t.Newest() // our own pending one has taken effect in Tarantool's eyes
 	switch {
 	case r.Term == 0:
 		return nonsense("PROMOTE/DEMOTE with a zero term")
 	case r.Term <= newest:
 		return split("got a PROMOTE/DEMOTE with an obsolete term")
 	}
-	if i := l.followed(r); i >= 0 {
+	if i := t.followed(r); i >= 0 {
 		// It follows a PROMOTE that is in effect for its writer only: nothing is
 		// queued in that term.
-		if p := &l.pending[i]; r.LSN > max(p.Last, l.confirmedOf[p.Owner]) {
+		if p := &t.pending[i]; r.LSN > max(p.Last, t.confirmedOf[p.Owner]) {
 			return split("got a request mentioning future lsn")
 		}
 		return nil
 	}
-	first, last := l.lsnRange()
-	low, told := l.confirmed, l.claimed
-	if cur := l.Current(); !cur.Tarantool {
-		low, told = l.confirmedOf[cur.Owner], l.confirmed // its writer read a strong term as Tarantools do
+	first, last := t.lsnRange()
+	low, told := t.confirmed, t.claimed
+	if cur := t.Current(); cur.Rules != Tarantool {
+		low, told = t.confirmedOf[cur.Owner], t.confirmed // its writer read a strong term as Tarantools do
 	}
 	switch {
 	case r.LSN < low:
@@ -118,135 +102,97 @@ func (l *Limbo[P]) checkPromote(r Request) error {
 }
 
 // lsnRange is that of the queue: of what waits for a decision.
-func (l *Limbo[P]) lsnRange() (first, last uint64) {
-	if !l.Waits() {
+func (t tarantool[P]) lsnRange() (first, last uint64) {
+	if !t.Waits() {
 		return 0, 0
 	}
-	return l.queue.at(l.settled).LSN, l.queue.at(l.queue.len() - 1).LSN
+	return t.queue.at(t.settled).LSN, t.queue.at(t.queue.len() - 1).LSN
 }
-
-// Waits tells whether a transaction waits for a decision. Then an asynchronous
-// one waits behind it, under Tarantool's rules.
-func (l *Limbo[P]) Waits() bool { return l.queue.len() > l.settled }
 
 // followed is the place of the pending PROMOTE that a promotion says it
 // follows; -1: it follows the term in effect. Without a word on the term the
 // named owner tells it.
-func (l *Limbo[P]) followed(r Request) int {
-	for i := len(l.pending) - 1; i >= 0; i-- {
-		p := &l.pending[i]
-		if p.Term < r.Term && p.Owner == r.Owner && (r.PrevTerm == p.Term || r.PrevTerm == 0 && p.Owner != l.Current().Owner) {
+func (t tarantool[P]) followed(r Request) int {
+	for i := len(t.pending) - 1; i >= 0; i-- {
+		p := &t.pending[i]
+		if p.Term < r.Term && p.Owner == r.Owner && (r.PrevTerm == p.Term || r.PrevTerm == 0 && p.Owner != t.Current().Owner) {
 			return i
 		}
 	}
 	return -1
 }
 
-// Take applies a request. Where it does not pass Check it does what is left of
-// it, as Tarantool does in recovery: nothing if it is out of date.
-func (l *Limbo[P]) Take(r Request) error {
-	cur := l.Current()
-	switch r.Kind {
-	case Confirmation:
-		if r.Owner == cur.Owner {
-			l.claimed = max(l.claimed, r.LSN)
-			// Tarantool takes an LSN beyond all that was written, and refuses the
-			// next PROMOTE for it.
-			l.confirmTo(min(r.LSN, max(r.Known, l.confirmed)))
-			l.drain(true)
+// place says how a transaction waits: one that is synchronous, or that finds
+// others waiting, for CONFIRM; any other was decided by its author's write.
+func (t tarantool[P]) place(e Entry[P]) Entry[P] {
+	cur := t.Current()
+	p, behind := t.OwnPending()
+	behind = behind && cur.Writer == e.Origin
+	e.Term = 0
+	if cur.Owner == 0 || !e.Sync && !behind && !t.Waits() {
+		e.Sync = false
+		return e
+	}
+	e.Term = cur.Term
+	if behind {
+		e.Behind = p.Term // not decided here: our PROMOTE may void it
+	}
+	return e
+}
+
+func (t tarantool[P]) take(r Request) error {
+	cur := t.Current()
+	switch {
+	case r.Pending:
+		_, err := t.AddPromote(r.promote(Tarantool))
+		return err
+	case r.Kind == Promotion || r.Kind == Demotion:
+		if newest, _, _ := t.Newest(); r.Term > newest {
+			return t.takePromote(r)
 		}
-	case Rollback:
-		if r.Owner == cur.Owner {
-			l.voidFrom(l.firstSync(r.LSN))
-		}
+	case r.Owner != cur.Owner:
+	case r.Kind == Confirmation:
+		t.claimed = max(t.claimed, r.LSN)
+		// Tarantool takes an LSN beyond all that was written, and refuses the
+		// next PROMOTE for it.
+		t.confirmTo(min(r.LSN, max(r.Known, t.confirmed)))
+		t.drain(Tarantool)
 	default:
-		if newest, _, _ := l.Newest(); r.Term > newest {
-			return l.takePromote(r)
-		}
+		t.voidFrom(t.firstSync(r.LSN))
 	}
 	return nil
-}
-
-// confirmTo notes that the owner's rows are committed up to an LSN.
-func (l *Limbo[P]) confirmTo(lsn uint64) {
-	l.confirmed = max(l.confirmed, lsn)
-	if cur := l.Current(); cur.Tarantool {
-		l.NoteConfirmed(cur.Owner, l.confirmed)
-	}
-}
-
-// NoteConfirmed takes down what a row tells Tarantools: an owner's transactions are
-// confirmed up to an LSN.
-func (l *Limbo[P]) NoteConfirmed(owner uint32, lsn uint64) {
-	if owner != 0 {
-		l.confirmedOf[owner] = max(l.confirmedOf[owner], lsn)
-	}
-}
-
-// named is the LSN that a PROMOTE tells Tarantools.
-func (p *Promote) named() uint64 {
-	if p.Tarantool {
-		return p.PrevLSN
-	}
-	return p.Named
 }
 
 // takePromote settles the queue and changes its owner, at once.
-func (l *Limbo[P]) takePromote(r Request) error {
-	if i := l.followed(r); i >= 0 {
-		if err := l.effect(l.pending[i].Term); err != nil {
+func (t tarantool[P]) takePromote(r Request) error {
+	if i := t.followed(r); i >= 0 {
+		if err := t.effect(t.pending[i].Term); err != nil {
 			return err
 		}
 	}
-	l.dropPending(func(p Promote) bool { return p.Term < r.Term })
-	p := Promote{Term: r.Term, Owner: r.Origin, LSN: r.Row, PrevLSN: r.LSN, Last: r.Row, Tarantool: true}
-	l.begin(p)
+	t.dropPending(func(p Promote) bool { return p.Term < r.Term })
+	t.begin(&Promote{Term: r.Term, Owner: r.Origin, LSN: r.Row, PrevLSN: r.LSN, Last: r.Row, Rules: Tarantool})
 	if r.Kind == Demotion {
-		l.spans[len(l.spans)-1].Owner = 0
-		l.own()
+		t.spans[len(t.spans)-1].Owner = 0
+		t.own()
 	}
 	return nil
 }
 
-// dropPending drops PROMOTEs that a newer term leaves out. What came behind
-// them stands behind older ones, if any.
-func (l *Limbo[P]) dropPending(void func(Promote) bool) {
-	n := len(l.pending)
-	l.pending = slices.DeleteFunc(l.pending, func(p Promote) bool {
-		if void(p) {
-			l.voidPromotes = append(l.voidPromotes, p)
-		}
-		return void(p)
-	})
-	if len(l.pending) == n || l.queue.behind == 0 {
-		return
-	}
-	for i := range l.queue.len() { // once for a PROMOTE of ours that is void
-		if e := l.queue.at(i); e.Behind != 0 {
-			l.queue.setBehind(e, l.pendingUpTo(e.Behind))
-		}
-	}
-}
-
-// pendingUpTo is the newest pending PROMOTE under Tarantool's rules whose
-// term is not greater, 0 if there is none.
-func (l *Limbo[P]) pendingUpTo(term uint64) uint64 {
-	for i := len(l.pending) - 1; i >= 0; i-- {
-		if p := &l.pending[i]; p.Tarantool && p.Term <= term {
-			return p.Term
-		}
-	}
-	return 0
+func (t tarantool[P]) settle(p *Promote) {
+	t.voidFrom(t.firstSync(t.confirmed + 1))
+	t.open(p)
+	t.own()
 }
 
 // own begins a term of the present owner under Tarantool's rules: what is
 // known to be confirmed of it goes on from where it was.
-func (l *Limbo[P]) own() {
-	l.confirmed = 0
-	if owner := l.Current().Owner; owner != 0 {
-		l.confirmed = l.confirmedOf[owner]
+func (t tarantool[P]) own() {
+	t.confirmed = 0
+	if owner := t.Current().Owner; owner != 0 {
+		t.confirmed = t.confirmedOf[owner]
 	}
-	l.claimed, l.told = l.confirmed, l.confirmed
+	t.claimed, t.told = t.confirmed, t.confirmed
 }
 
 // firstSync is the place of the first synchronous transaction from an LSN on
@@ -254,103 +200,39 @@ func (l *Limbo[P]) own() {
 //
 // Synchronous ones are all of the queue's owner, so their LSNs ascend: what is
 // looked at from the end is what the caller voids.
-func (l *Limbo[P]) firstSync(lsn uint64) int {
-	first := l.queue.len()
-	for i := l.queue.lastSync(); i >= l.settled && l.queue.at(i).LSN >= lsn; i = l.queue.syncUpTo(i - 1) {
+func (t tarantool[P]) firstSync(lsn uint64) int {
+	first := t.queue.len()
+	for i := t.queue.lastSync(); i >= t.settled && t.queue.at(i).LSN >= lsn; i = t.queue.syncUpTo(i - 1) {
 		first = i
 	}
-	if l.queue.behind == 0 {
+	if t.queue.behind == 0 {
 		return first
 	}
-	for i := l.settled; i < first; i++ {
-		if l.queue.at(i).Behind != 0 {
+	for i := t.settled; i < first; i++ {
+		if t.queue.at(i).Behind != 0 {
 			return i
 		}
 	}
 	return first
 }
 
-// Names is the LSN that a new PROMOTE names to Tarantools as confirmed of the owner
-// that it follows: what the filter of each of them accepts that has read this
-// log or, of the terms that it is made of, more. A strong term has its last
-// synchronous transaction, whatever was told of it: who knows that it is
-// confirmed expects just that, for others it is in their queue. With none it is
-// what older rows confirmed, as it is in a term that is not in effect: an
-// Tarantool has it in effect all the same, and nothing was written in it.
-func (l *Limbo[P]) Names() uint64 {
-	if n := len(l.pending); n > 0 {
-		owner := l.pending[n-1].Owner
-		lsn := l.confirmedOf[owner]
-		for i := range l.pending {
-			if p := &l.pending[i]; p.PrevOwner == owner {
-				lsn = max(lsn, p.named())
-			}
+// lead: Tarantool's CONFIRM names synchronous transactions only.
+func (t tarantool[P]) lead(lsn uint64) uint64 {
+	last := uint64(0)
+	for i := t.settled; i < t.queue.len(); i++ {
+		e := t.queue.at(i)
+		if e.LSN > lsn {
+			break
 		}
-		return lsn
-	}
-	switch cur := l.Current(); {
-	case cur.Tarantool:
-		return l.LastSync()
-	case cur.Owner == 0:
-		return 0
-	default:
-		return max(l.confirmedOf[cur.Owner], l.lastSync)
-	}
-}
-
-// LastSync is the LSN of the last synchronous transaction whose fate is open:
-// what a new leader confirms by its PROMOTE once a quorum has it. With none it
-// is what is confirmed.
-func (l *Limbo[P]) LastSync() uint64 {
-	if i := l.queue.lastSync(); i >= l.settled {
-		return l.queue.at(i).LSN
-	}
-	return l.confirmed
-}
-
-// Hold notes that a row of an instance is held: the newest term ends with the
-// last row of its writer. Terms under the strong rules are told by Note.
-func (l *Limbo[P]) Hold(origin uint32, lsn uint64) {
-	if n := len(l.spans); n > 0 && l.spans[n-1].Tarantool && l.spans[n-1].Writer == origin {
-		l.spans[n-1].Last = max(l.spans[n-1].Last, lsn)
-	}
-}
-
-// TakeVoidPromotes gives PROMOTEs that a newer term left out since it was asked last.
-func (l *Limbo[P]) TakeVoidPromotes() []Promote {
-	out := l.voidPromotes
-	l.voidPromotes = nil
-	return out
-}
-
-// TermOf is the term of a row that came without a stamp, by the history of
-// PROMOTEs under the strong rules: whatever its owner wrote behind the PROMOTE of
-// a term belongs to that term. 0: no such term.
-func (l *Limbo[P]) TermOf(origin uint32, lsn uint64) uint64 {
-	for i := len(l.pending) - 1; i >= 0; i-- {
-		if p := &l.pending[i]; !p.Tarantool && p.Owner == origin && lsn > p.LSN {
-			return p.Term
+		if e.Sync {
+			last = e.LSN
 		}
 	}
-	if cur := l.Current(); !cur.Tarantool && cur.Term != 0 && cur.Owner == origin && lsn > cur.First {
-		return cur.Term
+	if last != 0 {
+		t.confirmTo(last)
+		t.drain(Tarantool)
 	}
-	return 0
+	return last
 }
 
-// Mixed tells whether a term under Tarantool's rules ever was in effect.
-func (l *Limbo[P]) Mixed() bool {
-	return slices.ContainsFunc(l.spans, func(s Span) bool { return s.Tarantool })
-}
-
-// OwnPending is the newest PROMOTE of ours under Tarantool's rules that is
-// not in effect; false: there is none.
-func (l *Limbo[P]) OwnPending() (p Promote, ok bool) {
-	if n := len(l.pending); n > 0 && l.pending[n-1].Tarantool {
-		return l.pending[n-1], true
-	}
-	return p, false
-}
-
-// Unwritten tells whether something that is decided waits for our disk.
-func (l *Limbo[P]) Unwritten() bool { return l.settled > 0 }
+func (t tarantool[P]) names() uint64 { return t.LastSync() }

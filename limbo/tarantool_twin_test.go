@@ -120,7 +120,7 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 	for seed := range uint64(3000) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
 		var l Limbo[struct{}]
-		l.Restore([]Span{{Term: 1, Tarantool: true}}, 0, [32]uint64{})
+		l.Restore([]Span{{Term: 1, Rules: Tarantool}}, 0, [32]uint64{})
 		w := &twin{term: 1, termOf: map[uint32]uint64{}, of: map[uint32]uint64{}}
 		var lsn [4]uint64
 		var story []string
@@ -134,13 +134,9 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 				e := twinEntry{seq: seq, lsn: lsn[origin], sync: rnd.IntN(3) > 0}
 				lsn[origin]++
 				story = append(story, fmt.Sprintf("submit %d:%d %t", origin, e.lsn, e.sync))
-				l.Hold(origin, e.lsn)
-				entry := Entry[struct{}]{Origin: origin, LSN: e.lsn, Seq: seq, Sync: e.sync}
-				if e.sync || l.Waits() {
-					entry.Term = l.Current().Term
-				}
+				l.Held(origin, 0, e.lsn)
 				w.submit(e)
-				l.Push(entry)
+				l.TakeTxn(Tarantool, Entry[struct{}]{Origin: origin, LSN: e.lsn, Seq: seq, Sync: e.sync})
 				l.Written(0)
 			} else {
 				r := Request{Kind: Kind(rnd.IntN(4)), Origin: origin, Row: lsn[origin], Owner: uint32(rnd.IntN(4)), Known: 1 << 40}
@@ -160,7 +156,7 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 				}
 				story = append(story, fmt.Sprintf("%+v", r))
 				want, got := w.check(r), ""
-				if err := l.Check(r); err != nil {
+				if _, err := l.JudgeRequest(Tarantool, r); err != nil {
 					got = err.Error()
 				}
 				if got != want && !(got == "" && r.LSN <= l.claimed) {
@@ -171,7 +167,7 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 					continue
 				}
 				w.take(r)
-				if err := l.Take(r); err != nil {
+				if err := l.Take(Tarantool, r); err != nil {
 					t.Fatal(err)
 				}
 			}

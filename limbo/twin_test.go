@@ -58,7 +58,7 @@ func TestPushPanics(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var l Limbo[struct{}]
-			l.Restore([]Span{{Term: 2, Owner: 1, First: 3, Last: 3}}, 3, vclock.VClock{})
+			l.Restore([]Span{{Term: 2, Owner: 1, First: 3, Last: 3, Rules: Strong}}, 3, vclock.VClock{})
 			l.Push(Entry[struct{}]{Seq: 5, Term: 2})
 			defer func() {
 				if got, _ := recover().(string); !strings.Contains(got, test.want) {
@@ -110,7 +110,7 @@ func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
 			if rnd.IntN(6) == 0 && l.Current().Term != 0 {
 				cur := l.Current()
 				story[term] = chained{term: term, prev: cur.Term, tarantool: true}
-				if err := l.Take(Request{Kind: Promotion, Origin: owner, Row: lsns[owner], Owner: cur.Owner, LSN: l.Confirmed(), Term: term,
+				if err := l.Take(Tarantool, Request{Kind: Promotion, Origin: owner, Row: lsns[owner], Owner: cur.Owner, LSN: l.Confirmed(), Term: term,
 					PrevTerm: cur.Term}); err != nil {
 					t.Fatal(err)
 				}
@@ -124,14 +124,14 @@ func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
 			if prev.LSN == 0 {
 				low = min(max(l.Confirmed(), l.Current().First), prev.Last)
 			}
-			p := Promote{Term: term, Owner: owner, LSN: lsns[owner], PrevTerm: prev.Term, PrevOwner: prev.Owner, PrevLSN: low + rnd.Uint64N(prev.Last-low+1)}
+			p := Promote{Term: term, Owner: owner, LSN: lsns[owner], PrevTerm: prev.Term, PrevOwner: prev.Owner, PrevLSN: low + rnd.Uint64N(prev.Last-low+1), Rules: Strong}
 			story[term] = chained{term: term, prev: p.PrevTerm, prevLSN: p.PrevLSN}
 			if _, err := l.AddPromote(p); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			for range rnd.IntN(4) {
 				lsns[owner]++
-				l.Note(term, lsns[owner], true)
+				l.Held(owner, term, lsns[owner])
 			}
 			if rnd.IntN(2) == 0 {
 				if err := l.Confirm(term, p.LSN); err != nil {

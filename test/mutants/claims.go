@@ -39,9 +39,9 @@ var claims = []Mutant{
 		Killers: []string{"chain", "stream", "history", "liveness", "log matching", "convergence", "quorum"},
 	},
 	{
-		Name: "a CONFIRM is logged before it is judged", Area: "claims", File: "instance/apply.go",
-		Old:     `return c.contradiction(err.Error()) // before the log has it`,
-		New:     `c.trace(FactLate, r.ReplicaID, r.LSN, err.Error())`,
+		Name: "a CONFIRM is logged before it is judged", Area: "claims", File: "limbo/strong.go",
+		Old:     `return Keep, err // before the log has it`,
+		New:     `_ = err`,
 		Killers: []string{"vclock", "log matching", "stream", "recovery", "convergence", "liveness", "fatal", "same row", "panic"},
 	},
 }

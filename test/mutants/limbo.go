@@ -3,8 +3,8 @@ package mutants
 var limboRules = []Mutant{
 	{
 		Name: "a PROMOTE takes effect on arrival", Area: "limbo", File: "instance/apply.go",
-		Old:     `if c.cfg.Break.PromoteAtOnce {`,
-		New:     `if len(c.ids) > 0 {`,
+		Old:     `rules == limbo.Strong && c.cfg.Break.PromoteAtOnce {`,
+		New:     `rules == limbo.Strong {`,
 		Killers: []string{"quorum", "history", "dirty read", "fatal", "stream"},
 	},
 	{
@@ -23,35 +23,35 @@ var limboRules = []Mutant{
 		Killers: []string{"history", "fatal", "stream"},
 	},
 	{
-		Name: "a PROMOTE keeps all that is held of the term before", Area: "limbo", File: "limbo/limbo.go",
+		Name: "a PROMOTE keeps all that is held of the term before", Area: "limbo", File: "limbo/terms.go",
 		Old:     `l.confirmed = max(l.confirmed, p.PrevLSN)`,
 		New:     `l.confirmed = max(l.confirmed, p.PrevLSN, l.Current().Last)`,
 		Killers: []string{"dirty read", "convergence", "content", "stream", "voided rows"},
 	},
 	{
-		Name: "a term ends with the last row that is held", Area: "limbo", File: "limbo/limbo.go",
-		Old:     `l.spans[n-1].Last = p.PrevLSN`,
+		Name: "a term ends with the last row that is held", Area: "limbo", File: "limbo/strong.go",
+		Old:     `s.spans[n-1].Last = p.PrevLSN`,
 		New:     `_ = n`,
 		Killers: []string{"convergence"},
 	},
 	{
-		Name: "a CONFIRM confirms all that is held", Area: "limbo", File: "limbo/limbo.go",
+		Name: "a CONFIRM confirms all that is held", Area: "limbo", File: "limbo/terms.go",
 		Old:     `l.confirmTo(min(lsn, l.Current().Last))`,
 		New:     `l.confirmTo(l.Current().Last)`,
 		Killers: []string{"dirty read", "history", "quorum"},
 	},
 	{
-		Name: "a late row of an older term is kept", Area: "limbo", File: "limbo/limbo.go",
+		Name: "a late row of an older term is kept", Area: "limbo", File: "limbo/strong.go",
 		Old: `		// taken. One that comes only now is not among them.
-		return Void`,
+		return Void, nil`,
 		New: `		// taken. One that comes only now is not among them.
-		return Keep`,
+		return Keep, nil`,
 		Killers: []string{"stream", "panic"},
 	},
 	{
-		Name: "rows that a PROMOTE leaves out stay", Area: "limbo", File: "limbo/limbo.go",
-		Old:     `		l.voidFrom(l.settled)`,
-		New:     `		l.voidFrom(l.queue.len())`,
+		Name: "rows that a PROMOTE leaves out stay", Area: "limbo", File: "limbo/strong.go",
+		Old:     `s.voidFrom(s.settled)`,
+		New:     `s.voidFrom(s.queue.len())`,
 		Killers: []string{"dirty read", "convergence", "content", "panic", "voided rows"},
 	},
 	{

@@ -21,8 +21,8 @@ var reads = []Mutant{
 	},
 	{
 		Name: "a follower shows undecided rows", Area: "reads", File: "instance/apply.go",
-		Old:     `	c.limbo.Push(e)`,
-		New:     "\tc.limbo.Push(e)\n\tc.box.Confirm(e.Seq)",
+		Old:     `	if c.limbo.TakeTxn(rules, e) {`,
+		New:     "\tdecided := c.limbo.TakeTxn(rules, e)\n\tc.box.Confirm(e.Seq)\n\tif decided {",
 		Killers: []string{"dirty read", "panic"},
 	},
 	{
