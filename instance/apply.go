@@ -24,10 +24,17 @@ func (c *Core) takeRows(ev Rows) {
 		return // what was on its way when we refused the stream
 	}
 	if c.gate.build != nil || len(c.gate.backlog.events) > 0 {
-		c.holdRows(ev.From, ev.Rows)
+		kind := FactRowsHeld
+		if !c.gate.holdRows(ev.From, ev.Rows, c.cfg.BacklogMaxSize, &c.eff) {
+			kind = FactBacklogFull
+		}
+		c.trace(kind, ev.From, 0, "")
 		return
 	}
-	if c.refuseGather(ev.From) {
+	if limit := 2 * c.cfg.GatherMaxSize; c.out.gathered() >= limit {
+		c.trace(FactGatherFull, ev.From, 0, "")
+		// Such an error makes an applier come back.
+		c.gate.refuse(ev.From, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for the disk", limit)), &c.eff)
 		return
 	}
 	rest, err := c.takeEach(ev.From, ev.Rows)
@@ -216,7 +223,7 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		tx.Abort()
 		return c.rowError(last, 0, err)
 	case later:
-		c.buildForeign(tx)
+		c.gate.build = &building{tx: tx, at: c.now.Mono + c.cfg.BuildPause}
 		return nil
 	}
 	c.applied(tx, rows)

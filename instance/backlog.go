@@ -1,7 +1,6 @@
 package instance
 
 import (
-	"fmt"
 	"slices"
 
 	"tarragon.dev/tarragon/xrow"
@@ -90,38 +89,6 @@ func txnLen(rows []xrow.Row) int {
 	return 0
 }
 
-// holdRows puts rows behind those that wait already. Beyond the cap the stream
-// ends: its peer sends them again.
-func (c *Core) holdRows(from uint32, rows []xrow.Row) {
-	if c.gate.backlog.size+sizeOf(rows) > c.cfg.BacklogMaxSize && len(c.gate.backlog.events) > 0 {
-		c.trace(FactBacklogFull, from, 0, "")
-		// Such an error makes an applier come back.
-		c.eff.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", c.cfg.BacklogMaxSize)))
-		c.gate.cut |= 1 << from
-		return
-	}
-	c.trace(FactRowsHeld, from, 0, "")
-	c.gate.backlog.add(from, rows)
-}
-
-// SplitBrain is a peer whose rows contradict ours. Its stream stays refused until
-// the operator acts.
-type SplitBrain struct {
-	Peer uint32
-	Text string
-}
-
-// cutStream ends a stream, with all that is still on its way.
-func (c *Core) cutStream(from uint32, err *xrow.Error) {
-	if err.Code == xrow.ErrSplitBrain && c.out.failed == nil && !c.hasSplit(from) {
-		c.trace(FactSplitBrain, from, 0, err.Message)
-		c.gate.splits = append(c.gate.splits, SplitBrain{Peer: from, Text: err.Message})
-	}
-	c.eff.refuseStream(from, err)
-	c.gate.cut |= 1 << from
-	c.gate.backlog.drop(from)
-}
-
 // releaseRows takes what waited, a part in each Step: all at once could be
 // more than a Step has time for.
 func (c *Core) releaseRows() {
@@ -147,19 +114,3 @@ func (c *Core) releaseRows() {
 }
 
 const releaseSize = 256 << 10
-
-func (c *Core) hasSplit(peer uint32) bool {
-	return slices.ContainsFunc(c.gate.splits, func(s SplitBrain) bool { return s.Peer == peer })
-}
-
-// streamBegins lets a peer's rows in again, unless they contradict ours.
-func (c *Core) streamBegins(peer uint32) {
-	for _, s := range c.gate.splits {
-		if s.Peer == peer {
-			c.eff.refuseStream(peer, &xrow.Error{Code: xrow.ErrSplitBrain, Message: s.Text})
-			c.gate.cut |= 1 << peer
-			return
-		}
-	}
-	c.gate.cut &^= 1 << peer
-}

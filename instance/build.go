@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
-	"tarragon.dev/tarragon/xrow"
 )
 
 // building is the transaction that stays open between two Steps: a change of
@@ -22,18 +21,6 @@ type building struct {
 
 	req Request // own: what submit needs to know of it
 	p   payload
-}
-
-// buildOwn keeps a client's change of the schema open, and the barrier shut.
-func (c *Core) buildOwn(tx *box.Txn, r *Request, p payload) {
-	c.gate.barrier = true
-	c.gate.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
-		req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync}}
-}
-
-// buildForeign keeps a transaction of a peer open.
-func (c *Core) buildForeign(tx *box.Txn) {
-	c.gate.build = &building{tx: tx, at: c.now.Mono + c.cfg.BuildPause}
 }
 
 // buildLater tells whether a transaction has work to be done in slices. Where
@@ -125,12 +112,4 @@ func (c *Core) abortBuild() {
 	err := c.unwritable()
 	c.eff.reply(b.p.conn, b.p.sync, nil, err)
 	c.eff.failJoin(b.p.join, err)
-}
-
-// unwritable is the answer to a write that this instance cannot take.
-func (c *Core) unwritable() *xrow.Error {
-	if c.out.failed != nil {
-		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.out.failed.Error(), Err: c.out.failed}
-	}
-	return c.readonly()
 }

@@ -127,7 +127,7 @@ func (c *Core) handle(ev Event) {
 			if ev.Back && ev.Rules != 0 {
 				c.wentBack(ev.Peer)
 			}
-			c.streamBegins(ev.Peer)
+			c.gate.streamBegins(ev.Peer, &c.eff)
 			c.tellAck(0)
 		}
 	case Downstream:

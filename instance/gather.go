@@ -39,19 +39,6 @@ func (c *Core) notePark() {
 	}
 }
 
-// refuseGather ends a stream that brings more than may gather; its peer sends the
-// rows again.
-func (c *Core) refuseGather(from uint32) bool {
-	if c.out.gathered() < 2*c.cfg.GatherMaxSize {
-		return false
-	}
-	c.trace(FactGatherFull, from, 0, "")
-	// Such an error makes an applier come back.
-	c.eff.refuseStream(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for the disk", 2*c.cfg.GatherMaxSize)))
-	c.gate.cut |= 1 << from
-	return true
-}
-
 // refuseOwn is what a client gets whose rows would let too much gather.
 func (c *Core) refuseOwn() *xrow.Error {
 	limit := max(2*c.cfg.GatherMaxSize, min(c.cfg.QueueMaxSize, ownGather))

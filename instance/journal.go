@@ -136,7 +136,7 @@ func (c *Core) journalFailed(err error) {
 		c.waits.answer(&c.eff, &c.limbo.At(i).P, unknown)
 	}
 	c.waits.failLocal(unknown, &c.eff)
-	c.failHeld(unknown)
+	c.gate.failHeld(&c.eff, func(*Request) *xrow.Error { return unknown })
 	c.waits.failTold(&c.eff)
 	c.waits.failFates(&xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + err.Error() + ". Nothing was written by this request", Err: err}, &c.eff)
 	c.waits.failSnaps(unknown, &c.eff)

@@ -39,7 +39,7 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 func (c *Core) joinRequest(ev JoinRequest) {
 	known := ev.Kind == JoinAnon || c.knows(&ev)
 	switch {
-	case known && c.awaitsWelcome(&ev):
+	case known && c.gate.awaitsWelcome(&ev):
 		return
 	case known && ev.Kind == JoinID:
 		c.eff.failJoin(&ev, xrow.Errorf(xrow.ErrReplicaNotAnon, ev.UUID))
@@ -81,38 +81,6 @@ func (c *Core) knows(j *JoinRequest) bool {
 // anything can be written.
 func renamed(m *box.Member, j *JoinRequest) bool {
 	return j.Kind == JoinID && j.Name != "" && j.Name != m.Name
-}
-
-// choresWait tells whether changes of our own wait for a moment at which nothing
-// is undecided. Requests of clients wait behind them: under load there would
-// never be such a moment.
-func (c *Core) choresWait() bool { return len(c.gate.joins) > 0 || len(c.gate.chores) > 0 }
-
-// releaseChores runs registrations and other changes of our own that waited for
-// a barrier. They go before requests of clients: each is short.
-func (c *Core) releaseChores() {
-	if c.choresWait() && !c.writable() {
-		for i := range c.gate.joins {
-			c.eff.failJoin(&c.gate.joins[i], c.readonly())
-		}
-		for i := range c.gate.chores {
-			c.eff.reply(c.gate.chores[i].Conn, c.gate.chores[i].Sync, nil, c.readonly())
-		}
-		c.gate.joins, c.gate.chores = nil, nil
-		c.listenToLearners() // what was to make voters of them is among those
-	}
-	for len(c.gate.joins) > 0 && c.limbo.Len() == 0 && c.gate.build == nil {
-		j := c.gate.joins[0]
-		c.gate.joins = c.gate.joins[1:]
-		c.gate.barrier = false
-		c.joinRequest(j)
-	}
-	for len(c.gate.chores) > 0 && c.limbo.Len() == 0 && c.gate.build == nil {
-		r := c.gate.chores[0]
-		c.gate.chores = c.gate.chores[1:]
-		c.gate.barrier = false
-		c.execute(&r, nil)
-	}
 }
 
 // register writes the joiner's _cluster row unless it is there: same uuid,
@@ -340,18 +308,6 @@ type welcome struct {
 	of   limbo.Quorum // of the members before the change
 }
 
-// awaitsWelcome lets a joiner that asks again wait as the first time.
-func (c *Core) awaitsWelcome(j *JoinRequest) bool {
-	for _, w := range c.gate.welcome {
-		if w.join.UUID == j.UUID && j.Kind != JoinAnon {
-			w.join = j
-			c.gate.welcome = append(c.gate.welcome, w)
-			return true
-		}
-	}
-	return false
-}
-
 // releaseWelcome gives such joiners the state once a quorum of the members before
 // the change has the CONFIRM of it. Else a majority that counts the joiner
 // could be left in which nobody else knows that it is a member: the joiner
@@ -398,4 +354,21 @@ func (c *Core) beforeEntry(e *entry) uint64 {
 		}
 	}
 	return before
+}
+
+// releaseChores runs registrations and other changes of our own that waited for
+// a barrier. They go before requests of clients: each is short.
+func (c *Core) releaseChores() {
+	g := &c.gate
+	if g.choresWait() && !c.writable() {
+		g.failChores(&c.eff, c.readonly())
+		c.listenToLearners() // what was to make voters of them is among those
+	}
+	for len(g.joins) > 0 && c.limbo.Len() == 0 && g.build == nil {
+		c.joinRequest(g.takeJoin())
+	}
+	for len(g.chores) > 0 && c.limbo.Len() == 0 && g.build == nil {
+		r := g.takeChore()
+		c.execute(&r, nil)
+	}
 }

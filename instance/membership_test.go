@@ -1078,7 +1078,7 @@ func TestLearnerAndReadOnly(t *testing.T) {
 	w.write(a, 11)
 	w.send(a, d, whole)
 	w.ack(d, a)
-	if !a.core.choresWait() {
+	if !a.core.gate.choresWait() {
 		t.Fatal("the change does not wait")
 	}
 	for _, ro := range []bool{true, false} {

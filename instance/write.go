@@ -1,8 +1,6 @@
 package instance
 
 import (
-	"bytes"
-
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
@@ -11,99 +9,10 @@ import (
 
 type entry = limbo.Entry[payload]
 
-// write takes requests of clients in order. Behind a barrier they wait.
-func (c *Core) write(requests []Request) {
-	for i := range requests {
-		c.request(&requests[i])
-	}
-}
-
-func (c *Core) request(r *Request) {
-	if err := c.refuseFounding(r); err != nil {
-		c.eff.reply(r.Conn, r.Sync, nil, err)
-		return
-	}
-	if c.gate.build != nil {
-		if err := c.refuse(r); err != nil {
-			c.eff.reply(r.Conn, r.Sync, nil, err)
-			return
-		}
-		c.hold(r)
-		return
-	}
-	if c.gate.barrier || len(c.gate.held) > 0 || c.choresWait() {
-		c.hold(r)
-		return
-	}
-	if c.isBarrier(r) && c.limbo.Len() > 0 {
-		c.hold(r)
-		return
-	}
-	c.execute(r, nil)
-}
-
 // isBarrier: the request changes system spaces. It starts when nothing is
 // undecided, and nothing is accepted behind it until it is decided.
 func (c *Core) isBarrier(r *Request) bool {
 	return r.Barrier || r.Do == nil && c.box.IsDDLSpace(r.DML.SpaceID)
-}
-
-// hold keeps a copy of a request until the barrier is gone.
-func (c *Core) hold(r *Request) {
-	size := r.heldSize()
-	if c.gate.heldSize+size > c.cfg.QueueMaxSize {
-		c.eff.reply(r.Conn, r.Sync, nil, queueFull())
-		return
-	}
-	h := *r
-	h.DML.Key, h.DML.Tuple, h.DML.Ops = bytes.Clone(r.DML.Key), bytes.Clone(r.DML.Tuple), bytes.Clone(r.DML.Ops)
-	c.gate.held = append(c.gate.held, h)
-	c.gate.heldSize += size
-}
-
-// heldSize is what a copy takes, about.
-func (r *Request) heldSize() int { return len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128 }
-
-// releaseHeld runs what waited for a barrier, up to the next one.
-func (c *Core) releaseHeld() {
-	if len(c.gate.held) > 0 && !c.writable() {
-		c.refuseHeld()
-	}
-	for len(c.gate.held) > 0 && c.gate.build == nil {
-		r := c.gate.held[0]
-		if c.writable() && c.limbo.Len() > 0 && (c.gate.barrier || c.choresWait() || c.isBarrier(&r)) {
-			return
-		}
-		c.gate.barrier = false
-		c.gate.heldSize -= r.heldSize()
-		c.gate.held = c.gate.held[1:]
-		c.execute(&r, nil)
-	}
-	if c.limbo.Len() == 0 && c.gate.build == nil {
-		c.gate.barrier = false
-	}
-}
-
-// refuseHeld answers writes that waited for what a deposed leader cannot do
-// any more. Those of local spaces stay.
-func (c *Core) refuseHeld() {
-	held := c.gate.held
-	c.gate.held, c.gate.heldSize = c.gate.held[:0], 0
-	for i := range held {
-		if err := c.refuse(&held[i]); err != nil {
-			c.eff.reply(held[i].Conn, held[i].Sync, nil, err)
-			continue
-		}
-		c.gate.heldSize += held[i].heldSize()
-		c.gate.held = append(c.gate.held, held[i])
-	}
-}
-
-func (c *Core) failHeld(err *xrow.Error) {
-	for i := range c.gate.held {
-		c.eff.reply(c.gate.held[i].Conn, c.gate.held[i].Sync, nil, err)
-	}
-	c.gate.held, c.gate.heldSize = nil, 0
 }
 
 // writable tells whether this instance takes writes to replicated spaces.
@@ -168,7 +77,9 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	p := payload{conn: r.Conn, sync: r.Sync, waiting: r.Conn != 0, data: data, ddl: tx.IsDDL(), join: join,
 		since: c.now.Mono, until: c.now.Mono + c.cfg.WaitLimit}
 	if later {
-		c.buildOwn(tx, r, p)
+		c.gate.barrier = true
+		c.gate.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
+			req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync}}
 		return
 	}
 	c.submit(tx, r, p)
@@ -430,4 +341,64 @@ func (c *Core) voided(e *entry) {
 		c.cutStream(e.Origin, splitBrain("got an async transaction from an old term"))
 	}
 	c.keepLost(e)
+}
+
+// write takes requests of clients in order. Behind a barrier they wait.
+func (c *Core) write(requests []Request) {
+	for i := range requests {
+		r := &requests[i]
+		if c.members.founding > 0 {
+			if err := c.refuseFounding(r); err != nil {
+				c.eff.reply(r.Conn, r.Sync, nil, err)
+				continue
+			}
+		}
+		if c.gate.shut() || c.limbo.Len() > 0 && c.isBarrier(r) {
+			c.hold(r)
+			continue
+		}
+		c.execute(r, nil)
+	}
+}
+
+// hold lets a request wait. One that would be refused by now is not worth that
+// while a change of the schema is built, which may take long.
+func (c *Core) hold(r *Request) {
+	var err *xrow.Error
+	if c.gate.build != nil {
+		err = c.refuse(r)
+	}
+	if err == nil && !c.gate.hold(r, c.cfg.QueueMaxSize) {
+		err = queueFull()
+	}
+	if err != nil {
+		c.eff.reply(r.Conn, r.Sync, nil, err)
+	}
+}
+
+// releaseHeld runs what waited for a barrier, up to the next one. Writes that a
+// deposed leader cannot do any more are answered; those of local spaces stay.
+func (c *Core) releaseHeld() {
+	g := &c.gate
+	if len(g.held) > 0 && !c.writable() {
+		g.failHeld(&c.eff, c.refuse)
+	}
+	for len(g.held) > 0 && g.build == nil {
+		if c.writable() && c.limbo.Len() > 0 && (g.barrier || g.choresWait() || c.isBarrier(&g.held[0])) {
+			return
+		}
+		r := g.takeHeld()
+		c.execute(&r, nil)
+	}
+	if c.limbo.Len() == 0 && g.build == nil {
+		g.barrier = false
+	}
+}
+
+// unwritable is the answer to a write that this instance cannot take.
+func (c *Core) unwritable() *xrow.Error {
+	if c.out.failed != nil {
+		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.out.failed.Error(), Err: c.out.failed}
+	}
+	return c.readonly()
 }

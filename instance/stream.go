@@ -1,0 +1,61 @@
+package instance
+
+import (
+	"fmt"
+	"slices"
+
+	"tarragon.dev/tarragon/xrow"
+)
+
+// SplitBrain is a peer whose rows contradict ours. Its stream stays refused until
+// the operator acts.
+type SplitBrain struct {
+	Peer uint32
+	Text string
+}
+
+// split finds the peer among those whose rows contradict ours; nil: it is not.
+func (g *gate) split(peer uint32) *SplitBrain {
+	if i := slices.IndexFunc(g.splits, func(s SplitBrain) bool { return s.Peer == peer }); i >= 0 {
+		return &g.splits[i]
+	}
+	return nil
+}
+
+// refuse ends a stream for now: what is still on its way is dropped, and its peer
+// sends that again.
+func (g *gate) refuse(from uint32, err *xrow.Error, eff *Effects) {
+	eff.refuseStream(from, err)
+	g.cut |= 1 << from
+}
+
+// holdRows puts rows behind those that wait already. false: they are more than
+// the limit, and the stream ends.
+func (g *gate) holdRows(from uint32, rows []xrow.Row, limit int, eff *Effects) bool {
+	if g.backlog.size+sizeOf(rows) > limit && len(g.backlog.events) > 0 {
+		// Such an error makes an applier come back.
+		g.refuse(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", limit)), eff)
+		return false
+	}
+	g.backlog.add(from, rows)
+	return true
+}
+
+// cutStream ends a stream, with all that is still on its way.
+func (c *Core) cutStream(from uint32, err *xrow.Error) {
+	if err.Code == xrow.ErrSplitBrain && c.out.failed == nil && c.gate.split(from) == nil {
+		c.trace(FactSplitBrain, from, 0, err.Message)
+		c.gate.splits = append(c.gate.splits, SplitBrain{Peer: from, Text: err.Message})
+	}
+	c.gate.refuse(from, err, &c.eff)
+	c.gate.backlog.drop(from)
+}
+
+// streamBegins lets a peer's rows in again, unless they contradict ours.
+func (g *gate) streamBegins(peer uint32, eff *Effects) {
+	if s := g.split(peer); s != nil {
+		g.refuse(peer, &xrow.Error{Code: xrow.ErrSplitBrain, Message: s.Text}, eff)
+		return
+	}
+	g.cut &^= 1 << peer
+}
