@@ -12,23 +12,24 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// backend is what the client server needs of the node.
+// backend is what the client server needs of the process. Requests of clients go to
+// the node of the replica set.
 type backend struct{ s *Server }
 
-func (b *backend) node() *node { return b.s.node.Load() }
+func (b *backend) engine() *engine { return b.s.main.engine.Load() }
 
 func (b *backend) Ready() *xrow.Error {
-	if b.s.ready.Load() {
+	if b.s.main.ready.Load() {
 		return nil
 	}
 	e := xrow.Errorf(xrow.ErrLoading)
-	if boot := b.s.boot.Load(); boot != nil && b.s.hub.Load() == nil {
+	if boot := b.s.main.boot.Load(); boot != nil && b.s.main.hub.Load() == nil {
 		if rows, bytes := boot.Progress.Read(); rows > 0 { // status shows it
 			e.Message += fmt.Sprintf(" - joining: %d rows, %d MiB so far", rows, bytes>>20)
 			if share := boot.Progress.Share(); share != "" {
 				e.Message += ", " + share
 			}
-		} else if g := b.s.after; g != nil {
+		} else if g := b.s.main.after; g != nil {
 			e.Message += " - " + g.Error()
 		}
 	}
@@ -36,15 +37,15 @@ func (b *backend) Ready() *xrow.Error {
 }
 
 func (b *backend) SchemaVersion() uint64 {
-	n := b.node()
-	if n == nil {
+	e := b.engine()
+	if e == nil {
 		return 1
 	}
-	return n.status.schema.Load()
+	return e.front.schema.Load()
 }
 
 func (b *backend) User(name []byte) (user iproto.User, hash []byte, ok bool) {
-	b.node().loop.Read(func(c *instance.Core) {
+	b.engine().loop.Read(func(c *instance.Core) {
 		var u box.User
 		if u, ok = c.Box().UserByName(string(name)); ok {
 			creds, _ := c.Box().Schema().Credentials(u.ID)
@@ -55,7 +56,7 @@ func (b *backend) User(name []byte) (user iproto.User, hash []byte, ok bool) {
 }
 
 func (b *backend) CanLogin(user iproto.User) (err error) {
-	b.node().loop.Read(func(c *instance.Core) {
+	b.engine().loop.Read(func(c *instance.Core) {
 		err = c.Box().Schema().CheckUniverse(box.Credentials(user), box.PrivSession)
 	})
 	return err
@@ -64,11 +65,11 @@ func (b *backend) CanLogin(user iproto.User) (err error) {
 // Stays: who is logged in may have a session, and is still there. One may go on as
 // another user who may not log in, as su allows, but not as one who was dropped.
 func (b *backend) Stays(login, user iproto.User, replicates bool) (err error) {
-	n := b.node()
-	if n == nil {
+	e := b.engine()
+	if e == nil {
 		return nil
 	}
-	n.loop.Read(func(c *instance.Core) {
+	e.loop.Read(func(c *instance.Core) {
 		s := c.Box().Schema()
 		if login != box.UserGuest {
 			err = s.CheckUniverse(box.Credentials(login), box.PrivSession)
@@ -84,17 +85,17 @@ func (b *backend) Stays(login, user iproto.User, replicates bool) (err error) {
 }
 
 func (b *backend) MayWrite(user iproto.User) (may bool) {
-	b.node().loop.Read(func(c *instance.Core) { may = c.Box().Schema().MayWrite(box.Credentials(user)) })
+	b.engine().loop.Read(func(c *instance.Core) { may = c.Box().Schema().MayWrite(box.Credentials(user)) })
 	return may
 }
 
 func (b *backend) ResolveSpace(name []byte) (id uint32, err error) {
-	b.node().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindSpace(string(name)) })
+	b.engine().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindSpace(string(name)) })
 	return id, err
 }
 
 func (b *backend) ResolveIndex(space uint32, name []byte) (id uint32, err error) {
-	b.node().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindIndex(space, string(name)) })
+	b.engine().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindIndex(space, string(name)) })
 	return id, err
 }
 
@@ -105,7 +106,7 @@ func (b *backend) Select(q *iproto.Select, to iproto.Sink) (n uint32, position [
 	var count int
 	if q.Space == box.SettingsSpace {
 		var rows []byte
-		b.node().loop.Read(func(c *instance.Core) {
+		b.engine().loop.Read(func(c *instance.Core) {
 			rows, count, err = c.Box().SelectSettings(box.Credentials(q.User), &query, q.Settings, nil)
 		})
 		if err == nil {
@@ -113,14 +114,14 @@ func (b *backend) Select(q *iproto.Select, to iproto.Sink) (n uint32, position [
 		}
 		return uint32(count), nil, err
 	}
-	count, err = b.node().loop.Select(box.Credentials(q.User), &query, to)
+	count, err = b.engine().loop.Select(box.Credentials(q.User), &query, to)
 	return uint32(count), query.Position, err
 }
 
 // UpdateSetting changes a setting of the session that asks.
 func (b *backend) UpdateSetting(user iproto.User, d *xrow.DML, settings map[string][]byte) (data []byte, err error) {
 	var tuple []byte
-	b.node().loop.Read(func(c *instance.Core) { tuple, err = c.Box().UpdateSetting(box.Credentials(user), d, settings) })
+	b.engine().loop.Read(func(c *instance.Core) { tuple, err = c.Box().UpdateSetting(box.Credentials(user), d, settings) })
 	if tuple == nil {
 		return []byte{0x90}, err
 	}
@@ -143,7 +144,7 @@ func (b *backend) Submit(batch *iproto.Batch) {
 		requestPool.Put(pooled)
 		batch.Release()
 	}
-	if err := b.node().loop.Submit(instance.Write{Requests: requests, Release: release}); err != nil {
+	if err := b.engine().loop.Submit(instance.Write{Requests: requests, Release: release}); err != nil {
 		b.refuse(batch)
 		release()
 	}
@@ -161,7 +162,7 @@ func (b *backend) refuse(batch *iproto.Batch) {
 
 // Linear runs a read once a quorum round says that all it must see is here.
 func (b *backend) Linear(c *iproto.Conn, q *iproto.Select) {
-	n := b.node()
+	e := b.engine()
 	if !b.linearizable(q.Space) {
 		c.Reply(q.Sync, nil, &xrow.Error{Code: xrow.ErrUnsupported, Message: "space \"" + b.spaceName(q.Space) + "\" does not support linearizable operations"})
 		c.Flush()
@@ -175,7 +176,7 @@ func (b *backend) Linear(c *iproto.Conn, q *iproto.Select) {
 		}
 		go c.FinishSelect(q)
 	})
-	if err := n.loop.Submit(instance.LinearRead{Conn: conn}); err != nil {
+	if err := e.loop.Submit(instance.LinearRead{Conn: conn}); err != nil {
 		b.s.calls.answer(instance.Reply{Conn: conn, Err: xrow.Errorf(xrow.ErrShutdown)})
 	}
 }
@@ -184,7 +185,7 @@ func (b *backend) Linear(c *iproto.Conn, q *iproto.Select) {
 // can promise anything of them. A space that is not there gets its usual error
 // from the read.
 func (b *backend) linearizable(space uint32) (ok bool) {
-	b.node().loop.Read(func(c *instance.Core) {
+	b.engine().loop.Read(func(c *instance.Core) {
 		bx := c.Box()
 		ok = bx.IsSyncSpace(space) || !bx.IsGlobalSpace(space) || bx.IsDDLSpace(space) || b.s.in.Tarragon.SyncAll
 	})
@@ -192,7 +193,7 @@ func (b *backend) linearizable(space uint32) (ok bool) {
 }
 
 func (b *backend) spaceName(id uint32) (name string) {
-	b.node().loop.Read(func(c *instance.Core) {
+	b.engine().loop.Read(func(c *instance.Core) {
 		if info, ok := c.Box().Space(id); ok {
 			name = info.Name
 		}
@@ -201,7 +202,7 @@ func (b *backend) spaceName(id uint32) (name string) {
 }
 
 func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
-	b.node().procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: box.Credentials(q.User), Type: q.Type, Name: q.Name, Args: q.Args, Large: c.LargeAnswer,
+	b.engine().front.procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: box.Credentials(q.User), Type: q.Type, Name: q.Name, Args: q.Args, Large: c.LargeAnswer,
 		Reply: func(data []byte, err *xrow.Error) {
 			c.Reply(q.Sync, data, err)
 			c.Flush()
@@ -209,25 +210,25 @@ func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
 }
 
 func (b *backend) AppendBallot(dst []byte) []byte {
-	if hub := b.s.hub.Load(); hub != nil && b.s.ready.Load() {
+	if hub := b.s.main.hub.Load(); hub != nil && b.s.main.ready.Load() {
 		return hub.AppendBallot(dst)
 	}
-	if boot := b.s.boot.Load(); boot != nil {
+	if boot := b.s.main.boot.Load(); boot != nil {
 		return boot.AppendBallot(dst)
 	}
 	return append(dst, 0x80)
 }
 
 func (b *backend) VClock() (v vclock.VClock) {
-	if n := b.node(); n != nil {
-		n.loop.Read(func(c *instance.Core) { v = c.Info(0).VClock })
+	if e := b.engine(); e != nil {
+		e.loop.Read(func(c *instance.Core) { v = c.Info(0).VClock })
 	}
 	return v
 }
 
 func (b *backend) Replicate(l *iproto.Link, user iproto.User, row *xrow.Row) error {
-	hub := b.s.hub.Load()
-	if hub == nil || !b.s.ready.Load() {
+	hub := b.s.main.hub.Load()
+	if hub == nil || !b.s.main.ready.Load() {
 		return xrow.Errorf(xrow.ErrLoading)
 	}
 	return hub.Serve(l, user, row)

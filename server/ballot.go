@@ -24,7 +24,7 @@ func (s *Server) publishBallots(ctx context.Context) {
 		case <-t.C:
 		}
 		s.publishBallot()
-		if s.ready.Load() {
+		if s.main.ready.Load() {
 			t.Reset(s.tuning.death())
 		} else {
 			t.Reset(bootBallots)

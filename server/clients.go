@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"tarragon.dev/tarragon/instance"
-	"tarragon.dev/tarragon/iproto"
 )
 
 // internal marks connection numbers in replies that are not of a client's
@@ -42,20 +41,17 @@ func (c *calls) answer(r instance.Reply) {
 }
 
 // clients carries answers of the core to connections.
-type clients struct {
-	answers *iproto.Answers
-	calls   *calls
-}
+type clients struct{ s *Server }
 
 // Reply is called on the Loop's goroutine.
 func (c *clients) Reply(replies []instance.Reply) {
 	for i := range replies {
 		r := &replies[i]
 		if r.Conn&internal != 0 {
-			c.calls.answer(*r)
+			c.s.calls.answer(*r)
 			continue
 		}
-		c.answers.Reply(r.Conn, r.Sync, r.Data, r.Err)
+		c.s.answers.Reply(r.Conn, r.Sync, r.Data, r.Err)
 	}
-	c.answers.Flush()
+	c.s.answers.Flush()
 }

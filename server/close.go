@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"tarragon.dev/tarragon/instance"
 )
 
 const (
@@ -78,14 +76,8 @@ type closeStep struct {
 
 // closing is the order of a stop. Every step may rely on what comes after it.
 func (s *Server) closing(drain time.Duration) []closeStep {
-	n := s.node.Load()
-	running := n != nil && n.running
 	return []closeStep{
-		{"resignation", func() {
-			if running { // a leader resigns first: the others need not wait for silence
-				_ = n.loop.Submit(instance.Shutdown{})
-			}
-		}},
+		{"resignation", s.main.resign},
 		{"clients", func() { // those that watch box.shutdown leave by themselves
 			if drain > 0 {
 				ctx, cancel := context.WithTimeout(context.Background(), drain)
@@ -95,26 +87,19 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 		}},
 		{"replication", func() { // before connections: readers wait in JOINs that only this ends
 			s.clients.StopListening()
-			if hub := s.hub.Load(); hub != nil {
-				hub.Close()
-			}
+			s.main.endReplication()
 		}},
 		{"connections", s.clients.Close}, // nobody submits any more
 		{"background work", func() { // a checkpoint is given up
 			s.stop(errStopped)
 			s.closeDebug()
+			s.main.bg.Wait()
 			s.bg.Wait()
 		}},
-		{"loop", func() { // nobody steps the core
-			if running {
-				n.loop.Close()
-			}
-		}},
-		{"journal", func() { // what was handed over is written
-			if n != nil {
-				n.writer.Close()
-				n.journal.Close()
-			}
+		{"loop", s.main.endLoop},
+		{"journal", func() {
+			s.main.endWriter()
+			s.journal.Close()
 		}},
 		{"store", func() {
 			if err := s.store.Close(); err != nil {

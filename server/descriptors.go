@@ -100,7 +100,7 @@ const loginPause = 500 * time.Millisecond
 
 // memberAt tells whether a configured member was found at an address.
 func (s *Server) memberAt(site netip.Addr) bool {
-	hub := s.hub.Load()
+	hub := s.main.hub.Load()
 	return hub != nil && hub.PeerAt(site)
 }
 

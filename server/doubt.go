@@ -31,27 +31,27 @@ const (
 )
 
 // fatal answers a proof that this disk has lost something.
-func (s *Server) fatal(err error) {
-	s.troubles.set(areaGuarantee, "in doubt", err)
-	s.log.Error().Err(err).Msg("this disk has lost what others have seen of it, or may have: the instance takes no part, and joins anew as soon as a leader can give it the state; " +
+func (n *node) fatal(err error) {
+	n.troubles.set(areaGuarantee, "in doubt", err)
+	n.log.Error().Err(err).Msg("this disk has lost what others have seen of it, or may have: the instance takes no part, and joins anew as soon as a leader can give it the state; " +
 		"if no member can, and you know better, tarragon accept-loss makes it go on with what it has")
 	select {
-	case s.lost <- err:
+	case n.lost <- err:
 	default: // it looks already
 	}
 }
 
 // leaveWhenLost ends the run once this instance is in doubt and there is a member that
 // can give it a state.
-func (s *Server) leaveWhenLost(ctx context.Context) {
+func (n *node) leaveWhenLost(ctx context.Context) {
 	var cause error
 	select {
 	case <-ctx.Done():
 		return
-	case cause = <-s.lost:
+	case cause = <-n.lost:
 	}
-	boot := s.newBoot()
-	boot.Set = s.heldSet()
+	boot := n.newBoot()
+	boot.Set = n.heldSet()
 	for !boot.HasGiver(ctx) {
 		select {
 		case <-ctx.Done():
@@ -59,16 +59,16 @@ func (s *Server) leaveWhenLost(ctx context.Context) {
 		case <-time.After(giverPause):
 		}
 	}
-	s.broken(&rejoin{cause: cause, newLife: true})
+	n.broken(&rejoin{cause: cause, newLife: true})
 }
 
 // acceptLoss is tarragon.accept_loss.
-func (s *Server) acceptLoss() error {
+func (n *node) acceptLoss() error {
 	var failed error
-	s.node.Load().loop.Read(func(c *instance.Core) { failed = c.Info(0).Failed })
+	n.engine.Load().loop.Read(func(c *instance.Core) { failed = c.Info(0).Failed })
 	if !errors.Is(failed, instance.ErrLostData) {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "this instance is in no doubt about its disk"}
 	}
-	s.broken(errAccepted)
+	n.broken(errAccepted)
 	return nil
 }

@@ -17,14 +17,14 @@ import (
 
 // founders is how many voters a new replica set needs before it takes writes of
 // clients: a majority of the configured instances.
-func (s *Server) founders() int {
-	n := 0
-	for _, m := range s.in.Members {
+func (n *node) founders() int {
+	count := 0
+	for _, m := range n.in.Members {
 		if !m.Anon {
-			n++
+			count++
 		}
 	}
-	return max(n, len(s.in.Replication.Peers))/2 + 1 // replication.peers may name more than the file has
+	return max(count, len(n.in.Replication.Peers))/2 + 1 // replication.peers may name more than the file has
 }
 
 // rivalPause is between looks at the peers of a set that is being founded. While
@@ -34,22 +34,22 @@ const rivalPause = 250 * time.Millisecond
 // watchRivals looks for other replica sets until ours is complete. A lone
 // founder gives way to the one that all prefer; of several, somebody has to
 // decide, so they only say it.
-func (s *Server) watchRivals(ctx context.Context, n *node) {
-	boot := s.newBoot()
+func (n *node) watchRivals(ctx context.Context, e *engine) {
+	boot := n.newBoot()
 	for {
 		var f instance.Founding
 		var set string
-		n.loop.Read(func(c *instance.Core) { f, set = c.Info(0).Founding, c.Box().ReplicasetUUID() })
-		if set != "" && s.ready.Load() {
+		e.loop.Read(func(c *instance.Core) { f, set = c.Info(0).Founding, c.Box().ReplicasetUUID() })
+		if set != "" && n.ready.Load() {
 			if f.Need == 0 {
-				s.troubles.set(areaFounding, "", nil)
+				n.troubles.set(areaFounding, "", nil)
 				return
 			}
 			r, seen := boot.Rival(ctx, set, f.Lone)
 			if ctx.Err() != nil {
 				return
 			}
-			s.meetRival(n, &givingWay{identity: s.life.identity, set: set, rival: r}, f, seen)
+			n.meetRival(e, &givingWay{identity: n.life.identity, set: set, rival: r}, f, seen)
 		}
 		select {
 		case <-ctx.Done():
@@ -60,10 +60,10 @@ func (s *Server) watchRivals(ctx context.Context, n *node) {
 }
 
 // meetRival draws the conclusion of one look.
-func (s *Server) meetRival(n *node, g *givingWay, f instance.Founding, seen bool) {
+func (n *node) meetRival(e *engine, g *givingWay, f instance.Founding, seen bool) {
 	if seen && g.rival.Firmer && f.Lone {
-		s.rival.Store(g)
-		_ = n.loop.Submit(instance.GiveWay{}) // else the loop has ended
+		n.rival.Store(g)
+		_ = e.loop.Submit(instance.GiveWay{}) // else the loop has ended
 		return
 	}
 	var err error
@@ -71,8 +71,8 @@ func (s *Server) meetRival(n *node, g *givingWay, f instance.Founding, seen bool
 		err = fmt.Errorf("%s is of another one%s, and this one, %s, has %d of the %d instances that it needs", g.rival.Addr,
 			named(", ", g.rival.Replicaset), g.set, f.Have, f.Need)
 	}
-	if s.troubles.set(areaFounding, "two replica sets are being founded", err) && err != nil {
-		s.log.Warn().Err(err).Bool("gives_way", !g.rival.Firmer).Msg("two replica sets are being founded")
+	if n.troubles.set(areaFounding, "two replica sets are being founded", err) && err != nil {
+		n.log.Warn().Err(err).Bool("gives_way", !g.rival.Firmer).Msg("two replica sets are being founded")
 	}
 }
 
@@ -84,9 +84,9 @@ func named(before, uuid string) string {
 }
 
 // gaveWay ends the run of a lone founder, on the Loop's goroutine.
-func (s *Server) gaveWay() {
-	if g := s.rival.Load(); g != nil {
-		s.broken(g)
+func (n *node) gaveWay() {
+	if g := n.rival.Load(); g != nil {
+		n.broken(g)
 	}
 }
 
@@ -125,19 +125,19 @@ func (g *givingWay) setAside(in *config.Instance) error {
 
 // heldSet is the set whose store a rejoining instance has: it joins no other. A
 // lone founder may.
-func (s *Server) heldSet() (set string) {
-	if s.life.anew != nil {
-		return s.life.anew.set
+func (n *node) heldSet() (set string) {
+	if n.life.anew != nil {
+		return n.life.anew.set
 	}
 	read := func(c *instance.Core, b *box.Box) {
 		if set = b.ReplicasetUUID(); c.Info(0).Founding.Lone {
 			set = ""
 		}
 	}
-	if n := s.node.Load(); n != nil {
-		n.loop.Read(func(c *instance.Core) { read(c, c.Box()) })
-	} else if s.recovered != nil {
-		read(s.recovered, s.recovered.Box())
+	if e := n.engine.Load(); e != nil {
+		e.loop.Read(func(c *instance.Core) { read(c, c.Box()) })
+	} else if n.recovered != nil {
+		read(n.recovered, n.recovered.Box())
 	}
 	return set
 }

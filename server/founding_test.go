@@ -29,12 +29,12 @@ func (n *node1) sees(peers ...*node1) {
 
 func (n *node1) setUUID() (uuid string) {
 	if _, ok := n.info(); ok {
-		n.server().node.Load().loop.Read(func(c *instance.Core) { uuid = c.Box().ReplicasetUUID() })
+		n.server().main.engine.Load().loop.Read(func(c *instance.Core) { uuid = c.Box().ReplicasetUUID() })
 	}
 	return uuid
 }
 
-func (n *node1) incarnation() uint64 { return n.server().life.identity.Incarnation }
+func (n *node1) incarnation() uint64 { return n.server().main.life.identity.Incarnation }
 
 // found has an instance begin a replica set that nobody else sees, and stops it.
 func (n *node1) found() (set string) {

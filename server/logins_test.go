@@ -47,7 +47,7 @@ func TestAttackReplicationPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	back.start()
-	s.until("it is back", func() bool { i, ok := back.info(); return ok && back.server().ready.Load() && i.Leader != 0 })
+	s.until("it is back", func() bool { i, ok := back.info(); return ok && back.server().main.ready.Load() && i.Leader != 0 })
 	s.makeSpace()
 	s.fill(0, 10)
 	s.level()

@@ -106,7 +106,7 @@ func TestLostLogGoesOn(t *testing.T) {
 			if got := s.leader().rows(); got != 30 {
 				t.Errorf("%d rows", got)
 			}
-			if n := s.nodes[0]; !strings.Contains(n.log.String(), "ROWS MAY BE LOST") || n.server().slot.MayHaveLost() {
+			if n := s.nodes[0]; !strings.Contains(n.log.String(), "ROWS MAY BE LOST") || n.server().main.store.MayHaveLost() {
 				t.Errorf("no warning, or it was not taken down: %s", n.log.String())
 			}
 		})
@@ -292,7 +292,7 @@ func TestAcceptLossOfOwnRows(t *testing.T) {
 	if err := third.halt(); err != nil {
 		t.Fatal(err)
 	}
-	if err := lead.server().node.Load().loop.Submit(instance.Rows{From: ours.ID, Rows: []xrow.Row{lost}}); err != nil {
+	if err := lead.server().main.engine.Load().loop.Submit(instance.Rows{From: ours.ID, Rows: []xrow.Row{lost}}); err != nil {
 		t.Fatal(err)
 	}
 	s.until("the row is there", func() bool { i, ok := lead.info(); return ok && i.Synced[ours.ID] == 5 })

@@ -23,9 +23,9 @@ func heapLimit(m box.Memory, answers int64) int64 {
 
 // watchMemory tells the runtime how much there may be, and the operator when
 // there is more.
-func (s *Server) watchMemory(n *node) {
+func (s *Server) watchMemory(e *engine) {
 	var m box.Memory
-	n.loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
+	e.loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
 	if limit := heapLimit(m, s.in.Tarragon.AnswerMemory); limit != s.heapLimit && s.cfg.SetHeapLimit != nil {
 		s.heapLimit = limit
 		s.cfg.SetHeapLimit(limit)
@@ -36,11 +36,11 @@ func (s *Server) watchMemory(n *node) {
 	}
 	what := fmt.Sprintf("tuples and indexes take more than memtx.memory, which is %d", m.Limit)
 	if s.troubles.set(areaMemory, what, err) {
-		e := s.log.Warn()
+		ev := s.log.Warn()
 		if err == nil {
-			e = s.log.Info()
+			ev = s.log.Info()
 			what = "tuples and indexes are within memtx.memory again"
 		}
-		e.Err(err).Int("taken", m.Taken).Int("limit", m.Limit).Msg(what)
+		ev.Err(err).Int("taken", m.Taken).Int("limit", m.Limit).Msg(what)
 	}
 }

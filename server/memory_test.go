@@ -18,7 +18,7 @@ import (
 
 // memory is what an instance counts.
 func (n *node1) memory() (m box.Memory) {
-	n.server().node.Load().loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
+	n.server().main.engine.Load().loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
 	return m
 }
 
@@ -68,7 +68,7 @@ func TestMemoryIsLimited(t *testing.T) {
 	s.level()
 	const what = "tuples and indexes take more than memtx.memory, which is 67108864: as a leader this instance refuses"
 	says := func() bool {
-		return strings.HasPrefix(small.server().troubles.last(), what) && strings.Contains(small.log.String(), "tuples and indexes take more")
+		return strings.HasPrefix(small.server().lastError(), what) && strings.Contains(small.log.String(), "tuples and indexes take more")
 	}
 	s.until("the small one says that it is beyond its limit", says)
 	if m := small.memory(); !m.Over() || small.rows() != rows {
@@ -84,7 +84,7 @@ func TestMemoryIsLimited(t *testing.T) {
 	s.level()
 
 	small.call("box.cfg", map[string]any{"memtx_memory": 256 << 20})
-	s.until("all is well with more memory", func() bool { return small.server().troubles.last() == "" })
+	s.until("all is well with more memory", func() bool { return small.server().lastError() == "" })
 	if m := small.memory(); m.Over() || m.Limit != 256<<20 {
 		t.Errorf("%+v", m)
 	}

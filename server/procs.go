@@ -25,7 +25,7 @@ func versionNumber() uint32 {
 }
 
 // newProcs joins procedures to the rest of the process.
-func (s *Server) newProcs(n *node) (*proc.Procs, error) {
+func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 	settings, err := s.settings()
 	if err != nil {
 		return nil, err
@@ -35,22 +35,22 @@ func (s *Server) newProcs(n *node) (*proc.Procs, error) {
 		host = "unknown"
 	}
 	return proc.New(proc.Env{
-		Loop: n.loop, Settings: settings, Started: n.loop.Now().Mono,
+		Loop: e.loop, Settings: settings, Started: e.loop.Now().Mono,
 		Identity: proc.Identity{Version: Version, Name: s.in.Name, ReplicasetName: s.in.Replicaset, GroupName: s.in.Group,
 			Hostname: host, PID: os.Getpid(), Anon: s.in.Replication.Anon},
 		Apply:       s.applySettings,
 		Broadcast:   s.events.Set,
-		Snapshot:    n.keeper.ask,
+		Snapshot:    e.keeper.ask,
 		Peers:       s.peerStatus,
 		Listen:      s.listenAddrs,
-		OldestGroup: s.slot.First,
-		LastError:   s.troubles.last,
+		OldestGroup: n.store.First,
+		LastError:   s.lastError,
 		Stats:       s.stats,
 		Heap:        heap,
 		Checkpoints: s.checkpointClocks,
 		SessionPeer: s.clients.Peer,
 		Su:          func(conn uint64, user box.Credentials) error { return s.clients.Su(conn, iproto.User(user)) },
-		AcceptLoss:  s.acceptLoss,
+		AcceptLoss:  n.acceptLoss,
 		MaxAnswer:   s.clients.MaxAnswer(),
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
@@ -83,7 +83,7 @@ func heap() proc.Heap {
 }
 
 func (s *Server) checkpointClocks() (out []vclock.VClock) {
-	for _, cp := range s.slot.Checkpoints() {
+	for _, cp := range s.main.store.Checkpoints() {
 		out = append(out, cp.State.VClock)
 	}
 	return out
@@ -121,7 +121,7 @@ func (s *Server) settings() (*proc.Settings, error) {
 func (s *Server) startValues() map[string]any {
 	in, r := s.in, &s.in.Replication
 	m := map[string]any{
-		"read_only": in.ReadOnly, "instance_uuid": s.life.UUID, "wal_mode": string(in.WAL.Mode), "wal_dir": in.WAL.Dir,
+		"read_only": in.ReadOnly, "instance_uuid": s.main.life.UUID, "wal_mode": string(in.WAL.Mode), "wal_dir": in.WAL.Dir,
 		"replication_timeout": r.Timeout, "replication_synchro_quorum": r.SynchroQuorum.String(),
 		"replication_linearizable_quorum": r.LinearizableQuorum.String(), "replication_synchro_queue_max_size": int(r.SynchroQueueMaxSize),
 		"replication_synchro_timeout": r.SynchroTimeout, "txn_synchro_timeout": in.Database.TxnSynchroTimeout,
@@ -175,7 +175,7 @@ func (s *Server) applySettings(changes []proc.Change) error {
 }
 
 func (s *Server) applyTimes() {
-	if hub := s.hub.Load(); hub != nil {
+	if hub := s.main.hub.Load(); hub != nil {
 		hub.SetTimes(s.tuning.death(), time.Duration(s.tuning.reconnect.Load()))
 	}
 }
@@ -196,7 +196,7 @@ var logLevels = [...]zerolog.Level{
 func SetLogLevel(n int) { zerolog.SetGlobalLevel(logLevels[min(max(n, 0), len(logLevels)-1)]) }
 
 func (s *Server) peerStatus() (out []proc.PeerStatus) {
-	hub := s.hub.Load()
+	hub := s.main.hub.Load()
 	if hub == nil {
 		return nil
 	}

@@ -18,55 +18,55 @@ const progressEvery = 2 * time.Second
 
 // recover builds the core from the newest valid checkpoint and the log behind
 // it.
-func (s *Server) recover(ctx context.Context) error {
-	b := newBox(s.in)
-	core, err := instance.New(s.coreConfig(), b)
+func (n *node) recover(ctx context.Context) error {
+	b := newBox(n.in)
+	core, err := instance.New(n.coreConfig(), b)
 	if err != nil {
 		return err
 	}
-	from, err := s.loadCheckpoint(ctx, core, b)
+	from, err := n.loadCheckpoint(ctx, core, b)
 	if err != nil {
 		return err
 	}
-	if err := s.replayLog(ctx, core, from); err != nil {
+	if err := n.replayLog(ctx, core, from); err != nil {
 		return err
 	}
-	s.recovered = core
-	if err := s.life.checkSet(b); err != nil {
+	n.recovered = core
+	if err := n.life.checkSet(b); err != nil {
 		return err
 	}
-	if err := s.life.checkNames(b); err != nil {
+	if err := n.life.checkNames(b); err != nil {
 		return err
 	}
-	if err := s.life.checkLife(b); err != nil {
+	if err := n.life.checkLife(b); err != nil {
 		return err
 	}
-	if s.life.doubt != nil {
-		core.Distrust(s.life.doubt)
+	if n.life.doubt != nil {
+		core.Distrust(n.life.doubt)
 	}
-	if err := s.register(ctx, core, b); err != nil {
+	if err := n.register(ctx, core, b); err != nil {
 		return err
 	}
-	return s.makeNode(core, b)
+	return n.start(core, b)
 }
 
 func newBox(in *config.Instance) *box.Box {
 	return box.New(box.Config{Memory: max(in.Memtx.Memory, 1), MaxTupleSize: in.Memtx.MaxTupleSize, Opaque: in.Tarragon.OpaqueSpaces})
 }
 
-func (s *Server) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {
-	all := s.slot.Checkpoints()
+func (n *node) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {
+	all := n.store.Checkpoints()
 	if len(all) == 0 {
-		return s.slot.First(), nil
+		return n.store.First(), nil
 	}
-	r, err := s.slot.OpenCheckpoint(all[0].ID)
+	r, err := n.store.OpenCheckpoint(all[0].ID)
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
 	began, told := time.Now(), time.Now()
-	n := uint64(0)
-	for ; ; n++ {
+	count := uint64(0)
+	for ; ; count++ {
 		space, tuple, ok, err := r.Next()
 		if err != nil {
 			return 0, fmt.Errorf("checkpoint %d: %w", all[0].ID, err)
@@ -77,29 +77,29 @@ func (s *Server) loadCheckpoint(ctx context.Context, core *instance.Core, b *box
 		if err := b.Load(space, tuple); err != nil {
 			return 0, fmt.Errorf("checkpoint %d, space %d: %w", all[0].ID, space, err)
 		}
-		if n%4096 == 0 && ctx.Err() != nil {
+		if count%4096 == 0 && ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
-		if n%4096 == 0 && time.Since(told) > progressEvery {
+		if count%4096 == 0 && time.Since(told) > progressEvery {
 			told = time.Now()
-			s.log.Info().Uint64("tuples", n).Uint64("of", all[0].Tuples).Msg("loading the checkpoint")
+			n.log.Info().Uint64("tuples", count).Uint64("of", all[0].Tuples).Msg("loading the checkpoint")
 		}
 	}
 	if err := b.LoadDone(); err != nil {
 		return 0, fmt.Errorf("checkpoint %d: %w", all[0].ID, err)
 	}
 	state := fromStore(r.State())
-	s.log.Info().Uint64("checkpoint", all[0].ID).Uint64("tuples", n).Stringer("vclock", state.VClock).
+	n.log.Info().Uint64("checkpoint", all[0].ID).Uint64("tuples", count).Stringer("vclock", state.VClock).
 		Dur("took", time.Since(began)).Msg("checkpoint loaded")
 	return state.NextGroup, core.Restore(state)
 }
 
-func (s *Server) replayLog(ctx context.Context, core *instance.Core, from uint64) error {
-	last := s.slot.Last()
+func (n *node) replayLog(ctx context.Context, core *instance.Core, from uint64) error {
+	last := n.store.Last()
 	if from > last {
 		return nil
 	}
-	r := s.slot.Read(from)
+	r := n.store.Read(from)
 	defer r.Close()
 	began, told, rows := time.Now(), time.Now(), 0
 	for ctx.Err() == nil {
@@ -116,28 +116,28 @@ func (s *Server) replayLog(ctx context.Context, core *instance.Core, from uint64
 		rows += len(g.Table)
 		if time.Since(told) > progressEvery {
 			told = time.Now()
-			s.log.Info().Uint64("group", no).Uint64("of", last).Int("rows", rows).Msg("replaying the log")
+			n.log.Info().Uint64("group", no).Uint64("of", last).Int("rows", rows).Msg("replaying the log")
 		}
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	s.log.Info().Uint64("groups", last-from+1).Int("rows", rows).Dur("took", time.Since(began)).Msg("log replayed")
+	n.log.Info().Uint64("groups", last-from+1).Int("rows", rows).Dur("took", time.Since(began)).Msg("log replayed")
 	return nil
 }
 
-// coreConfig turns the configuration into the core's.
-func (s *Server) coreConfig() instance.Config {
-	r := &s.in.Replication
+// coreConfig turns the configuration into the core'n.
+func (n *node) coreConfig() instance.Config {
+	r := &n.in.Replication
 	c := instance.Config{
-		UUID: s.life.UUID, Name: s.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
-		ReadOnly: s.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
-		StallTimeout: s.in.Tarragon.StallTimeout, WaitLimit: s.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
-		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: s.in.Tarragon.SyncAll,
-		SkipConflict: r.SkipConflict, Members: s.in.Tarragon.Members, MaxMembers: s.in.Tarragon.MaxMembers, AllowTarantool: s.in.Tarragon.AllowTarantool || s.mixed, Rand: seeded(),
+		UUID: n.life.UUID, Name: n.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
+		ReadOnly: n.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
+		StallTimeout: n.in.Tarragon.StallTimeout, WaitLimit: n.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
+		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: n.in.Tarragon.SyncAll,
+		SkipConflict: r.SkipConflict, Members: n.in.Tarragon.Members, MaxMembers: n.in.Tarragon.MaxMembers, AllowTarantool: n.in.Tarragon.AllowTarantool || n.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
-		LearnerTimeout: s.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
-		Address: s.addressOf, Trace: s.traceCore, Trusted: s.life.trusted,
+		LearnerTimeout: n.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
+		Address: n.addressOf, Trace: n.traceCore, Trusted: n.life.trusted,
 	}
 	return c
 }

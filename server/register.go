@@ -14,29 +14,29 @@ import (
 // register has an instance registered that holds a state and should be a
 // member: one that was anonymous, or whose JOIN broke off at its end. It does
 // not return before that is done.
-func (s *Server) register(ctx context.Context, core *instance.Core, b *box.Box) error {
-	m, err := s.life.membership()
+func (n *node) register(ctx context.Context, core *instance.Core, b *box.Box) error {
+	m, err := n.life.membership()
 	if err != nil {
 		return err
 	}
-	id := s.life.registeredAs(b)
+	id := n.life.registeredAs(b)
 	switch {
-	case s.in.Replication.Anon && id != 0:
+	case n.in.Replication.Anon && id != 0:
 		return fmt.Errorf("this instance is member %d of replica set %s, the configuration says replication.anon = true: a member cannot become anonymous; expel it first, and empty its data directory",
 			id, b.ReplicasetUUID())
 	case id != 0 && m != member:
-		return s.life.setMembership(member)
-	case s.in.Replication.Anon || m != anonymous && m != unknown:
+		return n.life.setMembership(member)
+	case n.in.Replication.Anon || m != anonymous && m != unknown:
 		return nil
 	}
-	boot := s.newBoot()
-	s.boot.Store(boot)
+	boot := n.newBoot()
+	n.boot.Store(boot)
 	v := core.Info(0).VClock
 	refused := refusedPace()
 	for {
 		err := boot.RegisterAny(ctx, &v)
 		if err == nil {
-			return s.life.setMembership(registered)
+			return n.life.setMembership(registered)
 		}
 		if errors.Is(err, xlog.ErrFailed) || !replication.Retry(err) {
 			return fmt.Errorf("register this instance: %w", err)

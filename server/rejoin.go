@@ -26,16 +26,16 @@ func (r *rejoin) Unwrap() error { return r.cause }
 var errJoined = errors.New("the new store is complete")
 
 // joinAnew is called when no peer has the log that we need.
-func (s *Server) joinAnew(cause error) { s.broken(&rejoin{cause: cause}) }
+func (n *node) joinAnew(cause error) { n.broken(&rejoin{cause: cause}) }
 
 // noteShown takes down what a run that is over has told others. Nothing changes
 // it any more: replication has ended, and so has the core.
-func (r *rejoin) noteShown(s *Server) {
-	n, hub := s.node.Load(), s.hub.Load()
-	if n == nil || hub == nil {
+func (r *rejoin) noteShown(n *node) {
+	e, hub := n.engine.Load(), n.hub.Load()
+	if e == nil || hub == nil {
 		return
 	}
 	r.shown = hub.Shown()
-	i := n.core.Info(0)
+	i := e.core.Info(0)
 	r.self, r.inEffect, r.confirmed = i.ID, i.QueueTerm, i.Confirmed
 }

@@ -101,7 +101,7 @@ func TestGapJoinsAnew(t *testing.T) {
 	for _, n := range s.nodes[:2] {
 		n.call("box.snapshot")
 		s.until("old log is gone", func() bool {
-			old := n.server().slot.Oldest()
+			old := n.server().main.store.Oldest()
 			return !before.Synced.Covers(&old)
 		})
 	}
@@ -183,7 +183,7 @@ func TestBackToTheOldStore(t *testing.T) {
 	close(gone)
 	s.until("it is back in doubt", func() bool {
 		i, ok := n.info()
-		return ok && n.server().life.anew == nil && errors.Is(i.Failed, instance.ErrLostData) && strings.Contains(n.log.String(), errNoGiver.Error())
+		return ok && n.server().main.life.anew == nil && errors.Is(i.Failed, instance.ErrLostData) && strings.Contains(n.log.String(), errNoGiver.Error())
 	})
 	if got := n.rows(); got != 10 {
 		t.Errorf("%d rows", got)

@@ -16,9 +16,8 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/perm"
 	"tarragon.dev/tarragon/iproto"
-	"tarragon.dev/tarragon/proc"
-	"tarragon.dev/tarragon/replication"
 	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -55,56 +54,33 @@ type Config struct {
 	openStore     func(xlog.Options) (*xlog.Store, error)
 }
 
-// Server is a running instance.
+// Server is a running instance: the process around its node. The store, the port
+// and what box.cfg changes are the process's, all else is the node's.
 type Server struct {
 	cfg       Config
 	in        *config.Instance
 	log       zerolog.Logger
-	life      life
 	files     descriptors
-	lost      chan error                // the core is in doubt; capacity 1
-	mixed     bool                      // we begin a replica set for which instances of Tarantool's kind wait
-	after     *givingWay                // the run before gave its replica set up; nil: it did not
-	rival     atomic.Pointer[givingWay] // whom a lone founder gives way to
-	recovered *instance.Core            // before there is a node
 	store     *xlog.Store
-	slot      *xlog.Slot // what the store has of our Core
+	journal   *xlog.Journal // writes the groups of all Cores
+	main      *node         // the replica set's
 	events    *iproto.Hub
 	clients   *iproto.Server
 	debug     *http.Server // nil: off
 	answers   *iproto.Answers
-	hub       atomic.Pointer[replication.Hub]  // nil until the core runs
-	boot      atomic.Pointer[replication.Boot] // answers VOTE before that
-	drain     atomic.Int64                     // limit of a shutdown, a time.Duration
-	ready     atomic.Bool                      // a member of a replica set, with its data
+	drain     atomic.Int64 // limit of a shutdown, a time.Duration
 	calls     calls
 	addrs     addresses
 	tuning    tuning // what box.cfg changes and the core does not know
 	admission admission
-	troubles  troubles // what status shows as the last error
+	troubles  troubles // of the process; those of nodes are theirs
 	badBytes  limiter  // of log lines about foreign bytes
 	turned    limiter  // of those about connections that were closed to protect the others
 	started   time.Time
 	heapLimit int64 // what SetHeapLimit was told last; the keeper's
 
-	node atomic.Pointer[node] // nil until the core runs
-	fail chan error           // a part that cannot go on says why
 	bg   sync.WaitGroup
 	stop context.CancelCauseFunc
-}
-
-// node is what there is once the state is known: the core and all that hangs
-// on it.
-type node struct {
-	core    *instance.Core
-	box     *box.Box
-	loop    *instance.Loop
-	journal *xlog.Journal
-	writer  *xlog.Writer
-	keeper  *keeper
-	procs   *proc.Procs
-	status  *status
-	running bool // the loop was started
 }
 
 // errStopped is the cause of an orderly stop.
@@ -159,8 +135,10 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) error {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, after: after, fail: make(chan error, 8), lost: make(chan error, 1), started: time.Now(), events: iproto.NewHub()}
-	s.life = life{conf: s.in, log: s.log, open: s.openStore, trusted: cfg.trusted, anew: anew}
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), events: iproto.NewHub()}
+	s.main = newNode(s.host())
+	s.main.life.open, s.main.life.trusted, s.main.life.anew = s.openStore, cfg.trusted, anew
+	s.main.after, s.main.newFront = after, s.newFront
 	s.tuning.read(cfg.Instance)
 	s.admission.members, s.admission.most = s.in.Tarragon.Members, s.in.Tarragon.MaxMembers
 	if cfg.openStore == nil {
@@ -175,20 +153,66 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) er
 	if err := s.openOr(ctx); err != nil {
 		return err
 	}
+	s.journal = xlog.NewJournal(s.store)
 	run, stop := context.WithCancelCause(ctx)
 	s.stop = stop
 	s.bg.Go(func() { s.publishBallots(run) })
-	err := s.serve(run)
+	err := s.main.run(run)
 	if again := new(rejoin); errors.As(err, &again) && again.set == "" {
-		again.set = s.heldSet()
+		again.set = s.main.heldSet()
 	}
 	if stuck := s.close(err); stuck != nil {
 		return errors.Join(err, stuck)
 	}
 	if again := new(rejoin); errors.As(err, &again) {
-		again.noteShown(s)
+		again.noteShown(s.main)
 	}
 	return err
+}
+
+// host is what nodes know of this process.
+func (s *Server) host() host {
+	return host{in: s.in, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, replies: &clients{s},
+		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter}
+}
+
+func (s *Server) nowReady() {
+	if s.cfg.Ready != nil {
+		s.cfg.Ready()
+	}
+}
+
+// tick is the clock of the chores of the process.
+func (s *Server) tick() {
+	s.clients.Tick()
+	s.watchMemory(s.main.engine.Load())
+}
+
+func (s *Server) newWriter(slot *xlog.Slot, written func(group uint64), failed func(error)) writer {
+	return s.journal.Writer(slot, written, failed)
+}
+
+// rights of a user that wants to replicate; member: as a member of the set.
+func (s *Server) rights(user iproto.User, member bool) *xrow.Error {
+	e := s.main.engine.Load()
+	if e == nil {
+		return xrow.Errorf(xrow.ErrLoading)
+	}
+	var err error
+	e.loop.Read(func(c *instance.Core) {
+		schema := c.Box().Schema()
+		if member {
+			err = schema.CheckSpace(box.Credentials(user), spaceCluster, box.PrivWrite)
+		}
+		if err == nil {
+			err = schema.CheckUniverse(box.Credentials(user), box.PrivRead)
+		}
+	})
+	var refused *xrow.Error
+	if errors.As(err, &refused) {
+		return refused
+	}
+	return nil
 }
 
 const (
@@ -242,12 +266,13 @@ func (s *Server) open() (err error) {
 	if err := finishSwap(dir); err != nil {
 		return err
 	}
-	if s.slot, err = s.life.begin(); err != nil {
+	slot, err := s.main.life.begin()
+	if err != nil {
 		return err
 	}
-	s.store = s.slot.Store()
-	if s.life.anew == nil {
-		if err := s.life.checkEmptyLoss(); err != nil {
+	s.store, s.main.store = slot.Store(), slot
+	if s.main.life.anew == nil {
+		if err := s.main.life.checkEmptyLoss(); err != nil {
 			return closeOver(s.store, err)
 		}
 	}
@@ -262,7 +287,7 @@ func (s *Server) open() (err error) {
 }
 
 func (s *Server) openClients() error {
-	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.life.UUID, Hub: s.events, Pagination: true,
+	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.main.life.UUID, Hub: s.events, Pagination: true,
 		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
 		Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
@@ -286,55 +311,6 @@ func (s *Server) openClients() error {
 	}
 	s.openControl()
 	return nil
-}
-
-// serve brings the instance into a replica set and runs it.
-func (s *Server) serve(ctx context.Context) error {
-	begin, err := s.settle(ctx)
-	if err != nil {
-		return err
-	}
-	n := s.node.Load()
-	loopErr := make(chan error, 1)
-	go func() { loopErr <- n.loop.Run(context.WithoutCancel(ctx)) }()
-	n.running = true
-	s.hub.Load().Start(replication.FromLoop(n.loop))
-	if begin {
-		if err := s.bootstrap(n); err != nil {
-			return err
-		}
-	}
-	s.background(ctx, n)
-	if s.life.doubt != nil {
-		s.fatal(s.life.doubt)
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case err := <-s.fail:
-		return err
-	case err := <-loopErr:
-		return err
-	}
-}
-
-func (s *Server) background(ctx context.Context, n *node) {
-	s.watchMemory(n)
-	for _, f := range []func(context.Context){n.status.run, n.keeper.run, func(ctx context.Context) { s.watchRivals(ctx, n) }, s.leaveWhenLost} {
-		s.bg.Add(1)
-		go func() {
-			defer s.bg.Done()
-			f(ctx)
-		}()
-	}
-}
-
-// broken tells the run why a part cannot go on. The first one counts.
-func (s *Server) broken(err error) {
-	select {
-	case s.fail <- err:
-	default:
-	}
 }
 
 func seeded() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }

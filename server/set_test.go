@@ -165,10 +165,10 @@ func (n *node1) server() *Server {
 // info is the state of the core; ok: there is one, and it is served.
 func (n *node1) info() (i instance.Info, ok bool) {
 	s := n.server()
-	if s == nil || s.node.Load() == nil || !s.ready.Load() {
+	if s == nil || s.main.engine.Load() == nil || !s.main.ready.Load() {
 		return i, false
 	}
-	loop := s.node.Load().loop
+	loop := s.main.engine.Load().loop
 	now := loop.Now().Mono
 	loop.Read(func(c *instance.Core) { i = c.Info(now) })
 	return i, true

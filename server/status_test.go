@@ -92,9 +92,9 @@ func TestSettingsAreCarriedOut(t *testing.T) {
 		t.Errorf("%v", tu.every())
 	}
 	s.makeSpace()
-	had := len(n.server().slot.Checkpoints())
+	had := len(n.server().main.store.Checkpoints())
 	s.fill(0, 20) // more than 1000 bytes of log
-	s.until("a checkpoint by bytes of log", func() bool { return len(n.server().slot.Checkpoints()) > had })
+	s.until("a checkpoint by bytes of log", func() bool { return len(n.server().main.store.Checkpoints()) > had })
 	conn := n.dial()
 	defer conn.Close()
 	if _, err := conn.Do(tarantool.NewCallRequest("box.cfg").Args([]any{map[string]any{"readahead": 4096}})).Get(); err == nil ||

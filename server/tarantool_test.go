@@ -260,10 +260,10 @@ func (o *scripted) replica(more ...config.Flag) *node1 {
 // upstream is what status tells of the stream from o.
 func (n *node1) upstream() (status, message string) {
 	s := n.server()
-	if s == nil || s.hub.Load() == nil {
+	if s == nil || s.main.hub.Load() == nil {
 		return "", ""
 	}
-	for _, p := range s.hub.Load().Status() {
+	for _, p := range s.main.hub.Load().Status() {
 		if p.Upstream != nil {
 			return string(p.Upstream.Status), p.Upstream.Message
 		}
@@ -273,7 +273,7 @@ func (n *node1) upstream() (status, message string) {
 
 // tuples counts those of a space.
 func (n *node1) tuples(space uint32) (count int) {
-	n.server().node.Load().loop.Read(func(c *instance.Core) {
+	n.server().main.engine.Load().loop.Read(func(c *instance.Core) {
 		if info, ok := c.Box().Space(space); ok {
 			count = info.Rows
 		}

@@ -27,12 +27,12 @@ var levels = map[instance.FactKind]zerolog.Level{
 }
 
 // traceCore logs what the core decides. It runs on the Loop's goroutine.
-func (s *Server) traceCore(f instance.Fact) {
+func (n *node) traceCore(f instance.Fact) {
 	level, ok := levels[f.Kind]
 	if !ok {
 		level = zerolog.DebugLevel
 	}
-	e := s.log.WithLevel(level)
+	e := n.log.WithLevel(level)
 	if !e.Enabled() {
 		return
 	}

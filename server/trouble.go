@@ -46,15 +46,23 @@ func (t *troubles) set(a area, what string, err error) (fresh bool) {
 	return fresh
 }
 
-// last is the newest trouble that is not over; empty: none.
-func (t *troubles) last() string {
+// last is the newest trouble that is not over; its text is empty: none.
+func (t *troubles) last() (newest trouble) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var newest trouble
 	for _, x := range t.now {
 		if x.text != "" && !x.at.Before(newest.at) {
 			newest = x
 		}
+	}
+	return newest
+}
+
+// lastError is the newest trouble of the process and its node.
+func (s *Server) lastError() string {
+	newest := s.troubles.last()
+	if t := s.main.troubles.last(); t.text != "" && !t.at.Before(newest.at) {
+		newest = t
 	}
 	return newest.text
 }

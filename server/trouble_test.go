@@ -41,11 +41,11 @@ func TestTroubles(t *testing.T) {
 	if !l.set(areaCheckpoint, "checkpoint failed", full) || l.set(areaCheckpoint, "checkpoint failed", full) {
 		t.Error("news once, and once only")
 	}
-	if got := l.last(); got != "checkpoint failed: disk full" {
+	if got := l.last().text; got != "checkpoint failed: disk full" {
 		t.Error(got)
 	}
 	l.set(areaCheckpoint, "checkpoint failed", nil)
-	if got := l.last(); got != "" {
+	if got := l.last().text; got != "" {
 		t.Error(got)
 	}
 }
