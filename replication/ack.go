@@ -6,6 +6,41 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
+// acking is what appliers go by: what the core says of its disk, and whether rows have
+// to wait for that. It is a value under the hub's lock.
+type acking struct {
+	self   uint32            // own replica ID; 0: not known yet
+	said   instance.AckState // what acks say
+	count  uint64            // how often it was said
+	mute   bool              // no ack may leave
+	parked bool              // rows wait: the core says so
+	room   chan struct{}     // closed when they may go on
+}
+
+// take takes what the core says. rows: there are rows of others that were not there
+// before; term: the term is another one.
+func (a *acking) take(ack *instance.AckState) (rows, term bool) {
+	rows, term = grew(&a.said.VClock, &ack.VClock, a.self), ack.Term != a.said.Term
+	stamp := a.said.Timestamp
+	a.said = *ack
+	if ack.Timestamp == 0 {
+		a.said.Timestamp = stamp // it may not have been sent yet
+	}
+	a.count++
+	return rows, term
+}
+
+// park makes rows wait, or lets them go on.
+func (a *acking) park(wait bool) {
+	switch {
+	case wait && !a.parked:
+		a.room = make(chan struct{})
+	case !wait && a.parked:
+		close(a.room)
+	}
+	a.parked = wait
+}
+
 // ackWriter makes the acks of one connection. What is new is told at once to
 // everybody whose stream may depend on it: to all while no leader is heard, and
 // to the leader while one is. The other followers hear it with the answer to
@@ -22,9 +57,9 @@ type ackWriter struct {
 func (w *ackWriter) next(a *applier) []byte {
 	h := a.hub
 	h.mu.Lock()
-	st, count, beat, sync, self := h.ack, h.acks, a.beat, a.sync, h.self
+	st, count, beat, sync, self := h.acking.said, h.acking.count, a.beat, a.sync, h.acking.self
 	urgent := h.urgent(a)
-	if h.mute || !st.VClock.Covers(&w.floor) {
+	if h.acking.mute || !st.VClock.Covers(&w.floor) {
 		h.mu.Unlock()
 		return nil
 	}

@@ -52,7 +52,11 @@ type applier struct {
 	failures failures
 	stranger xrow.Code // by which the last SUBSCRIBE found no row of ours at the peer, see strangerBy
 
-	// Guarded by the hub's lock.
+	upstream // guarded by the hub's lock
+}
+
+// upstream is how an applier stands with its peer, for all others.
+type upstream struct {
 	state     State
 	message   string
 	uuid      string     // of the peer, as its greeting says
@@ -62,19 +66,24 @@ type applier struct {
 	tarantool bool       // it is of Tarantool's kind; told once we follow it
 	lag       float64
 	heardAt   time.Duration
-	gap       error         // XlogGapError that ended the last two attempts; nil: none
-	lacks     bool          // one ended the last attempt
-	lacksAt   time.Duration // when that began, with the first of them in a row
-	tried     bool          // an attempt has ended
-	drop      func(error)   // ends the connection
-	beat      bool          // a heartbeat waits for its ack
-	waits     bool          // for room for rows
-	sync      uint64        // VCLOCK_SYNC of the newest heartbeat
+	attempts
+	drop  func(error) // ends the connection
+	beat  bool        // a heartbeat waits for its ack
+	waits bool        // for room for rows
+	sync  uint64      // VCLOCK_SYNC of the newest heartbeat
+}
+
+// attempts is what those to follow a peer have come to, as far as its log goes.
+type attempts struct {
+	gap     error         // XlogGapError that ended the last two; nil: none
+	lacks   bool          // one ended the last
+	lacksAt time.Duration // when that began, with the first of them in a row
+	tried   bool          // one has ended
 }
 
 func newApplier(h *Hub, p Peer) *applier {
 	return &applier{hub: h, conf: p, log: h.cfg.Logger.With().Str("peer", p.Addr).Str("name", p.Name).Logger(),
-		wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), home: newBatches(), state: StateConnect}
+		wake: make(chan struct{}, 1), kick: make(chan struct{}, 1), home: newBatches(), upstream: upstream{state: StateConnect}}
 }
 
 // firstPause is the pause after the second failed attempt; it doubles.
@@ -340,8 +349,8 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	h := a.hub
 	info := h.node.Info()
 	h.mu.Lock()
-	h.self = info.ID
-	h.ack.Timestamp = 0 // of rows before this connection: no lag of it
+	h.acking.self = info.ID
+	h.acking.said.Timestamp = 0 // of rows before this connection: no lag of it
 	h.mu.Unlock()
 	if info.ReplicasetUUID == "" {
 		return at, xrow.Errorf(xrow.ErrLoading)
@@ -552,8 +561,8 @@ func (a *applier) waitRoom(ctx context.Context) error {
 	h := a.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for h.parked {
-		room := h.room
+	for h.acking.parked {
+		room := h.acking.room
 		a.waits, a.message = true, "rows wait: too much is to be written to this instance's disk"
 		h.mu.Unlock()
 		select {
@@ -588,7 +597,7 @@ func (a *applier) noteTime(stamp float64, target *vclock.VClock) {
 	defer h.mu.Unlock()
 	a.lag = max(now.Wall-stamp, 0)
 	a.heardAt = now.Mono
-	if a.state == StateSync && a.lag <= syncLag && h.ack.VClock.Covers(target) {
+	if a.state == StateSync && a.lag <= syncLag && h.acking.said.VClock.Covers(target) {
 		a.state = StateFollow
 	}
 }

@@ -150,7 +150,7 @@ func TestApplierEvents(t *testing.T) {
 	}
 	raft := wait(t, h.node, func(ev instance.RaftMsg) bool { return true })
 	h.mu.Lock()
-	sees := h.sees[2]
+	sees := h.feed.sees[2]
 	h.mu.Unlock()
 	if raft.From != 2 || raft.Msg.Term != 2 || sees != (sight{term: 2, leader: 3}) {
 		t.Errorf("raft %+v, sees %+v", raft, sees)
@@ -211,7 +211,7 @@ func TestApplierAcks(t *testing.T) {
 // heartbeat, all of them when no leader is heard, nobody for local writes alone.
 func TestAckWhenItMatters(t *testing.T) {
 	h := newTestHub(t, 1, nil)
-	h.self = 1
+	h.acking.self = 1
 	a := newApplier(h.Hub, Peer{})
 	a.peer = 2
 	var w ackWriter
@@ -225,7 +225,7 @@ func TestAckWhenItMatters(t *testing.T) {
 		if got := w.next(a); (got != nil) != want {
 			t.Errorf("%s: ack %x", what, got)
 		}
-		if want && w.said.VClock != h.ack.VClock {
+		if want && w.said.VClock != h.acking.said.VClock {
 			t.Errorf("%s: said %s", what, w.said.VClock)
 		}
 	}
@@ -473,7 +473,9 @@ func TestLeaderStays(t *testing.T) {
 func TestAllBehind(t *testing.T) {
 	const leader, lately = 3, testDeath - 1
 	gap, drop := gapError(ErrGap), func(error) {}
-	lacks := &applier{tried: true, gap: gap}
+	tried := attempts{tried: true}
+	up := func(u upstream) *applier { return &applier{upstream: u} }
+	lacks := up(upstream{attempts: attempts{tried: true, gap: gap}})
 	for _, test := range []struct {
 		name  string
 		other *applier
@@ -481,23 +483,23 @@ func TestAllBehind(t *testing.T) {
 		since time.Duration // of the gap; 0: for long
 		want  bool
 	}{
-		{name: "all", other: &applier{tried: true}, want: true},
-		{name: "all, now", other: &applier{tried: true}, since: lately, want: true},
+		{name: "all", other: up(upstream{attempts: tried}), want: true},
+		{name: "all, now", other: up(upstream{attempts: tried}), since: lately, want: true},
 		{name: "one was not tried", other: &applier{}},
-		{name: "one has more", other: &applier{tried: true, peer: 2, state: StateSync, drop: drop}},
-		{name: "one has no more", other: &applier{tried: true, peer: 2, state: StateFollow, drop: drop}, want: true},
-		{name: "one may get more", other: &applier{tried: true, peer: 2, state: StateFollow, drop: drop}, since: lately},
-		{name: "one is any master", other: &applier{tried: true, peer: 2, state: StateFollow, drop: drop}, off: true},
-		{name: "one leads", other: &applier{tried: true, peer: leader, state: StateFollow, drop: drop}},
+		{name: "one has more", other: up(upstream{attempts: tried, peer: 2, state: StateSync, drop: drop})},
+		{name: "one has no more", other: up(upstream{attempts: tried, peer: 2, state: StateFollow, drop: drop}), want: true},
+		{name: "one may get more", other: up(upstream{attempts: tried, peer: 2, state: StateFollow, drop: drop}), since: lately},
+		{name: "one is any master", other: up(upstream{attempts: tried, peer: 2, state: StateFollow, drop: drop}), off: true},
+		{name: "one leads", other: up(upstream{attempts: tried, peer: leader, state: StateFollow, drop: drop})},
 	} {
-		h := &Hub{appliers: []*applier{lacks, test.other}, lazy: leader}
+		h := &Hub{appliers: []*applier{lacks, test.other}, feed: feed{lazy: leader}}
 		h.times.Store(&times{death: testDeath})
 		since := cmp.Or(test.since, 2*testDeath)
 		if got := h.allBehind(!test.off, since) != nil; got != test.want {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}
-	if h := (&Hub{appliers: []*applier{{tried: true}}}); h.allBehind(true, time.Hour) != nil {
+	if h := (&Hub{appliers: []*applier{{upstream: upstream{attempts: attempts{tried: true}}}}}); h.allBehind(true, time.Hour) != nil {
 		t.Error("no gap")
 	}
 }

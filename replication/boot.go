@@ -56,11 +56,20 @@ type Boot struct {
 	// Tarantool may be among those that are only starting; 0: not at all.
 	Grace time.Duration
 
+	asking
+	naming
+}
+
+// asking is how the rounds of ballots go.
+type asking struct {
 	hasty     bool     // Grace has not passed since the first round
 	impatient bool     // ConnectTimeout has
 	joinSaid  []string // how attempts to join failed
 	decided   string   // the action that was told last
+}
 
+// naming is whom our ballot names. Whoever asks for it looks at it.
+type naming struct {
 	mu     sync.Mutex
 	leader string // UUID that our ballot names; empty: none yet
 	passed int    // rounds in a row in which another one would have been named

@@ -15,8 +15,15 @@ import (
 // So neither is listened to or served until one gives no sign of life any more,
 // and both are told.
 //
-// By UUID, then by process: when it was heard last. Guarded by the hub's lock.
-type doubles map[string]map[uint64]time.Duration
+// It is a value under the hub's lock.
+type doubles struct {
+	heard     map[string]map[uint64]time.Duration // when, by UUID and process
+	contested map[string]time.Duration            // when an identity was met as two processes last
+}
+
+func newDoubles() doubles {
+	return doubles{heard: make(map[string]map[uint64]time.Duration), contested: make(map[string]time.Duration)}
+}
 
 // doubleTimeouts is for how many death timeouts, or pauses between attempts where
 // those are longer, one of them counts as alive that has said nothing more: both ask
@@ -28,7 +35,7 @@ const doubleTimeouts = 2
 // speaks for no member. The lock is held.
 func (h *Hub) meet(uuid string, process uint64, anon bool) *xrow.Error {
 	now := h.node.Now().Mono
-	heard := h.doubles[uuid]
+	heard := h.doubles.heard[uuid]
 	if process == 0 { // of Tarantool's kind, or so it says
 		if heard != nil {
 			return errDouble(uuid)
@@ -37,7 +44,7 @@ func (h *Hub) meet(uuid string, process uint64, anon bool) *xrow.Error {
 	}
 	if other := h.speaksFor(uuid, process, anon); other != 0 && heard == nil {
 		heard = map[uint64]time.Duration{other: now}
-		h.doubles[uuid] = heard
+		h.doubles.heard[uuid] = heard
 		h.cfg.Logger.Error().Str("uuid", uuid).Msg("two processes are alive under one identity: neither is listened to until one is gone; was a data directory copied?")
 		h.endStreams(uuid, errDouble(uuid))
 	}
@@ -52,10 +59,10 @@ func (h *Hub) meet(uuid string, process uint64, anon bool) *xrow.Error {
 		}
 	}
 	if len(heard) > 1 {
-		h.contested[uuid] = now
+		h.doubles.contested[uuid] = now
 		return errDouble(uuid)
 	}
-	delete(h.doubles, uuid)
+	delete(h.doubles.heard, uuid)
 	h.cfg.Logger.Warn().Str("uuid", uuid).Msg("one process is left under this identity")
 	return nil
 }
@@ -102,7 +109,7 @@ func (h *Hub) isContested(info *Info, req *xrow.JoinRequest) *xrow.Error {
 		m := &info.Members[i]
 		named := req.InstanceName != "" && m.Name == req.InstanceName && m.UUID != req.InstanceUUID
 		again := m.UUID == req.InstanceUUID && m.Incarnation != req.Incarnation
-		if at, ok := h.contested[m.UUID]; ok && (named || again) && h.node.Now().Mono-at < contestedTimeouts*max(t.death, t.reconnect) {
+		if at, ok := h.doubles.contested[m.UUID]; ok && (named || again) && h.node.Now().Mono-at < contestedTimeouts*max(t.death, t.reconnect) {
 			return xrow.Errorf(xrow.ErrCfg, "instance_name", fmt.Sprintf("the place of %s is not given away: two processes speak in its name; stop one, and try again later, or expel it", m.UUID))
 		}
 	}

@@ -120,7 +120,7 @@ func TestTwoProcessesThatPause(t *testing.T) {
 // A stream that is to end, and whose peer takes no last word, is not listened to.
 func TestAcksOfADoubleDoNotCount(t *testing.T) {
 	h := newTestHub(t, 1, nil)
-	r := &relay{hub: h.Hub, peer: 2}
+	r := &relay{hub: h.Hub, subscriber: subscriber{peer: 2}}
 	if counts, err := r.noteAck(&xrow.Ack{}, nil); !counts || err != nil {
 		t.Fatalf("counts %v, %v", counts, err)
 	}

@@ -343,7 +343,7 @@ func newTestHub(t testing.TB, id uint32, change func(*Config)) *testHub {
 // write puts a group through the log; synced: it may be sent.
 func (h *testHub) write(g *xrow.Group, synced bool) {
 	no := h.log.append(g)
-	e := &instance.Effects{Group: g, GroupNo: no, Relay: h.relayTo}
+	e := &instance.Effects{Group: g, GroupNo: no, Relay: h.feed.upTo}
 	h.Handle(e)
 	if synced {
 		h.Handle(&instance.Effects{Relay: no})

@@ -129,7 +129,7 @@ func TestGoldenHeartbeat(t *testing.T) {
 	r := relay{hub: h.Hub, self: 1}
 	same(t, "heartbeat", r.heartbeat(0, true), goldenHeartbeat)
 	same(t, "heartbeat within a backlog", r.heartbeat(2, false), goldenBeatNoTime)
-	r = relay{hub: h.Hub, self: 1, rules: 1}
+	r = relay{hub: h.Hub, self: 1, subscriber: subscriber{rules: 1}}
 	same(t, "heartbeat to ours", r.heartbeat(1, true), goldenHeartbeat)
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/instance"
-	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -20,54 +19,21 @@ type Hub struct {
 	times atomic.Pointer[times]
 	node  Node // set by Start
 
-	mu        sync.Mutex // guards what follows; never held over I/O or Submit
-	ring      ring
-	relayTo   uint64            // groups up to this number may be sent
-	raft      raftState         // what we show
-	beats     uint64            // heartbeats asked for so far
-	beatSync  uint64            // VCLOCK_SYNC of heartbeats
-	void      []uint64          // LSNs of own PROMOTEs that go out as NOPs; never changed, only replaced
-	self      uint32            // own replica ID; 0: not known yet
-	lazy      uint32            // the leader that we hear; 0: none, or ourselves
-	ack       instance.AckState // what acks say
-	mute      bool              // no ack may leave
-	acks      uint64            // how often it was said
-	sees      [vclock.Max]sight // what peers show, by their IDs
-	parked    bool              // rows wait: the core says so
-	room      chan struct{}     // closed when they may go on
-	relays    []*relay
-	appliers  []*applier
-	refused   refusals
-	joins     map[uint64]chan instance.Snapshot
-	joining   map[string]*Progress // UUIDs with a JOIN under way
-	fetches   map[string]fetch     // by UUID, see Readers
-	tags      uint64
-	doubles   doubles
-	contested map[string]time.Duration // when an identity was met as two processes last
-	spools    atomic.Int32
-	expelled  bool
-	closed    bool
-	gapTold   bool
+	mu       sync.Mutex // guards what follows; never held over I/O or Submit
+	feed     feed
+	acking   acking
+	joins    joins
+	doubles  doubles
+	relays   []*relay
+	appliers []*applier
+	expelled bool
+	closed   bool
+	gapTold  bool
+	refused  refusals // has a lock of its own
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
-}
-
-// raftState is our newest RAFT message, encoded.
-type raftState struct {
-	seq   uint64 // raised by each message; 0: none yet
-	term  uint64
-	vote  uint32
-	frame []byte // never changed in place
-	plain []byte // the same for peers of Tarantool's kind, without keys of ours
-	local []byte // that as a row of the local group, for old releases
-}
-
-// sight is what a peer shows of its election state, over our applier.
-type sight struct {
-	term   uint64
-	leader uint32 // the leader that it is, or hears; 0: none
 }
 
 // ErrClosed is why connections end when the Hub is closed.
@@ -82,8 +48,7 @@ func New(cfg Config) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Hub{cfg: cfg, ring: ring{limit: cfg.RingBytes}, joins: make(map[uint64]chan instance.Snapshot),
-		joining: make(map[string]*Progress), doubles: make(doubles), contested: make(map[string]time.Duration)}
+	h := &Hub{cfg: cfg, feed: feed{ring: ring{limit: cfg.RingBytes}}, joins: newJoins(), doubles: newDoubles()}
 	h.times.Store(&times{death: cfg.DeathTimeout, tarantool: cfg.TarantoolTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	return h, nil
@@ -140,37 +105,13 @@ func (h *Hub) Close() {
 func (h *Hub) Handle(e *instance.Effects) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if e.Group != nil {
-		h.ring.add(e.GroupNo, e.Group)
-	}
-	if e.VoidPromotes != nil {
-		h.void = e.VoidPromotes
-	}
-	turn := e.Lazy != h.lazy // who gets rows and acks at once changes
-	all := e.Beat || e.Raft != nil || turn
-	more := e.Relay > h.relayTo
-	h.relayTo = max(h.relayTo, e.Relay)
-	h.lazy = e.Lazy
-	h.beatSync = e.BeatSync
-	if e.Raft != nil {
-		row := xrow.Row{Type: xrow.RaftState, Body: e.Raft.AppendBody(nil)}
-		h.raft = raftState{seq: h.raft.seq + 1, term: e.Raft.Term, vote: e.Raft.Vote, frame: row.Append(nil)}
-		plain := *e.Raft
-		plain.Quorum = ""
-		row.Body = plain.AppendBody(nil)
-		h.raft.plain = row.Append(nil)
-		row.GroupID = xrow.GroupLocal
-		h.raft.local = row.Append(nil)
-	}
-	if e.Beat {
-		h.beats++
-	}
+	all, more, turn := h.feed.take(e)
 	for _, r := range h.relays {
 		if all || more && !h.holdsBack(r) {
 			r.wakeUp()
 		}
 	}
-	h.mute = e.Mute
+	h.acking.mute = e.Mute
 	h.park(e)
 	if e.Ack != nil || turn {
 		h.wakeAcks(e.Ack, turn)
@@ -191,13 +132,7 @@ func (h *Hub) Handle(e *instance.Effects) {
 // no heartbeats: it answers the core's own, so that its peer sees that we live.
 // The lock is held.
 func (h *Hub) park(e *instance.Effects) {
-	switch {
-	case e.Park && !h.parked:
-		h.room = make(chan struct{})
-	case !e.Park && h.parked:
-		close(h.room)
-	}
-	h.parked = e.Park
+	h.acking.park(e.Park)
 	for _, a := range h.appliers {
 		if a.waits && e.Beat {
 			a.beat = true
@@ -209,9 +144,9 @@ func (h *Hub) park(e *instance.Effects) {
 func (h *Hub) Shown() instance.Shown {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := instance.Shown{Term: h.raft.term, Vote: h.raft.vote, Ack: h.ack.VClock}
-	if h.ack.Term > s.Term {
-		s.Term, s.Vote = h.ack.Term, 0
+	s := instance.Shown{Term: h.feed.raft.term, Vote: h.feed.raft.vote, Ack: h.acking.said.VClock}
+	if h.acking.said.Term > s.Term {
+		s.Term, s.Vote = h.acking.said.Term, 0
 	}
 	return s
 }
@@ -221,13 +156,7 @@ func (h *Hub) Shown() instance.Shown {
 func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
 	rows, term := false, false
 	if ack != nil {
-		rows, term = grew(&h.ack.VClock, &ack.VClock, h.self), ack.Term != h.ack.Term
-		stamp := h.ack.Timestamp
-		h.ack = *ack
-		if ack.Timestamp == 0 {
-			h.ack.Timestamp = stamp // it may not have been sent yet
-		}
-		h.acks++
+		rows, term = h.acking.take(ack)
 	}
 	for _, a := range h.appliers {
 		if turn || term || a.beat || rows && h.urgent(a) {
@@ -236,9 +165,34 @@ func (h *Hub) wakeAcks(ack *instance.AckState, turn bool) {
 	}
 }
 
+// setSight takes down what a peer shows; leader 0: nothing is known.
+func (h *Hub) setSight(peer uint32, s sight) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.feed.setSight(peer, s) {
+		return
+	}
+	for _, r := range h.relays {
+		if r.peer == peer {
+			r.wakeUp()
+		}
+	}
+}
+
+// holdsBack tells whether a peer gets its rows from the leader that both of us
+// hear, so that our relay need not send them. The lock is held.
+//
+// Peers of Tarantool's kind always get them at once: their next ack may have
+// been on its way when the heartbeat left, so it does not answer it, and their
+// own clocks of lag and synchronization go by the rows that arrive. What they
+// have already they drop.
+func (h *Hub) holdsBack(r *relay) bool { return r.rules != 0 && h.feed.hearsOurLeader(r.peer) }
+
 // urgent tells whether a peer must hear at once what is on our disk: one of the
 // Tarantool kind does, as it would from its like. The lock is held.
-func (h *Hub) urgent(a *applier) bool { return h.lazy == 0 || h.lazy == a.peer || a.tarantool }
+func (h *Hub) urgent(a *applier) bool {
+	return h.feed.lazy == 0 || h.feed.lazy == a.peer || a.tarantool
+}
 
 // refuse ends the stream from a peer whose rows cannot be taken.
 func (h *Hub) refuse(r instance.Refusal) {
@@ -267,32 +221,6 @@ func signal(c chan struct{}) {
 	}
 }
 
-// setSight takes down what a peer shows; leader 0: nothing is known.
-func (h *Hub) setSight(peer uint32, s sight) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if peer >= vclock.Max || h.sees[peer] == s {
-		return
-	}
-	h.sees[peer] = s
-	for _, r := range h.relays {
-		if r.peer == peer {
-			r.wakeUp()
-		}
-	}
-}
-
-// holdsBack tells whether a peer gets its rows from the leader that both of us
-// hear, so that our relay need not send them. The lock is held.
-//
-// Peers of Tarantool's kind always get them at once: their next ack may have
-// been on its way when the heartbeat left, so it does not answer it, and their
-// own clocks of lag and synchronization go by the rows that arrive. What they
-// have already they drop.
-func (h *Hub) holdsBack(r *relay) bool {
-	return h.lazy != 0 && r.rules != 0 && h.sees[r.peer].leader == h.lazy && h.sees[r.peer].term == h.raft.term
-}
-
 func (h *Hub) addRelay(r *relay) *xrow.Error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -307,7 +235,7 @@ func (h *Hub) addRelay(r *relay) *xrow.Error {
 			return errDuplicate()
 		}
 	}
-	if r.peer != 0 && h.joining[r.uuid] != nil {
+	if r.peer != 0 && h.joins.open[r.uuid] != nil {
 		return errDuplicate()
 	}
 	h.relays = append(h.relays, r)
@@ -387,7 +315,7 @@ func isGap(err error) bool {
 func (h *Hub) allBehind(elections bool, now time.Duration) (gap error) {
 	wait := time.Duration(0)
 	for _, a := range h.appliers {
-		if !a.tried || a.drop != nil && (!elections || a.peer == h.lazy || a.state != StateFollow) {
+		if !a.tried || a.drop != nil && (!elections || a.peer == h.feed.lazy || a.state != StateFollow) {
 			return nil
 		}
 		if a.drop != nil {

@@ -17,19 +17,16 @@ type fetch struct {
 func (h *Hub) beginFetch(who string, at *vclock.VClock) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.fetches == nil {
-		h.fetches = make(map[string]fetch)
-	}
-	h.fetches[who] = fetch{at: at.Global()}
+	h.joins.fetches[who] = fetch{at: at.Global()}
 }
 
 func (h *Hub) endFetch(who string) {
 	until := h.node.Now().Mono + h.times.Load().tarantool
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	f := h.fetches[who]
+	f := h.joins.fetches[who]
 	f.until = until
-	h.fetches[who] = f
+	h.joins.fetches[who] = f
 }
 
 // Readers is the component-wise least vclock of anonymous replicas: what they
@@ -51,9 +48,9 @@ func (h *Hub) Readers() (least vclock.VClock, ok bool) {
 			add(&r.acked)
 		}
 	}
-	for who, f := range h.fetches { // the order does not show
+	for who, f := range h.joins.fetches { // the order does not show
 		if f.until != 0 && f.until < now {
-			delete(h.fetches, who)
+			delete(h.joins.fetches, who)
 			continue
 		}
 		add(&f.at)

@@ -25,8 +25,18 @@ const (
 // relay sends the log to one subscribed peer, a member or an anonymous one. It runs on the goroutine that
 // brought the SUBSCRIBE; its ack reader is another one.
 type relay struct {
-	hub     *Hub
-	link    *iproto.Link
+	hub  *Hub
+	link *iproto.Link
+	subscriber
+	self   uint32        // our replica ID
+	beat0  uint64        // see syncOut
+	wake   chan struct{} // capacity 1
+	cutter               // owned by the relay's goroutine
+	heard                // guarded by the hub's lock
+}
+
+// subscriber is the one that asked for a stream, as it has told.
+type subscriber struct {
 	peer    uint32 // 0: anonymous
 	uuid    string
 	process uint64 // of the peer; 0: not told
@@ -34,11 +44,12 @@ type relay struct {
 	version uint32 // of the peer
 	sync    uint64 // of the SUBSCRIBE
 	from    vclock.VClock
-	self    uint32
-	beat0   uint64        // see syncOut
-	wake    chan struct{} // capacity 1
+}
 
-	// Owned by the relay's goroutine.
+// cutter is where a stream stands in the log, and what the next write sends.
+//
+// Invariant: pos covers all that was sent, so no row is sent twice.
+type cutter struct {
 	filter   uint32        // origins never sent, a bit each
 	ownUpTo  uint64        // rows of the peer itself up to here are sent: it may have lost them
 	pos      vclock.VClock // what the peer holds or was sent
@@ -51,8 +62,10 @@ type relay struct {
 	scratch  []byte
 	sentRaft uint64 // number of the RAFT message sent last
 	sentBeat uint64 // number of the heartbeat sent last
+}
 
-	// Guarded by the hub's lock.
+// heard is what a peer has answered, and whether it is to be heard any more.
+type heard struct {
 	acked  vclock.VClock // newest ack
 	ackAt  time.Duration // when it came; 0: none yet
 	ackLag float64       // seconds from an origin's write to its ack
@@ -167,9 +180,9 @@ func (r *relay) take() (t todo) {
 	h := r.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t = todo{raft: h.raft, beats: h.beats, beatSync: h.beatSync, upTo: h.relayTo, end: r.end}
+	t = todo{raft: h.feed.raft, beats: h.feed.beats, beatSync: h.feed.beatSync, upTo: h.feed.upTo, end: r.end}
 	if t.beats != r.sentBeat {
-		r.hold.tick(h.node.Now().Mono, h.times.Load().heartbeat, h.relayTo)
+		r.hold.tick(h.node.Now().Mono, h.times.Load().heartbeat, h.feed.upTo)
 	}
 	if t.raft.seq == 0 {
 		t.upTo = 0 // the core has not begun: what it shows goes first
@@ -178,11 +191,11 @@ func (r *relay) take() (t todo) {
 		t.upTo = min(t.upTo, r.hold.due)
 	}
 	r.pos.Merge(&r.acked)
-	r.void = h.void
+	r.void = h.feed.void
 	r.groups = r.groups[:0]
 	bytes := 0
 	for r.next <= t.upTo && bytes < writeBytes && len(r.groups) < writeGroups {
-		e, ok := h.ring.at(r.next)
+		e, ok := h.feed.ring.at(r.next)
 		if !ok {
 			t.fromLog = len(r.groups) == 0
 			break

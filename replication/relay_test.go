@@ -18,7 +18,7 @@ func TestRelayLogThenRing(t *testing.T) {
 	for range 20 {
 		h.write(h.gm.rows(1, 5), true)
 	}
-	if h.ring.first <= 1 {
+	if h.feed.ring.first <= 1 {
 		t.Fatal("the ring holds all: the log is not read")
 	}
 	p := subscribe(t, h.addr, 2, vclock.VClock{1: 12})
@@ -163,7 +163,7 @@ func TestRelaySlowPeer(t *testing.T) {
 		fast.expect(1, i*rows+1, (i+1)*rows)
 	}
 	h.mu.Lock()
-	kept := h.ring.bytes
+	kept := h.feed.ring.bytes
 	h.mu.Unlock()
 	if kept > 1<<20 {
 		t.Errorf("the ring keeps %d bytes", kept)
@@ -181,12 +181,12 @@ func TestRelayHoldsBack(t *testing.T) {
 	h := newTestHub(t, 1, nil)
 	tick := func() {
 		h.node.advance(h.cfg.Heartbeat)
-		h.Handle(&instance.Effects{Beat: true, Lazy: h.lazy, Relay: h.relayTo})
+		h.Handle(&instance.Effects{Beat: true, Lazy: h.feed.lazy, Relay: h.feed.upTo})
 	}
-	lazy := func(l uint32) { h.Handle(&instance.Effects{Lazy: l, Relay: h.relayTo}) }
+	lazy := func(l uint32) { h.Handle(&instance.Effects{Lazy: l, Relay: h.feed.upTo}) }
 	write := func() {
 		no := h.log.append(h.gm.rows(3, 1))
-		h.Handle(&instance.Effects{Group: h.log.groups[no-1], GroupNo: no, Relay: no, Lazy: h.lazy})
+		h.Handle(&instance.Effects{Group: h.log.groups[no-1], GroupNo: no, Relay: no, Lazy: h.feed.lazy})
 	}
 	h.show(4)
 	h.setSight(2, sight{term: 4, leader: 3})
@@ -225,7 +225,7 @@ func TestRelayBackToLog(t *testing.T) {
 	h := newTestHub(t, 1, nil)
 	h.show(2)
 	conn := &cannedConn{}
-	r := &relay{hub: h.Hub, link: iproto.NewLink(conn, 1<<20), peer: 2, next: 1, sentRaft: h.raft.seq, wake: make(chan struct{}, 1)}
+	r := &relay{hub: h.Hub, link: iproto.NewLink(conn, 1<<20), subscriber: subscriber{peer: 2}, cutter: cutter{next: 1, sentRaft: h.feed.raft.seq}, wake: make(chan struct{}, 1)}
 	sent := func(want uint64) {
 		t.Helper()
 		for {
@@ -243,7 +243,7 @@ func TestRelayBackToLog(t *testing.T) {
 	}
 	forget := func() { // as if the ring had been too small
 		h.mu.Lock()
-		h.ring = ring{limit: h.ring.limit}
+		h.feed.ring = ring{limit: h.feed.ring.limit}
 		h.mu.Unlock()
 	}
 	h.write(h.gm.rows(1, 1), true)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"tarragon.dev/tarragon/instance"
@@ -23,6 +24,20 @@ const joinBytes = 256 << 10
 // tagJoin marks tags of JOINs, so that they differ from those of checkpoints.
 const tagJoin = 1 << 63
 
+// joins are the states that peers take, or ask the core for. It is a value under the
+// hub's lock.
+type joins struct {
+	tags    uint64
+	answers map[uint64]chan instance.Snapshot // by tag
+	open    map[string]*Progress              // UUIDs with a JOIN under way
+	fetches map[string]fetch                  // by UUID, see Readers
+	spools  atomic.Int32                      // states that go on from files; read without the lock
+}
+
+func newJoins() joins {
+	return joins{answers: make(map[uint64]chan instance.Snapshot), open: make(map[string]*Progress), fetches: make(map[string]fetch)}
+}
+
 // Snapshot takes an answer of the core's that belongs to a JOIN; others are
 // left to the caller. It is called on the loop's goroutine and does not block.
 func (h *Hub) Snapshot(s instance.Snapshot) (ours bool) {
@@ -30,8 +45,8 @@ func (h *Hub) Snapshot(s instance.Snapshot) (ours bool) {
 		return false
 	}
 	h.mu.Lock()
-	answer := h.joins[s.Tag]
-	delete(h.joins, s.Tag)
+	answer := h.joins.answers[s.Tag]
+	delete(h.joins.answers, s.Tag)
 	h.mu.Unlock()
 	if answer != nil {
 		answer <- s // has room for one, and is answered once
@@ -177,10 +192,10 @@ func (h *Hub) beginJoin(uuid string) *xrow.Error {
 			return errDuplicate()
 		}
 	}
-	if h.joining[uuid] != nil {
+	if h.joins.open[uuid] != nil {
 		return errDuplicate()
 	}
-	h.joining[uuid] = &Progress{}
+	h.joins.open[uuid] = &Progress{}
 	h.wg.Add(1)
 	return nil
 }
@@ -193,7 +208,7 @@ func (h *Hub) beginProgress(who string, s *instance.Snapshot, log *zerolog.Logge
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.joining[who]
+	p := h.joins.open[who]
 	p.begin(*log, "sending the snapshot")
 	p.total.Store(uint64(rows))
 	return p
@@ -202,7 +217,7 @@ func (h *Hub) beginProgress(who string, s *instance.Snapshot, log *zerolog.Logge
 func (h *Hub) endJoin(uuid string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.joining, uuid)
+	delete(h.joins.open, uuid)
 	h.wg.Done()
 }
 
@@ -210,9 +225,9 @@ func (h *Hub) endJoin(uuid string) {
 func (h *Hub) requestState(ev instance.JoinRequest) (instance.Snapshot, error) {
 	answer := make(chan instance.Snapshot, 1)
 	h.mu.Lock()
-	h.tags++
-	tag := h.tags | tagJoin
-	h.joins[tag] = answer
+	h.joins.tags++
+	tag := h.joins.tags | tagJoin
+	h.joins.answers[tag] = answer
 	h.mu.Unlock()
 	ev.Tag = tag
 	if err := h.node.Submit(ev); err != nil {
@@ -230,7 +245,7 @@ func (h *Hub) requestState(ev instance.JoinRequest) (instance.Snapshot, error) {
 	case <-ctx.Done():
 	}
 	h.mu.Lock()
-	delete(h.joins, tag)
+	delete(h.joins.answers, tag)
 	h.mu.Unlock()
 	select {
 	case s := <-answer: // it came meanwhile

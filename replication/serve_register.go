@@ -70,7 +70,7 @@ func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.V
 	self := h.node.Info().ID
 	if tarantool {
 		h.mu.Lock()
-		void = h.void
+		void = h.feed.void
 		h.mu.Unlock()
 	}
 	reader := h.cfg.Log.Read(next)

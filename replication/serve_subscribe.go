@@ -18,8 +18,9 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row)
 	if err := h.checkSubscribe(&info, user, &req); err != nil {
 		return err
 	}
-	r := &relay{hub: h, link: link, uuid: req.InstanceUUID, process: req.Process, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync,
-		self: info.ID, wake: make(chan struct{}, 1), filter: req.IDFilter, from: req.VClock.Global(), pos: req.VClock.Global(), acked: req.VClock.Global()}
+	from := req.VClock.Global()
+	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from}, heard: heard{acked: from},
+		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync, from: from}}
 	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules}
 	if r.rules != 0 {
 		ok.Process = h.cfg.Process
@@ -119,9 +120,9 @@ func (r *relay) serve() error {
 	h := r.hub
 	log := h.cfg.Logger.With().Uint32("peer", r.peer).Str("uuid", r.uuid).Str("addr", r.link.RemoteAddr().String()).Logger()
 	h.mu.Lock()
-	r.beat0 = h.beatSync
-	if h.beats > 0 {
-		r.sentBeat = h.beats - 1 // the newest heartbeat goes out at once
+	r.beat0 = h.feed.beatSync
+	if h.feed.beats > 0 {
+		r.sentBeat = h.feed.beats - 1 // the newest heartbeat goes out at once
 	}
 	h.mu.Unlock()
 	next, err := h.cfg.Log.Seek(&r.pos)
@@ -149,7 +150,7 @@ func (r *relay) serve() error {
 func (r *relay) refuseGap(err error) error {
 	h := r.hub
 	h.mu.Lock()
-	frame := r.raftFrame(&h.raft)
+	frame := r.raftFrame(&h.feed.raft)
 	h.mu.Unlock()
 	if frame != nil && r.takesRaft() {
 		if _, werr := r.link.Write(frame); werr != nil {

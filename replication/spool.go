@@ -36,12 +36,12 @@ const (
 )
 
 func (h *Hub) newSpool() (s *spool, err error) {
-	if h.spools.Add(1) > maxSpools {
-		h.spools.Add(-1)
+	if h.joins.spools.Add(1) > maxSpools {
+		h.joins.spools.Add(-1)
 		return nil, fmt.Errorf("%d others have one", maxSpools)
 	}
 	if s, err = openSpool(h.cfg.SpoolDir); err != nil {
-		h.spools.Add(-1)
+		h.joins.spools.Add(-1)
 	}
 	return s, err
 }
@@ -224,6 +224,6 @@ func (o *outlet) close() {
 	_ = o.join() // its deadline ends it
 	if o.spool != nil {
 		_ = o.spool.f.Close()
-		o.hub.spools.Add(-1)
+		o.hub.joins.spools.Add(-1)
 	}
 }

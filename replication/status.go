@@ -76,8 +76,8 @@ func (h *Hub) Status() []PeerStatus {
 	for _, r := range h.relays {
 		add(r.uuid, kindName(r.rules == 0), r.peer, r.status(now))
 	}
-	for _, uuid := range slices.Sorted(maps.Keys(h.joining)) {
-		if p := h.joining[uuid]; p.expected() > 0 {
+	for _, uuid := range slices.Sorted(maps.Keys(h.joins.open)) {
+		if p := h.joins.open[uuid]; p.expected() > 0 {
 			add(strings.TrimPrefix(uuid, fetching), "", 0, p.status())
 		}
 	}

@@ -163,9 +163,9 @@ func TestTarantoolBadAcks(t *testing.T) {
 // A Tarantool may be silent for four timeouts, and gets its rows at once.
 func TestTarantoolPatience(t *testing.T) {
 	h := newTestHub(t, 1, nil)
-	h.lazy, h.raft.term = 3, 2
-	h.sees[2] = sight{term: 2, leader: 3}
-	ours, theirs := &relay{hub: h.Hub, peer: 2, rules: 1}, &relay{hub: h.Hub, peer: 2}
+	h.feed.lazy, h.feed.raft.term = 3, 2
+	h.feed.sees[2] = sight{term: 2, leader: 3}
+	ours, theirs := &relay{hub: h.Hub, subscriber: subscriber{peer: 2, rules: 1}}, &relay{hub: h.Hub, subscriber: subscriber{peer: 2}}
 	if ours.patience() != time.Minute || theirs.patience() != 4*time.Minute {
 		t.Errorf("patience %v, %v", ours.patience(), theirs.patience())
 	}
