@@ -217,7 +217,11 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		tx.Abort()
 		return err
 	}
-	later, err := c.buildLater(tx)
+	var later bool
+	var err error
+	if tx.NeedsWork() {
+		later, err = c.buildLater(tx)
+	}
 	switch {
 	case err != nil:
 		tx.Abort()

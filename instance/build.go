@@ -23,14 +23,11 @@ type building struct {
 	p   payload
 }
 
-// buildLater tells whether a transaction has work to be done in slices. Where
+// buildLater tells whether work that a transaction needs is done in slices. Where
 // they make no sense or are not safe it does all of it now: in recovery nobody
 // waits, and undecided transactions, behind which nobody should change the
 // schema, may have to go from below it.
 func (c *Core) buildLater(tx *box.Txn) (later bool, err error) {
-	if !tx.NeedsWork() {
-		return false, nil
-	}
 	if !c.replay && c.limbo.Len() == 0 {
 		return true, nil
 	}

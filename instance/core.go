@@ -390,7 +390,9 @@ func (c *Core) takeAck(ev *Ack) {
 	c.peers.acked[ev.From] = ev.VClock
 	if c.lead.leading {
 		c.limbo.Ack(ev.From, ev.VClock[c.members.self])
-		c.heardLearner(ev.From)
+		if len(c.members.learners) > 0 {
+			c.heardLearner(ev.From)
+		}
 	}
 	c.waits.acked(ev, c.raft.Term())
 }

@@ -2,8 +2,6 @@ package instance
 
 import (
 	"fmt"
-
-	"tarragon.dev/tarragon/xrow"
 )
 
 // Whatever comes while the journal has a group gathers for the next one. A disk
@@ -37,17 +35,6 @@ func (c *Core) notePark() {
 	if c.eff.Park = c.out.parked; c.out.parked && c.eff.Beat {
 		c.tellAck(0)
 	}
-}
-
-// refuseOwn is what a client gets whose rows would let too much gather.
-func (c *Core) refuseOwn() *xrow.Error {
-	limit := max(2*c.cfg.GatherMaxSize, min(c.cfg.QueueMaxSize, ownGather))
-	if c.out.gathered() < limit {
-		return nil
-	}
-	e := queueFull()
-	e.Message += fmt.Sprintf(": %d bytes wait for the disk", c.out.gathered())
-	return e
 }
 
 // gathered is the bytes that wait for the journal to be idle.

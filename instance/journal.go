@@ -20,17 +20,6 @@ func (c *Core) author(term uint64) author {
 	return author{id: c.members.self, term: term, wall: c.now.Wall}
 }
 
-// keepLost gives a voided transaction to the group that gathers. A crash before
-// that is written leaves the transaction undecided, and one behind it finds it
-// kept: the row that voids it is in that group or, for our own PROMOTE under the
-// Tarantool's rules, in none, and then the rows are undecided again and kept under
-// the same name once more. Recovery tells nothing again.
-func (c *Core) keepLost(e *entry) {
-	if !c.replay && len(e.P.frames) > 0 {
-		c.out.addLost(c.now.Wall, xrow.LostRow{Term: e.Term, Origin: e.Origin, LSN: e.LSN, Frame: e.P.frames})
-	}
-}
-
 // flush hands the gathered group to the journal if that is idle. What comes
 // while it syncs gathers, so batching follows the disk by itself.
 func (c *Core) flush() {
@@ -97,27 +86,9 @@ func (c *Core) groupWritten(no uint64) {
 	}
 	c.limbo.Written(no)
 	c.settle()
-	c.waits.answerLocal(no, &c.eff)
+	c.waits.written(no, &c.eff)
 	c.showAsync()
-	c.waits.snapsWritten(no, &c.eff)
 	c.tellAck(f.stamp)
-}
-
-// showAsync answers asynchronous transactions that are on our disk and have no
-// undecided synchronous one before them.
-func (c *Core) showAsync() {
-	if !c.lead.leading {
-		return
-	}
-	var seq uint64
-	c.limbo.Show(func(e *entry) {
-		seq = e.Seq
-		e.P.answered = true
-		c.waits.answer(&c.eff, &e.P, nil)
-	})
-	if seq != 0 {
-		c.box.Show(seq)
-	}
 }
 
 // journalFailed: a failed sync is never retried. We stop writing and acking

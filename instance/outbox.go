@@ -50,32 +50,27 @@ type author struct {
 	wall float64
 }
 
-// add appends a row to the group that gathers. The row's LSN must be the next
-// of its origin's; the vclock follows.
-func (o *outbox) add(r *xrow.Row, space uint32, first bool, term uint64) {
+// begin makes room for a row in the group that gathers, and tells where its frame
+// will begin.
+func (o *outbox) begin() int {
 	if o.open == nil {
 		o.open = &xrow.Group{Before: o.vclock, After: o.vclock,
 			Rows: make([]byte, 0, o.lastRows+o.lastRows/4), Table: make([]xrow.Ref, 0, o.lastTable+o.lastTable/4)}
 	}
+	return len(o.open.Rows)
+}
+
+// add appends a row to the group that gathers, which was begun. The row's LSN must
+// be the next of its origin's; the vclock follows.
+func (o *outbox) add(r *xrow.Row, space uint32, first bool, term uint64) {
 	o.open.Add(r, space, first, term)
 	o.vclock.Follow(r.ReplicaID, r.LSN)
 }
 
-// end is where the next row will begin among the frames of open.
-func (o *outbox) end() int {
-	if o.open == nil {
-		return 0
-	}
-	return len(o.open.Rows)
-}
-
-// since are the frames from an end on. They never change.
-func (o *outbox) since(at int) []byte { return o.open.Rows[at:len(o.open.Rows):len(o.open.Rows)] }
-
 // addTxn appends the rows of a transaction of ours and gives its frames: local
 // rows first, so that what is left without them is a whole transaction too.
 func (o *outbox) addTxn(by author, rows []box.LogRow, flags xrow.Flags) []byte {
-	at := o.end()
+	at := o.begin()
 	tsn := o.vclock[0] + 1
 	for i := range rows {
 		if !rows[i].Local {
@@ -97,13 +92,13 @@ func (o *outbox) addTxn(by author, rows []box.LogRow, flags xrow.Flags) []byte {
 		r.Body = o.scratch
 		o.add(&r, row.DML.SpaceID, i == 0, 0)
 	}
-	return o.since(at)
+	return o.open.Rows[at:len(o.open.Rows):len(o.open.Rows)] // which never change
 }
 
 // addForeign appends rows of others as they came, but for the SYNC of the
 // connection, and gives their frames.
 func (o *outbox) addForeign(self uint32, rows []xrow.Row) []byte {
-	at := o.end()
+	at := o.begin()
 	for i := range rows {
 		r := rows[i]
 		r.Sync, r.SchemaVersion, r.StreamID = 0, 0, 0
@@ -122,13 +117,14 @@ func (o *outbox) addForeign(self uint32, rows []xrow.Row) []byte {
 			o.stamp = r.Timestamp
 		}
 	}
-	return o.since(at)
+	return o.open.Rows[at:len(o.open.Rows):len(o.open.Rows)] // which never change
 }
 
 // addSynchro appends a CONFIRM, PROMOTE or DEMOTE of ours. promoteTerm is the term
 // that it begins, if it does.
 func (o *outbox) addSynchro(by author, t xrow.Type, body *xrow.Synchro, promoteTerm uint64) (lsn uint64) {
 	o.scratch = body.AppendBody(o.scratch[:0])
+	o.begin()
 	lsn = o.vclock[by.id] + 1
 	o.add(&xrow.Row{Type: t, ReplicaID: by.id, LSN: lsn, TSN: lsn, Timestamp: by.wall, Flags: xrow.FlagCommit,
 		Term: by.term, Body: o.scratch}, 0, true, promoteTerm)
@@ -137,6 +133,7 @@ func (o *outbox) addSynchro(by author, t xrow.Type, body *xrow.Synchro, promoteT
 
 // addLocal appends a row that stands alone and is never relayed.
 func (o *outbox) addLocal(wall float64, t xrow.Type, body []byte) {
+	o.begin()
 	lsn := o.vclock[0] + 1
 	o.add(&xrow.Row{Type: t, GroupID: xrow.GroupLocal, LSN: lsn, TSN: lsn, Timestamp: wall, Flags: xrow.FlagCommit, Body: body}, 0, true, 0)
 }

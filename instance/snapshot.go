@@ -42,17 +42,6 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 	c.waits.snaps = append(c.waits.snaps, snap)
 }
 
-// snapsWritten gives the checkpoints whose log is on disk.
-func (w *waits) snapsWritten(written uint64, eff *Effects) {
-	w.snaps = slices.DeleteFunc(w.snaps, func(s pendingSnap) bool {
-		if s.group > written {
-			return false
-		}
-		eff.Snaps = append(eff.Snaps, s.snap)
-		return true
-	})
-}
-
 // failSnaps turns away those who wait for a checkpoint.
 func (w *waits) failSnaps(err *xrow.Error, eff *Effects) {
 	for _, s := range w.snaps {

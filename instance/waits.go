@@ -2,6 +2,7 @@ package instance
 
 import (
 	"encoding/binary"
+	"slices"
 	"sort"
 	"time"
 
@@ -150,15 +151,20 @@ type waiter struct {
 	data       []byte
 }
 
-// answerLocal answers those whose group is on disk.
-func (w *waits) answerLocal(written uint64, eff *Effects) {
+// written answers those who wait for the disk alone.
+func (w *waits) written(group uint64, eff *Effects) {
 	n := 0
-	for n < len(w.local) && w.local[n].group <= written {
+	for ; n < len(w.local) && w.local[n].group <= group; n++ {
 		l := &w.local[n]
 		eff.reply(l.conn, l.sync, l.data, nil)
-		n++
 	}
 	w.local = append(w.local[:0], w.local[n:]...)
+	w.snaps = slices.DeleteFunc(w.snaps, func(s pendingSnap) bool {
+		if s.group <= group {
+			eff.Snaps = append(eff.Snaps, s.snap)
+		}
+		return s.group <= group
+	})
 }
 
 // failLocal: their group may never be on disk.

@@ -1,6 +1,8 @@
 package instance
 
 import (
+	"fmt"
+
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
@@ -8,12 +10,6 @@ import (
 )
 
 type entry = limbo.Entry[payload]
-
-// isBarrier: the request changes system spaces. It starts when nothing is
-// undecided, and nothing is accepted behind it until it is decided.
-func (c *Core) isBarrier(r *Request) bool {
-	return r.Barrier || r.Do == nil && c.box.IsDDLSpace(r.DML.SpaceID)
-}
 
 // writable tells whether this instance takes writes to replicated spaces.
 func (c *Core) writable() bool {
@@ -43,7 +39,9 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 		c.eff.failJoin(join, err)
 		return
 	}
-	c.tellBeforeBarrier(r)
+	if r.Barrier {
+		c.tellSchema() // followers must have settled all before it by then
+	}
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	if c.underStrong() {
@@ -62,9 +60,11 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 		c.eff.failJoin(join, e)
 		return
 	}
-	err = c.refuseSync(tx, r)
 	later := false
-	if err == nil {
+	switch {
+	case c.stampTerm() == 0 && (tx.IsSync() || r.IsSync || c.cfg.SyncAll) && !tx.IsLocal():
+		err = xrow.Errorf(xrow.ErrSyncQueueUnclaimed) // nobody could decide it
+	case tx.NeedsWork():
 		later, err = c.buildLater(tx)
 	}
 	if err != nil {
@@ -108,23 +108,12 @@ func (c *Core) refuse(r *Request) *xrow.Error {
 	if c.limbo.Size()+c.waits.fateSize >= c.cfg.QueueMaxSize {
 		return queueFull()
 	}
-	return c.refuseOwn()
-}
-
-// refuseSync: nobody owns the queue, so nothing synchronous can be decided.
-func (c *Core) refuseSync(tx *box.Txn, r *Request) error {
-	if c.stampTerm() == 0 && (tx.IsSync() || r.IsSync || c.cfg.SyncAll) && !tx.IsLocal() {
-		return xrow.Errorf(xrow.ErrSyncQueueUnclaimed)
+	if c.out.gathered() >= max(2*c.cfg.GatherMaxSize, min(c.cfg.QueueMaxSize, ownGather)) {
+		e := queueFull()
+		e.Message += fmt.Sprintf(": %d bytes wait for the disk", c.out.gathered())
+		return e
 	}
 	return nil
-}
-
-// tellBeforeBarrier writes the CONFIRM of what came before a change of the
-// schema in front of it: followers must have settled all that by then.
-func (c *Core) tellBeforeBarrier(r *Request) {
-	if c.isBarrier(r) {
-		c.tellSchema()
-	}
 }
 
 // submit encodes the rows of a transaction into the group that gathers, and
@@ -188,172 +177,18 @@ func (c *Core) submitLocal(tx *box.Txn, r *Request, p *payload) {
 	c.waits.local = append(c.waits.local, waiter{group: c.out.nextNo, conn: p.conn, sync: p.sync, data: p.data})
 }
 
-// count commits what a quorum has and answers its clients at once. CONFIRM,
-// which tells the others, need not be waited for.
-func (c *Core) count() {
-	if !c.lead.leading {
-		c.settle()
-		return
-	}
-	if c.cfg.Break.CountOldTerm {
-		c.countOldTerm()
-	}
-	before := c.limbo.Current().Term
-	lsn, err := c.limbo.Count(c.raft.Term(), c.members.confirmed.forLimbo(), c.members.newest.forLimbo())
-	if err != nil {
-		c.countFailed(err)
-		return
-	}
-	if cur := c.limbo.Current(); lsn != 0 && cur.Term != before {
-		c.tookEffect(true)
-		if cur.Rules != limbo.Tarantool { // its CONFIRMs name synchronous transactions only
-			c.addConfirm(lsn)
-		}
-	}
-	c.settle()
-	c.showAsync()
-}
-
-// countFailed: our PROMOTE cannot take effect, for another one has overtaken it.
-// Under the strong rules alone that takes a disk or a peer that lied.
-func (c *Core) countFailed(err error) {
-	c.raft.Resign(c.now.Mono, err.Error())
-	c.afterRaft()
-}
-
-// countOldTerm (planted fault): rows of the older term commit when a quorum
-// holds them, as Raft's figure 8 warns against.
-func (c *Core) countOldTerm() {
-	cur := c.limbo.Current()
-	if cur.Term == c.raft.Term() || cur.Owner == 0 {
-		return
-	}
-	for i := range c.limbo.Len() {
-		e := c.limbo.At(i)
-		holders := 1
-		for _, m := range c.members.ids {
-			if m.ID != c.members.self && c.peers.acked[m.ID][cur.Owner] >= e.LSN {
-				holders++
-			}
-		}
-		if holders >= c.members.confirmed.synchroQuorum {
-			_ = c.limbo.Confirm(cur.Term, e.LSN)
-			return
-		}
-	}
-}
-
-// tookEffect notes that another term is in effect. counted: by a quorum, and not
-// where its PROMOTE was taken; then all that it left out are told of by number.
-func (c *Core) tookEffect(counted bool) {
-	c.abortBuild() // of a row that this PROMOTE may void
-	cur := c.limbo.Current()
-	c.trace(FactInEffect, cur.Owner, cur.First, "")
-	voided := c.noteVoidPromotes()
-	for range voided {
-		if counted {
-			c.trace(FactPromoteVoid, 0, 0, "")
-		}
-	}
-}
-
-// settle draws the conclusions of what the limbo decided.
-func (c *Core) settle() {
-	done := c.limbo.TakeCommitted()
-	if n := len(done); n > 0 {
-		c.box.Confirm(done[n-1].Seq)
-		ddl := false
-		for i := range done {
-			if ddl = ddl || done[i].P.ddl; !done[i].P.ddl {
-				c.waits.answer(&c.eff, &done[i].P, nil)
-			}
-		}
-		c.trace(FactCommitted, done[n-1].Origin, done[n-1].LSN, "")
-		before := c.members.confirmed.forLimbo()
-		if ddl {
-			c.refreshMembers()
-			c.tellSchema()
-			c.answerDDL(done, before.Voters&^c.members.confirmed.voters != 0)
-		}
-		for i := range done {
-			switch j := done[i].P.join; {
-			case j == nil:
-			case c.joinsAsLearner(j):
-				c.registered(j)
-			default:
-				c.gate.welcome = append(c.gate.welcome, welcome{join: j, lsn: c.out.vclock[c.members.self], of: before})
-			}
-		}
-	}
-	void := c.limbo.TakeVoid()
-	if n := len(void); n > 0 {
-		c.box.Rollback(void[n-1].Seq)
-		c.waits.voidFates(void[n-1].Seq, &c.eff)
-		ddl := false
-		for i := range void {
-			c.voided(&void[i])
-			ddl = ddl || void[i].P.ddl
-		}
-		if ddl {
-			c.refreshNewest()
-		}
-	}
-	if again := c.limbo.TakeAgain(); len(again) > 0 {
-		c.applyAgain(again)
-	}
-}
-
-// answerDDL answers changes of the schema that are committed; fewer: somebody
-// counts no more.
-func (c *Core) answerDDL(done []entry, fewer bool) {
-	for i := range done {
-		switch p := &done[i].P; {
-		case !p.ddl:
-		case fewer && c.limbo.Current().Owner != 0:
-			c.tellFirst(p)
-		default:
-			c.waits.answer(&c.eff, p, nil)
-		}
-	}
-}
-
-// tellSchema writes the CONFIRM of a change of the schema before anything that
-// builds on it.
-func (c *Core) tellSchema() {
-	if !c.lead.leading {
-		return
-	}
-	if lsn := c.limbo.Untold(c.raft.Term()); lsn != 0 {
-		c.addConfirm(lsn)
-	}
-}
-
-func (c *Core) voided(e *entry) {
-	kind := FactVoided
-	if e.P.answered || !e.Sync {
-		kind = FactVoidedAsync
-	}
-	c.trace(kind, e.Origin, e.LSN, "")
-	c.waits.answer(&c.eff, &e.P, xrow.Errorf(xrow.ErrSyncRollback))
-	c.eff.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
-	if e.Behind != 0 && !e.Sync && !c.replay {
-		// Its author told its client that it is done; Tarantool stops here.
-		c.cutStream(e.Origin, splitBrain("got an async transaction from an old term"))
-	}
-	c.keepLost(e)
-}
-
 // write takes requests of clients in order. Behind a barrier they wait.
 func (c *Core) write(requests []Request) {
 	for i := range requests {
 		r := &requests[i]
+		r.Barrier = r.Barrier || r.Do == nil && c.box.IsDDLSpace(r.DML.SpaceID)
 		if c.members.founding > 0 {
 			if err := c.refuseFounding(r); err != nil {
 				c.eff.reply(r.Conn, r.Sync, nil, err)
 				continue
 			}
 		}
-		if c.gate.shut() || c.limbo.Len() > 0 && c.isBarrier(r) {
+		if c.gate.shut() || c.limbo.Len() > 0 && r.Barrier {
 			c.hold(r)
 			continue
 		}
@@ -384,7 +219,7 @@ func (c *Core) releaseHeld() {
 		g.failHeld(&c.eff, c.refuse)
 	}
 	for len(g.held) > 0 && g.build == nil {
-		if c.writable() && c.limbo.Len() > 0 && (g.barrier || g.choresWait() || c.isBarrier(&g.held[0])) {
+		if c.writable() && c.limbo.Len() > 0 && (g.barrier || g.choresWait() || g.held[0].Barrier) {
 			return
 		}
 		r := g.takeHeld()
