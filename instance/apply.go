@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -52,29 +53,31 @@ func (c *Core) takeRows(ev Rows) {
 // open to be built, and waits in the backlog.
 func (c *Core) takeEach(from uint32, rows []xrow.Row) (rest []xrow.Row, err error) {
 	for len(rows) > 0 {
-		n := txnLen(rows)
-		if n == 0 {
+		a := c.arrive(rows)
+		if a.rows == nil {
 			return nil, protocolError("a transaction without its last row")
 		}
-		if c.waitsForDisk(rows[:n]) {
+		// A change of the schema starts when nothing is undecided, and what we wrote
+		// without a term is not before it is on our disk.
+		if c.gate.ddlWaits = a.ddl && c.limbo.Unwritten(); c.gate.ddlWaits {
 			return rows, nil
 		}
-		if err := c.takeTxn(from, rows[:n]); err != nil {
+		if err := c.takeTxn(from, &a); err != nil {
 			return nil, err
 		}
 		if c.gate.build != nil {
 			return rows, nil
 		}
-		rows = rows[n:]
+		rows = rows[len(a.rows):]
 	}
 	return nil, nil
 }
 
 // takeTxn takes one transaction: the term it tells of first, in a record
 // before the rows; then what becomes of it; then the rows.
-func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
-	last := &rows[len(rows)-1]
-	if err := c.checkTxn(rows); err != nil {
+func (c *Core) takeTxn(from uint32, a *arrival) error {
+	first, last := &a.rows[0], a.last()
+	if err := c.checkTxn(a.rows); err != nil {
 		return err
 	}
 	if last.LSN <= c.out.vclock[last.ReplicaID] {
@@ -89,18 +92,20 @@ func (c *Core) takeTxn(from uint32, rows []xrow.Row) error {
 			return protocolError(fmt.Sprintf("LSN %d of instance %d, which leads and has written %d", last.LSN, c.members.self, c.out.vclock[c.members.self]))
 		}
 	}
-	if rows[0].LSN <= c.out.vclock[last.ReplicaID] {
+	if first.LSN <= c.out.vclock[last.ReplicaID] {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
-			rows[0].LSN, last.ReplicaID, c.out.vclock[last.ReplicaID]))
+			first.LSN, last.ReplicaID, c.out.vclock[last.ReplicaID]))
 	}
 	if c.cfg.Break.Tarantool {
-		c.restamp(rows)
+		a.stamp(0)
 	}
-	if err := c.checkTerm(last.Term); err != nil {
-		return err
+	if last.Term > c.raft.Term() {
+		if err := c.checkTerm(last.Term); err != nil {
+			return err
+		}
+		c.adopt(last.Term)
 	}
-	c.adopt(last.Term)
-	return c.apply(rows)
+	return c.apply(a)
 }
 
 // checkTxn refuses rows that no honest relay sends.
@@ -134,49 +139,50 @@ func (c *Core) checkTxn(rows []xrow.Row) error {
 }
 
 // apply puts a checked transaction into the log and draws its conclusions.
-func (c *Core) apply(rows []xrow.Row) error {
-	c.restamp(rows)
-	r, last := &rows[0], &rows[len(rows)-1]
-	if r.Type.IsSynchro() {
-		return c.applySynchro(r)
+func (c *Core) apply(a *arrival) error {
+	v, err := c.judge(a)
+	switch {
+	case err != nil:
+		return err
+	case v.of == limbo.Void:
+		c.applyVoid(a, &v)
+	case v.of == limbo.Idle:
+		c.log(a)
+	case v.row.Kind == limbo.Transaction:
+		return c.applyTxn(a, &v)
+	default:
+		return c.applyRequest(a, &v)
 	}
-	rules := limbo.Strong
-	if c.underTarantool(r) {
-		rules = limbo.Tarantool
-		c.ownWrote(last.ReplicaID)
-	}
-	v, err := c.limbo.Judge(rules, limbo.Txn{Origin: r.ReplicaID, LSN: r.LSN, Term: r.Term, WaitSync: last.Flags&xrow.FlagWaitSync != 0,
-		Empty: allNop(rows), Logged: c.replay, Partial: c.restoring})
-	if err != nil {
-		return c.refusal(err)
-	}
-	switch v {
-	case limbo.Void:
-		c.trace(FactLate, last.ReplicaID, last.LSN, "")
-		c.appendNop(rows)
-		return nil
-	case limbo.Idle:
-		c.appendRows(rows)
-		return nil
-	}
-	return c.applyDML(rows)
+	return nil
 }
 
-func allNop(rows []xrow.Row) bool {
-	for i := range rows {
-		if rows[i].Type != xrow.Nop {
-			return false
-		}
+// applyVoid keeps the place of what a newer term excludes. Tarantools stop at a
+// PROMOTE of an older term.
+func (c *Core) applyVoid(a *arrival, v *verdict) {
+	kind, text := FactLate, ""
+	if v.row.Kind == limbo.Promotion {
+		kind, text = FactPromoteVoid, "late"
 	}
-	return true
+	c.trace(kind, v.row.Origin, a.last().LSN, text)
+	a.void()
+	c.log(a)
 }
 
-// applyDML applies statements as an undecided transaction; without a term it
+// void makes NOPs of all rows.
+func (a *arrival) void() {
+	nops := make([]xrow.Row, len(a.rows)) // what came is the sender's
+	for i := range a.rows {
+		nops[i] = voidNop(&a.rows[i])
+	}
+	a.rows, a.empty = nops, true
+}
+
+// applyTxn applies statements as an undecided transaction; without a term it
 // was decided by its author's write.
-func (c *Core) applyDML(rows []xrow.Row) error {
-	last := &rows[len(rows)-1]
-	if allNop(rows) {
-		c.keepNops(rows)
+func (c *Core) applyTxn(a *arrival, v *verdict) error {
+	last := a.last()
+	if a.empty {
+		c.keepNops(a)
 		return nil
 	}
 	if n := len(c.limbo.Pending()); n > 0 && last.Term != 0 {
@@ -184,38 +190,30 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 	}
 	c.seq++
 	tx := c.box.Begin(c.seq)
-	for i := range rows {
-		if rows[i].Type == xrow.Nop {
+	a.empty = true
+	for i := range a.rows {
+		if a.rows[i].Type == xrow.Nop {
 			continue
 		}
-		d, err := xrow.DecodeDML(rows[i].Type, rows[i].Body)
-		if err == nil {
-			err = tx.Apply(&d)
+		err := a.err
+		if err == nil || i != a.bad {
+			err = tx.Apply(&a.dml[i])
 		}
-		switch {
-		case err == nil:
-		case tx.Undecided() != 0 && c.limbo.Waits() && !c.replay:
-			// What is in its way may be void soon. Such an error makes an applier come
-			// back; that of the statement would end the stream for good.
+		if err == nil {
+			a.empty = false
+		} else if err := c.passOver(a, i, tx, err); err != nil {
 			tx.Abort()
-			e := c.rowError(&rows[i], d.SpaceID, err)
-			return xrow.Errorf(xrow.ErrSystem, e.Message+". It is asked for again: what it met is undecided")
-		case c.skips(err):
-			c.trace(FactSkipped, rows[i].ReplicaID, rows[i].LSN, err.Error())
-			rows[i] = nopOf(&rows[i])
-		default:
-			tx.Abort()
-			return c.rowError(&rows[i], d.SpaceID, err)
+			return err
 		}
 	}
-	if allNop(rows) { // all were passed over
+	if a.empty { // all were passed over
 		tx.Abort()
-		c.keepNops(rows)
+		c.keepNops(a)
 		return nil
 	}
-	if err := c.refuseUnclaimed(tx, last); err != nil {
+	if v.rules == limbo.Tarantool && !a.logged && c.limbo.Current().Owner == 0 && a.isSync(tx) {
 		tx.Abort()
-		return err
+		return xrow.Errorf(xrow.ErrSyncQueueUnclaimed)
 	}
 	var later bool
 	var err error
@@ -230,28 +228,45 @@ func (c *Core) applyDML(rows []xrow.Row) error {
 		c.gate.build = &building{tx: tx, at: c.now.Mono + c.cfg.BuildPause}
 		return nil
 	}
-	c.applied(tx, rows)
+	c.applied(tx, a, v.rules)
+	return nil
+}
+
+// passOver makes a NOP of a row whose key is taken, where replication_skip_conflict
+// says so. Any other error is one of the stream.
+func (c *Core) passOver(a *arrival, i int, tx *box.Txn, err error) error {
+	r := &a.rows[i]
+	e := c.rowError(r, a.dml[i].SpaceID, err)
+	switch {
+	case a.logged:
+		return e
+	case tx.Undecided() != 0 && c.limbo.Waits():
+		// What is in its way may be void soon. Such an error makes an applier come
+		// back; that of the statement would end the stream for good.
+		return xrow.Errorf(xrow.ErrSystem, e.Message+". It is asked for again: what it met is undecided")
+	case !c.cfg.SkipConflict || !errors.Is(err, xrow.ErrTupleFound):
+		return e
+	}
+	c.trace(FactSkipped, r.ReplicaID, r.LSN, err.Error())
+	*r = nopOf(r)
 	return nil
 }
 
 // keepNops takes a transaction that changes nothing: it waits for nobody.
-func (c *Core) keepNops(rows []xrow.Row) {
-	last := &rows[len(rows)-1]
-	c.appendNop(rows)
+func (c *Core) keepNops(a *arrival) {
+	a.void()
+	c.log(a)
+	last := a.last()
 	c.limbo.Held(last.ReplicaID, last.Term, last.LSN)
 }
 
 // applied puts a transaction whose statements ran into the log and the queue.
-func (c *Core) applied(tx *box.Txn, rows []xrow.Row) {
-	last := &rows[len(rows)-1]
+func (c *Core) applied(tx *box.Txn, a *arrival, rules limbo.Rules) {
+	last := a.last()
 	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
-	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Sync: isSync(tx, last)}
-	rules := limbo.Strong
-	if c.underTarantool(last) {
-		rules = limbo.Tarantool
-	}
+	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Sync: a.isSync(tx)}
 	tx.Prepare()
-	p.frames = c.appendRows(rows)
+	p.frames = c.log(a)
 	e.Bytes, e.P = len(p.frames), p
 	c.limbo.Held(last.ReplicaID, last.Term, last.LSN)
 	if c.limbo.TakeTxn(rules, e) {
@@ -307,96 +322,25 @@ func (c *Core) redo(tx *box.Txn, frames []byte) error {
 	return err
 }
 
-// isSync tells whether a foreign transaction is synchronous: it says so, or it
-// writes a synchronous space.
-func isSync(tx *box.Txn, last *xrow.Row) bool {
-	return last.Flags&xrow.FlagWaitAck != 0 || tx.IsSync()
-}
-
-// applySynchro takes CONFIRM, ROLLBACK, PROMOTE and DEMOTE: each is judged, logged,
-// and takes effect.
-func (c *Core) applySynchro(r *xrow.Row) error {
-	s, err := xrow.DecodeSynchro(r.Body)
-	if err != nil {
-		return err
+// applyRequest logs a row that acts on the queue, and draws its conclusions.
+func (c *Core) applyRequest(a *arrival, v *verdict) error {
+	if v.rules == limbo.Tarantool {
+		c.adopt(v.row.Begins) // it is not in the stamp
 	}
-	if s.ReplicaID >= vclock.Max {
-		return protocolError(fmt.Sprintf("%v of instance %d, which cannot be", r.Type, s.ReplicaID))
-	}
-	rules := limbo.Strong
-	if c.requestOfTarantool(r, &s) {
-		rules = limbo.Tarantool
-		if r.Type != xrow.Demote && c.strongAlone() {
-			return protocolError(r.Type.String() + " by Tarantool's rules, where no member is a Tarantool")
-		}
-		if r.Type != xrow.Promote {
-			c.ownWrote(r.ReplicaID)
-		}
-		if err := c.checkTerm(s.Term); err != nil {
-			return err
-		}
-	}
-	req := c.requestOf(r, &s, rules)
-	if rules == limbo.Strong || c.filters() {
-		v, err := c.limbo.JudgeRequest(rules, req)
-		if err != nil {
-			return c.refusal(err)
-		}
-		if v == limbo.Void {
-			c.trace(FactPromoteVoid, r.ReplicaID, r.LSN, "late")
-			c.appendNop([]xrow.Row{*r}) // Tarantools stop at a PROMOTE of an older term
-			return nil
-		}
-	}
-	return c.takeRequest(rules, r, req)
-}
-
-// requestOf is what a row asks of the limbo.
-func (c *Core) requestOf(r *xrow.Row, s *xrow.Synchro, rules limbo.Rules) limbo.Request {
-	req := limbo.Request{Kind: kindOf(r.Type), Origin: r.ReplicaID, Row: r.LSN, Stamp: r.Term, Owner: s.ReplicaID, LSN: s.LSN,
-		Term: s.Term, PrevTerm: s.PrevTerm, Known: c.out.vclock[s.ReplicaID], Partial: c.restoring}
-	if rules == limbo.Strong {
-		req.LSN, req.Named = s.Strong(), s.LSN
-	} else {
-		// A PROMOTE of ours is pending until a quorum has it, or until a later row of
-		// ours says that one had.
-		req.Pending = r.Type == xrow.Promote && c.replay && !c.cfg.Break.Tarantool && r.ReplicaID == c.ownID()
-	}
-	return req
-}
-
-func kindOf(t xrow.Type) limbo.Kind {
-	switch t {
-	case xrow.Confirm:
-		return limbo.Confirmation
-	case xrow.Rollback:
-		return limbo.Rollback
-	case xrow.Promote:
-		return limbo.Promotion
-	}
-	return limbo.Demotion
-}
-
-// takeRequest logs a row that acts on the queue, and draws its conclusions.
-func (c *Core) takeRequest(rules limbo.Rules, r *xrow.Row, req limbo.Request) error {
-	if rules == limbo.Tarantool {
-		c.adopt(req.Term) // it is not in the stamp
-	}
-	c.appendRows([]xrow.Row{*r})
-	if !req.Pending {
-		c.limbo.Held(r.ReplicaID, r.Term, r.LSN)
+	c.log(a)
+	if !v.row.Pending {
+		c.limbo.Held(v.row.Origin, v.row.Term, v.row.LSN)
 	}
 	before := c.limbo.Current().Term
-	if err := c.limbo.Take(rules, req); err != nil {
+	if err := c.limbo.Take(v.rules, v.row); err != nil {
 		return c.contradiction(err.Error())
 	}
-	if req.Kind == limbo.Promotion && rules == limbo.Strong && c.cfg.Break.PromoteAtOnce {
-		return c.confirm(req.Term, req.Row)
+	if v.rules == limbo.Strong && v.row.Kind == limbo.Promotion && c.cfg.Break.PromoteAtOnce {
+		return c.confirm(v.row.Begins, v.row.LSN)
 	}
 	if c.limbo.Current().Term != before {
-		c.tookEffect(rules == limbo.Strong)
+		c.tookEffect(v.rules == limbo.Strong)
 	}
-	c.noteVoidPromotes()
 	c.settle()
 	return nil
 }
@@ -414,30 +358,23 @@ func (c *Core) confirm(term, lsn uint64) error {
 	return nil
 }
 
-// appendRows puts foreign rows into the group that gathers, as they came but
-// for the SYNC of the connection. It returns their frames. A replayed row is
-// in the log already: only the vclock follows.
-func (c *Core) appendRows(rows []xrow.Row) []byte {
-	if c.replay {
-		for i := range rows {
-			c.out.vclock.Follow(rows[i].ReplicaID, rows[i].LSN)
-		}
-		return encodeFrames(rows)
+// log puts rows into the group that gathers, as they came but for the SYNC of
+// the connection. It returns their frames. Of what is in the log already only the
+// vclock follows.
+func (c *Core) log(a *arrival) []byte {
+	if !a.logged {
+		return c.out.addForeign(c.members.self, a)
 	}
-	return c.out.addForeign(c.members.self, rows)
+	var frames []byte
+	for i := range a.rows {
+		c.out.vclock.Follow(a.rows[i].ReplicaID, a.rows[i].LSN)
+		frames = a.rows[i].Append(frames)
+	}
+	return frames
 }
 
-// appendNop keeps the LSNs of rows that are void. A synchronous one keeps the
-// flag that says so (limbo.md, corrections).
-func (c *Core) appendNop(rows []xrow.Row) {
-	nops := make([]xrow.Row, len(rows))
-	for i := range rows {
-		nops[i] = voidNop(&rows[i])
-	}
-	c.appendRows(nops)
-}
-
-// voidNop is the row that keeps the place of one that is void.
+// voidNop is the row that keeps the place of one that is void. A synchronous one
+// keeps the flag that says so.
 func voidNop(r *xrow.Row) xrow.Row {
 	nop := nopOf(r)
 	nop.Flags &^= xrow.FlagWaitSync
@@ -447,12 +384,4 @@ func voidNop(r *xrow.Row) xrow.Row {
 // nopOf is the row that keeps the place of another.
 func nopOf(r *xrow.Row) xrow.Row {
 	return xrow.Row{Type: xrow.Nop, ReplicaID: r.ReplicaID, LSN: r.LSN, TSN: r.TSN, Timestamp: r.Timestamp, Flags: r.Flags, Term: r.Term}
-}
-
-func encodeFrames(rows []xrow.Row) []byte {
-	var b []byte
-	for i := range rows {
-		b = rows[i].Append(b)
-	}
-	return b
 }

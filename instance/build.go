@@ -88,7 +88,8 @@ func (c *Core) builtForeign(err error) {
 	rows := c.gate.backlog.takeTxn()
 	last := &rows[len(rows)-1]
 	c.trace(FactBuiltForeign, last.ReplicaID, last.LSN, "")
-	c.applied(b.tx, rows)
+	a := c.arrive(rows)
+	c.applied(b.tx, &a, c.rulesOf(&a))
 	c.raft.VClockGrew()
 }
 

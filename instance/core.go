@@ -28,12 +28,13 @@ type Core struct {
 	lead    leadership
 	beats   beats
 
-	seq       uint64        // local transaction number
-	tidyAt    time.Duration // when dropped data is freed on
-	started   bool
-	closing   bool
-	replay    bool // rows come from our own log
-	restoring bool // rows come from a checkpoint: CONFIRMs between them are gone
+	seq        uint64        // local transaction number
+	statements []xrow.DML    // of the arrival under way
+	tidyAt     time.Duration // when dropped data is freed on
+	started    bool
+	closing    bool
+	replay     bool // rows come from our own log
+	restoring  bool // rows come from a checkpoint: CONFIRMs between them are gone
 
 	now     Now
 	stepped time.Duration // when the last Step ran

@@ -89,9 +89,9 @@ func (c *Core) endDemotion(err *xrow.Error) {
 // writeDemote confirms all that waits and leaves the queue to nobody.
 func (c *Core) writeDemote(term uint64) {
 	cur := c.limbo.Current()
-	req := limbo.Request{Kind: limbo.Demotion, Origin: c.members.self, Owner: cur.Owner, LSN: c.limbo.LastSync(), Term: term}
-	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.LSN, Term: term}
-	req.Row = c.out.addSynchro(c.author(c.raft.Term()), xrow.Demote, &body, term)
+	req := limbo.Row{Kind: limbo.Demotion, Origin: c.members.self, Owner: cur.Owner, UpTo: c.limbo.LastSync(), Begins: term}
+	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.UpTo, Term: term}
+	req.LSN = c.out.addSynchro(c.author(c.raft.Term()), xrow.Demote, &body, term)
 	if err := c.limbo.Take(limbo.Tarantool, req); err != nil {
 		panic("instance: " + err.Error())
 	}

@@ -110,7 +110,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
 	p.LSN = c.out.addSynchro(c.author(p.Term), xrow.Promote, &body, p.Term)
 	c.limbo.Lead(p.LSN)
-	if err := c.limbo.Take(limbo.Tarantool, limbo.Request{Kind: limbo.Promotion, Origin: c.members.self, Row: p.LSN, Owner: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}); err != nil {
+	if err := c.limbo.Take(limbo.Tarantool, limbo.Row{Kind: limbo.Promotion, Origin: c.members.self, LSN: p.LSN, Owner: p.PrevOwner, UpTo: p.PrevLSN, Begins: p.Term}); err != nil {
 		panic("instance: " + err.Error())
 	}
 	c.tookEffect(false)

@@ -97,20 +97,17 @@ func (o *outbox) addTxn(by author, rows []box.LogRow, flags xrow.Flags) []byte {
 
 // addForeign appends rows of others as they came, but for the SYNC of the
 // connection, and gives their frames.
-func (o *outbox) addForeign(self uint32, rows []xrow.Row) []byte {
+func (o *outbox) addForeign(self uint32, a *arrival) []byte {
 	at := o.begin()
-	for i := range rows {
-		r := rows[i]
+	for i := range a.rows {
+		r := a.rows[i]
 		r.Sync, r.SchemaVersion, r.StreamID = 0, 0, 0
 		space, term := uint32(0), uint64(0)
-		if r.Type.IsDML() {
-			if d, err := xrow.DecodeDML(r.Type, r.Body); err == nil {
-				space = d.SpaceID
-			}
-		} else if r.Type == xrow.Promote || r.Type == xrow.Demote {
-			if s, err := xrow.DecodeSynchro(r.Body); err == nil {
-				term = s.Term
-			}
+		switch {
+		case r.Type.IsDML():
+			space = a.dml[i].SpaceID
+		case r.Type == xrow.Promote || r.Type == xrow.Demote:
+			term = a.synchro.Term
 		}
 		o.add(&r, space, i == 0, term)
 		if r.ReplicaID != self {

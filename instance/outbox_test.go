@@ -55,10 +55,10 @@ func TestOutbox(t *testing.T) {
 
 	// What comes meanwhile gathers, and a voided transaction has a group to go with.
 	o.addLost(3, xrow.LostRow{LSN: 7})
-	o.addForeign(1, []xrow.Row{
+	o.addForeign(1, &arrival{rows: []xrow.Row{
 		{Type: xrow.Nop, ReplicaID: 2, LSN: 4, TSN: 4, Timestamp: 8, Flags: xrow.FlagCommit, Sync: 9},
 		{Type: xrow.Nop, ReplicaID: 1, LSN: 2, TSN: 2, Timestamp: 9, Flags: xrow.FlagCommit},
-	})
+	}})
 	o.check(t)
 	if r, _ := o.open.Row(1); r.Sync != 0 || r.LSN != 4 {
 		t.Errorf("a row of another instance is %+v", r)

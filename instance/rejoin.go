@@ -369,3 +369,7 @@ func (s *State) holdLast() {
 	}
 	span.Last = max(span.Last, last)
 }
+
+func allNop(rows []xrow.Row) bool {
+	return !slices.ContainsFunc(rows, func(r xrow.Row) bool { return r.Type != xrow.Nop })
+}

@@ -202,7 +202,8 @@ func (c *Core) replayRows(g *xrow.Group) error {
 			continue
 		}
 		if last := &txn[len(txn)-1]; last.LSN > c.out.vclock[last.ReplicaID] {
-			if err := c.apply(txn); err != nil {
+			a := c.arrive(txn)
+			if err := c.apply(&a); err != nil {
 				return err
 			}
 		}

@@ -120,8 +120,10 @@ func (l *Limbo[P]) ConfirmedOf() vclock.VClock { return l.confirmedOf }
 // Restore sets the terms in effect from a checkpoint.
 func (l *Limbo[P]) Restore(history []Span, confirmed uint64, of vclock.VClock) {
 	l.spans, l.confirmedOf = slices.Clone(history), of
-	l.confirmTo(confirmed)
-	l.claimed = l.confirmed
+	l.confirmed, l.claimed = confirmed, confirmed
+	if cur := l.Current(); cur.Rules == Tarantool {
+		l.NoteConfirmed(cur.Owner, confirmed)
+	}
 }
 
 // TakeTxn appends a transaction of another instance, which was judged. decided:

@@ -16,14 +16,12 @@ func (r Rules) String() string { return [...]string{"off", "strong", "tarantool"
 // that differs between terms is here; the queue, the history of terms and the
 // chain of PROMOTEs are common.
 type rules[P any] interface {
-	// judge says what becomes of a transaction that arrives.
-	judge(t Txn) (Verdict, error)
-	// place says how one that was taken waits, by its Term, Sync and Behind.
+	// judge says what becomes of a row that arrives.
+	judge(r Row) (Verdict, error)
+	// place says how a transaction that was taken waits, by Term, Sync and Behind.
 	place(e Entry[P]) Entry[P]
-	// judgeRequest does so for a row that acts on the queue.
-	judgeRequest(r Request) (Verdict, error)
-	// take applies such a row.
-	take(r Request) error
+	// take applies a row that acts on the queue.
+	take(r Row) error
 	// lead commits rows of the term in effect, which is ours, of which a quorum has
 	// those up to an LSN. It returns the LSN to confirm, 0 if nothing new is committed.
 	lead(lsn uint64) uint64
@@ -43,43 +41,41 @@ func (l *Limbo[P]) by(r Rules) rules[P] {
 	return strong[P]{l}
 }
 
-// Txn is what the fate of a transaction that arrives depends on.
-type Txn struct {
-	Origin   uint32
-	LSN      uint64 // of its first row
-	Term     uint64 // its stamp
-	WaitSync bool   // it waits for CONFIRM
-	Empty    bool   // it consists of NOPs
-	Logged   bool   // recovery: it is in our log, so it was taken
-	Partial  bool   // recovery: it was open at a checkpoint, and what was between such rows is gone
-}
-
-// Kind is the type of a row that acts on the queue.
+// Kind is the type of a row that arrives.
 type Kind uint8
 
-// Kinds.
+// Kinds. All but the first act on the queue.
 const (
-	Confirmation Kind = iota // CONFIRM
-	Rollback                 // ROLLBACK
-	Promotion                // PROMOTE
-	Demotion                 // DEMOTE
+	Transaction  Kind = iota
+	Confirmation      // CONFIRM
+	Rollback          // ROLLBACK
+	Promotion         // PROMOTE
+	Demotion          // DEMOTE
 )
 
-// Request is a row that acts on the queue.
-type Request struct {
-	Kind     Kind
-	Origin   uint32 // who wrote it
-	Row      uint64 // its own LSN
-	Stamp    uint64 // its own term
+// Row is what arrives, as far as its fate depends on it. All of a transaction
+// is one, with the LSN of its first row.
+type Row struct {
+	Kind   Kind
+	Origin uint32 // who wrote it
+	LSN    uint64
+	Term   uint64 // its stamp
+
+	Taken   bool // recovery: it was judged when it came; or nobody filters what is not strong
+	Partial bool // recovery: it was open at a checkpoint, and what was between such rows is gone
+	Pending bool // recovery: a promotion of ours under Tarantool's rules, which waits for a quorum
+
+	// Of a transaction.
+	WaitSync bool // it waits for CONFIRM
+	Empty    bool // it consists of NOPs
+
+	// Of a row that acts on the queue.
 	Owner    uint32 // whose transactions are meant
-	LSN      uint64 // of them; see the kinds
-	Named    uint64 // strong rules: what LSN is for a Tarantool
-	Term     uint64 // of a promotion or demotion
+	UpTo     uint64 // LSN of them; ROLLBACK: from there on
+	Named    uint64 // strong rules: what UpTo is for a Tarantool
+	Begins   uint64 // term of a promotion or demotion
 	PrevTerm uint64 // ours: term of the PROMOTE that a promotion follows; 0: not told
 	Known    uint64 // greatest LSN of Owner that is held
-	Logged   bool   // as of a Txn
-	Partial  bool   // as of a Txn
-	Pending  bool   // Tarantool's rules: a promotion of ours, which waits for a quorum
 }
 
 // Verdict is what becomes of a row that arrives.
@@ -92,20 +88,28 @@ const (
 	Idle                // NOPs of a term that never promoted anybody here: log them as they are
 )
 
-// Judge says what becomes of a transaction that arrives, by a set of rules. An
-// error that is no [Refusal] is a contradiction: the row does not fit the history
-// of PROMOTEs that is held.
-func (l *Limbo[P]) Judge(r Rules, t Txn) (Verdict, error) { return l.by(r).judge(t) }
+// Judge says what becomes of a row that arrives, by a set of rules, and changes
+// nothing. An error that is no [Refusal] is a contradiction: the row does not fit
+// the history of PROMOTEs that is held.
+func (l *Limbo[P]) Judge(by Rules, r Row) (Verdict, error) { return l.by(by).judge(r) }
 
-// JudgeRequest does so for a row that acts on the queue. Void: it is out of date.
-func (l *Limbo[P]) JudgeRequest(r Rules, req Request) (Verdict, error) {
-	return l.by(r).judgeRequest(req)
+// Take applies a row that acts on the queue. Where it would not be judged fit it does
+// what is left of it, as Tarantool does in recovery: nothing if it is out of date.
+func (l *Limbo[P]) Take(by Rules, r Row) error { return l.by(by).take(r) }
+
+// RulesOf are the rules of a term that a row is stamped with.
+func (l *Limbo[P]) RulesOf(term uint64) Rules {
+	rules := l.Current().Rules
+	for i := range l.pending {
+		if p := &l.pending[i]; p.Term == term {
+			rules = p.Rules
+		}
+	}
+	if rules == Tarantool {
+		return Tarantool
+	}
+	return Strong
 }
-
-// Take applies a row that acts on the queue. Where it would not pass JudgeRequest
-// it does what is left of it, as Tarantool does in recovery: nothing if it is out
-// of date.
-func (l *Limbo[P]) Take(r Rules, req Request) error { return l.by(r).take(req) }
 
 // Refusal is why a row cannot be taken.
 type Refusal struct {

@@ -174,8 +174,9 @@ func (s *script) event(line string) {
 	case "show":
 		s.l.Show(func(e *Entry[struct{}]) { s.say("  show %d", e.Seq) })
 	case "judge": // the next LSN of the term unless it says another
-		txn := Txn{Origin: uint32(w.num("origin")), Term: w.num("term"), LSN: s.l.Next(w.num("term")), WaitSync: w.has("wait"), Empty: w.has("nop"),
-			Logged: w.has("logged"), Partial: w.has("partial")}
+		txn := Row{Origin: uint32(w.num("origin")), Term: w.num("term"), WaitSync: w.has("wait"), Empty: w.has("nop"),
+			Taken: w.has("logged"), Partial: w.has("partial")}
+		txn.LSN, _ = strong[struct{}]{&s.l}.next(txn.Term, txn.Origin)
 		if _, ok := w.named["lsn"]; ok {
 			txn.LSN = w.num("lsn")
 		}
@@ -184,7 +185,8 @@ func (s *script) event(line string) {
 			s.say("  %s", [...]string{"keep", "void", "idle"}[v])
 		}
 	case "next":
-		s.say("  %d", s.l.Next(w.num("term")))
+		next, _ := strong[struct{}]{&s.l}.next(w.num("term"), 0)
+		s.say("  %d", next)
 	case "newest":
 		term, owner, last := s.l.Newest()
 		s.say("  term %d owner %d last %d", term, owner, last)
@@ -209,18 +211,18 @@ func (s *script) event(line string) {
 func (s *script) take(w words) {
 	kinds := map[string]Kind{"confirm": Confirmation, "rollback": Rollback, "promote": Promotion, "demote": Demotion}
 	row, of := w.pair(1, ":"), w.pair(2, "/")
-	r := Request{Kind: kinds[w.plain[0]], Origin: uint32(row[0]), Row: row[1], Owner: uint32(of[0]), LSN: of[1], Term: w.num("term"),
+	r := Row{Kind: kinds[w.plain[0]], Origin: uint32(row[0]), LSN: row[1], Owner: uint32(of[0]), UpTo: of[1], Begins: w.num("term"),
 		PrevTerm: w.num("prev"), Known: 1 << 40}
 	if _, ok := w.named["known"]; ok {
 		r.Known = w.num("known")
 	}
 	if !w.has("lax") {
-		if _, err := s.l.JudgeRequest(Tarantool, r); err != nil {
+		if _, err := s.l.Judge(Tarantool, r); err != nil {
 			s.say("  refuse, split brain %t: %s", err.(*Refusal).Kind == SplitBrain, err)
 			return
 		}
 	}
-	s.l.Held(r.Origin, 0, r.Row)
+	s.l.Held(r.Origin, 0, r.LSN)
 	err := s.l.Take(Tarantool, r)
 	s.decided(err)
 }

@@ -9,89 +9,77 @@ import (
 // quorum has it, and rows are of the term that they are stamped with.
 type strong[P any] struct{ *Limbo[P] }
 
-func (s strong[P]) judge(t Txn) (Verdict, error) {
-	cur := s.Current()
-	switch {
-	case t.Term == 0:
-		return Keep, nil
-	case t.Term < cur.Term:
-		// The term in effect names rows that were held when its PROMOTE was
-		// taken. One that comes only now is not among them.
-		return Void, nil
-	case s.promoted(t.Term, t.Origin):
-	case t.Empty: // it stands for rows of a term that was void before we saw its PROMOTE
-		return Idle, nil
-	default:
-		return Keep, fmt.Errorf("row %d of instance %d in term %d without the PROMOTE of that term", t.LSN, t.Origin, t.Term)
-	}
-	if err := s.checkGap(t.Origin, t.Term, t.LSN, t.Partial); err != nil {
-		return Keep, err
-	}
-	if t.Term > cur.Term {
-		// A leader takes writes only behind the CONFIRM of its PROMOTE.
-		return Keep, misorder(fmt.Sprintf("LSN %d of instance %d in term %d before the CONFIRM of its PROMOTE", t.LSN, t.Origin, t.Term))
-	}
-	return Keep, nil
-}
-
-// promoted tells whether a PROMOTE of a term by an instance is held, and not
-// out of date.
-func (s strong[P]) promoted(term uint64, by uint32) bool {
-	if cur := s.Current(); cur.Term == term {
-		return cur.Owner == by
-	}
-	i := s.find(term)
-	return i >= 0 && s.pending[i].Owner == by
-}
-
-// checkGap: within a term LSNs have no gaps, so that a node holds a prefix of
-// each term.
-func (s strong[P]) checkGap(origin uint32, term, lsn uint64, partial bool) error {
-	if next := s.Next(term); lsn != next && !partial {
-		return misorder(fmt.Sprintf("LSN %d of instance %d in term %d, expected %d", lsn, origin, term, next))
-	}
-	return nil
-}
-
-// judgeRequest judges CONFIRM and PROMOTE; there is no other such row.
-func (s strong[P]) judgeRequest(r Request) (Verdict, error) {
+func (s strong[P]) judge(r Row) (Verdict, error) {
 	if r.Kind == Promotion {
-		if r.Term == 0 || r.Term != r.Stamp {
+		if r.Begins == 0 || r.Begins != r.Term {
 			return Keep, misorder("PROMOTE with a wrong term")
 		}
 		p := r.promote(Strong)
 		return s.judgePromote(&p)
 	}
-	old := r.Stamp < s.Current().Term
-	if !old && !s.promoted(r.Stamp, r.Origin) {
-		return Keep, fmt.Errorf("CONFIRM of term %d by instance %d without its PROMOTE", r.Stamp, r.Origin)
-	}
-	if err := s.checkConfirm(r.Stamp, r.LSN); err != nil {
-		return Keep, err // before the log has it
-	}
-	if old {
+	cur := s.Current()
+	next, promoted := s.next(r.Term, r.Origin)
+	switch {
+	case r.Term < cur.Term && r.Kind == Confirmation:
+		return Keep, s.checkConfirm(r.Term, r.UpTo)
+	case r.Term == 0:
 		return Keep, nil
+	case r.Term < cur.Term:
+		// The term in effect names rows that were held when its PROMOTE was
+		// taken. One that comes only now is not among them.
+		return Void, nil
+	case !promoted && r.Kind == Confirmation:
+		return Keep, fmt.Errorf("CONFIRM of term %d by instance %d without its PROMOTE", r.Term, r.Origin)
+	case !promoted && r.Empty: // it stands for rows of a term that was void before we saw its PROMOTE
+		return Idle, nil
+	case !promoted:
+		return Keep, fmt.Errorf("row %d of instance %d in term %d without the PROMOTE of that term", r.LSN, r.Origin, r.Term)
+	case r.Kind == Confirmation:
+		if err := s.checkConfirm(r.Term, r.UpTo); err != nil {
+			return Keep, err // before the log has it
+		}
 	}
-	return Keep, s.checkGap(r.Origin, r.Stamp, r.Row, r.Partial)
+	switch {
+	case r.LSN != next && !r.Partial:
+		// Within a term LSNs have no gaps, so that a node holds a prefix of each.
+		return Keep, misorder(fmt.Sprintf("LSN %d of instance %d in term %d, expected %d", r.LSN, r.Origin, r.Term, next))
+	case r.Term > cur.Term && r.Kind == Transaction:
+		// A leader takes writes only behind the CONFIRM of its PROMOTE.
+		return Keep, misorder(fmt.Sprintf("LSN %d of instance %d in term %d before the CONFIRM of its PROMOTE", r.LSN, r.Origin, r.Term))
+	}
+	return Keep, nil
+}
+
+// next is the LSN that the next row of a term must have: what is held of a term is
+// always a prefix of it. false: no PROMOTE of it by that instance is held, or it is
+// out of date.
+func (s strong[P]) next(term uint64, by uint32) (lsn uint64, ok bool) {
+	if cur := s.Current(); cur.Term == term {
+		return cur.Last + 1, cur.Owner == by
+	}
+	if i := s.find(term); i >= 0 {
+		return s.pending[i].Last + 1, s.pending[i].Owner == by
+	}
+	return 0, false
 }
 
 // place: all transactions of a term wait for its CONFIRM.
 func (s strong[P]) place(e Entry[P]) Entry[P] { return e }
 
-func (s strong[P]) take(r Request) error {
+func (s strong[P]) take(r Row) error {
 	if r.Kind == Promotion {
 		_, err := s.AddPromote(r.promote(Strong))
 		return err
 	}
-	if r.Stamp >= s.Current().Term {
+	if r.Term >= s.Current().Term {
 		s.NoteConfirmed(r.Owner, r.Named)
 	}
-	return s.Confirm(r.Stamp, r.LSN)
+	return s.Confirm(r.Term, r.UpTo)
 }
 
 // promote is the PROMOTE of a promotion.
-func (r Request) promote(rules Rules) Promote {
-	return Promote{Term: r.Term, Owner: r.Origin, LSN: r.Row, PrevTerm: r.PrevTerm, PrevOwner: r.Owner, PrevLSN: r.LSN, Named: r.Named, Rules: rules}
+func (r *Row) promote(rules Rules) Promote {
+	return Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevTerm: r.PrevTerm, PrevOwner: r.Owner, PrevLSN: r.UpTo, Named: r.Named, Rules: rules}
 }
 
 // checkConfirm is the error that Confirm would give.
@@ -130,7 +118,7 @@ func (s strong[P]) lead(lsn uint64) uint64 {
 	if lsn <= s.confirmed {
 		return 0
 	}
-	s.confirmHeld(lsn)
+	_ = s.Confirm(s.Current().Term, lsn) // in the term in effect nothing contradicts it
 	return lsn
 }
 

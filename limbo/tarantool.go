@@ -6,24 +6,26 @@ package limbo
 // rows come without it through Tarantools.
 type tarantool[P any] struct{ *Limbo[P] }
 
-// judge is Tarantool's filter of transactions (applier_synchro_filter_tx).
-func (t tarantool[P]) judge(txn Txn) (Verdict, error) {
+// judge is Tarantool's filter of transactions and requests
+// (applier_synchro_filter_tx, txn_limbo_filter).
+func (t tarantool[P]) judge(r Row) (Verdict, error) {
 	cur := t.Current()
 	switch {
-	case cur.Term == 0 || cur.Writer == txn.Origin || txn.Logged:
+	case r.Taken:
 		return Keep, nil
-	case txn.WaitSync:
+	case r.Kind != Transaction:
+		return Keep, t.check(r)
+	case cur.Term == 0 || cur.Writer == r.Origin:
+		return Keep, nil
+	case r.WaitSync:
 		return Void, nil
-	case cur.Owner != 0 && !txn.Empty:
+	case cur.Owner != 0 && !r.Empty:
 		return Keep, split("got an async transaction from an old term")
 	}
 	return Keep, nil
 }
 
-// judgeRequest is Tarantool's filter of requests (txn_limbo_filter).
-func (t tarantool[P]) judgeRequest(r Request) (Verdict, error) { return Keep, t.check(r) }
-
-func (t tarantool[P]) check(r Request) error {
+func (t tarantool[P]) check(r Row) error {
 	if r.Owner == 0 && r.Kind != Promotion {
 		return nonsense("synchronous requests with zero replica_id")
 	}
@@ -42,43 +44,43 @@ var (
 )
 
 // Tarantool: txn_limbo_filter_confirm.
-func (t tarantool[P]) checkConfirm(r Request) error {
+func (t tarantool[P]) checkConfirm(r Row) error {
 	switch {
-	case r.LSN == 0:
+	case r.UpTo == 0:
 		return errZeroLSN
-	case r.LSN > t.confirmedOf[r.Owner] && r.Owner != t.Current().Owner:
+	case r.UpTo > t.confirmedOf[r.Owner] && r.Owner != t.Current().Owner:
 		return errForeign
 	}
 	return nil // nothing new, whoever says it, or something of the present owner's
 }
 
 // Tarantool: txn_limbo_filter_rollback.
-func (t tarantool[P]) checkRollback(r Request) error {
+func (t tarantool[P]) checkRollback(r Row) error {
 	cur := t.Current()
 	switch {
-	case r.LSN == 0:
+	case r.UpTo == 0:
 		return errZeroLSN
 	case r.Owner == cur.Owner:
 		return nil
-	case r.LSN <= t.confirmedOf[r.Owner] || r.Origin == cur.Writer:
+	case r.UpTo <= t.confirmedOf[r.Owner] || r.Origin == cur.Writer:
 		return errForeign
 	}
 	return nil // an older term's: what it means is void already
 }
 
 // Tarantool: txn_limbo_filter_promote_demote.
-func (t tarantool[P]) checkPromote(r Request) error {
+func (t tarantool[P]) checkPromote(r Row) error {
 	newest, _, _ := t.Newest() // our own pending one has taken effect in Tarantool's eyes
 	switch {
-	case r.Term == 0:
+	case r.Begins == 0:
 		return nonsense("PROMOTE/DEMOTE with a zero term")
-	case r.Term <= newest:
+	case r.Begins <= newest:
 		return split("got a PROMOTE/DEMOTE with an obsolete term")
 	}
 	if i := t.followed(r); i >= 0 {
 		// It follows a PROMOTE that is in effect for its writer only: nothing is
 		// queued in that term.
-		if p := &t.pending[i]; r.LSN > max(p.Last, t.confirmedOf[p.Owner]) {
+		if p := &t.pending[i]; r.UpTo > max(p.Last, t.confirmedOf[p.Owner]) {
 			return split("got a request mentioning future lsn")
 		}
 		return nil
@@ -89,13 +91,13 @@ func (t tarantool[P]) checkPromote(r Request) error {
 		low, told = t.confirmedOf[cur.Owner], t.confirmed // its writer read a strong term as Tarantools do
 	}
 	switch {
-	case r.LSN < low:
+	case r.UpTo < low:
 		return split("got a request with lsn from an already processed range")
-	case r.LSN == low || r.LSN <= told:
+	case r.UpTo == low || r.UpTo <= told:
 		return nil
 	case last == 0:
 		return split("got a request mentioning future lsn")
-	case r.LSN < first || r.LSN > last:
+	case r.UpTo < first || r.UpTo > last:
 		return split("got a request lsn out of queue range")
 	}
 	return nil
@@ -112,10 +114,10 @@ func (t tarantool[P]) lsnRange() (first, last uint64) {
 // followed is the place of the pending PROMOTE that a promotion says it
 // follows; -1: it follows the term in effect. Without a word on the term the
 // named owner tells it.
-func (t tarantool[P]) followed(r Request) int {
+func (t tarantool[P]) followed(r Row) int {
 	for i := len(t.pending) - 1; i >= 0; i-- {
 		p := &t.pending[i]
-		if p.Term < r.Term && p.Owner == r.Owner && (r.PrevTerm == p.Term || r.PrevTerm == 0 && p.Owner != t.Current().Owner) {
+		if p.Term < r.Begins && p.Owner == r.Owner && (r.PrevTerm == p.Term || r.PrevTerm == 0 && p.Owner != t.Current().Owner) {
 			return i
 		}
 	}
@@ -140,43 +142,49 @@ func (t tarantool[P]) place(e Entry[P]) Entry[P] {
 	return e
 }
 
-func (t tarantool[P]) take(r Request) error {
+func (t tarantool[P]) take(r Row) error {
 	cur := t.Current()
 	switch {
 	case r.Pending:
 		_, err := t.AddPromote(r.promote(Tarantool))
 		return err
 	case r.Kind == Promotion || r.Kind == Demotion:
-		if newest, _, _ := t.Newest(); r.Term > newest {
+		if newest, _, _ := t.Newest(); r.Begins > newest {
 			return t.takePromote(r)
 		}
 	case r.Owner != cur.Owner:
 	case r.Kind == Confirmation:
-		t.claimed = max(t.claimed, r.LSN)
+		t.claimed = max(t.claimed, r.UpTo)
 		// Tarantool takes an LSN beyond all that was written, and refuses the
 		// next PROMOTE for it.
-		t.confirmTo(min(r.LSN, max(r.Known, t.confirmed)))
+		t.confirmTo(min(r.UpTo, max(r.Known, t.confirmed)))
 		t.drain(Tarantool)
 	default:
-		t.voidFrom(t.firstSync(r.LSN))
+		t.voidFrom(t.firstSync(r.UpTo))
 	}
 	return nil
 }
 
 // takePromote settles the queue and changes its owner, at once.
-func (t tarantool[P]) takePromote(r Request) error {
+func (t tarantool[P]) takePromote(r Row) error {
 	if i := t.followed(r); i >= 0 {
 		if err := t.effect(t.pending[i].Term); err != nil {
 			return err
 		}
 	}
-	t.dropPending(func(p Promote) bool { return p.Term < r.Term })
-	t.begin(&Promote{Term: r.Term, Owner: r.Origin, LSN: r.Row, PrevLSN: r.LSN, Last: r.Row, Rules: Tarantool})
+	t.dropPending(func(p Promote) bool { return p.Term < r.Begins })
+	t.begin(&Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevLSN: r.UpTo, Last: r.LSN, Rules: Tarantool})
 	if r.Kind == Demotion {
 		t.spans[len(t.spans)-1].Owner = 0
 		t.own()
 	}
 	return nil
+}
+
+// confirmTo notes that the owner's rows are committed up to an LSN.
+func (t tarantool[P]) confirmTo(lsn uint64) {
+	t.confirmed = max(t.confirmed, lsn)
+	t.NoteConfirmed(t.Current().Owner, t.confirmed)
 }
 
 func (t tarantool[P]) settle(p *Promote) {

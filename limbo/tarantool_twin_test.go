@@ -24,7 +24,7 @@ type twinEntry struct {
 }
 
 // check gives the text of the refusal, empty if there is none.
-func (w *twin) check(r Request) string {
+func (w *twin) check(r Row) string {
 	c := w.of[r.Owner]
 	if r.Kind != Promotion && r.Owner == 0 {
 		return "synchronous requests with zero replica_id"
@@ -35,26 +35,26 @@ func (w *twin) check(r Request) string {
 	}
 	if r.Kind == Confirmation || r.Kind == Rollback {
 		switch {
-		case r.LSN == 0:
+		case r.UpTo == 0:
 			return "zero LSN for CONFIRM/ROLLBACK"
-		case r.Kind == Confirmation && r.LSN > c, r.Kind == Rollback && r.LSN <= c,
+		case r.Kind == Confirmation && r.UpTo > c, r.Kind == Rollback && r.UpTo <= c,
 			r.Kind == Rollback && w.termOf[r.Origin] == w.term:
 			return foreign
 		}
 		return ""
 	}
 	switch n := len(w.queue); {
-	case r.Term == 0:
+	case r.Begins == 0:
 		return "PROMOTE/DEMOTE with a zero term"
-	case r.Term <= w.term:
+	case r.Begins <= w.term:
 		return "got a PROMOTE/DEMOTE with an obsolete term"
-	case r.LSN < w.confirmed:
+	case r.UpTo < w.confirmed:
 		return "got a request with lsn from an already processed range"
-	case r.LSN == w.confirmed:
+	case r.UpTo == w.confirmed:
 		return ""
 	case n == 0:
 		return "got a request mentioning future lsn"
-	case r.LSN < w.queue[0].lsn || r.LSN > w.queue[n-1].lsn:
+	case r.UpTo < w.queue[0].lsn || r.UpTo > w.queue[n-1].lsn:
 		return "got a request lsn out of queue range"
 	}
 	return ""
@@ -85,16 +85,16 @@ func (w *twin) rollback(lsn uint64) {
 	}
 }
 
-func (w *twin) take(r Request) {
+func (w *twin) take(r Row) {
 	switch {
 	case r.Kind == Confirmation && r.Owner == w.owner:
-		w.confirm(r.LSN)
+		w.confirm(r.UpTo)
 	case r.Kind == Rollback && r.Owner == w.owner:
-		w.rollback(r.LSN)
+		w.rollback(r.UpTo)
 	case r.Kind == Promotion || r.Kind == Demotion:
-		w.term, w.termOf[r.Origin] = r.Term, r.Term
-		w.confirm(r.LSN)
-		w.rollback(r.LSN + 1)
+		w.term, w.termOf[r.Origin] = r.Begins, r.Begins
+		w.confirm(r.UpTo)
+		w.rollback(r.UpTo + 1)
 		w.owner = 0
 		if r.Kind == Promotion {
 			w.owner = r.Origin
@@ -139,27 +139,27 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 				l.TakeTxn(Tarantool, Entry[struct{}]{Origin: origin, LSN: e.lsn, Seq: seq, Sync: e.sync})
 				l.Written(0)
 			} else {
-				r := Request{Kind: Kind(rnd.IntN(4)), Origin: origin, Row: lsn[origin], Owner: uint32(rnd.IntN(4)), Known: 1 << 40}
+				r := Row{Kind: 1 + Kind(rnd.IntN(4)), Origin: origin, LSN: lsn[origin], Owner: uint32(rnd.IntN(4)), Known: 1 << 40}
 				if rnd.IntN(3) > 0 {
 					r.Owner = w.owner
 				}
-				if r.LSN = w.confirmed; rnd.IntN(2) == 0 && len(w.queue) > 0 {
-					r.LSN = w.queue[rnd.IntN(len(w.queue))].lsn
+				if r.UpTo = w.confirmed; rnd.IntN(2) == 0 && len(w.queue) > 0 {
+					r.UpTo = w.queue[rnd.IntN(len(w.queue))].lsn
 				} else if rnd.IntN(4) == 0 {
-					r.LSN = max(w.confirmed+uint64(rnd.IntN(5)), 2) - 2
+					r.UpTo = max(w.confirmed+uint64(rnd.IntN(5)), 2) - 2
 				}
 				if r.Kind == Confirmation {
-					r.LSN = min(r.LSN, lsn[r.Owner]-min(lsn[r.Owner], 1)) // beyond what is held they differ
+					r.UpTo = min(r.UpTo, lsn[r.Owner]-min(lsn[r.Owner], 1)) // beyond what is held they differ
 				}
 				if r.Kind == Promotion || r.Kind == Demotion {
-					r.Term = max(w.term+uint64(rnd.IntN(3)), 1) - uint64(rnd.IntN(2))
+					r.Begins = max(w.term+uint64(rnd.IntN(3)), 1) - uint64(rnd.IntN(2))
 				}
 				story = append(story, fmt.Sprintf("%+v", r))
 				want, got := w.check(r), ""
-				if _, err := l.JudgeRequest(Tarantool, r); err != nil {
+				if _, err := l.Judge(Tarantool, r); err != nil {
 					got = err.Error()
 				}
-				if got != want && !(got == "" && r.LSN <= l.claimed) {
+				if got != want && !(got == "" && r.UpTo <= l.claimed) {
 					t.Fatalf("seed %d: %v\nrefused with %q, twin %q", seed, story, got, want)
 				}
 				kinds[want]++

@@ -33,18 +33,6 @@ func (l *Limbo[P]) Held(origin uint32, term, lsn uint64) {
 	}
 }
 
-// Next is the LSN that the next row of a term must have: what is held of a
-// term is always a prefix of it. 0: the term is not known here.
-func (l *Limbo[P]) Next(term uint64) uint64 {
-	if cur := l.Current(); cur.Term == term {
-		return cur.Last + 1
-	}
-	if i := l.find(term); i >= 0 {
-		return l.pending[i].Last + 1
-	}
-	return 0
-}
-
 // AddPromote takes a PROMOTE down. void: it is not worth keeping, a newer term
 // is in effect. An error: the row that it follows is not held, which no honest
 // disk brings about.
@@ -102,14 +90,10 @@ func (l *Limbo[P]) Confirm(term, lsn uint64) error {
 			return err
 		}
 	}
-	l.confirmHeld(lsn)
+	cur = l.Current()
+	l.confirmed = max(l.confirmed, min(lsn, cur.Last))
+	l.drain(cur.Rules)
 	return nil
-}
-
-// confirmHeld commits rows of the term in effect up to an LSN.
-func (l *Limbo[P]) confirmHeld(lsn uint64) {
-	l.confirmTo(min(lsn, l.Current().Last))
-	l.drain(l.Current().Rules)
 }
 
 // effect settles the queue by the chain of the PROMOTE of a term.
@@ -276,14 +260,6 @@ func (p *Promote) named() uint64 {
 		return p.PrevLSN
 	}
 	return p.Named
-}
-
-// confirmTo notes that the owner's rows are committed up to an LSN.
-func (l *Limbo[P]) confirmTo(lsn uint64) {
-	l.confirmed = max(l.confirmed, lsn)
-	if cur := l.Current(); cur.Rules == Tarantool {
-		l.NoteConfirmed(cur.Owner, l.confirmed)
-	}
 }
 
 // NoteConfirmed takes down what a row tells Tarantools: an owner's transactions are

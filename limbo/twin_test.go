@@ -110,7 +110,7 @@ func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
 			if rnd.IntN(6) == 0 && l.Current().Term != 0 {
 				cur := l.Current()
 				story[term] = chained{term: term, prev: cur.Term, tarantool: true}
-				if err := l.Take(Tarantool, Request{Kind: Promotion, Origin: owner, Row: lsns[owner], Owner: cur.Owner, LSN: l.Confirmed(), Term: term,
+				if err := l.Take(Tarantool, Row{Kind: Promotion, Origin: owner, LSN: lsns[owner], Owner: cur.Owner, UpTo: l.Confirmed(), Begins: term,
 					PrevTerm: cur.Term}); err != nil {
 					t.Fatal(err)
 				}

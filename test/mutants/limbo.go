@@ -3,8 +3,8 @@ package mutants
 var limboRules = []Mutant{
 	{
 		Name: "a PROMOTE takes effect on arrival", Area: "limbo", File: "instance/apply.go",
-		Old:     `rules == limbo.Strong && c.cfg.Break.PromoteAtOnce {`,
-		New:     `rules == limbo.Strong {`,
+		Old:     `v.row.Kind == limbo.Promotion && c.cfg.Break.PromoteAtOnce {`,
+		New:     `v.row.Kind == limbo.Promotion {`,
 		Killers: []string{"quorum", "history", "dirty read", "fatal", "stream"},
 	},
 	{
@@ -36,8 +36,8 @@ var limboRules = []Mutant{
 	},
 	{
 		Name: "a CONFIRM confirms all that is held", Area: "limbo", File: "limbo/terms.go",
-		Old:     `l.confirmTo(min(lsn, l.Current().Last))`,
-		New:     `l.confirmTo(l.Current().Last)`,
+		Old:     `max(l.confirmed, min(lsn, cur.Last))`,
+		New:     `max(l.confirmed, cur.Last)`,
 		Killers: []string{"dirty read", "history", "quorum"},
 	},
 	{
@@ -56,8 +56,8 @@ var limboRules = []Mutant{
 	},
 	{
 		Name: "rows are taken from the leader alone", Area: "limbo", File: "instance/apply.go",
-		Old:     `if c.cut&(1<<ev.From) != 0 {`,
-		New:     `if c.cut&(1<<ev.From) != 0 || ev.From != c.raft.Leader() {`,
+		Old:     `if c.gate.cut&(1<<ev.From) != 0 {`,
+		New:     `if c.gate.cut&(1<<ev.From) != 0 || ev.From != c.raft.Leader() {`,
 		Killers: []string{"liveness", "fatal", "stream", "convergence"},
 	},
 	{
