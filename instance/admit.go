@@ -3,6 +3,7 @@ package instance
 import (
 	"fmt"
 	"slices"
+	"tarragon.dev/tarragon/box"
 
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
@@ -14,24 +15,23 @@ import (
 // those who run the set and not by whoever knows a password. The answer is for
 // now: another configuration, or an expulsion, lets the joiner in, and it asks
 // again by itself.
-func (c *Core) refuseMember(j *JoinRequest) *xrow.Error {
+func (c *Config) refuseMember(j *JoinRequest, members []box.Member) *xrow.Error {
 	if !c.mayJoin(j) {
 		return xrow.Errorf(xrow.ErrCfg, "instance_name", fmt.Sprintf("%q is not among those that the configuration of the instance that leads lets in as members"+
 			" (tarragon.members; by default the instances of the file): add it there, this one asks again", j.Name))
 	}
-	members := c.box.NewestMembers()
 	for i := range members {
 		if m := &members[i]; m.UUID == j.UUID || j.Name != "" && m.Name == j.Name {
 			return nil // it takes a place that is there
 		}
 	}
-	if len(members) < c.cfg.MaxMembers {
+	if len(members) < c.MaxMembers {
 		return nil
 	}
-	if c.cfg.MaxMembers >= vclock.Max-1 {
+	if c.MaxMembers >= vclock.Max-1 {
 		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max) // IDs are used up, in Tarantool's words
 	}
-	err := xrow.Errorf(xrow.ErrReplicaMax, c.cfg.MaxMembers)
+	err := xrow.Errorf(xrow.ErrReplicaMax, c.MaxMembers)
 	err.Message += " (tarragon.max_members of the instance that leads): expel a member or raise it there"
 	return err
 }
@@ -39,6 +39,6 @@ func (c *Core) refuseMember(j *JoinRequest) *xrow.Error {
 // mayJoin tells whether the name is one of those that may. An instance of the
 // Tarantool kind before 3.0 has none: whether it may come is for AllowTarantool, or
 // for nobody where Tarantool's rules hold.
-func (c *Core) mayJoin(j *JoinRequest) bool {
-	return c.cfg.Members == nil || j.Name == "" && j.Incarnation == 0 || slices.Contains(c.cfg.Members, j.Name)
+func (c *Config) mayJoin(j *JoinRequest) bool {
+	return c.Members == nil || j.Name == "" && j.Incarnation == 0 || slices.Contains(c.Members, j.Name)
 }

@@ -84,14 +84,33 @@ func (s *claims) refuted(others uint32) bool {
 	return bits.OnesCount32(s.silent&others)+1 > (bits.OnesCount32(others)+1)/2
 }
 
-// otherVoters are those who count, by either configuration, but for us.
-func (c *Core) otherVoters() uint32 {
-	return (c.members.confirmed.voters | c.members.newest.voters) &^ (1 << (c.members.self % vclock.Max))
+// inVain tells whether what is claimed had its time to come. A peer that has
+// answered our SUBSCRIBE with a claim must be there for that: if it is gone the rows
+// may be with it.
+func (s *claims) inVain(now, deathTimeout time.Duration, live func(id uint32) bool) bool {
+	if now < s.since+claimPatience*deathTimeout {
+		return false
+	}
+	for id := range uint32(vclock.Max) {
+		if s.open()&(1<<id) != 0 && !live(id) {
+			return false
+		}
+	}
+	return true
+}
+
+// deadline is when claims may lapse; 0: nothing waits for that.
+func (s *claims) deadline(now, deathTimeout time.Duration, others uint32) time.Duration {
+	at := s.since + claimPatience*deathTimeout
+	if s.open() == 0 || at <= now || !s.refuted(others) {
+		return 0 // or the claimant has to come back, which is an event
+	}
+	return at
 }
 
 // claimed takes a claim of a peer, and tells whether it is open now and was not before.
 func (c *Core) claimed(from uint32, acked *vclock.VClock, err error) bool {
-	if c.cfg.Break.BackUnnoticed || c.cfg.Trusted || c.out.failed != nil || c.members.self == 0 || c.otherVoters()&(1<<from) == 0 {
+	if c.cfg.Break.BackUnnoticed || c.cfg.Trusted || c.out.failed != nil || c.members.self == 0 || c.members.otherVoters()&(1<<from) == 0 {
 		return false
 	}
 	if !c.peers.claims.claim(from, acked, c.now.Mono) {
@@ -99,7 +118,7 @@ func (c *Core) claimed(from uint32, acked *vclock.VClock, err error) bool {
 	}
 	c.trace(FactClaim, from, 0, err.Error())
 	c.peers.claims.text = fmt.Sprintf("instance %d claims to have seen more of this disk: %v", from, err)
-	if c.peers.claims.proven(c.otherVoters()) {
+	if c.peers.claims.proven(c.members.otherVoters()) {
 		c.broken(fmt.Errorf("%w: instance %d says so, and it is not the only one: %w", ErrLostData, from, err))
 		return false
 	}
@@ -119,32 +138,6 @@ func (c *Core) knowsNoMore(ev *Downstream) bool {
 	return false
 }
 
-// claimsInVain tells whether what is claimed had its time to come. A peer that has
-// answered our SUBSCRIBE with a claim must be there for that: if it is gone the rows
-// may be with it.
-func (c *Core) claimsInVain() bool {
-	s := &c.peers.claims
-	if c.now.Mono < s.since+claimPatience*c.cfg.DeathTimeout {
-		return false
-	}
-	for id := range uint32(vclock.Max) {
-		if s.open()&(1<<id) != 0 && !c.raft.Live(c.now.Mono, id) {
-			return false
-		}
-	}
-	return true
-}
-
-// claimDeadline is when claims may lapse; 0: nothing waits for that.
-func (c *Core) claimDeadline() time.Duration {
-	s := &c.peers.claims
-	at := s.since + claimPatience*c.cfg.DeathTimeout
-	if s.open() == 0 || at <= c.now.Mono || !s.refuted(c.otherVoters()) {
-		return 0 // or the claimant has to come back, which is an event
-	}
-	return at
-}
-
 // trust is an operator's word that this disk is to be believed, whatever others say.
 func (c *Core) trust(ev Trust) {
 	c.cfg.Trusted, c.peers.claims = true, claims{}
@@ -162,7 +155,7 @@ func (c *Core) doubtText() string {
 // judgeClaims lets claims lapse, and gives the voice back when none is left.
 func (c *Core) judgeClaims() {
 	s := &c.peers.claims
-	if open := s.open(); open != 0 && s.refuted(c.otherVoters()) && (c.out.onDisk.Covers(&s.acked) || c.claimsInVain()) {
+	if open := s.open(); open != 0 && s.refuted(c.members.otherVoters()) && (c.out.onDisk.Covers(&s.acked) || s.inVain(c.now.Mono, c.cfg.DeathTimeout, func(id uint32) bool { return c.raft.Live(c.now.Mono, id) })) {
 		c.trace(FactClaimLapsed, uint32(bits.TrailingZeros32(open)), 0, "")
 		s.spent |= open
 	}

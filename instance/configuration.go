@@ -8,7 +8,6 @@ import (
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/vclock"
-	"tarragon.dev/tarragon/xrow"
 )
 
 // configuration is who counts, and how many of them make a quorum: the voters
@@ -48,6 +47,16 @@ func newConfiguration(members []box.Member, known uint32, quorum func(n int) int
 
 func (c *configuration) has(id uint32) bool { return c.voters&(1<<id) != 0 }
 
+// commit tells whether so many make a synchronous quorum.
+func (c *configuration) commit(who uint32) bool {
+	return bits.OnesCount32(who&c.voters) >= c.synchroQuorum
+}
+
+// elect tells whether so many make an election quorum.
+func (c *configuration) elect(who uint32) bool {
+	return bits.OnesCount32(who&c.voters) >= c.electionQuorum
+}
+
 func (c *configuration) forLimbo() limbo.Quorum {
 	return limbo.Quorum{Voters: c.voters, Size: c.synchroQuorum}
 }
@@ -77,7 +86,7 @@ func (c *Core) refreshMembers() {
 	}
 	c.members.oldSchema = schemaBefore(c.box, 2, 10, 1)
 	c.members.founding = readFounding(c.box)
-	c.noteLearners()
+	c.members.noteLearners(c.now.Mono)
 	c.members.alignQuorum = true // others are a majority now
 	c.refreshNewest()
 	c.eff.Members = true
@@ -112,15 +121,6 @@ func (c *Core) UndecidedMembers() (all []box.Member) {
 	return all
 }
 
-// refuseOwnExpulsion: no change takes our own row away, as in Tarantool. The
-// leader that is to go resigns first, and the next one lets it go.
-func (c *Core) refuseOwnExpulsion() error {
-	if c.members.all&(1<<(c.members.self%vclock.Max)) == 0 || slices.ContainsFunc(c.box.NewestMembers(), func(m box.Member) bool { return m.ID == c.members.self }) {
-		return nil
-	}
-	return xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, c.members.self)
-}
-
 // expel ends the part of this instance in the replica set: it leads and writes no
 // more. It goes on voting and giving its rows out for a while: it may be the only
 // one that knows its expulsion to be decided, and until others do, they need a
@@ -141,13 +141,8 @@ func (c *Core) leave() {
 	if c.members.leaveAt == 0 {
 		return
 	}
-	have, held := uint32(0), c.out.vclock.Global()
-	for id := range c.peers.acked {
-		if c.peers.acked[id].Covers(&held) {
-			have |= 1 << id
-		}
-	}
-	if told := bits.OnesCount32(have & c.members.confirmed.voters); told < c.members.confirmed.electionQuorum && c.now.Mono < c.members.leaveAt {
+	held := c.out.vclock.Global()
+	if !c.members.confirmed.elect(c.peers.covering(&held)) && c.now.Mono < c.members.leaveAt {
 		return
 	}
 	c.members.leaveAt = 0

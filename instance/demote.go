@@ -69,7 +69,7 @@ func (c *Core) stepDemotion() {
 	case c.now.Mono >= d.until:
 		c.endDemotion(xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the last synchronous transaction has no quorum yet"))
 	case c.raft.Saved().Term < d.term:
-	case c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()):
+	case c.limbo.Waits() && !c.members.confirmed.commit(c.synced(c.limbo.Current().Owner, c.limbo.LastSync())):
 	default:
 		c.writeDemote(d.term)
 		d.group = c.out.nextNo

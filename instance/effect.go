@@ -122,3 +122,7 @@ func (e *Effects) refuseStream(peer uint32, err *xrow.Error) {
 func (e *Effects) endRelay(peer uint32, err *xrow.Error) {
 	e.Ended = append(e.Ended, Refusal{Peer: peer, Err: err})
 }
+
+// noValues is the DATA of a procedure that returns nothing. Shared by all
+// answers: nobody changes it.
+var noValues = []byte{0xdd, 0, 0, 0, 0}

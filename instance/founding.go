@@ -59,19 +59,7 @@ func (c *Core) foundingInfo() Founding {
 	if c.members.founding == 0 {
 		return Founding{}
 	}
-	return Founding{Need: c.members.founding, Have: c.founders(), Lone: c.lone()}
-}
-
-// founders counts voters with a store of this set. A row in _cluster is not
-// enough: its JOIN may have broken off, and the instance may join elsewhere.
-// An ack comes out of a store.
-func (c *Core) founders() (n int) {
-	for _, m := range c.members.ids {
-		if m.ID == c.members.self || !m.Learner && m.ID < vclock.Max && c.peers.acked[m.ID] != (vclock.VClock{}) {
-			n++
-		}
-	}
-	return n
+	return Founding{Need: c.members.founding, Have: c.members.founders(&c.peers), Lone: c.lone()}
 }
 
 // refuseFounding is the answer to a client that writes while the set is being
@@ -90,12 +78,12 @@ func (c *Core) refuseFounding(r *Request) *xrow.Error {
 }
 
 func (c *Core) foundingText() string {
-	return fmt.Sprintf("the replica set is being founded: %d of %d configured instances have joined that must before it takes writes", c.founders(), c.members.founding)
+	return fmt.Sprintf("the replica set is being founded: %d of %d configured instances have joined that must before it takes writes", c.members.founders(&c.peers), c.members.founding)
 }
 
 // completeSet ends the founding once the voters are there.
 func (c *Core) completeSet() {
-	if c.members.founding == 0 || !c.writable() || c.gate.barrier || c.gate.build != nil || c.limbo.Len() > 0 || c.founders() < c.members.founding {
+	if c.members.founding == 0 || !c.writable() || c.gate.barrier || c.gate.build != nil || c.limbo.Len() > 0 || c.members.founders(&c.peers) < c.members.founding {
 		return
 	}
 	c.trace(FactFounded, 0, 0, "")
@@ -124,4 +112,16 @@ func (c *Core) giveWay() {
 	c.trace(FactGaveWay, 0, 0, "")
 	c.shutdown()
 	c.eff.GaveWay = true
+}
+
+// founders counts voters with a store of this set. A row in _cluster is not
+// enough: its JOIN may have broken off, and the instance may join elsewhere.
+// An ack comes out of a store.
+func (m *members) founders(p *peers) (n int) {
+	for _, o := range m.ids {
+		if o.ID == m.self || !o.Learner && o.ID < vclock.Max && p.acked[o.ID] != (vclock.VClock{}) {
+			n++
+		}
+	}
+	return n
 }

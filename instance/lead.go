@@ -16,7 +16,7 @@ func (c *Core) becomeLeader() {
 		c.raft.Resign(c.now.Mono, "somebody else promoted itself in this term")
 		return
 	}
-	c.listenToLearners()
+	c.members.listenToLearners(c.now.Mono)
 	c.members.alignQuorum = true
 	if c.tarantools() != 0 || c.cfg.Break.Tarantool {
 		c.leadTarantool()
@@ -42,30 +42,14 @@ func (c *Core) becomeLeader() {
 // then nothing is written, and every ack asks again.
 func (c *Core) leadTarantool() {
 	prevTerm, prevOwner, last := c.limbo.Newest()
-	if c.limbo.Waits() && !c.quorumHas(c.limbo.Current().Owner, c.limbo.LastSync()) {
+	if c.limbo.Waits() && !c.members.confirmed.commit(c.synced(c.limbo.Current().Owner, c.limbo.LastSync())) {
 		return
 	}
 	pending := c.limbo.Pending()
-	if n := len(pending); n > 0 && pending[n-1].Rules == limbo.Strong && !c.quorumHas(prevOwner, last) {
+	if n := len(pending); n > 0 && pending[n-1].Rules == limbo.Strong && !c.members.confirmed.commit(c.synced(prevOwner, last)) {
 		return
 	}
 	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Rules: limbo.Tarantool})
-}
-
-// quorumHas tells whether a quorum has synced an instance's rows up to an LSN,
-// as far as acks over our own relays tell.
-func (c *Core) quorumHas(owner uint32, lsn uint64) bool {
-	n := 0
-	for id := range c.peers.acked {
-		held := c.peers.acked[id][owner]
-		if uint32(id) == c.members.self {
-			held = c.out.onDisk[owner]
-		}
-		if c.members.confirmed.has(uint32(id)) && held >= lsn {
-			n++
-		}
-	}
-	return n >= c.members.confirmed.synchroQuorum
 }
 
 // writePromote writes the PROMOTE of our term; it is pending until a quorum has it.

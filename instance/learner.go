@@ -25,34 +25,34 @@ type learner struct {
 }
 
 // noteLearners follows the confirmed rows.
-func (c *Core) noteLearners() {
+func (m *members) noteLearners(at time.Duration) {
 	var now []learner
-	for _, m := range c.members.ids {
-		if !m.Learner || !isID(m.ID) {
+	for _, o := range m.ids {
+		if !o.Learner || !isID(o.ID) {
 			continue
 		}
-		l := learner{id: m.ID, uuid: m.UUID, heard: c.now.Mono}
-		if old := c.learner(m.ID); old != nil && old.uuid == m.UUID {
+		l := learner{id: o.ID, uuid: o.UUID, heard: at}
+		if old := m.learner(o.ID); old != nil && old.uuid == o.UUID {
 			l = *old
 		}
 		now = append(now, l)
 	}
-	c.members.learners = now
+	m.learners = now
 }
 
-func (c *Core) learner(id uint32) *learner {
-	for i := range c.members.learners {
-		if c.members.learners[i].id == id {
-			return &c.members.learners[i]
+func (m *members) learner(id uint32) *learner {
+	for i := range m.learners {
+		if m.learners[i].id == id {
+			return &m.learners[i]
 		}
 	}
 	return nil
 }
 
 // joinsAsLearner tells whether a joiner whose row is committed does not count.
-func (c *Core) joinsAsLearner(j *JoinRequest) bool {
-	for i := range c.members.learners {
-		if c.members.learners[i].uuid == j.UUID {
+func (m *members) joinsAsLearner(j *JoinRequest) bool {
+	for i := range m.learners {
+		if m.learners[i].uuid == j.UUID {
 			return true
 		}
 	}
@@ -60,16 +60,25 @@ func (c *Core) joinsAsLearner(j *JoinRequest) bool {
 }
 
 // listenToLearners begins to measure them: a leadership begins.
-func (c *Core) listenToLearners() {
-	for i := range c.members.learners {
-		c.members.learners[i].heard, c.members.learners[i].markAt, c.members.learners[i].due = c.now.Mono, 0, false
+func (m *members) listenToLearners(now time.Duration) {
+	for i := range m.learners {
+		m.learners[i].heard, m.learners[i].markAt, m.learners[i].due = now, 0, false
+	}
+}
+
+// viewClosed: a transfer of the state has ended.
+func (m *members) viewClosed(v *box.View, now time.Duration) {
+	for i := range m.learners {
+		if l := &m.learners[i]; l.view == v {
+			l.view, l.heard = nil, now
+		}
 	}
 }
 
 // heardLearner takes an ack of one. A leader whose PROMOTE is not in effect may
 // change nothing yet, however early a learner has that.
 func (c *Core) heardLearner(id uint32) {
-	l := c.learner(id)
+	l := c.members.learner(id)
 	if l == nil || !c.writable() {
 		return
 	}
@@ -126,15 +135,6 @@ func (c *Core) expireLearners() {
 			}
 			return noValues, nil
 		}})
-	}
-}
-
-// viewClosed: a transfer of the state has ended.
-func (c *Core) viewClosed(v *box.View) {
-	for i := range c.members.learners {
-		if l := &c.members.learners[i]; l.view == v {
-			l.view, l.heard = nil, c.now.Mono
-		}
 	}
 }
 

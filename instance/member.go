@@ -37,7 +37,7 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 // anybody: a candidate may need its vote, or a leader its ack, before anything
 // can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
-	known := ev.Kind == JoinAnon || c.knows(&ev)
+	known := ev.Kind == JoinAnon || c.members.knows(&ev)
 	switch {
 	case known && c.gate.awaitsWelcome(&ev):
 		return
@@ -52,7 +52,7 @@ func (c *Core) joinRequest(ev JoinRequest) {
 		c.eff.failJoin(&ev, c.readonly())
 		return
 	}
-	if err := c.refuseMember(&ev); err != nil {
+	if err := c.cfg.refuseMember(&ev, c.box.NewestMembers()); err != nil {
 		c.eff.failJoin(&ev, err)
 		return
 	}
@@ -63,17 +63,6 @@ func (c *Core) joinRequest(ev JoinRequest) {
 		return
 	}
 	c.execute(&r, &j)
-}
-
-// knows tells whether the joiner is a member under its present incarnation and
-// name, by a committed row.
-func (c *Core) knows(j *JoinRequest) bool {
-	for _, m := range c.members.ids {
-		if m.UUID == j.UUID {
-			return m.Incarnation == j.Incarnation && !renamed(&m, j)
-		}
-	}
-	return false
 }
 
 // renamed tells whether a joiner has a name that its row does not have. It
@@ -124,7 +113,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	if old != nil && c.tarantools()&^(1<<old.ID) != 0 {
 		return c.renew(tx, old, j)
 	}
-	id := c.freeID(used, readLastID(c.box.NewestSetting(lastIDKey)))
+	id := c.members.freeID(used, readLastID(c.box.NewestSetting(lastIDKey)), &c.out.vclock)
 	if id == 0 {
 		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max)
 	}
@@ -176,7 +165,7 @@ func (c *Core) forgetLives(now []box.Member) {
 		if was.UUID == m.UUID && was.Incarnation == m.Incarnation || !isID(m.ID) {
 			continue
 		}
-		c.forgetShown(m.ID)
+		c.peers.forget(m.ID)
 		if was.ID == 0 {
 			continue // what it said of itself before we knew its row holds
 		}
@@ -232,29 +221,6 @@ func (c *Core) keepLastID(tx *box.Txn) error {
 	return tx.ExecuteInternal(&d)
 }
 
-// freeID is the replica ID of a new member: one above all that were ever given,
-// as far as that is known. Who had an ID before may be alive and not know that it
-// has gone: its acks and votes would be those of the new member, and rows that
-// only it holds would have the same LSNs. Only when there is no room above are
-// freed ones taken, those without a known LSN first.
-func (c *Core) freeID(used, last uint32) uint32 {
-	known := used | c.members.givenBack
-	for id := uint32(1); id < vclock.Max; id++ {
-		if c.out.vclock[id] != 0 {
-			known |= 1 << id
-		}
-	}
-	if top := max(uint32(bits.Len32(known&^1)), last+1); top < vclock.Max {
-		return top
-	}
-	for _, taken := range [...]uint32{known, used} {
-		if id := uint32(bits.TrailingZeros32(^(taken | 1))); id < vclock.Max {
-			return id
-		}
-	}
-	return 0
-}
-
 // MemberTuple is a tuple of _cluster. That of an instance of Tarantool's kind,
 // which has no incarnation, looks as Tarantool would write it.
 func MemberTuple(id uint32, uuid, name string, incarnation uint64) []byte {
@@ -294,7 +260,7 @@ func (c *Core) registered(j *JoinRequest) {
 	if j.Kind != JoinID {
 		s.View = c.box.OpenView()
 	}
-	if l := c.learner(s.ID); l != nil {
+	if l := c.members.learner(s.ID); l != nil {
 		l.view, l.heard = s.View, c.now.Mono
 	}
 	c.eff.Snaps = append(c.eff.Snaps, s)
@@ -346,7 +312,7 @@ func (c *Core) joinState() State {
 
 // beforeEntry is the LSN in front of an undecided transaction's first row.
 // Rows of local spaces are numbered apart.
-func (c *Core) beforeEntry(e *entry) uint64 {
+func beforeEntry(e *entry) uint64 {
 	before := e.LSN
 	for _, frame := range splitFrames(e.P.frames) {
 		if r, err := xrow.Decode(frame[xrow.FrameHead:]); err == nil && r.ReplicaID != 0 {
@@ -362,7 +328,7 @@ func (c *Core) releaseChores() {
 	g := &c.gate
 	if g.choresWait() && !c.writable() {
 		g.failChores(&c.eff, c.readonly())
-		c.listenToLearners() // what was to make voters of them is among those
+		c.members.listenToLearners(c.now.Mono) // what was to make voters of them is among those
 	}
 	for len(g.joins) > 0 && c.limbo.Len() == 0 && g.build == nil {
 		c.joinRequest(g.takeJoin())
@@ -371,4 +337,39 @@ func (c *Core) releaseChores() {
 		r := g.takeChore()
 		c.execute(&r, nil)
 	}
+}
+
+// knows tells whether the joiner is a member under its present incarnation and
+// name, by a committed row.
+func (m *members) knows(j *JoinRequest) bool {
+	for _, o := range m.ids {
+		if o.UUID == j.UUID {
+			return o.Incarnation == j.Incarnation && !renamed(&o, j)
+		}
+	}
+	return false
+}
+
+// freeID is the replica ID of a new member: one above all that were ever given,
+// as far as that is known. Who had an ID before may be alive and not know that it
+// has gone: its acks and votes would be those of the new member, and rows that
+// only it holds would have the same LSNs. Only when there is no room above are
+// freed ones taken, those without a known LSN first. held is what this instance has
+// of each.
+func (m *members) freeID(used, last uint32, held *vclock.VClock) uint32 {
+	known := used | m.givenBack
+	for id := uint32(1); id < vclock.Max; id++ {
+		if held[id] != 0 {
+			known |= 1 << id
+		}
+	}
+	if top := max(uint32(bits.Len32(known&^1)), last+1); top < vclock.Max {
+		return top
+	}
+	for _, taken := range [...]uint32{known, used} {
+		if id := uint32(bits.TrailingZeros32(^(taken | 1))); id < vclock.Max {
+			return id
+		}
+	}
+	return 0
 }

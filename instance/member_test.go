@@ -38,7 +38,7 @@ func TestFreeID(t *testing.T) {
 		for _, id := range test.lsns {
 			c.out.vclock[id] = 5
 		}
-		if got := c.freeID(test.used, test.last); got != test.want {
+		if got := c.members.freeID(test.used, test.last, &c.out.vclock); got != test.want {
 			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
 		}
 	}

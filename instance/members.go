@@ -1,9 +1,12 @@
 package instance
 
 import (
+	"slices"
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // members are who belongs to the replica set and who of them counts, by the
@@ -35,4 +38,27 @@ type kinds struct {
 	saidTarantool uint32
 	unmarked      uint32 // members without an incarnation, by the newest rows
 	all           uint32 // all others by these
+}
+
+// otherVoters are those who count, by either configuration, but for us.
+func (m *members) otherVoters() uint32 {
+	return (m.confirmed.voters | m.newest.voters) &^ (1 << (m.self % vclock.Max))
+}
+
+func (m *members) uuidOf(id uint32) string {
+	for _, o := range m.ids {
+		if o.ID == id {
+			return o.UUID
+		}
+	}
+	return "unknown"
+}
+
+// refuseOwnExpulsion: no change takes our own row away, as in Tarantool. The
+// leader that is to go resigns first, and the next one lets it go.
+func (m *members) refuseOwnExpulsion(newest []box.Member) error {
+	if m.all&(1<<(m.self%vclock.Max)) == 0 || slices.ContainsFunc(newest, func(o box.Member) bool { return o.ID == m.self }) {
+		return nil
+	}
+	return xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, m.self)
 }

@@ -155,6 +155,15 @@ func (o *outbox) addLost(wall float64, lost xrow.LostRow) {
 // busy tells whether the journal has a group.
 func (o *outbox) busy() bool { return o.flight.group != nil }
 
+// stallAt is when the disk that has a group counts as stalled; 0: it has none, or
+// is known to stall.
+func (o *outbox) stallAt(timeout time.Duration) time.Duration {
+	if !o.busy() || o.stalled {
+		return 0
+	}
+	return o.flight.since + timeout
+}
+
 // depart gives what gathered to the journal, which must be idle, and what is
 // voided by it; nil: there is nothing.
 func (o *outbox) depart(now time.Duration) (*xrow.Group, []xrow.LostRow) {

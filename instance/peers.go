@@ -12,3 +12,30 @@ type peers struct {
 	claims   claims             // what members say of our disk
 	silenced bool               // by claims, as the election machine was told
 }
+
+// synced are those who have an origin's rows up to an LSN on their disks.
+func (p *peers) synced(origin uint32, lsn uint64) (who uint32) {
+	for id := range p.acked {
+		if p.acked[id][origin] >= lsn {
+			who |= 1 << id
+		}
+	}
+	return who
+}
+
+// covering are those who have all up to a vclock on their disks.
+func (p *peers) covering(v *vclock.VClock) (who uint32) {
+	for id := range p.acked {
+		if p.acked[id].Covers(v) {
+			who |= 1 << id
+		}
+	}
+	return who
+}
+
+// forget: an ID begins a new life.
+func (p *peers) forget(id uint32) {
+	p.acked[id], p.shown[id] = vclock.VClock{}, Shown{}
+	p.back &^= 1 << id
+	p.claims.forget(id)
+}

@@ -91,8 +91,9 @@ func (c *Core) stepQuorum() {
 		return
 	}
 	c.members.alignQuorum = false
+	c.peers.wishes[c.members.self] = c.cfg.Quorum
 	value, files := readQuorum(c.box.NewestSetting(quorumKey))
-	wish := c.majorityWish()
+	wish := c.peers.majorityWish(&c.members.confirmed)
 	switch {
 	case value == "":
 		c.putQuorum(c.cfg.Quorum, c.cfg.Quorum, Request{Internal: true})
@@ -102,16 +103,15 @@ func (c *Core) stepQuorum() {
 }
 
 // majorityWish is the value that the files of a majority of voters name.
-func (c *Core) majorityWish() string {
-	c.peers.wishes[c.members.self] = c.cfg.Quorum
-	for id, wish := range c.peers.wishes {
+func (p *peers) majorityWish(of *configuration) string {
+	for id, wish := range p.wishes {
 		same := uint32(0)
-		for other := range c.peers.wishes {
-			if c.peers.wishes[other] != "" && sameFormula(c.peers.wishes[other], wish) {
+		for other := range p.wishes {
+			if p.wishes[other] != "" && sameFormula(p.wishes[other], wish) {
 				same |= 1 << other
 			}
 		}
-		if c.members.confirmed.has(uint32(id)) && 2*bits.OnesCount32(same&c.members.confirmed.voters) > bits.OnesCount32(c.members.confirmed.voters) {
+		if of.has(uint32(id)) && 2*bits.OnesCount32(same&of.voters) > bits.OnesCount32(of.voters) {
 			return wish
 		}
 	}

@@ -112,7 +112,7 @@ func (c *Core) settle() {
 		for i := range done {
 			switch j := done[i].P.join; {
 			case j == nil:
-			case c.joinsAsLearner(j):
+			case c.members.joinsAsLearner(j):
 				c.registered(j)
 			default:
 				c.gate.welcome = append(c.gate.welcome, welcome{join: j, lsn: c.out.vclock[c.members.self], of: before})
@@ -148,17 +148,6 @@ func (c *Core) answerDDL(done []entry, fewer bool) {
 		default:
 			c.waits.answer(&c.eff, p, nil)
 		}
-	}
-}
-
-// tellSchema writes the CONFIRM of a change of the schema before anything that
-// builds on it.
-func (c *Core) tellSchema() {
-	if !c.lead.leading {
-		return
-	}
-	if lsn := c.limbo.Untold(c.raft.Term()); lsn != 0 {
-		c.addConfirm(lsn)
 	}
 }
 

@@ -74,24 +74,6 @@ func (c *Core) takeShown(ev ShownBefore) {
 	}
 }
 
-// subscribed looks at the vclock of a member's SUBSCRIBE.
-func (c *Core) subscribed(ev Downstream) {
-	if ev.Peer == 0 || ev.Peer >= vclock.Max {
-		return
-	}
-	if !c.knowsNoMore(&ev) {
-		return
-	}
-	if ev.Rules == 0 {
-		return // Tarantool does not know that its disk has gone back, and goes on
-	}
-	if ev.VClock.Covers(&c.peers.acked[ev.Peer]) {
-		c.peers.back &^= 1 << ev.Peer
-		return
-	}
-	c.wentBack(ev.Peer)
-}
-
 // noteShown looks at an election state, and remembers it.
 func (c *Core) noteShown(from, vote uint32, term uint64) {
 	was := &c.peers.shown[from]
@@ -110,11 +92,4 @@ func (c *Core) wentBack(id uint32) {
 	c.trace(FactWentBack, id, 0, "")
 	c.peers.back |= 1 << id
 	c.limbo.Forget(id)
-}
-
-// forgetShown: an ID begins a new life.
-func (c *Core) forgetShown(id uint32) {
-	c.peers.acked[id], c.peers.shown[id] = vclock.VClock{}, Shown{}
-	c.peers.back &^= 1 << id
-	c.peers.claims.forget(id)
 }

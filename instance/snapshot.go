@@ -111,7 +111,7 @@ func (c *Core) Decided() vclock.VClock {
 	v[c.members.self] = min(v[c.members.self], c.out.onDisk[c.members.self])
 	for origin := range v {
 		if e := c.limbo.OldestOf(uint32(origin)); e != nil {
-			v[origin] = min(v[origin], c.beforeEntry(e))
+			v[origin] = min(v[origin], beforeEntry(e))
 		}
 	}
 	for _, p := range c.limbo.Pending() {

@@ -121,25 +121,16 @@ func (c *Core) roReason() (reason, state string) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "state is election %s with term %d", c.raft.State(), c.raft.Term())
 	if l := c.raft.Leader(); l != 0 {
-		fmt.Fprintf(&b, ", leader is %d (%s)", l, c.uuidOf(l))
+		fmt.Fprintf(&b, ", leader is %d (%s)", l, c.members.uuidOf(l))
 	}
 	fmt.Fprintf(&b, ", synchro queue with term %d belongs to %d", cur.Term, cur.Owner)
 	if cur.Owner != 0 {
-		fmt.Fprintf(&b, " (%s)", c.uuidOf(cur.Owner))
+		fmt.Fprintf(&b, " (%s)", c.members.uuidOf(cur.Owner))
 	}
 	if cur.Owner == c.members.self {
 		b.WriteString(" and is frozen until promotion")
 	}
 	return "synchro", b.String()
-}
-
-func (c *Core) uuidOf(id uint32) string {
-	for _, m := range c.members.ids {
-		if m.ID == id {
-			return m.UUID
-		}
-	}
-	return "unknown"
 }
 
 // ReadonlyError is what a registration gets now; nil: it may be made.
@@ -163,16 +154,16 @@ func (c *Core) readonly() *xrow.Error {
 		f.num("term", c.raft.Term())
 		if l := c.raft.Leader(); l != 0 {
 			f.num("leader_id", uint64(l))
-			f.uuid("leader_uuid", c.uuidOf(l))
+			f.uuid("leader_uuid", c.members.uuidOf(l))
 		}
 		cur := c.limbo.Current()
 		f.num("queue_owner_id", uint64(cur.Owner))
 		f.num("queue_term", cur.Term)
 		if cur.Owner != 0 {
-			f.uuid("queue_owner_uuid", c.uuidOf(cur.Owner))
+			f.uuid("queue_owner_uuid", c.members.uuidOf(cur.Owner))
 		}
 		if l := c.raft.Leader(); l != 0 && c.cfg.Address != nil {
-			if uri := c.cfg.Address(c.uuidOf(l)); uri != "" {
+			if uri := c.cfg.Address(c.members.uuidOf(l)); uri != "" {
 				f.str("leader_uri", uri)
 			}
 		}

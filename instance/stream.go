@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -58,4 +59,46 @@ func (g *gate) streamBegins(peer uint32, eff *Effects) {
 		return
 	}
 	g.cut &^= 1 << peer
+}
+
+// upstream takes a change of the stream that a peer's rows come by.
+func (c *Core) upstream(ev Upstream) {
+	begins := ev.State == UpstreamFollow
+	if begins {
+		if err := c.heardRules(ev.Peer, ev.Rules); err != nil {
+			c.cutStream(ev.Peer, clientError(err))
+			return
+		}
+	}
+	c.raft.Upstream(c.now.Mono, ev.Peer, begins, ev.State == UpstreamRefused)
+	if !begins {
+		return
+	}
+	if ev.Back && ev.Rules != 0 {
+		c.wentBack(ev.Peer)
+	}
+	c.gate.streamBegins(ev.Peer, &c.eff)
+	c.tellAck(0)
+}
+
+// downstream takes a peer that subscribed, and looks at the vclock of its SUBSCRIBE.
+func (c *Core) downstream(ev Downstream) {
+	if !ev.Up {
+		return
+	}
+	if err := c.heardRules(ev.Peer, ev.Rules); err != nil {
+		c.eff.endRelay(ev.Peer, clientError(err))
+		return
+	}
+	if ev.Peer == 0 || ev.Peer >= vclock.Max || !c.knowsNoMore(&ev) {
+		return
+	}
+	if ev.Rules == 0 {
+		return // Tarantool does not know that its disk has gone back, and goes on
+	}
+	if ev.VClock.Covers(&c.peers.acked[ev.Peer]) {
+		c.peers.back &^= 1 << ev.Peer
+		return
+	}
+	c.wentBack(ev.Peer)
 }

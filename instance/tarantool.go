@@ -46,12 +46,3 @@ func (c *Core) contradiction(text string) error {
 	}
 	return splitBrain(text)
 }
-
-// adopt follows a greater term, in a record before the row that told it.
-func (c *Core) adopt(term uint64) {
-	if c.replay || term <= c.raft.Term() {
-		return
-	}
-	c.raft.Adopt(term, c.now.Mono)
-	c.afterRaft()
-}

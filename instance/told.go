@@ -1,8 +1,6 @@
 package instance
 
 import (
-	"math/bits"
-
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -33,27 +31,13 @@ func (c *Core) tellFirst(p *payload) {
 // judgeTelling gives an answer whose change enough others know.
 func (c *Core) judgeTelling(t *telling, late bool) outcome {
 	switch {
-	case c.told(t.origin, t.lsn):
+	case c.members.confirmed.elect(c.synced(t.origin, t.lsn)):
 		return succeeds(t.data)
 	case late:
 		c.trace(FactUnknown, t.origin, t.lsn, "")
 		return fails(notTold())
 	}
 	return outcome{}
-}
-
-// told tells whether an election quorum has synced the rows of an origin up to an LSN.
-func (c *Core) told(origin uint32, lsn uint64) bool {
-	have := uint32(0)
-	for id := range c.peers.acked {
-		if c.peers.acked[id][origin] >= lsn {
-			have |= 1 << id
-		}
-	}
-	if c.out.onDisk[origin] >= lsn {
-		have |= 1 << c.members.self
-	}
-	return bits.OnesCount32(have&c.members.confirmed.voters) >= c.members.confirmed.electionQuorum
 }
 
 // failTold answers all who wait: our disk can tell nobody any more.

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"fmt"
+	"time"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
@@ -10,6 +11,19 @@ import (
 )
 
 type entry = limbo.Entry[payload]
+
+// payload is what a limbo entry carries for us.
+type payload struct {
+	conn, sync uint64
+	waiting    bool // a client waits for the outcome
+	answered   bool // it was told that it is done (asynchronous)
+	ddl        bool
+	data       []byte        // its answer
+	until      time.Duration // it waits so long
+	since      time.Duration // when it was queued
+	frames     []byte        // its rows as they are in the log
+	join       *JoinRequest
+}
 
 // writable tells whether this instance takes writes to replicated spaces.
 func (c *Core) writable() bool {
@@ -49,7 +63,7 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	}
 	data, err := c.run(tx, r)
 	if err == nil && tx.IsDDL() {
-		if err = c.refuseOwnExpulsion(); err == nil {
+		if err = c.members.refuseOwnExpulsion(c.box.NewestMembers()); err == nil {
 			err = c.keepLastID(tx)
 		}
 	}
