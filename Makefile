@@ -8,7 +8,7 @@ SEEDS    ?= 500
 SEED     ?= 1
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop attack model model-deep
+.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +19,7 @@ build: tools ## bin/tarragon
 demo: build ## three nodes survive the loss of their leader, within a minute
 	bin/tarragon demo
 
-test: fmt vet unit race cluster interop fuzz-short sim mutants-sample ## everything that CI runs
+test: fmt vet check unit race cluster interop fuzz-short sim mutants-sample ## everything that CI runs
 
 # One line for everything that is missing.
 tools:
@@ -37,6 +37,16 @@ fmt: tools
 vet: tools
 	go vet ./...
 	@if [ -f bench/go.mod ]; then cd bench && go vet ./...; fi
+
+# The linters are dependencies of a module of their own (tools), so that the
+# server's has none of theirs.
+TOOL := go tool -modfile=tools/go.mod
+
+check: tools ## staticcheck, errcheck, zerologlint
+	$(TOOL) staticcheck ./...
+	$(TOOL) errcheck -exclude tools/errcheck.txt ./...
+	go vet -vettool=$$($(TOOL) -n zerologlint) ./...
+	@if [ -f bench/go.mod ]; then cd bench && go tool -modfile=../tools/go.mod staticcheck ./...; fi
 
 unit: tools ## unit tests
 	go test $$(go list ./... | grep -v -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
@@ -99,8 +109,12 @@ model-deep: tools ## each pair of changes in full, then ten minutes of long rand
 	@set -e; for bounds in $(PAIRS); do echo "$$bounds"; bin/model -q -live 20 -crashes 1 -bulk $$bounds; done
 	bin/model -q -n 5 -members 3 -learner 2 -promote 3 -replace 2 -expel 2 -quorum 2 -swap 1 -rejoins 2 -terms 30 -writes 20 -crashes 4 -walk 10m
 
-lint: fmt vet ## gofmt, go vet, and staticcheck, which is fetched by its version
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+lint: fmt vet check ## all of that, and govulncheck where its database can be reached
+	@said=$$($(TOOL) govulncheck ./... 2>&1) || { \
+		case "$$said" in \
+		*"fetching vulnerabilities"*) echo "govulncheck: not run, its database cannot be reached" ;; \
+		*) echo "$$said" >&2; exit 1 ;; \
+		esac; }
 
 bench: build ## throughput and latency of three local nodes, and of the packages
 	@if [ -f bench/go.mod ]; then cd bench && go run .; fi

@@ -60,7 +60,7 @@ func eachName(b []byte, f func(name string, def []byte) error) error {
 // space it refers to its own.
 func foreignKey(name, of string, self uint32, def []byte) lack {
 	l := lack{what: "foreign key '" + name + "'" + of, puts: true, parent: self}
-	eachPair(def, func(key string, v []byte) error {
+	_, _ = eachPair(def, func(key string, v []byte) error {
 		if key == "space" {
 			id, _ := uintOf(v)
 			l.parent = uint32(id)

@@ -144,7 +144,7 @@ func FuzzPeer(f *testing.F) {
 			for _, sp := range x.dict.Spaces() {
 				for _, d := range []xrow.DML{{Type: xrow.Insert, SpaceID: sp.ID, Tuple: more}, {Type: xrow.Insert, SpaceID: sp.ID, Tuple: next}} {
 					if sp.ID >= firstUserSpace {
-						x.Execute(UserAdmin, &d)
+						_, _ = x.Execute(UserAdmin, &d)
 					}
 				}
 			}

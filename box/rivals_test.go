@@ -18,7 +18,7 @@ func dec(s string) raw {
 	mantissa, exp, _ := strings.Cut(s, "e")
 	d := decimal{minus: strings.HasPrefix(s, "-")}
 	if exp != "" {
-		fmt.Sscan(exp, &d.scale)
+		_, _ = fmt.Sscan(exp, &d.scale)
 		d.scale = -d.scale
 	}
 	if whole, fraction, ok := strings.Cut(mantissa, "."); ok {

@@ -30,7 +30,7 @@ func TestReadersShare(t *testing.T) {
 				w.b.Members()
 				w.b.Spaces()
 				w.b.ReplicasetUUID()
-				w.b.Schema().CheckSpace(UserGuest, 512, PrivRead)
+				_ = w.b.Schema().CheckSpace(UserGuest, 512, PrivRead)
 				w.b.UserByName("guest")
 			}
 		})

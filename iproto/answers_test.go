@@ -2,6 +2,7 @@ package iproto
 
 import (
 	"bytes"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -65,7 +66,7 @@ func TestAnswersOfAllSizes(t *testing.T) {
 			}
 			p.wantOK(6)
 			p.nc.Close()
-			<-f.closed
+			f.wantCause(io.EOF)
 			if used := f.srv.budget.used.Load(); used != 0 {
 				t.Errorf("%d bytes by %d: %d bytes are accounted for at the end", size, each, used)
 			}

@@ -31,7 +31,7 @@ func readCapture(t testing.TB, name string) []line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var lines []line
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		l := line{no: len(lines) + 1}
@@ -85,7 +85,7 @@ func replay(t *testing.T, f *fixture, name string, before func(l, next line)) {
 				continue
 			}
 			for _, b := range l.data {
-				peers[l.Conn].nc.Write([]byte{b}) // may be refused before its end
+				_, _ = peers[l.Conn].nc.Write([]byte{b}) // may be refused before its end
 			}
 		default:
 			got, err := peers[l.Conn].link.ReadFrame()

@@ -121,8 +121,8 @@ func TestLinkReadRows(t *testing.T) {
 		b = (&xrow.Row{Type: xrow.Insert, ReplicaID: 1, LSN: i, TSN: i, Flags: xrow.FlagCommit, Body: body}).Append(b)
 	}
 	go func() {
-		server.Write(b)
-		server.Write([]byte{0xce, 0, 0})
+		_, _ = server.Write(b)
+		_, _ = server.Write([]byte{0xce, 0, 0})
 		server.Close()
 	}()
 	l := NewLink(client, MaxFrame)
@@ -147,7 +147,7 @@ func TestLinkRefusesLargeFrames(t *testing.T) {
 	client, server := loopback(t)
 	defer client.Close()
 	defer server.Close()
-	server.Write([]byte{0xce, 0, 0, 1, 1, 0x80})
+	_, _ = server.Write([]byte{0xce, 0, 0, 1, 1, 0x80})
 	if _, err := NewLink(client, 256).ReadFrame(); !errors.Is(err, ErrFrame) {
 		t.Fatalf("got %v", err)
 	}

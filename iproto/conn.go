@@ -89,7 +89,7 @@ func (c *Conn) serve() error {
 		c.submit()
 		c.emit()
 		if err != nil {
-			c.waitSilence() // its error would be why the connection is closed: we have that
+			_ = c.waitSilence() // its error would be why the connection is closed: we have that
 			if errors.Is(err, ErrFrame) {
 				c.linger()
 			}

@@ -81,7 +81,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 		if q.tuple != nil {
-			decodeChap(q.tuple)
+			_, _ = decodeChap(q.tuple)
 		}
 		decodeFeatures(q.features)
 	})
@@ -140,8 +140,8 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		if answerError(&row) == nil {
-			decodeEvent(&row)
-			findKey(row.Body, xrow.KeyBallot)
+			_, _, _ = decodeEvent(&row)
+			_, _ = findKey(row.Body, xrow.KeyBallot)
 		}
 	})
 }

@@ -105,7 +105,7 @@ func TestConnectionLimits(t *testing.T) {
 		t.Error("in the place of one that is no more that user:", e)
 	}
 	users[0].nc.Close()
-	<-f.closed
+	f.wantCause(io.EOF)
 	for range 2 { // they have room of their own
 		p := f.connect()
 		if e := p.login("poor"); e != nil {
@@ -123,7 +123,7 @@ func TestConnectionLimits(t *testing.T) {
 		client.Close()
 	}
 	users[1].nc.Close()
-	<-f.closed
+	f.wantCause(io.EOF)
 	again := f.connect()
 	if e := again.login("poor"); e != nil {
 		t.Fatal(e)

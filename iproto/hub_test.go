@@ -3,6 +3,7 @@ package iproto
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"testing"
 
 	"tarragon.dev/tarragon/xrow"
@@ -66,7 +67,7 @@ func TestHubForgets(t *testing.T) {
 	}
 	f.hub.Set("valued", []byte{1})
 	p.nc.Close()
-	<-f.closed
+	f.wantCause(io.EOF)
 	f.hub.mu.Lock()
 	for key, e := range f.hub.keys {
 		if key != "valued" && len(e.watchers) != 1 {

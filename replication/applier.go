@@ -164,14 +164,14 @@ func (a *applier) failed(err error) (again bool) {
 		return false
 	}
 	a.set(state, err.Error())
-	ev := a.log.Debug()
+	level := zerolog.DebugLevel
 	switch fresh := a.failures.add(state, err, a.hub.node.Now().Mono); {
 	case !again && (fresh || !isForeign(err)): // a foreign one is looked at again
-		ev = a.log.Error()
+		level = zerolog.ErrorLevel
 	case fresh:
-		ev = a.log.Warn()
+		level = zerolog.WarnLevel
 	}
-	ev.Str("state", string(state)).Err(err).Msg("upstream failed")
+	a.log.WithLevel(level).Str("state", string(state)).Err(err).Msg("upstream failed")
 	a.hub.noteEnd(a, err)
 	return again
 }

@@ -169,12 +169,12 @@ func (b *Boot) Decide(ctx context.Context) (Decision, error) {
 			why = "the answers took too long to rely on them"
 		}
 		if why == "" {
-			ev := b.Logger.Debug()
+			level := zerolog.DebugLevel
 			if b.decided != d.Action.String() { // an attempt to join may follow each second
 				b.decided = d.Action.String()
-				ev = b.Logger.Info()
+				level = zerolog.InfoLevel
 			}
-			ev.Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
+			b.Logger.WithLevel(level).Stringer("action", d.Action).Int("answers", len(seen)).Msg("start decided")
 			return d, nil
 		}
 		if why != said {
@@ -379,11 +379,11 @@ func (b *Boot) tryAll(ctx context.Context, peers []Peer, done string, ask func(*
 		}
 		if text := p.Addr + kindOf(err); len(b.joinSaid) < maxKinds && !slices.Contains(b.joinSaid, text) { // not once for each attempt
 			b.joinSaid = append(b.joinSaid, text)
-			ev := b.Logger.Info()
+			level := zerolog.InfoLevel
 			if Refused(err) {
-				ev = b.Logger.Warn()
+				level = zerolog.WarnLevel
 			}
-			ev.Str("peer", p.Addr).Err(err).Msg("not " + done + " yet")
+			b.Logger.WithLevel(level).Str("peer", p.Addr).Err(err).Msg("not " + done + " yet")
 		}
 		if errors.Is(err, ErrFinalStage) || Refused(err) {
 			return err

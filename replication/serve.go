@@ -5,6 +5,8 @@ import (
 
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
+
+	"github.com/rs/zerolog"
 )
 
 // Serve answers JOIN, SUBSCRIBE, REGISTER and FETCH_SNAPSHOT on a connection
@@ -32,11 +34,11 @@ func (h *Hub) Serve(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 	}
 	var refused *xrow.Error
 	if errors.As(err, &refused) {
-		ev := h.cfg.Logger.Debug()
+		level := zerolog.DebugLevel
 		if h.refused.fresh(link.RemoteAddr().String(), refused) {
-			ev = h.cfg.Logger.Info()
+			level = zerolog.InfoLevel
 		}
-		ev.Str("addr", link.RemoteAddr().String()).Stringer("request", row.Type).Err(err).Msg("replication request refused")
+		h.cfg.Logger.WithLevel(level).Str("addr", link.RemoteAddr().String()).Stringer("request", row.Type).Err(err).Msg("replication request refused")
 	}
 	return err
 }

@@ -178,7 +178,7 @@ func TestAttackManyJoins(t *testing.T) {
 		}
 	}
 	wantError(t, "one more", lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: uuid.NewString(), Incarnation: 99}), xrow.ErrReplicaMax, "tarragon.max_members")
-	s.nodes[0].halt()
+	_ = s.nodes[0].halt()
 	s.fill(0, 10) // two of three voters are enough
 	if i := mustInfo(t, s.leader()); len(i.Members) != 6 || bits.OnesCount32(i.Voters) != 3 {
 		t.Errorf("members %v, voters %b", i.Members, i.Voters)
@@ -296,7 +296,7 @@ func TestAttackReaderAcks(t *testing.T) {
 	}
 	for _, n := range s.nodes {
 		if n != lead {
-			n.halt()
+			_ = n.halt()
 		}
 	}
 	conn := lead.dial()

@@ -86,7 +86,8 @@ func (r *rogue) join(n *node1, name string) error {
 func (r *rogue) subscribe(n *node1, v vclock.VClock, rules uint64) error {
 	if old := r.streams[n]; old != nil {
 		old.Close()
-		<-r.heard[n]
+		ended := <-r.heard[n]
+		r.s.t.Log("the stream before:", ended)
 		delete(r.streams, n)
 	}
 	c := r.login(n)

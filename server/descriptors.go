@@ -111,13 +111,6 @@ var errTooMany = errors.New("there are too many connections, and all are logged 
 
 // turnedAway tells of a connection that was closed to protect the others.
 func (s *Server) turnedAway(from string, cause error) {
-	ok, dropped := s.turned.allow(time.Now())
-	e := s.log.Debug()
-	if ok {
-		e = s.log.Warn()
-	}
-	if dropped > 0 {
-		e = e.Int("not_logged", dropped)
-	}
-	e.Str("from", from).Err(cause).Msg("connection turned away")
+	log, level := s.turned.rated(s.log)
+	log.WithLevel(level).Str("from", from).Err(cause).Msg("connection turned away")
 }

@@ -25,7 +25,7 @@ func BenchmarkJoin(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	sink, err := newSink(store.Core(0), &life{conf: &config.Instance{}})
 	if err != nil {
 		b.Fatal(err)

@@ -156,7 +156,7 @@ func TestMarkOfLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	l := newLife(&config.Instance{})
 	l.store = store.Core(0)
 	if err := l.checkLoss(false); err != nil {

@@ -6,6 +6,8 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+
+	"github.com/rs/zerolog"
 )
 
 // heapBeside is what the process needs beside tuples and indexes: the store's
@@ -36,11 +38,11 @@ func (s *Server) watchMemory(e *engine) {
 	}
 	what := fmt.Sprintf("tuples and indexes take more than memtx.memory, which is %d", m.Limit)
 	if s.troubles.set(areaMemory, what, err) {
-		ev := s.log.Warn()
+		level := zerolog.WarnLevel
 		if err == nil {
-			ev = s.log.Info()
+			level = zerolog.InfoLevel
 			what = "tuples and indexes are within memtx.memory again"
 		}
-		ev.Err(err).Int("taken", m.Taken).Int("limit", m.Limit).Msg(what)
+		s.log.WithLevel(level).Err(err).Int("taken", m.Taken).Int("limit", m.Limit).Msg(what)
 	}
 }

@@ -19,7 +19,7 @@ func TestRowOfFormerLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	l := newLife(&config.Instance{})
 	l.store, l.identity = store.Core(0), identity{UUID: uuid, Incarnation: 5}
 	if err := l.save(l.store); err != nil {

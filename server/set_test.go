@@ -90,7 +90,7 @@ func newSet(t testing.TB, n int, yaml string) *set {
 	}
 	t.Cleanup(func() {
 		for _, nd := range s.nodes {
-			nd.halt()
+			_ = nd.halt()
 		}
 		if t.Failed() {
 			for _, nd := range s.nodes {

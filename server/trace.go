@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"net"
-	"time"
 
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
@@ -67,15 +66,8 @@ func (s *Server) clientTrace() iproto.Trace {
 			}
 		},
 		BadBytes: func(c *iproto.Conn, err error) {
-			ok, dropped := s.badBytes.allow(time.Now())
-			e := s.log.Debug()
-			if ok {
-				e = s.log.Warn()
-			}
-			if dropped > 0 {
-				e = e.Int("not_logged", dropped)
-			}
-			e.Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
+			log, level := s.badBytes.rated(s.log)
+			log.WithLevel(level).Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
 		},
 		Guessed: func(n iproto.Guesses) {
 			s.log.Warn().Uint64("failed", n.Failed).Uint64("delayed", n.Delayed).Uint64("refused", n.Refused).

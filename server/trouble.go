@@ -3,6 +3,8 @@ package server
 import (
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // area is a part of the instance that can be in trouble.
@@ -95,4 +97,17 @@ func (l *limiter) allow(now time.Time) (ok bool, dropped int) {
 	l.n++
 	dropped, l.dropped = l.dropped, 0
 	return true, dropped
+}
+
+// rated is how a line of that kind is logged now: as a warning that says how
+// many were not, or for who debugs.
+func (l *limiter) rated(log zerolog.Logger) (zerolog.Logger, zerolog.Level) {
+	ok, dropped := l.allow(time.Now())
+	if !ok {
+		return log, zerolog.DebugLevel
+	}
+	if dropped > 0 {
+		log = log.With().Int("not_logged", dropped).Logger()
+	}
+	return log, zerolog.WarnLevel
 }

@@ -47,7 +47,7 @@ func frames(t testing.TB) (all []frame) {
 		if err := lines.Err(); err != nil {
 			t.Fatal(err)
 		}
-		f.Close()
+		_ = f.Close()
 	}
 	return all
 }

@@ -131,7 +131,7 @@ func TestScanBounds(t *testing.T) {
 		}
 	}
 	b := append(bytes.Repeat([]byte{0x91}, MaxDepth-1), 1)
-	if n := testing.AllocsPerRun(10, func() { Scan(b) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { _, _ = Scan(b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -82,7 +82,7 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer func() { _ = closeLog() }() // a complaint would go to that log
 	logWarnings(log, cfg.Warnings)
 	run := server.Config{Instance: cfg, Log: log, SetHeapLimit: heapLimit(log)}
 	if lone == nil {

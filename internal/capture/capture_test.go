@@ -168,7 +168,7 @@ func TestRecordedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines, err := ReadAll(f)
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

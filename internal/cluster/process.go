@@ -27,7 +27,7 @@ func (p *Process) Start(cmd *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the process has its own
 	cmd.Stdout, cmd.Stderr = log, log
 	endWithUs(cmd)
 	if err := cmd.Start(); err != nil {

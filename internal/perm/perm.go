@@ -94,7 +94,7 @@ func Reset(name string, mode fs.FileMode) (wider bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	now, err := f.Stat()
 	if err != nil || !os.SameFile(info, now) {
 		return false, err

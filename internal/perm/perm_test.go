@@ -44,7 +44,7 @@ func TestAttackUmask(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.Close()
+			_ = f.Close()
 			check(t, name, m.wantFile)
 			if _, err := Create(name, os.O_WRONLY, m.file); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("made twice: %v", err)

@@ -98,7 +98,7 @@ func dec(s string) raw {
 	mantissa, exp, _ := strings.Cut(s, "e")
 	scale := 0
 	if exp != "" {
-		fmt.Sscan(exp, &scale)
+		_, _ = fmt.Sscan(exp, &scale)
 		scale = -scale
 	}
 	if whole, fraction, ok := strings.Cut(mantissa, "."); ok {

@@ -24,7 +24,7 @@ func readTalk(t *testing.T, name string) *talk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	lines, err := capture.ReadAll(f)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)

@@ -52,7 +52,7 @@ func readLives(t *testing.T, path string) map[uint64]uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	lives := map[uint64]uint64{}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var seed, hash uint64
