@@ -72,7 +72,7 @@ func (c *Core) builtOwn(err error) {
 	}
 	c.trace(FactBuilt, 0, 0, "")
 	b.p.since, b.p.until = c.now.Mono, c.now.Mono+c.cfg.WaitLimit
-	c.submit(b.tx, &b.req, b.p)
+	c.submit(c.author(), b.tx, &b.req, b.p)
 }
 
 // builtForeign takes the rows at the head of the backlog into the log.

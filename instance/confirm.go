@@ -27,7 +27,7 @@ func (l *leadership) confirmDue(now time.Duration, gathers bool) bool {
 // addConfirm writes down that rows of our term up to an LSN are committed.
 func (c *Core) addConfirm(lsn uint64) {
 	body := c.confirmBody(lsn)
-	own := c.out.addSynchro(c.author(c.raft.Term()), xrow.Confirm, &body, 0)
+	own := c.out.addSynchro(c.author(), xrow.Confirm, &body, 0)
 	c.limbo.Held(c.members.self, c.raft.Term(), own)
 	c.limbo.Told(lsn)
 	c.lead.confirmAt = 0

@@ -47,7 +47,7 @@ func New(cfg Config, b *box.Box) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, box: b, out: outbox{nextNo: 1}}
+	c := &Core{cfg: cfg, box: b, out: outbox{nextNo: 1, unstamped: cfg.Break.Tarantool}}
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: 1})
 	return c, nil
 }

@@ -91,7 +91,9 @@ func (c *Core) writeDemote(term uint64) {
 	cur := c.limbo.Current()
 	req := limbo.Row{Kind: limbo.Demotion, Origin: c.members.self, Owner: cur.Owner, UpTo: c.limbo.LastSync(), Begins: term}
 	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.UpTo, Term: term}
-	req.LSN = c.out.addSynchro(c.author(c.raft.Term()), xrow.Demote, &body, term)
+	by := c.author()
+	by.term = c.raft.Term()
+	req.LSN = c.out.addSynchro(by, xrow.Demote, &body, term)
 	if err := c.limbo.Take(limbo.Tarantool, req); err != nil {
 		panic("instance: " + err.Error())
 	}

@@ -37,18 +37,18 @@ const fateOverhead = 128
 
 // answerEmpty answers a transaction without rows for the log, at once if nothing
 // it stands on is open. tx is about to end.
-func (c *Core) answerEmpty(tx *box.Txn, r *Request, data []byte, err *xrow.Error) {
+func (c *Core) answerEmpty(tx *box.Txn, r *Request, term uint64, data []byte, err *xrow.Error) {
 	if r.Conn == 0 {
 		return // nobody waits
 	}
-	f := c.fateOf(tx, r, data, err)
+	f := c.fateOf(tx, r, term, data, err)
 	c.waits.addFate(&f, &c.eff)
 }
 
 // fateOf is what an answer stands on. tx is about to end.
-func (c *Core) fateOf(tx *box.Txn, r *Request, data []byte, err *xrow.Error) fate {
+func (c *Core) fateOf(tx *box.Txn, r *Request, term uint64, data []byte, err *xrow.Error) fate {
 	f := fate{client: client{r.Conn, r.Sync, c.now.Mono + c.cfg.WaitLimit}, data: data, err: err, saw: tx.Undecided()}
-	if term := c.stampTerm(); term != 0 && c.limbo.Current().Rules != limbo.Tarantool {
+	if term != 0 && c.limbo.Current().Rules != limbo.Tarantool {
 		any, sync := tx.Looked()
 		if sync || any && (r.IsSync || c.cfg.SyncAll) {
 			f.beat, f.term, f.heard = c.beats.round(&c.eff), term, 1<<c.members.self

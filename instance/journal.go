@@ -2,14 +2,6 @@ package instance
 
 import ()
 
-// author is who writes rows of ours now, in a term.
-func (c *Core) author(term uint64) author {
-	if c.cfg.Break.Tarantool {
-		term = 0
-	}
-	return author{id: c.members.self, term: term, wall: c.now.Wall}
-}
-
 // flush hands the gathered group to the journal if that is idle. What comes
 // while it syncs gathers, so batching follows the disk by itself.
 func (c *Core) flush() {

@@ -63,7 +63,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 		return
 	}
 	body := promoteBody(p)
-	p.LSN = c.out.addSynchro(c.author(p.Term), xrow.Promote, &body, p.Term)
+	p.LSN = c.out.addSynchro(c.author(), xrow.Promote, &body, p.Term)
 	void, err := c.limbo.AddPromote(*p)
 	if err != nil || void {
 		panic("instance: our own PROMOTE does not fit our log")
@@ -92,7 +92,7 @@ func promoteBody(p *limbo.Promote) xrow.Synchro {
 // promoteAtOnce is what a Tarantool does: it asks nobody.
 func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
-	p.LSN = c.out.addSynchro(c.author(p.Term), xrow.Promote, &body, p.Term)
+	p.LSN = c.out.addSynchro(c.author(), xrow.Promote, &body, p.Term)
 	c.limbo.Lead(p.LSN)
 	if err := c.limbo.Take(limbo.Tarantool, limbo.Row{Kind: limbo.Promotion, Origin: c.members.self, LSN: p.LSN, Owner: p.PrevOwner, UpTo: p.PrevLSN, Begins: p.Term}); err != nil {
 		panic("instance: " + err.Error())

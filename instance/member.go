@@ -28,7 +28,7 @@ func (c *Core) bootstrap(ev BootstrapRows) {
 			panic(fmt.Sprintf("instance: bootstrap row of space %d: %v", ev.Rows[i].SpaceID, err))
 		}
 	}
-	c.submit(tx, &Request{}, payload{ddl: true})
+	c.submit(c.author(), tx, &Request{}, payload{ddl: true})
 }
 
 // joinRequest registers a joiner, if that is needed, and gives it the state
@@ -282,7 +282,7 @@ func (c *Core) releaseWelcome() {
 	for len(c.gate.welcome) > 0 {
 		w := c.gate.welcome[0]
 		switch {
-		case c.stampTerm() == 0 && c.writable(): // nobody owns the queue: its own write decided it
+		case c.author().term == 0 && c.writable(): // nobody owns the queue: its own write decided it
 			c.registered(w.join)
 		case !c.writable():
 			c.eff.failJoin(w.join, c.readonly())

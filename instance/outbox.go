@@ -26,6 +26,7 @@ type outbox struct {
 	nextNo  uint64         // number that open will get
 	written uint64
 
+	unstamped           bool   // rows go without their term, as those of a Tarantool (planted)
 	scratch             []byte // body being encoded
 	lastRows, lastTable int    // sizes of the last group: the next one will need about as much
 
@@ -43,10 +44,10 @@ type flight struct {
 	stamp  float64 // of the newest foreign row
 }
 
-// author is who writes a row of ours, when, and in which term.
+// author is who writes rows of ours, when, and in which term.
 type author struct {
 	id   uint32
-	term uint64 // 0: in none
+	term uint64 // 0: in none, they are decided by their write
 	wall float64
 }
 
@@ -63,6 +64,9 @@ func (o *outbox) begin() int {
 // add appends a row to the group that gathers, which was begun. The row's LSN must
 // be the next of its origin's; the vclock follows.
 func (o *outbox) add(r *xrow.Row, space uint32, first bool, term uint64) {
+	if o.unstamped {
+		r.Term = 0
+	}
 	o.open.Add(r, space, first, term)
 	o.vclock.Follow(r.ReplicaID, r.LSN)
 }

@@ -37,13 +37,13 @@ func (c *Core) writable() bool {
 	return c.lead.leading && cur.Term == c.raft.Term()
 }
 
-// stampTerm is the term that our rows carry; 0: they are decided by their
-// write.
-func (c *Core) stampTerm() uint64 {
+// author is who writes here now. In a term we write once our PROMOTE of it is in the log.
+func (c *Core) author() author {
+	by := author{id: c.members.self, wall: c.now.Wall}
 	if c.lead.leading {
-		return c.raft.Term()
+		by.term = c.raft.Term()
 	}
-	return 0
+	return by
 }
 
 // execute runs one transaction. join is set for the registration of a member.
@@ -56,6 +56,7 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	if r.Barrier {
 		c.tellSchema() // followers must have settled all before it by then
 	}
+	by := c.author()
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	if c.underStrong() {
@@ -69,14 +70,14 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	}
 	if err != nil {
 		e := clientError(err)
-		c.answerEmpty(tx, r, nil, e)
+		c.answerEmpty(tx, r, by.term, nil, e)
 		tx.Abort()
 		c.eff.failJoin(join, e)
 		return
 	}
 	later := false
 	switch {
-	case c.stampTerm() == 0 && (tx.IsSync() || r.IsSync || c.cfg.SyncAll) && !tx.IsLocal():
+	case by.term == 0 && (tx.IsSync() || r.IsSync || c.cfg.SyncAll) && !tx.IsLocal():
 		err = xrow.Errorf(xrow.ErrSyncQueueUnclaimed) // nobody could decide it
 	case tx.NeedsWork():
 		later, err = c.buildLater(tx)
@@ -96,7 +97,7 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 			req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync}}
 		return
 	}
-	c.submit(tx, r, p)
+	c.submit(by, tx, r, p)
 }
 
 // run executes the statements and gives the raw DATA of the answer.
@@ -132,12 +133,11 @@ func (c *Core) refuse(r *Request) *xrow.Error {
 
 // submit encodes the rows of a transaction into the group that gathers, and
 // queues it for its outcome.
-func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
+func (c *Core) submit(by author, tx *box.Txn, r *Request, p payload) {
 	rows := tx.Rows()
-	term := c.stampTerm()
-	sync := term != 0 && !tx.IsLocal() && (tx.IsSync() || r.IsSync || c.cfg.SyncAll || tx.IsDDL())
+	sync := by.term != 0 && !tx.IsLocal() && (tx.IsSync() || r.IsSync || c.cfg.SyncAll || tx.IsDDL())
 	if len(rows) == 0 {
-		c.answerEmpty(tx, r, p.data, nil)
+		c.answerEmpty(tx, r, by.term, p.data, nil)
 		tx.Prepare()
 		if p.join != nil {
 			c.registered(p.join) // it is a member already
@@ -147,23 +147,23 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 	flags := xrow.FlagCommit
 	if sync {
 		flags |= xrow.FlagWaitSync | xrow.FlagWaitAck
-	} else if !tx.IsLocal() && term != 0 && (c.limbo.HasSync() || c.limbo.Current().Rules != limbo.Tarantool) {
+	} else if !tx.IsLocal() && by.term != 0 && (c.limbo.HasSync() || c.limbo.Current().Rules != limbo.Tarantool) {
 		// Under the strong rules all wait for a quorum. A Tarantool that gets one
 		// late makes it a NOP, and does not call it a split brain.
 		flags |= xrow.FlagWaitSync
 	}
-	e := entry{Origin: c.members.self, Term: term, Seq: c.seq, Group: c.out.nextNo, Sync: sync}
-	if term != 0 && c.limbo.Current().Rules == limbo.Tarantool && flags&xrow.FlagWaitSync == 0 {
+	e := entry{Origin: c.members.self, Term: by.term, Seq: c.seq, Group: c.out.nextNo, Sync: sync}
+	if by.term != 0 && c.limbo.Current().Rules == limbo.Tarantool && flags&xrow.FlagWaitSync == 0 {
 		e.Term = 0 // decided by this write
 	}
-	p.frames = c.out.addTxn(c.author(term), rows, flags)
+	p.frames = c.out.addTxn(by, rows, flags)
 	if tx.IsLocal() {
-		c.submitLocal(tx, r, &p)
+		c.submitLocal(by.term, tx, r, &p)
 		return
 	}
 	tx.Prepare()
 	lsn := c.out.vclock[c.members.self]
-	c.limbo.Held(e.Origin, term, lsn)
+	c.limbo.Held(e.Origin, by.term, lsn)
 	if p.waiting {
 		c.waits.clients++
 	}
@@ -177,10 +177,10 @@ func (c *Core) submit(tx *box.Txn, r *Request, p payload) {
 
 // submitLocal ends a transaction that changes local spaces only: its rows are in the
 // group that gathers. Its answer may stand on what it met elsewhere.
-func (c *Core) submitLocal(tx *box.Txn, r *Request, p *payload) {
+func (c *Core) submitLocal(term uint64, tx *box.Txn, r *Request, p *payload) {
 	var f fate
 	if p.waiting {
-		f = c.fateOf(tx, r, p.data, nil)
+		f = c.fateOf(tx, r, term, p.data, nil)
 	}
 	f.group = c.out.nextNo
 	tx.Prepare()
