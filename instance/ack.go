@@ -20,7 +20,7 @@ func (c *Core) takeAck(ev *Ack) {
 		}
 		c.peers.back &^= 1 << ev.From // it has again what it had shown
 	}
-	if ev.Term > c.raft.Term() && !c.cfg.Break.AckNoTerm {
+	if ev.Term > c.raft.Term() {
 		c.trace(FactHigherTermAck, ev.From, 0, "") // the term comes by RAFT, or by a row: an ack is no evidence of one
 		return
 	}
@@ -37,16 +37,12 @@ func (c *Core) takeAck(ev *Ack) {
 
 // tellAck asks the adapter to tell all upstreams what is on our disk.
 func (c *Core) tellAck(stamp float64) {
-	v := c.out.onDisk
-	if c.cfg.Break.AckBeforeSync {
-		v = c.out.vclock
-	}
 	if c.eff.Ack == nil {
 		c.eff.Ack = new(AckState)
 	} else if stamp == 0 {
 		stamp = c.eff.Ack.Timestamp
 	}
-	*c.eff.Ack = AckState{VClock: v.Global(), Term: c.raft.Saved().Term, Timestamp: stamp}
+	*c.eff.Ack = AckState{VClock: c.out.onDisk.Global(), Term: c.raft.Saved().Term, Timestamp: stamp}
 }
 
 // synced are all who have an origin's rows up to an LSN on their disks, as far as

@@ -18,9 +18,6 @@ func (c *Core) takeRows(ev Rows) {
 	if c.out.failed != nil || c.members.expelled {
 		return
 	}
-	if c.cfg.Break.NoExchange && ev.From != c.raft.Leader() {
-		return
-	}
 	if c.gate.cut&(1<<ev.From) != 0 {
 		return // what was on its way when we refused the stream
 	}
@@ -96,7 +93,7 @@ func (c *Core) takeTxn(from uint32, a *arrival) error {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
 			first.LSN, last.ReplicaID, c.out.vclock[last.ReplicaID]))
 	}
-	if c.cfg.Break.Tarantool {
+	if c.cfg.Kind == xrow.Tarantool {
 		a.stamp(0)
 	}
 	if last.Term > c.raft.Term() {
@@ -334,9 +331,6 @@ func (c *Core) applyRequest(a *arrival, v *verdict) error {
 	before := c.limbo.Current().Term
 	if err := c.limbo.Take(v.rules, v.row); err != nil {
 		return c.contradiction(err.Error())
-	}
-	if v.rules == limbo.Strong && v.row.Kind == limbo.Promotion && c.cfg.Break.PromoteAtOnce {
-		return c.confirm(v.row.Begins, v.row.LSN)
 	}
 	if c.limbo.Current().Term != before {
 		c.tookEffect(v.rules == limbo.Strong)

@@ -111,7 +111,7 @@ func (c *Core) judge(a *arrival) (v verdict, err error) {
 func (c *Core) restamp(a *arrival) {
 	r := &a.rows[0]
 	switch term := c.limbo.TermOf(r.ReplicaID, r.LSN); {
-	case c.cfg.Break.Tarantool:
+	case c.cfg.Kind == xrow.Tarantool:
 	case term != 0:
 		a.stamp(term)
 	case r.Type == xrow.Promote && a.synchro.Rules == 1:
@@ -125,7 +125,7 @@ func (c *Core) restamp(a *arrival) {
 func (c *Core) rulesOf(a *arrival) limbo.Rules {
 	r := &a.rows[0]
 	switch {
-	case c.cfg.Break.Tarantool, r.Type == xrow.Demote, r.Type == xrow.Rollback:
+	case c.cfg.Kind == xrow.Tarantool, r.Type == xrow.Demote, r.Type == xrow.Rollback:
 		return limbo.Tarantool
 	case r.Type == xrow.Promote && a.synchro.Rules == 1:
 		return limbo.Strong
@@ -156,7 +156,7 @@ func (c *Core) rowOf(a *arrival, rules limbo.Rules) limbo.Row {
 		return l
 	}
 	l.Taken = l.Taken || c.members.oldSchema // as in Tarantool, which filters from 2.10.1 on
-	if c.cfg.Break.Tarantool {
+	if c.cfg.Kind == xrow.Tarantool {
 		l.PrevTerm = 0
 	} else {
 		// A PROMOTE of ours is pending until a quorum has it, or until a later row of

@@ -110,7 +110,7 @@ func (s *claims) deadline(now, deathTimeout time.Duration, others uint32) time.D
 
 // claimed takes a claim of a peer, and tells whether it is open now and was not before.
 func (c *Core) claimed(from uint32, acked *vclock.VClock, err error) bool {
-	if c.cfg.Break.BackUnnoticed || c.cfg.Trusted || c.out.failed != nil || c.members.self == 0 || c.members.otherVoters()&(1<<from) == 0 {
+	if c.cfg.Trusted || c.out.failed != nil || c.members.self == 0 || c.members.otherVoters()&(1<<from) == 0 {
 		return false
 	}
 	if !c.peers.claims.claim(from, acked, c.now.Mono) {
@@ -131,7 +131,7 @@ func (c *Core) claimed(from uint32, acked *vclock.VClock, err error) bool {
 // own stream from that member brings.
 func (c *Core) knowsNoMore(ev *Downstream) bool {
 	theirs, ours := ev.VClock[c.members.self], c.out.vclock[c.members.self]
-	if c.members.self == 0 || theirs <= ours || c.cfg.Trusted || c.cfg.Break.BackUnnoticed {
+	if c.members.self == 0 || theirs <= ours || c.cfg.Trusted {
 		return true
 	}
 	c.eff.endRelay(ev.Peer, protocolError(fmt.Sprintf("a vclock with LSN %d of instance %d, which has written %d", theirs, c.members.self, ours)))

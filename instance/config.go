@@ -7,6 +7,7 @@ import (
 
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Mode is how an instance takes part in elections (raft.md section 4).
@@ -73,28 +74,11 @@ type Config struct {
 
 	Rand  *rand.Rand // source of shifts and delays; required, seeded by the caller
 	Trace func(Fact) // told of every decision; nil: nobody
-	Break Break      // planted faults, for tests of the checkers only
-}
 
-// Break takes rules away, one by one, so that a test can show that a checker
-// sees it. The zero value is the real thing.
-type Break struct {
-	PromoteAtOnce          bool // a PROMOTE takes effect where it is written
-	FollowEffective        bool // a PROMOTE follows the last one in effect, not the newest in the log
-	CountOldTerm           bool // old-term rows are committed by counting
-	AckNoTerm              bool // acks of a greater term are counted
-	AckBeforeSync          bool // acks tell what was handed to the journal
-	RelayBeforeSync        bool // rows go to the relays with their group
-	VoteIgnoresInFlight    bool // a voter compares only what it has synced
-	NoExchange             bool // rows are taken from the leader only
-	WipedVotes             bool // an instance that lost its disk votes at once
-	BackUnnoticed          bool // a disk that shows less than before is taken as it is
-	DeadlinesAfterRequests bool // a Step runs deadlines last
-
-	// Tarantool makes the core behave as one of Tarantool's kind: no stamps, every
-	// PROMOTE takes effect where it is written and by no other rules. It stands
-	// for such a peer in test/sim.
-	Tarantool bool
+	// Kind is the kind of program that the core is: Tarragon, which is the default.
+	// A Tarantool stands for one in test/sim: it stamps nothing and believes no stamps,
+	// each PROMOTE takes effect where it is written, and nobody's kind matters to it.
+	Kind xrow.Kind
 }
 
 func (c Config) withDefaults() (Config, error) {

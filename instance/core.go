@@ -47,7 +47,7 @@ func New(cfg Config, b *box.Box) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{cfg: cfg, box: b, out: outbox{nextNo: 1, unstamped: cfg.Break.Tarantool}}
+	c := &Core{cfg: cfg, box: b, out: outbox{nextNo: 1, unstamped: cfg.Kind == xrow.Tarantool}}
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: 1})
 	return c, nil
 }
@@ -59,14 +59,9 @@ func (c *Core) Step(now Now, events []Event) *Effects {
 	c.eff = Effects{BeatSync: c.beats.sync, Replies: c.eff.Replies[:0], Snaps: c.eff.Snaps[:0],
 		Refused: c.eff.Refused[:0]}
 	c.beats.fresh = false
-	if !c.cfg.Break.DeadlinesAfterRequests {
-		c.runDeadlines()
-	}
+	c.runDeadlines()
 	for _, ev := range events {
 		c.handle(ev)
-	}
-	if c.cfg.Break.DeadlinesAfterRequests {
-		c.runDeadlines()
 	}
 	c.finish()
 	return &c.eff
@@ -237,9 +232,6 @@ func (c *Core) show() {
 		c.eff.Ack = nil
 	}
 	c.eff.Relay = c.out.written
-	if c.cfg.Break.RelayBeforeSync {
-		c.eff.Relay = c.out.nextNo - 1
-	}
 	if c.lead.newVoid {
 		c.eff.VoidPromotes, c.lead.newVoid = slices.Clone(c.lead.voidPromotes), false
 	}

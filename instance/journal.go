@@ -1,7 +1,5 @@
 package instance
 
-import ()
-
 // flush hands the gathered group to the journal if that is idle. What comes
 // while it syncs gathers, so batching follows the disk by itself.
 func (c *Core) flush() {

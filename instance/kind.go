@@ -36,7 +36,7 @@ func (c *Core) heardRules(peer uint32, rules uint64) error {
 // strongAlone tells whether the strong rules hold and no member knows others.
 func (c *Core) strongAlone() bool {
 	cur := c.limbo.Current()
-	return !c.replay && !c.cfg.Break.Tarantool && cur.Term != 0 && !c.limbo.Mixed() && c.tarantools() == 0
+	return !c.replay && c.cfg.Kind != xrow.Tarantool && cur.Term != 0 && !c.limbo.Mixed() && c.tarantools() == 0
 }
 
 // Tarantools are the members, committed or not, that are not known to take the

@@ -18,23 +18,15 @@ func (c *Core) becomeLeader() {
 	}
 	c.members.listenToLearners(c.now.Mono)
 	c.members.alignQuorum = true
-	if c.tarantools() != 0 || c.cfg.Break.Tarantool {
+	if c.tarantools() != 0 || c.cfg.Kind == xrow.Tarantool {
 		c.leadTarantool()
 		return
 	}
 	// It follows the newest PROMOTE of its own log, in effect or not, up to the
 	// last row held of that term.
 	prevTerm, prevOwner, prevLSN := c.limbo.Newest()
-	if c.cfg.Break.FollowEffective {
-		cur := c.limbo.Current()
-		prevTerm, prevOwner, prevLSN = cur.Term, cur.Owner, cur.Last
-	}
 	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN, Named: c.limbo.Names(), Rules: limbo.Strong}
 	c.writePromote(&p)
-	if c.cfg.Break.PromoteAtOnce {
-		_ = c.confirm(p.Term, p.LSN)
-		c.addConfirm(p.LSN)
-	}
 }
 
 // leadTarantool does as Tarantool: it waits until a quorum has the last
@@ -58,7 +50,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 	c.lead.leading = true
 	p.Term, p.Owner = c.raft.Term(), c.members.self
 	chained := len(c.limbo.Pending()) > 0
-	if c.cfg.Break.Tarantool {
+	if c.cfg.Kind == xrow.Tarantool {
 		c.promoteAtOnce(p)
 		return
 	}
@@ -108,7 +100,7 @@ func (c *Core) alignRules() {
 	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == limbo.Tarantool) == (c.tarantools() != 0) {
 		return
 	}
-	if c.cfg.Break.Tarantool {
+	if c.cfg.Kind == xrow.Tarantool {
 		return
 	}
 	c.tellSchema() // a Tarantool takes no PROMOTE that names more than it was told

@@ -104,8 +104,6 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 		case "quorum":
 			n := int(a.Vals[0][0] - '0')
 			s.cfg.SynchroQuorum = func(int) int { return n }
-		case "break":
-			s.plant(a.Vals[0])
 		}
 	}
 	s.boot()
@@ -119,15 +117,6 @@ func parseQuorum(text string) (func(n int) int, error) {
 	}
 	q, err := strconv.Atoi(text)
 	return func(int) int { return q }, err
-}
-
-// plant takes a rule away, to show what the story looks like without it.
-func (s *script) plant(rule string) {
-	b := &s.cfg.Break
-	*map[string]*bool{"PromoteAtOnce": &b.PromoteAtOnce, "FollowEffective": &b.FollowEffective, "CountOldTerm": &b.CountOldTerm,
-		"AckNoTerm": &b.AckNoTerm, "AckBeforeSync": &b.AckBeforeSync, "RelayBeforeSync": &b.RelayBeforeSync,
-		"VoteIgnoresInFlight": &b.VoteIgnoresInFlight, "NoExchange": &b.NoExchange, "WipedVotes": &b.WipedVotes,
-		"DeadlinesAfterRequests": &b.DeadlinesAfterRequests}[rule] = true
 }
 
 // boot recovers from a checkpoint with three members and three spaces, behind

@@ -12,9 +12,6 @@ func (c *Core) count() {
 		c.settle()
 		return
 	}
-	if c.cfg.Break.CountOldTerm {
-		c.countOldTerm()
-	}
 	before := c.limbo.Current().Term
 	lsn, err := c.limbo.Count(c.raft.Term(), c.members.confirmed.forLimbo(), c.members.newest.forLimbo())
 	if err != nil {
@@ -36,28 +33,6 @@ func (c *Core) count() {
 func (c *Core) countFailed(err error) {
 	c.raft.Resign(c.now.Mono, err.Error())
 	c.afterRaft()
-}
-
-// countOldTerm (planted fault): rows of the older term commit when a quorum
-// holds them, as Raft's figure 8 warns against.
-func (c *Core) countOldTerm() {
-	cur := c.limbo.Current()
-	if cur.Term == c.raft.Term() || cur.Owner == 0 {
-		return
-	}
-	for i := range c.limbo.Len() {
-		e := c.limbo.At(i)
-		holders := 1
-		for _, m := range c.members.ids {
-			if m.ID != c.members.self && c.peers.acked[m.ID][cur.Owner] >= e.LSN {
-				holders++
-			}
-		}
-		if holders >= c.members.confirmed.synchroQuorum {
-			_ = c.limbo.Confirm(cur.Term, e.LSN)
-			return
-		}
-	}
 }
 
 // showAsync answers asynchronous transactions that are on our disk and have no

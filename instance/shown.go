@@ -86,7 +86,7 @@ func (c *Core) noteShown(from, vote uint32, term uint64) {
 
 // wentBack drops what a member's life has said.
 func (c *Core) wentBack(id uint32) {
-	if c.cfg.Break.BackUnnoticed || c.peers.back&(1<<id) != 0 {
+	if c.peers.back&(1<<id) != 0 {
 		return
 	}
 	c.trace(FactWentBack, id, 0, "")

@@ -70,10 +70,7 @@ func (c *Core) takeRaft(ev RaftMsg) {
 		c.cutStream(ev.From, clientError(err))
 		return
 	}
-	mine := &c.out.vclock
-	if c.cfg.Break.VoteIgnoresInFlight {
-		mine = &c.out.onDisk
-	}
+	mine := &c.out.vclock // with what is in flight
 	m := fromRaftBody(&ev.Msg)
 	if m.VClock != nil && m.VClock.Compare(mine) == vclock.Incomparable {
 		c.trace(FactIncomparable, ev.From, 0, "")

@@ -39,17 +39,14 @@ var elections = []Mutant{
 	},
 	{
 		Name: "requests before deadlines", Area: "elections", File: "instance/core.go",
-		Old: `	if !c.cfg.Break.DeadlinesAfterRequests {
-		c.runDeadlines()
-	}
+		Old: `	c.runDeadlines()
 	for _, ev := range events {
 		c.handle(ev)
-	}
-	if c.cfg.Break.DeadlinesAfterRequests {`,
+	}`,
 		New: `	for _, ev := range events {
 		c.handle(ev)
 	}
-	if true {`,
+	c.runDeadlines()`,
 		Killers: []string{"fencing"},
 	},
 	{

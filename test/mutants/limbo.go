@@ -2,15 +2,38 @@ package mutants
 
 var limboRules = []Mutant{
 	{
-		Name: "a PROMOTE takes effect on arrival", Area: "limbo", File: "instance/apply.go",
-		Old:     `v.row.Kind == limbo.Promotion && c.cfg.Break.PromoteAtOnce {`,
-		New:     `v.row.Kind == limbo.Promotion {`,
+		Name: "a PROMOTE takes effect on arrival", Area: "limbo", File: "limbo/strong.go", Quick: true,
+		Old: `		_, err := s.AddPromote(r.promote(Strong))
+		return err`,
+		New: `		if _, err := s.AddPromote(r.promote(Strong)); err != nil {
+			return err
+		}
+		return s.Confirm(r.Begins, r.LSN)`,
 		Killers: []string{"quorum", "history", "dirty read", "fatal", "stream"},
 	},
 	{
 		Name: "a PROMOTE takes effect without a quorum", Area: "limbo", File: "limbo/lead.go",
 		Old:     `i < 0 || lsn < l.pending[i].LSN {`,
 		New:     `i < 0 {`,
+		Killers: []string{"quorum", "history", "dirty read"},
+	},
+	{
+		// Figure 8 of the Raft paper.
+		Name: "rows of an older term are counted", Area: "limbo", File: "instance/settle.go", Quick: true,
+		Old: `	lsn, err := c.limbo.Count(`,
+		New: `	for i := range c.limbo.Len() {
+		cur, e, held := c.limbo.Current(), c.limbo.At(i), 1
+		for id := range c.peers.acked {
+			if uint32(id) != c.members.self && cur.Term < c.raft.Term() && cur.Owner != 0 && c.peers.acked[id][cur.Owner] >= e.LSN {
+				held++
+			}
+		}
+		if held >= c.members.confirmed.synchroQuorum {
+			_ = c.limbo.Confirm(cur.Term, e.LSN)
+			break
+		}
+	}
+	lsn, err := c.limbo.Count(`,
 		Killers: []string{"quorum", "history", "dirty read"},
 	},
 	{

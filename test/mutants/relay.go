@@ -3,8 +3,8 @@ package mutants
 var relay = []Mutant{
 	{
 		Name: "rows leave before their sync", Area: "relay", File: "instance/core.go", Quick: true,
-		Old:     `c.eff.Relay = c.written`,
-		New:     `c.eff.Relay = c.nextNo - 1`,
+		Old:     `c.eff.Relay = c.out.written`,
+		New:     `c.eff.Relay = c.out.nextNo - 1`,
 		Killers: []string{"promise"},
 	},
 	{

@@ -32,9 +32,9 @@ var votes = []Mutant{
 		Killers: []string{"terms", "vote", "votes", "promise"},
 	},
 	{
-		Name: "a vote ignores rows in flight", Area: "votes", File: "instance/core.go",
-		Old:     `mine := &c.vclock`,
-		New:     `mine := &c.onDisk`,
+		Name: "a vote ignores rows in flight", Area: "votes", File: "instance/term.go",
+		Old:     `mine := &c.out.vclock`,
+		New:     `mine := &c.out.onDisk`,
 		Killers: []string{"history", "fatal", "stream", "reader"},
 	},
 	{

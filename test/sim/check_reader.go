@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -68,7 +67,7 @@ type queued struct {
 
 func (c *readerChecker) init(w *World) {
 	c.w = w
-	if w.plan.config.Break != (instance.Break{}) {
+	if w.plan.broken != (Break{}) {
 		return // the other checkers have to see what is planted
 	}
 	for i := range uint64(3) {

@@ -288,7 +288,7 @@ func strikeWipe(w *World) {
 func (n *node) loseDisk() {
 	old := n.disk.incarnation
 	n.disk = newDisk(n.w)
-	if n.w.plan.config.Break.WipedVotes {
+	if n.w.plan.broken.WipedVotes {
 		n.disk.incarnation = old // it does not say that it lost anything
 	}
 	n.wiped = true

@@ -68,7 +68,7 @@ func (w *World) sound() bool {
 
 // wentBack tells whether a host does not know that its disk went back.
 func (w *World) wentBack() bool {
-	return !w.plan.config.Break.BackUnnoticed && slices.ContainsFunc(w.nodes, func(n *node) bool { return n.back })
+	return !w.plan.broken.BackUnnoticed && slices.ContainsFunc(w.nodes, func(n *node) bool { return n.back })
 }
 
 // remembers tells whether all others have heard more of a host than a vclock.

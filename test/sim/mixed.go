@@ -6,7 +6,7 @@ import (
 )
 
 // A mixed world has hosts of Tarantool's kind among its members: cores that
-// follow Tarantool's rules only (instance.Break.Tarantool). The checkers that
+// follow Tarantool's rules only (instance.Config.Kind). The checkers that
 // follow the chain of strong PROMOTEs do not apply. What is left to check:
 //
 //   - promises: nothing is told that is not on disk; one leader per term;

@@ -54,9 +54,13 @@ type node struct {
 	stepPlanned bool
 	timerAt     time.Duration // of the planned timer event; 0: none
 	lastStep    time.Duration
-	steps       uint64 // so far
-	writable    writable
-	idle        int // Steps without an event, one right after the other
+	steps       uint64   // so far
+	frozen      struct { // with Break.DeadlinesAfterRequests: the last Step of a core
+		core *instance.Core
+		at   time.Duration
+	}
+	writable writable
+	idle     int // Steps without an event, one right after the other
 
 	shown   *xrow.Raft    // what peers are shown
 	acked   vclock.VClock // what upstreams are told
@@ -175,7 +179,7 @@ func (n *node) config() instance.Config {
 	c.UUID, c.Name = n.uuid, n.name
 	c.Mode, c.Quorum, c.ParseQuorum = n.mode, n.quorum, parseQuorum
 	c.SynchroQuorum, _ = parseQuorum(n.quorum)
-	c.Break.Tarantool = n.isTarantool()
+	c.Kind = n.kind()
 	c.Rand = rand.New(rand.NewPCG(n.w.seed, uint64(n.slot)<<32|uint64(n.life)))
 	c.Trace = func(f instance.Fact) { n.w.fact(n, f) }
 	return c
@@ -183,6 +187,14 @@ func (n *node) config() instance.Config {
 
 // isTarantool tells whether the host is of Tarantool's kind.
 func (n *node) isTarantool() bool { return slices.Contains(n.w.plan.tarantools, n.slot) }
+
+// kind is the kind of program that it is.
+func (n *node) kind() xrow.Kind {
+	if n.isTarantool() {
+		return xrow.Tarantool
+	}
+	return xrow.Tarragon
+}
 
 // rules is what it says of the rules that it knows.
 func (n *node) rules() uint64 {
@@ -242,16 +254,25 @@ func (n *node) step() {
 	n.w.mix(uint64(n.w.now), uint64(n.slot), uint64(len(batch)))
 	slept := n.w.now - n.lastStep
 	n.steps++
-	eff := n.core.Step(n.now(), batch)
+	eff := n.stepCore(batch)
 	n.w.check.client.stepped(n, batch, eff, slept)
 	n.w.check.prevote.stepped(n, batch, slept)
 	n.w.check.promise.stepped(n, batch)
 	n.watchIdle(len(batch) > 0)
 	n.run(eff)
+	n.stepLate()
 	n.w.net.released(batch)
 	clear(batch)
 	n.taken = batch[:0]
 	n.armTimer()
+}
+
+// stepCore is a Step of the core.
+func (n *node) stepCore(batch []instance.Event) *instance.Effects {
+	if n.w.plan.broken != (Break{}) {
+		return n.stepBroken(batch)
+	}
+	return n.core.Step(n.now(), batch)
 }
 
 // watchIdle finds a deadline that never moves: Steps without an event that

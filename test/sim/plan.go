@@ -35,13 +35,14 @@ type plan struct {
 	tarantools []int // slots of the hosts of Tarantool's kind; nil: a set of ours
 	async      bool  // clients write asynchronously, too: in a mixed set that makes split brains
 
+	broken          Break
 	blindToPromises bool // planted faults: watch the damage, not the broken promise
 	lostApart       bool // planted fault: voided rows are kept by a write of their own
 }
 
 // Options bend a seed's plan; the zero value leaves it as drawn.
 type Options struct {
-	Break           instance.Break
+	Break           Break
 	Faults          []string // names of fault kinds instead of drawn ones
 	BlindToPromises bool
 	LostApart       bool // planted fault of the disk: voided rows are written behind the group that voids them
@@ -76,7 +77,6 @@ func draw(seed uint64, o Options) plan {
 		StallTimeout:    time.Duration(300+rng.IntN(2000)) * time.Millisecond,
 		WaitLimit:       time.Duration(500+rng.IntN(5000)) * time.Millisecond,
 		QueueMaxSize:    []int{0, 0, 0, 400, 3000}[rng.IntN(5)],
-		Break:           o.Break,
 	}
 	if p.voter = -1; p.hosts > 3 && rng.IntN(3) == 0 {
 		p.voter = rng.IntN(p.hosts-1) + 1
@@ -90,7 +90,7 @@ func draw(seed uint64, o Options) plan {
 	p.config.BacklogMaxSize = []int{0, 0, 2000}[rng.IntN(3)]
 	// Drawn apart, so that the rest of a world is what it was before there was this.
 	p.config.GatherMaxSize = []int{0, 0, 200, 1000}[rand.New(rand.NewPCG(seed, 0x676174)).IntN(4)]
-	p.blindToPromises, p.lostApart = o.BlindToPromises, o.LostApart
+	p.broken, p.blindToPromises, p.lostApart = o.Break, o.BlindToPromises, o.LostApart
 	p.async = true
 	switch {
 	case o.Mixed:

@@ -18,9 +18,6 @@ func TestPlantedFaults(t *testing.T) {
 		options  Options
 		checkers []string // any of these must see it
 	}{
-		{"promote-at-once", Options{}, []string{"quorum", "history", "dirty read"}},
-		{"follow-effective", Options{Hosts: 3, Faults: []string{"promote", "crash", "pair"}}, []string{"history", "stream"}},
-		{"count-old-term", Options{}, []string{"quorum", "history", "dirty read"}},
 		{"ack-no-term", Options{Hosts: 3, Faults: []string{"promote", "pair", "reset", "delay", "oneway"}}, []string{"quorum", "history"}},
 		{"ack-before-sync", Options{}, []string{"promise"}},
 		{"ack-before-sync", Options{BlindToPromises: true}, []string{"quorum"}},
@@ -45,7 +42,7 @@ func TestPlantedFaults(t *testing.T) {
 			if !slices.Contains(c.checkers, checker) {
 				t.Errorf("checker %q saw it first, expected one of %q", checker, c.checkers)
 			}
-			c.options.Break, c.options.LostApart = instance.Break{}, false
+			c.options.Break, c.options.LostApart = Break{}, false
 			if r := Run(seed, c.options, nil); r.Err != nil {
 				t.Errorf("the same seed fails without the planted fault: %v", r.Err)
 			}
@@ -76,7 +73,7 @@ func hunt(o Options, seeds uint64) (seed uint64, checker string) {
 //     to C breaks, and the vote comes first on the new one.
 //  6. C leads without the row.
 func TestVoteBehindRowsInFlight(t *testing.T) {
-	tell := func(b instance.Break) error {
+	tell := func(b Break) error {
 		w := newTale(t, b)
 		wait := w.wait
 		a, b1, c := w.nodes[0], w.nodes[1], w.nodes[2]
@@ -108,11 +105,11 @@ func TestVoteBehindRowsInFlight(t *testing.T) {
 		w.healEverything()
 		return w.failure
 	}
-	if err := tell(instance.Break{}); err != nil {
+	if err := tell(Break{}); err != nil {
 		t.Errorf("with the rule: %v", err)
 	}
 	var v *Violation
-	if err := tell(instance.Break{VoteIgnoresInFlight: true}); !errors.As(err, &v) || v.Checker != "history" {
+	if err := tell(Break{VoteIgnoresInFlight: true}); !errors.As(err, &v) || v.Checker != "history" {
 		t.Errorf("without the rule: %v", err)
 	}
 }
@@ -126,9 +123,9 @@ func TestVoteBehindRowsInFlight(t *testing.T) {
 //  3. A's host is gone. B's disk is restored from an image without the row.
 //  4. B votes for C, which leads without the row.
 func TestDiskGoesBack(t *testing.T) {
-	tell := func(b instance.Break) error {
+	tell := func(b Break) error {
 		w := newTale(t, b)
-		w.plan.config.Break = b
+		w.plan.broken = b
 		a, b1, c := w.nodes[0], w.nodes[1], w.nodes[2]
 		w.write(a, opInsert)
 		w.wait(time.Second)
@@ -149,11 +146,11 @@ func TestDiskGoesBack(t *testing.T) {
 		}
 		return w.failure
 	}
-	if err := tell(instance.Break{}); err != nil {
+	if err := tell(Break{}); err != nil {
 		t.Errorf("with the rule: %v", err)
 	}
 	var v *Violation
-	if err := tell(instance.Break{BackUnnoticed: true}); !errors.As(err, &v) || v.Checker != "history" {
+	if err := tell(Break{BackUnnoticed: true}); !errors.As(err, &v) || v.Checker != "history" {
 		t.Errorf("without the rule: %v", err)
 	}
 }

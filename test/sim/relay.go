@@ -132,7 +132,7 @@ func (r *relay) gone() {
 // endRelay ends the stream to a peer that claims rows of this host that its disk
 // does not have. Honest peers do so only when the disk went back.
 func (n *node) endRelay(r instance.Refusal) {
-	if !n.back && !n.liesOf(r.Peer) && n.w.plan.config.Break == (instance.Break{}) {
+	if !n.back && !n.liesOf(r.Peer) && n.w.plan.broken == (Break{}) {
 		n.w.fail("stream", "%s takes %d for a liar: %v", n.label(), r.Peer, r.Err)
 		return
 	}

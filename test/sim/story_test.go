@@ -14,9 +14,9 @@ type tale struct {
 	t *testing.T
 }
 
-func newTale(t *testing.T, b instance.Break) *tale { return newTaleOf(t, 3, b) }
+func newTale(t *testing.T, b Break) *tale { return newTaleOf(t, 3, b) }
 
-func newTaleOf(t *testing.T, hosts int, b instance.Break) *tale {
+func newTaleOf(t *testing.T, hosts int, b Break) *tale {
 	w := newWorld(1, Options{Hosts: hosts, Break: b, Faults: []string{"clock", "checkpoint", "prune"}}, nil)
 	w.plan.wire = spread{time.Millisecond, time.Millisecond}
 	w.plan.sync = spread{time.Millisecond, time.Millisecond}
@@ -60,7 +60,7 @@ func (s *tale) ends() {
 // A checkpoint is asked for while a group gathers, and more rows join that
 // group after it: a restart from the checkpoint must have them.
 func TestCheckpointWhileGroupGathers(t *testing.T) {
-	s := newTale(t, instance.Break{})
+	s := newTale(t, Break{})
 	leader := s.nodes[0]
 	leader.disk.slow = 50 * time.Millisecond
 	s.write(leader, opInsert) // its group is with the journal
@@ -83,7 +83,7 @@ func TestCheckpointWhileGroupGathers(t *testing.T) {
 // gone too. A needs C's vote before anything can be written, and C needs A's
 // state before it can follow A.
 func TestJoinAnewWhileNobodyLeads(t *testing.T) {
-	s := newTale(t, instance.Break{})
+	s := newTale(t, Break{})
 	a, b, c := s.nodes[0], s.nodes[1], s.nodes[2]
 	c.crash(true)
 	for range 20 {
@@ -119,7 +119,7 @@ func TestJoinAnewWhileNobodyLeads(t *testing.T) {
 // Two of five were away for so long that nobody else has the log that they need. They
 // can follow each other, and must not wait for each other's rows.
 func TestTwoFallBehind(t *testing.T) {
-	s := newTaleOf(t, 5, instance.Break{})
+	s := newTaleOf(t, 5, Break{})
 	away, others := s.nodes[3:], s.nodes[:3]
 	for _, n := range away {
 		n.crash(true)
@@ -149,7 +149,7 @@ func TestTwoFallBehind(t *testing.T) {
 // a checkpoint. The local row is decided: it is among the checkpoint's tuples,
 // and must not be applied again with the rest.
 func TestMixedTransactionAcrossCheckpoint(t *testing.T) {
-	s := newTale(t, instance.Break{})
+	s := newTale(t, Break{})
 	leader := s.nodes[0]
 	s.isolate(leader)
 	s.write(leader, opRegister)
