@@ -13,7 +13,7 @@ import (
 // Priv is a set of privilege bits.
 type Priv uint32
 
-// Privilege bits of _priv (schema.md section 10).
+// Privilege bits of _priv (Tarantool, src/box/user_def.h).
 const (
 	PrivRead Priv = 1 << iota
 	PrivWrite

@@ -222,7 +222,7 @@ func TestBootstrap(t *testing.T) {
 	if !ok || len(u.Hash) != 20 || u.ID != UserGuest {
 		t.Errorf("guest: %+v", u)
 	}
-	// schema.md section 10: what guest sees of a default database.
+	// What guest sees of a default database.
 	out, n, err := w.b.Select(UserGuest, &Query{Space: 281, Limit: 100, Key: arr()}, nil)
 	if err != nil {
 		t.Fatal(err)

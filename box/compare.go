@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// class orders values of different kinds inside a scalar field (schema.md section 7).
+// class orders values of different kinds inside a scalar field (Tarantool, src/box/tuple_compare.cc).
 type class uint8
 
 const (

@@ -51,7 +51,7 @@
 // could not be applied exactly is an error through either door, unless
 // Config.Opaque leaves the index concerned out; see docs/protocol/divergence.md.
 //
-// Sources: spec schema.md, iproto.md sections 10, 11; Tarantool, src/box/alter.cc,
+// Sources: Tarantool, src/box/alter.cc,
 // src/box/tuple_compare.cc, src/box/xrow_update.c, src/box/user.cc, src/box/sysview.c,
 // src/box/sequence.c, src/box/request.c, src/box/lua/upgrade.lua.
 package box

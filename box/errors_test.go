@@ -22,7 +22,7 @@ func errorWorld(t *testing.T) *world {
 	return w
 }
 
-// TestDataErrors: schema.md section 12.1.
+// TestDataErrors: the texts of Tarantool (src/box/errcode.h) for data.
 func TestDataErrors(t *testing.T) {
 	w := errorWorld(t)
 	for _, c := range []struct {
@@ -86,7 +86,7 @@ func TestSelectErrors(t *testing.T) {
 	}
 }
 
-// TestSchemaErrors: schema.md section 12.2 and the rules of sections 2 to 4.
+// TestSchemaErrors: its texts for definitions (src/box/alter.cc).
 func TestSchemaErrors(t *testing.T) {
 	w := errorWorld(t)
 	w.must(insert(512, 2, "a"))
@@ -169,7 +169,7 @@ func TestSchemaErrors(t *testing.T) {
 	}
 }
 
-// TestRights: schema.md section 10.
+// TestRights: what a user without a right is told (src/box/user_def.h).
 func TestRights(t *testing.T) {
 	w := errorWorld(t)
 	denied := func(user uint32, d xrow.DML, text string) {

@@ -40,7 +40,7 @@ func mustLoad(t *testing.T, text, instance string, environ ...string) *Instance 
 	return in
 }
 
-// TestThreeNodes is the example of box-info.md, section 5.3.
+// TestThreeNodes is a file as Tarantool 3 takes it: scopes, roles of users, one leader by election.
 func TestThreeNodes(t *testing.T) {
 	in := mustLoad(t, threeNodes, "i2")
 	if in.Name != "i2" || in.Replicaset != "r1" || in.Group != "g1" {

@@ -11,7 +11,7 @@ import (
 
 // ErrLostData is the cause of Effects.Fatal when it is proven that others were
 // shown more of this instance than its disk has: it comes back as a new
-// incarnation, never by writing on (design section 5, rule 13).
+// incarnation, never by writing on (docs/architecture.md#the-life-of-a-lost-log).
 var ErrLostData = errors.New("instance: this disk has lost what others have seen of it")
 
 // claims are what members say that this instance has shown them and that its

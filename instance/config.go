@@ -10,7 +10,7 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// Mode is how an instance takes part in elections (raft.md section 4).
+// Mode is how an instance takes part in elections (docs/protocol/election.md#modes).
 type Mode = raft.Mode
 
 // Election modes.

@@ -21,5 +21,6 @@
 //  5. Nothing that an instance of Tarantool's kind may send is a broken
 //     guarantee: it is taken, or it ends its stream.
 //
-// Sources: design sections 4, 5; spec limbo.md, raft.md, replication.md.
+// Sources: docs/architecture.md, docs/protocol/election.md,
+// docs/protocol/limbo.md, docs/protocol/membership.md.
 package instance

@@ -40,7 +40,7 @@ var (
 )
 
 // Rejoin makes the store of a member that joins anew out of a received state and
-// its old store (design section 5, rule 14). What was shown to others must not be
+// its old store (docs/architecture.md#the-life-of-a-lost-log). What was shown to others must not be
 // forgotten: LSNs, the term and vote, and all rows that the state does not
 // settle, for they may have been acked and be committed by that ack. So all rows
 // of the old log behind the state's vclock go into the new log, those that the

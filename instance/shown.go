@@ -8,8 +8,8 @@ import (
 )
 
 // A disk that goes back shows less than it has shown before: a machine was
-// restored from an image, or a disk lied about a sync. That is a lost log (design
-// section 5, rule 13), also where none of its own rows are missing: what it
+// restored from an image, or a disk lied about a sync. That is a lost
+// log (docs/architecture.md#the-life-of-a-lost-log), also where none of its own rows are missing: what it
 // acked may be committed by that ack, and it may vote again in an old term.
 //
 // Nobody but its peers can know. So each remembers what a member has shown to

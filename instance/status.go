@@ -142,7 +142,7 @@ func (c *Core) ReadonlyError() *xrow.Error {
 }
 
 // readonly is ER_READONLY with all that a client needs to find the leader
-// (schema.md section 12.3). leader_uri is ours.
+// (Tarantool, box_check_writable). leader_uri is ours.
 func (c *Core) readonly() *xrow.Error {
 	reason, state := c.roReason()
 	e := &xrow.Error{Code: xrow.ErrReadonly, Message: xrow.Errorf(xrow.ErrReadonly).Message + " - " + state}

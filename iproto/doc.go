@@ -39,6 +39,6 @@
 //  8. Connections never take more places than Config.Limits has, and of all the one
 //     without a login that has been idle for longest goes first, see gate.go.
 //
-// Sources: iproto.md; replication.md section 4; Tarantool, src/box/iproto.cc,
+// Sources: docs/protocol/iproto.md; Tarantool, src/box/iproto.cc,
 // src/box/authentication.c, src/box/session.cc.
 package iproto

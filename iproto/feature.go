@@ -1,8 +1,8 @@
 package iproto
 
 // ProtocolVersion is the newest protocol version whose features we all have
-// but for streams and transactions (iproto.md section 8: version 6 added
-// WATCH_ONCE, version 7 tuples as an extension type, which we do not send).
+// but for streams and transactions (Tarantool, src/box/iproto_features.h: version 6
+// added WATCH_ONCE, version 7 tuples as an extension type, which we do not send).
 const ProtocolVersion = 6
 
 // Feature is a number in the FEATURES of an ID request or reply.

@@ -48,7 +48,7 @@ var kinds = func() (t [256]kind) {
 }()
 
 // bodyKinds is the kind that the value of each known body key must have; keys
-// of kindUnknown are passed over (iproto.md section 3.2).
+// of kindUnknown are passed over (Tarantool, src/box/iproto_constants.c).
 var bodyKinds = [128]kind{
 	xrow.KeySpaceID:       kindUint,
 	xrow.KeyIndexID:       kindUint,

@@ -38,6 +38,6 @@
 //     only, and rows tell Tarantools no others. So it does not matter for the next
 //     PROMOTE which CONFIRMs its writer has read, and which a Tarantool.
 //
-// Sources: design section 5, rules 4, 7 to 11; model/chain.go, model/leader.go;
-// spec limbo.md, sections 5, 6, 9; Tarantool: txn_limbo, txn_limbo_queue.
+// Sources: docs/protocol/limbo.md, checked by test/model; Tarantool,
+// src/box/txn_limbo.c, src/box/txn_limbo_queue.c.
 package limbo

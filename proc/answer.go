@@ -11,7 +11,7 @@ import (
 )
 
 // data is the DATA array of an answer: array32, as Tarantool writes it.
-// CALL_16 turns every value into a tuple (iproto.md section 12).
+// CALL_16 turns every value into a tuple (Tarantool, src/box/call.c).
 func data(t xrow.Type, v values) []byte {
 	if t == xrow.Call16 {
 		v = asTuples(v)

@@ -15,11 +15,11 @@
 //     transaction and its own arguments and nothing else. Time is an argument,
 //     taken when the call came in.
 //  2. Rows are written with the caller's rights, in the order and layout of the
-//     Tarantool (schema.md section 9), by admin where Tarantool does so.
+//     Tarantool (src/box/lua/schema.lua), by admin where Tarantool does so.
 //  3. Nothing is asked of box that the execute right on universe, or a row of
 //     _func, does not allow first.
 //  4. Every call is answered exactly once.
 //
-// Sources: spec schema.md sections 9 to 12, box-info.md sections 1 to 3,
-// iproto.md section 12; Tarantool, src/box/lua/schema.lua, load_cfg.lua, info.c.
+// Sources: Tarantool, src/box/lua/schema.lua, load_cfg.lua, info.c, stat.c,
+// src/box/call.c.
 package proc

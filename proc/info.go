@@ -51,7 +51,7 @@ func visible(s *box.Schema, user box.Credentials) (out []box.Carried) {
 	return out
 }
 
-// boxInfo is box.info (box-info.md section 1).
+// boxInfo is box.info (Tarantool, src/box/lua/info.c).
 func boxInfo(c *call) error {
 	c.reply(one(c.p.info(c.User)))
 	return nil

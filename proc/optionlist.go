@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// option is an option of box.cfg (box-info.md section 3).
+// option is an option of box.cfg (Tarantool, src/box/lua/load_cfg.lua).
 type option struct {
 	name    string
 	types   string // in Lua's words

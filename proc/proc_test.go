@@ -274,7 +274,7 @@ func TestTooMany(t *testing.T) {
 	}
 }
 
-// The values of CALL_16 (iproto.md section 12, the examples there).
+// The values of CALL_16 (Tarantool, src/box/call.c).
 func TestCall16(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{`[1, [2, 3], [4, 5], null, "x"]`, `[[1], [2, 3], [4, 5], [nil], ["x"]]`},

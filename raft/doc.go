@@ -20,5 +20,5 @@
 //  5. A leader that had no word of a quorum for the fencing interval resigns.
 //
 // Sources: Ongaro, Raft thesis, sections 3.4, 9.6; Tarantool, src/lib/raft;
-// spec raft.md; design section 5.
+// docs/protocol/election.md.
 package raft

@@ -8,7 +8,7 @@ import (
 	"tarragon.dev/tarragon/vclock"
 )
 
-// Mode is how an instance takes part in elections (raft.md section 4).
+// Mode is how an instance takes part in elections (docs/protocol/election.md#modes).
 type Mode uint8
 
 // Election modes.

@@ -19,7 +19,7 @@ import (
 )
 
 // State is where an applier stands, by the words of box.info.replication
-// (replication.md section 8).
+// (Tarantool, src/box/applier.h).
 type State string
 
 // States of an applier.
@@ -176,7 +176,7 @@ func (a *applier) failed(err error) (again bool) {
 	return again
 }
 
-// classify is the table of replication.md section 5.
+// classify is what applier_f of Tarantool makes of an error (src/box/applier.cc).
 func classify(err error) (state State, again bool) {
 	var e *xrow.Error
 	if !errors.As(err, &e) {

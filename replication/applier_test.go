@@ -375,7 +375,7 @@ func TestApplierBadStream(t *testing.T) {
 	}
 }
 
-// The table of replication.md section 5.
+// What follows from an error: applier_f of Tarantool (src/box/applier.cc).
 func TestClassify(t *testing.T) {
 	for _, test := range []struct {
 		err   error

@@ -119,7 +119,7 @@ type candidate struct {
 	ballot xrow.Ballot
 }
 
-// score is replication.md section 13.
+// score is the order of Tarantool (replicaset_find_join_master, src/box/replication.cc).
 func (c *candidate) score() (n int) {
 	if c.ballot.IsBooted {
 		n += 1000
@@ -315,7 +315,7 @@ func join(booted []candidate) Decision {
 
 // judgeData goes on with what we hold, unless every peer that answers has
 // dropped rows that we lack and one of them holds all that we hold
-// (replication.md section 12; component 0 does not count).
+// (Tarantool, replicaset_needs_rejoin; component 0 does not count).
 func (b *Boot) judgeData(seen []candidate) Decision {
 	var better []candidate
 	for i := range seen {

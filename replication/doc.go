@@ -46,6 +46,6 @@
 //  7. The core gets whole transactions only.
 //  8. At most one relay serves an instance UUID.
 //
-// Sources: replication.md; design sections 3 to 5 and 9; Tarantool,
-// src/box/{relay,applier,replication}.cc.
+// Sources: Tarantool, src/box/{relay,applier,replication,box}.cc; where we differ,
+// docs/protocol/divergence.md.
 package replication

@@ -167,7 +167,7 @@ func TestGoldenJoinRequest(t *testing.T) {
 	same(t, "JOIN", (&xrow.Row{Type: xrow.Join, Body: req.AppendBody(nil)}).Append(nil), goldenJoin)
 }
 
-// The checks of JOIN and SUBSCRIBE, in the order of replication.md section 5.
+// The checks of JOIN and SUBSCRIBE, in Tarantool's order (src/box/box.cc).
 func TestServeRefuses(t *testing.T) {
 	deny := xrow.Errorf(xrow.ErrAccessDenied, "Read", "universe", "", "guest")
 	join := func(uuid string) func() xrow.Row {

@@ -52,7 +52,7 @@ func (h *Hub) booted(info *Info) bool {
 	return info.ReplicasetUUID != "" && (info.ID != 0 || h.cfg.Anon)
 }
 
-// checkPeer is what all but FETCH_SNAPSHOT refuse first (replication.md section 5).
+// checkPeer is what all but FETCH_SNAPSHOT refuse first (Tarantool, src/box/box.cc).
 func (h *Hub) checkPeer(info *Info, uuid string) *xrow.Error {
 	switch {
 	case !h.booted(info):

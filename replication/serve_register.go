@@ -48,7 +48,7 @@ func (h *Hub) serveRegister(link *iproto.Link, user iproto.User, row *xrow.Row) 
 	return nil
 }
 
-// checkRegister is replication.md section 5, in the order given there.
+// checkRegister asks in the order of Tarantool (box_process_register).
 func (h *Hub) checkRegister(info *Info, user iproto.User, req *xrow.RegisterRequest) *xrow.Error {
 	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
 		return err

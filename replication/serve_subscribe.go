@@ -58,7 +58,7 @@ func (h *Hub) tellOddities(info *Info, req *xrow.SubscribeRequest) {
 	}
 }
 
-// checkSubscribe is replication.md section 5, in the order given there.
+// checkSubscribe asks in the order of Tarantool (box_process_subscribe).
 func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRequest) *xrow.Error {
 	if err := h.checkPeer(info, req.InstanceUUID); err != nil {
 		return err

@@ -206,7 +206,7 @@ func checkRowTerm(r *xrow.Row) error {
 	return checkTerms(r.Term, body.Term, body.PrevTerm)
 }
 
-// checkRaft refuses what no election machine shows (raft.md section 1).
+// checkRaft refuses what no election machine shows (Tarantool, raft_process_msg).
 func (s *stream) checkRaft(msg *xrow.Raft) error {
 	switch {
 	case s.from == 0:

@@ -14,7 +14,7 @@ func version(major, minor, patch uint32) uint32 { return major<<16 | minor<<8 | 
 func takesRaft(v uint32) bool { return v >= version(2, 6, 0) }
 
 // wantsRaftLocal tells whether a release takes RAFT messages only as rows of
-// the local group (raft.md section 1).
+// the local group (Tarantool, src/box/relay.cc).
 func wantsRaftLocal(v uint32) bool {
 	return v < version(2, 11, 6) || v >= version(3, 0, 0) && v < version(3, 2, 2)
 }

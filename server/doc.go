@@ -21,5 +21,5 @@
 //  8. What an operator reads is bounded: a state is logged when it begins and
 //     when it ends, not while it lasts.
 //
-// Sources: design sections 3, 5 (rules 13 and 14), 6, 8, 9.
+// Sources: docs/architecture.md, docs/protocol/store.md.
 package server

@@ -27,7 +27,7 @@ func (l *life) checkEmptyLoss() error {
 }
 
 // checkLife asks, before anything runs on the recovered state, whether it is
-// all of what this instance has shown to others (design section 5, rule 13).
+// all of what this instance has shown to others (docs/architecture.md#the-life-of-a-lost-log).
 func (l *life) checkLife(b *box.Box) error {
 	outside, err := l.membership()
 	if err != nil {

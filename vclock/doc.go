@@ -11,5 +11,5 @@
 //  2. The text form and the map on the wire list set components in ascending
 //     order of their IDs.
 //
-// Sources: Tarantool, src/lib/vclock/vclock.h; replication.md section 1.
+// Sources: Tarantool, src/lib/vclock/vclock.h.
 package vclock

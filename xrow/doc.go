@@ -9,7 +9,7 @@
 //
 // The package does no I/O and knows no rule of replication: whether a row may
 // be applied is for others to say. Its formats are those of
-// docs/protocol/rows.md and keys.md, on disk and on the wire.
+// docs/protocol/rows.md and docs/protocol/keys.md, on disk and on the wire.
 //
 // # Invariants
 //

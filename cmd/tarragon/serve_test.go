@@ -292,7 +292,7 @@ func TestForeignFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, _, err := runWith(t, nil, "serve", "--config", "c.yaml", "-i", "i1", "--check")
-	if err != nil || !strings.Contains(out, "warning: var/lib/i1 holds data of Tarantool (00000000000000000000.snap)") || !strings.Contains(out, "migration.md") {
+	if err != nil || !strings.Contains(out, "warning: var/lib/i1 holds data of Tarantool (00000000000000000000.snap)") || !strings.Contains(out, "docs/migration.md") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, words := range [][]string{{"cat", file}, {"cat", dir}, {"verify", file}, {"repair", dir}} {

@@ -14,7 +14,7 @@ import (
 	"github.com/tarantool/go-tarantool/v2/datetime"
 )
 
-// info is the box.info of box-info.md, section 1.4, for one of three.
+// info is the box.info of a Tarantool 3, for one of three.
 func info(id int, name, state string, ro bool) map[string]any {
 	return infoOf("r1", id, name, state, ro)
 }

@@ -122,7 +122,7 @@ func tool(pkg string) bool {
 }
 
 func TestImportTable(t *testing.T) {
-	table := readTable(t, root+"/docs/architecture.md")
+	table := readTable(t, filepath.Join(root, "docs/architecture.md"))
 	for _, s := range sources(t) {
 		if tool(s.pkg) {
 			continue

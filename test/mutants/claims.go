@@ -1,6 +1,6 @@
 package mutants
 
-// claims are faults in what one peer's word may do (docs/decisions/0020).
+// claims are faults in what one peer's word may do (decision 0020).
 var claims = []Mutant{
 	{
 		Name: "one claim is proof", Area: "claims", File: "instance/claims.go",

@@ -11,7 +11,7 @@ import (
 // readerChecker: an anonymous instance of Tarantool's kind may follow a set of
 // ours through its failovers. A few models of such readers read the log of one
 // host after another, as a relay sends it, with Tarantool's filter and queue
-// (limbo.md sections 5, 6, 9). No row may end their stream, and what they decide
+// (docs/protocol/limbo.md#what-tarantools-read-in-a-strong-term). No row may end their stream, and what they decide
 // about synchronous transactions is what our history says.
 //
 // One thing is let pass: a reader that got a PROMOTE which no quorum ever had. It

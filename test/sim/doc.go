@@ -33,6 +33,6 @@
 //  2. Checkers know only what the world outside a core can see: logged rows,
 //     messages, answers, reads. None of them asks a core for its opinion.
 //
-// Sources: design sections 2, 4, 5, 8; the rules of failover as a program, whose
-// checks (one history, same rows) are repeated here on the real thing.
+// Sources: docs/testing.md#the-simulator; test/model, whose checks (one history,
+// same rows) are repeated here on the real thing.
 package sim
