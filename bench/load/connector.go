@@ -28,20 +28,15 @@ type connectorConn struct {
 	choose *chooser
 }
 
-func newConnectorConn(ctx context.Context, w *Workload, p *Plan, i int) (worker, error) {
+func newConnectorConn(ctx context.Context, w *Workload, p *Plan, i int, t *tally) (worker, error) {
 	conn, err := Admin(ctx, p.Addr, p.User, p.Password)
 	if err != nil {
 		return nil, err
 	}
 	c := &connectorConn{
 		conn: conn, space: w.Space, slots: share(p.InFlight, p.Conns, i), rate: p.Rate / float64(p.Conns),
-		tally: newTally(), choose: newChooser(w, i, p.Conns),
+		tally: t, choose: newChooser(w, i, p.Conns), value: string(Value(w.ValueSize)),
 	}
-	b := make([]byte, w.ValueSize)
-	for i := range b {
-		b[i] = "tarragon"[i%8]
-	}
-	c.value = string(b)
 	return c, nil
 }
 

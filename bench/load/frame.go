@@ -13,48 +13,79 @@ import (
 
 // A request is built once and patched: SYNC and the key have a fixed width.
 //
-//	ce <len> | 82 00 <type> 01 ce <sync> | 82 10 ce <space> 21 92 cf <key> <value>
-//	ce <len> | 82 00 01     01 ce <sync> | 86 10 ce <space> 11 00 14 00 13 00 12 01 20 91 cf <key>
+//	ce <len> | 82 00 <type> 01 ce <sync> | 82 10 ce <space> 21 92 cf <key> <value> [cf <field> ...]
+//	ce <len> | 82 00 01     01 ce <sync> | 86 10 ce <space> 11 <index> 14 <iterator> 13 00 12 <limit> 20 91 cf <key>
 const (
 	syncAt        = xrow.FrameHead + 5
-	frameOverhead = 64 // of a request or an answer beyond its value, at most
+	frameOverhead = 64 // of a request or an answer beyond its value and further fields, at most
+	fieldSize     = 9
+	maxFields     = 13 // the tuple is a fixarray
+)
+
+// Iterators of a SELECT.
+const (
+	iterEq = 0
+	iterGe = 5
 )
 
 // template is a request whose key and SYNC are filled in.
 type template struct {
-	frame []byte
-	keyAt int
+	frame   []byte
+	keyAt   int
+	fieldAt int // of the first further field's number
+	fields  int
 }
 
-func newTemplate(op Op, space uint32, value []byte) template {
-	typ := map[Op]xrow.Type{Replace: xrow.Replace, Insert: xrow.Insert, Select: xrow.Select}[op]
-	b := []byte{0xce, 0, 0, 0, 0, 0x82, byte(xrow.KeyType), byte(typ), byte(xrow.KeySync), 0xce, 0, 0, 0, 0}
-	if op == Select {
-		b = append(b, 0x86, byte(xrow.KeySpaceID), 0xce)
-		b = binary.BigEndian.AppendUint32(b, space)
-		b = append(b, byte(xrow.KeyIndexID), 0, byte(xrow.KeyIterator), 0, byte(xrow.KeyOffset), 0,
-			byte(xrow.KeyLimit), 1, byte(xrow.KeyKey), 0x91, 0xcf)
-	} else {
-		b = append(b, 0x82, byte(xrow.KeySpaceID), 0xce)
-		b = binary.BigEndian.AppendUint32(b, space)
-		b = append(b, byte(xrow.KeyTuple), 0x92, 0xcf)
+func newHead(typ xrow.Type) []byte {
+	return []byte{0xce, 0, 0, 0, 0, 0x82, byte(xrow.KeyType), byte(typ), byte(xrow.KeySync), 0xce, 0, 0, 0, 0}
+}
+
+// newRead is the template of a Select, a Range or a Secondary.
+func newRead(op Op, space uint32) template {
+	index, iterator, limit := byte(0), byte(iterEq), byte(1)
+	switch op {
+	case Range:
+		iterator, limit = iterGe, RangeLen
+	case Secondary:
+		index = 1
 	}
+	b := append(newHead(xrow.Select), 0x86, byte(xrow.KeySpaceID), 0xce)
+	b = binary.BigEndian.AppendUint32(b, space)
+	b = append(b, byte(xrow.KeyIndexID), index, byte(xrow.KeyIterator), iterator, byte(xrow.KeyOffset), 0,
+		byte(xrow.KeyLimit), limit, byte(xrow.KeyKey), 0x91, 0xcf)
 	t := template{keyAt: len(b)}
 	b = binary.BigEndian.AppendUint64(b, 0)
-	if op != Select {
-		b = msgp.AppendStringFromBytes(b, value)
+	xrow.EndFrame(b, 0)
+	t.frame = b
+	return t
+}
+
+// newWrite is the template of a Replace or an Insert.
+func newWrite(typ xrow.Type, space uint32, value []byte, fields int) template {
+	b := append(newHead(typ), 0x82, byte(xrow.KeySpaceID), 0xce)
+	b = binary.BigEndian.AppendUint32(b, space)
+	b = append(b, byte(xrow.KeyTuple), 0x92+byte(fields), 0xcf)
+	t := template{keyAt: len(b), fields: fields}
+	b = binary.BigEndian.AppendUint64(b, 0)
+	b = msgp.AppendStringFromBytes(b, value)
+	t.fieldAt = len(b) + 1
+	for range fields {
+		b = binary.BigEndian.AppendUint64(append(b, 0xcf), 0)
 	}
 	xrow.EndFrame(b, 0)
 	t.frame = b
 	return t
 }
 
-// append adds the request to dst.
-func (t *template) append(dst []byte, sync uint32, key uint64) []byte {
+// append adds the request to dst. The further fields count up from first.
+func (t *template) append(dst []byte, sync uint32, key, first uint64) []byte {
 	at := len(dst)
 	dst = append(dst, t.frame...)
 	binary.BigEndian.PutUint32(dst[at+syncAt:], sync)
 	binary.BigEndian.PutUint64(dst[at+t.keyAt:], key)
+	for i := range t.fields {
+		binary.BigEndian.PutUint64(dst[at+t.fieldAt+i*fieldSize:], first+uint64(i))
+	}
 	return dst
 }
 

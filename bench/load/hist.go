@@ -1,6 +1,7 @@
 package load
 
 import (
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -15,13 +16,29 @@ const (
 )
 
 // Hist is a histogram of latencies.
-type Hist struct{ h *hdrhistogram.Histogram }
+type Hist struct {
+	mu sync.Mutex // over recording
+	h  *hdrhistogram.Histogram
+}
 
 // NewHist returns an empty one.
-func NewHist() *Hist { return &Hist{hdrhistogram.New(shortest, longest, digits)} }
+func NewHist() *Hist { return &Hist{h: hdrhistogram.New(shortest, longest, digits)} }
 
-// Add records one latency.
+// sharedHists is how many there are for many connections: each takes 200 KiB.
+const sharedHists = 16
+
+func newHists(conns int) []*Hist {
+	hists := make([]*Hist, min(conns, sharedHists))
+	for i := range hists {
+		hists[i] = NewHist()
+	}
+	return hists
+}
+
+// Add records one latency. Any goroutine may call it.
 func (h *Hist) Add(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	// The error is about the range alone, and that is kept here.
 	_ = h.h.RecordValue(min(max(int64(d), shortest), longest))
 }

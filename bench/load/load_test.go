@@ -18,16 +18,24 @@ import (
 // What is sent must be what the codec of the server reads.
 func TestTemplates(t *testing.T) {
 	for _, c := range []struct {
-		op   Op
-		typ  xrow.Type
-		body string
+		op     Op
+		typ    xrow.Type
+		fields int
+		body   string
 	}{
-		{Replace, xrow.Replace, "8210ce00000200" + "2192cf0000000000000007a3616263"},
-		{Insert, xrow.Insert, "8210ce00000200" + "2192cf0000000000000007a3616263"},
-		{Select, xrow.Select, "8610ce00000200" + "1100" + "1400" + "1300" + "1201" + "2091cf0000000000000007"},
+		{Replace, xrow.Replace, 0, "8210ce00000200" + "2192cf0000000000000007a3616263"},
+		{Insert, xrow.Insert, 0, "8210ce00000200" + "2192cf0000000000000007a3616263"},
+		{Replace, xrow.Replace, 2, "8210ce00000200" + "2194cf0000000000000007a3616263" + "cf0000000000000020" + "cf0000000000000021"},
+		{Select, xrow.Select, 0, "8610ce00000200" + "1100" + "1400" + "1300" + "1201" + "2091cf0000000000000007"},
+		{Mixed, xrow.Select, 0, "8610ce00000200" + "1100" + "1400" + "1300" + "1201" + "2091cf0000000000000007"},
+		{Range, xrow.Select, 0, "8610ce00000200" + "1100" + "1405" + "1300" + "1264" + "2091cf0000000000000007"},
+		{Secondary, xrow.Select, 0, "8610ce00000200" + "1101" + "1400" + "1300" + "1201" + "2091cf0000000000000007"},
 	} {
-		tm := newTemplate(c.op, 512, []byte("abc"))
-		frame := tm.append([]byte("before"), 9, 7)[len("before"):]
+		tm := newRead(c.op, 512)
+		if c.typ != xrow.Select {
+			tm = newWrite(c.typ, 512, []byte("abc"), c.fields)
+		}
+		frame := tm.append([]byte("before"), 9, 7, 0x20)[len("before"):]
 		row, err := xrow.Decode(frame[xrow.FrameHead:])
 		if err != nil {
 			t.Fatalf("op %d: %v", c.op, err)
@@ -35,7 +43,7 @@ func TestTemplates(t *testing.T) {
 		if row.Type != c.typ || row.Sync != 9 || hex.EncodeToString(row.Body) != c.body {
 			t.Errorf("op %d: type %v, sync %d, body %x", c.op, row.Type, row.Sync, row.Body)
 		}
-		if extra := len(frame) - len("abc"); extra > frameOverhead {
+		if extra := len(frame) - len("abc") - c.fields*fieldSize; extra > frameOverhead {
 			t.Errorf("op %d: %d bytes beyond the value", c.op, extra)
 		}
 	}
@@ -94,7 +102,7 @@ func TestChooser(t *testing.T) {
 	for _, w := range []struct {
 		op   Op
 		want int // reads of 1000, at least and within 100
-	}{{Replace, 0}, {Select, 1000}, {Mixed, 300}} {
+	}{{Replace, 0}, {Select, 1000}, {Mixed, 300}, {Range, 1000}, {Secondary, 1000}} {
 		c := newChooser(&Workload{Op: w.op, Keys: 10, Reads: 30}, 0, 1)
 		reads := 0
 		for range 1000 {
@@ -136,15 +144,18 @@ func TestHist(t *testing.T) {
 }
 
 func TestSum(t *testing.T) {
-	a, b := newTally(), newTally()
+	hists := newHists(2)
+	a, b := newTally(hists[0]), newTally(hists[1])
+	a.lat.Add(time.Millisecond)
+	b.lat.Add(time.Millisecond)
 	a.ok, b.ok = 3, 4
 	a.unanswered, b.empty = 1, 2
 	a.fail(7, func() string { return "read-only" })
 	b.fail(7, func() string { return "read-only" })
 	b.fail(0, func() string { return "broken pipe" })
-	r := sum([]*tally{a, b})
+	r := sum([]*tally{a, b}, hists)
 	r.Window = 2 * time.Second
-	if r.OK != 7 || r.Throughput() != 3.5 || r.Failed() != 3 {
+	if r.Lat.Count() != 2 || r.OK != 7 || r.Throughput() != 3.5 || r.Failed() != 3 {
 		t.Errorf("%+v", r)
 	}
 	want := "2 times error 7, read-only; 1 connections failed: broken pipe; 1 requests unanswered; 2 selects found nothing"

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// readBuf is what one read takes at most.
+// readBuf is what one read takes at most. A connection with few requests in
+// flight has less: there may be ten thousand of them.
 const readBuf = 256 << 10
 
 // slot is a request in flight. Its index is the request's SYNC.
@@ -31,15 +32,15 @@ type rawConn struct {
 	out     []byte
 }
 
-func newRawConn(ctx context.Context, w *Workload, p *Plan, i int) (worker, error) {
+func newRawConn(ctx context.Context, w *Workload, p *Plan, i int, t *tally) (worker, error) {
 	nc, err := dial(ctx, p)
 	if err != nil {
 		return nil, err
 	}
+	slots := share(p.InFlight, p.Conns, i)
 	return &rawConn{
-		tally: newTally(), nc: nc, choose: newChooser(w, i, p.Conns),
-		slots: make([]slot, share(p.InFlight, p.Conns, i)), rate: p.Rate / float64(p.Conns),
-		in: make([]byte, readBuf),
+		tally: t, nc: nc, choose: newChooser(w, i, p.Conns), slots: make([]slot, slots), rate: p.Rate / float64(p.Conns),
+		in: make([]byte, min(slots*w.bytes(), readBuf)),
 	}, nil
 }
 
@@ -99,11 +100,7 @@ func (c *rawConn) request(i uint32, since time.Duration) {
 	key, read := c.choose.draw()
 	c.slots[i] = slot{since: since, read: read, busy: true}
 	c.waiting++
-	t := &c.choose.write
-	if read {
-		t = &c.choose.read
-	}
-	c.out = t.append(c.out, i, key)
+	c.out = c.choose.append(c.out, i, key, read)
 }
 
 func (c *rawConn) flush() error {

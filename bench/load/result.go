@@ -75,16 +75,14 @@ func (r *Result) Faults() string {
 	return strings.Join(parts, "; ")
 }
 
-// tally is what one connection counts. It has one owner.
+// tally is what one connection counts. It has one owner, but for the histogram.
 type tally struct {
 	ok, empty, unanswered int64
 	errors                map[uint32]*ErrorCount
-	lat                   *Hist
+	lat                   *Hist // shared with other connections
 }
 
-func newTally() *tally {
-	return &tally{errors: map[uint32]*ErrorCount{}, lat: NewHist()}
-}
+func newTally(lat *Hist) *tally { return &tally{errors: map[uint32]*ErrorCount{}, lat: lat} }
 
 // fail counts an error; text is asked for once per code.
 func (t *tally) fail(code uint32, text func() string) {
@@ -97,13 +95,15 @@ func (t *tally) fail(code uint32, text func() string) {
 }
 
 // sum joins what all connections counted.
-func sum(all []*tally) *Result {
-	total := newTally()
+func sum(all []*tally, hists []*Hist) *Result {
+	total := newTally(NewHist())
+	for _, h := range hists {
+		total.lat.Merge(h)
+	}
 	for _, t := range all {
 		total.ok += t.ok
 		total.empty += t.empty
 		total.unanswered += t.unanswered
-		total.lat.Merge(t.lat)
 		for code, e := range t.errors {
 			if have := total.errors[code]; have != nil {
 				have.Count += e.Count

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Run drives the server and returns what it showed. An error means that
@@ -18,7 +20,8 @@ func Run(ctx context.Context, w Workload, p Plan) (*Result, error) {
 	if p, err = p.withDefaults(w); err != nil {
 		return nil, err
 	}
-	workers, err := connect(ctx, &w, &p)
+	hists := newHists(p.Conns)
+	workers, err := connect(ctx, &w, &p, hists)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +45,7 @@ func Run(ctx context.Context, w Workload, p Plan) (*Result, error) {
 	for _, one := range workers {
 		all = append(all, one.counts())
 	}
-	r := sum(all)
+	r := sum(all, hists)
 	r.Driver, r.Conns, r.InFlight, r.Rate, r.Window = p.Driver, p.Conns, p.InFlight, p.Rate, window
 	return r, context.Cause(ctx)
 }
@@ -56,13 +59,17 @@ type worker interface {
 	close()
 }
 
-func connect(ctx context.Context, w *Workload, p *Plan) (all []worker, err error) {
+func connect(ctx context.Context, w *Workload, p *Plan, hists []*Hist) (all []worker, err error) {
 	for i := range p.Conns {
 		var one worker
-		if p.Driver == Connector {
-			one, err = newConnectorConn(ctx, w, p, i)
-		} else {
-			one, err = newRawConn(ctx, w, p, i)
+		t := newTally(hists[i%len(hists)])
+		switch p.Driver {
+		case Connector:
+			one, err = newConnectorConn(ctx, w, p, i, t)
+		case Library:
+			one, err = newClientConn(ctx, w, p, i, t)
+		default:
+			one, err = newRawConn(ctx, w, p, i, t)
 		}
 		if err != nil {
 			for _, open := range all {
@@ -115,33 +122,35 @@ func sleepUntil(ctx context.Context, w *window, at time.Duration) bool {
 
 // chooser draws the requests of one connection.
 type chooser struct {
-	rng      *rand.PCG
-	keys     uint64
-	reads    uint64 // of 100
-	insert   bool
-	next     uint64 // key of the next insert
-	stride   uint64
-	write    template
-	read     template
-	onlyRead bool
+	rng    *rand.PCG
+	keys   uint64
+	reads  uint64 // of 100
+	insert bool
+	next   uint64 // key of the next insert
+	stride uint64
+	write  template
+	read   template
 }
 
 func newChooser(w *Workload, conn, conns int) *chooser {
-	value := bytes.Repeat([]byte("tarragon"), w.ValueSize/8+1)[:w.ValueSize]
-	op, reads := Replace, uint64(0)
-	if w.Op == Mixed {
+	typ, reads := xrow.Replace, uint64(0)
+	switch w.Op {
+	case Mixed:
 		reads = uint64(w.Reads)
-	}
-	if w.Op == Insert {
-		op = Insert
+	case Insert:
+		typ = xrow.Insert
+	case Select, Range, Secondary:
+		reads = 100
 	}
 	return &chooser{
 		rng: rand.NewPCG(uint64(conn), 0x9e3779b97f4a7c15), keys: w.Keys, reads: reads,
 		insert: w.Op == Insert, next: uint64(conn) + 1, stride: uint64(conns),
-		write: newTemplate(op, w.Space, value), read: newTemplate(Select, w.Space, nil),
-		onlyRead: w.Op == Select,
+		write: newWrite(typ, w.Space, Value(w.ValueSize), w.Fields), read: newRead(w.Op, w.Space),
 	}
 }
+
+// Value is what tuples hold behind their key.
+func Value(size int) []byte { return bytes.Repeat([]byte("tarragon"), size/8+1)[:size] }
 
 // draw returns the next request: its key, and whether it is a select.
 func (c *chooser) draw() (key uint64, read bool) {
@@ -151,5 +160,17 @@ func (c *chooser) draw() (key uint64, read bool) {
 		return key, false
 	}
 	key = c.rng.Uint64()%c.keys + 1
-	return key, c.onlyRead || c.reads > 0 && c.rng.Uint64()%100 < c.reads
+	return key, c.reads > 0 && c.rng.Uint64()%100 < c.reads
+}
+
+// append adds the request for a key to dst.
+func (c *chooser) append(dst []byte, sync uint32, key uint64, read bool) []byte {
+	if read {
+		return c.read.append(dst, sync, key, 0)
+	}
+	first := uint64(0)
+	if c.write.fields > 0 {
+		first = c.rng.Uint64()%c.keys + 1
+	}
+	return c.write.append(dst, sync, key, first)
 }

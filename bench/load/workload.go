@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,20 +13,27 @@ type Op uint8
 
 // Operations.
 const (
-	Replace Op = iota // of a random key
-	Insert            // of a key not used before
-	Select            // one tuple by its primary key
-	Mixed             // Select and Replace
+	Replace   Op = iota // of a random key
+	Insert              // of a key not used before
+	Select              // one tuple by its primary key
+	Mixed               // Select and Replace
+	Range               // RangeLen tuples in the order of the primary key, from a random one on
+	Secondary           // one tuple by its first secondary index
 )
 
+// RangeLen is how many tuples a Range asks for.
+const RangeLen = 100
+
 // Workload is a stream of requests against one space whose first field is its
-// primary key, an unsigned number, and whose second one is a string.
+// primary key, an unsigned number, and whose second one is a string. Further
+// fields are unsigned numbers, each with an index of its own that is not unique.
 type Workload struct {
 	Op        Op
 	Space     uint32
 	Keys      uint64 // keys are 1..Keys; 100000
 	ValueSize int    // bytes of the string; 64
 	Reads     int    // of 100 requests, for Mixed
+	Fields    int    // further fields; each write gives them other numbers
 }
 
 // Kind is a workload by name, together with the space that it wants.
@@ -33,7 +41,9 @@ type Kind struct {
 	Name string
 	Op   Op
 	Sync bool // its space is synchronous
-	Help string
+	// Fields of its tuples beyond key and value, each with an index.
+	Fields int
+	Help   string
 }
 
 // Kinds are all workloads.
@@ -44,6 +54,10 @@ var Kinds = []Kind{
 	{Name: "async-insert", Op: Insert, Help: "insert new keys into an asynchronous space"},
 	{Name: "select", Op: Select, Sync: true, Help: "select one tuple by its key"},
 	{Name: "mixed", Op: Mixed, Sync: true, Help: "select and replace in a synchronous space"},
+	{Name: "async-mixed", Op: Mixed, Help: "select and replace in an asynchronous space"},
+	{Name: "range", Op: Range, Help: fmt.Sprintf("select %d tuples from a random key on", RangeLen)},
+	{Name: "indexed", Op: Replace, Fields: 3, Help: "replace random keys of an asynchronous space with three secondary indexes"},
+	{Name: "secondary", Op: Secondary, Fields: 1, Help: "select one tuple by a secondary index"},
 }
 
 // KindByName finds a workload.
@@ -72,6 +86,10 @@ type Plan struct {
 	Duration time.Duration // of the window; 5s
 	Drain    time.Duration // how long answers are waited for behind it; 10s
 
+	// Connect makes a connection to a server that does not speak IPROTO; Addr is
+	// not looked at then, and each connection has one request in flight.
+	Connect func(ctx context.Context) (Client, error)
+
 	// Mark is called when the window opens and when it closes, for counters
 	// that belong to it.
 	Mark func(Edge)
@@ -93,14 +111,10 @@ type Driver uint8
 const (
 	Raw Driver = iota
 	Connector
+	Library // Plan.Connect
 )
 
-func (d Driver) String() string {
-	if d == Connector {
-		return "go-tarantool"
-	}
-	return "raw"
-}
+func (d Driver) String() string { return [...]string{"raw", "go-tarantool", "library"}[d] }
 
 // maxInFlightBytes bounds what is on its way on one raw connection: its
 // goroutine writes before it reads again, so requests and answers together must
@@ -113,6 +127,9 @@ func (w Workload) withDefaults() (Workload, error) {
 	}
 	if w.ValueSize < 0 || w.ValueSize > 1<<20 {
 		return w, fmt.Errorf("value size %d: 0 to 1 MiB", w.ValueSize)
+	}
+	if w.Fields < 0 || w.Fields > maxFields || w.Op == Secondary && w.Fields == 0 {
+		return w, fmt.Errorf("%d further fields: 0 to %d, and one for a secondary index", w.Fields, maxFields)
 	}
 	if w.Reads < 0 || w.Reads > 100 {
 		return w, fmt.Errorf("reads %d: 0 to 100", w.Reads)
@@ -142,12 +159,37 @@ func (p Plan) withDefaults(w Workload) (Plan, error) {
 	case p.Rate < 0 || p.Warmup < 0 || p.Duration < 0:
 		return p, fmt.Errorf("a rate or a time is negative")
 	}
+	if p.Connect != nil {
+		p.Driver, p.InFlight = Library, p.Conns
+	}
+	if p.Driver != Raw && (w.Op > Mixed || w.Fields > 0) {
+		return p, fmt.Errorf("ranges and further fields are for the driver %s alone", Raw)
+	}
 	perConn := (p.InFlight + p.Conns - 1) / p.Conns
-	if bytes := perConn * (w.ValueSize + frameOverhead); p.Driver == Raw && bytes > maxInFlightBytes {
+	if bytes := perConn * w.bytes(); p.Driver == Raw && bytes > maxInFlightBytes {
 		return p, fmt.Errorf("%d KiB in flight on one connection: at most %d, so use %d connections or more",
-			bytes>>10, maxInFlightBytes>>10, (p.InFlight*(w.ValueSize+frameOverhead)+maxInFlightBytes-1)/maxInFlightBytes)
+			bytes>>10, maxInFlightBytes>>10, (p.InFlight*w.bytes()+maxInFlightBytes-1)/maxInFlightBytes)
 	}
 	return p, nil
+}
+
+// Check says what is wrong with a workload and a plan; Run says it too.
+func Check(w Workload, p Plan) error {
+	w, err := w.withDefaults()
+	if err != nil {
+		return err
+	}
+	_, err = p.withDefaults(w)
+	return err
+}
+
+// bytes is what a request and its answer have in flight, at most.
+func (w *Workload) bytes() int {
+	one := w.ValueSize + frameOverhead + w.Fields*fieldSize
+	if w.Op == Range {
+		return RangeLen * one
+	}
+	return one
 }
 
 // share is how many of n things the i-th of parts gets.
