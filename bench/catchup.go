@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"tarragon.dev/tarragon/bench/load"
+	"tarragon.dev/tarragon/bench/result"
 	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
@@ -20,57 +20,88 @@ const servedRate = 5000
 // printCatchUp measures how fast a follower that is behind gets the rows that it
 // lacks, and how fast one without data gets the whole state, while the leader
 // goes on serving.
-func printCatchUp(ctx context.Context, f *flags, out io.Writer) error {
+func printCatchUp(ctx context.Context, b *bench) error {
+	f, out := b.f, b.out
 	fmt.Fprintf(out, "\n%d rows behind, %d replaces/s at the leader meanwhile\n\n", f.behind, servedRate)
 	rs, err := startNodes(ctx, f, nil)
 	if err != nil {
 		return err
 	}
 	defer rs.stop()
-	rows, err := rs.catchUp(ctx, f)
+	reached, err := rs.catchUp(ctx, f)
 	if err != nil {
 		return rs.blame(err)
+	}
+	var rows [][]string
+	for i := range reached {
+		rows = append(rows, reached[i].cells())
+		b.report.Records = append(b.report.Records, reached[i].record())
 	}
 	return printTable(out, []string{"how", "rows", "time", "rows/s", "served", "p50", "p99", "max"}, rows)
 }
 
-func (rs *replicaset) catchUp(ctx context.Context, f *flags) (rows [][]string, err error) {
+// reached is how a follower got to what its leader held.
+type reached struct {
+	how    string
+	rows   uint64
+	took   time.Duration
+	served *load.Result // by the leader meanwhile
+}
+
+func (r *reached) rate() float64 { return float64(r.rows) / r.took.Seconds() }
+
+func (r *reached) cells() []string {
+	return []string{r.how, fmt.Sprint(r.rows), fmt.Sprintf("%.2f s", r.took.Seconds()), fmt.Sprintf("%.0f", r.rate()),
+		fmt.Sprint(r.served.OK), millis(r.served.Lat.At(50)), millis(r.served.Lat.At(99)), millis(r.served.Lat.Max())}
+}
+
+func (r *reached) record() result.Record {
+	return result.Record{Line: r.how, System: ours, Figures: []result.Figure{
+		{Name: startFigure, Unit: result.PerSecond, Value: r.rate()},
+		{Name: "p99 meanwhile", Unit: result.Micros, Value: float64(r.served.Lat.At(99).Microseconds())},
+	}}
+}
+
+func (rs *replicaset) catchUp(ctx context.Context, f *flags) (all []reached, err error) {
 	conn, leader, err := rs.leader(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	space, err := makeSpace(ctx, conn, asyncSpace, false)
+	space, err := makeSpace(ctx, conn, asyncSpace, false, 0)
 	if err != nil {
 		return nil, err
 	}
 	follower := rs.Nodes[(leader+1)%len(rs.Nodes)]
 	follower.Kill()
-	if err := fill(ctx, conn, space, f.behind, f.value); err != nil {
+	if err := load.Fill(ctx, load.Workload{Space: space, Keys: f.behind, ValueSize: f.value}, rs.plan(leader)); err != nil {
 		return nil, err
 	}
-	row, err := rs.served(ctx, f, conn, leader, space, "catch up from the log", follower)
+	log, err := rs.served(ctx, f, conn, leader, space, follower)
 	if err != nil {
 		return nil, err
 	}
-	rows = append(rows, row)
 	follower.Kill()
 	if err := os.RemoveAll(follower.DataDir()); err != nil {
-		return rows, err
+		return nil, err
 	}
-	row, err = rs.served(ctx, f, conn, leader, space, "join without data", follower)
-	return append(rows, row), err
+	join, err := rs.served(ctx, f, conn, leader, space, follower)
+	if err != nil {
+		return nil, err
+	}
+	log.how, join.how = "catch up from the log", "join without data"
+	return []reached{*log, *join}, nil
 }
 
 // served starts a follower under load and waits until it holds what the leader
 // held then.
-func (rs *replicaset) served(ctx context.Context, f *flags, conn *tarantool.Connection, leader int, space uint32, how string, follower *cluster.Node) ([]string, error) {
+func (rs *replicaset) served(ctx context.Context, f *flags, conn *tarantool.Connection, leader int, space uint32, follower *cluster.Node) (*reached, error) {
 	target, id, err := ownLSN(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	plan := load.Plan{Addr: rs.Nodes[leader].Addr, User: cluster.User, Password: cluster.Password,
-		InFlight: 512, Rate: servedRate, Duration: time.Hour, Drain: time.Second}
+	plan := rs.plan(leader)
+	plan.InFlight, plan.Rate, plan.Duration, plan.Drain = 512, servedRate, time.Hour, time.Second
 	under, stop := context.WithCancel(ctx)
 	defer stop()
 	type outcome struct {
@@ -98,9 +129,7 @@ func (rs *replicaset) served(ctx context.Context, f *flags, conn *tarantool.Conn
 	if served.r == nil {
 		return nil, served.err
 	}
-	n := float64(target - first)
-	return []string{how, fmt.Sprintf("%.0f", n), fmt.Sprintf("%.2f s", took.Seconds()), fmt.Sprintf("%.0f", n/took.Seconds()),
-		fmt.Sprint(served.r.OK), millis(served.r.Lat.At(50)), millis(served.r.Lat.At(99)), millis(served.r.Lat.Max())}, nil
+	return &reached{rows: target - first, took: took, served: served.r}, nil
 }
 
 // ownLSN is the LSN of an instance and its ID.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,30 +10,34 @@ import (
 	"strings"
 
 	"tarragon.dev/tarragon/bench/load"
-
-	"github.com/tarantool/go-tarantool/v2"
 )
 
 // driveAddress runs one workload against a server that somebody else started.
 func driveAddress(ctx context.Context, f *flags, out io.Writer) error {
-	kind, err := load.KindByName(f.workload)
-	if err != nil {
+	if _, err := load.KindByName(f.workload); err != nil {
 		return err
 	}
-	conn, addr, err := findLeader(ctx, f.addrs, f.user, f.password)
+	t := &iprotoTarget{addrs: f.addrs, user: f.user, password: f.password}
+	conn, addr, err := t.leader(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	plan := f.plan(addr)
-	plan.User, plan.Password = f.user, f.password
 	fmt.Fprintf(out, "%s at %s, %d-byte values, keys 1..%d, %s after %s of warm-up; %s\n",
 		strings.TrimSpace(conn.Greeting.Version), addr, f.value, f.keys, f.duration, f.warmup, machine())
-	l, err := measure(ctx, conn, f, kind, plan, &meter{})
+	e := entry{group: standard, short: f.workload, kind: f.workload, conns: f.conns, inflight: f.inflight}
+	if f.connector {
+		e.driver = load.Connector
+	}
+	e = e.complete(f)
+	l, err := measure(ctx, f, t, &e)
 	if err != nil {
 		return err
 	}
-	return printLines(out, []line{*l})
+	if !f.keep {
+		err = t.drop(ctx, conn)
+	}
+	return errors.Join(err, printLines(out, []line{*l}))
 }
 
 // machine says what everything runs on.
@@ -41,41 +46,50 @@ func machine() string {
 	return fmt.Sprintf("%d processors for everything on %s, %s", runtime.NumCPU(), host, runtime.Version())
 }
 
-func (f *flags) plan(addr string) load.Plan {
-	p := load.Plan{
-		Addr: addr, Conns: f.conns, InFlight: f.inflight, Rate: f.rate, Warmup: f.warmup, Duration: f.duration,
-	}
-	if f.connector {
-		p.Driver = load.Connector
-	}
-	return p
-}
-
-// measure makes the space of a workload, fills it, and runs the workload.
-func measure(ctx context.Context, conn *tarantool.Connection, f *flags, kind load.Kind, plan load.Plan, m *meter) (*line, error) {
-	name := asyncSpace
-	if kind.Sync {
-		name = syncSpace
-	}
-	space, err := makeSpace(ctx, conn, name, kind.Sync)
+// measure runs the workload of an entry on a system.
+func measure(ctx context.Context, f *flags, t target, e *entry) (*line, error) {
+	kind, err := load.KindByName(e.kind)
 	if err != nil {
 		return nil, err
 	}
-	if kind.Op != load.Insert {
-		if err := fill(ctx, conn, space, f.keys, f.value); err != nil {
+	want := table{sync: kind.Sync, fields: kind.Fields, keys: e.keys, value: e.value}
+	if kind.Op == load.Insert {
+		want.keys = 0
+	}
+	if err := t.fill(ctx, want); err != nil {
+		return nil, err
+	}
+	w := load.Workload{Op: kind.Op, Keys: e.keys, ValueSize: e.value, Reads: e.reads, Fields: kind.Fields}
+	p := load.Plan{Driver: e.driver, Conns: e.conns, InFlight: e.inflight, Rate: f.rate, Warmup: f.warmup, Duration: f.duration}
+	if e.peak > 0 {
+		r, _, err := t.drive(ctx, w, p)
+		if err != nil {
+			return nil, err
+		}
+		p.Rate = e.peak * r.Throughput()
+	}
+	l := &line{name: e.name()}
+	stop := func() (int, error) { return 0, nil }
+	if e.checkpoint {
+		if stop, err = checkpoints(ctx, t); err != nil {
 			return nil, err
 		}
 	}
-	w := load.Workload{Op: kind.Op, Space: space, Keys: f.keys, ValueSize: f.value, Reads: f.reads}
-	plan.Mark = m.mark
-	r, err := load.Run(ctx, w, plan)
-	if err != nil {
-		return nil, err
+	l.r, l.meter, err = t.drive(ctx, w, p)
+	n, stopped := stop()
+	l.checkpoints = n
+	return l, errors.Join(err, stopped)
+}
+
+// checkpoints has a system take one after the other.
+func checkpoints(ctx context.Context, t target) (stop func() (int, error), err error) {
+	c, ok := t.(interface {
+		checkpoints(ctx context.Context) (func() (int, error), error)
+	})
+	if !ok {
+		return nil, errors.New("it takes no checkpoints when it is asked")
 	}
-	if !f.keep {
-		err = dropSpace(ctx, conn, name)
-	}
-	return &line{name: kind.Name, r: r, meter: m}, err
+	return c.checkpoints(ctx)
 }
 
 // printLines prints the table and, below it, everything that went wrong.
@@ -87,14 +101,21 @@ func printLines(out io.Writer, lines []line) error {
 	if err := printTable(out, columns, rows); err != nil {
 		return err
 	}
-	var faults []string
+	var notes []string
 	for i := range lines {
-		if s := lines[i].r.Faults(); s != "" {
-			faults = append(faults, lines[i].name+": "+s)
+		l := &lines[i]
+		if s := l.r.Faults(); s != "" {
+			notes = append(notes, l.name+": "+s)
+		}
+		if l.checkpoints > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %d checkpoints", l.name, l.checkpoints))
+		}
+		if l.r.Rate > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %.0f requests a second were due", l.name, l.r.Rate))
 		}
 	}
-	if len(faults) > 0 {
-		fmt.Fprintln(out, strings.Join(faults, "\n"))
+	if len(notes) > 0 {
+		fmt.Fprintln(out, strings.Join(notes, "\n"))
 	}
 	return nil
 }

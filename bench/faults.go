@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"tarragon.dev/tarragon/bench/result"
 	"tarragon.dev/tarragon/internal/cluster"
 )
 
@@ -52,24 +52,39 @@ func pause(ctx context.Context, rs *replicaset, node int) error {
 const calm = 50
 
 // printFaults measures how long commits stop, with default settings.
-func printFaults(ctx context.Context, f *flags, out io.Writer) error {
-	fmt.Fprintf(out, "\ntime to the next commit, default settings, asked every %s on every node\n\n", probeEvery)
-	head := []string{"fault", "times", "median", "max", "failed", "acknowledged", "lost", "all"}
+func printFaults(ctx context.Context, b *bench) error {
+	return b.printFaults(ctx, faults, b.f.faults)
+}
+
+// printKills kills the leader often, for the distribution.
+func printKills(ctx context.Context, b *bench) error {
+	return b.printFaults(ctx, faults[:1], b.f.kills)
+}
+
+func (b *bench) printFaults(ctx context.Context, chosen []fault, times int) error {
+	fmt.Fprintf(b.out, "\ntime to the next commit, default settings, asked every %s on every node\n\n", probeEvery)
 	var rows [][]string
 	var failed error
 	for _, mesh := range []bool{false, true} {
-		more, err := faultsOf(ctx, f, mesh)
-		rows = append(rows, more...)
+		ofKind := slices.DeleteFunc(slices.Clone(chosen), func(f fault) bool { return f.mesh != mesh })
+		if len(ofKind) == 0 {
+			continue
+		}
+		all, err := struckSet(ctx, b.f, ofKind, times)
+		for i := range all {
+			rows = append(rows, all[i].cells())
+			b.report.Records = append(b.report.Records, all[i].record())
+		}
 		failed = errors.Join(failed, err)
 	}
-	return errors.Join(printTable(out, head, rows), failed)
+	return errors.Join(printTable(b.out, []string{"fault", "times", "median", "max", "failed", "acknowledged", "lost", "all"}, rows), failed)
 }
 
-// faultsOf strikes a replica set of its own with the faults that want proxies,
-// or with those that do not.
-func faultsOf(ctx context.Context, f *flags, proxies bool) (rows [][]string, err error) {
+// struckSet strikes a replica set of its own with faults of one kind: those that
+// want proxies, or those that do not.
+func struckSet(ctx context.Context, f *flags, chosen []fault, times int) (all []struck, err error) {
 	var mesh *cluster.Mesh
-	if proxies {
+	if chosen[0].mesh {
 		mesh = cluster.NewMesh()
 	}
 	rs, err := startNodes(ctx, f, mesh)
@@ -81,62 +96,94 @@ func faultsOf(ctx context.Context, f *flags, proxies bool) (rows [][]string, err
 	if err != nil {
 		return nil, rs.blame(err)
 	}
-	space, err := makeSpace(ctx, conn, syncSpace, true)
+	space, err := makeSpace(ctx, conn, syncSpace, true, 0)
 	conn.Close()
 	if err != nil {
 		return nil, rs.blame(err)
 	}
-	for _, fl := range faults {
-		if fl.mesh != proxies {
-			continue
-		}
-		row, err := rs.repeat(ctx, f, fl, space)
-		rows = append(rows, row)
+	for _, fl := range chosen {
+		one, err := rs.repeat(ctx, times, fl, space)
+		all = append(all, *one)
 		if err != nil { // the replica set is in no state to go on
-			return rows, rs.blame(fmt.Errorf("%s: %w", fl.name, err))
+			return all, rs.blame(fmt.Errorf("%s: %w", fl.name, err))
 		}
 	}
-	return rows, nil
+	return all, nil
 }
 
-// repeat strikes f.faults times and returns the line of the table.
-func (rs *replicaset) repeat(ctx context.Context, f *flags, fl fault, space uint32) ([]string, error) {
-	var gaps []time.Duration
-	var failed, acked, lost int
-	var err error
-	for range f.faults {
-		var one outcome
-		one, err = rs.once(ctx, fl, space)
-		acked += one.acked
-		lost += one.lost
+// struck is what a fault that was repeated has shown.
+type struck struct {
+	name                string
+	gaps                []time.Duration
+	failed, acked, lost int
+}
+
+func (s *struck) cells() []string {
+	median, longest, all := spread(s.gaps)
+	return []string{s.name, fmt.Sprint(len(s.gaps) + s.failed), median, longest, fmt.Sprint(s.failed), fmt.Sprint(s.acked), fmt.Sprint(s.lost), all}
+}
+
+func (s *struck) record() result.Record {
+	r := result.Record{Line: s.name, System: ours}
+	for _, g := range s.gaps {
+		r.Samples = append(r.Samples, float64(g.Microseconds())/1000)
+	}
+	for _, q := range quantiles {
+		r.Figures = append(r.Figures, result.Figure{Name: q.name, Unit: result.Millis, Value: result.Quantile(r.Samples, q.q)})
+	}
+	r.Figures = append(r.Figures, result.Figure{Name: "failed", Value: float64(s.failed)}, result.Figure{Name: "lost", Value: float64(s.lost)})
+	return r
+}
+
+// repeat strikes so many times.
+func (rs *replicaset) repeat(ctx context.Context, times int, fl fault, space uint32) (*struck, error) {
+	s := &struck{name: fl.name}
+	for range times {
+		one, err := rs.once(ctx, fl, space)
+		s.acked += one.acked
+		s.lost += one.lost
 		if one.gap > 0 {
-			gaps = append(gaps, one.gap)
+			s.gaps = append(s.gaps, one.gap)
 		} else {
-			failed++
+			s.failed++
 		}
 		if err != nil {
-			break
+			return s, err
 		}
 	}
-	median, longest, all := spread(gaps)
-	return []string{fl.name, fmt.Sprint(len(gaps) + failed), median, longest, fmt.Sprint(failed), fmt.Sprint(acked), fmt.Sprint(lost), all}, err
+	return s, nil
 }
 
-// spread prints the median, the longest and all of some times.
+// quantiles of a distribution that is told.
+var quantiles = []struct {
+	name string
+	q    float64
+}{{"p10", 0.1}, {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}}
+
+// few is how many times are printed one by one.
+const few = 20
+
+// spread prints the median, the longest and all of some times, of many their
+// quantiles.
 func spread(gaps []time.Duration) (median, longest, all string) {
 	if len(gaps) == 0 {
 		return "-", "-", "-"
 	}
-	sorted := slices.Sorted(slices.Values(gaps))
+	var ns []float64
+	for _, g := range gaps {
+		ns = append(ns, float64(g))
+	}
 	var texts []string
-	for _, g := range sorted {
-		texts = append(texts, millis(g))
+	if len(gaps) <= few {
+		for _, g := range slices.Sorted(slices.Values(gaps)) {
+			texts = append(texts, millis(g))
+		}
+	} else {
+		for _, q := range quantiles {
+			texts = append(texts, q.name+" "+millis(time.Duration(result.Quantile(ns, q.q))))
+		}
 	}
-	mid := sorted[len(sorted)/2]
-	if len(sorted)%2 == 0 {
-		mid = (mid + sorted[len(sorted)/2-1]) / 2
-	}
-	return millis(mid), texts[len(texts)-1], strings.Join(texts, " ")
+	return millis(time.Duration(result.Median(ns))), millis(slices.Max(gaps)), strings.Join(texts, " ")
 }
 
 func millis(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }

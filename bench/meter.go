@@ -12,7 +12,7 @@ import (
 
 // meter reads the counters that belong to a run: at both ends of its window.
 type meter struct {
-	nodes []*cluster.Node         // processes of ours, none for a foreign server
+	nodes []*cluster.Process      // none for a server that somebody else started
 	infos []*tarantool.Connection // one to each node whose groups are counted
 	dev   string                  // block device below the data
 
@@ -52,6 +52,9 @@ func (m *meter) read() counters {
 	}
 	return c
 }
+
+// close ends the connections.
+func (m *meter) close() { closeAll(m.infos) }
 
 // lastGroup is the number of the newest group in a node's log. Every group is
 // one batch of the store, written with one sync in the mode fsync.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/bench/load"
+	"tarragon.dev/tarragon/bench/peer"
 	"tarragon.dev/tarragon/internal/cluster"
 
 	"github.com/tarantool/go-tarantool/v2"
@@ -22,8 +23,27 @@ type replicaset struct {
 	keep bool // the directory, after something went wrong
 }
 
-// startNodes starts a replica set and waits until it takes writes.
+// startNodes starts a replica set of the shape that the flags say, and waits until
+// it takes writes.
 func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset, error) {
+	return startShape(ctx, f, shape{f.nodes, f.wal}, mesh, nil)
+}
+
+// newDir makes a directory for the data of a replica set.
+func newDir(f *flags) (string, error) {
+	parent := f.dir
+	if parent == "" {
+		parent = filepath.Dir(f.binary)
+	}
+	parent, err := filepath.Abs(parent)
+	if err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(parent, "bench-")
+}
+
+// startShape starts a replica set with more variables in its environment.
+func startShape(ctx context.Context, f *flags, s shape, mesh *cluster.Mesh, env []string) (*replicaset, error) {
 	binary, err := filepath.Abs(f.binary)
 	if err != nil {
 		return nil, err
@@ -31,18 +51,11 @@ func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset,
 	if _, err := os.Stat(binary); err != nil {
 		return nil, fmt.Errorf("the server: %w (make build)", err)
 	}
-	parent := f.dir
-	if parent == "" {
-		parent = filepath.Dir(binary)
-	}
-	if parent, err = filepath.Abs(parent); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(parent, "bench-")
+	dir, err := newDir(f)
 	if err != nil {
 		return nil, err
 	}
-	o := cluster.Options{Binary: binary, Dir: dir, Nodes: f.nodes, WAL: f.wal, YAML: "memtx:\n  memory: 8589934592\n"}
+	o := cluster.Options{Binary: binary, Dir: dir, Nodes: s.nodes, WAL: s.wal, YAML: fmt.Sprintf("memtx:\n  memory: %d\n", peer.MemtxMemory), Env: env}
 	if mesh != nil {
 		o.Peer = mesh.Peer
 	}
@@ -175,4 +188,9 @@ func (rs *replicaset) leader(ctx context.Context) (conn *tarantool.Connection, i
 		return err
 	})
 	return conn, index, err
+}
+
+// plan drives one of the nodes.
+func (rs *replicaset) plan(node int) load.Plan {
+	return load.Plan{Addr: rs.Nodes[node].Addr, User: cluster.User, Password: cluster.Password}
 }

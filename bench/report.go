@@ -12,9 +12,10 @@ import (
 
 // line is one measured workload.
 type line struct {
-	name  string
-	r     *load.Result
-	meter *meter
+	name        string
+	r           *load.Result
+	meter       *meter
+	checkpoints int // taken meanwhile
 }
 
 // header and row of the table of workloads.

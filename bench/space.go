@@ -8,7 +8,6 @@ import (
 
 	"tarragon.dev/tarragon/bench/load"
 	"tarragon.dev/tarragon/internal/cluster"
-	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -25,10 +24,11 @@ const (
 	vspaceNames = 2 // its index by name
 )
 
-// makeSpace makes an empty space and returns its id. What the calls answer is
-// not looked at: Tarantool cannot encode the space that it made and says so
-// by an error; the view tells what was done.
-func makeSpace(ctx context.Context, conn *tarantool.Connection, name string, sync bool) (uint32, error) {
+// makeSpace makes an empty space and returns its id. Its first field is the
+// primary key; behind the second one are as many fields as are asked for, each
+// with an index. What the calls answer is not looked at: Tarantool cannot encode
+// the space that it made and says so by an error; the view tells what was done.
+func makeSpace(ctx context.Context, conn *tarantool.Connection, name string, sync bool, fields int) (uint32, error) {
 	if err := dropSpace(ctx, conn, name); err != nil {
 		return 0, err
 	}
@@ -37,10 +37,16 @@ func makeSpace(ctx context.Context, conn *tarantool.Connection, name string, syn
 	if err != nil {
 		return 0, errors.Join(fmt.Errorf("create space %s", name), err, createErr)
 	}
-	_, indexErr := call(ctx, conn, "box.space."+name+":create_index", "pk",
-		map[string]any{"type": "tree", "parts": []any{[]any{1, "unsigned"}}})
-	if _, err := conn.Do(tarantool.NewSelectRequest(id).Index(uint32(0)).Limit(1).Iterator(tarantool.IterAll).Context(ctx)).Get(); err != nil {
-		return 0, errors.Join(fmt.Errorf("index space %s", name), err, indexErr)
+	for index := range fields + 1 {
+		field := 1
+		if index > 0 {
+			field = index + 2
+		}
+		_, indexErr := call(ctx, conn, "box.space."+name+":create_index", fmt.Sprintf("i%d", index),
+			map[string]any{"type": "tree", "unique": index == 0, "parts": []any{[]any{field, "unsigned"}}})
+		if _, err := conn.Do(tarantool.NewSelectRequest(id).Index(uint32(index)).Limit(1).Iterator(tarantool.IterAll).Context(ctx)).Get(); err != nil {
+			return 0, errors.Join(fmt.Errorf("index space %s", name), err, indexErr)
+		}
 	}
 	return id, nil
 }
@@ -78,60 +84,6 @@ func call(ctx context.Context, conn *tarantool.Connection, function string, args
 		args = []any{}
 	}
 	return conn.Do(tarantool.NewCallRequest(function).Args(args).Context(ctx)).Get()
-}
-
-// fill writes all keys once, so that selects find them and replaces replace.
-func fill(ctx context.Context, conn *tarantool.Connection, space uint32, keys uint64, value int) error {
-	body := make([]byte, value)
-	for i := range body {
-		body[i] = 'x'
-	}
-	const ahead = 512
-	for key := uint64(1); key <= keys; key += ahead {
-		if err := fillSome(ctx, conn, space, key, min(key+ahead-1, keys), string(body)); err != nil {
-			return fmt.Errorf("fill the space: %w", err)
-		}
-	}
-	return nil
-}
-
-// queuePause is how long followers have to take some of what is undecided.
-const queuePause = 20 * time.Millisecond
-
-// fillSome writes the keys from first to last. An asynchronous write has its answer
-// before the followers have it, so large ones may fill the queue: they are
-// written again when there is room.
-func fillSome(ctx context.Context, conn *tarantool.Connection, space uint32, first, last uint64, body string) error {
-	keys := make([]uint64, 0, last-first+1)
-	for key := first; key <= last; key++ {
-		keys = append(keys, key)
-	}
-	for len(keys) > 0 {
-		flying := make([]*tarantool.Future, len(keys))
-		for i, key := range keys {
-			flying[i] = conn.Do(tarantool.NewReplaceRequest(space).Tuple([]any{key, body}).Context(ctx))
-		}
-		var again []uint64
-		for i, f := range flying {
-			_, err := f.Get()
-			var e tarantool.Error
-			switch {
-			case err == nil:
-			case errors.As(err, &e) && uint32(e.Code) == uint32(xrow.ErrSyncQueueFull):
-				again = append(again, keys[i])
-			default:
-				return err
-			}
-		}
-		if keys = again; len(keys) > 0 {
-			select {
-			case <-time.After(queuePause):
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-	}
-	return nil
 }
 
 // findLeader connects to the first address that takes writes.

@@ -70,7 +70,7 @@ func (n *node) until(ctx context.Context, check func(context.Context) error) err
 	return cluster.Until(limit, func() error {
 		if n.PID() == 0 {
 			cancel()
-			return fmt.Errorf("%s has ended, %s; its last words:\n%s", n.name, n.End(), n.Tail(5))
+			return fmt.Errorf("%s has ended", n.name)
 		}
 		return check(limit)
 	})

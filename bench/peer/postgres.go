@@ -209,9 +209,18 @@ func (p *Postgres) Prepare(ctx context.Context, keys uint64, value []byte) error
 		return err
 	}
 	defer c.Close(ctx)
-	_, err = c.Exec(ctx, fmt.Sprintf(`DROP TABLE IF EXISTS bench; CREATE TABLE bench (id bigint PRIMARY KEY, value bytea NOT NULL);
-		INSERT INTO bench SELECT n, '\x%x'::bytea FROM generate_series(1, %d) n; VACUUM ANALYZE bench; CHECKPOINT`, value, keys)).ReadAll()
-	return err
+	for _, statement := range []string{
+		"DROP TABLE IF EXISTS bench",
+		"CREATE TABLE bench (id bigint PRIMARY KEY, value bytea NOT NULL)",
+		fmt.Sprintf(`INSERT INTO bench SELECT n, '\x%x'::bytea FROM generate_series(1, %d) n`, value, keys),
+		"VACUUM ANALYZE bench",
+		"CHECKPOINT",
+	} {
+		if _, err := c.Exec(ctx, statement).ReadAll(); err != nil {
+			return fmt.Errorf("fill: %w", err)
+		}
+	}
+	return nil
 }
 
 // Connect makes a connection to the primary.

@@ -74,7 +74,7 @@ func (t *Tarantool) Start(ctx context.Context, o Options) error {
 		if i == 0 {
 			mode = "candidate"
 		}
-		if err := n.eval(ctx, fmt.Sprintf("box.cfg{replication = {%s}, election_mode = '%s'}", t.uris(), mode)); err != nil {
+		if err := n.eval(ctx, fmt.Sprintf("box.cfg{replication = {%s}, election_mode = '%s'}", uris(t.nodes), mode)); err != nil {
 			return err
 		}
 	}
@@ -83,12 +83,12 @@ func (t *Tarantool) Start(ctx context.Context, o Options) error {
 	})
 }
 
-// script is what a node runs. The first one boots alone; the others join it, and
-// all learn of all once everybody is there.
+// script is what a node runs. The first one boots alone, each further one joins
+// those before it, and all learn of all once everybody is there.
 func (t *Tarantool) script(i int, o Options) string {
 	var more string
 	if i > 0 {
-		more = fmt.Sprintf(", replication = {'%s'}, read_only = true", t.nodes[0].addr)
+		more = fmt.Sprintf(", replication = {%s}, read_only = true", uris(t.nodes[:i]))
 	}
 	return fmt.Sprintf(`box.cfg{
 	listen = '%s', work_dir = '%s', log_level = 'warn',
@@ -112,9 +112,10 @@ func (t *Tarantool) How(o Options) string {
 	return fmt.Sprintf("wal_mode %s, replication_synchro_quorum %d, net_msg_max %d, one network thread, no transaction manager", o.WAL, o.quorum(), NetMsgMax)
 }
 
-func (t *Tarantool) uris() string {
+// uris lists nodes as Lua does.
+func uris(nodes []*node) string {
 	var all []string
-	for _, n := range t.nodes {
+	for _, n := range nodes {
 		all = append(all, "'"+n.addr+"'")
 	}
 	return strings.Join(all, ", ")
@@ -122,7 +123,7 @@ func (t *Tarantool) uris() string {
 
 // run starts a node's process and waits until it answers.
 func (t *Tarantool) run(ctx context.Context, n *node) error {
-	if err := t.Launch(n); err != nil {
+	if err := t.launch(n); err != nil {
 		return err
 	}
 	return n.until(ctx, func(ctx context.Context) error {
@@ -130,8 +131,8 @@ func (t *Tarantool) run(ctx context.Context, n *node) error {
 	})
 }
 
-// Launch starts the process of a node, which must have ended.
-func (t *Tarantool) Launch(n *node) error {
+// launch starts the process of a node, which must have ended.
+func (t *Tarantool) launch(n *node) error {
 	cmd := exec.Command(t.binary, filepath.Join(n.dir, "init.lua"))
 	if err := n.Process.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", n.name, err)
@@ -140,7 +141,7 @@ func (t *Tarantool) Launch(n *node) error {
 }
 
 // Restart starts the process of the first node again; it is not waited for.
-func (t *Tarantool) Restart() error { return t.Launch(t.nodes[0]) }
+func (t *Tarantool) Restart() error { return t.launch(t.nodes[0]) }
 
 func (n *node) eval(ctx context.Context, text string) error {
 	conn, err := load.Admin(ctx, n.addr, "", "")
