@@ -66,8 +66,9 @@ type Backend interface {
 	// and must not block but for that.
 	Call(c *Conn, q *Call)
 
-	// AppendBallot appends the map under the key BALLOT of a VOTE reply.
-	AppendBallot(dst []byte) []byte
+	// AppendBallot appends the body of the answer to a VOTE, {BALLOT: map}. request is
+	// the body of the VOTE; nil: it has none.
+	AppendBallot(dst, request []byte) ([]byte, *xrow.Error)
 
 	// VClock is the vclock for the old form of VOTE.
 	VClock() vclock.VClock

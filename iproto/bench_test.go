@@ -19,19 +19,19 @@ func (*benchNode) UpdateSetting(User, *xrow.DML, map[string][]byte) ([]byte, err
 	return nil, nil
 }
 
-func (n *benchNode) Ready() *xrow.Error                          { return nil }
-func (n *benchNode) SchemaVersion() uint64                       { return 1 }
-func (n *benchNode) User([]byte) (User, []byte, bool)            { return 0, nil, false }
-func (n *benchNode) MayWrite(User) bool                          { return false }
-func (n *benchNode) Stays(User, User, bool) error                { return nil }
-func (n *benchNode) CanLogin(User) error                         { return nil }
-func (n *benchNode) ResolveSpace([]byte) (uint32, error)         { return 512, nil }
-func (n *benchNode) ResolveIndex(uint32, []byte) (uint32, error) { return 0, nil }
-func (n *benchNode) Linear(*Conn, *Select)                       {}
-func (n *benchNode) Call(*Conn, *Call)                           {}
-func (n *benchNode) AppendBallot(d []byte) []byte                { return d }
-func (n *benchNode) VClock() (v vclock.VClock)                   { return v }
-func (n *benchNode) Replicate(*Link, User, *xrow.Row) error      { return nil }
+func (n *benchNode) Ready() *xrow.Error                             { return nil }
+func (n *benchNode) SchemaVersion() uint64                          { return 1 }
+func (n *benchNode) User([]byte) (User, []byte, bool)               { return 0, nil, false }
+func (n *benchNode) MayWrite(User) bool                             { return false }
+func (n *benchNode) Stays(User, User, bool) error                   { return nil }
+func (n *benchNode) CanLogin(User) error                            { return nil }
+func (n *benchNode) ResolveSpace([]byte) (uint32, error)            { return 512, nil }
+func (n *benchNode) ResolveIndex(uint32, []byte) (uint32, error)    { return 0, nil }
+func (n *benchNode) Linear(*Conn, *Select)                          {}
+func (n *benchNode) Call(*Conn, *Call)                              {}
+func (n *benchNode) AppendBallot(d, _ []byte) ([]byte, *xrow.Error) { return d, nil }
+func (n *benchNode) VClock() (v vclock.VClock)                      { return v }
+func (n *benchNode) Replicate(*Link, User, *xrow.Row) error         { return nil }
 func (n *benchNode) Select(q *Select, to Sink) (uint32, []byte, error) {
 	return 1, nil, to.Take(n.tuple[1:])
 }

@@ -60,10 +60,12 @@ var fakeUsers = map[string]fakeUser{
 	"out":   {34, hashOf("out")}, // may not have a session
 }
 
-func (n *fakeNode) Ready() *xrow.Error           { return n.notYet.Load() }
-func (n *fakeNode) SchemaVersion() uint64        { return n.schema.Load() }
-func (n *fakeNode) VClock() (v vclock.VClock)    { v[1] = 67; return v }
-func (n *fakeNode) AppendBallot(d []byte) []byte { return append(d, n.ballot...) }
+func (n *fakeNode) Ready() *xrow.Error        { return n.notYet.Load() }
+func (n *fakeNode) SchemaVersion() uint64     { return n.schema.Load() }
+func (n *fakeNode) VClock() (v vclock.VClock) { v[1] = 67; return v }
+func (n *fakeNode) AppendBallot(d, _ []byte) ([]byte, *xrow.Error) {
+	return append(append(d, 0x81, byte(xrow.KeyBallot)), n.ballot...), nil
+}
 
 func (n *fakeNode) UpdateSetting(_ User, d *xrow.DML, settings map[string][]byte) ([]byte, error) {
 	settings["x"] = d.Tuple

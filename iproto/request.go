@@ -78,8 +78,16 @@ func (c *Conn) handleSmall(t xrow.Type) *xrow.Error {
 		return c.handleWatch(t)
 	case xrow.Vote:
 		at := c.begin()
-		c.out.B = append(c.out.B, 0x81, byte(xrow.KeyBallot))
-		c.out.B = endFrame(c.srv.backend.AppendBallot(c.out.B), at)
+		request := c.body.raw
+		if c.body.shape == bodyAbsent || c.body.shape == bodyForeign {
+			request = nil // whatever it is, a VOTE needs none
+		}
+		b, e := c.srv.backend.AppendBallot(c.out.B, request)
+		if e != nil {
+			c.out.B = c.out.B[:at]
+			return e
+		}
+		c.out.B = endFrame(b, at)
 	case xrow.VoteOld:
 		v := c.srv.backend.VClock()
 		at := c.begin()

@@ -305,6 +305,9 @@ func (a *applier) greet(c *iproto.Client) error {
 	if err := hello(c, &a.conf, func() { a.enter(StateAuth) }); err != nil {
 		return err
 	}
+	if err := confirmGroup(c, a.hub.cfg.Group); err != nil {
+		return err
+	}
 	a.hub.mu.Lock()
 	a.site = iproto.Site(c.RemoteAddr())
 	a.hub.mu.Unlock()
@@ -370,6 +373,9 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 		return at, xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
 	}
 	ok, err := xrow.DecodeSubscribeOK(row.Body)
+	if err == nil {
+		err = checkGroup(h.cfg.Group, ok.Group)
+	}
 	if err != nil {
 		return at, err
 	}
@@ -421,7 +427,7 @@ func (a *applier) lacksUs(ctx context.Context) bool {
 	if _, member := info.member(a.hub.cfg.UUID); !member {
 		return false
 	}
-	_, b, err := askBallot(ctx, &a.conf, a.hub.times.Load().death)
+	_, b, err := askBallot(ctx, &a.conf, a.hub.cfg.Group, a.hub.times.Load().death)
 	others := info.Synced
 	others[info.ID] = 0
 	return err == nil && b.Rules != 0 && b.Replicaset == info.ReplicasetUUID && b.VClock.Covers(&others) &&
@@ -435,7 +441,7 @@ func (a *applier) checkLog(ctx context.Context, at *subscription) error {
 	if at.from.Covers(&at.target) {
 		return nil
 	}
-	_, b, err := askBallot(ctx, &a.conf, a.hub.times.Load().death)
+	_, b, err := askBallot(ctx, &a.conf, a.hub.cfg.Group, a.hub.times.Load().death)
 	if err != nil || at.from.Covers(&b.GCVClock) {
 		return nil // no word: the stream will tell
 	}
@@ -451,7 +457,7 @@ func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 		incarnation = m.Incarnation
 	}
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: incarnation, Process: h.cfg.Process}
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group}
 	if h.cfg.Anon {
 		req.Incarnation = 0
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""

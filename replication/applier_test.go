@@ -37,7 +37,7 @@ type sub struct {
 func newScripted(t testing.TB, id uint32, addr string) *scripted {
 	s := &scripted{t: t, subs: make(chan *sub, 64)}
 	quit := make(chan struct{})
-	b := &backend{ballot: func(dst []byte) []byte { return appendBallot(dst, &s.ballot) }, replicate: func(l *iproto.Link, row *xrow.Row) error {
+	b := &backend{ballot: func(dst []byte) []byte { return s.ballot.AppendBody(dst) }, replicate: func(l *iproto.Link, row *xrow.Row) error {
 		req, err := xrow.DecodeSubscribe(row.Body)
 		if err != nil {
 			return err

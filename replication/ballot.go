@@ -14,10 +14,10 @@ func (h *Hub) Ballot() xrow.Ballot {
 	node := h.node
 	h.mu.Unlock()
 	if node == nil {
-		return xrow.Ballot{IsRO: true, InstanceName: h.cfg.Name, Rules: 1}
+		return xrow.Ballot{Group: h.cfg.Group, IsRO: true, InstanceName: h.cfg.Name, Rules: 1}
 	}
 	info := node.Info()
-	b := xrow.Ballot{IsROCfg: info.ROCfg, IsRO: info.RO, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
+	b := xrow.Ballot{Group: h.cfg.Group, IsROCfg: info.ROCfg, IsRO: info.RO, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
 		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Rules: 1,
 		Replicaset: info.ReplicasetUUID, Founding: info.Founding}
 	if h.cfg.NameSelf && !info.RO {
@@ -34,24 +34,20 @@ func (h *Hub) Ballot() xrow.Ballot {
 	return b
 }
 
-// AppendBallot appends the inner map of the ballot, as the client server wants
-// it for VOTE.
+// AppendBallot appends the body of the answer to a VOTE.
 func (h *Hub) AppendBallot(dst []byte) []byte {
 	b := h.Ballot()
-	return appendBallot(dst, &b)
+	return b.AppendBody(dst)
 }
 
 // AppendBallot is as that of Hub.
 func (b *Boot) AppendBallot(dst []byte) []byte {
 	ballot := b.Ballot()
-	return appendBallot(dst, &ballot)
+	return ballot.AppendBody(dst)
 }
 
-// appendBallot leaves out {BALLOT: around the map: two bytes.
-func appendBallot(dst []byte, b *xrow.Ballot) []byte { return append(dst, b.AppendBody(nil)[2:]...) }
-
-// askBallot asks a peer for its ballot. No login is needed for that.
-func askBallot(ctx context.Context, p *Peer, timeout time.Duration) (uuid string, b xrow.Ballot, err error) {
+// askBallot asks a peer for its ballot in a group. No login is needed for that.
+func askBallot(ctx context.Context, p *Peer, group string, timeout time.Duration) (uuid string, b xrow.Ballot, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	c, err := iproto.Dial(ctx, p.Addr)
@@ -61,10 +57,6 @@ func askBallot(ctx context.Context, p *Peer, timeout time.Duration) (uuid string
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	row, err := c.Do(xrow.Vote, nil)
-	if err != nil {
-		return "", b, err
-	}
-	b, err = xrow.DecodeBallot(row.Body)
+	b, err = vote(c, group)
 	return c.Greeting.UUID, b, err
 }

@@ -108,7 +108,7 @@ const roundsToForget = 20
 func (b *Boot) Ballot() xrow.Ballot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return xrow.Ballot{IsROCfg: b.ReadOnly, IsRO: true, IsAnon: b.Self.Anon, CanLead: b.CanLead, BootstrapLeader: b.leader,
+	return xrow.Ballot{Group: b.Self.Group, IsROCfg: b.ReadOnly, IsRO: true, IsAnon: b.Self.Anon, CanLead: b.CanLead, BootstrapLeader: b.leader,
 		InstanceName: b.Self.Name, Rules: 1}
 }
 
@@ -197,7 +197,7 @@ func (b *Boot) round(ctx context.Context) []candidate {
 			continue
 		}
 		wg.Go(func() {
-			uuid, ballot, err := askBallot(ctx, p, b.Timeout)
+			uuid, ballot, err := askBallot(ctx, p, b.Self.Group, b.Timeout)
 			if err != nil {
 				b.Logger.Debug().Str("peer", p.Addr).Err(err).Msg("no ballot")
 				return

@@ -175,7 +175,7 @@ func TestDecideThree(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if booted[i] {
-				return appendBallot(dst, &xrow.Ballot{IsBooted: true, CanLead: true})
+				return (&xrow.Ballot{IsBooted: true, CanLead: true}).AppendBody(dst)
 			}
 			return boots[i].AppendBallot(dst)
 		}})

@@ -15,6 +15,7 @@ import (
 
 // Config is fixed before the first connection. A zero field means its default.
 type Config struct {
+	Group       string // whose Core this is, see group.go; empty: the replica set's
 	UUID        string // own instance UUID; required
 	Name        string // own instance name; empty: none
 	Incarnation uint64 // of our store, see instance.JoinRequest

@@ -250,7 +250,9 @@ func (b *backend) Ready() *xrow.Error                      { return nil }
 func (b *backend) SchemaVersion() uint64                   { return 1 }
 func (b *backend) User([]byte) (iproto.User, []byte, bool) { return 0, nil, false }
 func (b *backend) CanLogin(iproto.User) error              { return nil }
-func (b *backend) AppendBallot(dst []byte) []byte          { return b.ballot(dst) }
+func (b *backend) AppendBallot(dst, _ []byte) ([]byte, *xrow.Error) {
+	return b.ballot(dst), nil
+}
 func (b *backend) Replicate(l *iproto.Link, user iproto.User, row *xrow.Row) error {
 	if b.replicate != nil {
 		return b.replicate(l, row)

@@ -15,6 +15,7 @@ import (
 
 // Identity is who joins.
 type Identity struct {
+	Group       string // whose member, see group.go; empty: the replica set's
 	UUID        string
 	Name        string // empty: none
 	Incarnation uint64
@@ -58,7 +59,7 @@ func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink 
 		return err
 	}
 	defer stop()
-	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: id.Name, ServerVersion: id.Version, Incarnation: id.Incarnation}
+	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: id.Name, ServerVersion: id.Version, Incarnation: id.Incarnation, Group: id.Group}
 	kind := xrow.Join
 	if id.Anon {
 		kind, req.InstanceName = xrow.FetchSnap, ""
@@ -90,6 +91,9 @@ func open(ctx context.Context, p *Peer, id *Identity, silence time.Duration) (c 
 	default:
 		if err = checkRelease(c.Greeting.Version, id.Raft); err == nil {
 			err = hello(c, p, func() {})
+		}
+		if err == nil {
+			err = confirmGroup(c, id.Group)
 		}
 	}
 	if err != nil {
@@ -163,7 +167,7 @@ func (j *joiner) run() error {
 	if err != nil {
 		return err
 	}
-	if j.state.VClock, err = xrow.DecodeVClockBody(row.Body); err != nil {
+	if j.state.VClock, err = j.clock(&row); err != nil {
 		return err
 	}
 	if row, err = j.read(); err != nil {
@@ -217,7 +221,16 @@ func (j *joiner) rows(row xrow.Row) (stop vclock.VClock, err error) {
 			return stop, err
 		}
 	}
-	return xrow.DecodeVClockBody(row.Body)
+	return j.clock(&row)
+}
+
+// clock reads an OK row of the answer, each of which says whose it is.
+func (j *joiner) clock(row *xrow.Row) (v vclock.VClock, err error) {
+	v, group, err := xrow.DecodeVClockBody(row.Body)
+	if err == nil {
+		err = checkGroup(j.id.Group, group)
+	}
+	return v, err
 }
 
 // ErrFinalStage is wrapped by errors of Join when the state came whole, but not
@@ -233,6 +246,9 @@ func (j *joiner) final() error {
 			return err
 		}
 		if row.Type == xrow.OK {
+			if _, err := j.clock(&row); err != nil {
+				return err
+			}
 			break
 		}
 		if err := j.registration(&row); err != nil {

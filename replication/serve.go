@@ -19,19 +19,7 @@ func (h *Hub) Serve(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 	if !ready {
 		return xrow.Errorf(xrow.ErrLoading)
 	}
-	var err error
-	switch row.Type {
-	case xrow.Join:
-		err = h.serveJoin(link, user, row)
-	case xrow.Subscribe:
-		err = h.serveSubscribe(link, user, row)
-	case xrow.Register:
-		err = h.serveRegister(link, user, row)
-	case xrow.FetchSnap:
-		err = h.serveFetch(link, user, row)
-	default:
-		err = xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
-	}
+	err := h.answer(link, user, row)
 	var refused *xrow.Error
 	if errors.As(err, &refused) {
 		level := zerolog.DebugLevel
@@ -41,6 +29,26 @@ func (h *Hub) Serve(link *iproto.Link, user iproto.User, row *xrow.Row) error {
 		h.cfg.Logger.WithLevel(level).Str("addr", link.RemoteAddr().String()).Stringer("request", row.Type).Err(err).Msg("replication request refused")
 	}
 	return err
+}
+
+func (h *Hub) answer(link *iproto.Link, user iproto.User, row *xrow.Row) error {
+	switch group, err := xrow.DecodeGroup(row.Body); {
+	case err != nil:
+		return err
+	case group != h.cfg.Group:
+		return ErrNoGroup(group)
+	}
+	switch row.Type {
+	case xrow.Join:
+		return h.serveJoin(link, user, row)
+	case xrow.Subscribe:
+		return h.serveSubscribe(link, user, row)
+	case xrow.Register:
+		return h.serveRegister(link, user, row)
+	case xrow.FetchSnap:
+		return h.serveFetch(link, user, row)
+	}
+	return xrow.Errorf(xrow.ErrUnknownRequestType, uint32(row.Type))
 }
 
 func unsupported(what string) *xrow.Error {

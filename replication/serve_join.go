@@ -160,7 +160,7 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 	}
 	log := h.cfg.Logger.With().Str("uuid", req.InstanceUUID).Str("name", req.InstanceName).Uint32("id", snap.ID).Logger()
 	log.Info().Str("vclock", snap.State.VClock.String()).Uint64("term", snap.State.Term).Msg("join started")
-	j := joinStream{hub: h, link: link, sync: sync, version: req.ServerVersion, ours: req.Incarnation != 0, final: kind == instance.JoinMember}
+	j := joinStream{hub: h, link: link, sync: sync, version: req.ServerVersion, ours: req.Incarnation != 0, final: kind == instance.JoinMember, group: h.cfg.Group}
 	if kind == instance.JoinAnon {
 		h.beginFetch(who, &snap.State.VClock)
 		defer h.endFetch(who)
@@ -269,6 +269,7 @@ type joinStream struct {
 	version uint32 // of the joiner; 0: not told, then it knows no META stage
 	ours    bool   // the joiner is
 	final   bool   // there is a final stage
+	group   string // whose state it is
 	buf     []byte
 	out     *outlet
 	told    *Progress
@@ -313,7 +314,9 @@ func (j *joinStream) row(t xrow.Type, replicaID uint32, body []byte) {
 	j.buf = r.Append(j.buf)
 }
 
-func (j *joinStream) ok(v *vclock.VClock) { j.row(xrow.OK, 0, xrow.AppendVClockBody(nil, v)) }
+func (j *joinStream) ok(v *vclock.VClock) {
+	j.row(xrow.OK, 0, xrow.AppendGroupVClockBody(nil, v, j.group))
+}
 
 // meta tells the term, what was promoted, and to ours which rows are decided.
 func (j *joinStream) meta(s *instance.State) {

@@ -93,7 +93,7 @@ func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.V
 			return err
 		}
 	}
-	end := xrow.Row{Type: xrow.OK, Sync: sync, Body: xrow.AppendVClockBody(nil, stop)}
+	end := xrow.Row{Type: xrow.OK, Sync: sync, Body: xrow.AppendGroupVClockBody(nil, stop, h.cfg.Group)}
 	if err := h.armWrite(link); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row)
 	from := req.VClock.Global()
 	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from}, heard: heard{acked: from},
 		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync, from: from}}
-	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules}
+	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules, Group: h.cfg.Group}
 	if r.rules != 0 {
 		ok.Process = h.cfg.Process
 	}

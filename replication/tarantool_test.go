@@ -303,7 +303,7 @@ func TestRegister(t *testing.T) {
 	}
 	p.expect(1, 2, 4)
 	end := p.expectType(xrow.OK)
-	if v, err := xrow.DecodeVClockBody(end.Body); err != nil || v[1] != 4 || end.Sync != 3 {
+	if v, _, err := xrow.DecodeVClockBody(end.Body); err != nil || v[1] != 4 || end.Sync != 3 {
 		t.Errorf("end %+v, %v", v, err)
 	}
 

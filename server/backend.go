@@ -153,7 +153,7 @@ func (b *backend) Submit(batch *iproto.Batch) {
 // refuse answers writes that nobody will look at any more: each of them is
 // counted as waiting until it is answered.
 func (b *backend) refuse(batch *iproto.Batch) {
-	answers := b.s.clients.Answers() // of this goroutine
+	answers := b.s.port.clients.Answers() // of this goroutine
 	for i := range batch.Writes {
 		answers.Reply(batch.Conn, batch.Writes[i].Sync, nil, xrow.Errorf(xrow.ErrShutdown))
 	}
@@ -168,7 +168,7 @@ func (b *backend) Linear(c *iproto.Conn, q *iproto.Select) {
 		c.Flush()
 		return
 	}
-	conn := b.s.calls.add(func(r instance.Reply) {
+	conn := b.s.port.calls.add(func(r instance.Reply) {
 		if r.Err != nil {
 			c.Reply(q.Sync, nil, r.Err)
 			c.Flush()
@@ -177,7 +177,7 @@ func (b *backend) Linear(c *iproto.Conn, q *iproto.Select) {
 		go c.FinishSelect(q)
 	})
 	if err := e.loop.Submit(instance.LinearRead{Conn: conn}); err != nil {
-		b.s.calls.answer(instance.Reply{Conn: conn, Err: xrow.Errorf(xrow.ErrShutdown)})
+		b.s.port.calls.answer(instance.Reply{Conn: conn, Err: xrow.Errorf(xrow.ErrShutdown)})
 	}
 }
 
@@ -209,14 +209,13 @@ func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
 		}})
 }
 
-func (b *backend) AppendBallot(dst []byte) []byte {
-	if hub := b.s.main.hub.Load(); hub != nil && b.s.main.ready.Load() {
-		return hub.AppendBallot(dst)
+// AppendBallot answers for the node of the group that is asked.
+func (b *backend) AppendBallot(dst, request []byte) ([]byte, *xrow.Error) {
+	n, err := b.s.nodeOf(request)
+	if err != nil {
+		return dst, err
 	}
-	if boot := b.s.main.boot.Load(); boot != nil {
-		return boot.AppendBallot(dst)
-	}
-	return append(dst, 0x80)
+	return n.appendBallot(dst)
 }
 
 func (b *backend) VClock() (v vclock.VClock) {
@@ -227,9 +226,9 @@ func (b *backend) VClock() (v vclock.VClock) {
 }
 
 func (b *backend) Replicate(l *iproto.Link, user iproto.User, row *xrow.Row) error {
-	hub := b.s.main.hub.Load()
-	if hub == nil || !b.s.main.ready.Load() {
-		return xrow.Errorf(xrow.ErrLoading)
+	n, err := b.s.nodeOf(row.Body)
+	if err != nil {
+		return err
 	}
-	return hub.Serve(l, user, row)
+	return n.replicate(l, user, row)
 }

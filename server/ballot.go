@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/iproto"
-	"tarragon.dev/tarragon/xrow"
 )
 
 // bootBallots is how often the ballot is looked at before there is a core: whom
@@ -34,5 +33,7 @@ func (s *Server) publishBallots(ctx context.Context) {
 
 // publishBallot tells watchers of the ballot if it has changed.
 func (s *Server) publishBallot() {
-	s.events.Update(iproto.EventBallot, (&backend{s}).AppendBallot([]byte{0x81, byte(xrow.KeyBallot)}))
+	if ballot, err := s.main.appendBallot(nil); err == nil {
+		s.port.events.Update(iproto.EventBallot, ballot)
+	}
 }

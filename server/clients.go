@@ -48,10 +48,10 @@ func (c *clients) Reply(replies []instance.Reply) {
 	for i := range replies {
 		r := &replies[i]
 		if r.Conn&internal != 0 {
-			c.s.calls.answer(*r)
+			c.s.port.calls.answer(*r)
 			continue
 		}
-		c.s.answers.Reply(r.Conn, r.Sync, r.Data, r.Err)
+		c.s.port.answers.Reply(r.Conn, r.Sync, r.Data, r.Err)
 	}
-	c.s.answers.Flush()
+	c.s.port.answers.Flush()
 }

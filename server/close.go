@@ -81,15 +81,15 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 		{"clients", func() { // those that watch box.shutdown leave by themselves
 			if drain > 0 {
 				ctx, cancel := context.WithTimeout(context.Background(), drain)
-				s.clients.Drain(ctx)
+				s.port.clients.Drain(ctx)
 				cancel()
 			}
 		}},
 		{"replication", func() { // before connections: readers wait in JOINs that only this ends
-			s.clients.StopListening()
+			s.port.clients.StopListening()
 			s.main.endReplication()
 		}},
-		{"connections", s.clients.Close}, // nobody submits any more
+		{"connections", s.port.clients.Close}, // nobody submits any more
 		{"background work", func() { // a checkpoint is given up
 			s.stop(errStopped)
 			s.closeDebug()

@@ -24,14 +24,14 @@ func (s *Server) openDebug() error {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	s.debug = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	s.bg.Go(func() { _ = s.debug.Serve(ln) }) // ends by Close
+	s.port.debug = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s.bg.Go(func() { _ = s.port.debug.Serve(ln) }) // ends by Close
 	s.log.Warn().Str("addr", ln.Addr().String()).Msg("the profiler is open to everybody who reaches this address")
 	return nil
 }
 
 func (s *Server) closeDebug() {
-	if s.debug != nil {
-		_ = s.debug.Close()
+	if s.port.debug != nil {
+		_ = s.port.debug.Close()
 	}
 }

@@ -111,6 +111,6 @@ var errTooMany = errors.New("there are too many connections, and all are logged 
 
 // turnedAway tells of a connection that was closed to protect the others.
 func (s *Server) turnedAway(from string, cause error) {
-	log, level := s.turned.rated(s.log)
+	log, level := s.port.turned.rated(s.log)
 	log.WithLevel(level).Str("from", from).Err(cause).Msg("connection turned away")
 }

@@ -53,11 +53,11 @@ func (f *front) changed(e *instance.Effects) {
 func (f *front) publish(l *look) {
 	if l.rights != f.rights {
 		f.rights = l.rights
-		f.s.clients.Recheck()
+		f.s.port.clients.Recheck()
 	}
 	f.s.learnAddresses(l.Members)
 	f.procs.QuorumIs(l.QuorumText)
-	h := f.s.events
+	h := f.s.port.events
 	h.Update(iproto.EventID, f.boxID(&l.Info, l.replicaset))
 	h.Update(iproto.EventStatus, boxStatus(&l.Info))
 	h.Update(iproto.EventElection, boxElection(&l.Info))
@@ -82,7 +82,7 @@ func (f *front) becameWritable() {
 	if len(c.Users) == 0 && len(c.Roles) == 0 {
 		return
 	}
-	conn := f.s.calls.add(func(r instance.Reply) {
+	conn := f.s.port.calls.add(func(r instance.Reply) {
 		if r.Err == nil {
 			f.s.troubles.set(areaCredentials, "", nil)
 		} else if f.s.troubles.set(areaCredentials, "credentials of the configuration could not be applied", r.Err) {
@@ -90,7 +90,7 @@ func (f *front) becameWritable() {
 		}
 	})
 	if err := f.e.loop.Submit(instance.Write{Requests: []instance.Request{proc.AlignCredentials(conn, credentials(c), f.e.loop.Now().Wall)}}); err != nil {
-		f.s.calls.answer(instance.Reply{Conn: conn}) // the end of the run: the next leader does it
+		f.s.port.calls.answer(instance.Reply{Conn: conn}) // the end of the run: the next leader does it
 	}
 }
 

@@ -42,7 +42,7 @@ func TestAttackReplicationPassword(t *testing.T) {
 			back = n
 		}
 	}
-	s.until("guesses are refused", func() bool { return lead.server().clients.Stats().Refused.Total > 0 })
+	s.until("guesses are refused", func() bool { return lead.server().port.clients.Stats().Refused.Total > 0 })
 	if err := back.halt(); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 // journal, fails for all at once or for none.
 type node struct {
 	host
+	group string // by which peers name it; empty: the replica set's
 	life  life
 	store *xlog.Slot
 

@@ -39,7 +39,7 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		Identity: proc.Identity{Version: Version, Name: s.in.Name, ReplicasetName: s.in.Replicaset, GroupName: s.in.Group,
 			Hostname: host, PID: os.Getpid(), Anon: s.in.Replication.Anon},
 		Apply:       s.applySettings,
-		Broadcast:   s.events.Set,
+		Broadcast:   s.port.events.Set,
 		Snapshot:    e.keeper.ask,
 		Peers:       s.peerStatus,
 		Listen:      s.listenAddrs,
@@ -48,10 +48,10 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		Stats:       s.stats,
 		Heap:        heap,
 		Checkpoints: s.checkpointClocks,
-		SessionPeer: s.clients.Peer,
-		Su:          func(conn uint64, user box.Credentials) error { return s.clients.Su(conn, iproto.User(user)) },
+		SessionPeer: s.port.clients.Peer,
+		Su:          func(conn uint64, user box.Credentials) error { return s.port.clients.Su(conn, iproto.User(user)) },
 		AcceptLoss:  n.acceptLoss,
-		MaxAnswer:   s.clients.MaxAnswer(),
+		MaxAnswer:   s.port.clients.MaxAnswer(),
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
 		},
@@ -60,7 +60,7 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 
 // stats names requests as Tarantool does.
 func (s *Server) stats() proc.Stats {
-	st := s.clients.Stats()
+	st := s.port.clients.Stats()
 	out := proc.Stats{Requests: map[string]proc.Counter{"ERROR": proc.Counter(st.Errors)}, All: proc.Counter(st.All), Sent: proc.Counter(st.Sent),
 		Received: proc.Counter(st.Received), Connections: proc.Counter(st.Connections), Open: st.Open, InProgress: st.InProgress,
 		Failed: proc.Counter(st.Failed), Delayed: proc.Counter(st.Delayed), Refused: proc.Counter(st.Refused)}
@@ -90,7 +90,7 @@ func (s *Server) checkpointClocks() (out []vclock.VClock) {
 }
 
 func (s *Server) listenAddrs() (out []string) {
-	for _, a := range s.clients.Addrs() {
+	for _, a := range s.port.clients.Addrs() {
 		out = append(out, a.String())
 	}
 	return out
@@ -155,7 +155,7 @@ func (s *Server) applySettings(changes []proc.Change) error {
 		case "log_level":
 			SetLogLevel(c.Level())
 		case "net_msg_max":
-			s.clients.SetMaxInFlight(int(min(toInt(c.Number()), 1<<30)))
+			s.port.clients.SetMaxInFlight(int(min(toInt(c.Number()), 1<<30)))
 		case "checkpoint_interval":
 			s.tuning.checkpointEvery.Store(int64(c.Duration()))
 		case "checkpoint_count":

@@ -54,33 +54,39 @@ type Config struct {
 	openStore     func(xlog.Options) (*xlog.Store, error)
 }
 
-// Server is a running instance: the process around its node. The store, the port
-// and what box.cfg changes are the process's, all else is the node's.
+// Server is a running instance: the process around its nodes. The store, the port
+// and what box.cfg changes are the process's, all else is a node's.
 type Server struct {
 	cfg       Config
 	in        *config.Instance
 	log       zerolog.Logger
 	files     descriptors
 	store     *xlog.Store
-	journal   *xlog.Journal // writes the groups of all Cores
-	main      *node         // the replica set's
-	events    *iproto.Hub
-	clients   *iproto.Server
-	debug     *http.Server // nil: off
-	answers   *iproto.Answers
+	journal   *xlog.Journal    // writes the groups of all Cores
+	main      *node            // the replica set's
+	beside    map[string]*node // those of other groups, by their names; never changed
+	port      port
 	drain     atomic.Int64 // limit of a shutdown, a time.Duration
-	calls     calls
 	addrs     addresses
 	tuning    tuning // what box.cfg changes and the core does not know
 	admission admission
 	troubles  troubles // of the process; those of nodes are theirs
-	badBytes  limiter  // of log lines about foreign bytes
-	turned    limiter  // of those about connections that were closed to protect the others
 	started   time.Time
 	heapLimit int64 // what SetHeapLimit was told last; the keeper's
 
 	bg   sync.WaitGroup
 	stop context.CancelCauseFunc
+}
+
+// port is where clients and peers come in.
+type port struct {
+	events   *iproto.Hub
+	clients  *iproto.Server
+	answers  *iproto.Answers
+	calls    calls
+	debug    *http.Server // nil: off
+	badBytes limiter      // of log lines about foreign bytes
+	turned   limiter      // of those about connections that were closed to protect the others
 }
 
 // errStopped is the cause of an orderly stop.
@@ -135,7 +141,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) error {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), events: iproto.NewHub()}
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), port: port{events: iproto.NewHub()}}
 	s.main = newNode(s.host())
 	s.main.life.open, s.main.life.trusted, s.main.life.anew = s.openStore, cfg.trusted, anew
 	s.main.after, s.main.newFront = after, s.newFront
@@ -184,7 +190,7 @@ func (s *Server) nowReady() {
 
 // tick is the clock of the chores of the process.
 func (s *Server) tick() {
-	s.clients.Tick()
+	s.port.clients.Tick()
 	s.watchMemory(s.main.engine.Load())
 }
 
@@ -248,7 +254,7 @@ func (s *Server) openOr(ctx context.Context) error {
 		go func() {
 			if err := <-opened; err == nil {
 				s.closeDebug()
-				s.clients.Close()
+				s.port.clients.Close()
 				_ = s.store.Close()
 			}
 		}()
@@ -280,21 +286,21 @@ func (s *Server) open() (err error) {
 		return closeOver(s.store, err)
 	}
 	if err := s.openDebug(); err != nil {
-		s.clients.Close()
+		s.port.clients.Close()
 		return closeOver(s.store, err)
 	}
 	return nil
 }
 
 func (s *Server) openClients() error {
-	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.main.life.UUID, Hub: s.events, Pagination: true,
+	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.main.life.UUID, Hub: s.port.events, Pagination: true,
 		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
 		Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
 	if err != nil {
 		return err
 	}
-	s.clients, s.answers = srv, srv.Answers()
+	s.port.clients, s.port.answers = srv, srv.Answers()
 	s.publishBallot() // whoever watches finds one
 	var addrs []string
 	for _, u := range s.in.IProto.Listen {

@@ -27,7 +27,7 @@ func (s *Server) openControl() {
 	}
 	err := socketDir(path, s.in.Tarragon.DirMode)
 	if err == nil {
-		err = s.clients.ListenControl(path, box.UserAdmin)
+		err = s.port.clients.ListenControl(path, box.UserAdmin)
 	}
 	if err != nil {
 		s.log.Warn().Err(err).Str("path", path).Msg("no control socket: commands on this machine need a login")

@@ -16,7 +16,7 @@ import (
 func (n *node1) event(key string) map[string]any {
 	n.set.t.Helper()
 	var out map[string]any
-	if err := msgpack.Unmarshal(n.server().events.Value(key), &out); err != nil {
+	if err := msgpack.Unmarshal(n.server().port.events.Value(key), &out); err != nil {
 		n.set.t.Fatalf("%s at %s: %v", key, n.name, err)
 	}
 	return out

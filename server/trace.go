@@ -66,7 +66,7 @@ func (s *Server) clientTrace() iproto.Trace {
 			}
 		},
 		BadBytes: func(c *iproto.Conn, err error) {
-			log, level := s.badBytes.rated(s.log)
+			log, level := s.port.badBytes.rated(s.log)
 			log.WithLevel(level).Uint64("conn", c.ID()).Str("from", c.RemoteAddr()).Err(err).Msg("bad request")
 		},
 		Guessed: func(n iproto.Guesses) {

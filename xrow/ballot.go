@@ -22,6 +22,7 @@ type Ballot struct {
 	Rules           uint64        // ours: 1 = knows strong rules
 	Replicaset      string        // ours: UUID of the replica set; empty: none, or not told
 	Founding        int           // ours: voters that the set needs before it is complete; 0: it is
+	Group           string        // ours: whose ballot it is; empty: the replica set's
 }
 
 // Keys of a ballot (Tarantool: IPROTO_BALLOT_KEYS).
@@ -39,13 +40,17 @@ const (
 )
 
 // AppendBody encodes {BALLOT: {...}}, which is both the body of the answer to
-// VOTE and the data of the event.
+// VOTE and the data of the event. GROUP stands beside BALLOT, where there is one.
 func (b *Ballot) AppendBody(dst []byte) []byte {
 	leader := b.BootstrapLeader
 	if leader == "" {
 		leader = NilUUID
 	}
-	m := openMap(append(dst, 0x81, byte(KeyBallot)))
+	pairs := byte(0x81)
+	if b.Group != "" {
+		pairs++
+	}
+	m := openMap(append(dst, pairs, byte(KeyBallot)))
 	m.bool(ballotIsROCfg, b.IsROCfg)
 	m.bool(ballotIsRO, b.IsRO)
 	m.bool(ballotIsAnon, b.IsAnon)
@@ -64,6 +69,9 @@ func (b *Ballot) AppendBody(dst []byte) []byte {
 	if b.Replicaset != "" {
 		m.key(KeySet)
 		m.dst = msgp.AppendInt(msgp.AppendString(append(m.dst, 0x92), b.Replicaset), b.Founding)
+	}
+	if b.Group != "" {
+		m.dst = msgp.AppendString(append(m.dst, byte(KeyGroup)), b.Group)
 	}
 	return m.dst
 }
@@ -88,6 +96,12 @@ func (b *Ballot) Update(data []byte) (empty bool, err error) {
 				return true, badMsgpack("packet body", nil)
 			}
 			empty = empty && !told
+		}
+		if f.key == KeyGroup {
+			var ok bool
+			if b.Group, ok = readName(f.val); !ok {
+				return true, badMsgpack("packet body", nil)
+			}
 		}
 	}
 	if f.bad {

@@ -193,7 +193,7 @@ func decodeBody(row *Row, server bool) (kind string, b body, err error) {
 		s, err := DecodeSubscribeOK(row.Body)
 		return "SUBSCRIBE OK", &s, err
 	case row.Type == OK && server && len(row.Body) > 1 && row.Body[1] == byte(KeyVClock):
-		v, err := DecodeVClockBody(row.Body)
+		v, _, err := DecodeVClockBody(row.Body)
 		return "VCLOCK", vclockBody(v), err
 	case row.Type == OK && server && len(row.Body) > 1 && row.Body[1] == byte(KeyVClockSync):
 		sync, err := DecodeHeartbeat(row.Body)

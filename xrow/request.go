@@ -13,6 +13,7 @@ type JoinRequest struct {
 	ServerVersion uint32 // major<<16 | minor<<8 | patch; 0: not told, then no META stage
 	Incarnation   uint64 // ours: of the joiner's store; 0: an instance of Tarantool's kind
 	Checkpoint    bool   // FETCH_SNAPSHOT: out of a checkpoint file
+	Group         string // ours: whose state; empty: the replica set's
 }
 
 // AppendBody encodes the body; empty fields are left out.
@@ -25,13 +26,14 @@ func (j *JoinRequest) AppendBody(dst []byte) []byte {
 	if j.Checkpoint {
 		m.bool(KeyIsCheckpoint, true)
 	}
+	m.string(KeyGroup, j.Group)
 	return m.dst
 }
 
 // DecodeJoin reads the body of JOIN or FETCH_SNAPSHOT.
 func DecodeJoin(body []byte) (j JoinRequest, err error) {
-	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation)
-	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint}, err
+	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation|useGroup)
+	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint, d.Group}, err
 }
 
 // RegisterRequest is the body of REGISTER.
@@ -40,6 +42,7 @@ type RegisterRequest struct {
 	InstanceName string // empty: none
 	VClock       vclock.VClock
 	Incarnation  uint64 // ours: as in a JoinRequest
+	Group        string // ours: as in a JoinRequest
 }
 
 // AppendBody encodes the body; an empty name is left out.
@@ -49,13 +52,14 @@ func (r *RegisterRequest) AppendBody(dst []byte) []byte {
 	m.string(KeyInstanceName, r.InstanceName)
 	m.vclock(KeyVClock, &r.VClock)
 	m.uintNonzero(KeyIncarnation, r.Incarnation)
+	m.string(KeyGroup, r.Group)
 	return m.dst
 }
 
 // DecodeRegister reads the body of REGISTER.
 func DecodeRegister(body []byte) (r RegisterRequest, err error) {
-	d, err := decodeRequest(body, useInstance|useVClock|useIncarnation)
-	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock, d.Incarnation}, err
+	d, err := decodeRequest(body, useInstance|useVClock|useIncarnation|useGroup)
+	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock, d.Incarnation, d.Group}, err
 }
 
 // SubscribeRequest is the body of SUBSCRIBE.
@@ -71,6 +75,7 @@ type SubscribeRequest struct {
 	Rules          uint64 // ours: 1 = knows strong rules
 	Incarnation    uint64 // ours: as in a JoinRequest
 	Process        uint64 // ours: drawn by each process; 0: not told
+	Group          string // ours: as in a JoinRequest
 }
 
 // AppendBody encodes the body; empty names and zero values of ours are left out.
@@ -87,12 +92,13 @@ func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
 	m.uintNonzero(KeyRules, s.Rules)
 	m.uintNonzero(KeyIncarnation, s.Incarnation)
 	m.uintNonzero(KeyProcess, s.Process)
+	m.string(KeyGroup, s.Group)
 	return m.dst
 }
 
 // DecodeSubscribe reads the body of SUBSCRIBE.
 func DecodeSubscribe(body []byte) (s SubscribeRequest, err error) {
-	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation|useProcess)
+	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation|useProcess|useGroup)
 	return d.SubscribeRequest, err
 }
 
@@ -104,6 +110,7 @@ type SubscribeOK struct {
 	Rules          uint64 // ours: 1 = knows strong rules
 	Shown          Shown  // ours: what the one that asked has shown to us before
 	Process        uint64 // ours: as in a SubscribeRequest
+	Group          string // ours: that of the SubscribeRequest
 }
 
 // Shown is what a life of an instance has shown to a peer.
@@ -125,6 +132,7 @@ func (s *SubscribeOK) AppendBody(dst []byte) []byte {
 		m.shown(&s.Shown)
 	}
 	m.uintNonzero(KeyProcess, s.Process)
+	m.string(KeyGroup, s.Group)
 	return m.dst
 }
 
@@ -162,8 +170,8 @@ func readShown(v []byte, s *Shown) (ok bool) {
 
 // DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
 func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
-	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess)
-	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules, d.shown, d.Process}, err
+	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess|useGroup)
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules, d.shown, d.Process, d.Group}, err
 }
 
 // AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
@@ -172,10 +180,39 @@ func AppendVClockBody(dst []byte, v *vclock.VClock) []byte {
 	return AppendVClock(append(dst, 0x81, byte(KeyVClock)), v)
 }
 
+// AppendGroupVClockBody is AppendVClockBody for the Core of a group, {VCLOCK: v, GROUP: name};
+// an empty one is the replica set's.
+func AppendGroupVClockBody(dst []byte, v *vclock.VClock, group string) []byte {
+	m := openMap(dst)
+	m.vclock(KeyVClock, v)
+	m.string(KeyGroup, group)
+	return m.dst
+}
+
 // DecodeVClockBody reads the body of such an OK row; component 0 is dropped.
-func DecodeVClockBody(body []byte) (vclock.VClock, error) {
-	d, err := decodeRequest(body, useVClock)
-	return d.VClock, err
+func DecodeVClockBody(body []byte) (v vclock.VClock, group string, err error) {
+	d, err := decodeRequest(body, useVClock|useGroup)
+	return d.VClock, d.Group, err
+}
+
+// AppendGroup encodes {GROUP: name}, the body of a VOTE; without a group it has none.
+func AppendGroup(dst []byte, group string) []byte {
+	if group == "" {
+		return dst
+	}
+	m := openMap(dst)
+	m.string(KeyGroup, group)
+	return m.dst
+}
+
+// DecodeGroup reads of any replication request whose Core is meant; empty: the replica
+// set's.
+func DecodeGroup(body []byte) (group string, err error) {
+	if body == nil {
+		return "", nil
+	}
+	d, err := decodeRequest(body, useGroup)
+	return d.Group, err
 }
 
 // use says which keys a request has.
@@ -191,6 +228,7 @@ const (
 	useIncarnation // and out of a checkpoint
 	useShown
 	useProcess
+	useGroup
 )
 
 // usedBy tells what has the key; 0: no request.
@@ -214,6 +252,8 @@ func usedBy(k Key) use {
 		return useShown
 	case KeyProcess:
 		return useProcess
+	case KeyGroup:
+		return useGroup
 	}
 	return 0
 }
@@ -270,6 +310,9 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 		case KeyProcess:
 			what = "invalid PROCESS"
 			d.Process, ok = u64(f.val)
+		case KeyGroup:
+			what = "invalid GROUP"
+			d.Group, ok = readName(f.val)
 		case KeyShown:
 			what = "invalid SHOWN"
 			ok = readShown(f.val, &d.shown)

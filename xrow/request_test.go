@@ -63,6 +63,14 @@ func TestBodiesHaveTarantoolsLayout(t *testing.T) {
 		{"subscribe of ours", &SubscribeRequest{ReplicasetUUID: uuidB, ReplicasetName: "r", InstanceUUID: uuidA,
 			InstanceName: "n1", Anon: true, IDFilter: 0x80000001, Rules: 1},
 			"89 25 d924" + hexOf(uuidB) + "5c a172 24 d924" + hexOf(uuidA) + "5d a26e31 26 80 06 00 50 c3 51 92 00 1f 71 01"},
+		{"join of a group", &JoinRequest{InstanceUUID: uuidA, Incarnation: 1, Group: "top"}, "83 24 d924" + hexOf(uuidA) + "73 01 7b a3746f70"},
+		{"register of a group", &RegisterRequest{InstanceUUID: uuidA, VClock: clock(t, "{1: 6}"), Group: "top"},
+			"83 24 d924" + hexOf(uuidA) + "26 81 01 06 7b a3746f70"},
+		{"subscribe of a group", &SubscribeRequest{ReplicasetUUID: uuidB, InstanceUUID: uuidA, Group: "top"},
+			"87 25 d924" + hexOf(uuidB) + "24 d924" + hexOf(uuidA) + "26 80 06 00 50 c2 51 90 7b a3746f70"},
+		{"subscribe OK of a group", &SubscribeOK{ReplicasetUUID: uuidB, Group: "top"}, "83 25 d924" + hexOf(uuidB) + "26 80 7b a3746f70"},
+		{"ballot of a group", &Ballot{BootstrapLeader: uuidB, Group: "top"},
+			"82 29 89 01 c2 04 c2 05 c2 06 c2 02 80 03 80 07 c2 08 d924" + hexOf(uuidB) + "09 90 7b a3746f70"},
 		{"subscribe OK", &SubscribeOK{ReplicasetUUID: uuidB, VClock: clock(t, "{1: 6}")},
 			"82 25 d924" + hexOf(uuidB) + "26 81 01 06"},
 		{"ballot", &Ballot{IsBooted: true, VClock: clock(t, "{1: 1}"), BootstrapLeader: uuidB, Registered: []string{uuidB}},
@@ -163,6 +171,8 @@ func TestMistypedValuesAreNamed(t *testing.T) {
 	raft := func(b []byte) error { _, err := DecodeRaft(b); return err }
 	ballot := func(b []byte) error { _, err := DecodeBallot(b); return err }
 	meta := func(b []byte) error { _, _, err := DecodeJoinMeta(b); return err }
+	group := func(b []byte) error { _, err := DecodeGroup(b); return err }
+	clockBody := func(b []byte) error { _, _, err := DecodeVClockBody(b); return err }
 	for _, c := range []struct {
 		decode func([]byte) error
 		hex    string
@@ -191,6 +201,13 @@ func TestMistypedValuesAreNamed(t *testing.T) {
 		{subscribe, "81 51 c0", "invalid ID_FILTER"},
 		{subscribe, "81 51 91 20", "invalid ID_FILTER"},
 		{subscribe, "81 71 c0", "invalid RULES"},
+		{join, "81 7b 01", "invalid GROUP"},
+		{subscribe, "81 7b a0", "invalid GROUP"},
+		{group, "81 7b a3546f70", "invalid GROUP"},
+		{group, "82 24 c0 7b a3746f70", ""},
+		{group, "", ""},
+		{clockBody, "82 26 80 7b c0", "invalid GROUP"},
+		{ballot, "82 29 80 7b 01", "packet body"},
 		{heartbeat, "81 5a c0", "invalid vclock sync"},
 		{heartbeat, "01", "request body"},
 		{ack, "", "request body"},
@@ -273,5 +290,30 @@ func TestAckAndHeartbeatDoNotAllocate(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// The body of a VOTE and the OK rows name the group, and are as they were without one.
+func TestGroupInBodies(t *testing.T) {
+	v := clock(t, "{1: 6}")
+	for _, c := range []struct {
+		got  []byte
+		want string
+	}{
+		{AppendGroup(nil, ""), ""},
+		{AppendGroup(nil, "top"), "817ba3746f70"},
+		{AppendVClockBody(nil, &v), "8126810106"},
+		{AppendGroupVClockBody(nil, &v, ""), "8126810106"},
+		{AppendGroupVClockBody(nil, &v, "top"), "82268101067ba3746f70"},
+	} {
+		if got := hex.EncodeToString(c.got); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
+	}
+	if got, group, err := DecodeVClockBody(AppendGroupVClockBody(nil, &v, "top")); got != v || group != "top" || err != nil {
+		t.Errorf("%v, %q, %v", got, group, err)
+	}
+	if group, err := DecodeGroup(AppendGroup(nil, "top")); group != "top" || err != nil {
+		t.Errorf("%q, %v", group, err)
 	}
 }

@@ -62,6 +62,7 @@ func requestAttempts() (out []*attempt) {
 	add(xrow.Auth, "with a wrong password", fixed(fields{xrow.KeyUserName: victim, xrow.KeyTuple: []any{"chap-sha1", string(make([]byte, 20))}}))
 	add(xrow.Auth, "of nobody", fixed(fields{xrow.KeyUserName: "nobody", xrow.KeyTuple: []any{"chap-sha1", string(make([]byte, 20))}}))
 	add(xrow.Vote, "", fixed(nil))
+	add(xrow.Vote, noGroup, fixed(fields{xrow.KeyGroup: "nowhere"}))
 	add(xrow.VoteOld, "", fixed(nil))
 	for _, key := range []string{"mine", "box.status", "box.schema", "internal.ballot"} {
 		add(xrow.WatchOnce, "of `"+key+"`", fixed(fields{xrow.KeyEventKey: key}))
@@ -118,10 +119,21 @@ func replicationAttempts() (out []*attempt) {
 		if t == xrow.Subscribe {
 			a.object = "as an anonymous reader"
 		}
-		out = append(out, a)
+		grouped := *a
+		grouped.object = noGroup
+		grouped.run = func(n *node, c *client, user string) verdict {
+			f[xrow.KeyGroup] = "nowhere"
+			defer delete(f, xrow.KeyGroup)
+			return a.run(n, c, user)
+		}
+		out = append(out, a, &grouped)
 	}
 	return out
 }
+
+// noGroup is what requests are about that name a group which is nowhere. A Tarantool
+// passes over the name.
+const noGroup = "of no group"
 
 // version that joiners have, 3.8.0.
 const version = 3<<16 | 8<<8

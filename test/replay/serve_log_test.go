@@ -74,7 +74,7 @@ func promoted(t *testing.T, k *talk) (st xlog.State) {
 		}
 		switch r := row(t, l); {
 		case r.Type == xrow.OK && len(r.Body) > 1 && r.Body[1] == byte(xrow.KeyVClock):
-			v, err := xrow.DecodeVClockBody(r.Body)
+			v, _, err := xrow.DecodeVClockBody(r.Body)
 			if err != nil {
 				t.Fatal(err)
 			}
