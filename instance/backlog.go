@@ -88,29 +88,3 @@ func txnLen(rows []xrow.Row) int {
 	}
 	return 0
 }
-
-// releaseRows takes what waited, a part in each Step: all at once could be
-// more than a Step has time for.
-func (c *Core) releaseRows() {
-	for released := 0; len(c.gate.backlog.events) > 0 && c.gate.build == nil && released < releaseSize && !c.out.crowded(c.cfg.GatherMaxSize); {
-		if c.gate.ddlWaits && c.limbo.Unwritten() {
-			return
-		}
-		if c.out.failed != nil || c.members.expelled {
-			c.gate.backlog = backlog{}
-			return
-		}
-		h := c.gate.backlog.head()
-		from, size := h.from, h.size
-		rest, err := c.takeEach(from, h.rows)
-		if err != nil {
-			c.cutStream(from, clientError(err))
-			continue
-		}
-		c.gate.backlog.setHead(rest)
-		released += size
-		c.raft.VClockGrew()
-	}
-}
-
-const releaseSize = 256 << 10

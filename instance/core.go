@@ -2,7 +2,6 @@ package instance
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"tarragon.dev/tarragon/box"
@@ -232,9 +231,7 @@ func (c *Core) show() {
 		c.eff.Ack = nil
 	}
 	c.eff.Relay = c.out.written
-	if c.lead.newVoid {
-		c.eff.VoidPromotes, c.lead.newVoid = slices.Clone(c.lead.voidPromotes), false
-	}
+	c.eff.VoidPromotes = c.lead.tellVoid()
 }
 
 // answerWaits answers all who waited and whose outcome is known now, or whose time

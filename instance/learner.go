@@ -6,8 +6,6 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // learner is what a leader knows of a member that does not count yet. It makes a
@@ -136,25 +134,4 @@ func (c *Core) expireLearners() {
 			return noValues, nil
 		}})
 	}
-}
-
-func putMember(tx *box.Txn, t xrow.Type, m box.Member) error {
-	tuple := MemberTuple(m.ID, m.UUID, m.Name, m.Incarnation)
-	if m.Learner {
-		tuple = LearnerTuple(m.ID, m.UUID, m.Name, m.Incarnation)
-	}
-	d := xrow.DML{Type: t, SpaceID: spaceCluster, Tuple: tuple}
-	return tx.ExecuteInternal(&d)
-}
-
-func deleteMember(tx *box.Txn, id uint32) error {
-	d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, id)}
-	return tx.ExecuteInternal(&d)
-}
-
-// LearnerTuple is a tuple of _cluster for a member that does not count yet.
-func LearnerTuple(id uint32, uuid, name string, incarnation uint64) []byte {
-	b := MemberTuple(id, uuid, name, incarnation)
-	b[0]++
-	return msgp.AppendBool(b, true)
 }

@@ -11,6 +11,11 @@ import (
 
 // members are who belongs to the replica set and who of them counts, by the
 // rows of _cluster and _schema. Sets are a bit each by replica ID.
+//
+// Invariant: ids, confirmed, learners, founding and oldSchema follow the rows that
+// are committed (refreshMembers), newest, all and kinds those in the log
+// (refreshNewest). self is never given back: who finds another ID at its row is
+// expelled.
 type members struct {
 	self      uint32        // replica ID; 0: not registered
 	ids       []box.Member  // confirmed, learners too

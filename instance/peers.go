@@ -4,6 +4,9 @@ import "tarragon.dev/tarragon/vclock"
 
 // peers are what others say of themselves and of us, by replica ID. A set has a
 // bit for each.
+//
+// Invariant: all of it was said in the life that has the ID now. What one said whose
+// bit is in back counts for no vote and no commit.
 type peers struct {
 	acked    [vclock.Max]vclock.VClock
 	shown    [vclock.Max]Shown  // election states, without Ack: acked has that

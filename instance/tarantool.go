@@ -16,8 +16,7 @@ func (c *Core) noteVoidPromotes() (n int) {
 			c.trace(FactPromoteVoid, p.Owner, p.LSN, "")
 		}
 		if p.Owner == c.ownID() {
-			c.lead.voidPromotes = append(c.lead.voidPromotes, p.LSN)
-			c.lead.newVoid = true
+			c.lead.void(p.LSN)
 		}
 	}
 	return len(void)

@@ -37,9 +37,8 @@ func (c *Core) afterRaft() {
 	case leads && !c.lead.leading:
 		c.becomeLeader()
 	case !leads && c.lead.leading:
-		c.lead.leading = false
+		c.lead.end()
 		c.limbo.Rest()
-		c.lead.confirmAt = 0
 	}
 }
 

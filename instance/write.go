@@ -6,7 +6,6 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
-	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -23,18 +22,6 @@ type payload struct {
 	since      time.Duration // when it was queued
 	frames     []byte        // its rows as they are in the log
 	join       *JoinRequest
-}
-
-// writable tells whether this instance takes writes to replicated spaces.
-func (c *Core) writable() bool {
-	if c.members.self == 0 || c.out.failed != nil || c.members.expelled || c.closing || c.cfg.ReadOnly {
-		return false
-	}
-	cur := c.limbo.Current()
-	if c.cfg.Mode == raft.Off && cur.Owner == 0 && !c.lead.leading {
-		return c.raft.Term() <= max(cur.Term, 1)
-	}
-	return c.lead.leading && cur.Term == c.raft.Term()
 }
 
 // author is who writes here now. In a term we write once our PROMOTE of it is in the log.
@@ -223,31 +210,4 @@ func (c *Core) hold(r *Request) {
 	if err != nil {
 		c.eff.reply(r.Conn, r.Sync, nil, err)
 	}
-}
-
-// releaseHeld runs what waited for a barrier, up to the next one. Writes that a
-// deposed leader cannot do any more are answered; those of local spaces stay.
-func (c *Core) releaseHeld() {
-	g := &c.gate
-	if len(g.held) > 0 && !c.writable() {
-		g.failHeld(&c.eff, c.refuse)
-	}
-	for len(g.held) > 0 && g.build == nil {
-		if c.writable() && c.limbo.Len() > 0 && (g.barrier || g.choresWait() || g.held[0].Barrier) {
-			return
-		}
-		r := g.takeHeld()
-		c.execute(&r, nil)
-	}
-	if c.limbo.Len() == 0 && g.build == nil {
-		g.barrier = false
-	}
-}
-
-// unwritable is the answer to a write that this instance cannot take.
-func (c *Core) unwritable() *xrow.Error {
-	if c.out.failed != nil {
-		return &xrow.Error{Code: xrow.ErrWALIO, Message: "Failed to write to disk: " + c.out.failed.Error(), Err: c.out.failed}
-	}
-	return c.readonly()
 }

@@ -1,0 +1,137 @@
+package instance
+
+import (
+	"fmt"
+
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/xrow"
+)
+
+// Restore sets the state that a checkpoint or a JOIN carries; the box has its
+// tuples already. Replay follows, then Start.
+func (c *Core) Restore(s State) error {
+	c.replay = true
+	defer func() { c.replay = false }()
+	c.out.vclock = s.VClock
+	c.raft = raft.New(c.raftConfig(), raft.Record{Term: s.Term, Vote: s.Vote})
+	c.limbo.Restore(fromSpans(s.History), s.Confirmed, s.ConfirmedOf)
+	c.lead.restore(s.VoidPromotes)
+	if s.NextGroup > 0 {
+		c.out.nextNo = s.NextGroup
+		c.out.written = s.NextGroup - 1
+		c.limbo.Written(c.out.written)
+	}
+	if s.Undecided == nil {
+		return nil
+	}
+	return c.restoreUndecided(s.Undecided)
+}
+
+// restoreUndecided applies rows that the vclock counts already.
+func (c *Core) restoreUndecided(g *xrow.Group) error {
+	full := c.out.vclock
+	c.restoring = true
+	defer func() { c.out.vclock, c.restoring = full, false }()
+	for i := range g.Table {
+		ref := &g.Table[i]
+		c.out.vclock[ref.Origin] = min(c.out.vclock[ref.Origin], ref.LSN-1)
+	}
+	return c.replayRows(g)
+}
+
+// Replay applies one group of the own log. Its conclusions are the same as
+// when the rows came; nothing is written.
+func (c *Core) Replay(no uint64, g *xrow.Group) error {
+	if no != c.out.nextNo {
+		return fmt.Errorf("instance: group %d of the log follows %d", no, c.out.nextNo-1)
+	}
+	c.replay = true
+	defer func() { c.replay = false }()
+	if err := c.replayRows(g); err != nil {
+		return fmt.Errorf("replay group %d: %w", no, err)
+	}
+	c.out.nextNo = no + 1
+	c.out.written = no
+	c.limbo.Written(no)
+	c.settle()
+	return c.out.failed
+}
+
+func (c *Core) replayRows(g *xrow.Group) error {
+	var txn []xrow.Row
+	for i := range g.Table {
+		r, err := g.Row(i)
+		if err != nil {
+			return err
+		}
+		if r.ReplicaID == 0 {
+			if err := c.replayLocal(&r); err != nil {
+				return err
+			}
+			if r.Flags&xrow.FlagCommit == 0 {
+				continue // local rows go before the others of their transaction
+			}
+			continue
+		}
+		txn = append(txn, r)
+		if r.Flags&xrow.FlagCommit == 0 {
+			continue
+		}
+		if last := &txn[len(txn)-1]; last.LSN > c.out.vclock[last.ReplicaID] {
+			a := c.arrive(txn)
+			if err := c.apply(&a); err != nil {
+				return err
+			}
+		}
+		txn = txn[:0]
+	}
+	if len(txn) > 0 {
+		return fmt.Errorf("instance: the log ends within a transaction of instance %d", txn[0].ReplicaID)
+	}
+	return nil
+}
+
+// replayLocal takes {term, vote} and rows of local spaces.
+func (c *Core) replayLocal(r *xrow.Row) error {
+	if r.LSN <= c.out.vclock[0] {
+		return nil
+	}
+	c.out.vclock.Follow(0, r.LSN)
+	if r.Type == xrow.RaftState {
+		body, err := xrow.DecodeRaft(r.Body)
+		if err != nil {
+			return err
+		}
+		c.raft.Restore(raft.Record{Term: body.Term, Vote: body.Vote})
+		return nil
+	}
+	if r.Type == xrow.Nop {
+		return nil
+	}
+	d, err := xrow.DecodeDML(r.Type, r.Body)
+	if err != nil {
+		return err
+	}
+	c.seq++
+	tx := c.box.Begin(c.seq)
+	if err := tx.Apply(&d); err != nil {
+		tx.Abort()
+		return err
+	}
+	tx.Prepare()
+	return nil
+}
+
+// Start ends the recovery. The instance is a follower, whatever it was.
+func (c *Core) Start(now Now) {
+	c.now = now
+	c.out.onDisk = c.out.vclock
+	c.beats.at = now.Mono
+	c.started = true
+	c.refreshMembers()
+	c.raft.Holds(&c.out.vclock)
+}
+
+// Distrust begins in doubt about this disk: a loss is known already. It is called
+// between the recovery and the first Step.
+func (c *Core) Distrust(why error) { c.broken(fmt.Errorf("%w: %w", ErrLostData, why)) }
