@@ -3,7 +3,9 @@
 //
 // Core takes events and returns effects. It does no I/O, reads no clock,
 // starts no goroutine and ranges over no map where order shows; time and
-// chance are arguments. test/sim runs whole clusters of it from a seed.
+// chance are arguments. test/sim runs whole clusters of it from a seed. Its state
+// lies in rooms, plain values with an invariant each: outbox, members, peers, gate,
+// waits, leadership, beats (docs/architecture.md).
 //
 // # Invariants
 //

@@ -26,7 +26,7 @@ type outbox struct {
 	nextNo  uint64         // number that open will get
 	written uint64
 
-	unstamped           bool   // rows go without their term, as those of a Tarantool (planted)
+	unstamped           bool   // rows go without their term: this is a Tarantool
 	scratch             []byte // body being encoded
 	lastRows, lastTable int    // sizes of the last group: the next one will need about as much
 
