@@ -8,7 +8,7 @@ SEEDS    ?= 500
 SEED     ?= 1
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim mutants mutants-sample lint bench clean cluster interop attack model model-deep
+.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim mutants mutants-sample lint bench bench-diff clean cluster interop attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -119,6 +119,10 @@ lint: fmt vet check ## all of that, and govulncheck where its database can be re
 bench: build ## throughput and latency of three local nodes, and of the packages
 	@if [ -f bench/go.mod ]; then cd bench && go run .; fi
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-diff: build ## this tree beside BASE=REV, in turns; PACKAGES, BENCHES, COUNT, LINES as bench/diff.sh says
+	@test -n "$(BASE)" || { echo "which revision: make bench-diff BASE=main" >&2; exit 1; }
+	@bench/diff.sh "$(BASE)"
 
 clean: ## remove what was built
 	rm -rf bin fuzz.log

@@ -46,6 +46,7 @@ type nodeFlags struct {
 	nodes     int
 	peers     list
 	tarantool string
+	base      string
 }
 
 // lineFlags choose lines, and say how large the large ones are.
@@ -121,12 +122,16 @@ func (f *loadFlags) define(fs *flag.FlagSet) {
 	fs.BoolVar(&f.keep, "keep", false, "leave spaces, data and logs in place")
 }
 
+// paired: ours is not measured alone.
+func (f *nodeFlags) paired() bool { return len(f.peers) > 0 || f.base != "" }
+
 func (f *nodeFlags) define(fs *flag.FlagSet) {
 	fs.StringVar(&f.binary, "binary", "../bin/tarragon", "the server to start")
 	fs.StringVar(&f.dir, "dir", "", "directory for the nodes' data; default: a new one beside the binary")
 	fs.StringVar(&f.wal, "wal", "fsync", "wal.mode of the nodes of lines that do not say it")
 	fs.IntVar(&f.nodes, "nodes", 3, "how many nodes, for lines that do not say it")
 	fs.Var(&f.peers, "peer", "measure this one too, in turns: tarantool, etcd or postgresql (repeat)")
+	fs.StringVar(&f.base, "base", "", "measure this other build of ours too, in turns")
 	fs.StringVar(&f.tarantool, "tarantool", os.Getenv("TARANTOOL"), "for -peer tarantool: its program; default: $TARANTOOL, else the one in PATH")
 }
 
@@ -134,7 +139,7 @@ func (f *lineFlags) define(fs *flag.FlagSet) {
 	fs.StringVar(&f.only, "only", "", "only lines whose name has this in it; default: the standard table, with a peer its lines and those of one and three nodes")
 	fs.BoolVar(&f.all, "all", false, "all lines")
 	fs.BoolVar(&f.list, "list", false, "print the names of all lines")
-	fs.IntVar(&f.pairs, "pairs", 3, "for -peer: how often each side has its turn")
+	fs.IntVar(&f.pairs, "pairs", 3, "for -peer and -base: how often each side has its turn")
 	fs.DurationVar(&f.bound, "bound", 3*time.Minute, "no turn of a line takes longer, with the filling of its space")
 	fs.Uint64Var(&f.many, "many", 6_000_000, "keys of the lines with many keys")
 	fs.Uint64Var(&f.rows, "rows", 1_000_000, "rows of the lines about memory and about the start")

@@ -202,7 +202,7 @@ func (e *entry) chosen(f *flags) bool {
 		return true
 	case f.only != "":
 		return strings.Contains(e.name(), f.only)
-	case len(f.peers) > 0:
+	case f.paired():
 		return e.group == standard || e.group == oneNode || e.group == threeNodes
 	}
 	return e.group == standard

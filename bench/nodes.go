@@ -26,7 +26,7 @@ type replicaset struct {
 // startNodes starts a replica set of the shape that the flags say, and waits until
 // it takes writes.
 func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset, error) {
-	return startShape(ctx, f, shape{f.nodes, f.wal}, mesh, nil)
+	return startShape(ctx, f, f.binary, shape{f.nodes, f.wal}, mesh, nil)
 }
 
 // newDir makes a directory for the data of a replica set.
@@ -42,9 +42,10 @@ func newDir(f *flags) (string, error) {
 	return os.MkdirTemp(parent, "bench-")
 }
 
-// startShape starts a replica set with more variables in its environment.
-func startShape(ctx context.Context, f *flags, s shape, mesh *cluster.Mesh, env []string) (*replicaset, error) {
-	binary, err := filepath.Abs(f.binary)
+// startShape starts a replica set of some build of ours, with more variables in
+// its environment.
+func startShape(ctx context.Context, f *flags, path string, s shape, mesh *cluster.Mesh, env []string) (*replicaset, error) {
+	binary, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (p *part) chosen(f *flags) bool {
 	case f.only != "":
 		return strings.Contains(p.name, f.only)
 	}
-	return !p.named && len(f.peers) == 0
+	return !p.named && !f.paired()
 }
 
 // measureAll measures what the flags choose, prints it and writes it down.

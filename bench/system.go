@@ -39,12 +39,18 @@ type table struct {
 	value  int    // bytes
 }
 
-// ours is the name of our system.
-const ours = "tarragon"
+// Names of our system, and of another build of it.
+const (
+	ours = "tarragon"
+	base = "base"
+)
 
 // systems are ours and the peers that the flags name.
 func systems(f *flags) (all []*system, err error) {
-	all = append(all, tarragonSystem(f))
+	all = append(all, tarragonSystem(f, ours, f.binary))
+	if f.base != "" {
+		all = append(all, tarragonSystem(f, base, f.base))
+	}
 	for _, name := range f.peers {
 		var sys *system
 		switch name {
@@ -65,17 +71,17 @@ func systems(f *flags) (all []*system, err error) {
 	return all, nil
 }
 
-func tarragonSystem(f *flags) *system {
+func tarragonSystem(f *flags, name, binary string) *system {
 	var env []string
 	if slices.Contains(f.peers, "tarantool") { // the same for both
 		env = append(env, fmt.Sprintf("TT_IPROTO_NET_MSG_MAX=%d", peer.NetMsgMax))
 	}
 	return &system{
-		name: ours,
+		name: name,
 		how:  func(s shape) string { return "wal.mode " + s.wal },
 		can:  func(*entry) bool { return true },
 		start: func(ctx context.Context, s shape) (target, error) {
-			rs, err := startShape(ctx, f, s, nil, env)
+			rs, err := startShape(ctx, f, binary, s, nil, env)
 			if err != nil {
 				return nil, err
 			}
