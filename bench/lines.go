@@ -97,12 +97,12 @@ func oneNodeEntries(f *flags) []entry {
 		{short: "insert", kind: "async-insert", conns: 1, inflight: 512},
 		{short: "replace", kind: "async", conns: 1, inflight: 512, keys: million},
 		{short: "replace beside checkpoints", kind: "async", conns: 1, inflight: 512, keys: million, checkpoint: true},
-		{short: "select", kind: "select", conns: 1, inflight: 512, keys: million},
+		{short: "select", kind: "async-select", conns: 1, inflight: 512, keys: million},
 		{short: "mixed 90/10", kind: "async-mixed", conns: 1, inflight: 512, keys: million, reads: 90},
 		{short: fmt.Sprintf("range select of %d", load.RangeLen), kind: "range", conns: 1, inflight: 16, keys: million},
 		{short: "open loop at 50 %", kind: "async", conns: 1, inflight: 512, keys: million, peak: 0.5},
 		{short: "open loop at 80 %", kind: "async", conns: 1, inflight: 512, keys: million, peak: 0.8},
-		{short: "select, many keys", kind: "select", conns: 1, inflight: 512, keys: f.many},
+		{short: "select, many keys", kind: "async-select", conns: 1, inflight: 512, keys: f.many},
 		{short: "select by a secondary index", kind: "secondary", conns: 1, inflight: 512, keys: million},
 		{short: "replace with three secondary indexes", kind: "indexed", conns: 1, inflight: 512},
 		{short: "memory of a tuple", alone: memoryOfTuple},
@@ -134,12 +134,12 @@ func threeNodesEntries() []entry {
 
 // valueEntries are replaces by 64 clients of tuples that get larger.
 func valueEntries() (all []entry) {
-	const most = 256 << 20 // of the space
+	const most = 64 << 20 // of the space
 	for _, size := range []int{16, 256, 4 << 10, 64 << 10} {
-		e := entry{group: values, conns: 64, inflight: 64, value: size, keys: min(100_000, uint64(most/size)), x: float64(size)}
-		e.short, e.shape, e.kind, e.series = fmt.Sprintf("%d B, one node", size), oneWrite, "async", "replace by bytes, one node"
+		e := entry{group: values, conns: 64, inflight: 64, value: size, keys: min(10_000, uint64(most/size)), x: float64(size)}
+		e.short, e.shape, e.kind, e.series = fmt.Sprintf("%d B", size), oneWrite, "async", "replace by bytes"
 		all = append(all, e)
-		e.short, e.shape, e.kind, e.series = fmt.Sprintf("%d B, three nodes", size), threeFsync, "replace", "replace by bytes, three nodes"
+		e.short, e.shape, e.kind, e.series = fmt.Sprintf("%d B, quorum", size), threeFsync, "replace", "sync replace by bytes"
 		all = append(all, e)
 	}
 	return all
@@ -152,8 +152,8 @@ func growthEntries() (all []entry) {
 			series: "sync replace by nodes", x: float64(nodes)})
 	}
 	for keys := uint64(1000); keys <= 10*million; keys *= 10 {
-		for _, kind := range []string{"select", "async"} {
-			what := map[string]string{"select": "select", "async": "replace"}[kind]
+		for _, kind := range []string{"async-select", "async"} { // both of one table
+			what := map[string]string{"async-select": "select", "async": "replace"}[kind]
 			all = append(all, entry{short: fmt.Sprintf("%s of %d tuples", what, keys), shape: oneWrite, kind: kind, conns: 1, inflight: 512, keys: keys,
 				series: what + " by tuples", x: float64(keys)})
 		}

@@ -105,8 +105,8 @@ func distribution(records []result.Record) *svg.Chart {
 	return c
 }
 
-// fileName makes a name of words: "replace by bytes, one node" is
-// replace-by-bytes-one-node.
+// fileName makes a name of words: "sync replace by bytes" is
+// sync-replace-by-bytes.
 func fileName(s string) string {
 	words := strings.FieldsFunc(s, func(c rune) bool { return c == ' ' || c == ',' || c == '/' || c == ':' })
 	return strings.Join(words, "-")

@@ -53,6 +53,7 @@ var Kinds = []Kind{
 	{Name: "async", Op: Replace, Help: "replace random keys of an asynchronous space"},
 	{Name: "async-insert", Op: Insert, Help: "insert new keys into an asynchronous space"},
 	{Name: "select", Op: Select, Sync: true, Help: "select one tuple by its key"},
+	{Name: "async-select", Op: Select, Help: "the same in an asynchronous space"},
 	{Name: "mixed", Op: Mixed, Sync: true, Help: "select and replace in a synchronous space"},
 	{Name: "async-mixed", Op: Mixed, Help: "select and replace in an asynchronous space"},
 	{Name: "range", Op: Range, Help: fmt.Sprintf("select %d tuples from a random key on", RangeLen)},
