@@ -19,8 +19,10 @@
 // # Drivers
 //
 // Raw writes requests built beforehand with one call per read buffer, from one
-// goroutine per connection; its own cost is a few hundred nanoseconds a
-// request, so that on a small machine the server is what is measured.
+// goroutine per connection, or from one thread for all of many: its own cost is a
+// few hundred nanoseconds a request where many are in flight, and the calls to
+// read and to write where one is, so that on a small machine the server is what
+// is measured.
 // Connector uses go-tarantool, a goroutine per request in flight, as an
 // application does.
 package load

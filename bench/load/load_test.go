@@ -200,8 +200,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// server answers a connection: n requests well, the next one with an error,
-// then it hangs up at the first one more.
+// server answers on each connection some requests well and the next one with an
+// error; then it hangs up.
 func server(t *testing.T, good int) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -210,41 +210,52 @@ func server(t *testing.T, good int) (addr string) {
 	}
 	t.Cleanup(func() { l.Close() })
 	go func() {
-		nc, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer nc.Close()
-		var salt [32]byte
-		nc.Write(iproto.AppendGreeting(nil, "3.8.0", "00000000-0000-0000-0000-000000000000", &salt))
-		link := iproto.NewLink(nc, 1<<20)
-		for n := 0; n <= good; n++ {
-			row, err := link.ReadRow()
+		for {
+			nc, err := l.Accept()
 			if err != nil {
 				return
 			}
-			out := reply(row.Sync, "\x81\x30\xdd\x00\x00\x00\x01\x90")
-			if n == good {
-				out = xrow.AppendErrorReply(nil, xrow.Errorf(xrow.ErrReadonly), row.Sync, 1)
-			}
-			if _, err := nc.Write(out); err != nil {
-				return
-			}
+			go serve(nc, good)
 		}
 	}()
 	return l.Addr().String()
 }
 
+func serve(nc net.Conn, good int) {
+	defer nc.Close()
+	var salt [32]byte
+	nc.Write(iproto.AppendGreeting(nil, "3.8.0", "00000000-0000-0000-0000-000000000000", &salt))
+	link := iproto.NewLink(nc, 1<<20)
+	for n := 0; n <= good; n++ {
+		row, err := link.ReadRow()
+		if err != nil {
+			return
+		}
+		out := reply(row.Sync, "\x81\x30\xdd\x00\x00\x00\x01\x90")
+		if n == good {
+			out = xrow.AppendErrorReply(nil, xrow.Errorf(xrow.ErrReadonly), row.Sync, 1)
+		}
+		if _, err := nc.Write(out); err != nil {
+			return
+		}
+	}
+}
+
 // A server that breaks in the middle shows in the counts.
 func TestRunCountsFaults(t *testing.T) {
-	for _, rate := range []float64{0, 1e6} {
-		addr := server(t, 20)
-		r, err := Run(context.Background(), Workload{Op: Replace}, Plan{Addr: addr, InFlight: 4, Rate: rate, Duration: time.Minute})
+	for _, p := range []Plan{
+		{Conns: 1, InFlight: 4},
+		{Conns: 1, InFlight: 4, Rate: 1e6},
+		{Conns: 20, InFlight: 80}, // by one thread
+	} {
+		p.Addr, p.Duration = server(t, 20), time.Minute
+		r, err := Run(context.Background(), Workload{Op: Replace}, p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.OK != 20 || r.Lat.Count() != 20 || r.Unanswered == 0 || r.Failed() != 2 {
-			t.Errorf("rate %g: %d ok, %d in the histogram, %s", rate, r.OK, r.Lat.Count(), r.Faults())
+		n := int64(p.Conns)
+		if r.OK != 20*n || r.Lat.Count() != 20*n || r.Unanswered < n || r.Failed() != 2*n {
+			t.Errorf("%d connections, rate %g: %d ok, %d in the histogram, %s", n, p.Rate, r.OK, r.Lat.Count(), r.Faults())
 		}
 	}
 }

@@ -114,18 +114,23 @@ func (c *rawConn) flush() error {
 
 // receive waits for bytes and tells when they came.
 func (c *rawConn) receive(win *window) (time.Duration, error) {
+	n, err := c.nc.Read(c.room())
+	c.w += n
+	if n > 0 {
+		err = nil
+	}
+	return win.now(), err
+}
+
+// room is where the next bytes go, behind what was not cut yet.
+func (c *rawConn) room() []byte {
 	have := c.w - c.r
 	copy(c.in, c.in[c.r:c.w])
 	c.r, c.w = 0, have
 	if c.w == len(c.in) { // one answer is larger than the buffer
 		c.in = append(c.in, make([]byte, len(c.in))...)
 	}
-	n, err := c.nc.Read(c.in[c.w:])
-	c.w += n
-	if n > 0 {
-		err = nil
-	}
-	return win.now(), err
+	return c.in[c.w:]
 }
 
 // answers cuts what was received, counts it, and hands each free slot to next.

@@ -60,6 +60,10 @@ type worker interface {
 }
 
 func connect(ctx context.Context, w *Workload, p *Plan, hists []*Hist) (all []worker, err error) {
+	if p.Driver == Raw && p.Rate == 0 && p.Conns >= pollFrom {
+		one, err := newPoller(ctx, w, p, newTally(hists[0]))
+		return []worker{one}, err
+	}
 	for i := range p.Conns {
 		var one worker
 		t := newTally(hists[i%len(hists)])
