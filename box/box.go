@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"tarragon.dev/tarragon/internal/deque"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Config is fixed for the life of a Box. A zero field means its default.
@@ -124,6 +125,15 @@ type Member struct {
 	Name        string
 	Incarnation uint64 // of its store, the fourth field, which is ours; 0: not told
 	Learner     bool   // it has an ID and does not count yet, the fifth field, which is ours
+}
+
+// Kind is what the row tells: a Tarantool may have registered one of ours without an
+// incarnation.
+func (m *Member) Kind() xrow.Kind {
+	if m.Incarnation == 0 {
+		return xrow.KindUnknown
+	}
+	return xrow.Tarragon
 }
 
 // Members is the confirmed replica set, ascending by ID. Safe for readers.

@@ -40,5 +40,5 @@ func (c *Config) refuseMember(j *JoinRequest, members []box.Member) *xrow.Error 
 // Tarantool kind before 3.0 has none: whether it may come is for AllowTarantool, or
 // for nobody where Tarantool's rules hold.
 func (c *Config) mayJoin(j *JoinRequest) bool {
-	return c.Members == nil || j.Name == "" && j.Incarnation == 0 || slices.Contains(c.Members, j.Name)
+	return c.Members == nil || j.Name == "" && xrow.KindOf(j.Incarnation) == xrow.Tarantool || slices.Contains(c.Members, j.Name)
 }

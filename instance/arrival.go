@@ -114,7 +114,7 @@ func (c *Core) restamp(a *arrival) {
 	case c.cfg.Kind == xrow.Tarantool:
 	case term != 0:
 		a.stamp(term)
-	case r.Type == xrow.Promote && a.synchro.Rules == 1:
+	case r.Type == xrow.Promote && a.synchro.Rules == xrow.RulesStrong:
 		a.stamp(a.synchro.Term)
 	}
 }
@@ -127,13 +127,13 @@ func (c *Core) rulesOf(a *arrival) limbo.Rules {
 	switch {
 	case c.cfg.Kind == xrow.Tarantool, r.Type == xrow.Demote, r.Type == xrow.Rollback:
 		return limbo.Tarantool
-	case r.Type == xrow.Promote && a.synchro.Rules == 1:
+	case r.Type == xrow.Promote && a.synchro.Rules == xrow.RulesStrong:
 		return limbo.Strong
 	case r.Type == xrow.Promote:
 		return limbo.Tarantool
 	case r.Term != 0:
 		return c.limbo.RulesOf(r.Term)
-	case r.Type == xrow.Confirm, c.limbo.Current().Term == 0, c.limbo.Mixed(), c.tarantools()&(1<<r.ReplicaID) != 0:
+	case r.Type == xrow.Confirm, c.limbo.Current().Term == 0, c.limbo.Mixed(), c.members.kinds.tarantools&(1<<r.ReplicaID) != 0:
 		return limbo.Tarantool
 	}
 	return limbo.Strong

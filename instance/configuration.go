@@ -105,7 +105,7 @@ func (c *Core) refreshNewest() {
 	}
 	c.noteKinds(newest)
 	c.members.confirmed = newConfiguration(c.members.ids, known, c.quorumRule(c.box.Setting(quorumKey), c.tarantoolsAmong(c.members.ids)))
-	c.members.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.tarantools()))
+	c.members.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.members.kinds.tarantools))
 	c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)
 	c.raft.SetElectorates(raft.Electorates{Confirmed: c.members.confirmed.forRaft(), Newest: c.members.newest.forRaft()}, c.now.Mono)
 }

@@ -69,21 +69,21 @@ const (
 	UpstreamRefused                      // it ended and a new connection was refused: the process is gone
 )
 
-// Upstream reports a change of our applier of a peer. Rules is what the peer
-// said that it knows: 0 for one of Tarantool's kind, 1 for the strong rules.
+// Upstream reports a change of our applier of a peer. Kind is what the peer said
+// that it is.
 type Upstream struct {
 	Peer  uint32
 	State UpstreamState
-	Rules uint64
+	Kind  xrow.Kind
 	Back  bool // the answer to our SUBSCRIBE has less than the peer had acked before we sent it
 }
 
 // Downstream reports that a peer's applier subscribed to us or left. Anonymous
-// ones are not reported. Rules is as in Upstream.
+// ones are not reported. Kind is as in Upstream.
 type Downstream struct {
 	Peer   uint32
 	Up     bool
-	Rules  uint64
+	Kind   xrow.Kind
 	VClock vclock.VClock // of its SUBSCRIBE
 }
 

@@ -95,11 +95,11 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	if old != nil && old.UUID == j.UUID && (old.ID == c.members.self || c.raft.Live(c.now.Mono, old.ID)) {
 		return xrow.Errorf(xrow.ErrCfg, "instance_uuid", fmt.Sprintf("%s is that of instance %d, which is alive", j.UUID, old.ID))
 	}
-	if cur := c.limbo.Current(); j.Incarnation == 0 && cur.Rules == limbo.Strong && !c.cfg.AllowTarantool {
+	if cur := c.limbo.Current(); xrow.KindOf(j.Incarnation) == xrow.Tarantool && cur.Rules == limbo.Strong && !c.cfg.AllowTarantool {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
 			" of Tarantool's kind does not know; tarragon.allow_tarantool lets it in and gives them up"}
 	}
-	if old != nil && c.tarantools()&^(1<<old.ID) != 0 {
+	if old != nil && c.members.kinds.tarantools&^(1<<old.ID) != 0 {
 		return c.renew(tx, old, j)
 	}
 	id := c.members.freeID(used, readLastID(c.box.NewestSetting(lastIDKey)), &c.out.vclock)
@@ -112,7 +112,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		}
 		c.trace(FactNewLife, old.ID, uint64(id), j.UUID)
 	}
-	m := box.Member{ID: id, UUID: j.UUID, Name: j.Name, Incarnation: j.Incarnation, Learner: j.Incarnation != 0 && c.underStrong()}
+	m := box.Member{ID: id, UUID: j.UUID, Name: j.Name, Incarnation: j.Incarnation, Learner: xrow.KindOf(j.Incarnation) == xrow.Tarragon && c.underStrong()}
 	if err := putMember(tx, xrow.Insert, m); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (c *Core) becomeLeader() {
 	}
 	c.members.listenToLearners(c.now.Mono)
 	c.members.alignQuorum = true
-	if c.tarantools() != 0 || c.cfg.Kind == xrow.Tarantool {
+	if c.members.kinds.tarantools != 0 || c.cfg.Kind == xrow.Tarantool {
 		c.leadTarantool()
 		return
 	}
@@ -72,7 +72,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 
 // promoteBody is the body of a PROMOTE. Of a strong one, LSN is for Tarantools.
 func promoteBody(p *limbo.Promote) xrow.Synchro {
-	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: 1}
+	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: xrow.RulesStrong}
 	if p.Rules == limbo.Tarantool {
 		body.Rules = 0
 	} else if p.Named != p.PrevLSN {
@@ -97,7 +97,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 // Tarantool was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
-	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == limbo.Tarantool) == (c.tarantools() != 0) {
+	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == limbo.Tarantool) == (c.members.kinds.tarantools != 0) {
 		return
 	}
 	if c.cfg.Kind == xrow.Tarantool {

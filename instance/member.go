@@ -53,13 +53,13 @@ func (c *Core) forgetLives(now []box.Member) {
 		if was.ID == 0 {
 			continue // what it said of itself before we knew its row holds
 		}
-		c.members.kinds.saidStrong &^= 1 << m.ID
-		c.members.kinds.saidTarantool &^= 1 << m.ID
-		if m.Incarnation != 0 && m.Incarnation == was.Incarnation {
+		said := xrow.KindUnknown
+		if m.Kind() == xrow.Tarragon && m.Incarnation == was.Incarnation {
 			// A Tarantool changed the uuid alone: the mark is of the former
 			// life. Until the new one speaks it may be of either kind.
-			c.members.kinds.saidTarantool |= 1 << m.ID
+			said = xrow.Tarantool
 		}
+		c.members.kinds.say(m.ID, said)
 	}
 }
 

@@ -36,13 +36,57 @@ type members struct {
 	leaveAt  time.Duration // an expelled instance ends its streams then at the latest; 0: it has, or need not
 }
 
-// kinds are who takes the strong rules, see tarantools. Sets are a bit each by
-// replica ID.
+// kinds are what the other members are. Sets are a bit each by replica ID.
+//
+// Invariant: tarantools follows from the others.
 type kinds struct {
-	saidStrong    uint32 // by what they said since our start
-	saidTarantool uint32
-	unmarked      uint32 // members without an incarnation, by the newest rows
-	all           uint32 // all others by these
+	said       [vclock.Max]xrow.Kind // by what they said since our start
+	all        uint32                // by the newest rows
+	unmarked   uint32                // of them, without an incarnation
+	tarantools uint32                // of them, who are not known to be Tarragon, see of
+}
+
+// of is what a member is taken for: what it said since our start, else what its row
+// tells, for its mark is ours. A Tarantool where nobody knows: it is safe to take
+// somebody for one who knows less.
+func (k *kinds) of(m *box.Member) xrow.Kind {
+	switch {
+	case k.said[m.ID] != xrow.KindUnknown:
+		return k.said[m.ID]
+	case m.Kind() == xrow.Tarragon:
+		return xrow.Tarragon
+	}
+	return xrow.Tarantool
+}
+
+// say notes what a peer said.
+func (k *kinds) say(id uint32, kind xrow.Kind) {
+	k.said[id] = kind
+	k.derive()
+}
+
+// note takes the others of the newest rows. An ID may be given to somebody else: a
+// word holds for one membership, and confirmed are those who may still be members.
+func (k *kinds) note(all, unmarked, confirmed uint32) {
+	k.all, k.unmarked = all, unmarked
+	for id := range k.said {
+		if (all|confirmed)&(1<<id) == 0 {
+			k.said[id] = xrow.KindUnknown
+		}
+	}
+	k.derive()
+}
+
+func (k *kinds) derive() {
+	k.tarantools = k.unmarked
+	for id, kind := range k.said {
+		switch bit := uint32(1) << id; kind {
+		case xrow.Tarragon:
+			k.tarantools &^= bit
+		case xrow.Tarantool:
+			k.tarantools |= bit & k.all
+		}
+	}
 }
 
 // otherVoters are those who count, by either configuration, but for us.

@@ -234,8 +234,8 @@ func (h *host) String() string {
 func (w *world) link(a, b *host) {
 	for _, p := range [][2]*host{{a, b}, {b, a}} {
 		delete(w.cuts, p)
-		p[1].step(Downstream{Peer: p[0].id, Up: true, Rules: 1, VClock: p[0].core.Info(0).Synced})
-		p[1].step(Upstream{Peer: p[0].id, State: UpstreamFollow, Rules: 1})
+		p[1].step(Downstream{Peer: p[0].id, Up: true, Kind: xrow.Tarragon, VClock: p[0].core.Info(0).Synced})
+		p[1].step(Upstream{Peer: p[0].id, State: UpstreamFollow, Kind: xrow.Tarragon})
 		w.show(p[0], p[1])
 	}
 }

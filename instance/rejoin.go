@@ -123,7 +123,7 @@ func (e *storeEnd) note(r *xrow.Row) error {
 	}
 	body, err := xrow.DecodeSynchro(r.Body)
 	e.newest = max(e.newest, body.Term)
-	e.mixed = e.mixed || r.Type == xrow.Demote || body.Rules != 1
+	e.mixed = e.mixed || r.Type == xrow.Demote || body.Rules != xrow.RulesStrong
 	return err
 }
 

@@ -34,7 +34,7 @@ func oldLog(t *testing.T, groups ...string) (log []*xrow.Group) {
 				if _, err := fmt.Sscanf(strings.TrimLeft(word, "PCO"), "%d:%d/%d", &origin, &lsn, &term); err != nil {
 					t.Fatal(word, err)
 				}
-				body := xrow.Synchro{Term: term, Rules: 1}
+				body := xrow.Synchro{Term: term, Rules: xrow.RulesStrong}
 				switch kind {
 				case 'O':
 					body.Rules = 0

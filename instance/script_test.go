@@ -67,17 +67,17 @@ func (s *script) line(line string) {
 		s.step()
 	case "up": // and its first message, as a relay sends it
 		first := xrow.Raft{Term: max(s.core.Info(s.now.Mono).Term, s.core.ShownBy(w.peer()).Term), State: uint8(raft.StateFollower)}
-		rules := uint64(1)
+		kind := xrow.Tarragon
 		if s.tarantools[w.peer()] {
-			rules = 0
+			kind = xrow.Tarantool
 		}
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: rules, Back: w.has("back")}, RaftMsg{From: w.peer(), Msg: first})
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Kind: kind, Back: w.has("back")}, RaftMsg{From: w.peer(), Msg: first})
 	case "subscribe": // a peer, to us
-		s.step(Downstream{Peer: w.peer(), Up: true, Rules: 1, VClock: w.vclock(w.word(1))})
+		s.step(Downstream{Peer: w.peer(), Up: true, Kind: xrow.Tarragon, VClock: w.vclock(w.word(1))})
 	case "shown": // what a peer says that we have shown it
 		s.step(ShownBefore{From: w.peer(), Shown: Shown{Term: w.num("term"), Vote: uint32(w.num("vote")), Ack: w.vclock(w.word(1))}})
 	case "say": // on a new stream
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Rules: w.num("rules")})
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Kind: [...]xrow.Kind{xrow.Tarantool, xrow.Tarragon}[w.num("rules")]})
 	case "lost":
 		s.step(Upstream{Peer: w.peer(), State: UpstreamLost})
 	case "gone":

@@ -326,7 +326,7 @@ func (s *script) row(text string) xrow.Row {
 	case "promote":
 		r.Type = xrow.Promote
 		prev := strings.Split(w.word(1), "/")
-		body := xrow.Synchro{Term: r.Term, PrevTerm: w.number(prev[0]), ReplicaID: uint32(w.number(prev[1])), LSN: w.number(prev[2]), Rules: 1}
+		body := xrow.Synchro{Term: r.Term, PrevTerm: w.number(prev[0]), ReplicaID: uint32(w.number(prev[1])), LSN: w.number(prev[2]), Rules: xrow.RulesStrong}
 		w.names(&body)
 		r.Body = body.AppendBody(nil)
 	default:

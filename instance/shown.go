@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A disk that goes back shows less than it has shown before: a machine was
@@ -77,7 +78,7 @@ func (c *Core) takeShown(ev ShownBefore) {
 // noteShown looks at an election state, and remembers it.
 func (c *Core) noteShown(from, vote uint32, term uint64) {
 	was := &c.peers.shown[from]
-	if c.members.kinds.saidTarantool&(1<<from) == 0 && (term < was.Term || term == was.Term && vote != 0 && was.Vote != 0 && vote != was.Vote) {
+	if c.members.kinds.said[from] != xrow.Tarantool && (term < was.Term || term == was.Term && vote != 0 && was.Vote != 0 && vote != was.Vote) {
 		c.wentBack(from)
 		return
 	}

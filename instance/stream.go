@@ -65,7 +65,7 @@ func (g *gate) streamBegins(peer uint32, eff *Effects) {
 func (c *Core) upstream(ev Upstream) {
 	begins := ev.State == UpstreamFollow
 	if begins {
-		if err := c.heardRules(ev.Peer, ev.Rules); err != nil {
+		if err := c.heardKind(ev.Peer, ev.Kind); err != nil {
 			c.cutStream(ev.Peer, clientError(err))
 			return
 		}
@@ -74,7 +74,7 @@ func (c *Core) upstream(ev Upstream) {
 	if !begins {
 		return
 	}
-	if ev.Back && ev.Rules != 0 {
+	if ev.Back && ev.Kind == xrow.Tarragon {
 		c.wentBack(ev.Peer)
 	}
 	c.gate.streamBegins(ev.Peer, &c.eff)
@@ -86,14 +86,14 @@ func (c *Core) downstream(ev Downstream) {
 	if !ev.Up {
 		return
 	}
-	if err := c.heardRules(ev.Peer, ev.Rules); err != nil {
+	if err := c.heardKind(ev.Peer, ev.Kind); err != nil {
 		c.eff.endRelay(ev.Peer, clientError(err))
 		return
 	}
 	if ev.Peer == 0 || ev.Peer >= vclock.Max || !c.knowsNoMore(&ev) {
 		return
 	}
-	if ev.Rules == 0 {
+	if ev.Kind == xrow.Tarantool {
 		return // Tarantool does not know that its disk has gone back, and goes on
 	}
 	if ev.VClock.Covers(&c.peers.acked[ev.Peer]) {

@@ -40,7 +40,7 @@ func (c *Core) refusal(err error) error {
 // strong rules alone no honest disk brings that about: what a peer says wrongly now
 // it may say rightly later. Where Tarantools had a say it is a split brain.
 func (c *Core) contradiction(text string) error {
-	if !c.limbo.Mixed() && c.tarantools() == 0 {
+	if !c.limbo.Mixed() && c.members.kinds.tarantools == 0 {
 		return protocolError(text)
 	}
 	return splitBrain(text)

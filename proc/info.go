@@ -9,6 +9,7 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -393,8 +394,8 @@ func kindOf(i *instance.Info, m *box.Member, peers []PeerStatus) string {
 			return p.Kind
 		}
 	}
-	if m.Incarnation != 0 || m.ID == i.ID {
-		return "Tarragon"
+	if m.Kind() == xrow.Tarragon || m.ID == i.ID {
+		return xrow.Tarragon.String()
 	}
-	return "Tarantool"
+	return xrow.Tarantool.String()
 }

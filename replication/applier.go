@@ -57,15 +57,15 @@ type applier struct {
 
 // upstream is how an applier stands with its peer, for all others.
 type upstream struct {
-	state     State
-	message   string
-	uuid      string     // of the peer, as its greeting says
-	site      netip.Addr // where it let us in last, see PeerAt
-	peer      uint32     // its replica ID; 0: not known
-	process   uint64     // of the peer whose stream we follow; 0: not told
-	tarantool bool       // it is of Tarantool's kind; told once we follow it
-	lag       float64
-	heardAt   time.Duration
+	state   State
+	message string
+	uuid    string     // of the peer, as its greeting says
+	site    netip.Addr // where it let us in last, see PeerAt
+	peer    uint32     // its replica ID; 0: not known
+	process uint64     // of the peer whose stream we follow; 0: not told
+	kind    xrow.Kind  // what it said that it is; told once we follow it
+	lag     float64
+	heardAt time.Duration
 	attempts
 	drop  func(error) // ends the connection
 	beat  bool        // a heartbeat waits for its ack
@@ -340,7 +340,7 @@ type subscription struct {
 	peer    uint32
 	from    vclock.VClock // what we held
 	target  vclock.VClock // what the peer held: with that we have caught up
-	rules   uint64        // what the peer knows
+	kind    xrow.Kind     // of the peer
 	back    bool          // it has less than it had acked before
 	runs    bool          // rows or a heartbeat came
 	process uint64        // of the peer; 0: not told
@@ -391,7 +391,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
-	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, rules: ok.Rules, process: ok.Process}
+	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, kind: ok.Kind, process: ok.Process}
 	if m, found := info.member(c.Greeting.UUID); found && m.ID == at.peer {
 		at.back = !ok.VClock.Covers(&m.Shown.Ack)
 	}
@@ -430,7 +430,7 @@ func (a *applier) lacksUs(ctx context.Context) bool {
 	_, b, err := askBallot(ctx, &a.conf, a.hub.cfg.Group, a.hub.times.Load().death)
 	others := info.Synced
 	others[info.ID] = 0
-	return err == nil && b.Rules != 0 && b.Replicaset == info.ReplicasetUUID && b.VClock.Covers(&others) &&
+	return err == nil && b.Kind == xrow.Tarragon && b.Replicaset == info.ReplicasetUUID && b.VClock.Covers(&others) &&
 		(a.stranger == xrow.ErrInstanceUUIDMismatch || !slices.Contains(b.Registered, a.hub.cfg.UUID))
 }
 
@@ -453,11 +453,11 @@ func (a *applier) checkLog(ctx context.Context, at *subscription) error {
 // some that we have not, and those we must see, before we write their LSNs anew.
 func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 	incarnation := h.cfg.Incarnation
-	if m, found := info.member(h.cfg.UUID); found && h.cfg.TakesMark && m.ID == info.ID && m.Incarnation != 0 {
+	if m, found := info.member(h.cfg.UUID); found && h.cfg.TakesMark && m.ID == info.ID && xrow.KindOf(m.Incarnation) == xrow.Tarragon {
 		incarnation = m.Incarnation
 	}
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Rules: 1, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group}
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Kind: xrow.Tarragon, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group}
 	if h.cfg.Anon {
 		req.Incarnation = 0
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
@@ -473,7 +473,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 		h.mu.Unlock()
 		return err
 	}
-	a.state, a.message, a.peer, a.tarantool, a.drop = StateSync, "", peer, at.rules == 0, cancel
+	a.state, a.message, a.peer, a.kind, a.drop = StateSync, "", peer, at.kind, cancel
 	a.process = at.process
 	a.gap, a.tried = nil, true
 	a.beat, a.sync = true, 0
@@ -481,7 +481,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Rules: at.rules, Back: at.back}); err != nil {
+	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Kind: at.kind, Back: at.back}); err != nil {
 		return err
 	}
 	done := make(chan struct{})
@@ -536,7 +536,7 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 		return h.node.Submit(instance.RaftMsg{From: peer, Msg: msg})
 	}
 	s.onHeartbeat = func(sync uint64) error {
-		if !at.runs && at.rules == 0 {
+		if !at.runs && at.kind == xrow.Tarantool {
 			if err := a.checkLog(ctx, at); err != nil {
 				return err
 			}
@@ -549,7 +549,7 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 	}
 	s.onTime = func(stamp float64) { a.noteTime(stamp, &at.target) }
 	for {
-		if err := c.SetReadDeadline(time.Now().Add(h.times.Load().silence(at.rules))); err != nil {
+		if err := c.SetReadDeadline(time.Now().Add(h.times.Load().silence(at.kind))); err != nil {
 			return err
 		}
 		if ctx.Err() != nil { // the deadline may have undone what ended us

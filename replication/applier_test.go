@@ -130,7 +130,7 @@ func TestApplierEvents(t *testing.T) {
 	h, s := follower(t)
 	c := s.accept(2, vclock.VClock{3: 4})
 	wait(t, h.node, func(ev instance.Upstream) bool {
-		return ev == instance.Upstream{Peer: 2, State: instance.UpstreamFollow}
+		return ev == instance.Upstream{Peer: 2, State: instance.UpstreamFollow, Kind: xrow.Tarantool}
 	})
 	rows := []xrow.Row{
 		testRow(3, 1, 1, true, 2, 10),

@@ -14,11 +14,11 @@ func (h *Hub) Ballot() xrow.Ballot {
 	node := h.node
 	h.mu.Unlock()
 	if node == nil {
-		return xrow.Ballot{Group: h.cfg.Group, IsRO: true, InstanceName: h.cfg.Name, Rules: 1}
+		return xrow.Ballot{Group: h.cfg.Group, IsRO: true, InstanceName: h.cfg.Name, Kind: xrow.Tarragon}
 	}
 	info := node.Info()
 	b := xrow.Ballot{Group: h.cfg.Group, IsROCfg: info.ROCfg, IsRO: info.RO, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
-		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Rules: 1,
+		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Kind: xrow.Tarragon,
 		Replicaset: info.ReplicasetUUID, Founding: info.Founding}
 	if h.cfg.NameSelf && !info.RO {
 		b.BootstrapLeader = h.cfg.UUID

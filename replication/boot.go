@@ -109,7 +109,7 @@ func (b *Boot) Ballot() xrow.Ballot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return xrow.Ballot{Group: b.Self.Group, IsROCfg: b.ReadOnly, IsRO: true, IsAnon: b.Self.Anon, CanLead: b.CanLead, BootstrapLeader: b.leader,
-		InstanceName: b.Self.Name, Rules: 1}
+		InstanceName: b.Self.Name, Kind: xrow.Tarragon}
 }
 
 // candidate is an instance that answered, ourselves included.
@@ -281,7 +281,7 @@ func (b *Boot) judge(seen []candidate) (d Decision, why string) {
 // Tarantool tells whether a candidate is no Tarragon. Such an instance waits for
 // all before it names the best, and its process ends when another one's ballot
 // names somebody else: so nobody is named before all had their chance to answer.
-func tarantool(c candidate) bool { return c.ballot.Rules == 0 }
+func tarantool(c candidate) bool { return c.ballot.Kind != xrow.Tarragon }
 
 // name puts an instance into our ballot, unless one that was put there before
 // may still rely on that.

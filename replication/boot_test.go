@@ -15,7 +15,7 @@ import (
 
 // cand is one of ours.
 func cand(id uint32, b xrow.Ballot) candidate {
-	b.Rules = 1
+	b.Kind = xrow.Tarragon
 	if !b.IsBooted {
 		b.IsRO = true
 	}
@@ -226,7 +226,7 @@ func TestAppointed(t *testing.T) {
 		t.Errorf("beside a booted peer: %v %s", d.Action, why)
 	}
 	theirs := better
-	theirs.ballot.Rules = 0
+	theirs.ballot.Kind = xrow.Tarantool
 	if d, why := b.judge([]candidate{own, cand(3, xrow.Ballot{}), theirs}); why != "" || !d.Tarantools {
 		t.Errorf("it does not see who waits: %+v %s", d, why)
 	}
@@ -240,7 +240,7 @@ func TestAppointed(t *testing.T) {
 func TestPatience(t *testing.T) {
 	b := newBoot(2, 3)
 	theirs, ours := cand(1, xrow.Ballot{CanLead: true}), cand(2, xrow.Ballot{CanLead: true})
-	theirs.ballot.Rules = 0
+	theirs.ballot.Kind = xrow.Tarantool
 	if d, why := b.judge([]candidate{ours, theirs}); why == "" || b.Ballot().BootstrapLeader != "" {
 		t.Errorf("%v %s, names %q", d.Action, why, b.Ballot().BootstrapLeader)
 	}

@@ -123,7 +123,7 @@ type Member struct {
 	UUID string
 	Name string // empty: none
 
-	Incarnation uint64         // 0: an instance of Tarantool's kind
+	Incarnation uint64         // see xrow.KindOf
 	Shown       instance.Shown // what it has shown to us
 }
 

@@ -13,7 +13,7 @@ import (
 func askAs(t *testing.T, h *testHub, process uint64) (*peer, error) {
 	t.Helper()
 	p := &peer{Client: dial(t, h.addr), t: t}
-	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), Rules: 1, Process: process}
+	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), Kind: xrow.Tarragon, Process: process}
 	if err := p.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestTwoProcessesThatPause(t *testing.T) {
 // A stream that is to end, and whose peer takes no last word, is not listened to.
 func TestAcksOfADoubleDoNotCount(t *testing.T) {
 	h := newTestHub(t, 1, nil)
-	r := &relay{hub: h.Hub, subscriber: subscriber{peer: 2}}
+	r := &relay{hub: h.Hub, subscriber: subscriber{peer: 2, kind: xrow.Tarantool}}
 	if counts, err := r.noteAck(&xrow.Ack{}, nil); !counts || err != nil {
 		t.Fatalf("counts %v, %v", counts, err)
 	}

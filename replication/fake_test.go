@@ -379,7 +379,7 @@ func dial(t testing.TB, addr string) *iproto.Client {
 func subscribe(t testing.TB, addr string, id uint32, v vclock.VClock) *peer {
 	t.Helper()
 	c := dial(t, addr)
-	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(id), VClock: v, ServerVersion: 3<<16 | 8<<8, Rules: 1}
+	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(id), VClock: v, ServerVersion: 3<<16 | 8<<8, Kind: xrow.Tarragon}
 	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func ofSet(id uint32, set string, founding int, members ...uint32) candidate {
 // unknown is a booted Tarantool.
 func unknown(id uint32, members ...uint32) candidate {
 	c := ofSet(id, "", 0, members...)
-	c.ballot.Rules = 0
+	c.ballot.Kind = xrow.Tarantool
 	return c
 }
 

@@ -92,7 +92,7 @@ func TestGoldenSubscribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Rules = 1
+	req.Kind = xrow.Tarragon
 	withRules := strings.Replace(goldenSubscribeOK, "8225d924", "8325d924", 1) + "7101"
 	for _, c := range []struct {
 		row  xrow.Row
@@ -129,7 +129,7 @@ func TestGoldenHeartbeat(t *testing.T) {
 	r := relay{hub: h.Hub, self: 1}
 	same(t, "heartbeat", r.heartbeat(0, true), goldenHeartbeat)
 	same(t, "heartbeat within a backlog", r.heartbeat(2, false), goldenBeatNoTime)
-	r = relay{hub: h.Hub, self: 1, subscriber: subscriber{rules: 1}}
+	r = relay{hub: h.Hub, self: 1, subscriber: subscriber{kind: xrow.Tarragon}}
 	same(t, "heartbeat to ours", r.heartbeat(1, true), goldenHeartbeat)
 }
 
@@ -178,7 +178,7 @@ func TestServeRefuses(t *testing.T) {
 	}
 	sub := func(change func(*xrow.SubscribeRequest)) func() xrow.Row {
 		return func() xrow.Row {
-			req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), Rules: 1}
+			req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), Kind: xrow.Tarragon}
 			change(&req)
 			return xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}
 		}
@@ -238,7 +238,7 @@ func TestServeRefuses(t *testing.T) {
 		{"SUBSCRIBE without a log", func(c *Config, _ *Info) { c.CanLog = false }, sub(none), xrow.ErrUnsupported},
 		{"SUBSCRIBE to an anonymous replica", anon, sub(none), xrow.ErrUnsupported},
 		{"SUBSCRIBE of an old release with elections", func(_ *Config, i *Info) { i.Raft = true },
-			sub(func(s *xrow.SubscribeRequest) { s.Rules, s.ServerVersion = 0, version(2, 6, 0) }), xrow.ErrUnsupported},
+			sub(func(s *xrow.SubscribeRequest) { s.Kind, s.ServerVersion = xrow.Tarantool, version(2, 6, 0) }), xrow.ErrUnsupported},
 		{"JOIN at an anonymous replica", anon, join(testUUID(9)), xrow.ErrUnsupported},
 		{"JOIN at a read-only instance", ro, join(testUUID(9)), xrow.ErrReadonly},
 		{"JOIN of an old release with elections", func(_ *Config, i *Info) { i.Raft = true }, join(testUUID(2)), xrow.ErrUnsupported},
@@ -287,7 +287,7 @@ func TestServeDuplicate(t *testing.T) {
 	h.show(2)
 	subscribe(t, h.addr, 2, vclock.VClock{})
 	c := dial(t, h.addr)
-	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), Rules: 1}
+	req := xrow.SubscribeRequest{ReplicasetUUID: testSet, InstanceUUID: testUUID(2), Kind: xrow.Tarragon}
 	if err := c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)}); err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,7 @@ func TestSubscriptionNamesItsGroup(t *testing.T) {
 			case asked <- req.Group:
 			default: // it asks again and again
 			}
-			ok := xrow.SubscribeOK{ReplicasetUUID: testSet, Rules: 1, Group: c.answered}
+			ok := xrow.SubscribeOK{ReplicasetUUID: testSet, Kind: xrow.Tarragon, Group: c.answered}
 			return l.WriteRow(&xrow.Row{Type: xrow.OK, ReplicaID: 2, Body: ok.AppendBody(nil)})
 		})
 		h := newTestHub(t, 1, func(cfg *Config) { cfg.Group, cfg.Peers = c.asked, []Peer{{Addr: addr}} })
@@ -193,7 +193,7 @@ func TestUnknownGroup(t *testing.T) {
 		defer c.Close()
 		join := xrow.JoinRequest{InstanceUUID: testUUID(9), Group: testGroup, Incarnation: 1}
 		register := xrow.RegisterRequest{InstanceUUID: testUUID(9), Group: testGroup}
-		subscribe := xrow.SubscribeRequest{InstanceUUID: testUUID(3), ReplicasetUUID: testSet, Group: testGroup, Rules: 1}
+		subscribe := xrow.SubscribeRequest{InstanceUUID: testUUID(3), ReplicasetUUID: testSet, Group: testGroup, Kind: xrow.Tarragon}
 		for _, q := range []struct {
 			t    xrow.Type
 			body []byte

@@ -62,9 +62,9 @@ type times struct {
 	reconnect time.Duration
 }
 
-// silence is how long a peer that knows these rules may say nothing.
-func (t *times) silence(rules uint64) time.Duration {
-	if rules == 0 {
+// silence is how long a peer of a kind may say nothing.
+func (t *times) silence(kind xrow.Kind) time.Duration {
+	if kind == xrow.Tarantool {
 		return t.tarantool
 	}
 	return t.death
@@ -186,12 +186,14 @@ func (h *Hub) setSight(peer uint32, s sight) {
 // been on its way when the heartbeat left, so it does not answer it, and their
 // own clocks of lag and synchronization go by the rows that arrive. What they
 // have already they drop.
-func (h *Hub) holdsBack(r *relay) bool { return r.rules != 0 && h.feed.hearsOurLeader(r.peer) }
+func (h *Hub) holdsBack(r *relay) bool {
+	return r.kind == xrow.Tarragon && h.feed.hearsOurLeader(r.peer)
+}
 
 // urgent tells whether a peer must hear at once what is on our disk: one of the
 // Tarantool kind does, as it would from its like. The lock is held.
 func (h *Hub) urgent(a *applier) bool {
-	return h.feed.lazy == 0 || h.feed.lazy == a.peer || a.tarantool
+	return h.feed.lazy == 0 || h.feed.lazy == a.peer || a.kind == xrow.Tarantool
 }
 
 // refuse ends the stream from a peer whose rows cannot be taken.

@@ -265,11 +265,13 @@ func TestTarantoolPeer(t *testing.T) {
 	s := newScripted(t, 2, "127.0.0.1:0")
 	h := newTestHub(t, 1, func(c *Config) { c.Peers = []Peer{{Addr: s.addr}} })
 	times := h.times.Load()
-	if times.silence(0) != 4*times.silence(1) {
+	if times.silence(xrow.Tarantool) != 4*times.silence(xrow.Tarragon) {
 		t.Errorf("%+v", times)
 	}
 	c := s.accept(2, vclock.VClock{})
-	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow && ev.Rules == 0 })
+	wait(t, h.node, func(ev instance.Upstream) bool {
+		return ev.State == instance.UpstreamFollow && ev.Kind == xrow.Tarantool
+	})
 	h.Handle(&instance.Effects{Lazy: 3, Ack: &instance.AckState{VClock: vclock.VClock{2: 1}, Term: 1, Timestamp: 5}})
 	c.readAck()
 	h.Handle(&instance.Effects{Lazy: 3, Ack: &instance.AckState{VClock: vclock.VClock{2: 2}, Term: 1, Timestamp: 6}})

@@ -39,10 +39,10 @@ type relay struct {
 type subscriber struct {
 	peer    uint32 // 0: anonymous
 	uuid    string
-	process uint64 // of the peer; 0: not told
-	rules   uint64 // what the peer knows; 0: it is of Tarantool's kind
-	version uint32 // of the peer
-	sync    uint64 // of the SUBSCRIBE
+	process uint64    // of the peer; 0: not told
+	kind    xrow.Kind // of the peer
+	version uint32    // of the peer
+	sync    uint64    // of the SUBSCRIBE
 	from    vclock.VClock
 }
 
@@ -238,7 +238,7 @@ func (r *relay) readLog(t *todo) error {
 // cut appends what the peer lacks of a group to out.
 func (r *relay) cut(e *recent) {
 	g := e.g
-	if r.rules == 0 && e.term != 0 {
+	if r.kind == xrow.Tarantool && e.term != 0 {
 		g = withoutVoid(g, r.self, r.void)
 	}
 	skip := r.filter
@@ -268,7 +268,7 @@ func (r *relay) raftFrame(s *raftState) []byte {
 	switch {
 	case wantsRaftLocal(r.version):
 		return s.local
-	case r.rules == 0:
+	case r.kind == xrow.Tarantool:
 		return s.plain
 	}
 	return s.frame
@@ -277,7 +277,7 @@ func (r *relay) raftFrame(s *raftState) []byte {
 // syncOut is what a heartbeat says as VCLOCK_SYNC. To Tarantool it is a
 // count that begins with 1 at each subscription and is always there.
 func (r *relay) syncOut(core uint64) uint64 {
-	if r.rules != 0 {
+	if r.kind == xrow.Tarragon {
 		return core
 	}
 	return core - r.beat0 + 1
@@ -285,7 +285,7 @@ func (r *relay) syncOut(core uint64) uint64 {
 
 // syncIn undoes syncOut in an ack; 0: it answers no heartbeat.
 func (r *relay) syncIn(told uint64) uint64 {
-	if r.rules != 0 || told == 0 {
+	if r.kind == xrow.Tarragon || told == 0 {
 		return told
 	}
 	return told - 1 + r.beat0
@@ -293,7 +293,7 @@ func (r *relay) syncIn(told uint64) uint64 {
 
 // patience is how long the peer may be silent.
 func (r *relay) patience() time.Duration {
-	if r.rules == 0 {
+	if r.kind == xrow.Tarantool {
 		return r.hub.times.Load().tarantool
 	}
 	return r.hub.times.Load().death

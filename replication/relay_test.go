@@ -31,7 +31,7 @@ func TestRelayLogThenRing(t *testing.T) {
 	}
 	wait(t, h.node, func(ev instance.Downstream) bool {
 		ev.VClock = vclock.VClock{}
-		return ev == instance.Downstream{Peer: 2, Up: true, Rules: 1}
+		return ev == instance.Downstream{Peer: 2, Up: true, Kind: xrow.Tarragon}
 	})
 	p.Close()
 	wait(t, h.node, func(ev instance.Downstream) bool { return ev == instance.Downstream{Peer: 2} })

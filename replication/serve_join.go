@@ -96,7 +96,7 @@ func (h *Hub) letMeet(info *Info, req *xrow.JoinRequest) error {
 func (h *Hub) hasTarantools() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.ContainsFunc(h.relays, func(r *relay) bool { return r.rules == 0 && r.peer != 0 })
+	return slices.ContainsFunc(h.relays, func(r *relay) bool { return r.kind == xrow.Tarantool && r.peer != 0 })
 }
 
 func (h *Hub) checkJoin(info *Info, user iproto.User, req *xrow.JoinRequest) *xrow.Error {
@@ -107,7 +107,7 @@ func (h *Hub) checkJoin(info *Info, user iproto.User, req *xrow.JoinRequest) *xr
 	if err := h.checkRegistration(info, user, !registered); err != nil {
 		return err
 	}
-	if req.Incarnation == 0 {
+	if xrow.KindOf(req.Incarnation) == xrow.Tarantool {
 		return checkTarantool(info, req.ServerVersion)
 	}
 	return nil
@@ -160,7 +160,7 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 	}
 	log := h.cfg.Logger.With().Str("uuid", req.InstanceUUID).Str("name", req.InstanceName).Uint32("id", snap.ID).Logger()
 	log.Info().Str("vclock", snap.State.VClock.String()).Uint64("term", snap.State.Term).Msg("join started")
-	j := joinStream{hub: h, link: link, sync: sync, version: req.ServerVersion, ours: req.Incarnation != 0, final: kind == instance.JoinMember, group: h.cfg.Group}
+	j := joinStream{hub: h, link: link, sync: sync, version: req.ServerVersion, ours: xrow.KindOf(req.Incarnation) == xrow.Tarragon, final: kind == instance.JoinMember, group: h.cfg.Group}
 	if kind == instance.JoinAnon {
 		h.beginFetch(who, &snap.State.VClock)
 		defer h.endFetch(who)

@@ -42,7 +42,7 @@ func (h *Hub) serveRegister(link *iproto.Link, user iproto.User, row *xrow.Row) 
 		return err
 	}
 	h.cfg.Logger.Info().Str("uuid", req.InstanceUUID).Str("name", req.InstanceName).Uint32("id", snap.ID).Msg("registered")
-	if err := h.sendUpTo(link, row.Sync, next, &pos, &snap.State.VClock, req.Incarnation == 0); err != nil {
+	if err := h.sendUpTo(link, row.Sync, next, &pos, &snap.State.VClock, xrow.KindOf(req.Incarnation) == xrow.Tarantool); err != nil {
 		return fmt.Errorf("register: %w", plain(err)) // rows may have gone out: just close
 	}
 	return nil

@@ -20,14 +20,14 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row)
 	}
 	from := req.VClock.Global()
 	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from}, heard: heard{acked: from},
-		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, rules: min(req.Rules, 1), version: req.ServerVersion, sync: row.Sync, from: from}}
-	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Rules: r.rules, Group: h.cfg.Group}
-	if r.rules != 0 {
+		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, version: req.ServerVersion, sync: row.Sync, from: from}}
+	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Kind: r.kind, Group: h.cfg.Group}
+	if r.kind == xrow.Tarragon {
 		ok.Process = h.cfg.Process
 	}
 	if m, found := info.member(req.InstanceUUID); found {
 		r.peer, r.ownUpTo = m.ID, info.Synced[m.ID]
-		if r.rules != 0 {
+		if r.kind == xrow.Tarragon {
 			ok.Shown = xrow.Shown{Incarnation: m.Incarnation, Term: m.Shown.Term, Vote: m.Shown.Vote, VClock: m.Shown.Ack.Global()}
 		}
 	}
@@ -50,7 +50,7 @@ func (h *Hub) tellOddities(info *Info, req *xrow.SubscribeRequest) {
 		return
 	}
 	if !req.VClock.Covers(&m.Shown.Ack) {
-		h.cfg.Logger.Warn().Uint32("peer", m.ID).Str("vclock", req.VClock.String()).Str("acked", m.Shown.Ack.String()).Bool("tarantool", req.Rules == 0).
+		h.cfg.Logger.Warn().Uint32("peer", m.ID).Str("vclock", req.VClock.String()).Str("acked", m.Shown.Ack.String()).Bool("tarantool", req.Kind == xrow.Tarantool).
 			Msg("a member subscribes with less than it has acked before: its disk has gone back; one of ours comes back under a new identity, a Tarantool goes on")
 	}
 	if req.InstanceName != m.Name {
@@ -83,7 +83,7 @@ func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRe
 	if !h.cfg.CanLog {
 		return errNoLog()
 	}
-	if req.Rules == 0 && !req.Anon {
+	if req.Kind == xrow.Tarantool && !req.Anon {
 		return checkTarantool(info, req.ServerVersion)
 	}
 	return nil
@@ -92,7 +92,7 @@ func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRe
 // isLife tells whether a member's row is of the life that asks. Instances of the
 // Tarantool kind say no incarnation, and may have registered one of ours without.
 func (m *Member) isLife(req *xrow.SubscribeRequest) bool {
-	return m.Incarnation == 0 || req.Rules == 0 || m.Incarnation == req.Incarnation
+	return xrow.KindOf(m.Incarnation) == xrow.Tarantool || req.Kind == xrow.Tarantool || m.Incarnation == req.Incarnation
 }
 
 // errOtherLife refuses a life of an instance that is not the one in its row: its
@@ -135,7 +135,7 @@ func (r *relay) serve() error {
 			return err
 		}
 		log.Info().Str("vclock", r.pos.String()).Uint64("group", next).
-			Str("version", versionText(r.version)).Bool("tarantool", r.rules == 0).Msg("relay started")
+			Str("version", versionText(r.version)).Bool("tarantool", r.kind == xrow.Tarantool).Msg("relay started")
 		err = r.run()
 		_ = r.tell(false) // the loop has ended: nobody is left to tell
 	} else {
@@ -167,7 +167,7 @@ func (r *relay) tell(up bool) error {
 	}
 	ev := instance.Downstream{Peer: r.peer, Up: up}
 	if up {
-		ev.Rules, ev.VClock = r.rules, r.from
+		ev.Kind, ev.VClock = r.kind, r.from
 	}
 	return r.hub.node.Submit(ev)
 }

@@ -60,7 +60,7 @@ func (h *Hub) Status() []PeerStatus {
 		}
 		p := PeerStatus{ID: a.peer, UUID: a.uuid, Upstream: up}
 		if a.peer != 0 {
-			p.Kind = kindName(a.tarantool)
+			p.Kind = a.kind.String()
 		}
 		out = append(out, p)
 	}
@@ -74,7 +74,7 @@ func (h *Hub) Status() []PeerStatus {
 		out = append(out, PeerStatus{ID: id, UUID: uuid, Kind: kind, Downstream: down})
 	}
 	for _, r := range h.relays {
-		add(r.uuid, kindName(r.rules == 0), r.peer, r.status(now))
+		add(r.uuid, r.kind.String(), r.peer, r.status(now))
 	}
 	for _, uuid := range slices.Sorted(maps.Keys(h.joins.open)) {
 		if p := h.joins.open[uuid]; p.expected() > 0 {
@@ -87,13 +87,6 @@ func (h *Hub) Status() []PeerStatus {
 func (p *Progress) status() *DownstreamStatus {
 	rows, _ := p.Read()
 	return &DownstreamStatus{Status: "sync", Message: fmt.Sprintf("sent %d of about %d rows of the state", rows, p.expected())}
-}
-
-func kindName(tarantool bool) string {
-	if tarantool {
-		return "Tarantool"
-	}
-	return "Tarragon"
 }
 
 func (r *relay) status(now time.Duration) *DownstreamStatus {

@@ -165,7 +165,7 @@ func TestTarantoolPatience(t *testing.T) {
 	h := newTestHub(t, 1, nil)
 	h.feed.lazy, h.feed.raft.term = 3, 2
 	h.feed.sees[2] = sight{term: 2, leader: 3}
-	ours, theirs := &relay{hub: h.Hub, subscriber: subscriber{peer: 2, rules: 1}}, &relay{hub: h.Hub, subscriber: subscriber{peer: 2}}
+	ours, theirs := &relay{hub: h.Hub, subscriber: subscriber{peer: 2, kind: xrow.Tarragon}}, &relay{hub: h.Hub, subscriber: subscriber{peer: 2, kind: xrow.Tarantool}}
 	if ours.patience() != time.Minute || theirs.patience() != 4*time.Minute {
 		t.Errorf("patience %v, %v", ours.patience(), theirs.patience())
 	}
@@ -399,7 +399,7 @@ func TestTarantoolVoidPromote(t *testing.T) {
 	for tarantool, want := range want {
 		p := subscribeAs(t, h.addr, func(s *xrow.SubscribeRequest) {
 			if !tarantool {
-				s.Rules, s.InstanceUUID = 1, testUUID(3)
+				s.Kind, s.InstanceUUID = xrow.Tarragon, testUUID(3)
 			}
 			s.IDFilter = 1 << 31
 		})

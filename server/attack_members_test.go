@@ -235,7 +235,7 @@ func TestAttackReader(t *testing.T) {
 	}
 	reg := xrow.RegisterRequest{InstanceUUID: stranger, InstanceName: "i2", Incarnation: 77, VClock: before.Synced.Global()}
 	wantError(t, "REGISTER", lead.request("reader", "q", xrow.Register, reg.AppendBody(nil)), xrow.ErrAccessDenied, "_cluster")
-	sub := xrow.SubscribeRequest{ReplicasetUUID: set, InstanceUUID: lost.UUID, Incarnation: lost.Incarnation, Rules: 1, Process: 5,
+	sub := xrow.SubscribeRequest{ReplicasetUUID: set, InstanceUUID: lost.UUID, Incarnation: lost.Incarnation, Kind: xrow.Tarragon, Process: 5,
 		VClock: before.Synced.Global(), ServerVersion: 3<<16 | 8<<8}
 	wantError(t, "SUBSCRIBE as a member", lead.request("reader", "q", xrow.Subscribe, sub.AppendBody(nil)), xrow.ErrAccessDenied, "_cluster")
 	for _, d := range notData(lost.UUID) {
@@ -264,7 +264,7 @@ func TestAttackReaderTakesPlace(t *testing.T) {
 		return lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: id, InstanceName: "i9", Incarnation: 7})
 	}
 	stream, state := uuid.NewString(), uuid.NewString()
-	sub := xrow.SubscribeRequest{ReplicasetUUID: lead.server().main.engine.Load().box.ReplicasetUUID(), InstanceUUID: stream, Anon: true, Rules: 1, Process: 5,
+	sub := xrow.SubscribeRequest{ReplicasetUUID: lead.server().main.engine.Load().box.ReplicasetUUID(), InstanceUUID: stream, Anon: true, Kind: xrow.Tarragon, Process: 5,
 		VClock: mustInfo(t, lead).Synced.Global(), ServerVersion: 3<<16 | 8<<8}
 	if _, err := lead.rogue("reader", "q").Do(xrow.Subscribe, sub.AppendBody(nil)); err != nil {
 		t.Fatal(err)
@@ -288,7 +288,7 @@ func TestAttackReaderAcks(t *testing.T) {
 	lead := s.leader()
 	before := mustInfo(t, lead)
 	set := lead.server().main.engine.Load().box.ReplicasetUUID()
-	sub := xrow.SubscribeRequest{ReplicasetUUID: set, InstanceUUID: uuid.NewString(), Anon: true, Rules: 1, Process: 5,
+	sub := xrow.SubscribeRequest{ReplicasetUUID: set, InstanceUUID: uuid.NewString(), Anon: true, Kind: xrow.Tarragon, Process: 5,
 		VClock: before.Synced.Global(), ServerVersion: 3<<16 | 8<<8}
 	c := lead.rogue("reader", "q")
 	if _, err := c.Do(xrow.Subscribe, sub.AppendBody(nil)); err != nil {

@@ -83,7 +83,7 @@ func (r *rogue) join(n *node1, name string) error {
 }
 
 // subscribe opens a stream in the place of the one that there was, and reads it on.
-func (r *rogue) subscribe(n *node1, v vclock.VClock, rules uint64) error {
+func (r *rogue) subscribe(n *node1, v vclock.VClock, kind xrow.Kind) error {
 	if old := r.streams[n]; old != nil {
 		old.Close()
 		ended := <-r.heard[n]
@@ -91,7 +91,7 @@ func (r *rogue) subscribe(n *node1, v vclock.VClock, rules uint64) error {
 		delete(r.streams, n)
 	}
 	c := r.login(n)
-	req := xrow.SubscribeRequest{ReplicasetUUID: r.set, InstanceUUID: r.uuid, VClock: v, ServerVersion: versionNumber(), Rules: rules, Incarnation: r.incarnation}
+	req := xrow.SubscribeRequest{ReplicasetUUID: r.set, InstanceUUID: r.uuid, VClock: v, ServerVersion: versionNumber(), Kind: kind, Incarnation: r.incarnation}
 	row, err := c.Do(xrow.Subscribe, req.AppendBody(nil)) // refused while the old relay is there
 	if err != nil {
 		return err
@@ -158,7 +158,7 @@ func attacked(t *testing.T) (*set, *rogue) {
 func TestAttackAcks(t *testing.T) {
 	s, r := attacked(t)
 	for _, n := range s.nodes[:3] {
-		s.until("its row is here, too", func() bool { return r.subscribe(n, r.joined, 1) == nil })
+		s.until("its row is here, too", func() bool { return r.subscribe(n, r.joined, xrow.Tarragon) == nil })
 		if err := r.ack(n, r.joined, 1<<62); err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestAttackAcks(t *testing.T) {
 func TestAttackClaims(t *testing.T) {
 	s, r := attacked(t)
 	lead := s.leader()
-	s.until("the JOIN is over", func() bool { return r.subscribe(lead, r.joined, 1) == nil })
+	s.until("the JOIN is over", func() bool { return r.subscribe(lead, r.joined, xrow.Tarragon) == nil })
 	s.until("the rogue is a voter", func() bool {
 		i, _ := lead.info()
 		if err := r.ack(lead, i.Synced.Global(), i.Term); err != nil {
@@ -200,7 +200,7 @@ func TestAttackClaims(t *testing.T) {
 		i, _ := n.info()
 		v := i.Synced.Global()
 		v[i.ID] += 1_000_000_000
-		s.until("its row is here, too", func() bool { return r.subscribe(n, v, 1) == nil })
+		s.until("its row is here, too", func() bool { return r.subscribe(n, v, xrow.Tarragon) == nil })
 		if err := <-r.heard[n]; !errors.Is(err, xrow.ErrProtocol) {
 			t.Errorf("%s: the stream ended with %v", n.name, err)
 		}
@@ -217,7 +217,7 @@ func TestAttackClaims(t *testing.T) {
 // A member of ours that says it is a Tarantool does not end the strong rules.
 func TestAttackRules(t *testing.T) {
 	s, r := attacked(t)
-	if err := r.subscribe(s.leader(), r.joined, 0); err == nil {
+	if err := r.subscribe(s.leader(), r.joined, xrow.Tarantool); err == nil {
 		if err := <-r.heard[s.leader()]; !errors.Is(err, xrow.ErrProtocol) {
 			t.Errorf("the stream ended with %v", err)
 		}

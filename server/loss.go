@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // metaLost marks a store whose loss is certain: peers hold rows of ours that it
@@ -37,7 +38,7 @@ func (l *life) checkLife(b *box.Box) error {
 	alone := !slices.ContainsFunc(members, func(m box.Member) bool { return m.UUID != l.UUID })
 	mine := l.rowsOfOurs(b, outside)
 	// Who was registered by an instance of Tarantool's kind has no mark there.
-	ours := func(m box.Member) bool { return m.Incarnation == 0 || m.Incarnation == l.Incarnation }
+	ours := func(m box.Member) bool { return m.Kind() != xrow.Tarragon || m.Incarnation == l.Incarnation }
 	switch {
 	case len(mine) == 0 || slices.ContainsFunc(mine, ours):
 	case outside != registered:

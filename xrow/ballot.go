@@ -19,7 +19,7 @@ type Ballot struct {
 	BootstrapLeader string        // UUID; empty: none chosen yet
 	InstanceName    string        // empty: none
 	Registered      []string      // UUIDs of all members, the own one too; fewer than 32
-	Rules           uint64        // ours: 1 = knows strong rules
+	Kind            Kind          // as in a SubscribeRequest
 	Replicaset      string        // ours: UUID of the replica set; empty: none, or not told
 	Founding        int           // ours: voters that the set needs before it is complete; 0: it is
 	Group           string        // ours: whose ballot it is; empty: the replica set's
@@ -65,7 +65,7 @@ func (b *Ballot) AppendBody(dst []byte) []byte {
 	for _, uuid := range b.Registered {
 		m.dst = msgp.AppendString(m.dst, uuid)
 	}
-	m.uintNonzero(KeyRules, b.Rules)
+	m.kind(b.Kind)
 	if b.Replicaset != "" {
 		m.key(KeySet)
 		m.dst = msgp.AppendInt(msgp.AppendString(append(m.dst, 0x92), b.Replicaset), b.Founding)
@@ -77,9 +77,9 @@ func (b *Ballot) AppendBody(dst []byte) []byte {
 }
 
 // DecodeBallot reads the answer to VOTE. What it does not tell has its
-// default: booted, all else false or empty.
+// default: booted, a Tarantool, all else false or empty.
 func DecodeBallot(body []byte) (b Ballot, err error) {
-	b.IsBooted = true
+	b.IsBooted, b.Kind = true, Tarantool
 	_, err = b.Update(body)
 	return b, err
 }
@@ -139,7 +139,7 @@ func (b *Ballot) update(m []byte) (told, ok bool) {
 			b.InstanceName, ok = readName(f.val)
 		case KeyRules:
 			known = false
-			b.Rules, ok = u64(f.val)
+			b.Kind, ok = readKind(f.val)
 		case KeySet:
 			known = false
 			ok = b.readSet(f.val)

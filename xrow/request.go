@@ -72,7 +72,7 @@ type SubscribeRequest struct {
 	ServerVersion  uint32 // major<<16 | minor<<8 | patch
 	Anon           bool
 	IDFilter       uint32 // bit i: rows of origin i must not be sent
-	Rules          uint64 // ours: 1 = knows strong rules
+	Kind           Kind   // ours say so; who says nothing is a Tarantool
 	Incarnation    uint64 // ours: as in a JoinRequest
 	Process        uint64 // ours: drawn by each process; 0: not told
 	Group          string // ours: as in a JoinRequest
@@ -89,7 +89,7 @@ func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
 	m.uint(KeyServerVersion, uint64(s.ServerVersion))
 	m.bool(KeyReplicaAnon, s.Anon)
 	m.idSet(KeyIDFilter, s.IDFilter)
-	m.uintNonzero(KeyRules, s.Rules)
+	m.kind(s.Kind)
 	m.uintNonzero(KeyIncarnation, s.Incarnation)
 	m.uintNonzero(KeyProcess, s.Process)
 	m.string(KeyGroup, s.Group)
@@ -107,7 +107,7 @@ type SubscribeOK struct {
 	ReplicasetUUID string // empty: absent or nil
 	ReplicasetName string // empty: none
 	VClock         vclock.VClock
-	Rules          uint64 // ours: 1 = knows strong rules
+	Kind           Kind   // as in a SubscribeRequest
 	Shown          Shown  // ours: what the one that asked has shown to us before
 	Process        uint64 // ours: as in a SubscribeRequest
 	Group          string // ours: that of the SubscribeRequest
@@ -127,7 +127,7 @@ func (s *SubscribeOK) AppendBody(dst []byte) []byte {
 	m.string(KeyReplicasetUUID, s.ReplicasetUUID)
 	m.string(KeyReplicasetName, s.ReplicasetName)
 	m.vclock(KeyVClock, &s.VClock)
-	m.uintNonzero(KeyRules, s.Rules)
+	m.kind(s.Kind)
 	if s.Shown.Incarnation != 0 {
 		m.shown(&s.Shown)
 	}
@@ -171,7 +171,7 @@ func readShown(v []byte, s *Shown) (ok bool) {
 // DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
 func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
 	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess|useGroup)
-	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Rules, d.shown, d.Process, d.Group}, err
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Kind, d.shown, d.Process, d.Group}, err
 }
 
 // AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
@@ -269,6 +269,9 @@ type request struct {
 // passed over whatever its value is, as in Tarantool, and the texts of
 // errors are Tarantool's.
 func decodeRequest(body []byte, in use) (d request, err error) {
+	if in&useRules != 0 {
+		d.Kind = Tarantool
+	}
 	f := openFields(body)
 	for f.next() {
 		if in&usedBy(f.key) == 0 {
@@ -303,7 +306,7 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 			d.IDFilter, ok = readIDSet(f.val)
 		case KeyRules:
 			what = "invalid RULES"
-			d.Rules, ok = u64(f.val)
+			d.Kind, ok = readKind(f.val)
 		case KeyIncarnation:
 			what = "invalid INCARNATION"
 			d.Incarnation, ok = u64(f.val)

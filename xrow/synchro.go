@@ -9,9 +9,12 @@ type Synchro struct {
 	Term      uint64         // PROMOTE, DEMOTE: their own term
 	VClock    *vclock.VClock // JOIN META and snapshots only: confirmed LSN per owner
 	PrevTerm  uint64         // ours: term of the PROMOTE that this one follows
-	Rules     uint64         // ours: 1 = strong rules
+	Rules     uint64         // ours: RulesStrong, or 0
 	StrongLSN uint64         // ours: LSN by the strong rules; 0: the same as LSN
 }
+
+// RulesStrong is what a PROMOTE says that begins a term under the strong rules.
+const RulesStrong = 1
 
 // Strong is the LSN by the strong rules: of a PROMOTE the row that it follows, of
 // a CONFIRM the last row of its term that is committed.

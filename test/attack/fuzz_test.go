@@ -30,8 +30,8 @@ func FuzzPeer(f *testing.F) {
 		f.Fatal(err)
 	}
 	join := xrow.JoinRequest{InstanceUUID: "00000002-0000-4000-8000-000000000002", ServerVersion: 3<<16 | 8<<8, Incarnation: 7}
-	subscribe := xrow.SubscribeRequest{InstanceUUID: join.InstanceUUID, VClock: vclock.VClock{1: 1}, ServerVersion: join.ServerVersion, Rules: 1, Incarnation: 7}
-	anonymous := xrow.SubscribeRequest{InstanceUUID: join.InstanceUUID, ServerVersion: join.ServerVersion, Anon: true, Rules: 1}
+	subscribe := xrow.SubscribeRequest{InstanceUUID: join.InstanceUUID, VClock: vclock.VClock{1: 1}, ServerVersion: join.ServerVersion, Kind: xrow.Tarragon, Incarnation: 7}
+	anonymous := xrow.SubscribeRequest{InstanceUUID: join.InstanceUUID, ServerVersion: join.ServerVersion, Anon: true, Kind: xrow.Tarragon}
 	ack := xrow.Ack{VClock: vclock.VClock{1: 1 << 40}, Term: 1 << 62}
 	f.Add(frames(frame{0, join.AppendBody(nil)}))
 	f.Add(frames(frame{1, subscribe.AppendBody(nil)}, frame{4, ack.AppendBody(nil)}))

@@ -34,8 +34,8 @@ var claims = []Mutant{
 	},
 	{
 		Name: "a word turns the strong rules off", Area: "claims", File: "instance/kind.go",
-		Old:     `if rules == 0 && c.strongAlone() && c.memberMask&(1<<peer) != 0 {`,
-		New:     `if rules == 0 && c.strongAlone() && c.memberMask == 0 {`,
+		Old:     `if kind == xrow.Tarantool && c.strongAlone() && k.all&(1<<peer) != 0 {`,
+		New:     `if kind == xrow.Tarantool && c.strongAlone() && k.all == 0 {`,
 		Killers: []string{"chain", "stream", "history", "liveness", "log matching", "convergence", "quorum"},
 	},
 	{

@@ -48,7 +48,7 @@ var lies = []falsehood{
 		return []instance.Event{a}
 	}},
 	{"a SUBSCRIBE with rows that were not written", func(n *node, id uint32) []instance.Event {
-		return []instance.Event{instance.Downstream{Peer: id, Up: true, Rules: 1, VClock: n.beyond(n.id)}}
+		return []instance.Event{instance.Downstream{Peer: id, Up: true, Kind: xrow.Tarragon, VClock: n.beyond(n.id)}}
 	}},
 	{"acks that were not given", func(n *node, id uint32) []instance.Event {
 		return []instance.Event{instance.ShownBefore{From: id, Shown: instance.Shown{Ack: n.beyond(id)}}}
@@ -63,20 +63,20 @@ var lies = []falsehood{
 		return []instance.Event{instance.ShownBefore{From: id, Shown: instance.Shown{Term: farTerm}}}
 	}},
 	{"that it is a Tarantool", func(n *node, id uint32) []instance.Event {
-		return []instance.Event{instance.Downstream{Peer: id, Up: true, VClock: n.disk.vclock},
-			instance.Upstream{Peer: id, State: instance.UpstreamFollow}}
+		return []instance.Event{instance.Downstream{Peer: id, Up: true, Kind: xrow.Tarantool, VClock: n.disk.vclock},
+			instance.Upstream{Peer: id, State: instance.UpstreamFollow, Kind: xrow.Tarantool}}
 	}},
 	{"a PROMOTE by Tarantool's rules", func(n *node, id uint32) []instance.Event {
 		return n.forged(id, xrow.Promote, 1, &xrow.Synchro{ReplicaID: n.id, LSN: n.disk.vclock[n.id]})
 	}},
 	{"a PROMOTE that follows what is not there", func(n *node, id uint32) []instance.Event {
-		return n.forged(id, xrow.Promote, 1, &xrow.Synchro{ReplicaID: n.id, LSN: 1 << 40, PrevTerm: n.core.Info(n.mono()).Term, Rules: 1})
+		return n.forged(id, xrow.Promote, 1, &xrow.Synchro{ReplicaID: n.id, LSN: 1 << 40, PrevTerm: n.core.Info(n.mono()).Term, Rules: xrow.RulesStrong})
 	}},
 	{"a ROLLBACK", func(n *node, id uint32) []instance.Event {
 		return n.forged(id, xrow.Rollback, 0, &xrow.Synchro{ReplicaID: n.id, LSN: 1})
 	}},
 	{"a CONFIRM of a term that nobody leads", func(n *node, id uint32) []instance.Event {
-		return n.forged(id, xrow.Confirm, 1, &xrow.Synchro{ReplicaID: id, LSN: 1 << 40, Rules: 1})
+		return n.forged(id, xrow.Confirm, 1, &xrow.Synchro{ReplicaID: id, LSN: 1 << 40, Rules: xrow.RulesStrong})
 	}},
 	{"a row of a term that nobody leads", func(n *node, id uint32) []instance.Event {
 		return n.forged(id, xrow.Insert, 1, nil)
@@ -85,7 +85,7 @@ var lies = []falsehood{
 		return n.forged(id, xrow.Insert, farTerm, nil)
 	}},
 	{"a PROMOTE in the last term", func(n *node, id uint32) []instance.Event {
-		return n.forged(id, xrow.Promote, farTerm, &xrow.Synchro{Rules: 1})
+		return n.forged(id, xrow.Promote, farTerm, &xrow.Synchro{Rules: xrow.RulesStrong})
 	}},
 }
 

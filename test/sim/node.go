@@ -196,14 +196,6 @@ func (n *node) kind() xrow.Kind {
 	return xrow.Tarragon
 }
 
-// rules is what it says of the rules that it knows.
-func (n *node) rules() uint64 {
-	if n.isTarantool() {
-		return 0
-	}
-	return 1
-}
-
 // incarnation is what its _cluster row has of its store.
 func (n *node) incarnation() uint64 {
 	if n.isTarantool() {

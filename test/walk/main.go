@@ -62,8 +62,8 @@ func newWorld() *world {
 	w.leader, w.follower = w.node(1, instance.ModeCandidate), w.node(2, instance.ModeVoter)
 	w.leader.peer, w.follower.peer = w.follower, w.leader
 	for _, n := range []*node{w.leader, w.follower} {
-		n.inbox = append(n.inbox, instance.Upstream{Peer: n.peer.id, State: instance.UpstreamFollow, Rules: 1},
-			instance.Downstream{Peer: n.peer.id, Up: true, Rules: 1})
+		n.inbox = append(n.inbox, instance.Upstream{Peer: n.peer.id, State: instance.UpstreamFollow, Kind: xrow.Tarragon},
+			instance.Downstream{Peer: n.peer.id, Up: true, Kind: xrow.Tarragon})
 	}
 	return w
 }
