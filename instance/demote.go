@@ -60,14 +60,14 @@ func (c *Core) stepDemotion() {
 	newest, _, _ := c.limbo.Newest()
 	switch {
 	case d.group != 0 && c.out.written >= d.group:
-		c.endDemotion(nil)
+		c.waits.endDemotion(succeeds(noValues), &c.eff)
 	case c.out.failed != nil:
-		c.endDemotion(&xrow.Error{Code: xrow.ErrWALIO, Message: c.out.failed.Error()})
+		c.waits.endDemotion(fails(&xrow.Error{Code: xrow.ErrWALIO, Message: c.out.failed.Error()}), &c.eff)
 	case d.group != 0:
 	case c.raft.Term() > d.term || newest >= d.term:
-		c.endDemotion(xrow.Errorf(xrow.ErrInterferingElections))
+		c.waits.endDemotion(fails(xrow.Errorf(xrow.ErrInterferingElections)), &c.eff)
 	case c.now.Mono >= d.until:
-		c.endDemotion(xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the last synchronous transaction has no quorum yet"))
+		c.waits.endDemotion(fails(xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the last synchronous transaction has no quorum yet")), &c.eff)
 	case c.raft.Saved().Term < d.term:
 	case c.limbo.Waits() && !c.members.confirmed.commit(c.synced(c.limbo.Current().Owner, c.limbo.LastSync())):
 	default:
@@ -76,14 +76,10 @@ func (c *Core) stepDemotion() {
 	}
 }
 
-func (c *Core) endDemotion(err *xrow.Error) {
-	d := c.waits.demotion
-	c.waits.demotion = nil
-	if err != nil {
-		c.eff.reply(d.conn, d.sync, nil, err)
-		return
-	}
-	c.eff.reply(d.conn, d.sync, noValues, nil)
+// endDemotion answers whoever asked for it.
+func (w *waits) endDemotion(o outcome, eff *Effects) {
+	eff.reply(w.demotion.conn, w.demotion.sync, o.data, o.err)
+	w.demotion = nil
 }
 
 // writeDemote confirms all that waits and leaves the queue to nobody.

@@ -33,7 +33,7 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 	s := State{VClock: c.out.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
 		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.lead.voidPromotes),
 		NextGroup: c.out.nextNo}
-	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s, undecided: c.undecided()}, group: last}
+	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s, undecided: undecided(&c.limbo)}, group: last}
 	if snap.group <= c.out.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
 		return
@@ -47,25 +47,6 @@ func (w *waits) failSnaps(err *xrow.Error, eff *Effects) {
 		eff.Snaps = append(eff.Snaps, Snapshot{Tag: s.snap.Tag, View: s.snap.View, Err: err})
 	}
 	w.snaps = nil
-}
-
-// undecided gathers the frames of rows whose fate is open: the log before a
-// checkpoint may go, they must not. They are in groups, which never change.
-func (c *Core) undecided() (frames [][]byte) {
-	frames = make([][]byte, 0, c.limbo.Len())
-	pending := c.limbo.Pending()
-	for i := range c.limbo.Len() {
-		e := c.limbo.At(i)
-		for len(pending) > 0 && pending[0].Term <= e.Behind {
-			frames = append(frames, pendingFrame(&pending[0]))
-			pending = pending[1:]
-		}
-		frames = append(frames, e.P.frames)
-	}
-	for i := range pending {
-		frames = append(frames, pendingFrame(&pending[i]))
-	}
-	return frames
 }
 
 // pendingFrame is the row of a PROMOTE that is not in effect.
@@ -158,4 +139,23 @@ func beforeEntry(e *entry) uint64 {
 		}
 	}
 	return before
+}
+
+// undecided gathers the frames of rows whose fate is open: the log before a
+// checkpoint may go, they must not. They are in groups, which never change.
+func undecided(q *limbo.Limbo[payload]) (frames [][]byte) {
+	frames = make([][]byte, 0, q.Len())
+	pending := q.Pending()
+	for i := range q.Len() {
+		e := q.At(i)
+		for len(pending) > 0 && pending[0].Term <= e.Behind {
+			frames = append(frames, pendingFrame(&pending[0]))
+			pending = pending[1:]
+		}
+		frames = append(frames, e.P.frames)
+	}
+	for i := range pending {
+		frames = append(frames, pendingFrame(&pending[i]))
+	}
+	return frames
 }
