@@ -67,7 +67,7 @@ func (t *Tarantool) Start(ctx context.Context, o Options) error {
 		}
 	}
 	if o.Nodes == 1 {
-		return nil
+		return t.nodes[0].eval(ctx, "box.ctl.promote()") // else nobody may write to synchronous spaces
 	}
 	for i, n := range t.nodes {
 		mode := "voter"
