@@ -18,7 +18,7 @@ type Bars struct {
 }
 
 const (
-	barsLeft = 290 // room for names
+	barsLeft = 320 // room for names
 	barStep  = 22
 )
 

@@ -26,7 +26,7 @@ type Chart struct {
 
 // The picture: its size, and the field that the axes leave.
 const (
-	width, height = 720, 400
+	width, height = 720, 415
 	left, right   = 80, 700
 	top, bottom   = 50, 340
 )
@@ -57,9 +57,9 @@ func (c *Chart) Write(w io.Writer) error {
 	d.text(left, top-8, "start", c.Y)
 	for i, curve := range c.Curves {
 		d.curve(curve, &x, &y, colours[i%len(colours)])
-		at := right - 130*float64(len(c.Curves)-i)
-		d.rect(at, bottom+50, 10, 10, colours[i%len(colours)])
-		d.text(at+16, bottom+59, "start", curve.Name)
+		at := left + (right-left)/float64(len(c.Curves))*float64(i)
+		d.rect(at, bottom+55, 10, 10, colours[i%len(colours)])
+		d.text(at+16, bottom+64, "start", curve.Name)
 	}
 	return d.write(w)
 }
