@@ -22,7 +22,7 @@ func (n *node) settle(ctx context.Context) (bootstrap bool, err error) {
 	if n.life.anew == nil && (len(n.store.Checkpoints()) > 0 || n.store.Last() > 0) {
 		return false, n.recover(ctx)
 	}
-	foreign := foreignFiles(n.in)
+	foreign := n.foreign()
 	if foreign != nil {
 		n.log.Warn().Str("dir", foreign.Dir).Str("file", foreign.Files[0]).
 			Msg("there is data of Tarantool, which is not read: this instance can join a replica set that runs, and begins none")

@@ -17,12 +17,12 @@ func (l *life) kept(st instance.State) (kept instance.Kept, err error) {
 	if r == nil || r.newLife {
 		return instance.Kept{State: st}, nil
 	}
-	store, err := l.open(storeDir(l.conf))
+	former, err := l.home.former()
 	if err != nil {
 		return kept, err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	old, failed := readOld(store.Core(0))
+	defer func() { err = errors.Join(err, l.home.leave(former)) }()
+	old, failed := readOld(former)
 	if *failed != nil {
 		return kept, *failed
 	}

@@ -43,6 +43,14 @@ func FindForeign(in *config.Instance) *ForeignData {
 	return foreignFiles(in)
 }
 
+// foreign are the files of a Tarantool where its replica set would begin.
+func (n *node) foreign() *ForeignData {
+	if n.group != "" { // no Tarantool has any of it
+		return nil
+	}
+	return foreignFiles(n.in)
+}
+
 // foreignFiles are the files of a Tarantool in the first directory that has any.
 func foreignFiles(in *config.Instance) *ForeignData {
 	for _, dir := range []string{in.WAL.Dir, in.Snapshot.Dir} {

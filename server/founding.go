@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"tarragon.dev/tarragon/box"
-	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/replication"
-	"tarragon.dev/tarragon/xlog"
 )
 
 // founders is how many voters a new replica set needs before it takes writes of
@@ -106,21 +103,17 @@ func (g *givingWay) Error() string {
 // setAside puts an empty store in the place of ours, which stays as that of a
 // lost life does. It is another life: the ID that the store has may be anybody's
 // in the other set.
-func (g *givingWay) setAside(in *config.Instance) error {
-	dir := storeDir(in)
-	if err := os.RemoveAll(newDir(dir)); err != nil {
-		return err
-	}
-	store, err := xlog.Open(storeOptions(in, newDir(dir)))
+func (g *givingWay) setAside(h home) error {
+	slot, err := h.fresh()
 	if err != nil {
 		return err
 	}
 	id := g.identity
 	id.Incarnation = freshIncarnation()
-	if err := errors.Join(id.save(store.Core(0)), store.Close()); err != nil {
+	if err := errors.Join(id.save(slot), h.leave(slot)); err != nil {
 		return err
 	}
-	return swapStores(in, true)
+	return h.take(true)
 }
 
 // heldSet is the set whose store a rejoining instance has: it joins no other. A

@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"os"
 
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/xlog"
@@ -21,7 +20,7 @@ type life struct {
 	store   lifeStore
 	conf    *config.Instance
 	log     zerolog.Logger
-	open    func(dir string) (*xlog.Store, error)
+	home    home
 	trusted bool    // an operator says that the disk is to be believed
 	anew    *rejoin // set: this run fills a new store
 	doubt   error   // why this disk is in doubt at the start; nil: it is not
@@ -48,47 +47,43 @@ func (l *life) begin() (*xlog.Slot, error) {
 
 // openOwn opens the store and reads who we are.
 func (l *life) openOwn() (*xlog.Slot, error) {
-	dir := storeDir(l.conf)
-	if err := os.RemoveAll(newDir(dir)); err != nil { // of a rejoin that was cut short
-		return nil, err
-	}
-	store, err := l.open(dir)
+	slot, err := l.home.own()
 	if err != nil {
 		return nil, err
 	}
-	slot := store.Core(0)
-	if l.identity, err = loadIdentity(slot, l.conf); err != nil {
-		return nil, closeOver(store, err)
-	}
 	l.store = slot
+	if l.identity, err = loadIdentity(slot, l.conf); err == nil {
+		err = l.checkEmptyLoss()
+	}
+	if err != nil {
+		return nil, leaveOver(l.home, slot, err)
+	}
 	return slot, nil
 }
 
 // openAnew opens an empty second store beside the old one, which stays until
 // the new one is complete.
 func (l *life) openAnew() (*xlog.Slot, error) {
-	dir := storeDir(l.conf)
-	old, err := l.open(dir)
+	old, err := l.home.former()
 	if err != nil {
 		return nil, err
 	}
-	id, err := loadIdentity(old.Core(0), l.conf)
+	id, err := loadIdentity(old, l.conf)
 	if err == nil {
-		err = markLost(old.Core(0), l.anew)
+		err = markLost(old, l.anew)
 	}
-	if err = errors.Join(err, old.Close(), os.RemoveAll(newDir(dir))); err != nil {
+	if err = errors.Join(err, l.home.leave(old)); err != nil {
 		return nil, err
 	}
 	if l.anew.newLife {
 		id.Incarnation = freshIncarnation()
 	}
-	store, err := l.open(newDir(dir))
+	slot, err := l.home.fresh()
 	if err != nil {
 		return nil, err
 	}
-	slot := store.Core(0)
 	if err := id.save(slot); err != nil {
-		return nil, closeOver(store, err)
+		return nil, leaveOver(l.home, slot, err)
 	}
 	l.store, l.identity = slot, id
 	return slot, nil

@@ -9,5 +9,5 @@ import (
 
 // newLife is one without a server.
 func newLife(in *config.Instance) *life {
-	return &life{conf: in, log: zerolog.Nop(), open: func(dir string) (*xlog.Store, error) { return xlog.Open(storeOptions(in, dir)) }}
+	return &life{conf: in, log: zerolog.Nop(), home: &directories{conf: in, open: func(dir string) (*xlog.Store, error) { return xlog.Open(storeOptions(in, dir)) }}}
 }

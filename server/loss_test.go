@@ -125,11 +125,8 @@ func TestEmptyLossIsANewLife(t *testing.T) {
 	}
 	open := func() {
 		t.Helper()
-		slot, err := l.openOwn()
+		slot, err := l.begin()
 		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.checkEmptyLoss(); err != nil {
 			t.Fatal(err)
 		}
 		if err := slot.Store().Close(); err != nil {

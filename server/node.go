@@ -82,8 +82,9 @@ type engine struct {
 	running atomic.Bool // the loop was started
 }
 
-func newNode(h host) *node {
-	return &node{host: h, life: life{conf: h.in, log: h.log}, lost: make(chan error, 1), fail: make(chan error, 8)}
+func newNode(group string, h host, by *comeback) *node {
+	l := life{conf: h.in, log: h.log, home: by.home, trusted: by.trusted, anew: by.anew}
+	return &node{group: group, host: h, life: l, after: by.way, lost: make(chan error, 1), fail: make(chan error, 8)}
 }
 
 // run brings the node into a replica set and runs it until ctx ends or a part cannot

@@ -28,14 +28,22 @@ var errJoined = errors.New("the new store is complete")
 // joinAnew is called when no peer has the log that we need.
 func (n *node) joinAnew(cause error) { n.broken(&rejoin{cause: cause}) }
 
+// noteSet takes down, before a run that has to join anew is over, whose store it has.
+func (n *node) noteSet(end error) {
+	if again := new(rejoin); errors.As(end, &again) && again.set == "" {
+		again.set = n.heldSet()
+	}
+}
+
 // noteShown takes down what a run that is over has told others. Nothing changes
 // it any more: replication has ended, and so has the core.
-func (r *rejoin) noteShown(n *node) {
+func (n *node) noteShown(end error) {
+	again := new(rejoin)
 	e, hub := n.engine.Load(), n.hub.Load()
-	if e == nil || hub == nil {
+	if !errors.As(end, &again) || e == nil || hub == nil {
 		return
 	}
-	r.shown = hub.Shown()
+	again.shown = hub.Shown()
 	i := e.core.Info(0)
-	r.self, r.inEffect, r.confirmed = i.ID, i.QueueTerm, i.Confirmed
+	again.self, again.inEffect, again.confirmed = i.ID, i.QueueTerm, i.Confirmed
 }

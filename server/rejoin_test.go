@@ -201,7 +201,7 @@ func TestKept(t *testing.T) {
 	in.WAL.Dir = t.TempDir()
 	l := newLife(in)
 	l.anew = &rejoin{self: 2, shown: instance.Shown{Term: 4, Vote: 2, Ack: vclock.VClock{2: 5}}}
-	old, err := l.open(storeDir(in))
+	old, err := xlog.Open(storeOptions(in, storeDir(in)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,6 @@ type Config struct {
 	Reload func() (*config.Instance, error)
 
 	giverPatience time.Duration // instead of [giverPatience]; 0: that
-	trusted       bool          // an operator says that the disk is to be believed
 	fileLimit     int           // instead of the limit of the process; 0: that
 	opened        func(*Server) // told of each run, before it opens anything; nil: nobody asks
 	openStore     func(xlog.Options) (*xlog.Store, error)
@@ -96,55 +95,22 @@ var errStopped = errors.New("stopped")
 // closes it. An instance that has to join anew does so without returning. A
 // disk that fails is no reason to return: reads go on, and status tells.
 func Run(ctx context.Context, cfg Config) error {
-	var anew *rejoin
-	var way *givingWay
-	pause := pacer{least: time.Second, most: 30 * time.Second}
+	at := &directories{conf: cfg.Instance}
+	next := newComeback(at, cfg.Log)
 	for {
 		began := time.Now()
-		err := runOnce(ctx, cfg, anew, way)
-		switch {
-		case errors.Is(err, errStuck):
-			return err // what hangs still holds the store
-		case errors.Is(err, errJoined):
-			if err := swapStores(cfg.Instance, anew.newLife); err != nil {
-				return fmt.Errorf("take the new store: %w", err)
-			}
-			if anew.newLife {
-				cfg.Log.Warn().Str("dir", oldDir(storeDir(cfg.Instance))).
-					Msg("the store of the former life is kept: it may hold rows that nobody else has (tarragon xlog cat); remove it when you have looked")
-			}
-			anew = nil
-		case errors.Is(err, errAccepted):
-			cfg.trusted, anew = true, nil
-		case errors.Is(err, errNoGiver):
-			cfg.Log.Warn().Err(err).Msg("not joining the replica set anew")
-			anew = nil
-			if !pause.wait(ctx, time.Since(began)) {
-				return nil
-			}
-		case errors.As(err, &way):
-			cfg.Log.Warn().Err(err).Str("dir", oldDir(storeDir(cfg.Instance))).Msg("giving way to another replica set: the store of this one is kept aside")
-			if err := way.setAside(cfg.Instance); err != nil {
-				return fmt.Errorf("set the store aside: %w", err)
-			}
-		case errors.As(err, &anew):
-			cfg.Log.Warn().Err(err).Bool("new_identity", anew.newLife).Msg("joining the replica set anew")
-			if !pause.wait(ctx, time.Since(began)) {
-				return nil
-			}
-		case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
-			return nil // asked to stop
-		default:
+		end := runOnce(ctx, cfg, at, next)
+		if again, err := next.after(ctx, end, began); !again {
 			return err
 		}
 	}
 }
 
-func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) error {
+func runOnce(ctx context.Context, cfg Config, at *directories, next *comeback) error {
 	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), port: port{events: iproto.NewHub()}}
-	s.main = newNode(s.host())
-	s.main.life.open, s.main.life.trusted, s.main.life.anew = s.openStore, cfg.trusted, anew
-	s.main.after, s.main.newFront = after, s.newFront
+	at.open = s.openStore
+	s.main = newNode("", s.host(), next)
+	s.main.newFront = s.newFront
 	s.tuning.read(cfg.Instance)
 	s.admission.members, s.admission.most = s.in.Tarragon.Members, s.in.Tarragon.MaxMembers
 	if cfg.openStore == nil {
@@ -164,15 +130,11 @@ func runOnce(ctx context.Context, cfg Config, anew *rejoin, after *givingWay) er
 	s.stop = stop
 	s.bg.Go(func() { s.publishBallots(run) })
 	err := s.main.run(run)
-	if again := new(rejoin); errors.As(err, &again) && again.set == "" {
-		again.set = s.main.heldSet()
-	}
+	s.main.noteSet(err)
 	if stuck := s.close(err); stuck != nil {
 		return errors.Join(err, stuck)
 	}
-	if again := new(rejoin); errors.As(err, &again) {
-		again.noteShown(s.main)
-	}
+	s.main.noteShown(err)
 	return err
 }
 
@@ -277,11 +239,6 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.store, s.main.store = slot.Store(), slot
-	if s.main.life.anew == nil {
-		if err := s.main.life.checkEmptyLoss(); err != nil {
-			return closeOver(s.store, err)
-		}
-	}
 	if err := s.openClients(); err != nil {
 		return closeOver(s.store, err)
 	}

@@ -1,0 +1,61 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// comeback is how the next run of a node begins, by how the one before has ended.
+type comeback struct {
+	home    home
+	log     zerolog.Logger
+	pause   pacer
+	anew    *rejoin    // it takes the state from a peer
+	way     *givingWay // its replica set was given up
+	trusted bool       // an operator says that the disk is to be believed
+}
+
+func newComeback(h home, log zerolog.Logger) *comeback {
+	return &comeback{home: h, log: log, pause: pacer{least: time.Second, most: 30 * time.Second}}
+}
+
+// after takes the end of a run, which began when it says, and returns once the next one
+// is to begin. Else again is false, and err is why there is none; nil: ctx ended.
+func (c *comeback) after(ctx context.Context, end error, began time.Time) (again bool, err error) {
+	switch {
+	case errors.Is(end, errStuck):
+		return false, end // what hangs still holds the store
+	case errors.Is(end, errJoined):
+		if err := c.home.take(c.anew.newLife); err != nil {
+			return false, fmt.Errorf("take the new store: %w", err)
+		}
+		if dir := c.home.aside(); c.anew.newLife && dir != "" {
+			c.log.Warn().Str("dir", dir).
+				Msg("the store of the former life is kept: it may hold rows that nobody else has (tarragon xlog cat); remove it when you have looked")
+		}
+		c.anew = nil
+	case errors.Is(end, errAccepted):
+		c.trusted, c.anew = true, nil
+	case errors.Is(end, errNoGiver):
+		c.log.Warn().Err(end).Msg("not joining the replica set anew")
+		c.anew = nil
+		return c.pause.wait(ctx, time.Since(began)), nil
+	case errors.As(end, &c.way):
+		c.log.Warn().Err(end).Str("dir", c.home.aside()).Msg("giving way to another replica set: the store of this one is kept aside")
+		if err := c.way.setAside(c.home); err != nil {
+			return false, fmt.Errorf("set the store aside: %w", err)
+		}
+	case errors.As(end, &c.anew):
+		c.log.Warn().Err(end).Bool("new_identity", c.anew.newLife).Msg("joining the replica set anew")
+		return c.pause.wait(ctx, time.Since(began)), nil
+	case ctx.Err() != nil && errors.Is(end, context.Cause(ctx)):
+		return false, nil // asked to stop
+	default:
+		return false, end
+	}
+	return true, nil
+}
