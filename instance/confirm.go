@@ -3,7 +3,6 @@ package instance
 import (
 	"time"
 
-	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -26,34 +25,14 @@ func (l *leadership) confirmDue(now time.Duration, gathers bool) bool {
 
 // addConfirm writes down that rows of our term up to an LSN are committed.
 func (c *Core) addConfirm(lsn uint64) {
-	body := c.confirmBody(lsn)
+	owner, named := c.limbo.Tell(lsn)
+	body := xrow.Synchro{ReplicaID: owner, LSN: named}
+	if named != lsn {
+		body.StrongLSN = lsn
+	}
 	own := c.out.addSynchro(c.author(), xrow.Confirm, &body, 0)
 	c.limbo.Held(c.members.self, c.raft.Term(), own)
-	c.limbo.Told(lsn)
 	c.lead.confirmAt = 0
-}
-
-// confirmBody is the body of a CONFIRM. Under the strong rules it names Tarantools
-// the last synchronous transaction that is decided, be it of an earlier owner:
-// what they know already they accept from anybody. Only in a set that never had
-// a synchronous transaction there is none; LSN 0 is not accepted.
-func (c *Core) confirmBody(lsn uint64) xrow.Synchro {
-	body := xrow.Synchro{ReplicaID: c.members.self, LSN: lsn}
-	if c.limbo.Current().Rules == limbo.Tarantool {
-		return body
-	}
-	of := c.limbo.ConfirmedOf()
-	for id := uint32(0); id < uint32(len(of)) && of[body.ReplicaID] == 0; id++ {
-		if of[id] != 0 {
-			body.ReplicaID = id
-		}
-	}
-	if named := of[body.ReplicaID]; named == 0 {
-		c.limbo.NoteConfirmed(c.members.self, lsn)
-	} else if named != lsn {
-		body.LSN, body.StrongLSN = named, lsn
-	}
-	return body
 }
 
 // tellSchema writes the CONFIRM of a change of the schema before anything that

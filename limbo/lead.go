@@ -76,8 +76,12 @@ func (l *Limbo[P]) quorumLSN(q Quorum) uint64 {
 	return top[q.Size-1]
 }
 
-// Told takes down that a CONFIRM up to an LSN is in the log.
-func (l *Limbo[P]) Told(lsn uint64) { l.told = max(l.told, lsn) }
+// Tell takes down that a CONFIRM up to an LSN is written, and gives the owner and
+// the LSN that it names to Tarantools.
+func (l *Limbo[P]) Tell(lsn uint64) (owner uint32, named uint64) {
+	l.told = max(l.told, lsn)
+	return l.by(l.Current().Rules).tells(lsn)
+}
 
 // Untold is the LSN that a CONFIRM of ours has yet to tell, 0 if none.
 func (l *Limbo[P]) Untold(term uint64) uint64 {

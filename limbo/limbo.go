@@ -122,7 +122,7 @@ func (l *Limbo[P]) Restore(history []Span, confirmed uint64, of vclock.VClock) {
 	l.spans, l.confirmedOf = slices.Clone(history), of
 	l.confirmed, l.claimed = confirmed, confirmed
 	if cur := l.Current(); cur.Rules == Tarantool {
-		l.NoteConfirmed(cur.Owner, confirmed)
+		l.noteConfirmed(cur.Owner, confirmed)
 	}
 }
 
@@ -180,7 +180,7 @@ func (l *Limbo[P]) decide(r Rules) {
 			return
 		}
 		if e.Sync && e.Term != 0 {
-			l.NoteConfirmed(e.Origin, e.LSN)
+			l.noteConfirmed(e.Origin, e.LSN)
 		}
 	}
 }

@@ -27,6 +27,9 @@ type rules[P any] interface {
 	lead(lsn uint64) uint64
 	// settle voids what a PROMOTE leaves out of the queue, and begins its term.
 	settle(p *Promote)
+	// tells is the owner and the LSN that a CONFIRM of ours up to an LSN names to
+	// Tarantools.
+	tells(lsn uint64) (owner uint32, named uint64)
 	// names is the LSN that a new PROMOTE tells Tarantools to be confirmed of the
 	// term in effect.
 	names() uint64

@@ -166,7 +166,7 @@ func (s *script) event(line string) {
 		s.count(w)
 		return
 	case "told":
-		s.l.Told(w.at(0))
+		s.l.Tell(w.at(0))
 	case "untold":
 		s.say("  %d", s.l.Untold(s.l.Current().Term))
 	case "written":

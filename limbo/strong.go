@@ -72,7 +72,7 @@ func (s strong[P]) take(r Row) error {
 		return err
 	}
 	if r.Term >= s.Current().Term {
-		s.NoteConfirmed(r.Owner, r.Named)
+		s.noteConfirmed(r.Owner, r.Named)
 	}
 	return s.Confirm(r.Term, r.UpTo)
 }
@@ -134,6 +134,22 @@ func (s strong[P]) settle(p *Promote) {
 // names: a strong term has its last synchronous transaction, whatever was told of
 // it: who knows that it is confirmed expects just that, for others it is in their
 // queue. With none it is what older rows confirmed.
+// tells names the last synchronous transaction that is decided, be it of an earlier
+// owner: what Tarantools know already they accept from anybody. Only in a set that
+// never had a synchronous transaction there is none; LSN 0 is not accepted.
+func (s strong[P]) tells(lsn uint64) (owner uint32, named uint64) {
+	owner = s.Current().Owner
+	for id := uint32(0); id < uint32(len(s.confirmedOf)) && s.confirmedOf[owner] == 0; id++ {
+		if s.confirmedOf[id] != 0 {
+			owner = id
+		}
+	}
+	if s.confirmedOf[owner] == 0 {
+		s.noteConfirmed(owner, lsn)
+	}
+	return owner, s.confirmedOf[owner]
+}
+
 func (s strong[P]) names() uint64 {
 	owner := s.Current().Owner
 	if owner == 0 {

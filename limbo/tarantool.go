@@ -184,7 +184,7 @@ func (t tarantool[P]) takePromote(r Row) error {
 // confirmTo notes that the owner's rows are committed up to an LSN.
 func (t tarantool[P]) confirmTo(lsn uint64) {
 	t.confirmed = max(t.confirmed, lsn)
-	t.NoteConfirmed(t.Current().Owner, t.confirmed)
+	t.noteConfirmed(t.Current().Owner, t.confirmed)
 }
 
 func (t tarantool[P]) settle(p *Promote) {
@@ -242,5 +242,7 @@ func (t tarantool[P]) lead(lsn uint64) uint64 {
 	}
 	return last
 }
+
+func (t tarantool[P]) tells(lsn uint64) (uint32, uint64) { return t.Current().Owner, lsn }
 
 func (t tarantool[P]) names() uint64 { return t.LastSync() }

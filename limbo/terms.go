@@ -143,7 +143,7 @@ func (l *Limbo[P]) chain(term uint64) (chain []Promote, err error) {
 func (l *Limbo[P]) begin(p *Promote) {
 	l.confirmed = max(l.confirmed, p.PrevLSN)
 	l.drain(p.Rules)
-	l.NoteConfirmed(l.Current().Owner, p.named())
+	l.noteConfirmed(l.Current().Owner, p.named())
 	l.by(p.Rules).settle(p)
 }
 
@@ -262,9 +262,9 @@ func (p *Promote) named() uint64 {
 	return p.Named
 }
 
-// NoteConfirmed takes down what a row tells Tarantools: an owner's transactions are
+// noteConfirmed takes down what a row tells Tarantools: an owner's transactions are
 // confirmed up to an LSN.
-func (l *Limbo[P]) NoteConfirmed(owner uint32, lsn uint64) {
+func (l *Limbo[P]) noteConfirmed(owner uint32, lsn uint64) {
 	if owner != 0 {
 		l.confirmedOf[owner] = max(l.confirmedOf[owner], lsn)
 	}
