@@ -28,8 +28,8 @@ var elections = []Mutant{
 	},
 	{
 		Name: "a leader is lost while nobody reads its stream", Area: "elections", File: "instance/core.go", By: "instance TestScripts/gather",
-		Old: `if c.parked && c.vouches() {`,
-		New: `if c.parked && c.replay {`,
+		Old: `if c.out.parked && c.vouches() {`,
+		New: `if c.out.parked && c.replay {`,
 	},
 	{
 		Name: "no fencing", Area: "elections", File: "raft/raft.go",
@@ -62,7 +62,7 @@ var elections = []Mutant{
 		Killers: []string{"sick leader"},
 	},
 	{
-		Name: "a leader stays with a failed disk", Area: "elections", File: "instance/journal.go",
+		Name: "a leader stays with a failed disk", Area: "elections", File: "instance/voice.go",
 		Old:     `c.raft.Resign(c.now.Mono, "the disk failed")`,
 		New:     ``,
 		Killers: []string{"sick leader"},

@@ -2,32 +2,29 @@ package mutants
 
 var joins = []Mutant{
 	{
-		Name: "the state has no vote", Area: "joins", File: "instance/member.go",
+		Name: "the state has no vote", Area: "joins", File: "instance/join.go",
 		Old:     `if s.State.Vote == 0 {`,
-		New:     `if s.State.Vote = 0; c.self == 0 {`,
+		New:     `if s.State.Vote = 0; c.members.self == 0 {`,
 		Killers: []string{"vote"},
 	},
 	{
 		// A joiner is a learner until a row of that term or a greater one makes a voter
 		// of it: only beside Tarantools is it asked for a vote before.
-		Name: "the state has no term", Area: "joins", File: "instance/member.go", By: "instance TestScripts/member",
+		Name: "the state has no term", Area: "joins", File: "instance/join.go", By: "instance TestScripts/member",
 		Old: `s := State{VClock: v, Term: c.raft.Term(), `,
 		New: `s := State{VClock: v, Term: 1, `,
 	},
 	{
 		Name: "the state counts undecided rows", Area: "joins", File: "instance/snapshot.go",
-		Old:     `v[origin] = min(v[origin], c.beforeEntry(e))`,
+		Old:     `v[origin] = min(v[origin], beforeEntry(e))`,
 		New:     `_ = e`,
 		Killers: []string{"convergence", "log matching", "content", "recovery", "fatal", "stream", "history"},
 	},
 	{
-		Name: "an undecided registration counts as known", Area: "joins", File: "instance/member.go",
-		Old: `	for _, m := range c.ids {
-		if m.UUID == j.UUID {
-			return m.Incarnation == j.Incarnation`,
-		New: `	for _, m := range c.box.NewestMembers() {
-		if m.UUID == j.UUID {
-			return m.Incarnation == j.Incarnation`,
+		Name: "an undecided registration counts as known", Area: "joins", File: "instance/join.go",
+		Old: `	known := ev.Kind == JoinAnon || c.members.knows(&ev)`,
+		New: `	newest := members{ids: c.box.NewestMembers()}
+	known := ev.Kind == JoinAnon || newest.knows(&ev)`,
 		Killers: []string{"history", "liveness", "recovery", "convergence"},
 	},
 }

@@ -84,30 +84,30 @@ var limboRules = []Mutant{
 		Killers: []string{"liveness", "fatal", "stream", "convergence"},
 	},
 	{
-		Name: "a leader writes before its PROMOTE is in effect", Area: "limbo", File: "instance/write.go",
-		Old:     `return c.leading && cur.Term == c.raft.Term()`,
-		New:     `return c.leading`,
+		Name: "a leader writes before its PROMOTE is in effect", Area: "limbo", File: "instance/readonly.go",
+		Old:     `return c.lead.leading && cur.Term == c.raft.Term()`,
+		New:     `return c.lead.leading`,
 		Killers: []string{"panic", "stream"},
 	},
 	{
 		Name: "a schema change without the CONFIRM before it", Area: "limbo", File: "instance/write.go",
-		Old: `	if c.isBarrier(r) {
+		Old: `	if r.Barrier {
 		c.tellSchema()`,
-		New: `	if c.isBarrier(r) && len(c.ids) == 0 {
+		New: `	if r.Barrier && len(c.members.ids) == 0 {
 		c.tellSchema()`,
 		Killers: []string{"barrier"},
 	},
 	{
-		Name: "a schema change is built upon before its CONFIRM", Area: "limbo", File: "instance/write.go",
+		Name: "a schema change is built upon before its CONFIRM", Area: "limbo", File: "instance/settle.go",
 		Old: `			c.refreshMembers()
 			c.tellSchema()`,
 		New:     `			c.refreshMembers()`,
 		Killers: []string{"barrier"},
 	},
 	{
-		Name: "a timer says that a write is not committed", Area: "limbo", File: "instance/write.go",
-		Old:     `c.answer(&e.P, outcomeUnknown())`,
-		New:     `c.answer(&e.P, xrow.Errorf(xrow.ErrSyncRollback))`,
+		Name: "a timer says that a write is not committed", Area: "limbo", File: "instance/core.go",
+		Old:     `c.waits.answer(&c.eff, &e.P, outcomeUnknown())`,
+		New:     `c.waits.answer(&c.eff, &e.P, xrow.Errorf(xrow.ErrSyncRollback))`,
 		Killers: []string{"answers"},
 	},
 }

@@ -28,9 +28,9 @@ var membership = []Mutant{
 	},
 	{
 		Name: "an undecided change does not count for its leader", Area: "membership", File: "instance/write.go",
-		Old: `		c.barrier = true
+		Old: `		c.gate.barrier = true
 		c.refreshNewest()`,
-		New:     `		c.barrier = true`,
+		New:     `		c.gate.barrier = true`,
 		Killers: []string{"quorum", "history"},
 	},
 	{
@@ -60,21 +60,21 @@ var membership = []Mutant{
 		Killers: []string{"quorum", "history", "one leader"},
 	},
 	{
-		Name: "a change of members is no barrier", Area: "membership", File: "instance/member.go",
-		Old:     `if c.barrier || c.limbo.Len() > 0 || c.build != nil {`,
-		New:     `if c.build != nil {`,
+		Name: "a change of members is no barrier", Area: "membership", File: "instance/join.go",
+		Old:     `if c.gate.barrier || c.limbo.Len() > 0 || c.gate.build != nil {`,
+		New:     `if c.gate.build != nil {`,
 		Killers: []string{"barrier"},
 	},
 	{
-		Name: "a new life keeps its ID", Area: "membership", File: "instance/member.go",
-		Old:     `if old != nil && c.tarantools()&^(1<<old.ID) != 0 {`,
+		Name: "a new life keeps its ID", Area: "membership", File: "instance/join.go",
+		Old:     `if old != nil && c.members.kinds.tarantools&^(1<<old.ID) != 0 {`,
 		New:     `if old != nil {`,
 		Killers: []string{"same row", "history", "fatal", "stream", "vclock", "log matching", "convergence"},
 	},
 	{
-		Name: "acks of those who are no members count", Area: "membership", File: "instance/write.go",
-		Old:     `c.limbo.Count(c.raft.Term(), c.confirmed.forLimbo(), c.newest.forLimbo())`,
-		New:     `c.limbo.Count(c.raft.Term(), limbo.Quorum{Voters: ^uint32(1), Size: c.confirmed.synchroQuorum}, limbo.Quorum{Voters: ^uint32(1), Size: c.confirmed.synchroQuorum})`,
+		Name: "acks of those who are no members count", Area: "membership", File: "instance/settle.go",
+		Old:     `c.limbo.Count(c.raft.Term(), c.members.confirmed.forLimbo(), c.members.newest.forLimbo())`,
+		New:     `c.limbo.Count(c.raft.Term(), limbo.Quorum{Voters: ^uint32(1), Size: c.members.confirmed.synchroQuorum}, limbo.Quorum{Voters: ^uint32(1), Size: c.members.confirmed.synchroQuorum})`,
 		Killers: []string{"quorum", "history"},
 	},
 	{
@@ -85,13 +85,13 @@ var membership = []Mutant{
 	},
 	{
 		Name: "a learner becomes a voter with its first ack", Area: "membership", File: "instance/learner.go", By: "instance TestScripts/learner",
-		Old: `if !c.acked[id].Covers(&l.mark) {`,
+		Old: `if !c.peers.acked[id].Covers(&l.mark) {`,
 		New: `if id == 0 {`,
 	},
 	{
 		Name: "an expelled instance leaves at once", Area: "membership", File: "instance/configuration.go", By: "instance TestScripts/member",
-		Old: `c.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout`,
-		New: `c.leaveAt = c.now.Mono`,
+		Old: `c.members.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout`,
+		New: `c.members.leaveAt = c.now.Mono`,
 	},
 	{
 		Name: "another life is served", Area: "membership", File: "replication/serve_subscribe.go", By: "replication TestServeRefuses",
@@ -99,14 +99,14 @@ var membership = []Mutant{
 		New: `case registered && m.ID == 0:`,
 	},
 	{
-		Name: "an expulsion is answered before others know of it", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
+		Name: "an expulsion is answered before others know of it", Area: "membership", File: "instance/settle.go", By: "instance TestScripts/member",
 		Old: `case fewer && c.limbo.Current().Owner != 0:`,
 		New: `case fewer && c.replay:`,
 	},
 	{
-		Name: "a leader that was deposed answers an expulsion at once", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
+		Name: "a leader that was deposed answers an expulsion at once", Area: "membership", File: "instance/settle.go", By: "instance TestScripts/member",
 		Old: `case fewer && c.limbo.Current().Owner != 0:`,
-		New: `case fewer && c.leading:`,
+		New: `case fewer && c.lead.leading:`,
 	},
 	{
 		Name: "an undecided replacement ends a life", Area: "membership", File: "server/loss.go", By: "server TestRowOfFormerLife",
@@ -122,9 +122,9 @@ var membership = []Mutant{
 		Killers: []string{"members"},
 	},
 	{
-		Name: "anybody becomes a member", Area: "membership", File: "instance/member.go", By: "instance TestScripts/admit",
-		Old: `if err := c.refuseMember(&ev); err != nil {`,
-		New: `if err := c.refuseMember(&ev); err != nil && c.replay {`,
+		Name: "anybody becomes a member", Area: "membership", File: "instance/join.go", By: "instance TestScripts/admit",
+		Old: `if err := c.cfg.refuseMember(&ev, c.box.NewestMembers()); err != nil {`,
+		New: `if err := c.cfg.refuseMember(&ev, c.box.NewestMembers()); err != nil && c.replay {`,
 	},
 	{
 		Name: "a next life counts as one more", Area: "membership", File: "instance/admit.go", By: "instance TestScripts/admit",
@@ -158,12 +158,12 @@ var membership = []Mutant{
 	},
 	{
 		Name: "a leader deletes its own row", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
-		Old: `if err = c.refuseOwnExpulsion(); err == nil {`,
+		Old: `if err = c.members.refuseOwnExpulsion(c.box.NewestMembers()); err == nil {`,
 		New: `if err == nil {`,
 	},
 	{
 		Name: "a set that is being founded takes writes", Area: "membership", File: "instance/founding.go", By: "instance TestScripts/founding",
-		Old: `case c.founding == 0 || r.Internal:`,
-		New: `case c.founding >= 0 || r.Internal:`,
+		Old: `case c.members.founding == 0 || r.Internal:`,
+		New: `case c.members.founding >= 0 || r.Internal:`,
 	},
 }

@@ -40,11 +40,11 @@ var quorums = []Mutant{
 	{
 		Name: "each has a quorum of its own", Area: "quorums", File: "instance/quorum.go", By: "instance TestScripts/quorum",
 		Old: `if value == "" || c.cfg.ParseQuorum == nil || tarantools != 0 {`,
-		New: `if value == "" || c.cfg.ParseQuorum == nil || c.self != 0 {`,
+		New: `if value == "" || c.cfg.ParseQuorum == nil || c.members.self != 0 {`,
 	},
 	{
 		Name: "the file of one sets the quorum", Area: "quorums", File: "instance/quorum.go", By: "instance TestScripts/quorum",
-		Old: `2*bits.OnesCount32(same&c.confirmed.voters) > bits.OnesCount32(c.confirmed.voters)`,
-		New: `bits.OnesCount32(same&c.confirmed.voters) > 0*bits.OnesCount32(c.confirmed.voters)`,
+		Old: `2*bits.OnesCount32(same&of.voters) > bits.OnesCount32(of.voters)`,
+		New: `bits.OnesCount32(same&of.voters) > 0*bits.OnesCount32(of.voters)`,
 	},
 }

@@ -3,7 +3,7 @@ package mutants
 var reads = []Mutant{
 	{
 		Name: "a linearizable read without a round", Area: "reads", File: "instance/read.go", Quick: true,
-		Old:     `need := max(c.cfg.LinearizableQuorum(max(bits.OnesCount32(voters), 1), c.confirmed.synchroQuorum), 1)`,
+		Old:     `need := max(c.cfg.LinearizableQuorum(max(bits.OnesCount32(voters), 1), c.members.confirmed.synchroQuorum), 1)`,
 		New:     `need := 1`,
 		Killers: []string{"linearizable"},
 	},
@@ -45,7 +45,7 @@ var reads = []Mutant{
 	},
 	{
 		Name: "an answer in a later term counts", Area: "reads", File: "instance/fate.go", By: "instance TestScripts/answers",
-		Old: `ev.Sync >= f.beat && c.raft.Term() == f.term {`,
+		Old: `ev.Sync >= f.beat && term == f.term {`,
 		New: `ev.Sync >= f.beat {`,
 	},
 }

@@ -14,8 +14,8 @@ var relay = []Mutant{
 	},
 	{
 		Name: "groups that are not synced are sent", Area: "relay", File: "replication/relay.go", By: "replication TestRelayWaitsForSync",
-		Old: `upTo: h.relayTo, end: r.end}`,
-		New: `upTo: h.ring.end() - 1, end: r.end}`,
+		Old: `upTo: h.feed.upTo, end: r.end}`,
+		New: `upTo: h.feed.ring.end() - 1, end: r.end}`,
 	},
 	{
 		Name: "rows that were held back stay", Area: "relay", File: "replication/hold.go", By: "replication TestRelayHoldsBack",

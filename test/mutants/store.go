@@ -9,14 +9,14 @@ var store = []Mutant{
 	},
 	{
 		Name: "a checkpoint before the log before it is on disk", Area: "store", File: "instance/snapshot.go",
-		Old:     `if snap.group <= c.written {`,
+		Old:     `if snap.group <= c.out.written {`,
 		New:     `if snap.group > 0 {`,
 		Killers: []string{"rows", "vclock", "promise", "recovery", "same row"},
 	},
 	{
 		Name: "recovery passes over the group that gathered", Area: "store", File: "instance/snapshot.go",
-		Old:     `		NextGroup: c.nextNo}`,
-		New:     `		NextGroup: c.nextNo + 1}`,
+		Old:     `		NextGroup: c.out.nextNo}`,
+		New:     `		NextGroup: c.out.nextNo + 1}`,
 		Killers: []string{"recovery", "panic", "promise"},
 	},
 	{

@@ -14,7 +14,7 @@ var votes = []Mutant{
 		Killers: []string{"history", "fatal", "stream", "reader"},
 	},
 	{
-		Name: "a vote forgotten at a restart", Area: "votes", File: "instance/snapshot.go",
+		Name: "a vote forgotten at a restart", Area: "votes", File: "instance/recovery.go",
 		Old:     `c.raft.Restore(raft.Record{Term: body.Term, Vote: body.Vote})`,
 		New:     `c.raft.Restore(raft.Record{Term: body.Term})`,
 		Killers: []string{"vote", "votes", "one leader"},
@@ -45,7 +45,7 @@ var votes = []Mutant{
 		New: `if m.Term < r.term && (m.Vote != r.self || r.state != StateCandidate) {`,
 	},
 	{
-		Name: "the record on disk has no vote", Area: "votes", File: "instance/journal.go",
+		Name: "the record on disk has no vote", Area: "votes", File: "instance/outbox.go",
 		Old:     `body := xrow.Raft{Term: rec.Term, Vote: rec.Vote}`,
 		New:     `body := xrow.Raft{Term: rec.Term}`,
 		Killers: []string{"promise", "vote"},
