@@ -3,8 +3,8 @@ package mutants
 var store = []Mutant{
 	{
 		Name: "a checkpoint without undecided rows", Area: "store", File: "instance/snapshot.go",
-		Old:     `undecided: c.undecided()}`,
-		New:     `undecided: c.undecided()[:0]}`,
+		Old:     `undecided: undecided(&c.limbo)}`,
+		New:     `undecided: undecided(&c.limbo)[:0]}`,
 		Killers: []string{"convergence", "recovery", "history", "log matching", "content", "fatal", "stream", "linearizable"},
 	},
 	{
