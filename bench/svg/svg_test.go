@@ -38,6 +38,9 @@ func TestAxis(t *testing.T) {
 		}
 	}
 	log := newAxis([]float64{1, 100}, true, 0, 100)
+	if got := log.at(0); got != 0 {
+		t.Errorf("0 has no logarithm, and is at %v", got)
+	}
 	if got := log.at(10); math.Abs(got-50) > 1e-9 {
 		t.Errorf("10 between 1 and 100 is at %v", got)
 	}
@@ -90,14 +93,14 @@ func parse(t *testing.T, write func(io.Writer) error) (elements map[string]int, 
 }
 
 func TestChart(t *testing.T) {
-	c := Chart{Title: "a < b & c", X: "nodes", Y: "ops/s", LogX: true, Curves: []Curve{
+	c := Chart{Title: "a < b & c", X: "nodes <3", Y: "ops/s", LogX: true, Curves: []Curve{
 		{"ours", []Point{{1, 100}, {10, 50}}}, {"peer", []Point{{1, 80}}},
 	}}
 	elements, texts := parse(t, c.Write)
 	if elements["polyline"] != 2 || elements["circle"] != 3 {
 		t.Errorf("%v", elements)
 	}
-	if want := []string{"a < b & c", "1", "10", "0", "20", "40", "60", "80", "100", "nodes", "ops/s", "ours", "peer"}; !reflect.DeepEqual(texts, want) {
+	if want := []string{"a < b & c", "1", "10", "0", "20", "40", "60", "80", "100", "nodes <3", "ops/s", "ours", "peer"}; !reflect.DeepEqual(texts, want) {
 		t.Errorf("%q", texts)
 	}
 }
