@@ -12,7 +12,7 @@ import (
 const idGcConsumers = 388
 
 // ownKeys begin the keys of _schema that are Tarragon's own: the quorum of the
-// replica set, its founding, the greatest ID that was given back.
+// replica set, its feature level, its founding, the greatest ID that was given back.
 const ownKeys = "tarragon."
 
 // Seal keeps the statements of clients in this transaction off what is the
@@ -59,6 +59,8 @@ func (t *Txn) refuseSealedKey(key string) error {
 	switch key {
 	case "tarragon.quorum":
 		return sealed("The synchronous quorum is changed by box.cfg{replication_synchro_quorum = ...} on the leader, or by the configuration of a majority")
+	case "tarragon.feature":
+		return sealed("The feature level is raised by 'tarragon feature raise' (tarragon.feature_raise)")
 	case "version", "cluster", "replicaset_uuid", "replicaset_name", "bootstrap_leader_uuid":
 		if !t.sealed {
 			return nil

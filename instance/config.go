@@ -70,6 +70,8 @@ type Config struct {
 	AllowTarantool     bool                     // register members of Tarantool's kind where the strong rules are in effect
 	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
+	Feature uint32 // the newest feature level that this version reads; [FeatureLevel], another one in tests
+
 	Trusted bool // an operator says that this disk is to be believed, whatever others say of it
 
 	Rand  *rand.Rand // source of shifts and delays; required, seeded by the caller
@@ -100,6 +102,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.LearnerTimeout, time.Hour)
 	if c.MaxMembers == 0 {
 		c.MaxMembers = vclock.Max - 1
+	}
+	if c.Feature == 0 {
+		c.Feature = FeatureLevel
 	}
 	if c.Quorum == "" {
 		c.Quorum = "N / 2 + 1"

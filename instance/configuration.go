@@ -108,6 +108,7 @@ func (c *Core) refreshNewest() {
 	c.members.newest = newConfiguration(newest, known, c.quorumRule(c.box.NewestSetting(quorumKey), c.members.kinds.tarantools))
 	c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)
 	c.raft.SetElectorates(raft.Electorates{Confirmed: c.members.confirmed.forRaft(), Newest: c.members.newest.forRaft()}, c.now.Mono)
+	c.stopIfOlder()
 }
 
 // UndecidedMembers are members by rows whose fate is open, as far as no committed

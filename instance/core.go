@@ -116,6 +116,8 @@ func (c *Core) handle(ev Event) {
 		}
 	case Trust:
 		c.trust(ev)
+	case RaiseFeature:
+		c.raiseFeature(ev)
 	case AdoptTerm:
 		c.adopt(ev.Term)
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)

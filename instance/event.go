@@ -75,16 +75,19 @@ type Upstream struct {
 	Peer  uint32
 	State UpstreamState
 	Kind  xrow.Kind
-	Back  bool // the answer to our SUBSCRIBE has less than the peer had acked before we sent it
+	// Feature is the newest feature level that the peer reads; 0: not said.
+	Feature uint32
+	Back    bool // the answer to our SUBSCRIBE has less than the peer had acked before we sent it
 }
 
 // Downstream reports that a peer's applier subscribed to us or left. Anonymous
 // ones are not reported. Kind is as in Upstream.
 type Downstream struct {
-	Peer   uint32
-	Up     bool
-	Kind   xrow.Kind
-	VClock vclock.VClock // of its SUBSCRIBE
+	Peer    uint32
+	Up      bool
+	Kind    xrow.Kind
+	Feature uint32        // as in Upstream
+	VClock  vclock.VClock // of its SUBSCRIBE
 }
 
 // ShownBefore is what a peer says that our present life has shown to it, in its
@@ -123,6 +126,12 @@ type AdoptTerm struct {
 	Term       uint64
 }
 
+// RaiseFeature raises the feature level of the replica set (tarragon.feature_raise).
+type RaiseFeature struct {
+	Conn, Sync uint64
+	Level      uint32 // 0: the newest that this instance reads
+}
+
 // Trust is an operator's word that this disk is to be believed, whatever others
 // claim to have seen of it, until the process ends.
 type Trust struct{ Conn, Sync uint64 }
@@ -156,6 +165,7 @@ type JoinRequest struct {
 	// lost its disk and gets a new replica ID. An instance of Tarantool's kind
 	// has 0.
 	Incarnation uint64
+	Feature     uint32 // the newest feature level that the joiner reads; 0: not said
 }
 
 // JoinKind is the request that a JoinRequest stands for.
@@ -209,6 +219,7 @@ func (Upstream) event()        {}
 func (Downstream) event()      {}
 func (ShownBefore) event()     {}
 func (AdoptTerm) event()       {}
+func (RaiseFeature) event()    {}
 func (Trust) event()           {}
 func (*Ack) event()            {}
 func (Written) event()         {}

@@ -15,6 +15,10 @@ import (
 // anybody: a candidate may need its vote, or a leader its ack, before anything
 // can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
+	if err := c.refuseFeature(&ev); err != nil {
+		c.eff.failJoin(&ev, err)
+		return
+	}
 	known := ev.Kind == JoinAnon || c.members.knows(&ev)
 	switch {
 	case known && c.gate.awaitsWelcome(&ev):

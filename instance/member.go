@@ -53,6 +53,7 @@ func (c *Core) forgetLives(now []box.Member) {
 		if was.ID == 0 {
 			continue // what it said of itself before we knew its row holds
 		}
+		c.peers.reads[m.ID] = 0
 		said := xrow.KindUnknown
 		if m.Kind() == xrow.Tarragon && m.Incarnation == was.Incarnation {
 			// A Tarantool changed the uuid alone: the mark is of the former

@@ -11,6 +11,7 @@ type peers struct {
 	acked    [vclock.Max]vclock.VClock
 	shown    [vclock.Max]Shown  // election states, without Ack: acked has that
 	wishes   [vclock.Max]string // the quorum that the files of each member ask for
+	reads    [vclock.Max]uint32 // newest feature level that each said it reads; 0: not said
 	back     uint32             // whose disk shows less than before
 	claims   claims             // what members say of our disk
 	silenced bool               // by claims, as the election machine was told

@@ -99,6 +99,8 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			if len(a.Vals) > 0 {
 				s.cfg.Quorum = a.Vals[0]
 			}
+		case "reads": // levels up to
+			s.cfg.Feature = uint32(a.Vals[0][0] - '0')
 		case "learners": // that are silent go soon
 			s.cfg.LearnerTimeout = 2 * time.Second
 		case "quorum":
@@ -367,6 +369,9 @@ func (s *script) info() {
 	}
 	if i.RO {
 		s.say("  read-only: %s", i.ROReason)
+	}
+	if f := i.Feature; f.Newest > 1 {
+		s.say("  feature level %d, newest %d, read up to %d", f.Level, f.Newest, f.Reads)
 	}
 	if f := i.Founding; f.Need > 0 {
 		s.say("  founding: %d of %d, lone %t", f.Have, f.Need, f.Lone)

@@ -71,9 +71,9 @@ func (s *script) line(line string) {
 		if s.tarantools[w.peer()] {
 			kind = xrow.Tarantool
 		}
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Kind: kind, Back: w.has("back")}, RaftMsg{From: w.peer(), Msg: first})
+		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Kind: kind, Feature: uint32(w.num("reads")), Back: w.has("back")}, RaftMsg{From: w.peer(), Msg: first})
 	case "subscribe": // a peer, to us
-		s.step(Downstream{Peer: w.peer(), Up: true, Kind: xrow.Tarragon, VClock: w.vclock(w.word(1))})
+		s.step(Downstream{Peer: w.peer(), Up: true, Kind: xrow.Tarragon, Feature: uint32(w.num("reads")), VClock: w.vclock(w.word(1))})
 	case "shown": // what a peer says that we have shown it
 		s.step(ShownBefore{From: w.peer(), Shown: Shown{Term: w.num("term"), Vote: uint32(w.num("vote")), Ack: w.vclock(w.word(1))}})
 	case "say": // on a new stream
@@ -103,6 +103,9 @@ func (s *script) line(line string) {
 	case "indexes":
 		s.indexes(w.word(0))
 	case "restart":
+		if w.named["reads"] != "" { // another version
+			s.cfg.Feature = uint32(w.num("reads"))
+		}
 		s.restart()
 	default:
 		s.rare(w)
@@ -131,7 +134,7 @@ func (s *script) rare(w words) {
 		s.step(StartCheckpoint{Tag: s.tag})
 	case "join":
 		s.tag++
-		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.peer()), Name: w.named["name"], Incarnation: uint64(w.peer())}
+		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.peer()), Name: w.named["name"], Incarnation: uint64(w.peer()), Feature: uint32(w.num("reads"))}
 		switch {
 		case w.has("tarantool"):
 			j.Incarnation = 0
@@ -167,6 +170,10 @@ func (s *script) rare(w words) {
 			s.t.Fatal(err)
 		}
 		s.step(SetQuorum{Conn: 1, Sync: s.sync, Text: w.word(0), Rule: rule})
+	case "feature":
+		s.sync++
+		s.say("  #%d", s.sync)
+		s.step(RaiseFeature{Conn: 1, Sync: s.sync, Level: uint32(w.number(w.word(0)))})
 	case "wish": // the files of a peer ask for a quorum
 		i := s.core.Info(s.now.Mono)
 		s.step(RaftMsg{From: w.peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,

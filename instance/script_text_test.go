@@ -284,6 +284,10 @@ func (s *script) row(text string) xrow.Row {
 		r.Type = xrow.Insert
 		d := w.index(1)
 		r.Body = d.AppendBody(nil)
+	case "feature":
+		r.Type = xrow.Replace
+		d := xrow.DML{SpaceID: spaceSchema, Tuple: featureTuple(uint32(w.number(w.word(1))))}
+		r.Body = d.AppendBody(nil)
 	case "founded":
 		r.Type = xrow.Delete
 		d := xrow.DML{SpaceID: spaceSchema, Key: msgp.AppendString([]byte{0x91}, foundingKey)}
@@ -426,6 +430,8 @@ func rowText(t testing.TB, r *xrow.Row) string {
 		return fmt.Sprintf("%s quorum %s, files %s", at, value, files)
 	case d.SpaceID == spaceSchema && bytes.Contains(raw, []byte(lastIDKey)) && readLastID(raw) != 0:
 		return fmt.Sprintf("%s last ID %d", at, readLastID(raw))
+	case d.SpaceID == spaceSchema && bytes.Contains(raw, []byte(featureKey)):
+		return fmt.Sprintf("%s feature level %d", at, readFeature(raw))
 	case d.SpaceID == spaceCluster && raw[0] == 0x95:
 		return fmt.Sprintf("%s %s learner %d", at, verb, key)
 	case d.SpaceID == spaceCluster && verb == "replace" && raw[0] == 0x94:

@@ -48,7 +48,8 @@ type Info struct {
 	SplitBrains   []SplitBrain // peers whose rows contradict ours
 	Tarantool     bool         // Tarantool's rules hold in the term in effect
 	Tarantools    uint32       // members that are not known to take the strong rules, a bit each
-	Founding      Founding     // zero: the set is complete
+	Feature       Feature
+	Founding      Founding // zero: the set is complete
 }
 
 // Info describes the state at a moment of monotonic time.
@@ -59,7 +60,7 @@ func (c *Core) Info(now time.Duration) Info {
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.members.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.members.confirmed.voters,
 		Members: c.members.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
 		Failed: c.out.failed, Doubted: c.doubtText(), Stalled: c.out.stalled, Expelled: c.members.expelled,
-		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == limbo.Tarantool, Tarantools: c.members.kinds.tarantools}
+		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == limbo.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))

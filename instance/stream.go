@@ -69,6 +69,7 @@ func (c *Core) upstream(ev Upstream) {
 			c.cutStream(ev.Peer, clientError(err))
 			return
 		}
+		c.peers.heardFeature(ev.Peer, ev.Feature, ev.Kind)
 	}
 	c.raft.Upstream(c.now.Mono, ev.Peer, begins, ev.State == UpstreamRefused)
 	if !begins {
@@ -90,6 +91,7 @@ func (c *Core) downstream(ev Downstream) {
 		c.eff.endRelay(ev.Peer, clientError(err))
 		return
 	}
+	c.peers.heardFeature(ev.Peer, ev.Feature, ev.Kind)
 	if ev.Peer == 0 || ev.Peer >= vclock.Max || !c.knowsNoMore(&ev) {
 		return
 	}

@@ -22,15 +22,19 @@ func (c *Core) able() bool {
 
 // broken ends the part of this disk: it is proven that it has lost rows or
 // promises. Nothing more is written.
-func (c *Core) broken(err error) {
+func (c *Core) broken(err error) { c.withdraw(FactInDoubt, "its disk is in doubt", err) }
+
+// withdraw ends the part of this instance for good: it leads, votes, writes and
+// acks no more.
+func (c *Core) withdraw(fact FactKind, why string, err error) {
 	if c.out.failed != nil {
 		return
 	}
-	c.trace(FactInDoubt, 0, 0, err.Error())
+	c.trace(fact, 0, 0, err.Error())
 	c.eff.Fatal = err
 	c.out.failed = err
 	c.waits.failSnaps(&xrow.Error{Code: xrow.ErrWALIO, Message: err.Error(), Err: err}, &c.eff) // the group they wait for may never be written
-	c.raft.Resign(c.now.Mono, "its disk is in doubt")
+	c.raft.Resign(c.now.Mono, why)
 	c.raft.SetSelf(c.members.self, false, c.now.Mono)
 }
 

@@ -147,6 +147,20 @@ func adoptTerm(c *call) error {
 	return c.submit(instance.AdoptTerm{Conn: c.Conn, Sync: c.Sync, Term: term})
 }
 
+// featureRaise is tarragon.feature_raise([level]): the replica set takes the newest
+// level that this instance reads, or one below it.
+func featureRaise(c *call) error {
+	level := uint64(0)
+	if len(c.args) > 0 {
+		n, ok := c.arg(0).integer()
+		if !ok || n == 0 || n > math.MaxUint32 {
+			return illegal("Usage: tarragon.feature_raise([level])")
+		}
+		level = n
+	}
+	return c.submit(instance.RaiseFeature{Conn: c.Conn, Sync: c.Sync, Level: uint32(level)})
+}
+
 // maxAdopted leaves room for as many terms again.
 const maxAdopted = 1 << 62
 

@@ -305,6 +305,7 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 	w.float("age", i.QueueAge.Seconds())
 	w.close()
 	w.num("confirmed", i.Confirmed)
+	infoFeature(w, i)
 	w.strOrNil("rules", rules(i))
 	w.mapKey("kinds")
 	for _, m := range i.Members {
@@ -398,4 +399,26 @@ func kindOf(i *instance.Info, m *box.Member, peers []PeerStatus) string {
 		return xrow.Tarragon.String()
 	}
 	return xrow.Tarantool.String()
+}
+
+// infoFeature is the feature level of the replica set, and the newest that each member
+// of ours reads; 0: it has not said.
+func infoFeature(w *writer, i *instance.Info) {
+	w.mapKey("feature")
+	w.num("level", uint64(i.Feature.Level))
+	w.num("reads", uint64(i.Feature.Reads))
+	w.mapKey("members")
+	for _, m := range i.Members {
+		if i.Tarantools&(1<<(m.ID%vclock.Max)) != 0 {
+			continue // has none
+		}
+		reads := i.Feature.Reads
+		if m.UUID != i.UUID {
+			reads = i.Feature.Others[m.ID%vclock.Max]
+		}
+		w.id(uint64(m.ID))
+		w.b = msgp.AppendUint64(w.b, uint64(reads))
+	}
+	w.close()
+	w.close()
 }

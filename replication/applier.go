@@ -341,6 +341,7 @@ type subscription struct {
 	from    vclock.VClock // what we held
 	target  vclock.VClock // what the peer held: with that we have caught up
 	kind    xrow.Kind     // of the peer
+	feature uint32        // the newest feature level that it reads; 0: not told
 	back    bool          // it has less than it had acked before
 	runs    bool          // rows or a heartbeat came
 	process uint64        // of the peer; 0: not told
@@ -391,7 +392,7 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
-	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, kind: ok.Kind, process: ok.Process}
+	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, kind: ok.Kind, feature: ok.Feature, process: ok.Process}
 	if m, found := info.member(c.Greeting.UUID); found && m.ID == at.peer {
 		at.back = !ok.VClock.Covers(&m.Shown.Ack)
 	}
@@ -457,7 +458,7 @@ func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 		incarnation = m.Incarnation
 	}
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Kind: xrow.Tarragon, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group}
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Kind: xrow.Tarragon, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group, Feature: h.cfg.Feature}
 	if h.cfg.Anon {
 		req.Incarnation = 0
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
@@ -481,7 +482,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Kind: at.kind, Back: at.back}); err != nil {
+	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Kind: at.kind, Feature: at.feature, Back: at.back}); err != nil {
 		return err
 	}
 	done := make(chan struct{})

@@ -19,6 +19,7 @@ type Config struct {
 	UUID        string // own instance UUID; required
 	Name        string // own instance name; empty: none
 	Incarnation uint64 // of our store, see instance.JoinRequest
+	Feature     uint32 // the newest feature level that we read; instance.FeatureLevel
 	// TakesMark: a Tarantool may have registered us in the row of a former life, whose
 	// incarnation it leaves there. It is ours until the next start makes it so.
 	TakesMark bool
@@ -112,6 +113,7 @@ type Info struct {
 	HasAll         bool        // that is committed, for it leads: see instance.Info.HasAll
 	Raft           bool        // elections are on
 	Readonly       *xrow.Error // what a registration gets; nil: it may be made
+	Feature        uint32      // level of the replica set, also where the row of it is undecided
 	Founding       int         // voters that the set needs before it is complete; 0: it is
 	Members        []Member
 	Undecided      []Member // by rows of the log whose fate is open, as far as no committed row has that life
@@ -142,7 +144,7 @@ func (n loopNode) Info() (i Info) {
 		in := c.Info(now)
 		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), ReplicasetName: c.Box().ReplicasetName(), Synced: in.Synced.Global(), Term: in.Term, RO: !in.Registers(),
 			ROCfg: in.ROCfg, HasAll: in.HasAll(), CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual,
-			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Founding: in.Founding.Need}
+			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Feature: max(in.Feature.Level, in.Feature.Newest), Founding: in.Founding.Need}
 		for _, m := range c.UndecidedMembers() {
 			i.Undecided = append(i.Undecided, Member{ID: m.ID, UUID: m.UUID, Name: m.Name, Incarnation: m.Incarnation})
 		}
@@ -182,6 +184,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.ReconnectMax, c.DeathTimeout)
 	setDefault(&c.JoinTimeout, 30*time.Second)
 	setDefault(&c.ViewTime, time.Minute)
+	if c.Feature == 0 {
+		c.Feature = instance.FeatureLevel
+	}
 	if c.ViewBytes <= 0 {
 		c.ViewBytes = 64 << 20
 	}

@@ -20,6 +20,7 @@ type Identity struct {
 	Name        string // empty: none
 	Incarnation uint64
 	Version     uint32 // SERVER_VERSION
+	Feature     uint32 // the newest feature level that we read; 0: it is not told
 	Anon        bool   // an anonymous replica: it takes the state without being registered
 	Raft        bool   // elections are on
 	// What the old store knows, zero where there is none: the persisted term, the
@@ -59,7 +60,7 @@ func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink 
 		return err
 	}
 	defer stop()
-	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: id.Name, ServerVersion: id.Version, Incarnation: id.Incarnation, Group: id.Group}
+	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: id.Name, ServerVersion: id.Version, Incarnation: id.Incarnation, Group: id.Group, Feature: id.Feature}
 	kind := xrow.Join
 	if id.Anon {
 		kind, req.InstanceName = xrow.FetchSnap, ""

@@ -19,7 +19,7 @@ func Register(ctx context.Context, p Peer, id Identity, v *vclock.VClock, silenc
 		return err
 	}
 	defer stop()
-	req := xrow.RegisterRequest{InstanceUUID: id.UUID, InstanceName: id.Name, VClock: v.Global(), Incarnation: id.Incarnation, Group: id.Group}
+	req := xrow.RegisterRequest{InstanceUUID: id.UUID, InstanceName: id.Name, VClock: v.Global(), Incarnation: id.Incarnation, Group: id.Group, Feature: id.Feature}
 	if err := c.WriteRow(&xrow.Row{Type: xrow.Register, Body: req.AppendBody(nil)}); err != nil {
 		return err
 	}

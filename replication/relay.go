@@ -41,6 +41,7 @@ type subscriber struct {
 	uuid    string
 	process uint64    // of the peer; 0: not told
 	kind    xrow.Kind // of the peer
+	feature uint32    // the newest feature level that it reads; 0: not told
 	version uint32    // of the peer
 	sync    uint64    // of the SUBSCRIBE
 	from    vclock.VClock

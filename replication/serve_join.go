@@ -154,7 +154,7 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 		return err
 	}
 	defer h.endJoin(place)
-	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: kind, Incarnation: req.Incarnation})
+	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: kind, Incarnation: req.Incarnation, Feature: req.Feature})
 	if err != nil {
 		return err
 	}

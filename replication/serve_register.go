@@ -37,7 +37,7 @@ func (h *Hub) serveRegister(link *iproto.Link, user iproto.User, row *xrow.Row) 
 	case err != nil:
 		return fmt.Errorf("register: %w", err)
 	}
-	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: instance.JoinID, Incarnation: req.Incarnation})
+	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: instance.JoinID, Incarnation: req.Incarnation, Feature: req.Feature})
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,13 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row)
 	}
 	from := req.VClock.Global()
 	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from}, heard: heard{acked: from},
-		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, version: req.ServerVersion, sync: row.Sync, from: from}}
+		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, feature: req.Feature, version: req.ServerVersion, sync: row.Sync, from: from}}
 	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Kind: r.kind, Group: h.cfg.Group}
 	if r.kind == xrow.Tarragon {
 		ok.Process = h.cfg.Process
+	}
+	if r.feature != 0 { // the first versions know of no levels
+		ok.Feature = h.cfg.Feature
 	}
 	if m, found := info.member(req.InstanceUUID); found {
 		r.peer, r.ownUpTo = m.ID, info.Synced[m.ID]
@@ -83,7 +86,10 @@ func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRe
 	if !h.cfg.CanLog {
 		return errNoLog()
 	}
-	if req.Kind == xrow.Tarantool && !req.Anon {
+	if req.Kind == xrow.Tarragon {
+		return instance.RefuseFeature(info.Feature, req.Feature)
+	}
+	if !req.Anon {
 		return checkTarantool(info, req.ServerVersion)
 	}
 	return nil
@@ -167,7 +173,7 @@ func (r *relay) tell(up bool) error {
 	}
 	ev := instance.Downstream{Peer: r.peer, Up: up}
 	if up {
-		ev.Kind, ev.VClock = r.kind, r.from
+		ev.Kind, ev.Feature, ev.VClock = r.kind, r.feature, r.from
 	}
 	return r.hub.node.Submit(ev)
 }

@@ -132,7 +132,7 @@ func (p *joinPace) rest(ctx context.Context, err error) bool {
 }
 
 func (n *node) replicaIdentity() replication.Identity {
-	id := replication.Identity{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, Version: versionNumber(), Anon: n.in.Replication.Anon,
+	id := replication.Identity{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, Version: versionNumber(), Feature: n.feature, Anon: n.in.Replication.Anon,
 		Raft: electionMode(n.in.Replication.ElectionMode) != instance.ModeOff}
 	if n.life.anew != nil && !n.life.anew.newLife {
 		id.Term, id.InEffect, id.Confirmed = n.life.anew.shown.Term, n.life.anew.inEffect, n.life.anew.confirmed
@@ -228,7 +228,7 @@ func (n *node) newHub() (*replication.Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replication.New(replication.Config{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, TakesMark: outside == registered, Process: process,
+	return replication.New(replication.Config{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, TakesMark: outside == registered, Process: process, Feature: n.feature,
 		Anon: r.Anon, Version: versionNumber(), Peers: n.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
 		Log:      storeLog{n.store}, CanLog: n.store.Mode() != xlog.None, Rights: n.rights, Registers: n.registers, MustJoin: n.joinAnew, SpoolDir: filepath.Dir(storeDir(n.in)), Logger: n.log})

@@ -30,8 +30,13 @@ const (
 	giverPause = 200 * time.Millisecond
 )
 
-// fatal answers a proof that this disk has lost something.
+// fatal answers a proof that this disk has lost something, or that this version is
+// too old for its replica set: then the process ends.
 func (n *node) fatal(err error) {
+	if errors.Is(err, instance.ErrFeature) {
+		n.broken(err)
+		return
+	}
 	n.troubles.set(areaGuarantee, "in doubt", err)
 	n.log.Error().Err(err).Msg("this disk has lost what others have seen of it, or may have: the instance takes no part, and joins anew as soon as a leader can give it the state; " +
 		"if no member can, and you know better, tarragon accept-loss makes it go on with what it has")

@@ -53,6 +53,7 @@ type host struct {
 	log       zerolog.Logger
 	tuning    *tuning
 	patience  time.Duration    // instead of [giverPatience]; 0: that
+	feature   uint32           // the newest level that this version reads
 	replies   instance.Clients // takes the answers of the core
 	addressOf func(uuid string) string
 	rights    func(user iproto.User, member bool) *xrow.Error

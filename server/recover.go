@@ -32,6 +32,9 @@ func (n *node) recover(ctx context.Context) error {
 		return err
 	}
 	n.recovered = core
+	if err := instance.CheckFeature(b, n.feature); err != nil {
+		return err
+	}
 	if err := n.life.checkSet(b); err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func (n *node) coreConfig() instance.Config {
 		SkipConflict: r.SkipConflict, Members: n.in.Tarragon.Members, MaxMembers: n.in.Tarragon.MaxMembers, AllowTarantool: n.in.Tarragon.AllowTarantool || n.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: n.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
-		Address: n.addressOf, Trace: n.traceCore, Trusted: n.life.trusted,
+		Address: n.addressOf, Trace: n.traceCore, Trusted: n.life.trusted, Feature: n.feature,
 	}
 	return c
 }

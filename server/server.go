@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ type Config struct {
 	Reload func() (*config.Instance, error)
 
 	giverPatience time.Duration // instead of [giverPatience]; 0: that
+	feature       uint32        // instead of [instance.FeatureLevel]; 0: that
 	fileLimit     int           // instead of the limit of the process; 0: that
 	opened        func(*Server) // told of each run, before it opens anything; nil: nobody asks
 	openStore     func(xlog.Options) (*xlog.Store, error)
@@ -140,7 +142,7 @@ func runOnce(ctx context.Context, cfg Config, at *directories, next *comeback) e
 
 // host is what nodes know of this process.
 func (s *Server) host() host {
-	return host{in: s.in, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, replies: &clients{s},
+	return host{in: s.in, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), replies: &clients{s},
 		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter}
 }
 

@@ -41,6 +41,7 @@ type node1 struct {
 	flags         []config.Flag
 	openStore     func(xlog.Options) (*xlog.Store, error)
 	giverPatience time.Duration
+	feature       uint32            // Config.feature
 	files         int               // Config.fileLimit
 	heap          func(bytes int64) // Config.SetHeapLimit
 	log           lockedBuffer
@@ -123,7 +124,7 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, SetHeapLimit: n.heap, fileLimit: n.files}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, feature: n.feature, SetHeapLimit: n.heap, fileLimit: n.files}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s

@@ -129,6 +129,7 @@ const (
 	KeyShown       Key = 0x79 // answer to SUBSCRIBE, [incarnation, term, vote, vclock]: what that life has shown to the one that answers
 	KeyProcess     Key = 0x7a // SUBSCRIBE and its answer, uint: of the process of the sender
 	KeyGroup       Key = 0x7b // VOTE, JOIN, FETCH_SNAPSHOT, REGISTER, SUBSCRIBE and their answers, string: whose Core is meant
+	KeyFeature     Key = 0x7c // JOIN, FETCH_SNAPSHOT, REGISTER, SUBSCRIBE and its answer, uint: the newest feature level that the sender reads
 	KeyStrongLSN   Key = 0x76 // PROMOTE, CONFIRM, uint: LSN by the strong rules, where LSN is for Tarantools
 	KeySet         Key = 0x77 // ballot, array [replica set UUID, voters that it needs while it is being founded]
 )

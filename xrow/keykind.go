@@ -31,7 +31,7 @@ var keyKinds = [256]kind{
 	KeyTimeout: kindDouble, KeyEventKey: kindString, KeyTxnIsolation: kindUint, KeyVClockSync: kindUint,
 	KeyAuthType: kindString, KeyReplicasetName: kindString, KeyInstanceName: kindString, KeySpaceName: kindString,
 	KeyIndexName: kindString, KeyTupleFormats: kindMap, KeyIsSync: kindBool,
-	KeyPrevTerm: kindUint, KeyRules: kindUint, KeyHistory: kindArray, KeyIncarnation: kindUint, KeyCommitted: kindArray, KeyTuples: kindUint, KeyShown: kindArray, KeyProcess: kindUint, KeyGroup: kindString,
+	KeyPrevTerm: kindUint, KeyRules: kindUint, KeyHistory: kindArray, KeyIncarnation: kindUint, KeyCommitted: kindArray, KeyTuples: kindUint, KeyShown: kindArray, KeyProcess: kindUint, KeyGroup: kindString, KeyFeature: kindUint,
 	KeyStrongLSN: kindUint, KeySet: kindArray,
 }
 

@@ -40,7 +40,7 @@ var bodyNames = names{
 	KeyIndexName: {"index_name", nil}, KeyTupleFormats: {"tuple_formats", nil}, KeyIsSync: {"is_sync", nil},
 	0x62: {"is_checkpoint_join", nil}, 0x63: {"checkpoint_vclock", nil}, 0x64: {"checkpoint_lsn", nil},
 	KeyPrevTerm: {"prev_term", nil}, KeyRules: {"rules", nil}, KeyHistory: {"history", nil},
-	KeyIncarnation: {"incarnation", nil}, KeyCommitted: {"committed", nil}, KeyTuples: {"tuples", nil}, KeyShown: {"shown", nil}, KeyProcess: {"process", nil}, KeyGroup: {"group", nil},
+	KeyIncarnation: {"incarnation", nil}, KeyCommitted: {"committed", nil}, KeyTuples: {"tuples", nil}, KeyShown: {"shown", nil}, KeyProcess: {"process", nil}, KeyGroup: {"group", nil}, KeyFeature: {"feature", nil},
 	KeyStrongLSN: {"strong_lsn", nil}, KeySet: {"set", nil},
 }
 

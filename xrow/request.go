@@ -14,6 +14,7 @@ type JoinRequest struct {
 	Incarnation   uint64 // ours: of the joiner's store; 0: an instance of Tarantool's kind
 	Checkpoint    bool   // FETCH_SNAPSHOT: out of a checkpoint file
 	Group         string // ours: whose state; empty: the replica set's
+	Feature       uint32 // ours: the newest feature level that the joiner reads; 0: not told
 }
 
 // AppendBody encodes the body; empty fields are left out.
@@ -27,13 +28,14 @@ func (j *JoinRequest) AppendBody(dst []byte) []byte {
 		m.bool(KeyIsCheckpoint, true)
 	}
 	m.string(KeyGroup, j.Group)
+	m.uintNonzero(KeyFeature, uint64(j.Feature))
 	return m.dst
 }
 
 // DecodeJoin reads the body of JOIN or FETCH_SNAPSHOT.
 func DecodeJoin(body []byte) (j JoinRequest, err error) {
-	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation|useGroup)
-	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint, d.Group}, err
+	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation|useGroup|useFeature)
+	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint, d.Group, d.Feature}, err
 }
 
 // RegisterRequest is the body of REGISTER.
@@ -43,6 +45,7 @@ type RegisterRequest struct {
 	VClock       vclock.VClock
 	Incarnation  uint64 // ours: as in a JoinRequest
 	Group        string // ours: as in a JoinRequest
+	Feature      uint32 // ours: as in a JoinRequest
 }
 
 // AppendBody encodes the body; an empty name is left out.
@@ -53,13 +56,14 @@ func (r *RegisterRequest) AppendBody(dst []byte) []byte {
 	m.vclock(KeyVClock, &r.VClock)
 	m.uintNonzero(KeyIncarnation, r.Incarnation)
 	m.string(KeyGroup, r.Group)
+	m.uintNonzero(KeyFeature, uint64(r.Feature))
 	return m.dst
 }
 
 // DecodeRegister reads the body of REGISTER.
 func DecodeRegister(body []byte) (r RegisterRequest, err error) {
-	d, err := decodeRequest(body, useInstance|useVClock|useIncarnation|useGroup)
-	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock, d.Incarnation, d.Group}, err
+	d, err := decodeRequest(body, useInstance|useVClock|useIncarnation|useGroup|useFeature)
+	return RegisterRequest{d.InstanceUUID, d.InstanceName, d.VClock, d.Incarnation, d.Group, d.Feature}, err
 }
 
 // SubscribeRequest is the body of SUBSCRIBE.
@@ -76,6 +80,7 @@ type SubscribeRequest struct {
 	Incarnation    uint64 // ours: as in a JoinRequest
 	Process        uint64 // ours: drawn by each process; 0: not told
 	Group          string // ours: as in a JoinRequest
+	Feature        uint32 // ours: as in a JoinRequest
 }
 
 // AppendBody encodes the body; empty names and zero values of ours are left out.
@@ -93,12 +98,13 @@ func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
 	m.uintNonzero(KeyIncarnation, s.Incarnation)
 	m.uintNonzero(KeyProcess, s.Process)
 	m.string(KeyGroup, s.Group)
+	m.uintNonzero(KeyFeature, uint64(s.Feature))
 	return m.dst
 }
 
 // DecodeSubscribe reads the body of SUBSCRIBE.
 func DecodeSubscribe(body []byte) (s SubscribeRequest, err error) {
-	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation|useProcess|useGroup)
+	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation|useProcess|useGroup|useFeature)
 	return d.SubscribeRequest, err
 }
 
@@ -111,6 +117,7 @@ type SubscribeOK struct {
 	Shown          Shown  // ours: what the one that asked has shown to us before
 	Process        uint64 // ours: as in a SubscribeRequest
 	Group          string // ours: that of the SubscribeRequest
+	Feature        uint32 // ours: the newest feature level that the one that answers reads; 0: not told
 }
 
 // Shown is what a life of an instance has shown to a peer.
@@ -133,6 +140,7 @@ func (s *SubscribeOK) AppendBody(dst []byte) []byte {
 	}
 	m.uintNonzero(KeyProcess, s.Process)
 	m.string(KeyGroup, s.Group)
+	m.uintNonzero(KeyFeature, uint64(s.Feature))
 	return m.dst
 }
 
@@ -170,8 +178,8 @@ func readShown(v []byte, s *Shown) (ok bool) {
 
 // DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
 func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
-	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess|useGroup)
-	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Kind, d.shown, d.Process, d.Group}, err
+	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess|useGroup|useFeature)
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Kind, d.shown, d.Process, d.Group, d.Feature}, err
 }
 
 // AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
@@ -229,6 +237,7 @@ const (
 	useShown
 	useProcess
 	useGroup
+	useFeature
 )
 
 // usedBy tells what has the key; 0: no request.
@@ -254,6 +263,8 @@ func usedBy(k Key) use {
 		return useProcess
 	case KeyGroup:
 		return useGroup
+	case KeyFeature:
+		return useFeature
 	}
 	return 0
 }
@@ -313,6 +324,9 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 		case KeyProcess:
 			what = "invalid PROCESS"
 			d.Process, ok = u64(f.val)
+		case KeyFeature:
+			what = "invalid FEATURE"
+			d.Feature, ok = u32(f.val)
 		case KeyGroup:
 			what = "invalid GROUP"
 			d.Group, ok = readName(f.val)

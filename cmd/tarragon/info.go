@@ -41,6 +41,7 @@ type instanceInfo struct {
 	SplitBrain []stream   `json:"split_brain,omitempty"` // upstreams that were given up for that
 	Learners   []string   `json:"learners,omitempty"`    // members that do not count yet, as one sees them
 	Memory     *memory    `json:"memory,omitempty"`
+	Feature    *feature   `json:"feature,omitempty"`
 	QuorumSet  string     `json:"quorum_of_set,omitempty"`
 	QuorumFile string     `json:"quorum_of_file,omitempty"` // where it is another one
 
@@ -144,6 +145,7 @@ func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
 		in.LastError = e
 	}
 	in.Rules = str(m["rules"])
+	in.Feature = parseFeature(m["feature"], names)
 	var tarantools []uint64
 	for id, kind := range asMap(m["kinds"]) {
 		if str(kind) != "Tarragon" {

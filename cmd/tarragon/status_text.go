@@ -91,6 +91,9 @@ next:
 			fmt.Fprint(w, wrap(fmt.Sprintf("rules%s: Tarantool's%s", set, because(in.Tarantools)), ""))
 			fmt.Fprint(w, wrap(rulesLoss, "  "))
 		}
+		if in.Feature != nil {
+			fmt.Fprintf(w, "feature level%s: %s\n", set, in.Feature.text())
+		}
 	}
 }
 
@@ -116,8 +119,8 @@ func because(tarantools []string) string {
 	return ": " + strings.Join(tarantools, ", ") + " are of that kind"
 }
 
-// rulesFirst are the instances that tell rules, newest term first: the others
-// may not have heard.
+// rulesFirst are the instances that tell rules, newest term first, in it the leader:
+// the others may not have heard.
 func rulesFirst(all []*instanceInfo) []*instanceInfo {
 	var out []*instanceInfo
 	for _, in := range all {
@@ -125,7 +128,7 @@ func rulesFirst(all []*instanceInfo) []*instanceInfo {
 			continue
 		}
 		i := len(out)
-		for i > 0 && out[i-1].Term < in.Term {
+		for i > 0 && (out[i-1].Term < in.Term || out[i-1].Term == in.Term && out[i-1].ReadOnly && !in.ReadOnly) {
 			i--
 		}
 		out = append(out[:i], append([]*instanceInfo{in}, out[i:]...)...)

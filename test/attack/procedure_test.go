@@ -37,6 +37,7 @@ var calls = map[string]arguments{
 	"tarragon.accept_loss":            args(),
 	"tarragon.adopt_term":             args(1),
 	"tarragon.expel":                  args(31),
+	"tarragon.feature_raise":          args(1),
 
 	"box.space.*:auto_increment": args([]any{1}),
 	"box.space.*:create_index":   args("second"),
