@@ -112,10 +112,10 @@ func (c *Core) restamp(a *arrival) {
 	r := &a.rows[0]
 	switch term := c.limbo.TermOf(r.ReplicaID, r.LSN); {
 	case c.cfg.Kind == xrow.Tarantool:
+	case r.Type == xrow.Promote && a.synchro.Rules == xrow.RulesStrong:
+		a.stamp(a.synchro.Term) // its author may have led before
 	case term != 0:
 		a.stamp(term)
-	case r.Type == xrow.Promote && a.synchro.Rules == xrow.RulesStrong:
-		a.stamp(a.synchro.Term)
 	}
 }
 
