@@ -20,6 +20,7 @@ type item struct {
 	no   uint64
 	g    *xrow.Group
 	lost []xrow.LostRow // what the group voids
+	pos  uint64         // in the log, once it is encoded
 	w    *Writer        // whom to tell; nil: the caller of Append
 }
 
@@ -82,15 +83,33 @@ func (s *Store) appendLocked(items []item) error {
 // encode puts groups into the batch, and what they void behind them: see groupsOf.
 func (s *Store) encode(b *pebble.Batch, items []item) error {
 	for i := range items {
+		if err := items[i].follow(); err != nil {
+			return err
+		}
+	}
+	for i := range items {
 		if err := s.set(b, &items[i]); err != nil {
 			return err
 		}
 	}
 	for i := range items {
-		if err := s.setLost(b, items[i].lost); err != nil {
+		if err := items[i].slot.setLost(b, items[i].lost); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// follow checks the number of a group.
+func (e *item) follow() error {
+	sl := e.slot
+	if err := sl.writable(); err != nil {
+		return err
+	}
+	if e.no != sl.tail+1 && (sl.tail != 0 || e.no == 0) {
+		return fmt.Errorf("xlog: group %d cannot follow group %d", e.no, sl.tail)
+	}
+	sl.tail = e.no
 	return nil
 }
 
@@ -98,14 +117,14 @@ func (s *Store) encode(b *pebble.Batch, items []item) error {
 // that go to the journal file.
 func (s *Store) set(b *pebble.Batch, e *item) error {
 	sl, g := e.slot, e.g
-	if e.no != sl.tail+1 && (sl.tail != 0 || e.no == 0) {
-		return fmt.Errorf("xlog: group %d cannot follow group %d", e.no, sl.tail)
-	}
 	full := !sl.anchored || e.no%anchorEvery == 0 || g.Before != sl.end
-	sl.tail, sl.end, sl.anchored = e.no, clockBehind(g), true
-	s.scratch = appendHead(s.scratch[:0], g, full)
+	sl.end, sl.anchored = clockBehind(g), true
+	s.tail++
+	e.pos = s.tail
+	x := extras{full: full, pos: e.pos, list: s.owners.add(sl.number, e.no, e.pos, len(g.Rows))}
+	s.scratch = appendHead(s.scratch[:0], owner{sl.core, sl.number, e.no}, g, x)
 	op := b.SetDeferred(logKeyLen, len(s.scratch)+len(g.Rows)+crcLen)
-	binary.BigEndian.PutUint64(appendPrefix(op.Key[:0], spaceLog)[:logKeyLen][prefixLen:], e.no)
+	appendLogKey(op.Key[:0], e.pos)
 	n := copy(op.Value, s.scratch)
 	n += copy(op.Value[n:], g.Rows)
 	binary.LittleEndian.PutUint32(op.Value[n:], crc32.Checksum(op.Value[:n], castagnoli))
@@ -148,7 +167,9 @@ func (e *item) publish() {
 		sl.first, sl.before = e.no, e.g.Before
 	}
 	sl.after = clockBehind(e.g)
+	sl.where.add(run{sl.number, e.no, e.pos, 1})
 	sl.last.Store(e.no)
+	sl.s.last.Store(e.pos)
 	sl.advanced.Broadcast()
 }
 

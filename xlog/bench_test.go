@@ -94,3 +94,34 @@ func BenchmarkCheckpoint(b *testing.B) {
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*tuples), "ns/tuple")
 	})
 }
+
+// BenchmarkOpen opens a log of three million rows, sixteen in a group: of one Core,
+// and of three that take turns.
+func BenchmarkOpen(b *testing.B) {
+	for _, n := range []int{1, 3} {
+		b.Run(fmt.Sprintf("cores=%d", n), func(b *testing.B) {
+			c := newCores(b, n, func(o *Options) {
+				*o = Options{Dir: b.TempDir(), FS: vfs.Default, Mode: None}
+			})
+			origins := make([]uint32, 16)
+			for i := range origins {
+				origins[i] = 1
+			}
+			c.s.owners.every = listGroups
+			for range 200 {
+				var items []item
+				for i := range 1000 {
+					f := c.of[i%n]
+					items = append(items, item{slot: f.sl, no: f.sl.tail + uint64(i/n) + 1, g: f.group(64, origins...)})
+					f.groups = nil
+				}
+				if err := c.s.append(items); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				c.fixture.reopen()
+			}
+		})
+	}
+}

@@ -22,30 +22,57 @@ import (
 const (
 	cardName     = "TARRAGON"
 	cardTemp     = "TARRAGON.new"
-	storeVersion = 1
+	storeVersion = 2
+	oldVersion   = 1
 	lockName     = "LOCK"
 	ingestDir    = "ingest"
 )
 
 // formatNames tells what release of the format each version is, for messages.
-var formatNames = map[uint64]string{1: "1 (row tables, tables by ingestion)"}
+var formatNames = map[uint64]string{1: "1 (row tables, tables by ingestion)", 2: "2 (several Cores)"}
 
 type card struct {
 	version uint64
 	created bool // Pebble's part is there
 	mode    Mode // of the last opening
 	boot    string
-	clean   bool // the last stop lost nothing
-	lost    bool // an earlier one may have; see MayHaveLost
-	closed  bool // the store was closed, with last as its newest group
-	last    uint64
+	clean   bool     // the last stop lost nothing
+	lost    []uint32 // slots of which an earlier one may have lost rows; see MayHaveLost
+	closed  bool     // the store was closed, with last as its newest group
+	last    uint64   // a position
 }
 
 func (c *card) text() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "format %d\ncreated %v\nmode %d\nboot %s\nclean %v\nlost %v\nclosed %v\nlast %d\n",
-		c.version, c.created, c.mode, c.boot, c.clean, c.lost, c.closed, c.last)
+	fmt.Fprintf(&b, "format %d\ncreated %v\nmode %d\nboot %s\nclean %v\nlost", c.version, c.created, c.mode, c.boot, c.clean)
+	if c.version == oldVersion {
+		fmt.Fprintf(&b, " %v", len(c.lost) > 0)
+	} else {
+		for _, slot := range c.lost {
+			fmt.Fprintf(&b, " %d", slot)
+		}
+	}
+	fmt.Fprintf(&b, "\nclosed %v\nlast %d\n", c.closed, c.last)
 	return b.Bytes()
+}
+
+// parseLost reads the slots that may have lost rows; format 1 had one.
+func parseLost(value string, version uint64) (slots []uint32, err error) {
+	if version == oldVersion {
+		lost, err := strconv.ParseBool(value)
+		if lost {
+			slots = []uint32{upgradedSlot}
+		}
+		return slots, err
+	}
+	for _, field := range strings.Fields(value) {
+		slot, err := strconv.ParseUint(field, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		slots = append(slots, uint32(slot))
+	}
+	return slots, nil
 }
 
 func parseCard(text []byte) (c card, err error) {
@@ -68,7 +95,7 @@ func parseCard(text []byte) (c card, err error) {
 		case "clean":
 			c.clean, err = strconv.ParseBool(value)
 		case "lost":
-			c.lost, err = strconv.ParseBool(value)
+			c.lost, err = parseLost(value, c.version)
 		case "closed":
 			c.closed, err = strconv.ParseBool(value)
 		case "last":
@@ -196,6 +223,15 @@ func bootID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(id))
+}
+
+// checkFormat refuses a store that another format has to be brought to first.
+func (c *card) checkFormat(dir string) error {
+	if c.version != oldVersion {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has format %s, this release wants %s: bring it there by: tarragon xlog upgrade %s",
+		ErrOlder, dir, formatNames[oldVersion], formatNames[storeVersion], dir)
 }
 
 // badStop tells whether the stop that the card describes may have lost

@@ -15,6 +15,8 @@ import (
 
 // Entry is a row of the log in readable form.
 type Entry struct {
+	Core      uint32          `json:"core,omitempty"`   // 0: the replica set
+	Former    bool            `json:"former,omitempty"` // of data that the Core has left for a new copy
 	Group     uint64          `json:"group"`
 	Position  int             `json:"position"`       // in the group, or in the voided transaction
 	Lost      bool            `json:"lost,omitempty"` // voided by a newer term; in no group
@@ -32,10 +34,17 @@ type Entry struct {
 
 // place is where the entry was found.
 func (e Entry) place() string {
+	place := fmt.Sprintf("%d.%d", e.Group, e.Position)
 	if e.Lost {
-		return "lost"
+		place = "lost"
 	}
-	return fmt.Sprintf("%d.%d", e.Group, e.Position)
+	if e.Core != 0 {
+		place = fmt.Sprintf("core %d %s", e.Core, place)
+	}
+	if e.Former {
+		place = "former " + place
+	}
+	return place
 }
 
 // String is the entry as one line.
@@ -63,6 +72,7 @@ func (e Entry) String() string {
 
 // Filter chooses rows. A zero field chooses all.
 type Filter struct {
+	Cores     []uint32
 	Spaces    []uint32
 	Replicas  []uint32
 	Types     []xrow.Type
@@ -82,7 +92,7 @@ func HoldsData(fs vfs.FS, dir string) (bool, error) {
 	found := errors.New("found")
 	v := visitor{
 		group: func(uint64, []byte, string) error { return found },
-		chunk: func(uint64, uint32, []byte) error { return found },
+		chunk: func(uint32, uint64, uint32, []byte) error { return found },
 	}
 	if err := r.visit(&v); err != nil && err != found {
 		return false, err
@@ -111,6 +121,10 @@ func ParseType(name string) (xrow.Type, bool) {
 	return 0, false
 }
 
+func (f *Filter) wantsCore(core uint32) bool {
+	return len(f.Cores) == 0 || slices.Contains(f.Cores, core)
+}
+
 func (f *Filter) wants(ref *xrow.Ref) bool {
 	return (len(f.Spaces) == 0 || slices.Contains(f.Spaces, ref.SpaceID)) &&
 		(len(f.Replicas) == 0 || slices.Contains(f.Replicas, ref.Origin)) &&
@@ -126,20 +140,25 @@ func Cat(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
 	if err != nil {
 		return err
 	}
-	v := visitor{group: func(no uint64, value []byte, file string) error {
-		if no < f.FromGroup || f.ToGroup != 0 && no > f.ToGroup {
-			return nil
-		}
-		g, err := decodeValue(value, vclock.VClock{})
+	who := r.holders()
+	v := visitor{core: who.core, group: func(pos uint64, value []byte, file string) error {
+		h, g, err := decodeValue(value, vclock.VClock{})
 		if err != nil {
-			r.problem(Problem{File: file, Group: no, Text: err.Error()})
+			r.problem(Problem{File: file, Group: pos, Text: err.Error()})
 			return nil
 		}
+		o := h.ownerAt(pos)
+		if o.no < f.FromGroup || f.ToGroup != 0 && o.no > f.ToGroup || !f.wantsCore(o.core) {
+			return nil
+		}
+		_, known := who[o.slot]
 		for i := range g.Table {
 			if !f.wants(&g.Table[i]) {
 				continue
 			}
-			if err := emit(entry(no, g, i)); err != nil {
+			e := entry(o.no, g, i)
+			e.Core, e.Former = o.core, !known && len(who) > 0
+			if err := emit(e); err != nil {
 				return err
 			}
 		}

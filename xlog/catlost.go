@@ -18,20 +18,32 @@ func CatLost(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
 	if err != nil {
 		return err
 	}
-	var all []xrow.LostRow
-	v := visitor{lost: func(l xrow.LostRow) error {
+	type voided struct {
+		xrow.LostRow
+		slot uint32
+	}
+	var all []voided
+	who := r.holders()
+	v := visitor{core: who.core, lost: func(slot uint32, l xrow.LostRow) error {
 		l.Frame = slices.Clone(l.Frame)
-		all = append(all, l)
+		all = append(all, voided{l, slot})
 		return nil
 	}}
 	if err := r.visit(&v); err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b xrow.LostRow) int { // those in the journal come last
-		return bytes.Compare(lostKey(a.Term, a.Origin, a.LSN), lostKey(b.Term, b.Origin, b.LSN))
+	slices.SortFunc(all, func(a, b voided) int { // those in the journal come last
+		return bytes.Compare(lostKey(a.slot, a.Term, a.Origin, a.LSN), lostKey(b.slot, b.Term, b.Origin, b.LSN))
 	})
 	for _, l := range all {
-		if err := catTransaction(l, f, emit); err != nil {
+		core, known := who[l.slot]
+		if !f.wantsCore(core.ID) || !known && len(who) > 0 {
+			continue // what a removed slot has left goes with it
+		}
+		if err := catTransaction(l.LostRow, f, func(e Entry) error {
+			e.Core = core.ID
+			return emit(e)
+		}); err != nil {
 			return err
 		}
 	}

@@ -61,7 +61,7 @@ type spacePart struct {
 func (sl *Slot) NewCheckpoint() (*CheckpointWriter, error) {
 	sl.s.metaMu.Lock()
 	defer sl.s.metaMu.Unlock()
-	if err := sl.s.writable(); err != nil {
+	if err := sl.writable(); err != nil {
 		return nil, err
 	}
 	w := &CheckpointWriter{s: sl.s, slot: sl, id: sl.nextID}
@@ -138,13 +138,13 @@ func (w *CheckpointWriter) flush() error {
 	part := &w.spaces[len(w.spaces)-1]
 	part.crc = crc32.Update(part.crc, castagnoli, w.chunk)
 	part.size += uint64(len(w.chunk))
-	err := w.set(part.id, chunkKey(w.id, part.id, w.begun), w.chunk)
+	err := w.set(part.id, chunkKey(w.slot.number, w.id, part.id, w.begun), w.chunk)
 	w.chunk, w.inChunk, w.begun = w.chunk[:0], 0, w.ordinal
 	return err
 }
 
 func (w *CheckpointWriter) set(space uint32, key, value []byte) (err error) {
-	if err := w.s.writable(); err != nil {
+	if err := w.slot.writable(); err != nil {
 		return err
 	}
 	if w.table == nil {
@@ -196,7 +196,7 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 			return 0, err
 		}
 	}
-	if err := w.set(endSpace, endKey(w.id), appendEnd(nil, &w.end)); err != nil {
+	if err := w.set(endSpace, endKey(w.slot.number, w.id), appendEnd(nil, &w.end)); err != nil {
 		return 0, err
 	}
 	if w.table != nil {
@@ -210,7 +210,7 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 	}
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := sl.writable(); err != nil {
 		return 0, err
 	}
 	paths := make([]string, len(w.done))
@@ -244,7 +244,7 @@ func (sl *Slot) awaitSynced(no uint64) error {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
 	for sl.last.Load() < no {
-		if err := sl.s.writable(); err != nil {
+		if err := sl.writable(); err != nil {
 			return err
 		}
 		sl.advanced.Wait()
@@ -295,15 +295,15 @@ func (sl *Slot) Checkpoints() []CheckpointInfo {
 
 // loadCheckpoints reads the end records.
 func (sl *Slot) loadCheckpoints() error {
-	it, err := sl.s.newIter(chunkKey(0, 0, 0), appendPrefix(nil, spaceCheckpoint+1))
+	it, err := sl.s.newIter(chunkKey(sl.number, 0, 0, 0), dataKey(sl.number, dataCheckpoint+1))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = it.Close() }()
 	for ok := it.First(); ok; ok = it.First() {
-		id, _, _, _ := parseChunkKey(it.Key())
+		_, id, _, _, _ := parseChunkKey(it.Key())
 		sl.nextID = id + 1
-		if it.SeekGE(endKey(id)) && string(it.Key()) == string(endKey(id)) {
+		if it.SeekGE(endKey(sl.number, id)) && string(it.Key()) == string(endKey(sl.number, id)) {
 			value, err := it.ValueAndErr()
 			if err != nil {
 				return sl.s.readError("a checkpoint", err)
@@ -318,7 +318,7 @@ func (sl *Slot) loadCheckpoints() error {
 		} else {
 			sl.s.log(Warn, nil, "checkpoint %d has no end record: ignored", id)
 		}
-		it.SetBounds(chunkKey(id+1, 0, 0), appendPrefix(nil, spaceCheckpoint+1))
+		it.SetBounds(chunkKey(sl.number, id+1, 0, 0), dataKey(sl.number, dataCheckpoint+1))
 	}
 	slices.Reverse(sl.ckpts)
 	if err := it.Error(); err != nil {
@@ -331,7 +331,7 @@ func (sl *Slot) loadCheckpoints() error {
 func (sl *Slot) DropCheckpoint(id uint64) error {
 	sl.s.metaMu.Lock()
 	defer sl.s.metaMu.Unlock()
-	if err := sl.s.writable(); err != nil {
+	if err := sl.writable(); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(sl.ckpts, func(c CheckpointInfo) bool { return c.ID == id })
@@ -339,14 +339,15 @@ func (sl *Slot) DropCheckpoint(id uint64) error {
 		return fmt.Errorf("%w: checkpoint %d", ErrNotFound, id)
 	}
 	sl.ckpts = slices.Delete(slices.Clone(sl.ckpts), i, i+1)
-	return sl.s.excise("remove a checkpoint", chunkKey(id, 0, 0), successor(endKey(id)))
+	return sl.s.excise("remove a checkpoint", chunkKey(sl.number, id, 0, 0), successor(endKey(sl.number, id)))
 }
 
 // CheckpointReader reads the tuples of a checkpoint in order. It belongs to one
 // goroutine and must be closed before the store.
 type CheckpointReader struct {
-	s     *Store
+	slot  *Slot
 	id    uint64
+	end   []byte // key of the end record
 	it    *pebble.Iterator
 	want  endRecord
 	got   endRecord
@@ -356,15 +357,15 @@ type CheckpointReader struct {
 
 // OpenCheckpoint starts reading a checkpoint.
 func (sl *Slot) OpenCheckpoint(id uint64) (*CheckpointReader, error) {
-	if err := sl.s.usable(); err != nil {
+	if err := sl.usable(); err != nil {
 		return nil, err
 	}
-	it, err := sl.s.newIter(chunkKey(id, 0, 0), successor(endKey(id)))
+	it, err := sl.s.newIter(chunkKey(sl.number, id, 0, 0), successor(endKey(sl.number, id)))
 	if err != nil {
 		return nil, err
 	}
-	r := &CheckpointReader{s: sl.s, id: id, it: it}
-	if !it.SeekGE(endKey(id)) {
+	r := &CheckpointReader{slot: sl, id: id, end: endKey(sl.number, id), it: it}
+	if !it.SeekGE(endKey(sl.number, id)) {
 		err := it.Error()
 		r.Close()
 		if err != nil {
@@ -411,16 +412,16 @@ func (r *CheckpointReader) Next() (space uint32, tuple []byte, ok bool, err erro
 
 // nextChunk moves to the next chunk, or checks the totals behind the last.
 func (r *CheckpointReader) nextChunk() (more bool, err error) {
-	if err := r.s.usable(); err != nil {
+	if err := r.slot.usable(); err != nil {
 		return false, err
 	}
 	if r.got.chunks > 0 {
 		r.it.Next()
 	}
 	if err := r.it.Error(); err != nil {
-		return false, r.s.readError(fmt.Sprintf("checkpoint %d", r.id), err)
+		return false, r.slot.s.readError(fmt.Sprintf("checkpoint %d", r.id), err)
 	}
-	if !r.it.Valid() || string(r.it.Key()) == string(endKey(r.id)) {
+	if !r.it.Valid() || string(r.it.Key()) == string(r.end) {
 		if r.got.chunks != r.want.chunks || r.got.tuples != r.want.tuples || r.got.bytes != r.want.bytes ||
 			r.got.checksum != r.want.checksum {
 			return false, r.damaged("%d of %d chunks, %d of %d tuples", r.got.chunks, r.want.chunks, r.got.tuples, r.want.tuples)
@@ -429,12 +430,12 @@ func (r *CheckpointReader) nextChunk() (more bool, err error) {
 	}
 	value, err := r.it.ValueAndErr()
 	if err != nil {
-		return false, r.s.readError(fmt.Sprintf("checkpoint %d", r.id), err)
+		return false, r.slot.s.readError(fmt.Sprintf("checkpoint %d", r.id), err)
 	}
 	if r.chunk, err = checkChunk(value); err != nil {
 		return false, r.damaged("%v", err)
 	}
-	_, r.space, _, _ = parseChunkKey(r.it.Key())
+	_, _, r.space, _, _ = parseChunkKey(r.it.Key())
 	r.got.chunks++
 	r.got.checksum = crc32.Update(r.got.checksum, castagnoli, value)
 	return true, nil

@@ -169,7 +169,7 @@ func TestAbortLeavesNothing(t *testing.T) {
 func TestMissingChunkIsDamage(t *testing.T) {
 	f := newFixture(t)
 	id := f.checkpoint(3000, State{NextGroup: 1})
-	it, err := f.s.newIter(chunkKey(id, 512, 1), endKey(id))
+	it, err := f.s.newIter(chunkKey(f.sl.number, id, 512, 1), endKey(f.sl.number, id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,10 +220,11 @@ func TestFinishWaitsForTheSync(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		publish := func(no uint64) { (&item{slot: s.slot, no: no, g: &xrow.Group{}}).publish() }
+		sl := s.newSlot(0)
+		publish := func(no uint64) { (&item{slot: sl, no: no, g: &xrow.Group{}}).publish() }
 		waiting := func() (answer chan error) {
 			answer = make(chan error, 1)
-			go func() { answer <- s.slot.awaitSynced(4) }()
+			go func() { answer <- sl.awaitSynced(4) }()
 			synctest.Wait()
 			return answer
 		}
@@ -237,7 +238,7 @@ func TestFinishWaitsForTheSync(t *testing.T) {
 		if err := <-a; err != nil {
 			t.Fatal(err)
 		}
-		s.slot.last.Store(0)
+		sl.last.Store(0)
 		a = waiting()
 		s.fail.set(errors.New("the disk is gone"))
 		if err := <-a; !errors.Is(err, ErrFailed) {

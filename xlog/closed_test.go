@@ -52,7 +52,7 @@ func TestDamageBehindCleanStop(t *testing.T) {
 		if err != nil {
 			t.Fatalf("change %d: behind Repair: %v", i, err)
 		}
-		if !s.slot.MayHaveLost() {
+		if !s.Core(0).MayHaveLost() {
 			t.Errorf("change %d: the repaired store vouches for all", i)
 		}
 		if err := s.Close(); err != nil {

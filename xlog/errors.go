@@ -23,6 +23,9 @@ var (
 	ErrForeign = errors.New("xlog: not a Tarragon store")
 	// ErrNewer is wrapped when a newer release wrote the store.
 	ErrNewer = errors.New("xlog: written by a newer release")
+	// ErrOlder is wrapped when an older release wrote the store, in a format that
+	// Upgrade brings to the present one.
+	ErrOlder = errors.New("xlog: of an older format")
 	// ErrNotFound is wrapped when there is no such checkpoint or store.
 	ErrNotFound = errors.New("xlog: not found")
 	// ErrClosed answers what comes after Close.

@@ -155,19 +155,23 @@ type life struct {
 	f       *fixture
 	written int // groups that were reported
 	values  int // as were values of the name
+
+	core  *fixture // of Core 1, in the slot that it has
+	joins int      // how often that joined anew
 }
 
 // storyOf does with a store all that an instance does in its life: it begins,
 // takes rows until the journal is rotated, keeps values, voided rows and a
 // checkpoint, drops old log, is closed, opened again, and takes in a checkpoint
-// that came by JOIN.
+// that came by JOIN. A second Core writes beside it, and joins anew into a fresh
+// slot.
 func (l *life) storyOf(o Options) error {
 	for round := range 2 {
 		s, err := Open(o)
 		if err != nil {
 			return err
 		}
-		l.f.s, l.f.sl = s, s.slot
+		l.f.s, l.f.sl = s, s.Core(0)
 		if err := l.round(s, round); err != nil {
 			_ = s.Close()
 			return err
@@ -180,10 +184,10 @@ func (l *life) storyOf(o Options) error {
 }
 
 func (l *life) round(s *Store, round int) error {
-	if s.slot.Last() != uint64(l.written) {
-		return fmt.Errorf("%d groups of %d", s.slot.Last(), l.written)
+	if s.Core(0).Last() != uint64(l.written) {
+		return fmt.Errorf("%d groups of %d", s.Core(0).Last(), l.written)
 	}
-	for _, step := range []func(*Store) error{l.value, l.rows, l.checkpoint, l.lost, l.rows, l.prune, l.scan, l.value, l.checkpoint} {
+	for _, step := range []func(*Store) error{l.value, l.rows, l.second, l.checkpoint, l.lost, l.rows, l.joinAnew, l.prune, l.scan, l.second, l.value, l.checkpoint} {
 		if err := step(s); err != nil {
 			return err
 		}
@@ -191,17 +195,17 @@ func (l *life) round(s *Store, round int) error {
 	if round == 0 {
 		return nil
 	}
-	w, err := s.slot.NewCheckpoint()
+	w, err := s.Core(0).NewCheckpoint()
 	if err != nil {
 		return err
 	}
-	clock := s.slot.VClock()
+	clock := s.Core(0).VClock()
 	clock[9] += 10
 	if err := w.Add(512, []byte{0x91, 1}); err != nil {
 		w.Abort()
 		return err
 	}
-	if _, err := w.Finish(State{VClock: clock, NextGroup: s.slot.Last() + 1}); err != nil {
+	if _, err := w.Finish(State{VClock: clock, NextGroup: s.Core(0).Last() + 1}); err != nil {
 		w.Abort()
 		return err
 	}
@@ -210,7 +214,7 @@ func (l *life) round(s *Store, round int) error {
 }
 
 func (l *life) value(s *Store) error {
-	err := s.slot.SetMeta("name", fmt.Append(nil, l.values+1))
+	err := s.Core(0).SetMeta("name", fmt.Append(nil, l.values+1))
 	if err == nil {
 		l.values++
 	}
@@ -220,7 +224,7 @@ func (l *life) value(s *Store) error {
 func (l *life) rows(s *Store) error {
 	for range 4 {
 		g := l.f.group(30000, 1)
-		if err := s.slot.Append([]*xrow.Group{g}); err != nil {
+		if err := s.Core(0).Append([]*xrow.Group{g}); err != nil {
 			return err
 		}
 		l.written++
@@ -229,19 +233,108 @@ func (l *life) rows(s *Store) error {
 }
 
 func (l *life) lost(s *Store) error {
-	if err := s.slot.PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}}); err != nil {
+	if err := s.Core(0).PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}}); err != nil {
 		return err
 	}
 	g := l.f.group(10, 1)
-	err := s.slot.appendAt(s.slot.Last()+1, []*xrow.Group{g}, []xrow.LostRow{{Term: 2, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}})
+	err := s.Core(0).appendAt(s.Core(0).Last()+1, []*xrow.Group{g}, []xrow.LostRow{{Term: 2, Origin: 2, LSN: uint64(l.written), Frame: []byte("frame")}})
 	if err == nil {
 		l.written++
 	}
 	return err
 }
 
+// second lets Core 1 write.
+func (l *life) second(s *Store) error {
+	sl, err := s.AddCore(1, "one")
+	if err != nil {
+		return err
+	}
+	if l.core == nil {
+		l.core = &fixture{t: l.f.t}
+	}
+	l.core.sl = sl
+	for range 2 {
+		if err := sl.Append([]*xrow.Group{l.core.group(1000, 1)}); err != nil {
+			l.core.groups = l.core.groups[:len(l.core.groups)-1]
+			return err
+		}
+	}
+	return sl.PutLost([]xrow.LostRow{lostRow(2, 3, sl.Last())})
+}
+
+// joinAnew lets Core 1 take a state into a fresh slot.
+func (l *life) joinAnew(s *Store) error {
+	sl, err := s.Core(1).Fresh()
+	if err != nil {
+		return err
+	}
+	fresh := &fixture{t: l.f.t, sl: sl}
+	w, err := sl.NewCheckpoint()
+	if err != nil {
+		return err
+	}
+	if err := w.Add(512, []byte{0x91, 1}); err != nil {
+		w.Abort()
+		return err
+	}
+	if _, err := w.Finish(State{NextGroup: 1}); err != nil {
+		w.Abort()
+		return err
+	}
+	if err := sl.Append([]*xrow.Group{fresh.group(10, 1)}); err != nil {
+		return err
+	}
+	if err := sl.SetMeta("joins", fmt.Append(nil, l.joins+1)); err != nil {
+		return err
+	}
+	if err := sl.Switch(); err != nil {
+		return err
+	}
+	l.core, l.joins = fresh, l.joins+1
+	return nil
+}
+
+// checkSecond looks at Core 1 after a fault: it is in the slot that it had or in
+// the one that it was about to take, whole.
+func (l *life) checkSecond(t *testing.T, s *Store) {
+	sl := s.Core(1)
+	if sl == nil {
+		if l.core != nil && len(l.core.groups) > 0 {
+			t.Error("Core 1 is gone")
+		}
+		return
+	}
+	wrote := 0
+	if l.core != nil {
+		wrote = len(l.core.groups)
+	}
+	v, _, err := sl.Meta("joins")
+	joins := 0
+	if len(v) > 0 {
+		joins = int(v[0] - '0')
+	}
+	last := int(sl.Last())
+	before := joins == l.joins && (last == wrote || last == wrote+1)
+	after := joins == l.joins+1 && last == 1
+	if err != nil || !before && !after {
+		t.Errorf("Core 1 has %d groups, %d were reported; it joined %d times, %d times: %v", last, wrote, joins, l.joins, err)
+	}
+	want := 0
+	if joins > 0 {
+		want = 1
+	}
+	if n := len(sl.Checkpoints()); n != want {
+		t.Errorf("Core 1 has %d checkpoints after %d joins", n, joins)
+	}
+	f := &fixture{t: t, sl: sl, clock: sl.VClock()}
+	if err := sl.Append([]*xrow.Group{f.group(10, 1)}); err != nil {
+		t.Errorf("a write of Core 1 after it: %v", err)
+	}
+}
+
 func (l *life) checkpoint(s *Store) error {
-	w, err := s.slot.NewCheckpoint()
+	w, err := s.Core(0).NewCheckpoint()
 	if err != nil {
 		return err
 	}
@@ -251,23 +344,23 @@ func (l *life) checkpoint(s *Store) error {
 			return err
 		}
 	}
-	if _, err = w.Finish(State{VClock: s.slot.VClock(), NextGroup: s.slot.Last() + 1}); err != nil {
+	if _, err = w.Finish(State{VClock: s.Core(0).VClock(), NextGroup: s.Core(0).Last() + 1}); err != nil {
 		w.Abort()
 	}
 	return err
 }
 
 func (l *life) prune(s *Store) error {
-	if all := s.slot.Checkpoints(); len(all) > 1 {
-		if err := s.slot.DropCheckpoint(all[1].ID); err != nil {
+	if all := s.Core(0).Checkpoints(); len(all) > 1 {
+		if err := s.Core(0).DropCheckpoint(all[1].ID); err != nil {
 			return err
 		}
 	}
-	return s.slot.Prune(s.slot.Last() / 2)
+	return s.Core(0).Prune(s.Core(0).Last() / 2)
 }
 
 func (l *life) scan(s *Store) error {
-	r := s.slot.Read(s.slot.First())
+	r := s.Core(0).Read(s.Core(0).First())
 	defer r.Close()
 	for {
 		if _, _, err := r.Next(); err == io.EOF {
@@ -276,7 +369,7 @@ func (l *life) scan(s *Store) error {
 			return err
 		}
 	}
-	c, err := s.slot.OpenCheckpoint(s.slot.Checkpoints()[0].ID)
+	c, err := s.Core(0).OpenCheckpoint(s.Core(0).Checkpoints()[0].ID)
 	if err != nil {
 		return err
 	}
@@ -314,15 +407,16 @@ func oneFault(t *testing.T, inj *nthFault) {
 		t.Fatalf("after it: %v", err)
 	}
 	defer func() { _ = s.Close() }()
-	if int(s.slot.Last()) < l.written || int(s.slot.Last()) > l.written+1 {
-		t.Errorf("%d groups, %d were reported", s.slot.Last(), l.written)
+	if int(s.Core(0).Last()) < l.written || int(s.Core(0).Last()) > l.written+1 {
+		t.Errorf("%d groups, %d were reported", s.Core(0).Last(), l.written)
 	}
-	v, _, err := s.slot.Meta("name")
+	v, _, err := s.Core(0).Meta("name")
 	if got := string(v); err != nil || got != fmt.Sprint(l.values) && got != fmt.Sprint(l.values+1) && l.values > 0 {
 		t.Errorf("value %q, %d was reported: %v", got, l.values, err)
 	}
-	l.f.clock, l.f.s, l.f.sl = s.slot.VClock(), s, s.slot
-	l.written = int(s.slot.Last())
+	l.checkSecond(t, s)
+	l.f.clock, l.f.s, l.f.sl = s.Core(0).VClock(), s, s.Core(0)
+	l.written = int(s.Core(0).Last())
 	if err := l.rows(s); err != nil {
 		t.Errorf("a write after it: %v", err)
 	}
@@ -400,9 +494,9 @@ func TestFailedRotation(t *testing.T) {
 	}
 }
 
-// TestDamageBesideAChange: a table has groups and voided rows, and a named value
-// lies between them. To put it there Pebble cuts the table, and a block that it
-// cannot read is no reason to drop the groups before it.
+// TestDamageBesideAChange: a table has groups and voided rows. To part them
+// Pebble cuts the table, and a block that it cannot read is no reason to drop the
+// groups before it.
 func TestDamageBesideAChange(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.CacheSize = 1 })
 	f.fill(20, 5000)
@@ -432,7 +526,7 @@ func TestDamageBesideAChange(t *testing.T) {
 			}
 		}
 	}
-	if err := f.sl.SetMeta("name", []byte("value")); !errors.Is(err, ErrCorrupt) {
+	if err := f.sl.Prune(5); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a change beside damage: %v", err)
 	}
 	r := f.sl.Read(1)
@@ -483,17 +577,17 @@ func TestOpenOnFullDisk(t *testing.T) {
 			}
 			f.s, f.sl = s, s.Core(0)
 			f.check(1)
-			if v, ok, err := s.slot.Meta("name"); err != nil || !ok || string(v) != "value" {
+			if v, ok, err := s.Core(0).Meta("name"); err != nil || !ok || string(v) != "value" {
 				t.Errorf("%q, %v", v, err)
 			}
-			for what, err := range map[string]error{"append": s.slot.Append(f.groups[:1]), "value": s.slot.SetMeta("name", nil), "prune": s.slot.Prune(3)} {
+			for what, err := range map[string]error{"append": s.Core(0).Append(f.groups[:1]), "value": s.Core(0).SetMeta("name", nil), "prune": s.Core(0).Prune(3)} {
 				if !errors.Is(err, ErrFailed) || !errors.Is(err, c.err) || !strings.Contains(err.Error(), "room") {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
 			told := make(chan error, 1)
 			j := NewJournal(s)
-			j.Writer(s.slot, func(uint64) {}, func(err error) { told <- err })
+			j.Writer(s.Core(0), func(uint64) {}, func(err error) { told <- err })
 			if err := <-told; !errors.Is(err, ErrFailed) {
 				t.Error(err)
 			}

@@ -7,9 +7,10 @@ func (sl *Slot) Appended() uint64 { return sl.appended.Load() }
 
 // Size is how much log there is from a group on. Rows are what the vclock
 // counts; bytes are those of tables, so the newest groups, which are in the
-// journal only, do not count yet.
+// journal only, do not count yet. They are those of all Cores: what the log takes
+// while this one needs it.
 func (sl *Slot) Size(from uint64) (rows, bytes uint64, err error) {
-	if err := sl.s.usable(); err != nil {
+	if err := sl.usable(); err != nil {
 		return 0, 0, err
 	}
 	first, last, _, after := sl.bounds()
@@ -20,7 +21,11 @@ func (sl *Slot) Size(from uint64) (rows, bytes uint64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	bytes, err = sl.s.db.EstimateDiskUsage(logKey(from), logEnd())
+	r, err := sl.runOf(from)
+	if err != nil {
+		return 0, 0, err
+	}
+	bytes, err = sl.s.db.EstimateDiskUsage(logKey(r.pos+from-r.no), logEnd())
 	if err != nil {
 		return 0, 0, sl.s.readError("sizes of tables", err)
 	}
@@ -32,7 +37,7 @@ func (sl *Slot) Size(from uint64) (rows, bytes uint64, err error) {
 func (sl *Slot) Within(rows, bytes uint64) (group uint64, err error) {
 	first, last, _, _ := sl.bounds()
 	if first > last || rows == 0 && bytes == 0 {
-		return first, sl.s.usable()
+		return first, sl.usable()
 	}
 	fits := func(from uint64) bool {
 		r, b, e := sl.Size(from)

@@ -110,7 +110,7 @@ func TestDamageBeforeTheTail(t *testing.T) {
 		o.FS = fs
 		s, err := Open(o)
 		if err == nil {
-			t.Fatalf("byte %d: the store opened with %d groups of %d", i, s.slot.Last(), len(f.groups))
+			t.Fatalf("byte %d: the store opened with %d groups of %d", i, s.Core(0).Last(), len(f.groups))
 		}
 		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "offset") || !strings.Contains(err.Error(), path) {
 			t.Fatalf("byte %d: %v", i, err)
@@ -348,7 +348,8 @@ func TestForeignAndNewerDirectoriesAreRefused(t *testing.T) {
 		want       error
 	}{
 		"foreign":  {"00000000000000000000.xlog", "XLOG\n0.13\n", ErrForeign},
-		"newer":    {cardName, "format 2\ncreated true\n", ErrNewer},
+		"newer":    {cardName, "format 3\ncreated true\n", ErrNewer},
+		"older":    {cardName, "format 1\ncreated true\n", ErrOlder},
 		"nonsense": {cardName, "\x00\x01", ErrCorrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -451,7 +452,7 @@ func TestDamagedTableIsNamed(t *testing.T) {
 		return
 	}
 	defer func() { _ = s.Close() }()
-	r := s.slot.Read(1)
+	r := s.Core(0).Read(1)
 	defer r.Close()
 	for err == nil {
 		_, _, err = r.Next()

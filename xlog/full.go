@@ -41,7 +41,7 @@ func openForReading(o Options, cause error) (*Store, error) {
 	s.readOnly = true
 	s.fail.err = cause // nobody else knows the store yet
 	c, known, err := readCard(s.fs, o.Dir)
-	if err != nil || !known || !c.created {
+	if err != nil || !known || !c.created || c.version == oldVersion {
 		return nil, errors.Join(err, cause)
 	}
 	if s.lock, err = lock(s.fs, o.Dir); err != nil {
@@ -51,14 +51,13 @@ func openForReading(o Options, cause error) (*Store, error) {
 		_ = s.lock.Close()
 		return nil, err
 	}
-	s.log(Error, cause, "store %s is open for reading only: %s", o.Dir, s.slot.content())
+	s.log(Error, cause, "store %s is open for reading only: %s", o.Dir, s.content())
 	return s, nil
 }
 
 func (s *Store) readLocked(c *card) error {
 	bad := c.badStop(s.opts.BootID)
 	s.card = *c
-	s.card.lost = c.lost || bad
 	if err := s.checkJournals(bad); err != nil {
 		return err
 	}
@@ -72,9 +71,13 @@ func (s *Store) readLocked(c *card) error {
 		return s.openError(err)
 	}
 	s.db = db
-	if err = s.slot.load(); err == nil {
+	if err = s.load(); err == nil {
 		err = s.checkEnd(c, bad)
 	}
+	if err == nil && s.findCore(0) == nil {
+		err = damaged("%s has no record of Core 0", s.opts.Dir)
+	}
+	s.card.lost = s.mayHaveLost(bad)
 	if err != nil {
 		_ = db.Close()
 	}

@@ -136,8 +136,9 @@ func TestVerifyOfAWholeStore(t *testing.T) {
 	check := func(inUse bool) {
 		t.Helper()
 		r := f.verify()
-		if !r.OK() || r.InUse != inUse || r.Groups != 120 || r.First != 1 || r.Last != 120 || r.Rows != 240 ||
-			r.VClock != f.clock.String() || r.Lost != 1 || len(r.Checkpoints) != 1 || r.Checkpoints[0].Tuples != 4000 ||
+		c := &r.Cores[0]
+		if !r.OK() || r.InUse != inUse || len(r.Cores) != 1 || c.ID != 0 || c.Groups != 120 || c.First != 1 || c.Last != 120 || c.Rows != 240 ||
+			c.VClock != f.clock.String() || c.Lost != 1 || len(c.Checkpoints) != 1 || c.Checkpoints[0].Tuples != 4000 ||
 			!strings.Contains(r.String(), "no damage") {
 			t.Fatal(r)
 		}
@@ -180,7 +181,7 @@ func TestRepairOfADamagedJournal(t *testing.T) {
 		t.Fatal(r)
 	}
 	rep, err := Repair(f.fs, f.opts.Dir)
-	if err != nil || !rep.Done || rep.First != 1 || rep.Last != 117 || rep.Checkpoints != 1 {
+	if err != nil || !rep.Done || rep.Cores[0].First != 1 || rep.Cores[0].Last != 117 || rep.Cores[0].Checkpoints != 1 {
 		t.Fatal(rep, err)
 	}
 	f.groups = f.groups[:117]
@@ -264,11 +265,11 @@ func TestRepairGoesOnFromTheCheckpoint(t *testing.T) {
 		t.Fatal(r)
 	}
 	rep, err := Repair(f.fs, f.opts.Dir)
-	if err != nil || !rep.Done || rep.Last != 120 || rep.First < 2 || rep.Checkpoints != 1 {
+	if err != nil || !rep.Done || rep.Cores[0].Last != 120 || rep.Cores[0].First < 2 || rep.Cores[0].Checkpoints != 1 {
 		t.Fatalf("%+v %v", rep, err)
 	}
 	f.open()
-	f.check(rep.First)
+	f.check(rep.Cores[0].First)
 }
 
 // Voided transactions are printed row by row, also from a store in use.

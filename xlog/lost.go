@@ -10,10 +10,10 @@ import (
 )
 
 // setLost puts voided rows into a batch of groups.
-func (s *Store) setLost(b *pebble.Batch, rows []xrow.LostRow) error {
+func (sl *Slot) setLost(b *pebble.Batch, rows []xrow.LostRow) error {
 	for i := range rows {
-		if err := b.Set(lostKey(rows[i].Term, rows[i].Origin, rows[i].LSN), rows[i].Frame, nil); err != nil {
-			return s.writeError("encode a voided row", err)
+		if err := b.Set(lostKey(sl.number, rows[i].Term, rows[i].Origin, rows[i].LSN), rows[i].Frame, nil); err != nil {
+			return sl.s.writeError("encode a voided row", err)
 		}
 	}
 	return nil
@@ -28,13 +28,13 @@ func (sl *Slot) PutLost(rows []xrow.LostRow) error {
 	}
 	sl.s.metaMu.Lock()
 	defer sl.s.metaMu.Unlock()
-	if err := sl.s.writable(); err != nil {
+	if err := sl.writable(); err != nil {
 		return err
 	}
 	type pair struct{ key, frame []byte }
 	pairs := make([]pair, len(rows))
 	for i := range rows {
-		pairs[i] = pair{lostKey(rows[i].Term, rows[i].Origin, rows[i].LSN), rows[i].Frame}
+		pairs[i] = pair{lostKey(sl.number, rows[i].Term, rows[i].Origin, rows[i].LSN), rows[i].Frame}
 	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
 	pairs = slices.CompactFunc(pairs, func(a, b pair) bool { return bytes.Equal(a.key, b.key) })
@@ -57,17 +57,17 @@ func (sl *Slot) PutLost(rows []xrow.LostRow) error {
 // EachLost goes over the voided rows by term, origin and LSN until f returns
 // false. A frame is valid during the call.
 func (sl *Slot) EachLost(f func(xrow.LostRow) bool) error {
-	if err := sl.s.usable(); err != nil {
+	if err := sl.usable(); err != nil {
 		return err
 	}
-	it, err := sl.s.newIter(lostKey(0, 0, 0), appendPrefix(nil, spaceLost+1))
+	it, err := sl.s.newIter(lostStart(sl.number), lostStart(sl.number+1))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = it.Close() }()
 	for ok := it.First(); ok; ok = it.Next() {
 		row := xrow.LostRow{}
-		row.Term, row.Origin, row.LSN, ok = parseLostKey(it.Key())
+		_, row.Term, row.Origin, row.LSN, ok = parseLostKey(it.Key())
 		if row.Frame, err = it.ValueAndErr(); err != nil || !ok {
 			return sl.s.readError("voided rows", err)
 		}

@@ -67,13 +67,14 @@ func TestGroupsOfARecord(t *testing.T) {
 	f := newFixture(t)
 	b := f.s.db.NewBatch()
 	defer func() { _ = b.Close() }()
+	f.s.tail = 6
 	for no := uint64(7); no <= 8; no++ {
 		if err := f.s.set(b, &item{slot: f.sl, no: no, g: f.group(40, 1)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	whole := len(b.Repr())
-	if err := f.s.setLost(b, []xrow.LostRow{lostRow(2, 3, 9), lostRow(2, 3, 10)}); err != nil {
+	if err := f.sl.setLost(b, []xrow.LostRow{lostRow(2, 3, 9), lostRow(2, 3, 10)}); err != nil {
 		t.Fatal(err)
 	}
 	if first, last := groupsOf(b.Repr()); first != 7 || last != 8 {
@@ -130,7 +131,7 @@ func TestLostRowsOutliveTheirGroup(t *testing.T) {
 		t.Errorf("%d bytes of tables", size)
 	}
 	f.check(f.sl.First())
-	if r := f.verify(); !r.OK() || r.Lost != 36 || len(f.lost()) != 36 {
+	if r := f.verify(); !r.OK() || r.Cores[0].Lost != 36 || len(f.lost()) != 36 {
 		t.Error(r, len(f.lost()))
 	}
 }

@@ -1,8 +1,10 @@
 package xlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +47,9 @@ func open(o Options) (*Store, error) {
 	c, known, err := readCard(s.fs, dir)
 	if err == nil && !known {
 		err = checkForeign(s.fs, dir)
+	}
+	if err == nil {
+		err = c.checkFormat(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -89,10 +94,9 @@ func newStore(o Options) (*Store, error) {
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTableSize
 	}
-	s := &Store{opts: o}
+	s := &Store{opts: o, slots: map[uint32]*Slot{}, nextSlot: upgradedSlot, owners: owners{every: listGroups}}
 	s.fs = &walFS{FS: &latchFS{FS: o.FS, fail: &s.fail}}
 	s.fs.noSync.Store(o.Mode != Fsync)
-	s.slot = newSlot(s)
 	return s, nil
 }
 
@@ -124,7 +128,6 @@ func (s *Store) openLocked(c card, known bool) error {
 		return err
 	}
 	bad := c.badStop(s.opts.BootID)
-	c.lost = c.lost || bad
 	if err := s.checkJournals(bad); err != nil {
 		return err
 	}
@@ -137,9 +140,13 @@ func (s *Store) openLocked(c card, known bool) error {
 	}
 	c.created, c.mode, c.boot, c.clean = true, s.opts.Mode, s.opts.BootID, s.opts.Mode == Fsync
 	s.card = c
-	err := s.slot.load()
+	err := s.load()
 	if err == nil {
 		err = s.checkEnd(&left, bad)
+	}
+	if err == nil {
+		s.card.lost = s.mayHaveLost(bad)
+		err = s.addReplicaSet()
 	}
 	if err == nil {
 		err = s.updateCard()
@@ -148,8 +155,8 @@ func (s *Store) openLocked(c card, known bool) error {
 		within(stuckLimit, func() { _ = s.db.Close() })
 		return err
 	}
-	s.log(Info, nil, "store %s: mode %s, %s", dir, s.opts.Mode, s.slot.content())
-	if c.lost {
+	s.log(Info, nil, "store %s: mode %s, %s", dir, s.opts.Mode, s.content())
+	if len(s.card.lost) > 0 {
 		s.log(Warn, nil, "store %s may have lost what it had reported as written: the last stop was not clean", dir)
 	}
 	return nil
@@ -173,17 +180,53 @@ func (s *Store) beginUse(c *card) error {
 // tears the tail of a log that was closed. The card gets its mark back, so that
 // the next Open does not take what is left for all there was.
 func (s *Store) checkEnd(left *card, bad bool) error {
-	if !left.closed || bad || s.slot.Last() >= left.last {
+	if !left.closed || bad || s.last.Load() >= left.last {
 		return nil
 	}
-	err := damaged("%s: the log ends with group %d, and was closed with group %d%s", s.opts.Dir, s.slot.Last(), left.last, s.torn)
+	err := damaged("%s: the log ends with group %d, and was closed with group %d%s", s.opts.Dir, s.last.Load(), left.last, s.torn)
 	return errors.Join(err, writeCard(s.fs, s.opts.Dir, left))
+}
+
+// mayHaveLost are the slots that may have lost rows: all, where the last stop was a
+// bad one. A slot that is no Core's any more has nothing to lose.
+func (s *Store) mayHaveLost(bad bool) (slots []uint32) {
+	for i := range s.cores {
+		if number := s.cores[i].Slot; bad || slices.Contains(s.card.lost, number) {
+			slots = append(slots, number)
+		}
+	}
+	return slots
+}
+
+// addReplicaSet makes the Core that every store has.
+func (s *Store) addReplicaSet() error {
+	if s.findCore(0) != nil {
+		return nil
+	}
+	if s.last.Load() > 0 {
+		return damaged("%s: there are groups, and no record of Core 0", s.opts.Dir)
+	}
+	_, err := s.addCore(0, "")
+	return err
+}
+
+// content is what there is, for messages.
+func (s *Store) content() string {
+	var b strings.Builder
+	for i := range s.cores {
+		c := &s.cores[i]
+		if i > 0 {
+			fmt.Fprintf(&b, "; Core %d: ", c.ID)
+		}
+		b.WriteString(c.slot.content())
+	}
+	return b.String()
 }
 
 // updateCard writes the card where it has changed.
 func (s *Store) updateCard() error {
 	old, ok, err := readCard(s.fs, s.opts.Dir)
-	if err == nil && (!ok || old != s.card) {
+	if err == nil && (!ok || !bytes.Equal(old.text(), s.card.text())) {
 		err = writeCard(s.fs, s.opts.Dir, &s.card)
 	}
 	return err
@@ -317,11 +360,13 @@ func (s *Store) Close() error {
 		s.abandon()
 		return err
 	}
-	s.appendMu.Lock()
-	defer s.appendMu.Unlock()
-	s.slot.wake() // Finish gives up
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
+	s.appendMu.Lock()
+	defer s.appendMu.Unlock()
+	for _, sl := range s.slots {
+		sl.wake() // Finish gives up
+	}
 	var err error
 	if s.opts.Mode != Fsync {
 		err = s.db.Flush()
@@ -334,7 +379,7 @@ func (s *Store) Close() error {
 		err = s.fail.get()
 	}
 	if flushed && err == nil { // not before: a crash in between would look like damage
-		s.card.clean, s.card.closed, s.card.last = true, true, s.slot.Last()
+		s.card.clean, s.card.closed, s.card.last = true, true, s.last.Load()
 		err = writeCard(s.fs, s.opts.Dir, &s.card)
 	}
 	return errors.Join(err, s.lock.Close())

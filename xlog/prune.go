@@ -3,79 +3,12 @@ package xlog
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"tarragon.dev/tarragon/vclock"
-	"tarragon.dev/tarragon/xrow"
 
 	"github.com/cockroachdb/pebble/v2"
 )
-
-// load finds the ends of the log and the checkpoints after Open.
-func (sl *Slot) load() error {
-	if err := sl.loadCheckpoints(); err != nil {
-		return err
-	}
-	first, last, err := sl.ends()
-	if err != nil {
-		return err
-	}
-	next, clock := uint64(1), vclock.VClock{}
-	if len(sl.ckpts) > 0 {
-		next, clock = sl.ckpts[0].State.NextGroup, sl.ckpts[0].State.VClock
-	}
-	if next > last+1 && last > 0 {
-		// The log lost its end (mode Write or None): what is left of it is
-		// older than the checkpoint.
-		sl.s.log(Warn, nil, "groups %d to %d are dropped: checkpoint %d goes on with %d", first, last, sl.ckpts[0].ID, next)
-		if err := sl.s.excise("remove groups", logKey(0), logEnd()); err != nil {
-			return err
-		}
-		last = 0
-	}
-	if last == 0 {
-		sl.startAt(next, clock)
-		return nil
-	}
-	sl.first = first
-	if err := sl.clockBeforeFirst(); err != nil {
-		return err
-	}
-	// after is that in front of a group that is not there: walk to the end.
-	sl.last.Store(last)
-	if sl.after, err = sl.clockBefore(last); err != nil {
-		return err
-	}
-	err = sl.walk(last, func(_ uint64, h head, table reader) (bool, error) {
-		return false, follow(&sl.after, h, table)
-	})
-	if next == last+1 {
-		sl.after = clock // a checkpoint that came by JOIN may be ahead
-	}
-	sl.tail, sl.end = last, sl.after
-	return err
-}
-
-// ends are the numbers of the oldest and the newest group; 0: the log is empty.
-func (sl *Slot) ends() (first, last uint64, err error) {
-	it, err := sl.s.newIter(logKey(0), logEnd())
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { _ = it.Close() }()
-	if it.First() {
-		first, _ = parseLogKey(it.Key())
-	}
-	if err := it.Error(); err != nil { // Last forgets it
-		return 0, 0, sl.s.readError("the log", err)
-	}
-	if it.Last() {
-		last, _ = parseLogKey(it.Key())
-	}
-	if err := it.Error(); err != nil {
-		return 0, 0, sl.s.readError("the log", err)
-	}
-	return first, last, nil
-}
 
 // clockBeforeFirst finds s.before. The first whole vclock behind it says it of
 // all authors but those of the groups between, and these groups themselves say
@@ -111,35 +44,151 @@ func clockInFront(groups []head) (clock vclock.VClock, ok bool) {
 	return clock, true
 }
 
-// Prune drops groups below a number, never the newest one. Space is given back
-// in whole tables, so some groups below it may stay; First tells. Readers that
-// are behind get a gap.
+// Prune drops groups that nobody needs: those in front of group before, where the
+// other Cores need none of what lies there. The newest group stays, unless the newest
+// checkpoint stands behind it. Space is given back in whole tables, so some groups
+// that nobody needs may stay; First tells. Readers that are behind get a gap.
+//
+// A Core needs all that it has before it has called Prune once.
 func (sl *Slot) Prune(before uint64) error {
-	if err := sl.s.writable(); err != nil {
+	s := sl.s
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := sl.writable(); err != nil {
 		return err
 	}
-	if err := sl.s.partTables(); err != nil {
+	if err := s.partTables(); err != nil {
 		return err
 	}
-	sl.s.metaMu.Lock()
-	defer sl.s.metaMu.Unlock()
-	boundary, err := sl.s.tableBoundary(min(before, sl.last.Load()))
-	first := sl.First()
-	if err != nil || boundary <= first {
-		return err
-	}
-	clock, err := sl.clockBefore(boundary)
-	if err != nil {
-		return err
-	}
-	if ok, err := sl.hasAnchor(boundary); err != nil || !ok {
-		return err
+	if last := sl.last.Load(); before > last && (len(sl.ckpts) == 0 || sl.ckpts[0].State.NextGroup != last+1) {
+		before = last
 	}
 	sl.mu.Lock()
-	sl.first, sl.before = boundary, clock
+	sl.need = before
 	sl.mu.Unlock()
-	sl.s.log(Info, nil, "log: groups %d to %d removed", first, boundary-1)
-	return sl.s.excise("remove groups", logKey(0), logKey(boundary))
+	return s.prune()
+}
+
+// needs is the position of the oldest group that the Core needs; none: it needs
+// nothing of what there is.
+func (sl *Slot) needs() uint64 {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	r, ok := sl.where.find(max(sl.need, sl.first))
+	if !ok {
+		return noPosition
+	}
+	return r.pos + max(sl.need, sl.first) - r.no
+}
+
+const noPosition = math.MaxUint64
+
+// prune drops tables in front of the least position that any slot needs.
+func (s *Store) prune() error {
+	least := s.last.Load()
+	for _, sl := range s.slots {
+		least = min(least, sl.needs())
+	}
+	boundary, err := s.tableBoundary(least)
+	if err != nil || boundary == 0 {
+		return err
+	}
+	var cuts []cut
+	for _, sl := range s.slots {
+		c, ok, err := sl.cutAt(boundary)
+		if err != nil || !ok {
+			return err
+		}
+		if c.first > c.was {
+			cuts = append(cuts, c)
+		}
+	}
+	if !s.show(cuts) {
+		return nil // the next call finds more
+	}
+	for i := range cuts {
+		c := &cuts[i]
+		s.log(Info, nil, "log%s: groups %d to %d removed", c.slot.ofCore(), c.was, c.first-1)
+	}
+	return s.excise("remove groups", logKey(0), logKey(boundary))
+}
+
+// cut is where the log of a slot begins when tables were dropped.
+type cut struct {
+	slot       *Slot
+	was, first uint64
+	seen       uint64 // Last, when that was looked at
+	before     vclock.VClock
+}
+
+// cutAt looks for the beginning of a slot's log at a position or behind it; not ok:
+// the next Open would not find the vclock in front of it.
+func (sl *Slot) cutAt(pos uint64) (c cut, ok bool, err error) {
+	sl.mu.Lock()
+	c = cut{slot: sl, was: sl.first, first: sl.first, seen: sl.last.Load(), before: sl.before}
+	first, found := sl.where.from(pos)
+	if !found {
+		first = c.seen + 1
+	}
+	after := sl.after
+	sl.mu.Unlock()
+	switch {
+	case first <= c.first:
+		return c, true, nil
+	case !found:
+		c.first, c.before = first, after
+		return c, true, nil
+	}
+	c.first = first
+	if c.before, err = sl.clockBefore(first); err != nil {
+		return c, false, err
+	}
+	ok, err = sl.hasAnchor(first)
+	return c, ok, err
+}
+
+// show lets readers see the new beginnings; false: a slot that was to be empty has
+// got a group.
+func (s *Store) show(cuts []cut) bool {
+	s.appendMu.Lock()
+	defer s.appendMu.Unlock()
+	for i := range cuts {
+		if c := &cuts[i]; c.first > c.seen && c.slot.last.Load() != c.seen {
+			return false
+		}
+	}
+	for i := range cuts {
+		c := &cuts[i]
+		c.slot.mu.Lock()
+		c.slot.first, c.slot.before = c.first, c.before
+		c.slot.where.drop(c.first)
+		c.slot.mu.Unlock()
+	}
+	return true
+}
+
+// HeldBack is how many bytes of the log are there for this Core alone: no other one
+// needs them any more.
+func (sl *Slot) HeldBack() (bytes uint64, err error) {
+	s := sl.s
+	s.metaMu.Lock()
+	defer s.metaMu.Unlock()
+	if err := sl.usable(); err != nil {
+		return 0, err
+	}
+	mine, others := sl.needs(), s.last.Load()
+	for _, other := range s.slots {
+		if other != sl {
+			others = min(others, other.needs())
+		}
+	}
+	if len(s.slots) < 2 || mine >= others {
+		return 0, nil
+	}
+	if bytes, err = s.db.EstimateDiskUsage(logKey(mine), logKey(others)); err != nil {
+		return 0, s.readError("sizes of tables", err)
+	}
+	return bytes, nil
 }
 
 // partTables brings all voided rows into one table of their own once some have
@@ -152,27 +201,11 @@ func (s *Store) partTables() error {
 	}
 	s.appendMu.Lock() // none may be added between reading and replacing them
 	defer s.appendMu.Unlock()
-	s.metaMu.Lock()
-	defer s.metaMu.Unlock()
-	span := pebble.KeyRange{Start: lostKey(0, 0, 0), End: appendPrefix(nil, spaceLost+1)}
+	span := pebble.KeyRange{Start: lostStart(0), End: lostEnd()}
 	if err := s.checkEdges(span); err != nil {
 		return err
 	}
-	w, err := s.newTable()
-	if err != nil {
-		return err
-	}
-	if err := s.slot.EachLost(func(row xrow.LostRow) bool {
-		err = w.set(lostKey(row.Term, row.Origin, row.LSN), row.Frame)
-		return err == nil
-	}); err != nil {
-		w.abort()
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	path, err := w.finish()
+	path, err := s.copyToTable(span)
 	if err != nil {
 		return err
 	}
@@ -180,8 +213,36 @@ func (s *Store) partTables() error {
 	return s.writeError("part tables", err)
 }
 
+// copyToTable writes a table with all that is in a span.
+func (s *Store) copyToTable(span pebble.KeyRange) (path string, err error) {
+	it, err := s.newIter(span.Start, span.End)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = it.Close() }()
+	w, err := s.newTable()
+	if err != nil {
+		return "", err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			w.abort()
+			return "", s.readError("a table", err)
+		}
+		if err := w.set(it.Key(), value); err != nil {
+			return "", err
+		}
+	}
+	if err := it.Error(); err != nil {
+		w.abort()
+		return "", s.readError("a table", err)
+	}
+	return w.finish()
+}
+
 // mixedTable tells whether a table has voided rows behind groups, or had when it
-// was cut at the key of a named value.
+// was cut.
 func (s *Store) mixedTable() (bool, error) {
 	levels, err := s.db.SSTables()
 	if err != nil {
@@ -190,7 +251,7 @@ func (s *Store) mixedTable() (bool, error) {
 	for _, tables := range levels {
 		for i := range tables {
 			t := &tables[i]
-			if hasPrefix(t.Largest.UserKey, spaceLost) && (t.Virtual || !hasPrefix(t.Smallest.UserKey, spaceLost)) {
+			if t.Largest.UserKey[0] == spaceLost && (t.Virtual || t.Smallest.UserKey[0] != spaceLost) {
 				return true, nil
 			}
 		}
@@ -198,8 +259,8 @@ func (s *Store) mixedTable() (bool, error) {
 	return false, nil
 }
 
-// tableBoundary is the number behind the newest group in a table that has only
-// groups below before; 0: there is none.
+// tableBoundary is the position behind the newest group in a table that has only
+// groups in front of a position; 0: there is none.
 func (s *Store) tableBoundary(before uint64) (uint64, error) {
 	levels, err := s.db.SSTables()
 	if err != nil {
@@ -208,8 +269,8 @@ func (s *Store) tableBoundary(before uint64) (uint64, error) {
 	boundary := uint64(0)
 	for _, tables := range levels {
 		for i := range tables {
-			if no, ok := parseLogKey(tables[i].Largest.UserKey); ok && no < before {
-				boundary = max(boundary, no+1)
+			if pos, ok := parseLogKey(tables[i].Largest.UserKey); ok && pos < before {
+				boundary = max(boundary, pos+1)
 			}
 		}
 	}

@@ -45,13 +45,14 @@ type rawStore struct {
 	fs      vfs.FS
 	dir     string
 	options *pebble.Options
+	format  uint64          // by the card; 0: not known
 	inUse   bool            // a process has the store open
 	openErr error           // why Pebble cannot open it
 	live    map[string]bool // tables that count; nil: not known, all do
 	tables  int
 	files   int // journal files
 
-	last     uint64          // group that was visited last
+	last     uint64          // position of the group that was visited last
 	done     map[string]bool // tables that were visited
 	problems []Problem
 	notes    []string
@@ -63,13 +64,14 @@ type rawTable struct {
 }
 
 // visitor takes what is found. A nil function passes over. group is called
-// with ascending numbers, each at most once. Values are valid during the call.
+// with ascending positions, each at most once. Values are valid during the call.
 type visitor struct {
-	chunk func(id uint64, space uint32, value []byte) error
-	end   func(id uint64, value []byte) error
-	group func(no uint64, value []byte, file string) error
-	meta  func(name string, value []byte) error
-	lost  func(xrow.LostRow) error
+	core  func(id uint32, value []byte) error
+	chunk func(slot uint32, id uint64, space uint32, value []byte) error
+	end   func(slot uint32, id uint64, value []byte) error
+	group func(pos uint64, value []byte, file string) error
+	meta  func(slot uint32, name string, value []byte) error
+	lost  func(slot uint32, row xrow.LostRow) error
 }
 
 // openRaw finds out how the store stands.
@@ -80,6 +82,9 @@ func openRaw(fs vfs.FS, dir string) (*rawStore, error) {
 	options := &pebble.Options{FS: fs}
 	options.EnsureDefaults()
 	r := &rawStore{fs: fs, dir: dir, options: options}
+	if c, ok, err := readCard(fs, dir); ok && err == nil {
+		r.format = c.version
+	}
 	if _, err := fs.List(dir); err != nil {
 		return nil, fmt.Errorf("xlog: %w", err)
 	}
@@ -153,6 +158,25 @@ func (r *rawStore) newTables() ([]rawTable, error) {
 	return tables, nil
 }
 
+// holders are the Cores by their slots.
+type holders map[uint32]CoreInfo
+
+// holders begins with what needs no record.
+func (r *rawStore) holders() holders {
+	if r.format == oldVersion {
+		return holders{upgradedSlot: {Slot: upgradedSlot}}
+	}
+	return holders{}
+}
+
+// core takes a record. One that is damaged tells nothing.
+func (h holders) core(id uint32, value []byte) error {
+	if c, err := decodeCore(id, value); err == nil {
+		h[c.Slot] = c
+	}
+	return nil
+}
+
 var errStop = errors.New("stop")
 
 func (r *rawStore) problem(p Problem) { r.problems = append(r.problems, p) }
@@ -204,25 +228,35 @@ func (r *rawStore) visitTables(v *visitor, seen map[string]bool) error {
 
 // group passes a group on unless it was there already: it may be in a table
 // and in the journal.
-func (r *rawStore) group(v *visitor, no uint64, value []byte, file string) error {
-	if v.group == nil || no <= r.last {
+func (r *rawStore) group(v *visitor, pos uint64, value []byte, file string) error {
+	if v.group == nil || pos <= r.last {
 		return nil
 	}
-	r.last = no
-	return v.group(no, value, file)
+	r.last = pos
+	return v.group(pos, value, file)
+}
+
+// passesOver tells of a key of the other format: of what an upgrade has begun to
+// write, or has not removed yet.
+func (r *rawStore) passesOver(key []byte) bool {
+	return r.format == oldVersion && !isOldKey(key) || r.format > oldVersion && isOldKey(key)
 }
 
 // pair sorts out a key of a table.
 func (r *rawStore) pair(v *visitor, seen map[string]bool, key, value []byte, file string) error {
-	if no, ok := parseLogKey(key); ok {
-		return r.group(v, no, value, file)
+	if r.passesOver(key) {
+		return nil
 	}
-	if id, space, _, ok := parseChunkKey(key); ok {
-		if bytes.Equal(key, endKey(id)) {
-			return call2(v.end, id, value)
+	key = presentKey(key)
+	if pos, ok := parseLogKey(key); ok {
+		return r.group(v, pos, value, file)
+	}
+	if slot, id, space, _, ok := parseChunkKey(key); ok {
+		if bytes.Equal(key, endKey(slot, id)) {
+			return call3(v.end, slot, id, value)
 		}
 		if v.chunk != nil {
-			return v.chunk(id, space, value)
+			return v.chunk(slot, id, space, value)
 		}
 		return nil
 	}
@@ -230,23 +264,27 @@ func (r *rawStore) pair(v *visitor, seen map[string]bool, key, value []byte, fil
 		return nil
 	}
 	seen[string(key)] = true
-	if term, origin, lsn, ok := parseLostKey(key); ok {
+	if slot, term, origin, lsn, ok := parseLostKey(key); ok {
 		if v.lost != nil {
-			return v.lost(xrow.LostRow{Term: term, Origin: origin, LSN: lsn, Frame: value})
+			return v.lost(slot, xrow.LostRow{Term: term, Origin: origin, LSN: lsn, Frame: value})
 		}
-	} else if hasPrefix(key, spaceMeta) {
-		return call2(v.meta, string(key[prefixLen:]), value)
+	} else if slot, kind, name, ok := parseDataKey(key); ok && kind == dataMeta {
+		return call3(v.meta, slot, string(name), value)
+	} else if core, ok := parseCoreKey(key); ok {
+		if v.core != nil {
+			return v.core(core, value)
+		}
 	} else {
 		r.problem(Problem{File: file, Text: fmt.Sprintf("unknown key %x", key)})
 	}
 	return nil
 }
 
-func call2[T any](f func(T, []byte) error, a T, b []byte) error {
+func call3[T any](f func(uint32, T, []byte) error, slot uint32, a T, b []byte) error {
 	if f == nil {
 		return nil
 	}
-	return f(a, b)
+	return f(slot, a, b)
 }
 
 // visitJournals goes over the groups in journal files. What was synced must be
@@ -297,19 +335,19 @@ func (r *rawStore) batch(v *visitor, seen map[string]bool, rec []byte, file stri
 		if kind != pebble.InternalKeyKindSet {
 			continue
 		}
-		no, isGroup := parseLogKey(key)
-		if !isGroup { // a voided row
+		pos, isGroup := parseLogKey(presentKey(key))
+		if !isGroup || r.passesOver(key) { // a voided row
 			if err := r.pair(v, seen, key, value, file); err != nil {
 				return err
 			}
 			continue
 		}
-		if r.inUse && r.last > 0 && no > r.last+1 { // what is between became a table meanwhile
+		if r.inUse && r.last > 0 && pos > r.last+1 { // what is between became a table meanwhile
 			if err := r.visitTables(v, seen); err != nil {
 				return err
 			}
 		}
-		if err := r.group(v, no, value, file); err != nil {
+		if err := r.group(v, pos, value, file); err != nil {
 			return err
 		}
 	}

@@ -41,6 +41,82 @@ func (sl *Slot) bounds() (first, last uint64, before, after vclock.VClock) {
 	return sl.first, sl.last.Load(), sl.before, sl.after
 }
 
+// cursor goes over the groups of a slot by their numbers.
+type cursor struct {
+	slot *Slot
+	it   *pebble.Iterator
+	pos  uint64 // where it stands
+	run  run    // that was looked up last
+}
+
+// value is that of a group, valid until the next call. An iterator sees what was
+// there when it was made.
+func (c *cursor) value(no uint64) (value []byte, err error) {
+	s := c.slot.s
+	if no < c.run.no || no >= c.run.no+c.run.n {
+		if c.run, err = c.slot.runOf(no); err != nil {
+			return nil, err
+		}
+	}
+	pos := c.run.pos + no - c.run.no
+	found := false
+	switch {
+	case c.it == nil:
+	case pos == c.pos+1:
+		found = c.it.Next()
+	default:
+		found = c.it.SeekGE(logKey(pos))
+	}
+	if !found {
+		c.close()
+		if c.it, err = s.newIter(logKey(pos), logEnd()); err != nil {
+			return nil, err
+		}
+		found = c.it.First()
+	}
+	if err := c.it.Error(); err != nil {
+		return nil, s.readError(fmt.Sprintf("group %d", no), err)
+	}
+	if c.pos = pos; found {
+		at, ok := parseLogKey(c.it.Key())
+		found = ok && at == pos
+	}
+	if !found {
+		return nil, c.slot.missing(no)
+	}
+	if value, err = c.it.ValueAndErr(); err != nil {
+		return nil, s.readError(fmt.Sprintf("group %d", no), err)
+	}
+	return value, nil
+}
+
+func (c *cursor) close() {
+	if c.it != nil {
+		_ = c.it.Close() // its error was seen by value
+		c.it = nil
+	}
+}
+
+// runOf finds the run that a group is in.
+func (sl *Slot) runOf(no uint64) (run, error) {
+	sl.mu.Lock()
+	r, ok := sl.where.find(no)
+	ok = ok && no >= sl.first
+	sl.mu.Unlock()
+	if !ok {
+		return run{}, sl.missing(no)
+	}
+	return r, nil
+}
+
+// isFor tells whether a value is that of the slot's group.
+func (h *head) isFor(sl *Slot, no uint64) error {
+	if h.slot != sl.number || h.no != no {
+		return damaged("is group %d of slot %d", h.no, h.slot)
+	}
+	return nil
+}
+
 // Reader reads groups in order while others are appended. It belongs to one
 // goroutine and must be closed before the store.
 type Reader struct {
@@ -48,8 +124,8 @@ type Reader struct {
 	next   uint64
 	before vclock.VClock // in front of next
 	known  bool          // before is set
-	it     *pebble.Iterator
-	left   int // groups until the iterator is given back
+	at     cursor
+	left   int // groups until its iterator is given back
 }
 
 // readerSpan is how many groups are read from one iterator: it holds back the
@@ -57,13 +133,15 @@ type Reader struct {
 const readerSpan = 256
 
 // Read starts a reader at group from, which may be one that is not there yet.
-func (sl *Slot) Read(from uint64) *Reader { return &Reader{slot: sl, next: from} }
+func (sl *Slot) Read(from uint64) *Reader {
+	return &Reader{slot: sl, next: from, at: cursor{slot: sl}}
+}
 
 // Next reads a group. It answers io.EOF when all that is synced was read; a
 // later call may find more. An error that wraps ErrGap says that the group is
 // no longer there, one that wraps ErrCorrupt names the position of damage.
 func (r *Reader) Next() (no uint64, g *xrow.Group, err error) {
-	if err := r.slot.s.usable(); err != nil {
+	if err := r.slot.usable(); err != nil {
 		r.Close()
 		return 0, nil, err
 	}
@@ -82,58 +160,37 @@ func (r *Reader) Next() (no uint64, g *xrow.Group, err error) {
 		}
 		r.known = true
 	}
-	value, err := r.step()
-	if err != nil {
+	if g, err = r.read(); err != nil {
 		r.Close()
 		return 0, nil, err
-	}
-	if g, err = decodeValue(value, r.before); err != nil {
-		r.Close()
-		return 0, nil, at(r.next, err)
 	}
 	r.next++
 	r.before = g.After
 	return r.next - 1, g, nil
 }
 
-// step moves to group next and returns a copy of its value.
-func (r *Reader) step() (value []byte, err error) {
-	found := false
-	if r.it != nil && r.left > 0 {
-		found = r.it.Next()
-	}
-	if !found {
+func (r *Reader) read() (*xrow.Group, error) {
+	if r.left == 0 {
 		r.Close()
-		if r.it, err = r.slot.s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(r.next), UpperBound: logEnd()}); err != nil {
-			return nil, r.slot.s.readError("the log", err)
-		}
 		r.left = readerSpan
-		found = r.it.First()
 	}
 	r.left--
-	if err := r.it.Error(); err != nil {
-		return nil, r.slot.s.readError(fmt.Sprintf("group %d", r.next), err)
-	}
-	if !found {
-		return nil, r.slot.missing(r.next)
-	}
-	if no, _ := parseLogKey(r.it.Key()); no != r.next {
-		return nil, r.slot.missing(r.next)
-	}
-	value, err = r.it.ValueAndErr()
+	value, err := r.at.value(r.next)
 	if err != nil {
-		return nil, r.slot.s.readError(fmt.Sprintf("group %d", r.next), err)
+		return nil, err
 	}
-	return append([]byte(nil), value...), nil
+	h, g, err := decodeValue(append([]byte(nil), value...), r.before)
+	if err == nil {
+		err = h.isFor(r.slot, r.next)
+	}
+	if err != nil {
+		return nil, at(r.next, err)
+	}
+	return g, nil
 }
 
 // Close gives the reader's resources back; Next takes them again.
-func (r *Reader) Close() {
-	if r.it != nil {
-		_ = r.it.Close() // its error was seen by step
-		r.it = nil
-	}
-}
+func (r *Reader) Close() { r.at.close() }
 
 // at adds a position to what went wrong with a group.
 func at(no uint64, err error) error { return fmt.Errorf("group %d: %w", no, err) }
@@ -174,23 +231,18 @@ func follow(v *vclock.VClock, h head, table reader) error {
 // walk goes over the heads of groups from number start on, which must be
 // there, until f says stop.
 func (sl *Slot) walk(start uint64, f func(no uint64, h head, table reader) (more bool, err error)) error {
-	it, err := sl.s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(start), UpperBound: logEnd()})
-	if err != nil {
-		return sl.s.readError("the log", err)
-	}
-	defer func() { _ = it.Close() }()
-	next := start
-	for ok := it.First(); ok; ok = it.Next() {
-		no, _ := parseLogKey(it.Key())
-		value, err := it.ValueAndErr()
+	c := cursor{slot: sl}
+	defer c.close()
+	last := sl.last.Load()
+	for no := start; no == start || no <= last; no++ {
+		value, err := c.value(no)
 		if err != nil {
-			return sl.s.readError("the log", err)
+			return err
 		}
-		if no != next {
-			return sl.missing(next)
-		}
-		next++
 		h, table, err := decodeHead(value)
+		if err == nil {
+			err = h.isFor(sl, no)
+		}
 		more := false
 		if err == nil {
 			more, err = f(no, h, table)
@@ -201,12 +253,6 @@ func (sl *Slot) walk(start uint64, f func(no uint64, h head, table reader) (more
 		if !more {
 			return nil
 		}
-	}
-	if err := it.Error(); err != nil {
-		return sl.s.readError("the log", err)
-	}
-	if next == start {
-		return sl.missing(start)
 	}
 	return nil
 }
@@ -223,7 +269,7 @@ func (sl *Slot) missing(no uint64) error {
 // that has nothing but what v covers in front of it. A [GapError] says that
 // rows beyond v are no longer in the log. Component 0 does not count.
 func (sl *Slot) Seek(v *vclock.VClock) (group uint64, err error) {
-	if err := sl.s.usable(); err != nil {
+	if err := sl.usable(); err != nil {
 		return 0, err
 	}
 	first, last, before, after := sl.bounds()

@@ -14,19 +14,25 @@ import (
 
 // RepairReport is what Repair did.
 type RepairReport struct {
-	Before      *Report  `json:"before"`
-	Done        bool     `json:"done"` // false: there was nothing to repair
-	First       uint64   `json:"first_group"`
-	Last        uint64   `json:"last_group"`
-	Checkpoints int      `json:"checkpoints"`
-	Dropped     []string `json:"dropped"` // what was readable and is not in the new store
-	Backup      string   `json:"backup"`  // where the damaged store is now
+	Before  *Report      `json:"before"`
+	Done    bool         `json:"done"` // false: there was nothing to repair
+	Cores   []CoreRepair `json:"cores"`
+	Dropped []string     `json:"dropped"` // what was readable and is not in the new store
+	Backup  string       `json:"backup"`  // where the damaged store is now
 }
 
-// Repair makes a new store of what is whole in a damaged one and puts it in
-// its place; the damaged one stays beside it. It keeps valid checkpoints and
-// the stretch of the log that the newest of them goes on with (without one: the
-// stretch from group 1). The new store counts as one that may have lost rows.
+// CoreRepair is what the new store has of a Core.
+type CoreRepair struct {
+	ID          uint32 `json:"core"`
+	First       uint64 `json:"first_group"`
+	Last        uint64 `json:"last_group"`
+	Checkpoints int    `json:"checkpoints"`
+}
+
+// Repair makes a new store of what is whole in a damaged one, of the present format
+// or the one before it, and puts it in its place; the damaged one stays beside it.
+// It keeps valid checkpoints and of each Core the stretch of the log that the newest
+// of them goes on with (without one: the stretch from group 1). The new store counts as one that may have lost rows.
 // The store must not be in use. fs nil is the operating system's.
 func Repair(fs vfs.FS, dir string) (*RepairReport, error) {
 	if fs == nil {
@@ -90,60 +96,62 @@ func (s *surveyor) rebuild(fresh string, report *RepairReport) error {
 	if err != nil {
 		return err
 	}
-	err = s.copyTo(to.slot, report)
+	err = s.copyTo(to, report)
 	if err == nil {
-		to.card.lost = true
+		to.card.lost = to.mayHaveLost(true)
 		err = to.updateCard()
 	}
 	return errors.Join(err, to.Close())
 }
 
-func (s *surveyor) copyTo(to *Slot, report *RepairReport) error {
-	keep, base, err := s.choose()
-	if err != nil {
+func (s *surveyor) copyTo(to *Store, report *RepairReport) error {
+	if !slices.ContainsFunc(s.present(), func(c CoreInfo) bool { return c.ID == 0 }) {
+		return fmt.Errorf("%w: there is nothing left of the replica set", ErrNotFound)
+	}
+	c := copier{to: to, report: report, slots: map[uint32]*slotCopier{}}
+	for _, core := range s.present() {
+		if err := c.begin(s, core); err != nil {
+			return err
+		}
+	}
+	if err := s.raw.visit(&visitor{group: c.group}); err != nil {
 		return err
 	}
-	if base != nil {
-		to.startAt(base.NextGroup, base.VClock)
-	}
-	if err := s.copyGroups(to, keep, report); err != nil {
+	if err := s.raw.visit(&visitor{chunk: c.chunk, end: c.end, meta: c.meta, lost: c.lost}); err != nil {
 		return err
 	}
-	c := copier{to: to, report: report, whole: s.ckpts.whole}
-	if err := s.raw.visit(&visitor{chunk: c.chunk, end: c.end, meta: to.SetMeta, lost: c.lost}); err != nil {
-		return err
-	}
-	report.First, report.Last = to.First(), to.Last()
-	return to.PutLost(c.voided)
+	return c.finish(s.present())
 }
 
-// choose tells which run of groups to keep, or, where the newest checkpoint has
+// choose tells which groups of a slot to keep, or, where the newest checkpoint has
 // none, what state to begin with.
-func (s *surveyor) choose() (keep run, base *State, err error) {
-	newest, err := s.newestState()
+func (s *surveyor) choose(c CoreInfo) (keep stretch, base *State, err error) {
+	slot := c.Slot
+	newest, err := s.newestState(slot)
 	if err != nil {
-		return run{}, nil, err
+		return stretch{}, nil, err
 	}
 	next := uint64(1)
 	if newest != nil {
 		next = newest.NextGroup
 	}
-	for _, r := range s.runs {
+	for _, r := range s.slot(slot).stretches {
 		if r.first <= next && next <= r.last+1 {
 			return r, nil, nil
 		}
 	}
-	if newest == nil {
-		return run{}, nil, fmt.Errorf("%w: there is no valid checkpoint, and the log does not begin with group 1", ErrNotFound)
+	if newest == nil && (c.ID == 0 || s.slot(slot).report.Groups > 0) {
+		return stretch{}, nil, fmt.Errorf("%w: there is no valid checkpoint, and the log does not begin with group 1", ErrNotFound)
 	}
-	return run{first: next, last: next - 1}, newest, nil
+	return stretch{first: next, last: next - 1}, newest, nil
 }
 
-// newestState is the state of the valid checkpoint that goes on furthest.
-func (s *surveyor) newestState() (newest *State, err error) {
-	err = s.raw.visit(&visitor{end: func(id uint64, value []byte) error {
+// newestState is the state of the slot's valid checkpoint that goes on furthest.
+func (s *surveyor) newestState(slot uint32) (newest *State, err error) {
+	whole := s.slot(slot).ckpts.whole
+	err = s.raw.visit(&visitor{end: func(of uint32, id uint64, value []byte) error {
 		end, err := decodeEnd(value)
-		if err == nil && slices.Contains(s.ckpts.whole, id) && (newest == nil || end.state.NextGroup >= newest.NextGroup) {
+		if err == nil && of == slot && slices.Contains(whole, id) && (newest == nil || end.state.NextGroup >= newest.NextGroup) {
 			newest = &end.state
 		}
 		return nil
@@ -151,44 +159,20 @@ func (s *surveyor) newestState() (newest *State, err error) {
 	return newest, err
 }
 
-// copyGroups appends the groups of a run.
-func (s *surveyor) copyGroups(to *Slot, keep run, report *RepairReport) error {
-	clock, err := s.clockBefore(keep)
-	if err != nil {
-		return err
-	}
-	dropped := uint64(0)
-	err = s.raw.visit(&visitor{group: func(no uint64, value []byte, _ string) error {
-		if no < keep.first || no > keep.last {
-			dropped++
-			return nil
-		}
-		g, err := decodeValue(slices.Clone(value), clock)
-		if err != nil {
-			return err
-		}
-		clock = g.After
-		return to.appendAt(no, []*xrow.Group{g}, nil)
-	}})
-	if dropped > 0 {
-		report.Dropped = append(report.Dropped, fmt.Sprintf("%d groups outside of %d to %d", dropped, keep.first, keep.last))
-	}
-	return err
-}
-
-// clockBefore is the vclock in front of a run, told by the first whole one in it.
-func (s *surveyor) clockBefore(r run) (clock vclock.VClock, err error) {
+// clockBefore is the vclock in front of a stretch, told by the first whole one in it.
+func (s *surveyor) clockBefore(slot uint32, r stretch) (clock vclock.VClock, err error) {
 	if r.last < r.first {
 		return clock, nil
 	}
 	var between []head
-	err = s.raw.visit(&visitor{group: func(no uint64, value []byte, _ string) error {
-		if no < r.first || len(between) > 0 && between[len(between)-1].full {
+	err = s.raw.visit(&visitor{group: func(pos uint64, value []byte, _ string) error {
+		h, _, err := decodeHead(value)
+		o := h.ownerAt(pos)
+		if err != nil || o.slot != slot || o.no < r.first || len(between) > 0 && between[len(between)-1].full {
 			return nil
 		}
-		h, _, err := decodeHead(value)
 		between = append(between, h)
-		return err
+		return nil
 	}})
 	if err != nil {
 		return clock, err
@@ -200,21 +184,72 @@ func (s *surveyor) clockBefore(r run) (clock vclock.VClock, err error) {
 	return clock, nil
 }
 
-// copier copies valid checkpoints and voided rows.
+// copier copies what is whole to a new store.
 type copier struct {
-	to     *Slot
+	to     *Store
 	report *RepairReport
-	whole  []uint64
-	w      *CheckpointWriter
-	voided []xrow.LostRow
+	slots  map[uint32]*slotCopier // by the number of the old slot
 }
 
-func (c *copier) chunk(id uint64, space uint32, value []byte) (err error) {
-	if !slices.Contains(c.whole, id) {
+// slotCopier copies groups of one slot, then valid checkpoints and voided rows.
+type slotCopier struct {
+	to      *Slot
+	keep    stretch
+	clock   vclock.VClock // in front of the next group
+	dropped uint64        // groups
+	whole   []uint64      // IDs of valid checkpoints
+	w       *CheckpointWriter
+	copied  int // checkpoints
+	voided  []xrow.LostRow
+}
+
+func (c *copier) begin(s *surveyor, core CoreInfo) error {
+	to, err := c.to.AddCore(core.ID, core.Name)
+	if err != nil {
+		return err
+	}
+	sl := &slotCopier{to: to, whole: s.slot(core.Slot).ckpts.whole}
+	var base *State
+	if sl.keep, base, err = s.choose(core); err != nil {
+		return err
+	}
+	if base != nil {
+		to.startAt(base.NextGroup, base.VClock)
+	}
+	sl.clock, err = s.clockBefore(core.Slot, sl.keep)
+	c.slots[core.Slot] = sl
+	return err
+}
+
+func (c *copier) group(pos uint64, value []byte, _ string) error {
+	h, _, err := decodeHead(value)
+	if err != nil {
 		return nil
 	}
-	if c.w == nil {
-		if c.w, err = c.to.NewCheckpoint(); err != nil {
+	o := h.ownerAt(pos)
+	sl := c.slots[o.slot]
+	if sl == nil {
+		return nil
+	}
+	if o.no < sl.keep.first || o.no > sl.keep.last {
+		sl.dropped++
+		return nil
+	}
+	_, g, err := decodeValue(slices.Clone(value), sl.clock)
+	if err != nil {
+		return err
+	}
+	sl.clock = g.After
+	return sl.to.appendAt(o.no, []*xrow.Group{g}, nil)
+}
+
+func (c *copier) chunk(slot uint32, id uint64, space uint32, value []byte) (err error) {
+	sl := c.slots[slot]
+	if sl == nil || !slices.Contains(sl.whole, id) {
+		return nil
+	}
+	if sl.w == nil {
+		if sl.w, err = sl.to.NewCheckpoint(); err != nil {
 			return err
 		}
 	}
@@ -222,18 +257,22 @@ func (c *copier) chunk(id uint64, space uint32, value []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	return eachTuple(tuples, func(tuple []byte) error { return c.w.Add(space, tuple) })
+	return eachTuple(tuples, func(tuple []byte) error { return sl.w.Add(space, tuple) })
 }
 
-func (c *copier) end(id uint64, value []byte) (err error) {
-	if !slices.Contains(c.whole, id) {
-		c.report.Dropped = append(c.report.Dropped, fmt.Sprintf("checkpoint %d", id))
+func (c *copier) end(slot uint32, id uint64, value []byte) (err error) {
+	sl := c.slots[slot]
+	if sl == nil {
 		return nil
 	}
-	w := c.w
-	c.w = nil
+	if !slices.Contains(sl.whole, id) {
+		c.drop("checkpoint %d", id)
+		return nil
+	}
+	w := sl.w
+	sl.w = nil
 	if w == nil { // it has no tuples
-		if w, err = c.to.NewCheckpoint(); err != nil {
+		if w, err = sl.to.NewCheckpoint(); err != nil {
 			return err
 		}
 	}
@@ -241,18 +280,46 @@ func (c *copier) end(id uint64, value []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if end.state.NextGroup > c.to.Last()+1 || end.state.NextGroup < c.to.First() {
+	if end.state.NextGroup > sl.to.Last()+1 || end.state.NextGroup < sl.to.First() {
 		w.Abort()
-		c.report.Dropped = append(c.report.Dropped, fmt.Sprintf("checkpoint %d", id))
+		c.drop("checkpoint %d", id)
 		return nil
 	}
-	c.report.Checkpoints++
+	sl.copied++
 	_, err = w.Finish(end.state)
 	return err
 }
 
-func (c *copier) lost(row xrow.LostRow) error {
-	row.Frame = slices.Clone(row.Frame)
-	c.voided = append(c.voided, row)
+func (c *copier) meta(slot uint32, name string, value []byte) error {
+	if sl := c.slots[slot]; sl != nil {
+		return sl.to.SetMeta(name, value)
+	}
+	return nil
+}
+
+func (c *copier) lost(slot uint32, row xrow.LostRow) error {
+	if sl := c.slots[slot]; sl != nil {
+		row.Frame = slices.Clone(row.Frame)
+		sl.voided = append(sl.voided, row)
+	}
+	return nil
+}
+
+func (c *copier) drop(format string, args ...any) {
+	c.report.Dropped = append(c.report.Dropped, fmt.Sprintf(format, args...))
+}
+
+// finish keeps the voided rows and says what there is.
+func (c *copier) finish(cores []CoreInfo) error {
+	for _, core := range cores {
+		sl := c.slots[core.Slot]
+		if sl.dropped > 0 {
+			c.drop("%d groups outside of %d to %d%s", sl.dropped, sl.keep.first, sl.keep.last, sl.to.ofCore())
+		}
+		if err := sl.to.PutLost(sl.voided); err != nil {
+			return err
+		}
+		c.report.Cores = append(c.report.Cores, CoreRepair{core.ID, sl.to.First(), sl.to.Last(), sl.copied})
+	}
 	return nil
 }

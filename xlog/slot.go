@@ -3,6 +3,7 @@ package xlog
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,7 +16,10 @@ import (
 // rows and named values. Its methods may be called from any goroutine, but there
 // is one appender at a time.
 type Slot struct {
-	s *Store
+	s      *Store
+	core   uint32
+	number uint32
+	gone   atomic.Bool // another slot is the Core's now, or this one was dropped
 
 	// The appender's, under Store.appendMu: what was encoded, which is what was
 	// published but inside of appendLocked.
@@ -33,10 +37,12 @@ type Slot struct {
 	first    uint64
 	before   vclock.VClock // in front of group first
 	after    vclock.VClock // behind group last, and what a checkpoint added
+	where    positions     // of the groups, and of some below first
+	need     uint64        // number of the oldest group that somebody needs; 0: not told, all
 }
 
-func newSlot(s *Store) *Slot {
-	sl := &Slot{s: s, nextID: 1}
+func newSlot(s *Store, core, number uint32) *Slot {
+	sl := &Slot{s: s, core: core, number: number, nextID: 1}
 	sl.advanced = sync.NewCond(&sl.mu)
 	s.fail.tell(func(error) { sl.wake() })
 	return sl
@@ -63,12 +69,28 @@ func (sl *Slot) content() string {
 	return fmt.Sprintf("%d groups up to %d, vclock %s, %d checkpoints", sl.Last()+1-sl.First(), sl.Last(), sl.VClock(), len(sl.ckpts))
 }
 
-// Core finds what there is of a Core; nil: nothing. 0 is the replica set.
-func (s *Store) Core(id uint32) *Slot {
-	if id != 0 {
-		return nil
+// usable tells why the slot must not be read.
+func (sl *Slot) usable() error {
+	if sl.gone.Load() {
+		return ErrClosed
 	}
-	return s.slot
+	return sl.s.usable()
+}
+
+// writable tells why the slot must not be written.
+func (sl *Slot) writable() error {
+	if sl.gone.Load() {
+		return ErrClosed
+	}
+	return sl.s.writable()
+}
+
+// ofCore names the Core for messages, where it is not the replica set.
+func (sl *Slot) ofCore() string {
+	if sl.core == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" of Core %d", sl.core)
 }
 
 // Store is the store that the slot is in.
@@ -84,7 +106,7 @@ func (sl *Slot) MayHaveLost() bool {
 	s := sl.s
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	return s.card.lost
+	return slices.Contains(s.card.lost, sl.number)
 }
 
 // ForgetLoss ends MayHaveLost: the instance has a new identity, or holds again
@@ -93,20 +115,27 @@ func (sl *Slot) ForgetLoss() error {
 	s := sl.s
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := sl.writable(); err != nil {
 		return err
 	}
-	s.card.lost = false
+	return s.forgetLoss(sl)
+}
+
+func (s *Store) forgetLoss(sl *Slot) error {
+	if !slices.Contains(s.card.lost, sl.number) {
+		return nil
+	}
+	s.card.lost = slices.DeleteFunc(slices.Clone(s.card.lost), func(number uint32) bool { return number == sl.number })
 	return s.writeError("write the card", writeCard(s.fs, s.opts.Dir, &s.card))
 }
 
 // Meta reads a named value.
 func (sl *Slot) Meta(name string) (value []byte, ok bool, err error) {
 	s := sl.s
-	if err := s.usable(); err != nil {
+	if err := sl.usable(); err != nil {
 		return nil, false, err
 	}
-	v, closer, err := s.db.Get(metaKey(name))
+	v, closer, err := s.db.Get(metaKey(sl.number, name))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -122,9 +151,9 @@ func (sl *Slot) SetMeta(name string, value []byte) error {
 	s := sl.s
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
-	if err := s.writable(); err != nil {
+	if err := sl.writable(); err != nil {
 		return err
 	}
-	key := metaKey(name)
+	key := metaKey(sl.number, name)
 	return s.ingestOne(key, value, pebble.KeyRange{Start: key, End: successor(key)})
 }

@@ -58,7 +58,7 @@ func appendState(dst []byte, s *State) []byte {
 	if s.Undecided == nil {
 		return binary.AppendUvarint(dst, 0)
 	}
-	group := appendValue(nil, s.Undecided, true)
+	group := appendValue(nil, owner{}, s.Undecided, extras{full: true})
 	return append(binary.AppendUvarint(dst, uint64(len(group))), group...)
 }
 
@@ -111,7 +111,7 @@ func (r *reader) state(version byte) (s State, err error) {
 	}
 	if size > 0 {
 		// The input belongs to an iterator of Pebble's; the rows live on.
-		s.Undecided, err = decodeValue(slices.Clone(r.b[:size]), vclock.VClock{})
+		_, s.Undecided, err = decodeValue(slices.Clone(r.b[:size]), vclock.VClock{})
 		r.b = r.b[size:]
 	}
 	return s, err

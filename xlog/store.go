@@ -96,9 +96,17 @@ type Store struct {
 	appendMu sync.Mutex // one batch at a time
 	scratch  []byte     // head of the group that is being encoded
 	items    []item     // of Slot.Append
+	owners   owners     // the next owner list
+	tail     uint64     // position of the newest group that was encoded
 
-	metaMu sync.Mutex // serialises everything that is written as a table
-	slot   *Slot      // of Core 0
+	last atomic.Uint64 // position of the newest synced group
+
+	// metaMu serialises everything that is written as a table, and guards what
+	// follows. Who has it may take appendMu.
+	metaMu   sync.Mutex
+	cores    []core           // by ID
+	slots    map[uint32]*Slot // those of Cores and fresh ones, by number
+	nextSlot uint32           // never given while a group may bear it
 
 	tables atomic.Uint64 // names of tables to ingest
 	card   card

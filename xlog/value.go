@@ -11,9 +11,11 @@ import (
 
 // The value of a log key. These numbers are on disk; see doc.go for the layout.
 const (
-	valueVersion = 1
+	valueVersion    = 2
+	valueVersionOld = 1 // of format 1: no owner, no list
 
 	headFull byte = 1 << 0 // the clock list is the whole vclock before the group
+	headList byte = 1 << 1 // an owner list follows the clock
 
 	rowFirst      byte = 1 << 0 // first row of a transaction
 	rowTerm       byte = 1 << 1 // a term follows
@@ -23,25 +25,48 @@ const (
 	rowNextLSN    byte = 1 << 5 // one more than the origin's last
 
 	maxRowHead = 1 + 4*binary.MaxVarintLen64 + 2*binary.MaxVarintLen32
-	maxHead    = 2 + 3*binary.MaxVarintLen64 + vclock.Max*(1+binary.MaxVarintLen64)
+	maxHead    = 2 + 2*binary.MaxVarintLen32 + 3*binary.MaxVarintLen64 + vclock.Max*(1+binary.MaxVarintLen64)
 	crcLen     = 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// appendHead appends all of the value that comes before the rows. full asks
-// for the whole vclock.
-func appendHead(dst []byte, g *xrow.Group, full bool) []byte {
+// owner says whose a group is. The zero one is that of a group inside of a
+// checkpoint's state.
+type owner struct {
+	core uint32
+	slot uint32
+	no   uint64 // in the slot
+}
+
+// extras are what only some groups carry.
+type extras struct {
+	full bool       // the whole vclock
+	list *ownerList // nil: none
+	pos  uint64     // of the group, where it has a list
+}
+
+// appendHead appends all of the value that comes before the rows.
+func appendHead(dst []byte, o owner, g *xrow.Group, x extras) []byte {
 	flags, before := byte(0), g.Before
-	if full {
-		flags = headFull
+	if x.full {
+		flags |= headFull
 	} else {
 		before = onlyOrigins(g)
 	}
+	if x.list != nil {
+		flags |= headList
+	}
 	dst = append(dst, valueVersion, flags)
+	dst = binary.AppendUvarint(dst, uint64(o.core))
+	dst = binary.AppendUvarint(dst, uint64(o.slot))
+	dst = binary.AppendUvarint(dst, o.no)
 	dst = binary.AppendUvarint(dst, uint64(len(g.Table)))
 	dst = binary.AppendUvarint(dst, uint64(len(g.Rows)))
 	dst = appendClock(dst, &before)
+	if x.list != nil {
+		dst = appendList(dst, x.list, x.pos)
+	}
 	return appendTable(dst, g)
 }
 
@@ -110,36 +135,57 @@ func appendClock(dst []byte, v *vclock.VClock) []byte {
 }
 
 // appendValue encodes a group as the value of its log key.
-func appendValue(dst []byte, g *xrow.Group, full bool) []byte {
+func appendValue(dst []byte, o owner, g *xrow.Group, x extras) []byte {
 	start := len(dst)
-	dst = appendHead(dst, g, full)
+	dst = appendHead(dst, o, g, x)
 	dst = append(dst, g.Rows...)
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
 // head is the beginning of a value.
 type head struct {
+	owner
+	old    bool // of format 1: only its key tells the number
 	full   bool
+	list   *ownerList    // nil: none; without positions
 	before vclock.VClock // full: the vclock before the group; else only the authors of its rows
 	rows   int
 	bytes  int
+}
+
+// ownerAt says whose the group at a position is. Format 1 had one Core, and its
+// numbers for positions.
+func (h *head) ownerAt(pos uint64) owner {
+	if h.old {
+		return owner{slot: upgradedSlot, no: pos}
+	}
+	return h.owner
 }
 
 // decodeHead reads the beginning of a value and returns the reader behind it.
 // It does not look at the checksum.
 func decodeHead(value []byte) (h head, r reader, err error) {
 	r = reader{b: value}
-	if version := r.byte(); version != valueVersion {
-		if version > valueVersion {
-			return h, r, newer("group", uint64(version), valueVersion)
-		}
+	version := r.byte()
+	if version > valueVersion {
+		return h, r, newer("group", uint64(version), valueVersion)
+	}
+	if version < valueVersionOld {
 		return h, r, damaged("no group")
 	}
 	flags := r.byte()
+	if h.old = version == valueVersionOld; h.old {
+		h.slot = upgradedSlot
+	} else {
+		h.owner = owner{core: r.u32(), slot: r.u32(), no: r.uvarint()}
+	}
 	h.full = flags&headFull != 0
 	rows, size := r.uvarint(), r.uvarint()
 	h.before = r.clock()
-	if r.bad || flags&^headFull != 0 || size > math.MaxUint32 || size > uint64(len(r.b)) || rows > uint64(len(r.b)) {
+	if flags&headList != 0 {
+		h.list = r.list()
+	}
+	if r.bad || flags&^(headFull|headList) != 0 || h.old && flags&headList != 0 || size > math.MaxUint32 || size > uint64(len(r.b)) || rows > uint64(len(r.b)) {
 		return h, r, damaged("bad head of a group")
 	}
 	h.rows, h.bytes = int(rows), int(size)
@@ -148,29 +194,29 @@ func decodeHead(value []byte) (h head, r reader, err error) {
 
 // decodeValue reads a group. Unless the value has the whole vclock, before is
 // what the group begins with. Rows points into value.
-func decodeValue(value []byte, before vclock.VClock) (*xrow.Group, error) {
+func decodeValue(value []byte, before vclock.VClock) (h head, g *xrow.Group, err error) {
 	if len(value) < crcLen {
-		return nil, damaged("no group")
+		return h, nil, damaged("no group")
 	}
 	body := value[:len(value)-crcLen]
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(value[len(body):]) {
-		return nil, damaged("bad checksum of a group")
+		return h, nil, damaged("bad checksum of a group")
 	}
 	h, r, err := decodeHead(body)
 	if err != nil {
-		return nil, err
+		return h, nil, err
 	}
 	if h.full {
 		before = h.before
 	} else {
 		h.raise(&before)
 	}
-	g := &xrow.Group{Before: before, After: before, Table: make([]xrow.Ref, h.rows)}
+	g = &xrow.Group{Before: before, After: before, Table: make([]xrow.Ref, h.rows)}
 	if !r.table(g, h.bytes) || len(r.b) != h.bytes {
-		return nil, damaged("bad row table of a group")
+		return h, nil, damaged("bad row table of a group")
 	}
 	g.Rows = r.b
-	return g, nil
+	return h, g, nil
 }
 
 // raise sets the components that the head names.

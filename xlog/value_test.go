@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -78,7 +79,7 @@ func TestRealRowsComeBack(t *testing.T) {
 		if full {
 			before = vclock.VClock{}
 		}
-		got, err := decodeValue(appendValue(nil, g, full), before)
+		_, got, err := decodeValue(appendValue(nil, someOwner, g, extras{full: full}), before)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,9 +95,24 @@ func TestValueIsSmall(t *testing.T) {
 		origins[i] = 1
 	}
 	g := f.group(10, origins...)
-	if head := len(appendHead(nil, g, false)); head > 512*2+20 {
+	if head := len(appendHead(nil, someOwner, g, extras{})); head > 512*2+20 {
 		t.Fatalf("%d bytes for 512 rows", head)
 	}
+}
+
+// someOwner is whose the groups of these tests are.
+var someOwner = owner{core: 1, slot: 2, no: 7}
+
+// drawList draws an owner list and the position of the group that carries it.
+func drawList(t *rapid.T) (l *ownerList, pos uint64) {
+	l = &ownerList{back: rapid.Uint64Range(0, 1<<40).Draw(t, "back")}
+	pos = 1<<40 + rapid.Uint64Range(1, 1<<40).Draw(t, "position")
+	for range rapid.IntRange(1, 5).Draw(t, "runs") {
+		r := run{slot: rapid.Uint32().Draw(t, "slot"), no: rapid.Uint64().Draw(t, "number"), pos: pos, n: rapid.Uint64Range(1, 1<<20).Draw(t, "groups")}
+		l.runs = append(l.runs, r)
+		pos += r.n
+	}
+	return l, pos
 }
 
 func drawGroup(t *rapid.T) *xrow.Group {
@@ -125,9 +141,20 @@ func drawGroup(t *rapid.T) *xrow.Group {
 func TestAnyGroupComesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := drawGroup(t)
-		got, err := decodeValue(appendValue(nil, g, rapid.Bool().Draw(t, "full")), g.Before)
+		who := owner{rapid.Uint32().Draw(t, "core"), rapid.Uint32().Draw(t, "slot"), rapid.Uint64().Draw(t, "number")}
+		x := extras{full: rapid.Bool().Draw(t, "full")}
+		if rapid.Bool().Draw(t, "list") {
+			x.list, x.pos = drawList(t)
+		}
+		h, got, err := decodeValue(appendValue(nil, who, g, x), g.Before)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if h.owner != who || h.full != x.full {
+			t.Fatalf("%+v, %v of %+v", h, h.full, who)
+		}
+		if x.list != nil && (h.list == nil || !h.list.located(x.pos) || !reflect.DeepEqual(h.list, x.list)) {
+			t.Fatalf("%+v\n%+v", h.list, x.list)
 		}
 		if !bytes.Equal(got.Rows, g.Rows) || got.Before != g.Before || got.After != g.After || len(got.Table) != len(g.Table) {
 			t.Fatalf("%+v\n%+v", got, g)
@@ -142,10 +169,10 @@ func TestAnyGroupComesBack(t *testing.T) {
 
 // TestEveryFlippedBitIsSeen: the checksum covers all of a value.
 func TestEveryFlippedBitIsSeen(t *testing.T) {
-	value := appendValue(nil, realGroup(t), true)
+	value := appendValue(nil, someOwner, realGroup(t), extras{full: true})
 	for i := range value {
 		value[i] ^= 4
-		if _, err := decodeValue(value, vclock.VClock{}); err == nil {
+		if _, _, err := decodeValue(value, vclock.VClock{}); err == nil {
 			t.Fatalf("byte %d", i)
 		}
 		value[i] ^= 4
@@ -156,20 +183,20 @@ func TestEveryFlippedBitIsSeen(t *testing.T) {
 // and encoded again. The checksum is made right, or nothing would pass it.
 func FuzzDecodeValue(f *testing.F) {
 	for _, full := range []bool{false, true} {
-		value := appendValue(nil, realGroup(f), full)
+		value := appendValue(nil, someOwner, realGroup(f), extras{full: full})
 		f.Add(value[:len(value)-crcLen])
 	}
 	f.Add([]byte{1, 0, 2, 0, 0, 63, 0, 63, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		value := withCRC(b)
-		g, err := decodeValue(value, vclock.VClock{5: 5})
+		_, g, err := decodeValue(value, vclock.VClock{5: 5})
 		if err != nil {
 			return
 		}
 		for i := range g.Table {
 			entry(1, g, i)
 		}
-		again, err := decodeValue(appendValue(nil, g, true), vclock.VClock{})
+		_, again, err := decodeValue(appendValue(nil, someOwner, g, extras{full: true}), vclock.VClock{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 
 	"tarragon.dev/tarragon/vclock"
@@ -14,13 +15,22 @@ import (
 
 // Report is what Verify found.
 type Report struct {
-	Dir         string             `json:"dir"`
-	Format      uint64             `json:"format"`
-	Mode        string             `json:"mode"`          // of the last opening
-	MayHaveLost bool               `json:"may_have_lost"` // as far as the card tells
-	InUse       bool               `json:"in_use"`        // a process has it open: the tail may move
-	Tables      int                `json:"tables"`
-	Journals    int                `json:"journals"`
+	Dir         string       `json:"dir"`
+	Format      uint64       `json:"format"`
+	Mode        string       `json:"mode"`          // of the last opening
+	MayHaveLost bool         `json:"may_have_lost"` // as far as the card tells
+	InUse       bool         `json:"in_use"`        // a process has it open: the tail may move
+	Tables      int          `json:"tables"`
+	Journals    int          `json:"journals"`
+	Cores       []CoreReport `json:"cores"`
+	Problems    []Problem    `json:"problems"`
+	Notes       []string     `json:"notes,omitempty"`
+}
+
+// CoreReport tells of one Core.
+type CoreReport struct {
+	ID          uint32             `json:"core"`
+	Name        string             `json:"name,omitempty"`
 	Groups      uint64             `json:"groups"`
 	Rows        uint64             `json:"rows"`
 	First       uint64             `json:"first_group"`
@@ -28,8 +38,6 @@ type Report struct {
 	VClock      string             `json:"vclock"`
 	Lost        uint64             `json:"voided_rows"`
 	Checkpoints []CheckpointReport `json:"checkpoints"`
-	Problems    []Problem          `json:"problems"`
-	Notes       []string           `json:"notes,omitempty"`
 }
 
 // CheckpointReport tells of one checkpoint.
@@ -50,16 +58,9 @@ func (r *Report) OK() bool { return len(r.Problems) == 0 }
 func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: format %d, mode %s, %d tables, %d journals\n", r.Dir, r.Format, r.Mode, r.Tables, r.Journals)
-	fmt.Fprintf(&b, "log: groups %d to %d, %d groups, %d rows, vclock %s\n", r.First, r.Last, r.Groups, r.Rows, r.VClock)
-	for _, c := range r.Checkpoints {
-		state := "valid"
-		if c.Problem != "" {
-			state = c.Problem
-		}
-		fmt.Fprintf(&b, "checkpoint %d: %d tuples, %d bytes, vclock %s, term %d, next group %d: %s\n",
-			c.ID, c.Tuples, c.Bytes, c.VClock, c.Term, c.NextGroup, state)
+	for i := range r.Cores {
+		r.Cores[i].write(&b)
 	}
-	fmt.Fprintf(&b, "voided rows: %d\n", r.Lost)
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
 	}
@@ -72,9 +73,26 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// Verify goes over every byte of a store that is worth something. The store
-// need not open and may be in use. fs nil is the operating system's. The error
-// says why there is no report; damage is in the report.
+func (r *CoreReport) write(b *strings.Builder) {
+	if r.ID != 0 {
+		fmt.Fprintf(b, "Core %d %s\n", r.ID, r.Name)
+	}
+	fmt.Fprintf(b, "log: groups %d to %d, %d groups, %d rows, vclock %s\n", r.First, r.Last, r.Groups, r.Rows, r.VClock)
+	for _, c := range r.Checkpoints {
+		state := "valid"
+		if c.Problem != "" {
+			state = c.Problem
+		}
+		fmt.Fprintf(b, "checkpoint %d: %d tuples, %d bytes, vclock %s, term %d, next group %d: %s\n",
+			c.ID, c.Tuples, c.Bytes, c.VClock, c.Term, c.NextGroup, state)
+	}
+	fmt.Fprintf(b, "voided rows: %d\n", r.Lost)
+}
+
+// Verify goes over every byte of a store that is worth something, of the present
+// format or the one before it. The store need not open and may be in use. fs nil is
+// the operating system's. The error says why there is no report; damage is in
+// the report.
 func Verify(fs vfs.FS, dir string) (*Report, error) {
 	if fs == nil {
 		fs = osFS(0, 0)
@@ -86,20 +104,38 @@ func Verify(fs vfs.FS, dir string) (*Report, error) {
 	return s.finish(), nil
 }
 
-// survey is one pass over a store with all that Verify and Repair ask.
+// surveyor is one pass over a store with all that Verify and Repair ask.
 type surveyor struct {
-	raw    *rawStore
-	card   card
-	report Report
-	ckpts  checkpointCheck
-	clock  vclock.VClock
-	known  bool // clock is that behind group report.Last
-	runs   []run
-	gaps   []Problem
+	raw     *rawStore
+	card    card
+	report  Report
+	holders holders
+	slots   map[uint32]*slotSurvey
+	last    uint64 // position of the newest group
+	gaps    []*positionGap
 }
 
-// run is a stretch of whole groups without a gap.
-type run struct{ first, last uint64 }
+// slotSurvey is what there is of a slot.
+type slotSurvey struct {
+	core      uint32 // as its groups say
+	report    CoreReport
+	ckpts     checkpointCheck
+	clock     vclock.VClock
+	known     bool      // clock is that behind group report.Last
+	pos       uint64    // of that group
+	stretches []stretch // of the log
+	gaps      []Problem
+}
+
+// stretch is whole groups without a gap.
+type stretch struct{ first, last uint64 }
+
+// positionGap is positions without a group.
+type positionGap struct {
+	from, to uint64
+	file     string
+	told     uint64 // so many of them are missing in slots
+}
 
 func survey(fs vfs.FS, dir string) (*surveyor, error) {
 	c, known, err := readCard(fs, dir)
@@ -113,69 +149,183 @@ func survey(fs vfs.FS, dir string) (*surveyor, error) {
 	if rawErr != nil {
 		return nil, rawErr
 	}
-	s := &surveyor{raw: raw, card: c}
+	s := &surveyor{raw: raw, card: c, holders: raw.holders(), slots: map[uint32]*slotSurvey{}}
 	if err != nil {
 		raw.problem(Problem{File: cardName, Text: err.Error()})
 	}
-	s.report = Report{Dir: dir, Format: c.version, Mode: c.mode.String(), MayHaveLost: c.lost || c.badStop(bootID()),
+	s.report = Report{Dir: dir, Format: c.version, Mode: c.mode.String(), MayHaveLost: len(c.lost) > 0 || c.badStop(bootID()),
 		InUse: raw.inUse}
 	if raw.openErr != nil {
 		raw.problem(Problem{Text: "does not open: " + raw.openErr.Error()})
 	}
-	err = raw.visit(&visitor{chunk: s.ckpts.chunk, end: s.ckpts.end, group: s.group,
-		lost: func(xrow.LostRow) error { s.report.Lost++; return nil }})
+	err = raw.visit(&visitor{core: s.core, group: s.group,
+		chunk: func(slot uint32, id uint64, _ uint32, value []byte) error { return s.slot(slot).ckpts.chunk(id, value) },
+		end:   func(slot uint32, id uint64, value []byte) error { return s.slot(slot).ckpts.end(id, value) },
+		lost:  func(slot uint32, _ xrow.LostRow) error { s.slot(slot).report.Lost++; return nil }})
+	s.guessHolders()
 	return s, err
 }
 
-// group checks a group and that it follows the one before it.
-func (s *surveyor) group(no uint64, value []byte, file string) error {
-	before := s.clock
-	g, err := decodeValue(value, before)
+func (s *surveyor) slot(number uint32) *slotSurvey {
+	sl := s.slots[number]
+	if sl == nil {
+		sl = &slotSurvey{}
+		s.slots[number] = sl
+	}
+	return sl
+}
+
+func (s *surveyor) core(id uint32, value []byte) error {
+	if _, err := decodeCore(id, value); err != nil {
+		s.raw.problem(Problem{Text: err.Error()})
+	}
+	return s.holders.core(id, value)
+}
+
+// guessHolders gives a Core whose record is not there the slot of its newest group.
+func (s *surveyor) guessHolders() {
+	newest := map[uint32]uint32{}
+	for number, sl := range s.slots {
+		if other, ok := newest[sl.core]; sl.pos > 0 && (!ok || s.slots[other].pos < sl.pos) {
+			newest[sl.core] = number
+		}
+	}
+	for _, c := range s.holders {
+		delete(newest, c.ID)
+	}
+	for core, number := range newest {
+		s.raw.problem(Problem{Text: fmt.Sprintf("there is no record of Core %d; its newest groups are of slot %d", core, number)})
+		s.holders[number] = CoreInfo{ID: core, Slot: number}
+	}
+}
+
+// present are the Cores by ID.
+func (s *surveyor) present() (cores []CoreInfo) {
+	for _, c := range s.holders {
+		cores = append(cores, c)
+	}
+	slices.SortFunc(cores, func(a, b CoreInfo) int { return cmpUint(uint64(a.ID), uint64(b.ID)) })
+	return cores
+}
+
+// group checks a group and that it follows the one before it, in the log and in
+// its slot.
+func (s *surveyor) group(pos uint64, value []byte, file string) error {
+	h, _, err := decodeHead(value)
+	if err != nil {
+		s.raw.problem(Problem{File: file, Group: pos, Text: err.Error()})
+		return nil
+	}
+	o := h.ownerAt(pos)
+	clock := vclock.VClock{}
+	if sl := s.slots[o.slot]; sl != nil {
+		clock = sl.clock
+	}
+	_, g, err := decodeValue(value, clock)
 	for i := 0; err == nil && i < len(g.Table); i++ {
 		_, err = readRow(g, i)
 	}
+	if err == nil && h.list != nil && !h.list.located(pos) {
+		err = damaged("bad owner list")
+	}
 	if err != nil {
-		s.raw.problem(Problem{File: file, Group: no, Text: err.Error()})
+		s.raw.problem(Problem{File: file, Group: o.no, Text: err.Error()})
 		return nil
 	}
-	r := &s.report
-	if r.First == 0 {
-		r.First = no
-	} else if no != r.Last+1 {
-		s.gaps = append(s.gaps, Problem{File: file, Group: r.Last + 1, Text: fmt.Sprintf("groups %d to %d are missing", r.Last+1, no-1)})
+	if s.last != 0 && pos != s.last+1 {
+		s.gaps = append(s.gaps, &positionGap{from: s.last + 1, to: pos - 1, file: file})
 	}
-	if len(s.runs) == 0 || no != r.Last+1 {
-		s.runs = append(s.runs, run{first: no})
-		s.known = false
+	s.last = pos
+	sl := s.slot(o.slot)
+	if missing := sl.take(o.no, file); missing > 0 {
+		s.account(missing, pos, sl.pos)
 	}
-	s.runs[len(s.runs)-1].last = no
-	h, _, _ := decodeHead(value)
-	if s.known = s.known || h.full; s.known {
-		s.clock = g.After
+	sl.core, sl.pos = o.core, pos
+	if sl.known = sl.known || h.full; sl.known {
+		sl.clock = g.After
 	}
-	r.Last = no
-	r.Groups++
-	r.Rows += uint64(len(g.Table))
+	sl.report.Groups++
+	sl.report.Rows += uint64(len(g.Table))
 	return nil
 }
 
-// finish sums up. A gap before what the newest checkpoint needs is no damage:
-// there were groups that had been removed and whose table is still there.
+// take notes a group of the slot, and how many are missing in front of it.
+func (sl *slotSurvey) take(no uint64, file string) (missing uint64) {
+	r := &sl.report
+	if r.First == 0 {
+		r.First = no
+	} else if no != r.Last+1 {
+		missing = no - r.Last - 1
+		sl.gaps = append(sl.gaps, Problem{File: file, Group: r.Last + 1, Text: fmt.Sprintf("groups %d to %d are missing", r.Last+1, no-1)})
+	}
+	if len(sl.stretches) == 0 || no != r.Last+1 {
+		sl.stretches = append(sl.stretches, stretch{first: no})
+		sl.known = false
+	}
+	sl.stretches[len(sl.stretches)-1].last = no
+	r.Last = no
+	return missing
+}
+
+// account tells gaps of the log that groups of a slot between two of its positions
+// would fill them.
+func (s *surveyor) account(missing, pos, before uint64) {
+	for _, gap := range s.gaps {
+		if gap.from > before && gap.to < pos {
+			gap.told += missing
+		}
+	}
+}
+
+// finish sums up. A gap before what the newest checkpoint of a Core needs is no
+// damage: there were groups that had been removed and whose table is still
+// there.
 func (s *surveyor) finish() *Report {
 	r := &s.report
-	r.Checkpoints = s.ckpts.reports()
-	needed := uint64(0)
-	for _, c := range r.Checkpoints {
-		if c.Problem == noEndRecord { // left over from a removal; a damaged table was told already
-			s.raw.notes = append(s.raw.notes, fmt.Sprintf("checkpoint %d: %s", c.ID, c.Problem))
-		} else if c.Problem != "" {
-			s.raw.problem(Problem{Text: fmt.Sprintf("checkpoint %d: %s", c.ID, c.Problem)})
-		} else {
-			needed = max(needed, c.NextGroup)
+	end := s.last
+	for _, c := range s.present() {
+		sl := s.slot(c.Slot)
+		needed := s.finishCore(&c, sl)
+		if r.Format == oldVersion {
+			end = max(end, max(needed, 1)-1)
+		}
+		r.Cores = append(r.Cores, sl.report)
+	}
+	for number, sl := range s.slots {
+		if _, ok := s.holders[number]; !ok && sl.report.Groups > 0 {
+			s.raw.notes = append(s.raw.notes, fmt.Sprintf("%d groups are of data that a Core has left (slot %d)", sl.report.Groups, number))
 		}
 	}
 	for _, gap := range s.gaps {
-		if s.resumes(gap.Group) > needed {
+		if missing := gap.to + 1 - gap.from; missing > gap.told {
+			s.raw.problem(Problem{File: gap.file, Text: fmt.Sprintf("%d groups are missing in the log at %d", missing, gap.from)})
+		}
+	}
+	if s.card.closed && !s.card.badStop(bootID()) && end < s.card.last {
+		s.raw.problem(Problem{Group: end + 1, Text: fmt.Sprintf("the log was closed with group %d and ends with group %d", s.card.last, end)})
+	}
+	r.Tables, r.Journals = s.raw.tables, s.raw.files
+	r.Problems, r.Notes = s.raw.problems, s.raw.notes
+	return r
+}
+
+// finishCore sums a Core up. needed is the group that its newest checkpoint goes on
+// with.
+func (s *surveyor) finishCore(c *CoreInfo, sl *slotSurvey) (needed uint64) {
+	r := &sl.report
+	r.ID, r.Name = c.ID, c.Name
+	r.Checkpoints = sl.ckpts.reports()
+	for _, cp := range r.Checkpoints {
+		if cp.Problem == noEndRecord { // left over from a removal; a damaged table was told already
+			s.raw.notes = append(s.raw.notes, fmt.Sprintf("checkpoint %d: %s", cp.ID, cp.Problem))
+		} else if cp.Problem != "" {
+			s.raw.problem(Problem{Text: fmt.Sprintf("checkpoint %d: %s", cp.ID, cp.Problem)})
+		} else {
+			needed = max(needed, cp.NextGroup)
+		}
+	}
+	for _, gap := range sl.gaps {
+		if sl.resumes(gap.Group) > needed {
 			s.raw.problem(gap)
 		} else {
 			s.raw.notes = append(s.raw.notes, gap.String())
@@ -184,23 +334,18 @@ func (s *surveyor) finish() *Report {
 	if r.Groups > 0 && needed > r.Last+1 {
 		s.raw.problem(Problem{Group: r.Last + 1, Text: fmt.Sprintf("the newest checkpoint goes on with group %d", needed)})
 	}
-	if end := max(r.Last, max(needed, 1)-1); s.card.closed && !s.card.badStop(bootID()) && end < s.card.last {
-		s.raw.problem(Problem{Group: end + 1, Text: fmt.Sprintf("the log was closed with group %d and ends with group %d", s.card.last, end)})
-	}
 	r.VClock = "unknown"
-	if s.known {
-		r.VClock = s.clock.String()
+	if sl.known {
+		r.VClock = sl.clock.String()
 	}
-	r.Tables, r.Journals = s.raw.tables, s.raw.files
-	r.Problems, r.Notes = s.raw.problems, s.raw.notes
-	return r
+	return needed
 }
 
 // resumes is the first group behind a gap.
-func (s *surveyor) resumes(gap uint64) uint64 {
-	for _, run := range s.runs {
-		if run.first >= gap {
-			return run.first
+func (sl *slotSurvey) resumes(gap uint64) uint64 {
+	for _, s := range sl.stretches {
+		if s.first >= gap {
+			return s.first
 		}
 	}
 	return 0
@@ -228,7 +373,7 @@ func (c *checkpointCheck) begin(id uint64) {
 	*c = checkpointCheck{id: id, done: c.done, whole: c.whole}
 }
 
-func (c *checkpointCheck) chunk(id uint64, _ uint32, value []byte) error {
+func (c *checkpointCheck) chunk(id uint64, value []byte) error {
 	c.begin(id)
 	tuples, err := checkChunk(value)
 	if err != nil {

@@ -204,7 +204,7 @@ func (w *walReader) vouches(c chunk, offset uint64) bool {
 	return skips || second
 }
 
-// groupsOf are the first and the last group of a record, 0 if it holds none: a
+// groupsOf are the positions of the first and the last group of a record, 0 if it holds none: a
 // batch has one operation a group, in order, and voided rows behind them. Of the
 // head of a record it tells what it can see.
 func groupsOf(rec []byte) (first, last uint64) {
@@ -212,11 +212,11 @@ func groupsOf(rec []byte) (first, last uint64) {
 	if !ok || h.Count == 0 {
 		return 0, 0
 	}
-	op := rec[batchrepr.HeaderLen:] // kind u8, length of the key as a varint, key
-	if len(op) < 2+logKeyLen || op[1] != logKeyLen {
+	op := rec[batchrepr.HeaderLen:]            // kind u8, length of the key as a varint, key
+	if len(op) < 2 || len(op) < 2+int(op[1]) { // the first byte of a key's length says it all
 		return 0, 0
 	}
-	first, ok = parseLogKey(op[2 : 2+logKeyLen])
+	first, ok = parseLogKey(presentKey(op[2 : 2+op[1]]))
 	if !ok {
 		return 0, 0
 	}
@@ -226,8 +226,8 @@ func groupsOf(rec []byte) (first, last uint64) {
 		if !ok || err != nil {
 			return first, last
 		}
-		if no, ok := parseLogKey(key); ok {
-			last = no
+		if pos, ok := parseLogKey(presentKey(key)); ok {
+			last = pos
 		}
 	}
 }

@@ -21,13 +21,13 @@ left out it is ./` + defaultDataDir + `.`
 func newXlog(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "xlog",
-		Short:   "look into a store, check it, repair it",
+		Short:   "look into a store, check it, repair it, upgrade it",
 		Long:    "Xlog works on the files of a store, also when it does not open.\n\n" + storeHelp,
 		Example: "  tarragon xlog verify\n  tarragon xlog cat var/lib/i-001 --space 512",
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newXlogCat(p), newXlogVerify(p), newXlogRepair(p))
+	cmd.AddCommand(newXlogCat(p), newXlogVerify(p), newXlogRepair(p), newXlogUpgrade(p))
 	return cmd
 }
 
@@ -49,6 +49,7 @@ func storeOf(a []string) (string, error) {
 
 // catFlags choose rows and how they are printed.
 type catFlags struct {
+	cores              []uint
 	spaces, replicas   []uint
 	types              []string
 	fromLSN, toLSN     uint64
@@ -86,6 +87,7 @@ It exits with 3 if something could not be read; all the rest is printed.`,
 		},
 	}
 	fl := cmd.Flags()
+	fl.UintSliceVar(&f.cores, "core", nil, "rows of this Core only, 0 is the replica set, may be repeated")
 	fl.UintSliceVar(&f.spaces, "space", nil, "rows of this space id only, may be repeated")
 	fl.UintSliceVar(&f.replicas, "replica", nil, "rows that this replica id wrote only, may be repeated")
 	fl.StringSliceVar(&f.types, "type", nil, "rows of this type only, as insert or confirm, may be repeated")
@@ -102,6 +104,12 @@ It exits with 3 if something could not be read; all the rest is printed.`,
 // filter is what the flags choose.
 func (f *catFlags) filter() (xlog.Filter, error) {
 	out := xlog.Filter{FromLSN: f.fromLSN, ToLSN: f.toLSN, FromGroup: f.fromGroup, ToGroup: f.toGroup}
+	for _, id := range f.cores {
+		if uint(uint32(id)) != id {
+			return out, usagef("--core %d: too large", id)
+		}
+		out.Cores = append(out.Cores, uint32(id))
+	}
 	for _, id := range f.spaces {
 		if uint(uint32(id)) != id {
 			return out, usagef("--space %d: too large", id)
@@ -234,6 +242,50 @@ is often to move the directory away: the instance joins anew by itself.
 	return cmd
 }
 
+func newXlogUpgrade(p process) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "upgrade [DIRECTORY]",
+		Short: "bring a store of an older format to the present one",
+		Long: `Upgrade writes what is in a store of format 1 in the present format, beside what
+is there, and then drops the old. The store must not be in use, and the disk must
+have as much room again as the store has. What it was broken off at does not
+matter: the store is what it was, or upgraded, and it can be run again. There is no
+way back. A store that has the present format is left alone, and so is one that is
+damaged: repair makes one of the present format of what is whole.
+
+Cat, verify and repair read both formats; serve reads the present one.
+
+` + storeHelp,
+		Example: "  tarragon xlog upgrade var/lib/i-001",
+		Args:    args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, a []string) error {
+			dir, err := storeOf(a)
+			if err != nil {
+				return err
+			}
+			report, err := xlog.Upgrade(nil, dir)
+			if err != nil {
+				return err
+			}
+			return printReport(p, asJSON, upgradeText{report})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// upgradeText is an upgrade's report for people; as JSON it is the report.
+type upgradeText struct{ *xlog.UpgradeReport }
+
+// String is the report as text.
+func (r upgradeText) String() string {
+	if r.From == r.To {
+		return fmt.Sprintf("%s has format %d already\n", r.Dir, r.To)
+	}
+	return fmt.Sprintf("%s has format %d now: %d groups, %d checkpoints\n", r.Dir, r.To, r.Groups, r.Checkpoints)
+}
+
 // repairText is a repair's report for people; as JSON it is the report.
 type repairText struct{ *xlog.RepairReport }
 
@@ -245,7 +297,13 @@ func (r repairText) String() string {
 		b.WriteString("nothing to repair\n")
 		return b.String()
 	}
-	fmt.Fprintf(&b, "repaired: groups %d to %d, %d checkpoints\n", r.First, r.Last, r.Checkpoints)
+	for _, c := range r.Cores {
+		of := ""
+		if c.ID != 0 {
+			of = fmt.Sprintf("Core %d: ", c.ID)
+		}
+		fmt.Fprintf(&b, "repaired: %sgroups %d to %d, %d checkpoints\n", of, c.First, c.Last, c.Checkpoints)
+	}
 	for _, d := range r.Dropped {
 		fmt.Fprintf(&b, "left out: %s\n", d)
 	}

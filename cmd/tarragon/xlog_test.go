@@ -1,8 +1,12 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,4 +120,72 @@ func damage(t *testing.T, dir string, pattern []byte) {
 		}
 	}
 	t.Fatal("the row is in no file")
+}
+
+// TestXlogUpgrade: serve refuses a store of format 1 in one line, and that line says
+// how to go on.
+func TestXlogUpgrade(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := filepath.Join(defaultDataDir, storeDir)
+	unpack(t, filepath.Join(packages, "xlog", "testdata", "format1-killed.tar.gz"), defaultDataDir)
+	_, _, err := runWith(t, nil, "serve", "--listen", "127.0.0.1:0")
+	advice := "tarragon xlog upgrade "
+	if exitCode(err) != exitFailed || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), advice) {
+		t.Fatalf("serve: %v", err)
+	}
+	_, words, _ := strings.Cut(err.Error(), advice)
+	for _, want := range []string{"has format 2 now: 305 groups, 2 checkpoints", "has format 2 already"} {
+		out, _, err := runWith(t, nil, "xlog", "upgrade", words)
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	if out, _, err := runWith(t, nil, "xlog", "verify", dir); err != nil || !strings.Contains(out, "format 2") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, _, err := runWith(t, nil, "xlog", "upgrade", "nowhere"); exitCode(err) != exitFailed {
+		t.Errorf("no store: %v", err)
+	}
+}
+
+// packages is where the packages of the module are.
+var packages = func() string {
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}()
+
+// unpack puts the files of an archive under a directory.
+func unpack(t *testing.T, archive, dir string) {
+	t.Helper()
+	f, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for files := tar.NewReader(z); ; {
+		h, err := files.Next()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, h.Name)
+		if h.Typeflag == tar.TypeDir {
+			err = os.MkdirAll(path, 0o700)
+		} else {
+			content, readErr := io.ReadAll(files)
+			err = errors.Join(readErr, os.WriteFile(path, content, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
