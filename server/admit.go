@@ -46,5 +46,9 @@ func (s *Server) reloadMembers() {
 	}
 	a.members, a.most = members, most
 	s.log.Info().Strs("members", members).Int("max_members", most).Msg("the configuration has changed who may become a member")
-	_ = s.main.engine.Load().loop.Submit(instance.Configure{Apply: func(c *instance.Config) { c.Members, c.MaxMembers = members, most }}) // else the run ends
+	for _, n := range s.nodes() {
+		if e := n.engine.Load(); e != nil {
+			_ = e.loop.Submit(instance.Configure{Apply: func(c *instance.Config) { c.Members, c.MaxMembers = members, most }}) // else its run ends
+		}
+	}
 }

@@ -77,13 +77,17 @@ type closeStep struct {
 // closing is the order of a stop. Every step may rely on what comes after it.
 func (s *Server) closing(drain time.Duration) []closeStep {
 	return []closeStep{
-		{"resignation", s.main.resign},
+		{"resignation", s.resign},
 		{"clients", func() { // those that watch box.shutdown leave by themselves
 			if drain > 0 {
 				ctx, cancel := context.WithTimeout(context.Background(), drain)
 				s.port.clients.Drain(ctx)
 				cancel()
 			}
+		}},
+		{"nodes of other groups", func() { // each by itself, from its replication to its last group
+			s.stopSeats(errStopped)
+			s.seats.Wait()
 		}},
 		{"replication", func() { // before connections: readers wait in JOINs that only this ends
 			s.port.clients.StopListening()
@@ -106,6 +110,12 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 				s.log.Error().Err(err).Msg("the store did not close cleanly")
 			}
 		}},
+	}
+}
+
+func (s *Server) resign() {
+	for _, n := range s.nodes() {
+		n.resign()
 	}
 }
 

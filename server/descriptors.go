@@ -17,7 +17,7 @@ import (
 // turned away, a file of the store that cannot be opened ends all writes.
 const (
 	ownFiles      = 56   // what a process has anyway, listeners, the control socket and its sixteen, the debug listener, sixteen spools of slow joiners
-	filesPerPeer  = 4    // a stream each way, a ballot, a connection that is about to replace one
+	filesPerPeer  = 4    // of a node: a stream each way, a ballot, a connection that is about to replace one
 	peersAtLeast  = 4    // instances that join, whatever the file says
 	storeFiles    = 1000 // for tables of the log, where there are enough
 	clientsAtMost = 1 << 20 / 2
@@ -42,9 +42,9 @@ func fileLimit() (int, error) {
 	return int(min(uint64(r.Cur), math.MaxInt32)), nil
 }
 
-// share divides the descriptors of the process for an instance.
-func share(limit int, in *config.Instance) (descriptors, error) {
-	d := descriptors{limit: limit, peers: filesPerPeer * max(len(in.Members)-1, peersAtLeast)}
+// share divides the descriptors of the process for an instance with some nodes.
+func share(limit int, in *config.Instance, nodes int) (descriptors, error) {
+	d := descriptors{limit: limit, peers: nodes * filesPerPeer * max(len(in.Members)-1, peersAtLeast)}
 	d.store = max(xlog.MinOpenFiles, min(storeFiles, limit/4))
 	d.clients = min(limit-ownFiles-d.store-d.peers, clientsAtMost)
 	if d.clients < clientsLeast {
@@ -66,7 +66,7 @@ func (s *Server) shareFiles() error {
 	if s.cfg.fileLimit > 0 {
 		limit = s.cfg.fileLimit
 	}
-	if s.files, err = share(limit, s.in); err != nil {
+	if s.files, err = share(limit, s.in, 1+len(s.beside)); err != nil {
 		return err
 	}
 	l := s.clientLimits()

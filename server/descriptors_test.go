@@ -17,7 +17,7 @@ func TestShare(t *testing.T) {
 		in := &config.Instance{Members: make([]config.Member, members)}
 		least := 0
 		for limit := 1; limit < 1<<21; limit += 1 + limit/64 {
-			d, err := share(limit, in)
+			d, err := share(limit, in, 1)
 			if err != nil {
 				if least == 0 {
 					if _, e := fmt.Sscanf(err.Error()[strings.Index(err.Error(), "needs "):], "needs %d:", &least); e != nil {
@@ -36,7 +36,7 @@ func TestShare(t *testing.T) {
 	}
 	in := &config.Instance{}
 	in.Tarragon.MaxConnections = 20
-	if d, err := share(1024, in); err != nil || d.clients != 20 {
+	if d, err := share(1024, in, 1); err != nil || d.clients != 20 {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

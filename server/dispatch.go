@@ -19,10 +19,14 @@ func (s *Server) nodeOf(request []byte) (*node, *xrow.Error) {
 	if group == "" {
 		return s.main, nil
 	}
-	if n := s.beside[group]; n != nil {
+	b := s.beside[group]
+	if b == nil {
+		return nil, replication.ErrNoGroup(group)
+	}
+	if n := b.node.Load(); n != nil {
 		return n, nil
 	}
-	return nil, replication.ErrNoGroup(group)
+	return nil, xrow.Errorf(xrow.ErrLoading)
 }
 
 // appendBallot appends the body of the answer to a VOTE. Of the replica set even one

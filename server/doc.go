@@ -20,6 +20,8 @@
 //     tells.
 //  8. What an operator reads is bounded: a state is logged when it begins and
 //     when it ends, not while it lasts.
+//  9. A node waits for no other one, and ends none: what all of them share is
+//     the store, its journal and the port.
 //
 // Sources: docs/architecture.md, docs/protocol/store.md.
 package server

@@ -61,6 +61,29 @@ func (d *directories) take(keepOld bool) error { return swapStores(d.conf, keepO
 
 func (d *directories) aside() string { return oldDir(storeDir(d.conf)) }
 
+// slots are the home of a node beside it: all in one store, which the others go on
+// using.
+type slots struct {
+	store *xlog.Store
+	core  uint32
+	next  *xlog.Slot // what fresh has made
+}
+
+func (s *slots) own() (*xlog.Slot, error) { return s.former() }
+
+func (s *slots) former() (*xlog.Slot, error) { return s.store.Core(s.core), nil }
+
+func (s *slots) fresh() (slot *xlog.Slot, err error) {
+	s.next, err = s.store.Core(s.core).Fresh()
+	return s.next, err
+}
+
+func (s *slots) leave(*xlog.Slot) error { return nil }
+
+func (s *slots) take(bool) error { return s.next.Switch() }
+
+func (s *slots) aside() string { return "" }
+
 // leaveOver leaves a slot that is of no use because of err.
 func leaveOver(h home, slot *xlog.Slot, err error) error {
 	if e := h.leave(slot); !errors.Is(e, xlog.ErrFailed) { // that says so again

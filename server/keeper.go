@@ -53,6 +53,7 @@ type keptStore interface {
 	Seek(v *vclock.VClock) (group uint64, err error)
 	Within(entries, bytes uint64) (group uint64, err error)
 	Prune(before uint64) error
+	HeldBack() (bytes uint64, err error)
 	Checkpoints() []xlog.CheckpointInfo
 	NewCheckpoint() (*xlog.CheckpointWriter, error)
 	DropCheckpoint(id uint64) error
@@ -128,7 +129,7 @@ func (k *keeper) due(now time.Time) bool {
 	}
 	rows := k.rows()
 	if rows == k.atRows {
-		return false
+		return k.keepsOthers()
 	}
 	if limit := k.limits.SnapshotThreshold; limit > 0 && rows-k.atRows >= uint64(limit) {
 		return true
@@ -138,6 +139,20 @@ func (k *keeper) due(now time.Time) bool {
 	}
 	every := k.tuning.every()
 	return every > 0 && since >= every
+}
+
+// keepsOthers tells whether a Core that has nothing new holds back so much of the log,
+// which others have filled, that checkpoints at its end are worth their while. Two
+// of them, or as many as are kept, and it holds back nothing more.
+func (k *keeper) keepsOthers() bool {
+	cps := k.store.Checkpoints()
+	oldest := cps[min(len(cps), max(int(k.tuning.checkpointCount.Load()), 1))-1]
+	if oldest.State.NextGroup > k.store.Last() {
+		return false
+	}
+	held, err := k.store.HeldBack()
+	limit := k.tuning.checkpointBytes.Load()
+	return err == nil && limit > 0 && held >= uint64(limit)
 }
 
 // failed tells that nothing can be written any more.

@@ -57,9 +57,10 @@ type host struct {
 	replies   instance.Clients // takes the answers of the core
 	addressOf func(uuid string) string
 	rights    func(user iproto.User, member bool) *xrow.Error
-	registers func() // told before somebody is registered
-	tick      func() // called once a second while the node runs
-	serves    func() // told once, when the node is ready
+	registers func()                                        // told before somebody is registered
+	begins    func(ctx context.Context, group string) error // see Config
+	tick      func()                                        // called once a second while the node runs
+	serves    func()                                        // told once, when the node is ready
 	writer    func(slot *xlog.Slot, written func(group uint64), failed func(error)) writer
 }
 
@@ -91,6 +92,11 @@ func newNode(group string, h host, by *comeback) *node {
 // run brings the node into a replica set and runs it until ctx ends or a part cannot
 // go on. All that it has started runs on then: see closing.
 func (n *node) run(ctx context.Context) error {
+	if n.begins != nil {
+		if err := n.begins(ctx, n.group); err != nil {
+			return err
+		}
+	}
 	begin, err := n.settle(ctx)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package server
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/vclock"
@@ -100,5 +101,53 @@ func TestRetentionOfReaders(t *testing.T) {
 	}
 	if got := k.wanted(&need{least: vclock.VClock{}, readers: true, read: g.Before}); got != slot.First() {
 		t.Errorf("a member has nothing: from %d", got)
+	}
+}
+
+// heldStore is a store whose Core holds back the log of others.
+type heldStore struct {
+	keptStore
+	held uint64
+	last uint64
+	cps  []xlog.CheckpointInfo
+}
+
+func (s *heldStore) HeldBack() (uint64, error)          { return s.held, nil }
+func (s *heldStore) Last() uint64                       { return s.last }
+func (s *heldStore) Checkpoints() []xlog.CheckpointInfo { return s.cps }
+
+// An idle Core that holds back the log of others is checkpointed, until all checkpoints
+// that are kept stand at its end: more of them would gain nothing.
+func TestIdleCoreKeepsNothing(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	srv := s.nodes[0].server()
+	slot := srv.main.store
+	s.until("a checkpoint", func() bool { return len(slot.Checkpoints()) > 0 })
+	k := *srv.main.engine.Load().keeper
+	k.tuning = new(tuning)
+	k.tuning.checkpointBytes.Store(1000)
+	k.tuning.checkpointCount.Store(2)
+	k.failing = false
+	end := slot.Last() + 1
+	for name, c := range map[string]struct {
+		held uint64
+		next []uint64 // of the checkpoints, newest first
+		want bool
+	}{
+		"nothing is held back":             {0, []uint64{end - 1}, false},
+		"little is":                        {999, []uint64{end - 1}, false},
+		"much is, for the newest":          {1000, []uint64{end - 1}, true},
+		"much is, for the older one":       {1000, []uint64{end, end - 1}, true},
+		"all that are kept are at the end": {1000, []uint64{end, end, end - 1}, false},
+	} {
+		st := &heldStore{keptStore: slot, held: c.held, last: end - 1}
+		for i, next := range c.next {
+			st.cps = append(st.cps, cp(uint64(9-i), next, 1, 1))
+		}
+		k.store, k.atRows = st, k.rows()
+		if got := k.due(time.Now()); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -53,6 +53,10 @@ type Config struct {
 	fileLimit     int           // instead of the limit of the process; 0: that
 	opened        func(*Server) // told of each run, before it opens anything; nil: nobody asks
 	openStore     func(xlog.Options) (*xlog.Store, error)
+	beside        []string // groups of Cores beside the replica set's: nothing configures them yet
+	// begins is told of each run of a node, before it looks for its state; an error
+	// ends the run. nil: nobody asks.
+	begins func(ctx context.Context, group string) error
 }
 
 // Server is a running instance: the process around its nodes. The store, the port
@@ -65,7 +69,7 @@ type Server struct {
 	store     *xlog.Store
 	journal   *xlog.Journal    // writes the groups of all Cores
 	main      *node            // the replica set's
-	beside    map[string]*node // those of other groups, by their names; never changed
+	beside    map[string]*seat // those of other groups, by their names; never changed
 	port      port
 	drain     atomic.Int64 // limit of a shutdown, a time.Duration
 	addrs     addresses
@@ -75,8 +79,10 @@ type Server struct {
 	started   time.Time
 	heapLimit int64 // what SetHeapLimit was told last; the keeper's
 
-	bg   sync.WaitGroup
-	stop context.CancelCauseFunc
+	bg        sync.WaitGroup
+	stop      context.CancelCauseFunc
+	seats     sync.WaitGroup // of nodes beside the replica set's
+	stopSeats context.CancelCauseFunc
 }
 
 // port is where clients and peers come in.
@@ -109,7 +115,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func runOnce(ctx context.Context, cfg Config, at *directories, next *comeback) error {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), port: port{events: iproto.NewHub()}}
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), beside: newSeats(cfg.beside), port: port{events: iproto.NewHub()}}
 	at.open = s.openStore
 	s.main = newNode("", s.host(), next)
 	s.main.newFront = s.newFront
@@ -131,6 +137,7 @@ func runOnce(ctx context.Context, cfg Config, at *directories, next *comeback) e
 	run, stop := context.WithCancelCause(ctx)
 	s.stop = stop
 	s.bg.Go(func() { s.publishBallots(run) })
+	s.startSeats(run)
 	err := s.main.run(run)
 	s.main.noteSet(err)
 	if stuck := s.close(err); stuck != nil {
@@ -143,7 +150,7 @@ func runOnce(ctx context.Context, cfg Config, at *directories, next *comeback) e
 // host is what nodes know of this process.
 func (s *Server) host() host {
 	return host{in: s.in, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), replies: &clients{s},
-		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter}
+		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter, begins: s.cfg.begins}
 }
 
 func (s *Server) nowReady() {
@@ -241,6 +248,9 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.store, s.main.store = slot.Store(), slot
+	if err := s.openSeats(); err != nil {
+		return closeOver(s.store, err)
+	}
 	if err := s.openClients(); err != nil {
 		return closeOver(s.store, err)
 	}

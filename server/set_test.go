@@ -44,6 +44,8 @@ type node1 struct {
 	feature       uint32            // Config.feature
 	files         int               // Config.fileLimit
 	heap          func(bytes int64) // Config.SetHeapLimit
+	beside        []string          // Config.beside
+	begins        func(ctx context.Context, group string) error
 	log           lockedBuffer
 
 	mu   sync.Mutex
@@ -124,7 +126,7 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, feature: n.feature, SetHeapLimit: n.heap, fileLimit: n.files}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, feature: n.feature, SetHeapLimit: n.heap, fileLimit: n.files, beside: n.beside, begins: n.begins}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s

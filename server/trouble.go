@@ -60,11 +60,13 @@ func (t *troubles) last() (newest trouble) {
 	return newest
 }
 
-// lastError is the newest trouble of the process and its node.
+// lastError is the newest trouble of the process and its nodes.
 func (s *Server) lastError() string {
 	newest := s.troubles.last()
-	if t := s.main.troubles.last(); t.text != "" && !t.at.Before(newest.at) {
-		newest = t
+	for _, n := range s.nodes() {
+		if t := n.troubles.last(); t.text != "" && !t.at.Before(newest.at) {
+			newest = t
+		}
 	}
 	return newest.text
 }
