@@ -203,7 +203,7 @@ func (n *node) start(core *instance.Core, b *box.Box) error {
 	e.watch = newWatch(n, e)
 	n.hub.Store(hub)
 	j := &journal{}
-	e.loop = instance.NewLoop(core, instance.LoopConfig{Journal: j, Peers: hub, Clients: n.replies, Watcher: e.watch})
+	e.loop = instance.NewLoop(core, instance.LoopConfig{Journal: j, Peers: hub, Clients: n.replies(), Watcher: e.watch})
 	e.writer = n.writer(n.store,
 		func(no uint64) { _ = e.loop.Submit(instance.Written{Group: no}) },
 		func(err error) { _ = e.loop.Submit(instance.WriteFailed{Err: err}) })

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/iproto"
 )
 
 // internal marks connection numbers in replies that are not of a client's
@@ -41,17 +42,20 @@ func (c *calls) answer(r instance.Reply) {
 }
 
 // clients carries answers of the core to connections.
-type clients struct{ s *Server }
+type clients struct {
+	answers *iproto.Answers // of the Loop's goroutine
+	calls   *calls
+}
 
 // Reply is called on the Loop's goroutine.
 func (c *clients) Reply(replies []instance.Reply) {
 	for i := range replies {
 		r := &replies[i]
 		if r.Conn&internal != 0 {
-			c.s.port.calls.answer(*r)
+			c.calls.answer(*r)
 			continue
 		}
-		c.s.port.answers.Reply(r.Conn, r.Sync, r.Data, r.Err)
+		c.answers.Reply(r.Conn, r.Sync, r.Data, r.Err)
 	}
-	c.s.port.answers.Flush()
+	c.answers.Flush()
 }

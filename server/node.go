@@ -52,9 +52,9 @@ type host struct {
 	in        *config.Instance
 	log       zerolog.Logger
 	tuning    *tuning
-	patience  time.Duration    // instead of [giverPatience]; 0: that
-	feature   uint32           // the newest level that this version reads
-	replies   instance.Clients // takes the answers of the core
+	patience  time.Duration           // instead of [giverPatience]; 0: that
+	feature   uint32                  // the newest level that this version reads
+	replies   func() instance.Clients // takes the answers of one core
 	addressOf func(uuid string) string
 	rights    func(user iproto.User, member bool) *xrow.Error
 	registers func()                                        // told before somebody is registered

@@ -89,7 +89,6 @@ type Server struct {
 type port struct {
 	events   *iproto.Hub
 	clients  *iproto.Server
-	answers  *iproto.Answers
 	calls    calls
 	debug    *http.Server // nil: off
 	badBytes limiter      // of log lines about foreign bytes
@@ -149,8 +148,13 @@ func runOnce(ctx context.Context, cfg Config, at *directories, next *comeback) e
 
 // host is what nodes know of this process.
 func (s *Server) host() host {
-	return host{in: s.in, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), replies: &clients{s},
+	return host{in: s.in, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), replies: s.newReplies,
 		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter, begins: s.cfg.begins}
+}
+
+// newReplies makes the end of the port for one Loop: answers gather there without a lock.
+func (s *Server) newReplies() instance.Clients {
+	return &clients{s.port.clients.Answers(), &s.port.calls}
 }
 
 func (s *Server) nowReady() {
@@ -269,7 +273,7 @@ func (s *Server) openClients() error {
 	if err != nil {
 		return err
 	}
-	s.port.clients, s.port.answers = srv, srv.Answers()
+	s.port.clients = srv
 	s.publishBallot() // whoever watches finds one
 	var addrs []string
 	for _, u := range s.in.IProto.Listen {
