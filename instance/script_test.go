@@ -53,58 +53,58 @@ func TestScripts(t *testing.T) {
 // line runs one event.
 func (s *script) line(line string) {
 	w := parse(s.t, line)
-	switch w.verb {
+	switch w.Verb {
 	case "disk":
-		s.auto = w.word(0) == "auto"
+		s.auto = w.Word(0) == "auto"
 	case "at":
-		s.now.Mono = start + w.duration(0)
+		s.now.Mono = start + w.Duration(0)
 		s.step()
 	case "pause": // time passes, and nothing runs
-		s.now.Mono = start + w.duration(0)
+		s.now.Mono = start + w.Duration(0)
 	case "tick":
 		s.now.Mono = max(s.now.Mono, s.core.Deadline())
 		s.say("  at %s", s.now.Mono-start)
 		s.step()
 	case "up": // and its first message, as a relay sends it
-		first := xrow.Raft{Term: max(s.core.Info(s.now.Mono).Term, s.core.ShownBy(w.peer()).Term), State: uint8(raft.StateFollower)}
+		first := xrow.Raft{Term: max(s.core.Info(s.now.Mono).Term, s.core.ShownBy(w.Peer()).Term), State: uint8(raft.StateFollower)}
 		kind := xrow.Tarragon
-		if s.tarantools[w.peer()] {
+		if s.tarantools[w.Peer()] {
 			kind = xrow.Tarantool
 		}
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Kind: kind, Feature: uint32(w.num("reads")), Back: w.has("back")}, RaftMsg{From: w.peer(), Msg: first})
+		s.step(Upstream{Peer: w.Peer(), State: UpstreamFollow, Kind: kind, Feature: uint32(w.Num("reads")), Back: w.Has("back")}, RaftMsg{From: w.Peer(), Msg: first})
 	case "subscribe": // a peer, to us
-		s.step(Downstream{Peer: w.peer(), Up: true, Kind: xrow.Tarragon, Feature: uint32(w.num("reads")), VClock: w.vclock(w.word(1))})
+		s.step(Downstream{Peer: w.Peer(), Up: true, Kind: xrow.Tarragon, Feature: uint32(w.Num("reads")), VClock: w.VClock(w.Word(1))})
 	case "shown": // what a peer says that we have shown it
-		s.step(ShownBefore{From: w.peer(), Shown: Shown{Term: w.num("term"), Vote: uint32(w.num("vote")), Ack: w.vclock(w.word(1))}})
+		s.step(ShownBefore{From: w.Peer(), Shown: Shown{Term: w.Num("term"), Vote: uint32(w.Num("vote")), Ack: w.VClock(w.Word(1))}})
 	case "say": // on a new stream
-		s.step(Upstream{Peer: w.peer(), State: UpstreamFollow, Kind: [...]xrow.Kind{xrow.Tarantool, xrow.Tarragon}[w.num("rules")]})
+		s.step(Upstream{Peer: w.Peer(), State: UpstreamFollow, Kind: [...]xrow.Kind{xrow.Tarantool, xrow.Tarragon}[w.Num("rules")]})
 	case "lost":
-		s.step(Upstream{Peer: w.peer(), State: UpstreamLost})
+		s.step(Upstream{Peer: w.Peer(), State: UpstreamLost})
 	case "gone":
-		s.step(Upstream{Peer: w.peer(), State: UpstreamRefused})
+		s.step(Upstream{Peer: w.Peer(), State: UpstreamRefused})
 	case "raft":
-		s.step(RaftMsg{From: w.peer(), Msg: w.raft()})
+		s.step(RaftMsg{From: w.Peer(), Msg: w.raft()})
 	case "beat":
-		s.step(Heartbeat{From: w.peer(), Sync: w.num("sync")})
+		s.step(Heartbeat{From: w.Peer(), Sync: w.Num("sync")})
 	case "ack": // more of them, behind a bar each, come in the same Step
 		s.step(s.acks(line)...)
 	case "written":
 		s.written()
 	case "fail":
-		s.step(WriteFailed{Err: fmt.Errorf("%s", strings.Join(w.words, " "))})
+		s.step(WriteFailed{Err: fmt.Errorf("%s", strings.Join(w.Plain, " "))})
 	case "insert", "update", "delete", "upsert", "both", "query", "ddl", "index":
 		s.step(Write{Requests: s.requests(line)})
 	case "from":
-		s.step(Rows{From: w.peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.word(0)))})
+		s.step(Rows{From: w.Peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.Word(0)))})
 	case "read":
-		s.read(w.word(0))
+		s.read(w.Word(0))
 	case "kept":
 		s.kept()
 	case "indexes":
-		s.indexes(w.word(0))
+		s.indexes(w.Word(0))
 	case "restart":
-		if w.named["reads"] != "" { // another version
-			s.cfg.Feature = uint32(w.num("reads"))
+		if w.Named["reads"] != "" { // another version
+			s.cfg.Feature = uint32(w.Num("reads"))
 		}
 		s.restart()
 	default:
@@ -114,7 +114,7 @@ func (s *script) line(line string) {
 
 // rare are the events that few scripts need.
 func (s *script) rare(w words) {
-	switch w.verb {
+	switch w.Verb {
 	case "linear":
 		s.sync++
 		s.say("  #%d", s.sync)
@@ -134,24 +134,24 @@ func (s *script) rare(w words) {
 		s.step(StartCheckpoint{Tag: s.tag})
 	case "join":
 		s.tag++
-		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.peer()), Name: w.named["name"], Incarnation: uint64(w.peer()), Feature: uint32(w.num("reads"))}
+		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.Peer()), Name: w.Named["name"], Incarnation: uint64(w.Peer()), Feature: uint32(w.Num("reads"))}
 		switch {
-		case w.has("tarantool"):
+		case w.Has("tarantool"):
 			j.Incarnation = 0
-		case w.named["incarnation"] != "":
-			j.Incarnation = w.num("incarnation")
+		case w.Named["incarnation"] != "":
+			j.Incarnation = w.Num("incarnation")
 		}
 		switch {
-		case w.has("anon"):
+		case w.Has("anon"):
 			j.Kind = JoinAnon
-		case w.has("register"):
+		case w.Has("register"):
 			j.Kind = JoinID
 		}
 		s.step(j)
 	case "expel":
 		s.sync++
 		s.say("  #%d", s.sync)
-		key := append([]byte{0x91}, byte(w.peer()))
+		key := append([]byte{0x91}, byte(w.Peer()))
 		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
 			return nil, tx.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: key})
 		}}}})
@@ -160,26 +160,26 @@ func (s *script) rare(w words) {
 		s.say("  #%d", s.sync)
 		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: box.UserAdmin, DML: w.forged()}}})
 	case "let": // the configuration is read anew
-		names := w.words
-		s.step(Configure{Apply: func(c *Config) { c.Members, c.MaxMembers = names, int(w.num("most")) }})
+		names := w.Plain
+		s.step(Configure{Apply: func(c *Config) { c.Members, c.MaxMembers = names, int(w.Num("most")) }})
 	case "quorum": // box.cfg
 		s.sync++
 		s.say("  #%d", s.sync)
-		rule, err := parseQuorum(w.word(0))
+		rule, err := parseQuorum(w.Word(0))
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.step(SetQuorum{Conn: 1, Sync: s.sync, Text: w.word(0), Rule: rule})
+		s.step(SetQuorum{Conn: 1, Sync: s.sync, Text: w.Word(0), Rule: rule})
 	case "feature":
 		s.sync++
 		s.say("  #%d", s.sync)
-		s.step(RaiseFeature{Conn: 1, Sync: s.sync, Level: uint32(w.number(w.word(0)))})
+		s.step(RaiseFeature{Conn: 1, Sync: s.sync, Level: uint32(w.Number(w.Word(0)))})
 	case "wish": // the files of a peer ask for a quorum
 		i := s.core.Info(s.now.Mono)
-		s.step(RaftMsg{From: w.peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,
-			IsLeaderSeen: i.Leader != 0, Quorum: w.word(1)}})
+		s.step(RaftMsg{From: w.Peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,
+			IsLeaderSeen: i.Leader != 0, Quorum: w.Word(1)}})
 	case "taken": // whoever takes the state has it
-		s.step(CloseView{View: s.view, Goes: w.has("goes")})
+		s.step(CloseView{View: s.view, Goes: w.Has("goes")})
 	case "removed":
 		s.step(Removed{})
 	case "shutdown":
@@ -187,7 +187,7 @@ func (s *script) rare(w words) {
 	case "giveway":
 		s.step(GiveWay{})
 	case "internal":
-		r := s.requests("ddl " + w.word(0))
+		r := s.requests("ddl " + w.Word(0))
 		r[0].Internal = true
 		s.step(Write{Requests: r})
 	case "readonly":
@@ -196,6 +196,6 @@ func (s *script) rare(w words) {
 	case "info":
 		s.info()
 	default:
-		s.t.Fatalf("unknown event %s", w.verb)
+		s.t.Fatalf("unknown event %s", w.Verb)
 	}
 }

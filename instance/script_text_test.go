@@ -3,83 +3,32 @@ package instance
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/testscript"
 	"tarragon.dev/tarragon/raft"
-	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
 
-// words are a line: a verb, plain words by their place, others by name.
-type words struct {
-	t     testing.TB
-	line  string
-	verb  string
-	words []string
-	named map[string]string
-}
+// words are a line of a script.
+type words struct{ testscript.Words }
 
-func parse(t testing.TB, line string) words {
-	w := words{t: t, line: line, named: map[string]string{}}
-	for i, f := range strings.Fields(line) {
-		switch k, v, ok := strings.Cut(f, "="); {
-		case i == 0:
-			w.verb = f
-		case ok:
-			w.named[k] = v
-		default:
-			w.words = append(w.words, f)
-		}
-	}
-	return w
-}
-
-func (w words) word(n int) string {
-	if n >= len(w.words) {
-		w.t.Fatalf("%s: too few words", w.line)
-	}
-	return w.words[n]
-}
-
-func (w words) number(text string) uint64 {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		w.t.Fatalf("%s: %v", w.line, err)
-	}
-	return n
-}
-
-func (w words) num(name string) uint64 {
-	if w.named[name] == "" {
-		return 0
-	}
-	return w.number(w.named[name])
-}
-
-func (w words) duration(n int) time.Duration {
-	d, err := time.ParseDuration(w.word(n))
-	if err != nil {
-		w.t.Fatalf("%s: %v", w.line, err)
-	}
-	return d
-}
+func parse(t testing.TB, line string) words { return words{testscript.Parse(t, line)} }
 
 // forged is a statement on a row that is the replica set's own: VERB member ID, or
 // VERB KEY for one of _schema.
 func (w words) forged() xrow.DML {
 	verbs := map[string]xrow.Type{"insert": xrow.Insert, "replace": xrow.Replace, "delete": xrow.Delete}
-	d := xrow.DML{Type: verbs[w.word(0)], SpaceID: spaceSchema}
-	if w.word(1) == "member" {
-		id := uint32(w.number(w.word(2)))
+	d := xrow.DML{Type: verbs[w.Word(0)], SpaceID: spaceSchema}
+	if w.Word(1) == "member" {
+		id := uint32(w.Number(w.Word(2)))
 		d.SpaceID, d.Key, d.Tuple = spaceCluster, msgp.AppendUint32([]byte{0x91}, id), msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id))
 	} else {
-		d.Key, d.Tuple = msgp.AppendString([]byte{0x91}, w.word(1)), msgp.AppendInt(msgp.AppendString([]byte{0x92}, w.word(1)), 1)
+		d.Key, d.Tuple = msgp.AppendString([]byte{0x91}, w.Word(1)), msgp.AppendInt(msgp.AppendString([]byte{0x92}, w.Word(1)), 1)
 	}
 	if d.Type == xrow.Delete {
 		d.Tuple = nil
@@ -89,39 +38,16 @@ func (w words) forged() xrow.DML {
 	return d
 }
 
-func (w words) peer() uint32 { return uint32(w.number(w.word(0))) }
-
-func (w words) has(word string) bool {
-	for _, p := range w.words {
-		if p == word {
-			return true
-		}
-	}
-	return false
-}
-
-// vclock reads 1:5,2:3; a dash is an empty one.
-func (w words) vclock(text string) (v vclock.VClock) {
-	if text == "-" {
-		return v
-	}
-	for _, f := range strings.Split(text, ",") {
-		id, lsn, _ := strings.Cut(f, ":")
-		v[w.number(id)] = w.number(lsn)
-	}
-	return v
-}
-
 func (w words) raft() xrow.Raft {
-	m := xrow.Raft{Term: w.num("term"), Vote: uint32(w.num("vote")), LeaderID: uint32(w.num("leader")), IsLeaderSeen: w.has("seen"),
+	m := xrow.Raft{Term: w.Num("term"), Vote: uint32(w.Num("vote")), LeaderID: uint32(w.Num("leader")), IsLeaderSeen: w.Has("seen"),
 		State: uint8(raft.StateFollower)}
 	for _, state := range []raft.State{raft.StateCandidate, raft.StateLeader} {
-		if w.has(state.String()) {
+		if w.Has(state.String()) {
 			m.State = uint8(state)
 		}
 	}
-	if text, ok := w.named["vclock"]; ok {
-		v := w.vclock(text)
+	if text, ok := w.Named["vclock"]; ok {
+		v := w.VClock(text)
 		m.VClock = &v
 	}
 	return m
@@ -135,9 +61,9 @@ func (s *script) requests(line string) (rs []Request) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		r := Request{Conn: 1, Sync: s.sync, User: box.UserAdmin}
-		switch w.verb {
+		switch w.Verb {
 		case "ddl":
-			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: 280, Tuple: spaceRow(w.number(w.word(0)))}
+			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: 280, Tuple: spaceRow(w.Number(w.Word(0)))}
 		case "index":
 			r.DML = w.index(0)
 		case "both": // writes a local space, too
@@ -149,7 +75,7 @@ func (s *script) requests(line string) (rs []Request) {
 				return nil, err
 			}
 		case "query": // the number of tuples that a transaction sees
-			q := box.Query{Space: spaceID(s.t, w.word(0)), Iterator: box.ALL, Key: []byte{0x90}, Limit: 99}
+			q := box.Query{Space: spaceID(s.t, w.Word(0)), Iterator: box.ALL, Key: []byte{0x90}, Limit: 99}
 			r.Do = func(tx *box.Txn) ([]byte, error) {
 				_, n, err := tx.Query(box.UserAdmin, &q, nil)
 				return make([]byte, n), err
@@ -157,7 +83,7 @@ func (s *script) requests(line string) (rs []Request) {
 		default:
 			r.DML = w.dml()
 		}
-		r.IsSync = w.has("sync!")
+		r.IsSync = w.Has("sync!")
 		rs = append(rs, r)
 	}
 	return rs
@@ -167,35 +93,35 @@ func (s *script) requests(line string) (rs []Request) {
 // key is no key, nil asks the sequence for one. An update looks the key up in
 // the second index with "second", and cannot be made with "bad".
 func (w words) dml() xrow.DML {
-	value, given := w.named["value"]
+	value, given := w.Named["value"]
 	key := []byte{0x91}
-	switch n := w.word(1); {
+	switch n := w.Word(1); {
 	case n == "nil":
 		key = append(key, 0xc0)
 	case n < "0" || n > "9:":
 		key = msgp.AppendString(key, n)
 	default:
-		key = msgp.AppendUint64(key, w.number(n))
+		key = msgp.AppendUint64(key, w.Number(n))
 	}
-	d := xrow.DML{SpaceID: spaceID(w.t, w.word(0)), Key: key}
+	d := xrow.DML{SpaceID: spaceID(w.T, w.Word(0)), Key: key}
 	var ops []byte
 	switch {
-	case w.has("bad"): // there is no such field
+	case w.Has("bad"): // there is no such field
 		ops = append(msgp.AppendString([]byte{0x91, 0x93}, "+"), 9, 1)
 	case given:
-		ops = msgp.AppendUint64(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), w.number(value))
+		ops = msgp.AppendUint64(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), w.Number(value))
 	default:
 		ops = []byte{0x90}
 	}
-	if w.has("second") {
+	if w.Has("second") {
 		d.IndexID = 1
 	}
 	tuple := append([]byte(nil), key...)
 	if given {
 		tuple[0]++
-		tuple = msgp.AppendUint64(tuple, w.number(value))
+		tuple = msgp.AppendUint64(tuple, w.Number(value))
 	}
-	switch w.verb {
+	switch w.Verb {
 	case "update":
 		d.Type, d.Tuple = xrow.Update, ops
 	case "delete":
@@ -211,10 +137,10 @@ func (w words) dml() xrow.DML {
 // index is the statement that makes a second index: SPACE [FIELD].
 func (w words) index(n int) xrow.DML {
 	field := byte(0)
-	if len(w.words) > n+1 {
-		field = byte(w.number(w.word(n + 1)))
+	if len(w.Plain) > n+1 {
+		field = byte(w.Number(w.Word(n + 1)))
 	}
-	return xrow.DML{Type: xrow.Insert, SpaceID: 288, Tuple: indexOn(uint64(spaceID(w.t, w.word(n))), 1, "second", field)}
+	return xrow.DML{Type: xrow.Insert, SpaceID: 288, Tuple: indexOn(uint64(spaceID(w.T, w.Word(n))), 1, "second", field)}
 }
 
 // spaceRow is the row of a space without an index.
@@ -226,7 +152,7 @@ func spaceRow(id uint64) []byte {
 func (s *script) acks(line string) (events []Event) {
 	for _, text := range strings.Split(line, " | ") {
 		w := parse(s.t, text)
-		events = append(events, &Ack{From: w.peer(), VClock: w.vclock(w.word(1)), Term: w.num("term"), Sync: w.num("sync")})
+		events = append(events, &Ack{From: w.Peer(), VClock: w.VClock(w.Word(1)), Term: w.Num("term"), Sync: w.Num("sync")})
 	}
 	return events
 }
@@ -253,13 +179,13 @@ func (s *script) rows(text string) (rows []xrow.Row) {
 
 func (s *script) row(text string) xrow.Row {
 	w := parse(s.t, text)
-	verb, waits := strings.CutSuffix(w.verb, "?") // behind a synchronous one
+	verb, waits := strings.CutSuffix(w.Verb, "?") // behind a synchronous one
 	head, sync := strings.CutSuffix(verb, "!")
 	at, term, _ := strings.Cut(head, "/")
 	origin, lsn, _ := strings.Cut(at, ":")
-	r := xrow.Row{ReplicaID: uint32(w.number(origin)), LSN: w.number(lsn), Timestamp: 1}
+	r := xrow.Row{ReplicaID: uint32(w.Number(origin)), LSN: w.Number(lsn), Timestamp: 1}
 	if term != "" {
-		r.Term = w.number(term)
+		r.Term = w.Number(term)
 	}
 	switch {
 	case sync:
@@ -267,18 +193,18 @@ func (s *script) row(text string) xrow.Row {
 	case waits:
 		r.Flags = xrow.FlagWaitSync
 	}
-	switch w.word(0) {
+	switch w.Word(0) {
 	case "insert":
 		r.Type = xrow.Insert
-		d := xrow.DML{SpaceID: spaceID(s.t, w.word(1)), Tuple: msgp.AppendUint64([]byte{0x91}, w.number(w.word(2)))}
+		d := xrow.DML{SpaceID: spaceID(s.t, w.Word(1)), Tuple: msgp.AppendUint64([]byte{0x91}, w.Number(w.Word(2)))}
 		r.Body = d.AppendBody(nil)
 	case "delete":
 		r.Type = xrow.Delete
-		d := xrow.DML{SpaceID: spaceID(s.t, w.word(1)), Key: msgp.AppendUint64([]byte{0x91}, w.number(w.word(2)))}
+		d := xrow.DML{SpaceID: spaceID(s.t, w.Word(1)), Key: msgp.AppendUint64([]byte{0x91}, w.Number(w.Word(2)))}
 		r.Body = d.AppendBody(nil)
 	case "ddl":
 		r.Type = xrow.Insert
-		d := xrow.DML{SpaceID: 280, Tuple: spaceRow(w.number(w.word(1)))}
+		d := xrow.DML{SpaceID: 280, Tuple: spaceRow(w.Number(w.Word(1)))}
 		r.Body = d.AppendBody(nil)
 	case "index":
 		r.Type = xrow.Insert
@@ -286,7 +212,7 @@ func (s *script) row(text string) xrow.Row {
 		r.Body = d.AppendBody(nil)
 	case "feature":
 		r.Type = xrow.Replace
-		d := xrow.DML{SpaceID: spaceSchema, Tuple: featureTuple(uint32(w.number(w.word(1))))}
+		d := xrow.DML{SpaceID: spaceSchema, Tuple: featureTuple(uint32(w.Number(w.Word(1))))}
 		r.Body = d.AppendBody(nil)
 	case "founded":
 		r.Type = xrow.Delete
@@ -294,43 +220,43 @@ func (s *script) row(text string) xrow.Row {
 		r.Body = d.AppendBody(nil)
 	case "expel":
 		r.Type = xrow.Delete
-		d := xrow.DML{SpaceID: spaceCluster, Key: msgp.AppendUint64([]byte{0x91}, w.number(w.word(1)))}
+		d := xrow.DML{SpaceID: spaceCluster, Key: msgp.AppendUint64([]byte{0x91}, w.Number(w.Word(1)))}
 		r.Body = d.AppendBody(nil)
 	case "learner", "voter": // the row of a member
-		id := uint32(w.number(w.word(1)))
+		id := uint32(w.Number(w.Word(1)))
 		incarnation := uint64(id)
-		if w.named["incarnation"] != "" {
-			incarnation = w.num("incarnation")
+		if w.Named["incarnation"] != "" {
+			incarnation = w.Num("incarnation")
 		}
 		uuid := uuidOf(id)
-		if w.named["uuid"] != "" {
-			uuid = uuidOf(uint32(w.num("uuid")))
+		if w.Named["uuid"] != "" {
+			uuid = uuidOf(uint32(w.Num("uuid")))
 		}
 		d := xrow.DML{SpaceID: spaceCluster, Tuple: LearnerTuple(id, uuid, "", incarnation)}
-		if r.Type = xrow.Insert; w.word(0) == "voter" {
+		if r.Type = xrow.Insert; w.Word(0) == "voter" {
 			r.Type, d.Tuple = xrow.Replace, MemberTuple(id, uuid, "", incarnation)
 		}
 		r.Body = d.AppendBody(nil)
 	case "quorum":
 		r.Type = xrow.Replace
-		d := xrow.DML{SpaceID: spaceSchema, Tuple: quorumTuple(w.word(1), w.word(1))}
+		d := xrow.DML{SpaceID: spaceSchema, Tuple: quorumTuple(w.Word(1), w.Word(1))}
 		r.Body = d.AppendBody(nil)
 	case "nop":
 		r.Type = xrow.Nop
 	case "confirm":
 		r.Type = xrow.Confirm
-		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.number(w.word(1))}
+		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.Number(w.Word(1))}
 		w.names(&body)
 		r.Body = body.AppendBody(nil)
 	case "CONFIRM", "ROLLBACK", "PROMOTE", "DEMOTE": // of Tarantool: owner/lsn term=
-		r.Type = map[string]xrow.Type{"CONFIRM": xrow.Confirm, "ROLLBACK": xrow.Rollback, "PROMOTE": xrow.Promote, "DEMOTE": xrow.Demote}[w.word(0)]
-		of := strings.Split(w.word(1), "/")
-		body := xrow.Synchro{Term: w.num("term"), ReplicaID: uint32(w.number(of[0])), LSN: w.number(of[1]), PrevTerm: w.num("prev")}
+		r.Type = map[string]xrow.Type{"CONFIRM": xrow.Confirm, "ROLLBACK": xrow.Rollback, "PROMOTE": xrow.Promote, "DEMOTE": xrow.Demote}[w.Word(0)]
+		of := strings.Split(w.Word(1), "/")
+		body := xrow.Synchro{Term: w.Num("term"), ReplicaID: uint32(w.Number(of[0])), LSN: w.Number(of[1]), PrevTerm: w.Num("prev")}
 		r.Body = body.AppendBody(nil)
 	case "promote":
 		r.Type = xrow.Promote
-		prev := strings.Split(w.word(1), "/")
-		body := xrow.Synchro{Term: r.Term, PrevTerm: w.number(prev[0]), ReplicaID: uint32(w.number(prev[1])), LSN: w.number(prev[2]), Rules: xrow.RulesStrong}
+		prev := strings.Split(w.Word(1), "/")
+		body := xrow.Synchro{Term: r.Term, PrevTerm: w.Number(prev[0]), ReplicaID: uint32(w.Number(prev[1])), LSN: w.Number(prev[2]), Rules: xrow.RulesStrong}
 		w.names(&body)
 		r.Body = body.AppendBody(nil)
 	default:
@@ -342,9 +268,9 @@ func (s *script) row(text string) xrow.Row {
 // names reads what a strong row names to Tarantools: names=owner/lsn. Without it
 // that is the same LSN.
 func (w words) names(body *xrow.Synchro) {
-	owner, lsn, ok := strings.Cut(w.named["names"], "/")
+	owner, lsn, ok := strings.Cut(w.Named["names"], "/")
 	if ok {
-		body.StrongLSN, body.ReplicaID, body.LSN = body.LSN, uint32(w.number(owner)), w.number(lsn)
+		body.StrongLSN, body.ReplicaID, body.LSN = body.LSN, uint32(w.Number(owner)), w.Number(lsn)
 	}
 }
 

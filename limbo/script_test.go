@@ -2,10 +2,10 @@ package limbo
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/testscript"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/datadriven"
@@ -50,71 +50,16 @@ type script struct {
 	out strings.Builder
 }
 
-// words are the arguments of a line: plain ones by their place, others by name.
-type words struct {
-	t     *testing.T
-	line  string
-	plain []string
-	named map[string]string
-}
+// words are a line of a script.
+type words struct{ testscript.Words }
 
-func parse(t *testing.T, line string) words {
-	w := words{t: t, line: line, named: map[string]string{}}
-	for _, f := range strings.Fields(line)[1:] {
-		if k, v, ok := strings.Cut(f, "="); ok {
-			w.named[k] = v
-		} else {
-			w.plain = append(w.plain, f)
-		}
-	}
-	return w
-}
-
-func (w words) number(text string) uint64 {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		w.t.Fatalf("%s: %v", w.line, err)
-	}
-	return n
-}
-
-func (w words) num(name string) uint64 {
-	if w.named[name] == "" {
-		return 0
-	}
-	return w.number(w.named[name])
-}
-
-// at is the nth plain word as a number.
-func (w words) at(n int) uint64 {
-	if n >= len(w.plain) {
-		w.t.Fatalf("%s: too few words", w.line)
-	}
-	return w.number(w.plain[n])
-}
-
-func (w words) has(word string) bool {
-	for _, p := range w.plain {
-		if p == word {
-			return true
-		}
-	}
-	return false
-}
+func parse(t testing.TB, line string) words { return words{testscript.Parse(t, line)} }
 
 func (w words) rules() Rules {
-	if w.named["rules"] == "tarantool" {
+	if w.Named["rules"] == "tarantool" {
 		return Tarantool
 	}
 	return Strong
-}
-
-// list is a list of numbers, split by a slash or a comma.
-func (w words) list(name string) (ns []uint64) {
-	for _, p := range strings.FieldsFunc(w.named[name], func(r rune) bool { return r == '/' || r == ',' }) {
-		ns = append(ns, w.number(p))
-	}
-	return ns
 }
 
 func (s *script) event(line string) {
@@ -124,14 +69,14 @@ func (s *script) event(line string) {
 	switch verb, _, _ := strings.Cut(line, " "); verb {
 	case "restore": // spans are term/owner/first/last
 		var spans []Span
-		for _, p := range w.plain {
-			n := words{t: s.t, line: line, named: map[string]string{"span": p}}.list("span")
+		for _, p := range w.Plain {
+			n := w.Numbers(p)
 			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Rules: w.rules()})
 		}
-		s.l.Restore(spans, w.num("confirmed"), vclock.VClock{})
+		s.l.Restore(spans, w.Num("confirmed"), vclock.VClock{})
 	case "promote":
-		p := Promote{Term: w.num("term"), Owner: uint32(w.num("owner")), LSN: w.num("lsn"), Rules: w.rules()}
-		if prev := w.list("prev"); prev != nil {
+		p := Promote{Term: w.Num("term"), Owner: uint32(w.Num("owner")), LSN: w.Num("lsn"), Rules: w.rules()}
+		if prev := w.List("prev"); prev != nil {
 			p.PrevTerm, p.PrevOwner, p.PrevLSN = prev[0], uint32(prev[1]), prev[2]
 		}
 		var void bool
@@ -139,53 +84,53 @@ func (s *script) event(line string) {
 			s.say("  not worth keeping")
 		}
 	case "submit":
-		e := Entry[struct{}]{Seq: w.at(0), LSN: w.num("lsn"), Origin: s.l.Current().Owner, Term: s.l.Current().Term, Group: w.num("group"),
-			Bytes: 10, Sync: w.has("sync")}
-		if _, ok := w.named["term"]; ok {
-			e.Term, e.Origin = w.num("term"), uint32(w.num("origin"))
+		e := Entry[struct{}]{Seq: w.At(0), LSN: w.Num("lsn"), Origin: s.l.Current().Owner, Term: s.l.Current().Term, Group: w.Num("group"),
+			Bytes: 10, Sync: w.Has("sync")}
+		if _, ok := w.Named["term"]; ok {
+			e.Term, e.Origin = w.Num("term"), uint32(w.Num("origin"))
 		}
-		e.Behind = w.num("behind")
+		e.Behind = w.Num("behind")
 		s.l.Held(e.Origin, e.Term, e.LSN)
 		s.l.Push(e)
 	case "row": // of a term; nothing waits for it
-		s.l.Held(uint32(w.num("origin")), w.num("term"), w.num("lsn"))
+		s.l.Held(uint32(w.Num("origin")), w.Num("term"), w.Num("lsn"))
 	case "take":
 		s.take(w)
 		return
 	case "confirm":
-		err = s.l.Confirm(w.num("term"), w.num("lsn"))
+		err = s.l.Confirm(w.Num("term"), w.Num("lsn"))
 	case "lead":
-		s.l.Lead(w.num("lsn"))
+		s.l.Lead(w.Num("lsn"))
 	case "rest":
 		s.l.Rest()
 	case "ack":
-		s.l.Ack(uint32(w.at(0)), w.at(1))
+		s.l.Ack(uint32(w.At(0)), w.At(1))
 		s.count(w)
 		return
 	case "count":
 		s.count(w)
 		return
 	case "told":
-		s.l.Tell(w.at(0))
+		s.l.Tell(w.At(0))
 	case "untold":
 		s.say("  %d", s.l.Untold(s.l.Current().Term))
 	case "written":
-		s.l.Written(w.at(0))
+		s.l.Written(w.At(0))
 	case "show":
 		s.l.Show(func(e *Entry[struct{}]) { s.say("  show %d", e.Seq) })
 	case "judge": // the next LSN of the term unless it says another
-		txn := Row{Origin: uint32(w.num("origin")), Term: w.num("term"), WaitSync: w.has("wait"), Empty: w.has("nop"),
-			Taken: w.has("logged"), Partial: w.has("partial")}
+		txn := Row{Origin: uint32(w.Num("origin")), Term: w.Num("term"), WaitSync: w.Has("wait"), Empty: w.Has("nop"),
+			Taken: w.Has("logged"), Partial: w.Has("partial")}
 		txn.LSN, _ = strong[struct{}]{&s.l}.next(txn.Term, txn.Origin)
-		if _, ok := w.named["lsn"]; ok {
-			txn.LSN = w.num("lsn")
+		if _, ok := w.Named["lsn"]; ok {
+			txn.LSN = w.Num("lsn")
 		}
 		var v Verdict
 		if v, err = s.l.Judge(w.rules(), txn); err == nil {
 			s.say("  %s", [...]string{"keep", "void", "idle"}[v])
 		}
 	case "next":
-		next, _ := strong[struct{}]{&s.l}.next(w.num("term"), 0)
+		next, _ := strong[struct{}]{&s.l}.next(w.Num("term"), 0)
 		s.say("  %d", next)
 	case "newest":
 		term, owner, last := s.l.Newest()
@@ -211,12 +156,12 @@ func (s *script) event(line string) {
 func (s *script) take(w words) {
 	kinds := map[string]Kind{"confirm": Confirmation, "rollback": Rollback, "promote": Promotion, "demote": Demotion}
 	row, of := w.pair(1, ":"), w.pair(2, "/")
-	r := Row{Kind: kinds[w.plain[0]], Origin: uint32(row[0]), LSN: row[1], Owner: uint32(of[0]), UpTo: of[1], Begins: w.num("term"),
-		PrevTerm: w.num("prev"), Known: 1 << 40}
-	if _, ok := w.named["known"]; ok {
-		r.Known = w.num("known")
+	r := Row{Kind: kinds[w.Plain[0]], Origin: uint32(row[0]), LSN: row[1], Owner: uint32(of[0]), UpTo: of[1], Begins: w.Num("term"),
+		PrevTerm: w.Num("prev"), Known: 1 << 40}
+	if _, ok := w.Named["known"]; ok {
+		r.Known = w.Num("known")
 	}
-	if !w.has("lax") {
+	if !w.Has("lax") {
 		if _, err := s.l.Judge(Tarantool, r); err != nil {
 			s.say("  refuse, split brain %t: %s", err.(*Refusal).Kind == SplitBrain, err)
 			return
@@ -229,11 +174,11 @@ func (s *script) take(w words) {
 
 // pair splits the nth plain word into two numbers.
 func (w words) pair(n int, by string) [2]uint64 {
-	a, b, ok := strings.Cut(w.plain[n], by)
+	a, b, ok := strings.Cut(w.Plain[n], by)
 	if !ok {
-		w.t.Fatalf("%s: no pair: %s", w.line, w.plain[n])
+		w.T.Fatalf("%s: no pair: %s", w.Line, w.Plain[n])
 	}
-	return [2]uint64{w.number(a), w.number(b)}
+	return [2]uint64{w.Number(a), w.Number(b)}
 }
 
 // count counts as the leader of the term of the newest PROMOTE, with a quorum
@@ -241,8 +186,8 @@ func (w words) pair(n int, by string) [2]uint64 {
 // change that is undecided.
 func (s *script) count(w words) {
 	term, _, _ := s.l.Newest()
-	if t, ok := w.named["term"]; ok {
-		term = w.number(t)
+	if t, ok := w.Named["term"]; ok {
+		term = w.Number(t)
 	}
 	confirmed := Quorum{0b1110, 2}
 	s.quorum(w, "members", "quorum", &confirmed)
@@ -256,14 +201,14 @@ func (s *script) count(w words) {
 }
 
 func (s *script) quorum(w words, voters, size string, q *Quorum) {
-	if list := w.list(voters); list != nil {
+	if list := w.List(voters); list != nil {
 		q.Voters = 0
 		for _, m := range list {
 			q.Voters |= 1 << m
 		}
 	}
-	if n, ok := w.named[size]; ok {
-		q.Size = int(w.number(n))
+	if n, ok := w.Named[size]; ok {
+		q.Size = int(w.Number(n))
 	}
 }
 

@@ -3,11 +3,11 @@ package raft
 import (
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"tarragon.dev/tarragon/internal/testscript"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/datadriven"
@@ -64,30 +64,30 @@ type script struct {
 
 func newScript(t *testing.T, d *datadriven.TestData) *script {
 	s := &script{t: t, now: time.Second, self: 1, members: 0b1110, quorum: 2, able: !d.HasArg("unable")}
-	w := words{t: t, line: d.Pos, named: map[string]string{}}
+	w := parse(t, d.Pos)
 	for _, a := range d.CmdArgs {
 		if len(a.Vals) > 0 {
-			w.named[a.Key] = strings.Join(a.Vals, ",")
+			w.Named[a.Key] = strings.Join(a.Vals, ",")
 		}
 	}
-	if w.named["members"] != "" {
+	if w.Named["members"] != "" {
 		s.members = 0
-		for _, m := range strings.Split(strings.Trim(w.named["members"], "()"), ",") {
-			s.members |= 1 << w.number(strings.TrimSpace(m))
+		for _, m := range strings.Split(strings.Trim(w.Named["members"], "()"), ",") {
+			s.members |= 1 << w.Number(strings.TrimSpace(m))
 		}
 	}
-	if w.named["quorum"] != "" {
-		s.quorum = w.num("quorum")
+	if w.Named["quorum"] != "" {
+		s.quorum = w.Num("quorum")
 	}
-	if w.named["self"] != "" {
-		s.self = w.num("self")
+	if w.Named["self"] != "" {
+		s.self = w.Num("self")
 	}
-	s.cfg = Config{Mode: modeOf(t, w.named["mode"]), ElectionTimeout: 5 * time.Second, DeathTimeout: time.Second, FencingInterval: time.Second,
+	s.cfg = Config{Mode: modeOf(t, w.Named["mode"]), ElectionTimeout: 5 * time.Second, DeathTimeout: time.Second, FencingInterval: time.Second,
 		Rand: rand.New(rand.NewPCG(1, 2)), Trace: s.fact}
 	if d.HasArg("nofencing") {
 		s.cfg.FencingInterval = 0
 	}
-	s.start(Record{Term: max(w.num("term"), 1), Vote: uint32(w.num("vote"))})
+	s.start(Record{Term: max(w.Num("term"), 1), Vote: uint32(w.Num("vote"))})
 	return s
 }
 
@@ -122,70 +122,17 @@ func modeOf(t *testing.T, name string) Mode {
 	return Candidate
 }
 
-// words are the arguments of a line: plain ones by their place, others by name.
-type words struct {
-	t     *testing.T
-	line  string
-	plain []string
-	named map[string]string
-}
+// words are a line of a script.
+type words struct{ testscript.Words }
 
-func parse(t *testing.T, line string) words {
-	w := words{t: t, line: line, named: map[string]string{}}
-	for _, f := range strings.Fields(line)[1:] {
-		if k, v, ok := strings.Cut(f, "="); ok {
-			w.named[k] = v
-		} else {
-			w.plain = append(w.plain, f)
-		}
-	}
-	return w
-}
-
-func (w words) number(text string) uint64 {
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		w.t.Fatalf("%s: %v", w.line, err)
-	}
-	return n
-}
-
-func (w words) num(name string) uint64 {
-	if w.named[name] == "" {
-		return 0
-	}
-	return w.number(w.named[name])
-}
-
-func (w words) peer() uint32 { return uint32(w.number(w.plain[0])) }
-
-func (w words) has(word string) bool {
-	for _, p := range w.plain {
-		if p == word {
-			return true
-		}
-	}
-	return false
-}
-
-// vclock reads 1:5,2:3.
-func (w words) vclock(text string) (v vclock.VClock) {
-	for _, f := range strings.Split(text, ",") {
-		if f == "" || f == "-" {
-			continue
-		}
-		id, lsn, _ := strings.Cut(f, ":")
-		v[w.number(id)] = w.number(lsn)
-	}
-	return v
-}
+func parse(t testing.TB, line string) words { return words{testscript.Parse(t, line)} }
 
 func (s *script) event(line string) {
 	w := parse(s.t, line)
 	fmt.Fprintln(&s.out, line)
 	switch verb, _, _ := strings.Cut(line, " "); verb {
 	case "at":
-		d, err := time.ParseDuration(w.plain[0])
+		d, err := time.ParseDuration(w.Plain[0])
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -201,23 +148,23 @@ func (s *script) event(line string) {
 		s.say("  at %s", s.now-time.Second)
 		s.r.Tick(s.now)
 	case "up": // and its first message, as a relay sends it
-		s.r.Upstream(s.now, w.peer(), true, false)
-		s.r.Receive(s.now, w.peer(), Message{Term: s.r.Term(), State: StateFollower}, &s.mine)
+		s.r.Upstream(s.now, w.Peer(), true, false)
+		s.r.Receive(s.now, w.Peer(), Message{Term: s.r.Term(), State: StateFollower}, &s.mine)
 	case "silent": // the stream runs, but no message has come
-		s.r.Upstream(s.now, w.peer(), true, false)
+		s.r.Upstream(s.now, w.Peer(), true, false)
 	case "lost":
-		s.r.Upstream(s.now, w.peer(), false, false)
+		s.r.Upstream(s.now, w.Peer(), false, false)
 	case "gone":
-		s.r.Upstream(s.now, w.peer(), false, true)
+		s.r.Upstream(s.now, w.Peer(), false, true)
 	case "raft":
-		s.r.Receive(s.now, w.peer(), s.message(w), &s.mine)
+		s.r.Receive(s.now, w.Peer(), s.message(w), &s.mine)
 	case "heard":
-		s.r.Heard(s.now, w.peer())
+		s.r.Heard(s.now, w.Peer())
 	case "acked":
-		v := w.vclock(w.named["vclock"])
-		s.r.Acked(s.now, w.peer(), &v)
+		v := w.VClock(w.Named["vclock"])
+		s.r.Acked(s.now, w.Peer(), &v)
 	case "mine":
-		s.mine = w.vclock(w.plain[0])
+		s.mine = w.VClock(w.Plain[0])
 		s.r.Holds(&s.mine)
 		s.r.VClockGrew()
 	case "written":
@@ -230,7 +177,7 @@ func (s *script) event(line string) {
 	case "restart":
 		s.start(s.r.Saved())
 	case "adopt":
-		s.r.Adopt(w.num("term"), s.now)
+		s.r.Adopt(w.Num("term"), s.now)
 	case "promote":
 		if !s.r.Promote(s.now) {
 			s.say("  refused")
@@ -238,7 +185,7 @@ func (s *script) event(line string) {
 	case "resign":
 		s.r.Resign(s.now, "told to")
 	case "mode":
-		s.cfg.Mode = modeOf(s.t, w.plain[0])
+		s.cfg.Mode = modeOf(s.t, w.Plain[0])
 		s.r.Configure(s.cfg, s.now)
 	case "able":
 		s.able = true
@@ -248,22 +195,22 @@ func (s *script) event(line string) {
 		s.r.SetSelf(uint32(s.self), false, s.now)
 	case "members":
 		s.members = 0
-		for _, m := range strings.Split(w.plain[0], ",") {
-			s.members |= 1 << w.number(m)
+		for _, m := range strings.Split(w.Plain[0], ",") {
+			s.members |= 1 << w.Number(m)
 		}
-		s.quorum = w.num("quorum")
+		s.quorum = w.Num("quorum")
 		s.next = Electorate{}
 		s.elect()
 	case "change": // undecided: new members and their quorum
-		s.next = Electorate{Quorum: int(w.num("quorum"))}
-		for _, m := range strings.Split(w.plain[0], ",") {
-			s.next.Voters |= 1 << w.number(m)
+		s.next = Electorate{Quorum: int(w.Num("quorum"))}
+		for _, m := range strings.Split(w.Plain[0], ",") {
+			s.next.Voters |= 1 << w.Number(m)
 		}
 		s.elect()
 	case "tarantools":
 		mask := uint32(0)
-		for i := range w.plain {
-			mask |= 1 << w.number(w.plain[i])
+		for i := range w.Plain {
+			mask |= 1 << w.Number(w.Plain[i])
 		}
 		s.r.SetTarantools(mask)
 	default:
@@ -273,14 +220,14 @@ func (s *script) event(line string) {
 }
 
 func (s *script) message(w words) Message {
-	m := Message{Term: w.num("term"), Vote: uint32(w.num("vote")), Leader: uint32(w.num("leader")), IsLeaderSeen: w.has("seen"), State: StateFollower}
+	m := Message{Term: w.Num("term"), Vote: uint32(w.Num("vote")), Leader: uint32(w.Num("leader")), IsLeaderSeen: w.Has("seen"), State: StateFollower}
 	for _, state := range []State{StateCandidate, StateLeader} {
-		if w.has(state.String()) {
+		if w.Has(state.String()) {
 			m.State = state
 		}
 	}
-	if text, ok := w.named["vclock"]; ok {
-		v := w.vclock(text)
+	if text, ok := w.Named["vclock"]; ok {
+		v := w.VClock(text)
 		m.VClock = &v
 	}
 	return m
