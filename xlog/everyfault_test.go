@@ -3,6 +3,7 @@ package xlog
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"runtime"
@@ -30,8 +31,9 @@ var faultKinds = map[errorfs.OpKind]string{
 	errorfs.OpFileSync: "sync", errorfs.OpFileSyncData: "syncdata", errorfs.OpFileSyncTo: "syncto",
 }
 
-// faultStep is the distance of the faults that TestEveryFault tries.
-var faultStep = int64(1)
+// faultStep is the distance of the faults that TestEveryFault and the tests of
+// Upgrade try. All of them take two minutes: go test ./xlog -faultstep 1
+var faultStep = flag.Int64("faultstep", sampledFaults, "try one of so many faults")
 
 // withFaults is errorfs.Wrap, but fails closes too, and all that is done with a
 // file that is used again.
@@ -431,7 +433,7 @@ func TestEveryFault(t *testing.T) {
 	oneFault(t, count)
 	for kind, name := range faultKinds {
 		total := count.counts[kind].Load()
-		for n := int64(1); n <= total; n += faultStep {
+		for n := int64(1); n <= total; n += *faultStep {
 			for _, always := range []bool{false, true} {
 				cause := []error{syscall.ENOSPC, syscall.EMFILE, syscall.EIO}[n%3]
 				inj := &nthFault{kind: kind, n: n, err: cause, always: always}

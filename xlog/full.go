@@ -14,6 +14,8 @@ const (
 	retryPause = 100 * time.Millisecond
 	// stuckLimit is how long Pebble may take to end once the store has failed.
 	stuckLimit = 5 * time.Second
+	// editLimit is the same for one operation: what needs no flush ends sooner.
+	editLimit = time.Second
 )
 
 // isFull tells of an error that there was no room on the disk, or none left by a
@@ -26,6 +28,9 @@ func isFull(err error) bool {
 func remedy(err error) string {
 	if isFull(err) {
 		return "needs room on the disk, then a restart"
+	}
+	if errors.Is(err, ErrCorrupt) {
+		return "xlog verify says what is damaged"
 	}
 	return "needs a restart"
 }
@@ -143,6 +148,37 @@ func (s *Store) openDB(o *pebble.Options) (*pebble.DB, error) {
 		}()
 		return nil, s.fail.get()
 	}
+}
+
+// edit runs an operation of Pebble that first waits for a flush of what it lies
+// beside, but it ends: a store that has failed flushes nothing, and Pebble would
+// wait for ever.
+func (s *Store) edit(what string, op func() error) error {
+	done, failed := make(chan error, 1), make(chan struct{})
+	forget := s.fail.tell(func(error) { close(failed) })
+	defer forget()
+	go func() {
+		err := error(nil)
+		defer func() {
+			if p := recover(); p != nil { // the store may be closed under it
+				err = fmt.Errorf("pebble: %v", p)
+			}
+			done <- err
+		}()
+		err = op()
+	}()
+	select {
+	case err := <-done:
+		return s.writeError(what, err)
+	case <-failed:
+	}
+	late := time.NewTimer(editLimit)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+	}
+	return s.fail.get()
 }
 
 // abandon gives back what a store that has failed holds: descriptors, memory

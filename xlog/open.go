@@ -306,7 +306,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 				// A flush with voided rows in it gives way to the table of a named value,
 				// which lies between its keyspaces, and is done again.
 				if !errors.Is(err, pebble.ErrCancelledCompaction) {
-					s.fail.set(err)
+					s.fail.set(asDamage("a table", err))
 					if !s.closed.Load() {
 						time.Sleep(retryPause) // Pebble itself tries again at once, for ever
 					}
@@ -369,7 +369,7 @@ func (s *Store) Close() error {
 	}
 	var err error
 	if s.opts.Mode != Fsync {
-		err = s.db.Flush()
+		err = s.edit("flush the log", s.db.Flush)
 	}
 	if err == nil {
 		err = s.fail.get()

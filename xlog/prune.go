@@ -1,7 +1,6 @@
 package xlog
 
 import (
-	"context"
 	"fmt"
 	"math"
 
@@ -209,8 +208,7 @@ func (s *Store) partTables() error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.IngestAndExcise(context.Background(), []string{path}, nil, nil, span)
-	return s.writeError("part tables", err)
+	return s.ingestAndExcise("part tables", path, span)
 }
 
 // copyToTable writes a table with all that is in a span.

@@ -2,5 +2,5 @@
 
 package xlog
 
-// Under the race detector a sample is enough: without it all are tried.
-func init() { faultStep = 11 }
+// sampledFaults is the distance of faults where all would take too long.
+const sampledFaults = 11

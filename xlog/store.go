@@ -1,6 +1,7 @@
 package xlog
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -118,7 +119,7 @@ type Store struct {
 type latch struct {
 	mu   sync.Mutex
 	err  error
-	told []func(error)
+	told map[*func(error)]struct{}
 }
 
 func (l *latch) get() error {
@@ -139,21 +140,29 @@ func (l *latch) set(err error) {
 	l.told = nil
 	err = l.err
 	l.mu.Unlock()
-	for _, f := range told {
-		f(err)
+	for f := range told {
+		(*f)(err)
 	}
 }
 
-// tell calls f with the first failure, at once if there was one.
-func (l *latch) tell(f func(error)) {
+// tell calls f with the first failure, at once if there was one. forget ends that.
+func (l *latch) tell(f func(error)) (forget func()) {
 	l.mu.Lock()
 	err := l.err
 	if err == nil {
-		l.told = append(l.told, f)
+		if l.told == nil {
+			l.told = map[*func(error)]struct{}{}
+		}
+		l.told[&f] = struct{}{}
 	}
 	l.mu.Unlock()
 	if err != nil {
 		f(err)
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.told, &f)
 	}
 }
 
@@ -184,17 +193,25 @@ func (s *Store) readError(what string, err error) error {
 	if err := s.fail.get(); err != nil && !s.readOnly {
 		return err
 	}
-	if pebble.IsCorruptionError(err) {
-		text, _, _ := strings.Cut(err.Error(), "\n") // the rest are carriers for Pebble's own use
-		return damaged("%s: %s", what, text)
+	if damage := asDamage(what, err); errors.Is(damage, ErrCorrupt) {
+		return damage
 	}
 	return fmt.Errorf("xlog: read %s: %w", what, err)
+}
+
+// asDamage makes ErrCorrupt of what Pebble calls corruption; any other error stays.
+func asDamage(what string, err error) error {
+	if !pebble.IsCorruptionError(err) {
+		return err
+	}
+	text, _, _ := strings.Cut(err.Error(), "\n") // the rest are carriers for Pebble's own use
+	return damaged("%s: %s", what, text)
 }
 
 // writeError latches a failed write.
 func (s *Store) writeError(what string, err error) error {
 	if err != nil {
-		s.fail.set(fmt.Errorf("%s: %w", what, err))
+		s.fail.set(fmt.Errorf("%s: %w", what, asDamage("a table", err)))
 	}
 	return s.fail.get()
 }

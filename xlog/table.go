@@ -51,7 +51,15 @@ func (w *tableWriter) abort() {
 
 // ingest takes tables in with one edit of the manifest.
 func (s *Store) ingest(what string, paths []string) error {
-	return s.writeError(what, s.db.Ingest(context.Background(), paths))
+	return s.edit(what, func() error { return s.db.Ingest(context.Background(), paths) })
+}
+
+// ingestAndExcise replaces all that is in a span by a table.
+func (s *Store) ingestAndExcise(what, path string, span pebble.KeyRange) error {
+	return s.edit(what, func() error {
+		_, err := s.db.IngestAndExcise(context.Background(), []string{path}, nil, nil, span)
+		return err
+	})
 }
 
 // checkEdges reads what tables have next to a span that is to be cut out of
@@ -91,8 +99,7 @@ func (s *Store) ingestOne(key, value []byte, span pebble.KeyRange) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.IngestAndExcise(context.Background(), []string{path}, nil, nil, span)
-	return s.writeError("write a value", err)
+	return s.ingestAndExcise("write a value", path, span)
 }
 
 // excise removes all keys of a span. Where whole tables are in it this costs
@@ -102,5 +109,5 @@ func (s *Store) excise(what string, start, end []byte) error {
 	if err := s.checkEdges(span); err != nil {
 		return err
 	}
-	return s.writeError(what, s.db.Excise(context.Background(), span))
+	return s.edit(what, func() error { return s.db.Excise(context.Background(), span) })
 }

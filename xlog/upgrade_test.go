@@ -303,7 +303,7 @@ func TestUpgradeFails(t *testing.T) {
 	count := &nthFault{}
 	run(t, count)
 	for kind, name := range faultKinds {
-		for n := int64(1); n <= count.counts[kind].Load(); n += 3 * faultStep {
+		for n := int64(1); n <= count.counts[kind].Load(); n += 3 * *faultStep {
 			cause, always := []error{syscall.ENOSPC, syscall.EIO}[n%2], n%4 < 2
 			t.Run(fmt.Sprintf("%s/%d/%v/%v", name, n, cause, always), func(t *testing.T) {
 				t.Parallel() // they wait for Pebble to give up

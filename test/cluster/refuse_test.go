@@ -40,7 +40,7 @@ func TestRefusalsToStart(t *testing.T) {
 		t.Errorf("the foreign directory was damaged: %v", err)
 	}
 	r.refuses("a newer format", serveCopy(t, r, serve, down.DataDir(), func(store string) {
-		if !replaceIn(t, filepath.Join(store, "TARRAGON"), "format 1", "format 9") {
+		if !replaceIn(t, filepath.Join(store, "TARRAGON"), "format 2", "format 9") {
 			t.Fatal("the card has no format")
 		}
 	}), "its format is 9")

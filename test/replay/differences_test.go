@@ -28,6 +28,7 @@ var differences = []difference{
 	{"", "set", "a key of ours"},
 	{"", "history", "a key of ours"},
 	{"", "incarnation", "a key of ours"},
+	{"", "feature", "a key of ours"},
 	{"", "process", "a key of ours"},
 	{"", "committed", "a key of ours"},
 	{"SUBSCRIBE", "id_filter", "ours takes rows of its own back from anybody at any time"},
