@@ -175,10 +175,11 @@ func (s *Store) edit(what string, op func() error) error {
 	late := time.NewTimer(editLimit)
 	defer late.Stop()
 	select {
-	case <-done:
+	case err := <-done:
+		return s.writeError(what, err)
 	case <-late.C:
+		return s.fail.get()
 	}
-	return s.fail.get()
 }
 
 // abandon gives back what a store that has failed holds: descriptors, memory
