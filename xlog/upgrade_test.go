@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -258,12 +259,15 @@ func TestUpgradeDies(t *testing.T) {
 	for _, r := range recordings {
 		t.Run(r.file, func(t *testing.T) {
 			seen := map[bool]int{} // stores that were found of the old format and of the new one
-			for n := 1; ; n++ {
+			for n := 1; ; n += crashStep {
 				fs := r.unpack(t)
+				var mu sync.Mutex // Pebble has goroutines of its own
 				var left *vfs.MemFS
 				ops := 0
 				_, err := Upgrade(withFaults(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
 					if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileClose && op.Kind != errorfs.OpLock {
+						mu.Lock()
+						defer mu.Unlock()
 						if ops++; ops == n {
 							left = fs.CrashClone(vfs.CrashCloneCfg{})
 						}
@@ -273,10 +277,13 @@ func TestUpgradeDies(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if left == nil {
+				mu.Lock()
+				crashed := left
+				mu.Unlock()
+				if crashed == nil {
 					break
 				}
-				seen[r.afterwards(t, left)]++
+				seen[r.afterwards(t, crashed)]++
 			}
 			if seen[false] == 0 || seen[true] == 0 {
 				t.Errorf("the change of the card is at one end of all crashes: %v", seen)
