@@ -7,6 +7,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -208,7 +209,7 @@ func (c *Core) applyTxn(a *arrival, v *verdict) error {
 		c.keepNops(a)
 		return nil
 	}
-	if v.rules == limbo.Tarantool && !a.logged && c.limbo.Current().Owner == 0 && a.isSync(tx) {
+	if v.rules == terms.Tarantool && !a.logged && c.limbo.Current().Owner == 0 && a.isSync(tx) {
 		tx.Abort()
 		return xrow.Errorf(xrow.ErrSyncQueueUnclaimed)
 	}
@@ -258,7 +259,7 @@ func (c *Core) keepNops(a *arrival) {
 }
 
 // applied puts a transaction whose statements ran into the log and the queue.
-func (c *Core) applied(tx *box.Txn, a *arrival, rules limbo.Rules) {
+func (c *Core) applied(tx *box.Txn, a *arrival, rules terms.Rules) {
 	last := a.last()
 	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
 	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Sync: a.isSync(tx)}
@@ -321,7 +322,7 @@ func (c *Core) redo(tx *box.Txn, frames []byte) error {
 
 // applyRequest logs a row that acts on the queue, and draws its conclusions.
 func (c *Core) applyRequest(a *arrival, v *verdict) error {
-	if v.rules == limbo.Tarantool {
+	if v.rules == terms.Tarantool {
 		c.adopt(v.row.Begins) // it is not in the stamp
 	}
 	c.log(a)
@@ -333,7 +334,7 @@ func (c *Core) applyRequest(a *arrival, v *verdict) error {
 		return c.contradiction(err.Error())
 	}
 	if c.limbo.Current().Term != before {
-		c.tookEffect(v.rules == limbo.Strong)
+		c.tookEffect(v.rules == terms.Strong)
 	}
 	c.settle()
 	return nil

@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -70,7 +71,7 @@ func (a *arrival) isSync(tx *box.Txn) bool {
 
 // verdict is what becomes of an arrival.
 type verdict struct {
-	rules limbo.Rules // by which it was judged, and is to be taken
+	rules terms.Rules // by which it was judged, and is to be taken
 	of    limbo.Verdict
 	row   limbo.Row // what the limbo was asked
 }
@@ -91,7 +92,7 @@ func (c *Core) judge(a *arrival) (v verdict, err error) {
 		c.ownWrote(r.ReplicaID)
 	}
 	v.rules = c.rulesOf(a)
-	if synchro && v.rules == limbo.Tarantool {
+	if synchro && v.rules == terms.Tarantool {
 		if r.Type != xrow.Demote && !a.logged && c.strongAlone() {
 			return v, protocolError(r.Type.String() + " by Tarantool's rules, where no member is a Tarantool")
 		}
@@ -122,28 +123,28 @@ func (c *Core) restamp(a *arrival) {
 // rulesOf are the rules that an arrival is judged by. A PROMOTE says it itself. A
 // stamp says of which term the others are; those without one are Tarantool's,
 // where they could be of a time when its rules held.
-func (c *Core) rulesOf(a *arrival) limbo.Rules {
+func (c *Core) rulesOf(a *arrival) terms.Rules {
 	r := &a.rows[0]
 	switch {
 	case c.cfg.Kind == xrow.Tarantool, r.Type == xrow.Demote, r.Type == xrow.Rollback:
-		return limbo.Tarantool
+		return terms.Tarantool
 	case r.Type == xrow.Promote && a.synchro.Rules == xrow.RulesStrong:
-		return limbo.Strong
+		return terms.Strong
 	case r.Type == xrow.Promote:
-		return limbo.Tarantool
+		return terms.Tarantool
 	case r.Term != 0:
 		return c.limbo.RulesOf(r.Term)
 	case r.Type == xrow.Confirm, c.limbo.Current().Term == 0, c.limbo.Mixed(), c.members.kinds.tarantools&(1<<r.ReplicaID) != 0:
-		return limbo.Tarantool
+		return terms.Tarantool
 	}
-	return limbo.Strong
+	return terms.Strong
 }
 
 // kinds are the types of rows that act on the queue, as the limbo calls them.
 var kindsOf = [...]limbo.Kind{xrow.Confirm: limbo.Confirmation, xrow.Rollback: limbo.Rollback, xrow.Promote: limbo.Promotion, xrow.Demote: limbo.Demotion}
 
 // rowOf is what the limbo needs to know of an arrival.
-func (c *Core) rowOf(a *arrival, rules limbo.Rules) limbo.Row {
+func (c *Core) rowOf(a *arrival, rules terms.Rules) limbo.Row {
 	r, s := &a.rows[0], &a.synchro
 	l := limbo.Row{Kind: kindsOf[r.Type], Origin: r.ReplicaID, LSN: r.LSN, Term: r.Term, Taken: a.logged, Partial: a.partial,
 		WaitSync: a.last().Flags&xrow.FlagWaitSync != 0, Empty: a.empty}
@@ -151,7 +152,7 @@ func (c *Core) rowOf(a *arrival, rules limbo.Rules) limbo.Row {
 		return l
 	}
 	l.Owner, l.UpTo, l.Begins, l.PrevTerm, l.Known = s.ReplicaID, s.LSN, s.Term, s.PrevTerm, c.out.vclock[s.ReplicaID]
-	if rules == limbo.Strong {
+	if rules == terms.Strong {
 		l.UpTo, l.Named = s.Strong(), s.LSN
 		return l
 	}

@@ -3,6 +3,7 @@ package instance
 import (
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -32,7 +33,7 @@ func (c *Core) demote(ev DemoteRequest) {
 		case cur.Owner != c.members.self || cur.Term < c.raft.Term() || len(c.limbo.Pending()) > 0:
 			c.eff.reply(ev.Conn, ev.Sync, nil, xrow.Errorf(xrow.ErrNotLeader, c.raft.Leader()))
 			return
-		case cur.Rules == limbo.Tarantool:
+		case cur.Rules == terms.Tarantool:
 			c.beginDemotion(ev)
 			return
 		}
@@ -90,7 +91,7 @@ func (c *Core) writeDemote(term uint64) {
 	by := c.author()
 	by.term = c.raft.Term()
 	req.LSN = c.out.addSynchro(by, xrow.Demote, &body, term)
-	if err := c.limbo.Take(limbo.Tarantool, req); err != nil {
+	if err := c.limbo.Take(terms.Tarantool, req); err != nil {
 		panic("instance: " + err.Error())
 	}
 	c.tookEffect(false)

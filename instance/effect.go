@@ -2,6 +2,7 @@ package instance
 
 import (
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -77,7 +78,7 @@ type State struct {
 	VClock      vclock.VClock // a checkpoint: of the log up to it, its Undecided too; a JOIN: of what is decided, without Undecided
 	Term        uint64        // persisted
 	Vote        uint32
-	History     []TermSpan    // terms known to be in effect, oldest first
+	History     []terms.Span  // terms known to be in effect, oldest first
 	Confirmed   uint64        // LSN of the newest span's owner up to which all is committed
 	ConfirmedOf vclock.VClock // greatest LSN known to be confirmed per owner of the queue, ever
 	// VoidPromotes are LSNs of PROMOTEs of ours that never took effect anywhere
@@ -85,17 +86,6 @@ type State struct {
 	VoidPromotes []uint64
 	Undecided    *xrow.Group // a checkpoint: rows before NextGroup whose fate is open, in log order
 	NextGroup    uint64      // a checkpoint: where replay of the log goes on
-}
-
-// TermSpan is a term in effect: the LSNs of its owner that belong to it.
-type TermSpan struct {
-	Term  uint64
-	Owner uint32
-	First uint64 // LSN of its PROMOTE
-	Last  uint64 // greatest LSN held of it; final once a newer term is in effect
-
-	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
 }
 
 // reply answers a client; conn 0 is nobody.

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
-	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -48,7 +48,7 @@ func (c *Core) answerEmpty(tx *box.Txn, r *Request, term uint64, data []byte, er
 // fateOf is what an answer stands on. tx is about to end.
 func (c *Core) fateOf(tx *box.Txn, r *Request, term uint64, data []byte, err *xrow.Error) fate {
 	f := fate{client: client{r.Conn, r.Sync, c.now.Mono + c.cfg.WaitLimit}, data: data, err: err, saw: tx.Undecided()}
-	if term != 0 && c.limbo.Current().Rules != limbo.Tarantool {
+	if term != 0 && c.limbo.Current().Rules != terms.Tarantool {
 		any, sync := tx.Looked()
 		if sync || any && (r.IsSync || c.cfg.SyncAll) {
 			f.beat, f.term, f.heard = c.beats.round(&c.eff), term, 1<<c.members.self

@@ -2,9 +2,11 @@ package instance
 
 import (
 	"fmt"
+	"slices"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -99,7 +101,7 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 	if old != nil && old.UUID == j.UUID && (old.ID == c.members.self || c.raft.Live(c.now.Mono, old.ID)) {
 		return xrow.Errorf(xrow.ErrCfg, "instance_uuid", fmt.Sprintf("%s is that of instance %d, which is alive", j.UUID, old.ID))
 	}
-	if cur := c.limbo.Current(); xrow.KindOf(j.Incarnation) == xrow.Tarantool && cur.Rules == limbo.Strong && !c.cfg.AllowTarantool {
+	if cur := c.limbo.Current(); xrow.KindOf(j.Incarnation) == xrow.Tarantool && cur.Rules == terms.Strong && !c.cfg.AllowTarantool {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
 			" of Tarantool's kind does not know; tarragon.allow_tarantool lets it in and gives them up"}
 	}
@@ -178,7 +180,7 @@ type welcome struct {
 // votes in the term in which it is registered.
 func (c *Core) joinState() State {
 	v := c.Decided()
-	s := State{VClock: v, Term: c.raft.Term(), History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
+	s := State{VClock: v, Term: c.raft.Term(), History: slices.Clone(c.limbo.History()), Confirmed: c.limbo.Confirmed(),
 		ConfirmedOf: c.limbo.ConfirmedOf()}
 	s.Vote = c.raft.Leader() // ourselves, if we lead
 	if n := len(s.History); n > 0 {

@@ -3,6 +3,7 @@ package instance
 import (
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -25,7 +26,7 @@ func (c *Core) becomeLeader() {
 	// It follows the newest PROMOTE of its own log, in effect or not, up to the
 	// last row held of that term.
 	prevTerm, prevOwner, prevLSN := c.limbo.Newest()
-	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN, Named: c.limbo.Names(), Rules: limbo.Strong}
+	p := limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: prevLSN, Named: c.limbo.Names(), Rules: terms.Strong}
 	c.writePromote(&p)
 }
 
@@ -38,10 +39,10 @@ func (c *Core) leadTarantool() {
 		return
 	}
 	pending := c.limbo.Pending()
-	if n := len(pending); n > 0 && pending[n-1].Rules == limbo.Strong && !c.members.confirmed.commit(c.synced(prevOwner, last)) {
+	if n := len(pending); n > 0 && pending[n-1].Rules == terms.Strong && !c.members.confirmed.commit(c.synced(prevOwner, last)) {
 		return
 	}
-	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Rules: limbo.Tarantool})
+	c.writePromote(&limbo.Promote{PrevTerm: prevTerm, PrevOwner: prevOwner, PrevLSN: c.limbo.Names(), Rules: terms.Tarantool})
 }
 
 // writePromote writes the PROMOTE of our term; it is pending until a quorum has it.
@@ -73,7 +74,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 // promoteBody is the body of a PROMOTE. Of a strong one, LSN is for Tarantools.
 func promoteBody(p *limbo.Promote) xrow.Synchro {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: xrow.RulesStrong}
-	if p.Rules == limbo.Tarantool {
+	if p.Rules == terms.Tarantool {
 		body.Rules = 0
 	} else if p.Named != p.PrevLSN {
 		body.LSN, body.StrongLSN = p.Named, p.PrevLSN
@@ -86,7 +87,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
 	p.LSN = c.out.addSynchro(c.author(), xrow.Promote, &body, p.Term)
 	c.limbo.Lead(p.LSN)
-	if err := c.limbo.Take(limbo.Tarantool, limbo.Row{Kind: limbo.Promotion, Origin: c.members.self, LSN: p.LSN, Owner: p.PrevOwner, UpTo: p.PrevLSN, Begins: p.Term}); err != nil {
+	if err := c.limbo.Take(terms.Tarantool, limbo.Row{Kind: limbo.Promotion, Origin: c.members.self, LSN: p.LSN, Owner: p.PrevOwner, UpTo: p.PrevLSN, Begins: p.Term}); err != nil {
 		panic("instance: " + err.Error())
 	}
 	c.tookEffect(false)
@@ -97,7 +98,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 // Tarantool was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
-	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == limbo.Tarantool) == (c.members.kinds.tarantools != 0) {
+	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == terms.Tarantool) == (c.members.kinds.tarantools != 0) {
 		return
 	}
 	if c.cfg.Kind == xrow.Tarantool {

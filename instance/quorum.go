@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"tarragon.dev/tarragon/box"
-	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -68,7 +68,7 @@ func (c *Core) SharesQuorum() bool { return c.cfg.ParseQuorum != nil && c.underS
 // underStrong tells whether the strong rules are in effect and stay.
 func (c *Core) underStrong() bool {
 	cur := c.limbo.Current()
-	return cur.Rules == limbo.Strong && c.members.kinds.tarantools == 0
+	return cur.Rules == terms.Strong && c.members.kinds.tarantools == 0
 }
 
 // noteWish takes down what the configuration of an instance asks for. What we

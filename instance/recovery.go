@@ -14,7 +14,7 @@ func (c *Core) Restore(s State) error {
 	defer func() { c.replay = false }()
 	c.out.vclock = s.VClock
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: s.Term, Vote: s.Vote})
-	c.limbo.Restore(fromSpans(s.History), s.Confirmed, s.ConfirmedOf)
+	c.limbo.Restore(s.History, s.Confirmed, s.ConfirmedOf)
 	c.lead.restore(s.VoidPromotes)
 	if s.NextGroup > 0 {
 		c.out.nextNo = s.NextGroup

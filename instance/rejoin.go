@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -137,8 +138,8 @@ func (o *Old) all() iter.Seq[*xrow.Group] {
 	}
 }
 
-func mixedSpans(spans []TermSpan) bool {
-	return slices.ContainsFunc(spans, func(s TermSpan) bool { return s.Tarantool })
+func mixedSpans(spans []terms.Span) bool {
+	return slices.ContainsFunc(spans, func(s terms.Span) bool { return s.Rules == terms.Tarantool })
 }
 
 // keeping is a Rejoin under way.
@@ -210,7 +211,7 @@ func (s *State) knows(o *State, upTo *vclock.VClock) bool {
 		return false
 	}
 	for id := uint32(1); id < vclock.Max; id++ {
-		led := func(span TermSpan) bool { return span.Owner == id && span.First <= s.VClock[id]+1 }
+		led := func(span terms.Span) bool { return span.Owner == id && span.First <= s.VClock[id]+1 }
 		if upTo[id] > s.VClock[id] && !slices.ContainsFunc(o.History, led) && !slices.ContainsFunc(s.History, led) &&
 			!o.opens(id, s.VClock[id]+1) {
 			return false
@@ -258,7 +259,7 @@ func (s *State) excludes(r *xrow.Row) bool {
 	if r.Term == 0 || n == 0 || r.Term >= s.History[n-1].Term {
 		return false
 	}
-	i := slices.IndexFunc(s.History, func(span TermSpan) bool { return span.Term == r.Term })
+	i := slices.IndexFunc(s.History, func(span terms.Span) bool { return span.Term == r.Term })
 	return i < 0 || s.History[i].Owner != r.ReplicaID || r.LSN > s.History[i].Last
 }
 

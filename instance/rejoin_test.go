@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -81,13 +82,13 @@ func lostOf(rows []xrow.LostRow) string {
 	return strings.Join(words, " ")
 }
 
-func span(term uint64, owner uint32, first, last uint64) TermSpan {
-	return TermSpan{Term: term, Owner: owner, First: first, Last: last, Writer: owner}
+func span(term uint64, owner uint32, first, last uint64) terms.Span {
+	return terms.Span{Term: term, Owner: owner, First: first, Last: last, Writer: owner, Rules: terms.Strong}
 }
 
 // TestRejoin: what a member that joins anew keeps of its old store.
 func TestRejoin(t *testing.T) {
-	settled := State{VClock: vclock.VClock{1: 5, 2: 3, 3: 2}, Term: 3, Confirmed: 2, History: []TermSpan{span(2, 1, 1, 4), span(3, 3, 1, 2)}}
+	settled := State{VClock: vclock.VClock{1: 5, 2: 3, 3: 2}, Term: 3, Confirmed: 2, History: []terms.Span{span(2, 1, 1, 4), span(3, 3, 1, 2)}}
 	for _, c := range []struct {
 		name   string
 		self   uint32 // 0: 4, which has no rows
@@ -120,12 +121,12 @@ func TestRejoin(t *testing.T) {
 		{name: "less vote on disk than was shown", state: settled, log: []string{"v0/3"}, shown: Shown{Term: 3, Vote: 2}, err: ErrLostData},
 		{name: "less on disk than was acked", state: settled, log: []string{"1:1/2"}, shown: Shown{Ack: vclock.VClock{1: 2}}, err: ErrLostData},
 		{name: "the log does not reach back, and the state knows less", state: settled, log: []string{"P3:1/3 C3:2/3 3:3/3", "3:4/3"}, from: 1,
-			before: State{VClock: vclock.VClock{3: 3}, Term: 3, Confirmed: 3, History: []TermSpan{span(3, 3, 1, 3)}}, err: ErrBehind},
+			before: State{VClock: vclock.VClock{3: 3}, Term: 3, Confirmed: 3, History: []terms.Span{span(3, 3, 1, 3)}}, err: ErrBehind},
 		{name: "the log does not reach back, and the state knows more", state: settled, log: []string{"P1:1/2 C1:2/2 1:3/2 1:4/2 1:5/2 1:6/2", "1:7/2"}, from: 1,
-			before: State{VClock: vclock.VClock{1: 6}, Term: 2, Confirmed: 2, History: []TermSpan{span(2, 1, 1, 6)}},
+			before: State{VClock: vclock.VClock{1: 6}, Term: 2, Confirmed: 2, History: []terms.Span{span(2, 1, 1, 6)}},
 			want:   "N1:7/2", void: "1:7/2", clock: vclock.VClock{1: 6, 2: 3, 3: 2}, term: 3},
 		{name: "rows of somebody who never led are missing", state: settled, log: []string{"2:1/0 2:2/0 2:3/0 2:4/0 2:5/0", "2:6/0"}, from: 1,
-			before: State{VClock: vclock.VClock{2: 5}, Term: 2, Confirmed: 2, History: []TermSpan{span(2, 1, 1, 2)}}, err: ErrBehind},
+			before: State{VClock: vclock.VClock{2: 5}, Term: 2, Confirmed: 2, History: []terms.Span{span(2, 1, 1, 2)}}, err: ErrBehind},
 		{name: "Tarantool's rules: all is covered", state: settled, log: []string{"O1:1/2 1:2/2"}, term: 3},
 		{name: "the state has rows of ours that the disk lacks", self: 2, state: settled, log: []string{"2:1/0 2:2/0"}, err: ErrLostData},
 		{name: "Tarantool's rules: a newer term leaves our rows out", self: 1, state: settled, log: []string{"O1:1/2 1:2/2 1:3/2 1:4/2 1:5/2 1:6/2 2:4/0"},
@@ -184,8 +185,8 @@ func TestRejoinTakesWhatWasOpen(t *testing.T) {
 	log := oldLog(t, "P1:1/2 C1:2/2 1:3/2 C1:4/2 1:5/2", "1:6/2")
 	open := oldLog(t, "1:3/2 1:5/2 1:6/2")[0]
 	old := &Old{Self: 3, Before: log[1].Before, Log: slices.Values(log[1:]),
-		Checkpoint: State{VClock: vclock.VClock{1: 6}, Term: 2, Confirmed: 1, History: []TermSpan{span(2, 1, 1, 6)}, Undecided: open}}
-	s := State{VClock: vclock.VClock{1: 2}, Term: 2, Confirmed: 1, History: []TermSpan{span(2, 1, 1, 2)}}
+		Checkpoint: State{VClock: vclock.VClock{1: 6}, Term: 2, Confirmed: 1, History: []terms.Span{span(2, 1, 1, 6)}, Undecided: open}}
+	s := State{VClock: vclock.VClock{1: 2}, Term: 2, Confirmed: 1, History: []terms.Span{span(2, 1, 1, 2)}}
 	kept, err := s.Rejoin(old)
 	if err != nil {
 		t.Fatal(err)

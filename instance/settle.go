@@ -1,7 +1,7 @@
 package instance
 
 import (
-	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -20,7 +20,7 @@ func (c *Core) count() {
 	}
 	if cur := c.limbo.Current(); lsn != 0 && cur.Term != before {
 		c.tookEffect(true)
-		if cur.Rules != limbo.Tarantool { // its CONFIRMs name synchronous transactions only
+		if cur.Rules != terms.Tarantool { // its CONFIRMs name synchronous transactions only
 			c.addConfirm(lsn)
 		}
 	}

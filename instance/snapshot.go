@@ -30,7 +30,7 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 	if c.out.open == nil {
 		last--
 	}
-	s := State{VClock: c.out.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: toSpans(c.limbo.History()),
+	s := State{VClock: c.out.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: slices.Clone(c.limbo.History()),
 		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.lead.voidPromotes),
 		NextGroup: c.out.nextNo}
 	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s, undecided: undecided(&c.limbo)}, group: last}
@@ -108,25 +108,6 @@ func splitFrames(b []byte) (frames [][]byte) {
 		b = b[n:]
 	}
 	return frames
-}
-
-func toSpans(in []limbo.Span) []TermSpan {
-	out := make([]TermSpan, len(in))
-	for i, s := range in {
-		out[i] = TermSpan{Term: s.Term, Owner: s.Owner, First: s.First, Last: s.Last, Writer: s.Writer, Tarantool: s.Rules == limbo.Tarantool}
-	}
-	return out
-}
-
-func fromSpans(in []TermSpan) []limbo.Span {
-	out := make([]limbo.Span, len(in))
-	for i, s := range in {
-		out[i] = limbo.Span{Term: s.Term, Owner: s.Owner, First: s.First, Last: s.Last, Writer: s.Writer, Rules: limbo.Strong}
-		if s.Tarantool {
-			out[i].Rules = limbo.Tarantool
-		}
-	}
-	return out
 }
 
 // beforeEntry is the LSN in front of an undecided transaction's first row.

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
-	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 )
 
@@ -38,7 +38,7 @@ type Info struct {
 	QuorumFile    string        // what this instance's configuration asks for
 	Voters        uint32        // confirmed, a bit each
 	Members       []box.Member
-	History       []TermSpan
+	History       []terms.Span
 	Confirmed     uint64 // LSN of the queue's owner up to which all is committed
 	GroupsWritten uint64
 	Failed        error
@@ -58,9 +58,9 @@ func (c *Core) Info(now time.Duration) Info {
 	i := Info{ID: c.members.self, UUID: c.cfg.UUID, RO: !c.writable() || c.members.founding > 0, Founding: c.foundingInfo(), ROCfg: c.cfg.ReadOnly, VClock: c.out.vclock, Synced: c.out.onDisk, Term: c.raft.Saved().Term,
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.members.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.members.confirmed.voters,
-		Members: c.members.ids, History: toSpans(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
+		Members: c.members.ids, History: slices.Clone(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
 		Failed: c.out.failed, Doubted: c.doubtText(), Stalled: c.out.stalled, Expelled: c.members.expelled,
-		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == limbo.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo()}
+		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == terms.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -12,7 +13,7 @@ import (
 func (c *Core) noteVoidPromotes() (n int) {
 	void := c.limbo.TakeVoidPromotes()
 	for _, p := range void {
-		if p.Rules == limbo.Tarantool { // those of ours are told of by number
+		if p.Rules == terms.Tarantool { // those of ours are told of by number
 			c.trace(FactPromoteVoid, p.Owner, p.LSN, "")
 		}
 		if p.Owner == c.ownID() {

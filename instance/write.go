@@ -6,6 +6,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -134,13 +135,13 @@ func (c *Core) submit(by author, tx *box.Txn, r *Request, p payload) {
 	flags := xrow.FlagCommit
 	if sync {
 		flags |= xrow.FlagWaitSync | xrow.FlagWaitAck
-	} else if !tx.IsLocal() && by.term != 0 && (c.limbo.HasSync() || c.limbo.Current().Rules != limbo.Tarantool) {
+	} else if !tx.IsLocal() && by.term != 0 && (c.limbo.HasSync() || c.limbo.Current().Rules != terms.Tarantool) {
 		// Under the strong rules all wait for a quorum. A Tarantool that gets one
 		// late makes it a NOP, and does not call it a split brain.
 		flags |= xrow.FlagWaitSync
 	}
 	e := entry{Origin: c.members.self, Term: by.term, Seq: c.seq, Group: c.out.nextNo, Sync: sync}
-	if by.term != 0 && c.limbo.Current().Rules == limbo.Tarantool && flags&xrow.FlagWaitSync == 0 {
+	if by.term != 0 && c.limbo.Current().Rules == terms.Tarantool && flags&xrow.FlagWaitSync == 0 {
 		e.Term = 0 // decided by this write
 	}
 	p.frames = c.out.addTxn(by, rows, flags)

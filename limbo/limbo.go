@@ -4,19 +4,9 @@ import (
 	"fmt"
 	"slices"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 )
-
-// Span is a term in effect: the LSNs of its owner that belong to it.
-type Span struct {
-	Term  uint64
-	Owner uint32
-	First uint64 // LSN of its PROMOTE
-	Last  uint64 // greatest LSN held of it
-
-	Writer uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Rules  Rules
-}
 
 // Promote is a PROMOTE row.
 type Promote struct {
@@ -25,10 +15,10 @@ type Promote struct {
 	LSN       uint64
 	PrevTerm  uint64 // the row that it follows: 0, 0, 0 for the first of all
 	PrevOwner uint32
-	PrevLSN   uint64 // under Tarantool's rules: up to here the previous owner's rows are confirmed
-	Named     uint64 // strong rules: what PrevLSN is for a Tarantool, see Names
-	Last      uint64 // greatest LSN held of its term; set by the limbo
-	Rules     Rules  // of its term
+	PrevLSN   uint64      // under Tarantool's rules: up to here the previous owner's rows are confirmed
+	Named     uint64      // strong rules: what PrevLSN is for a Tarantool, see Names
+	Last      uint64      // greatest LSN held of its term; set by the limbo
+	Rules     terms.Rules // of its term
 }
 
 // Entry is a transaction whose outcome is open.
@@ -48,9 +38,9 @@ type Entry[P any] struct {
 
 // Limbo is the machine. The zero value holds nothing and no term is in effect.
 type Limbo[P any] struct {
-	spans     []Span    // terms in effect, oldest first; the last one is current
-	pending   []Promote // not in effect, ascending terms, all greater than the current
-	confirmed uint64    // LSN of the current owner up to which all is committed
+	spans     []terms.Span // terms in effect, oldest first; the last one is current
+	pending   []Promote    // not in effect, ascending terms, all greater than the current
+	confirmed uint64       // LSN of the current owner up to which all is committed
 	// confirmedOf is the greatest LSN of each owner, ever, that a Tarantool which
 	// read our log holds for confirmed: in strong terms that of a synchronous
 	// transaction. None for owner 0. Tarantool: confirmed_vclock.
@@ -76,15 +66,15 @@ type Limbo[P any] struct {
 }
 
 // Current is the term in effect; zero if none ever was.
-func (l *Limbo[P]) Current() Span {
+func (l *Limbo[P]) Current() terms.Span {
 	if len(l.spans) == 0 {
-		return Span{}
+		return terms.Span{}
 	}
 	return l.spans[len(l.spans)-1]
 }
 
 // History lists the terms in effect, oldest first. The caller must not change it.
-func (l *Limbo[P]) History() []Span { return l.spans }
+func (l *Limbo[P]) History() []terms.Span { return l.spans }
 
 // Confirmed is the LSN of the current owner up to which all is committed.
 func (l *Limbo[P]) Confirmed() uint64 { return l.confirmed }
@@ -118,17 +108,17 @@ func (l *Limbo[P]) Looked() uint64 { return l.queue.nodes.Looked() }
 func (l *Limbo[P]) ConfirmedOf() vclock.VClock { return l.confirmedOf }
 
 // Restore sets the terms in effect from a checkpoint.
-func (l *Limbo[P]) Restore(history []Span, confirmed uint64, of vclock.VClock) {
+func (l *Limbo[P]) Restore(history []terms.Span, confirmed uint64, of vclock.VClock) {
 	l.spans, l.confirmedOf = slices.Clone(history), of
 	l.confirmed, l.claimed = confirmed, confirmed
-	if cur := l.Current(); cur.Rules == Tarantool {
+	if cur := l.Current(); cur.Rules == terms.Tarantool {
 		l.noteConfirmed(cur.Owner, confirmed)
 	}
 }
 
 // TakeTxn appends a transaction of another instance, which was judged. decided:
 // its author's write has decided it, and its entry has no term.
-func (l *Limbo[P]) TakeTxn(r Rules, e Entry[P]) (decided bool) {
+func (l *Limbo[P]) TakeTxn(r terms.Rules, e Entry[P]) (decided bool) {
 	e = l.by(r).place(e)
 	l.Push(e)
 	return e.Term == 0
@@ -161,7 +151,7 @@ func (l *Limbo[P]) Push(e Entry[P]) {
 // drain decides what can be decided at the head of the queue, and commits what
 // of it our disk has. Under Tarantool's rules an asynchronous transaction
 // is committed once nothing synchronous before it is open.
-func (l *Limbo[P]) drain(r Rules) {
+func (l *Limbo[P]) drain(r terms.Rules) {
 	l.decide(r)
 	for l.settled > 0 {
 		if e := l.queue.at(0); e.Term == 0 && e.Group > l.written {
@@ -173,10 +163,10 @@ func (l *Limbo[P]) drain(r Rules) {
 	}
 }
 
-func (l *Limbo[P]) decide(r Rules) {
+func (l *Limbo[P]) decide(r terms.Rules) {
 	for ; l.settled < l.queue.len(); l.settled++ {
 		e := l.queue.at(l.settled)
-		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || r != Tarantool) {
+		if e.Behind != 0 || e.Term != 0 && e.LSN > l.confirmed && (e.Sync || r != terms.Tarantool) {
 			return
 		}
 		if e.Sync && e.Term != 0 {

@@ -1,18 +1,8 @@
 package limbo
 
-// Rules are what a term goes by. Its PROMOTE says which.
-type Rules uint8
+import "tarragon.dev/tarragon/terms"
 
-// Rules.
-const (
-	NoRules   Rules = iota // no term is in effect
-	Strong                 // see the package comment, and strong.go
-	Tarantool              // Tarantool's, see tarantool.go
-)
-
-func (r Rules) String() string { return [...]string{"off", "strong", "tarantool"}[r] }
-
-// rules are one set of them as a value: the limbo, as it goes by that set. All
+// rules are one set of [terms.Rules] as a value: the limbo, as it goes by that set. All
 // that differs between terms is here; the queue, the history of terms and the
 // chain of PROMOTEs are common.
 type rules[P any] interface {
@@ -37,8 +27,8 @@ type rules[P any] interface {
 
 // by gives the limbo under a set of rules. Before the first term the strong ones
 // say that nothing is known of any other.
-func (l *Limbo[P]) by(r Rules) rules[P] {
-	if r == Tarantool {
+func (l *Limbo[P]) by(r terms.Rules) rules[P] {
+	if r == terms.Tarantool {
 		return tarantool[P]{l}
 	}
 	return strong[P]{l}
@@ -94,24 +84,24 @@ const (
 // Judge says what becomes of a row that arrives, by a set of rules, and changes
 // nothing. An error that is no [Refusal] is a contradiction: the row does not fit
 // the history of PROMOTEs that is held.
-func (l *Limbo[P]) Judge(by Rules, r Row) (Verdict, error) { return l.by(by).judge(r) }
+func (l *Limbo[P]) Judge(by terms.Rules, r Row) (Verdict, error) { return l.by(by).judge(r) }
 
 // Take applies a row that acts on the queue. Where it would not be judged fit it does
 // what is left of it, as Tarantool does in recovery: nothing if it is out of date.
-func (l *Limbo[P]) Take(by Rules, r Row) error { return l.by(by).take(r) }
+func (l *Limbo[P]) Take(by terms.Rules, r Row) error { return l.by(by).take(r) }
 
 // RulesOf are the rules of a term that a row is stamped with.
-func (l *Limbo[P]) RulesOf(term uint64) Rules {
+func (l *Limbo[P]) RulesOf(term uint64) terms.Rules {
 	rules := l.Current().Rules
 	for i := range l.pending {
 		if p := &l.pending[i]; p.Term == term {
 			rules = p.Rules
 		}
 	}
-	if rules == Tarantool {
-		return Tarantool
+	if rules == terms.Tarantool {
+		return terms.Tarantool
 	}
-	return Strong
+	return terms.Strong
 }
 
 // Refusal is why a row cannot be taken.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tarragon.dev/tarragon/internal/testscript"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/datadriven"
@@ -55,11 +56,11 @@ type words struct{ testscript.Words }
 
 func parse(t testing.TB, line string) words { return words{testscript.Parse(t, line)} }
 
-func (w words) rules() Rules {
+func (w words) rules() terms.Rules {
 	if w.Named["rules"] == "tarantool" {
-		return Tarantool
+		return terms.Tarantool
 	}
-	return Strong
+	return terms.Strong
 }
 
 func (s *script) event(line string) {
@@ -68,10 +69,10 @@ func (s *script) event(line string) {
 	var err error
 	switch verb, _, _ := strings.Cut(line, " "); verb {
 	case "restore": // spans are term/owner/first/last
-		var spans []Span
+		var spans []terms.Span
 		for _, p := range w.Plain {
 			n := w.Numbers(p)
-			spans = append(spans, Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Rules: w.rules()})
+			spans = append(spans, terms.Span{Term: n[0], Owner: uint32(n[1]), First: n[2], Last: n[3], Writer: uint32(n[1]), Rules: w.rules()})
 		}
 		s.l.Restore(spans, w.Num("confirmed"), vclock.VClock{})
 	case "promote":
@@ -141,7 +142,7 @@ func (s *script) event(line string) {
 	case "history":
 		for _, h := range s.l.History() {
 			s.say("  %d/%d/%d/%d", h.Term, h.Owner, h.First, h.Last)
-			if h.Rules == Tarantool {
+			if h.Rules == terms.Tarantool {
 				s.say("    by %d, tarantool", h.Writer)
 			}
 		}
@@ -162,13 +163,13 @@ func (s *script) take(w words) {
 		r.Known = w.Num("known")
 	}
 	if !w.Has("lax") {
-		if _, err := s.l.Judge(Tarantool, r); err != nil {
+		if _, err := s.l.Judge(terms.Tarantool, r); err != nil {
 			s.say("  refuse, split brain %t: %s", err.(*Refusal).Kind == SplitBrain, err)
 			return
 		}
 	}
 	s.l.Held(r.Origin, 0, r.LSN)
-	err := s.l.Take(Tarantool, r)
+	err := s.l.Take(terms.Tarantool, r)
 	s.decided(err)
 }
 

@@ -3,6 +3,8 @@ package limbo
 import (
 	"fmt"
 	"slices"
+
+	"tarragon.dev/tarragon/terms"
 )
 
 // strong is the limbo by the strong rules, where a PROMOTE takes effect when a
@@ -14,7 +16,7 @@ func (s strong[P]) judge(r Row) (Verdict, error) {
 		if r.Begins == 0 || r.Begins != r.Term {
 			return Keep, misorder("PROMOTE with a wrong term")
 		}
-		p := r.promote(Strong)
+		p := r.promote(terms.Strong)
 		return s.judgePromote(&p)
 	}
 	cur := s.Current()
@@ -68,7 +70,7 @@ func (s strong[P]) place(e Entry[P]) Entry[P] { return e }
 
 func (s strong[P]) take(r Row) error {
 	if r.Kind == Promotion {
-		_, err := s.AddPromote(r.promote(Strong))
+		_, err := s.AddPromote(r.promote(terms.Strong))
 		return err
 	}
 	if r.Term >= s.Current().Term {
@@ -78,7 +80,7 @@ func (s strong[P]) take(r Row) error {
 }
 
 // promote is the PROMOTE of a promotion.
-func (r *Row) promote(rules Rules) Promote {
+func (r *Row) promote(rules terms.Rules) Promote {
 	return Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevTerm: r.PrevTerm, PrevOwner: r.Owner, PrevLSN: r.UpTo, Named: r.Named, Rules: rules}
 }
 
@@ -101,9 +103,9 @@ func (s strong[P]) checkConfirm(term, lsn uint64) error {
 // Not known is what Tarantool's rules settled, which leave committed rows
 // out when elections race, and what a Tarantool's state does not tell.
 func (s strong[P]) checkSettled(term, lsn uint64) error {
-	i := slices.IndexFunc(s.spans, func(s Span) bool { return s.Term >= term })
+	i := slices.IndexFunc(s.spans, func(s terms.Span) bool { return s.Term >= term })
 	switch span := s.spans[i]; {
-	case span.Rules == Tarantool || span.Term == term && s.spans[i+1].Rules == Tarantool:
+	case span.Rules == terms.Tarantool || span.Term == term && s.spans[i+1].Rules == terms.Tarantool:
 		return nil
 	case span.Term > term:
 		return fmt.Errorf("limbo: LSN %d in term %d is committed, but term %d is in effect without that term", lsn, term, span.Term)

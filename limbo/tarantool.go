@@ -1,5 +1,7 @@
 package limbo
 
+import "tarragon.dev/tarragon/terms"
+
 // tarantool is the limbo by Tarantool's rules, where PROMOTE and DEMOTE take
 // effect where they are taken, but for a PROMOTE of ours, and a transaction is of
 // the term of the last one that its author wrote: a stamp decides nothing, for
@@ -87,7 +89,7 @@ func (t tarantool[P]) checkPromote(r Row) error {
 	}
 	first, last := t.lsnRange()
 	low, told := t.confirmed, t.claimed
-	if cur := t.Current(); cur.Rules != Tarantool {
+	if cur := t.Current(); cur.Rules != terms.Tarantool {
 		low, told = t.confirmedOf[cur.Owner], t.confirmed // its writer read a strong term as Tarantools do
 	}
 	switch {
@@ -146,7 +148,7 @@ func (t tarantool[P]) take(r Row) error {
 	cur := t.Current()
 	switch {
 	case r.Pending:
-		_, err := t.AddPromote(r.promote(Tarantool))
+		_, err := t.AddPromote(r.promote(terms.Tarantool))
 		return err
 	case r.Kind == Promotion || r.Kind == Demotion:
 		if newest, _, _ := t.Newest(); r.Begins > newest {
@@ -158,7 +160,7 @@ func (t tarantool[P]) take(r Row) error {
 		// Tarantool takes an LSN beyond all that was written, and refuses the
 		// next PROMOTE for it.
 		t.confirmTo(min(r.UpTo, max(r.Known, t.confirmed)))
-		t.drain(Tarantool)
+		t.drain(terms.Tarantool)
 	default:
 		t.voidFrom(t.firstSync(r.UpTo))
 	}
@@ -173,7 +175,7 @@ func (t tarantool[P]) takePromote(r Row) error {
 		}
 	}
 	t.dropPending(func(p Promote) bool { return p.Term < r.Begins })
-	t.begin(&Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevLSN: r.UpTo, Last: r.LSN, Rules: Tarantool})
+	t.begin(&Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevLSN: r.UpTo, Last: r.LSN, Rules: terms.Tarantool})
 	if r.Kind == Demotion {
 		t.spans[len(t.spans)-1].Owner = 0
 		t.own()
@@ -238,7 +240,7 @@ func (t tarantool[P]) lead(lsn uint64) uint64 {
 	}
 	if last != 0 {
 		t.confirmTo(last)
-		t.drain(Tarantool)
+		t.drain(terms.Tarantool)
 	}
 	return last
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"tarragon.dev/tarragon/terms"
 )
 
 // twin is Tarantool's queue, told as plainly as can be: no settled entries,
@@ -120,7 +122,7 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 	for seed := range uint64(3000) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
 		var l Limbo[struct{}]
-		l.Restore([]Span{{Term: 1, Rules: Tarantool}}, 0, [32]uint64{})
+		l.Restore([]terms.Span{{Term: 1, Rules: terms.Tarantool}}, 0, [32]uint64{})
 		w := &twin{term: 1, termOf: map[uint32]uint64{}, of: map[uint32]uint64{}}
 		var lsn [4]uint64
 		var story []string
@@ -136,7 +138,7 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 				story = append(story, fmt.Sprintf("submit %d:%d %t", origin, e.lsn, e.sync))
 				l.Held(origin, 0, e.lsn)
 				w.submit(e)
-				l.TakeTxn(Tarantool, Entry[struct{}]{Origin: origin, LSN: e.lsn, Seq: seq, Sync: e.sync})
+				l.TakeTxn(terms.Tarantool, Entry[struct{}]{Origin: origin, LSN: e.lsn, Seq: seq, Sync: e.sync})
 				l.Written(0)
 			} else {
 				r := Row{Kind: 1 + Kind(rnd.IntN(4)), Origin: origin, LSN: lsn[origin], Owner: uint32(rnd.IntN(4)), Known: 1 << 40}
@@ -156,7 +158,7 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 				}
 				story = append(story, fmt.Sprintf("%+v", r))
 				want, got := w.check(r), ""
-				if _, err := l.Judge(Tarantool, r); err != nil {
+				if _, err := l.Judge(terms.Tarantool, r); err != nil {
 					got = err.Error()
 				}
 				if got != want && !(got == "" && r.UpTo <= l.claimed) {
@@ -167,7 +169,7 @@ func TestTarantoolAgainstTwin(t *testing.T) {
 					continue
 				}
 				w.take(r)
-				if err := l.Take(Tarantool, r); err != nil {
+				if err := l.Take(terms.Tarantool, r); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -3,6 +3,8 @@ package limbo
 import (
 	"fmt"
 	"slices"
+
+	"tarragon.dev/tarragon/terms"
 )
 
 // Newest is the newest PROMOTE in the log, in effect or not, with the greatest
@@ -27,7 +29,7 @@ func (l *Limbo[P]) Held(origin uint32, term, lsn uint64) {
 		return
 	}
 	if n := len(l.spans); n > 0 {
-		if cur := &l.spans[n-1]; cur.Term == term || cur.Rules == Tarantool && cur.Writer == origin {
+		if cur := &l.spans[n-1]; cur.Term == term || cur.Rules == terms.Tarantool && cur.Writer == origin {
 			cur.Last = max(cur.Last, lsn)
 		}
 	}
@@ -57,7 +59,7 @@ func (l *Limbo[P]) judgePromote(p *Promote) (Verdict, error) {
 	if p.PrevTerm >= p.Term {
 		return Keep, fmt.Errorf("limbo: PROMOTE of term %d by %d follows term %d", p.Term, p.Owner, p.PrevTerm)
 	}
-	if p.PrevTerm != 0 && p.Rules == Strong && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
+	if p.PrevTerm != 0 && p.Rules == terms.Strong && !l.holds(p.PrevTerm, p.PrevOwner, p.PrevLSN) {
 		return Keep, fmt.Errorf("limbo: PROMOTE of term %d by %d follows LSN %d of %d in term %d, which is not here",
 			p.Term, p.Owner, p.PrevLSN, p.PrevOwner, p.PrevTerm)
 	}
@@ -132,7 +134,7 @@ func (l *Limbo[P]) chain(term uint64) (chain []Promote, err error) {
 		}
 		p = l.pending[j]
 	}
-	if cur.Term != 0 && p.PrevLSN < l.confirmed && p.Rules == Strong {
+	if cur.Term != 0 && p.PrevLSN < l.confirmed && p.Rules == terms.Strong {
 		return nil, fmt.Errorf("limbo: term %d takes effect and leaves out LSN %d of %d in term %d; LSN %d is committed",
 			term, p.PrevLSN+1, cur.Owner, cur.Term, l.confirmed)
 	}
@@ -150,7 +152,7 @@ func (l *Limbo[P]) begin(p *Promote) {
 // open adds the term of a PROMOTE to those in effect.
 func (l *Limbo[P]) open(p *Promote) {
 	l.lastSync = 0
-	l.spans = append(l.spans, Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Rules: p.Rules})
+	l.spans = append(l.spans, terms.Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Rules: p.Rules})
 }
 
 func (l *Limbo[P]) find(term uint64) int {
@@ -181,7 +183,7 @@ func (l *Limbo[P]) dropPending(void func(Promote) bool) {
 // term is not greater, 0 if there is none.
 func (l *Limbo[P]) pendingUpTo(term uint64) uint64 {
 	for i := len(l.pending) - 1; i >= 0; i-- {
-		if p := &l.pending[i]; p.Rules == Tarantool && p.Term <= term {
+		if p := &l.pending[i]; p.Rules == terms.Tarantool && p.Term <= term {
 			return p.Term
 		}
 	}
@@ -230,11 +232,11 @@ func (l *Limbo[P]) TakeVoidPromotes() []Promote {
 // a term belongs to that term. 0: no such term.
 func (l *Limbo[P]) TermOf(origin uint32, lsn uint64) uint64 {
 	for i := len(l.pending) - 1; i >= 0; i-- {
-		if p := &l.pending[i]; p.Rules == Strong && p.Owner == origin && lsn > p.LSN {
+		if p := &l.pending[i]; p.Rules == terms.Strong && p.Owner == origin && lsn > p.LSN {
 			return p.Term
 		}
 	}
-	if cur := l.Current(); cur.Rules == Strong && cur.Owner == origin && lsn > cur.First {
+	if cur := l.Current(); cur.Rules == terms.Strong && cur.Owner == origin && lsn > cur.First {
 		return cur.Term
 	}
 	return 0
@@ -242,13 +244,13 @@ func (l *Limbo[P]) TermOf(origin uint32, lsn uint64) uint64 {
 
 // Mixed tells whether a term under Tarantool's rules ever was in effect.
 func (l *Limbo[P]) Mixed() bool {
-	return slices.ContainsFunc(l.spans, func(s Span) bool { return s.Rules == Tarantool })
+	return slices.ContainsFunc(l.spans, func(s terms.Span) bool { return s.Rules == terms.Tarantool })
 }
 
 // OwnPending is the newest PROMOTE of ours under Tarantool's rules that is
 // not in effect; false: there is none.
 func (l *Limbo[P]) OwnPending() (p Promote, ok bool) {
-	if n := len(l.pending); n > 0 && l.pending[n-1].Rules == Tarantool {
+	if n := len(l.pending); n > 0 && l.pending[n-1].Rules == terms.Tarantool {
 		return l.pending[n-1], true
 	}
 	return p, false
@@ -256,7 +258,7 @@ func (l *Limbo[P]) OwnPending() (p Promote, ok bool) {
 
 // named is the LSN that a PROMOTE tells Tarantools.
 func (p *Promote) named() uint64 {
-	if p.Rules == Tarantool {
+	if p.Rules == terms.Tarantool {
 		return p.PrevLSN
 	}
 	return p.Named

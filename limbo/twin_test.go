@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 )
 
@@ -58,7 +59,7 @@ func TestPushPanics(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var l Limbo[struct{}]
-			l.Restore([]Span{{Term: 2, Owner: 1, First: 3, Last: 3, Rules: Strong}}, 3, vclock.VClock{})
+			l.Restore([]terms.Span{{Term: 2, Owner: 1, First: 3, Last: 3, Rules: terms.Strong}}, 3, vclock.VClock{})
 			l.Push(Entry[struct{}]{Seq: 5, Term: 2})
 			defer func() {
 				if got, _ := recover().(string); !strings.Contains(got, test.want) {
@@ -110,7 +111,7 @@ func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
 			if rnd.IntN(6) == 0 && l.Current().Term != 0 {
 				cur := l.Current()
 				story[term] = chained{term: term, prev: cur.Term, tarantool: true}
-				if err := l.Take(Tarantool, Row{Kind: Promotion, Origin: owner, LSN: lsns[owner], Owner: cur.Owner, UpTo: l.Confirmed(), Begins: term,
+				if err := l.Take(terms.Tarantool, Row{Kind: Promotion, Origin: owner, LSN: lsns[owner], Owner: cur.Owner, UpTo: l.Confirmed(), Begins: term,
 					PrevTerm: cur.Term}); err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +125,7 @@ func TestConfirmOfOldTermAgainstTwin(t *testing.T) {
 			if prev.LSN == 0 {
 				low = min(max(l.Confirmed(), l.Current().First), prev.Last)
 			}
-			p := Promote{Term: term, Owner: owner, LSN: lsns[owner], PrevTerm: prev.Term, PrevOwner: prev.Owner, PrevLSN: low + rnd.Uint64N(prev.Last-low+1), Rules: Strong}
+			p := Promote{Term: term, Owner: owner, LSN: lsns[owner], PrevTerm: prev.Term, PrevOwner: prev.Owner, PrevLSN: low + rnd.Uint64N(prev.Last-low+1), Rules: terms.Strong}
 			story[term] = chained{term: term, prev: p.PrevTerm, prevLSN: p.PrevLSN}
 			if _, err := l.AddPromote(p); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)

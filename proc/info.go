@@ -8,6 +8,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -359,7 +360,7 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 		w.num("owner", uint64(t.Owner))
 		w.num("first", t.First)
 		w.num("last", t.Last)
-		w.boolean("tarantool", t.Tarantool)
+		w.boolean("tarantool", t.Rules == terms.Tarantool)
 		w.close()
 	}
 	w.close()
@@ -377,12 +378,10 @@ func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
 func rules(i *instance.Info) string {
 	n := len(i.History)
 	switch {
-	case n > 0 && i.QueueOwner != 0 && i.History[n-1].Tarantool:
-		return "tarantool"
 	case n > 0 && i.QueueOwner != 0:
-		return "strong"
+		return i.History[n-1].Rules.String()
 	case i.Mode == instance.ModeOff:
-		return "off"
+		return terms.NoRules.String()
 	}
 	return ""
 }

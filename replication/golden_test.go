@@ -8,6 +8,7 @@ import (
 
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -62,7 +63,7 @@ func decode(t *testing.T, golden string) xrow.Row {
 // The stream of a JOIN is Tarantool's but for the body of JOIN_META.
 func TestGoldenJoinStream(t *testing.T) {
 	s := instance.State{VClock: vclock.VClock{1: 38}, Term: 2, Vote: 1, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33},
-		History: []instance.TermSpan{{Term: 2, Owner: 1, First: 30, Last: 33}}}
+		History: []terms.Span{{Term: 2, Owner: 1, First: 30, Last: 33, Rules: terms.Strong}}}
 	j := joinStream{version: version(3, 8, 0)}
 	j.meta(&s)
 	same(t, "META", j.buf, goldenJoinMeta+goldenJoinRaft+goldenJoinPromote+goldenSnapshot)

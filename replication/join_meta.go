@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -33,9 +33,7 @@ func (j *joiner) meta(row *xrow.Row) error {
 		return j.metaTarantool(&promote)
 	}
 	j.told.expect(meta.Tuples)
-	for _, span := range meta.History {
-		s.History = append(s.History, instance.TermSpan(span))
-	}
+	s.History = meta.History
 	return j.checkMeta(&meta, &promote)
 }
 
@@ -75,8 +73,8 @@ func (j *joiner) terms() (raft xrow.Raft, promote xrow.Synchro, err error) {
 // would leave no term in which somebody could be elected.
 const maxTerm = math.MaxInt64
 
-func checkTerms(terms ...uint64) error {
-	if t := slices.Max(terms); t > maxTerm {
+func checkTerms(shown ...uint64) error {
+	if t := slices.Max(shown); t > maxTerm {
 		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("term %d is out of range", t))
 	}
 	return nil
@@ -91,7 +89,7 @@ func (j *joiner) metaTarantool(promote *xrow.Synchro) error {
 		s.Term = max(promote.Term, j.id.Term, 1)
 	}
 	s.Term = max(s.Term, promote.Term)
-	var newest instance.TermSpan
+	var newest terms.Span
 	if promote.Term != 0 {
 		owner := promote.ReplicaID
 		if owner >= vclock.Max {
@@ -99,9 +97,9 @@ func (j *joiner) metaTarantool(promote *xrow.Synchro) error {
 		}
 		// Who wrote a DEMOTE is not told, nor where a term began. Rows of a term
 		// under Tarantool's rules are not judged by that.
-		newest = instance.TermSpan{Term: promote.Term, Owner: owner, Writer: owner, Tarantool: true,
+		newest = terms.Span{Term: promote.Term, Owner: owner, Writer: owner, Rules: terms.Tarantool,
 			First: s.Confirmed, Last: max(s.VClock[owner], s.Confirmed)}
-		s.History = []instance.TermSpan{newest}
+		s.History = []terms.Span{newest}
 	}
 	return j.checkStale(newest)
 }
@@ -109,7 +107,7 @@ func (j *joiner) metaTarantool(promote *xrow.Synchro) error {
 // checkMeta refuses a state of ours whose parts do not fit.
 func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error {
 	s := &j.state
-	var newest instance.TermSpan
+	var newest terms.Span
 	if n := len(s.History); n > 0 {
 		newest = s.History[n-1]
 	}
@@ -118,7 +116,7 @@ func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error
 		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("JOIN with term %d in effect under term %d", newest.Term, s.Term))
 	case meta.Term != newest.Term || promote.Term != newest.Term || promote.ReplicaID != newest.Owner || meta.LSN != promote.LSN:
 		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a history that does not end with its PROMOTE")
-	case newest.Term != 0 && !newest.Tarantool && (meta.LSN < newest.First || meta.LSN > newest.Last || newest.Last > s.VClock[newest.Owner]):
+	case newest.Term != 0 && newest.Rules != terms.Tarantool && (meta.LSN < newest.First || meta.LSN > newest.Last || newest.Last > s.VClock[newest.Owner]):
 		return xrow.Errorf(xrow.ErrProtocol, "JOIN with a confirmed LSN outside of its term")
 	}
 	return j.checkStale(newest)
@@ -126,7 +124,7 @@ func (j *joiner) checkMeta(meta *xrow.JoinMetaBody, promote *xrow.Synchro) error
 
 // checkStale refuses a state that knows less than we did, before all of it is
 // here. Its term may be less: ours stays.
-func (j *joiner) checkStale(newest instance.TermSpan) error {
+func (j *joiner) checkStale(newest terms.Span) error {
 	s := &j.state
 	if newest.Term < j.id.InEffect || newest.Term == j.id.InEffect && s.Confirmed < j.id.Confirmed {
 		return fmt.Errorf("%w: it knows rows up to %d of term %d to be committed, we %d of term %d", errStale,

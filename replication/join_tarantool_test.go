@@ -12,6 +12,7 @@ import (
 
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -102,8 +103,8 @@ func inherit(uuid string, lsn byte) string {
 // The state is taken as of the view, whatever the release tells besides.
 func TestJoinTarantool(t *testing.T) {
 	own := testUUID(2)
-	owner := instance.TermSpan{Term: 2, Owner: 1, Writer: 1, Tarantool: true, First: 33, Last: 37}
-	nobody := instance.TermSpan{Term: 3, Tarantool: true}
+	owner := terms.Span{Term: 2, Owner: 1, Writer: 1, Rules: terms.Tarantool, First: 33, Last: 37}
+	nobody := terms.Span{Term: 3, Rules: terms.Tarantool}
 	nobody.First, nobody.Last = 0, 0
 	for _, test := range []struct {
 		name       string
@@ -119,17 +120,17 @@ func TestJoinTarantool(t *testing.T) {
 		{"2.6: terms that we have shown stay", "2.6.0", Identity{Term: 7}, []string{joinOK26, snapSchema, endOK26, cluster(own, 14), endOK26}, "81 00 41 82 24",
 			instance.State{VClock: vclock.VClock{1: 13}, Term: 7}, false},
 		{"3.8", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
+			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []terms.Span{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
 		{"3.8: a member comes again", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, cluster(own, 0), endOK38, endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, true},
+			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []terms.Span{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, true},
 		{"3.8: the ID of a namesake", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, endOK38, inherit(own, 38), endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
+			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []terms.Span{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
 		{"2.11: RAFT is left out", "2.11.0", Identity{}, []string{joinOK38, joinMeta, metaOwner, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
+			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, History: []terms.Span{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
 		{"3.8 behind a DEMOTE", "3.8.0", Identity{}, []string{joinOK38, joinMeta, metaRaft, metaNobody, joinSnap, snapSchema, endOK38, cluster(own, 38), endOK38}, "81 00 41 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 3, Vote: 1, History: []instance.TermSpan{nobody}, ConfirmedOf: vclock.VClock{1: 33}}, false},
+			instance.State{VClock: vclock.VClock{1: 37}, Term: 3, Vote: 1, History: []terms.Span{nobody}, ConfirmedOf: vclock.VClock{1: 33}}, false},
 		{"anonymous", "3.8.0", Identity{Anon: true}, []string{joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, endOK38}, "81 00 45 82 24",
-			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []instance.TermSpan{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
+			instance.State{VClock: vclock.VClock{1: 37}, Term: 2, Vote: 1, History: []terms.Span{owner}, Confirmed: 33, ConfirmedOf: vclock.VClock{1: 33}}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			addr, asked := answering(t, test.version, testUUID(1), frames(t, test.rows...))

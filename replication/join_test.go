@@ -9,6 +9,7 @@ import (
 
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -105,8 +106,8 @@ func joinServer(t *testing.T, s instance.State, v fakeView, spoil func(j *joinSt
 func goodState() instance.State {
 	return instance.State{VClock: vclock.VClock{1: 40, 2: 7}, Term: 5, Vote: 1, Confirmed: 38,
 		ConfirmedOf: vclock.VClock{1: 38, 2: 7},
-		History: []instance.TermSpan{{Term: 2, Owner: 2, First: 3, Last: 7, Writer: 2, Tarantool: true},
-			{Term: 4, Owner: 1, First: 30, Last: 40, Writer: 1}}}
+		History: []terms.Span{{Term: 2, Owner: 2, First: 3, Last: 7, Writer: 2, Rules: terms.Tarantool},
+			{Term: 4, Owner: 1, First: 30, Last: 40, Writer: 1, Rules: terms.Strong}}}
 }
 
 func TestJoin(t *testing.T) {

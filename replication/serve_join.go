@@ -12,6 +12,7 @@ import (
 
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -320,16 +321,13 @@ func (j *joinStream) ok(v *vclock.VClock) {
 
 // meta tells the term, what was promoted, and to ours which rows are decided.
 func (j *joinStream) meta(s *instance.State) {
-	var newest instance.TermSpan
+	var newest terms.Span
 	if n := len(s.History); n > 0 {
 		newest = s.History[n-1]
 	}
 	var about []byte
 	if j.ours {
-		meta := xrow.JoinMetaBody{History: make([]xrow.TermSpan, len(s.History)), Term: newest.Term, LSN: s.Confirmed, Tuples: j.told.expected()}
-		for i, span := range s.History {
-			meta.History[i] = xrow.TermSpan(span)
-		}
+		meta := xrow.JoinMetaBody{History: s.History, Term: newest.Term, LSN: s.Confirmed, Tuples: j.told.expected()}
 		about = meta.AppendBody(nil)
 	}
 	j.row(xrow.JoinMeta, 0, about)
@@ -340,7 +338,7 @@ func (j *joinStream) meta(s *instance.State) {
 	}
 	j.buf = r.Append(j.buf)
 	confirmed := s.ConfirmedOf
-	if newest.Owner != 0 && newest.Tarantool {
+	if newest.Owner != 0 && newest.Rules == terms.Tarantool {
 		confirmed[newest.Owner] = max(confirmed[newest.Owner], s.Confirmed)
 	}
 	promote := xrow.Synchro{ReplicaID: newest.Owner, LSN: s.Confirmed, Term: newest.Term, VClock: &confirmed}

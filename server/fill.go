@@ -37,7 +37,7 @@ func readOld(slot *xlog.Slot) (old *instance.Old, failed *error) {
 	failed = new(error)
 	old = &instance.Old{Before: slot.Oldest()}
 	if all := slot.Checkpoints(); len(all) > 0 {
-		old.Checkpoint = fromStore(all[0].State)
+		old.Checkpoint = instance.State(all[0].State)
 	}
 	*failed = slot.EachLost(func(row xrow.LostRow) bool {
 		row.Frame = bytes.Clone(row.Frame)

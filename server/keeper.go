@@ -216,7 +216,7 @@ func (k *keeper) checkpoint(ctx context.Context) (tuples int, err error) {
 		w.Abort()
 		return tuples, err
 	}
-	if _, err := w.Finish(toStore(snap.Complete())); err != nil {
+	if _, err := w.Finish(xlog.State(snap.Complete())); err != nil {
 		w.Abort()
 		return tuples, err
 	}

@@ -91,7 +91,7 @@ func (n *node) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.B
 	if err := b.LoadDone(); err != nil {
 		return 0, fmt.Errorf("checkpoint %d: %w", all[0].ID, err)
 	}
-	state := fromStore(r.State())
+	state := instance.State(r.State())
 	n.log.Info().Uint64("checkpoint", all[0].ID).Uint64("tuples", count).Stringer("vclock", state.VClock).
 		Dur("took", time.Since(began)).Msg("checkpoint loaded")
 	return state.NextGroup, core.Restore(state)

@@ -13,6 +13,7 @@ import (
 
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
@@ -216,7 +217,7 @@ func TestKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := instance.State{VClock: vclock.VClock{1: 7, 2: 3}, Term: 4, Vote: 1, Confirmed: 7,
-		History: []instance.TermSpan{{Term: 3, Owner: 2, First: 1, Last: 3}, {Term: 4, Owner: 1, First: 6, Last: 7}}}
+		History: []terms.Span{{Term: 3, Owner: 2, First: 1, Last: 3, Rules: terms.Strong}, {Term: 4, Owner: 1, First: 6, Last: 7, Rules: terms.Strong}}}
 	kept, err := l.kept(st)
 	if err != nil {
 		t.Fatal(err)

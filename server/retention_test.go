@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xlog"
 )
@@ -13,7 +14,7 @@ import (
 // cp is a checkpoint with an ID, the group behind it, its term and its LSN of
 // instance 1.
 func cp(id, next, term, lsn uint64) xlog.CheckpointInfo {
-	return xlog.CheckpointInfo{ID: id, State: xlog.State{NextGroup: next, VClock: vclock.VClock{0: 7, 1: lsn}, History: []xlog.TermSpan{{Term: term, Owner: 1}}}}
+	return xlog.CheckpointInfo{ID: id, State: xlog.State{NextGroup: next, VClock: vclock.VClock{0: 7, 1: lsn}, History: []terms.Span{{Term: term, Owner: 1}}}}
 }
 
 func TestRetention(t *testing.T) {

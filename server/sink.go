@@ -124,7 +124,7 @@ func (k *sink) Finish(st instance.State, registered bool) error {
 		}
 	}
 	kept.State.NextGroup = k.store.Last() + 1
-	if _, err := k.CheckpointWriter.Finish(toStore(kept.State)); err != nil {
+	if _, err := k.CheckpointWriter.Finish(xlog.State(kept.State)); err != nil {
 		return err
 	}
 	if err := k.store.Append(kept.Log); err != nil {

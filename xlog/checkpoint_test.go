@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -80,7 +81,7 @@ func TestCheckpointComesBack(t *testing.T) {
 	f.fill(70, 10)
 	state := State{VClock: f.clock, Term: 7, Vote: 2, Confirmed: 12, NextGroup: 71, Undecided: f.groups[68],
 		ConfirmedOf: vclock.VClock{2: 12}, VoidPromotes: []uint64{3, 1 << 33},
-		History: []TermSpan{{Term: 5, Owner: 1, First: 1, Last: 9, Writer: 1}, {Term: 7, First: 4, Last: 1 << 40, Writer: 2, Tarantool: true}}}
+		History: []terms.Span{{Term: 5, Owner: 1, First: 1, Last: 9, Writer: 1, Rules: terms.Strong}, {Term: 7, First: 4, Last: 1 << 40, Writer: 2, Rules: terms.Tarantool}}}
 	id := f.checkpoint(5000, state)
 	empty := f.checkpoint(0, State{VClock: f.clock, NextGroup: 71})
 	for range 2 {

@@ -5,32 +5,23 @@ import (
 	"hash/crc32"
 	"slices"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
 
-// State is what a checkpoint carries besides tuples.
+// State is what a checkpoint carries besides tuples. Neither package may import the
+// other, so that of a core is a type of its own with the same fields: server converts.
 type State struct {
 	VClock       vclock.VClock // of the whole log before NextGroup
 	Term         uint64
 	Vote         uint32
-	History      []TermSpan    // oldest first
+	History      []terms.Span  // oldest first
 	Confirmed    uint64        // LSN of the newest span's owner up to which all is committed
 	ConfirmedOf  vclock.VClock // greatest confirmed LSN per owner, ever
 	VoidPromotes []uint64      // LSNs of own PROMOTEs that are void
 	Undecided    *xrow.Group   // rows before NextGroup whose fate is open; nil: none
 	NextGroup    uint64        // where replay of the log goes on
-}
-
-// TermSpan is a term in effect: the LSNs of its owner that belong to it.
-type TermSpan struct {
-	Term  uint64
-	Owner uint32
-	First uint64
-	Last  uint64
-
-	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
 }
 
 // maxSpans bounds the history that a decoder believes.
@@ -48,7 +39,7 @@ func appendState(dst []byte, s *State) []byte {
 		dst = binary.AppendUvarint(dst, uint64(span.Owner))
 		dst = binary.AppendUvarint(dst, span.First)
 		dst = binary.AppendUvarint(dst, span.Last)
-		dst = binary.AppendUvarint(dst, uint64(span.Writer)<<1|bit(span.Tarantool))
+		dst = binary.AppendUvarint(dst, uint64(span.Writer)<<1|bit(span.Rules == terms.Tarantool))
 	}
 	dst = appendClock(dst, &s.ConfirmedOf)
 	dst = binary.AppendUvarint(dst, uint64(len(s.VoidPromotes)))
@@ -80,16 +71,19 @@ func (r *reader) state(version byte) (s State, err error) {
 		return s, damaged("bad term history")
 	}
 	if spans > 0 {
-		s.History = make([]TermSpan, spans)
+		s.History = make([]terms.Span, spans)
 	}
 	for i := range s.History {
-		s.History[i] = TermSpan{Term: r.uvarint(), Owner: r.u32(), First: r.uvarint(), Last: r.uvarint()}
+		s.History[i] = terms.Span{Term: r.uvarint(), Owner: r.u32(), First: r.uvarint(), Last: r.uvarint(), Rules: terms.Strong}
 		span := &s.History[i]
 		span.Writer = span.Owner
 		if version > 1 {
 			v := r.uvarint()
 			r.bad = r.bad || v>>1 >= vclock.Max
-			span.Writer, span.Tarantool = uint32(v>>1), v&1 == 1
+			span.Writer = uint32(v >> 1)
+			if v&1 == 1 {
+				span.Rules = terms.Tarantool
+			}
 		}
 		r.bad = r.bad || span.Owner >= vclock.Max
 	}

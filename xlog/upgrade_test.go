@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -57,7 +58,7 @@ var recordings = []recorded{
 			{2, 20, func(f *fixture) State { return State{VClock: f.groups[300].After, Term: 4, NextGroup: 302} }},
 			{1, 50, func(f *fixture) State {
 				return State{VClock: f.groups[149].After, Term: 3, Vote: 2, Confirmed: 100, NextGroup: 151, ConfirmedOf: vclock.VClock{1: 100},
-					History:      []TermSpan{{Term: 2, Owner: 1, First: 1, Last: 50, Writer: 1}, {Term: 3, Owner: 1, First: 51, Last: 100, Writer: 1, Tarantool: true}},
+					History:      []terms.Span{{Term: 2, Owner: 1, First: 1, Last: 50, Writer: 1, Rules: terms.Strong}, {Term: 3, Owner: 1, First: 51, Last: 100, Writer: 1, Rules: terms.Tarantool}},
 					VoidPromotes: []uint64{7}, Undecided: f.groups[149]}
 			}},
 		},

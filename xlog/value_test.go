@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -206,7 +207,7 @@ func FuzzDecodeValue(f *testing.F) {
 
 // FuzzDecodeEnd: as FuzzDecodeValue, for end records.
 func FuzzDecodeEnd(f *testing.F) {
-	e := endRecord{chunks: 1, tuples: 2, bytes: 3, checksum: 4, state: State{Term: 9, History: []TermSpan{{1, 2, 3, 4, 5, true}},
+	e := endRecord{chunks: 1, tuples: 2, bytes: 3, checksum: 4, state: State{Term: 9, History: []terms.Span{{Term: 1, Owner: 2, First: 3, Last: 4, Writer: 5, Rules: terms.Tarantool}},
 		NextGroup: 5, Undecided: realGroup(f)}}
 	b := appendEnd(nil, &e)
 	f.Add(b[:len(b)-crcLen])
@@ -239,8 +240,19 @@ func TestEndRecordOfVersion1(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := State{VClock: vclock.VClock{1: 9}, Term: 7, Vote: 2, Confirmed: 8, ConfirmedOf: vclock.VClock{1: 8}, NextGroup: 71,
-		History: []TermSpan{{Term: 7, Owner: 1, First: 3, Last: 9, Writer: 1}}}
+		History: []terms.Span{{Term: 7, Owner: 1, First: 3, Last: 9, Writer: 1, Rules: terms.Strong}}}
 	if fmt.Sprint(e.state) != fmt.Sprint(want) {
 		t.Errorf("%+v\nwant %+v", e.state, want)
+	}
+}
+
+// What a checkpoint says of the terms in effect, byte for byte: stores have it.
+func TestEndRecordBytes(t *testing.T) {
+	e := endRecord{chunks: 1, tuples: 2, bytes: 300, checksum: 0x04030201, state: State{VClock: vclock.VClock{1: 9, 3: 5}, Term: 8, Vote: 2, Confirmed: 4,
+		ConfirmedOf: vclock.VClock{1: 4}, VoidPromotes: []uint64{7}, NextGroup: 71, History: []terms.Span{
+			{Term: 2, Owner: 1, First: 1, Last: 9, Writer: 1, Rules: terms.Strong}, {Term: 3, First: 4, Last: 400, Writer: 3, Rules: terms.Tarantool}}}}
+	const want = "02 01 02 ac 02 01 02 03 04 02 01 09 03 05 08 02 04 47 02 02 01 01 09 02 03 00 04 90 03 07 01 01 04 01 07 00 0d 74 c8 6c"
+	if got := fmt.Sprintf("% x", appendEnd(nil, &e)); got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }

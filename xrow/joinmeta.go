@@ -1,28 +1,18 @@
 package xrow
 
 import (
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
 )
 
-// TermSpan is a term that is in effect: the LSNs of its owner that belong to it.
-type TermSpan struct {
-	Term  uint64
-	Owner uint32
-	First uint64 // LSN of its PROMOTE
-	Last  uint64 // greatest LSN held of it
-
-	Writer    uint32 // who wrote its PROMOTE or DEMOTE: Owner, which is 0 after a DEMOTE
-	Tarantool bool   // Tarantool's rules hold in it, not the strong ones
-}
-
 // JoinMetaBody is what we add to the JOIN_META row, which has no body in the
 // Tarantool. Tarantool joiners do not look at it.
 type JoinMetaBody struct {
-	History   []TermSpan // terms in effect, oldest first
-	Term, LSN uint64     // committed: all rows of the term's owner up to this LSN
-	Tuples    uint64     // about how many follow, for people; 0: not told
+	History   []terms.Span // terms in effect, oldest first
+	Term, LSN uint64       // committed: all rows of the term's owner up to this LSN
+	Tuples    uint64       // about how many follow, for people; 0: not told
 }
 
 // AppendBody encodes {HISTORY: [[term, owner, first, last], ...], COMMITTED: [term, LSN], TUPLES: n}.
@@ -36,7 +26,7 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	dst = msgp.AppendArrayHeader(dst, uint32(len(j.History)))
 	for _, s := range j.History {
 		elems := byte(4)
-		if s.Tarantool {
+		if s.Rules == terms.Tarantool {
 			elems = 6
 		}
 		dst = append(dst, 0x90|elems)
@@ -44,7 +34,7 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 		dst = msgp.AppendUint32(dst, s.Owner)
 		dst = msgp.AppendUint64(dst, s.First)
 		dst = msgp.AppendUint64(dst, s.Last)
-		if s.Tarantool {
+		if s.Rules == terms.Tarantool {
 			dst = append(msgp.AppendUint32(dst, s.Writer), 1)
 		}
 	}
@@ -91,7 +81,7 @@ func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 	return j, ours, nil
 }
 
-func readSpans(v []byte) (spans []TermSpan, ok bool) {
+func readSpans(v []byte) (spans []terms.Span, ok bool) {
 	elems, n, ok := ReadArrayHeader(v)
 	if !ok {
 		return nil, false
@@ -113,13 +103,16 @@ func readSpans(v []byte) (spans []TermSpan, ok bool) {
 
 // readSpan reads the array of one term, of 4 elements or, under Tarantool's
 // rules, of 6.
-func readSpan(v []byte) (span TermSpan, ok bool) {
+func readSpan(v []byte) (span terms.Span, ok bool) {
 	var s [6]uint64
 	s[4] = vclock.Max // not given
 	if !readUints(v, s[:4]) && !readUints(v, s[:]) {
 		return span, false
 	}
-	span = TermSpan{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3], Writer: uint32(s[1]), Tarantool: s[5] == 1}
+	span = terms.Span{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3], Writer: uint32(s[1]), Rules: terms.Strong}
+	if s[5] == 1 {
+		span.Rules = terms.Tarantool
+	}
 	if s[4] != vclock.Max {
 		span.Writer = uint32(s[4])
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 )
 
@@ -88,10 +89,10 @@ func TestBodiesHaveTarantoolsLayout(t *testing.T) {
 		{"follower", &Raft{Term: 5, Vote: 2, State: 1, LeaderID: 2, IsLeaderSeen: true}, "85 00 05 01 02 02 01 04 02 05 c3"},
 		{"candidate", &Raft{Term: 2, Vote: 1, State: 2, VClock: &confirmed}, "84 00 02 01 01 02 02 03 81 01 14"},
 		{"persisted term", &Raft{Term: 1}, "81 00 01"},
-		{"META of ours", &JoinMetaBody{History: []TermSpan{{2, 1, 4, 300, 1, false}}, Term: 2, LSN: 300},
+		{"META of ours", &JoinMetaBody{History: []terms.Span{{Term: 2, Owner: 1, First: 4, Last: 300, Writer: 1, Rules: terms.Strong}}, Term: 2, LSN: 300},
 			"82 72 91 94 02 01 04 cd012c 74 92 02 cd012c"},
 		{"META with a count", &JoinMetaBody{Tuples: 300}, "83 72 90 74 92 00 00 75 cd012c"},
-		{"META with a DEMOTE of Tarantool's", &JoinMetaBody{History: []TermSpan{{3, 0, 4, 4, 2, true}}, Term: 3},
+		{"META with a DEMOTE of Tarantool's", &JoinMetaBody{History: []terms.Span{{Term: 3, First: 4, Last: 4, Writer: 2, Rules: terms.Tarantool}}, Term: 3},
 			"82 72 91 96 03 00 04 04 02 01 74 92 03 00"},
 	} {
 		if got := hex.EncodeToString(c.body.AppendBody(nil)); got != strings.ReplaceAll(c.hex, " ", "") {

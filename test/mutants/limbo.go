@@ -3,9 +3,9 @@ package mutants
 var limboRules = []Mutant{
 	{
 		Name: "a PROMOTE takes effect on arrival", Area: "limbo", File: "limbo/strong.go", Quick: true,
-		Old: `		_, err := s.AddPromote(r.promote(Strong))
+		Old: `		_, err := s.AddPromote(r.promote(terms.Strong))
 		return err`,
-		New: `		if _, err := s.AddPromote(r.promote(Strong)); err != nil {
+		New: `		if _, err := s.AddPromote(r.promote(terms.Strong)); err != nil {
 			return err
 		}
 		return s.Confirm(r.Begins, r.LSN)`,

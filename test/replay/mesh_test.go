@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
@@ -242,7 +243,7 @@ func TestElection(t *testing.T) {
 	const set, one, two = "ea51a224-3d80-46f5-8d1d-2a284839544c", "11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"
 	st := &state{uuid: two, tuples: superGuest(withMember(freshOf(readTalk(t, "anon-3.8").snapshot(t, "1"), one, set), 2, two)),
 		at: xlog.State{VClock: vclock.VClock{1: 3}, Term: 2, Vote: 1,
-			History: []xlog.TermSpan{{Term: 2, Owner: 1, Writer: 1, Tarantool: true}}}}
+			History: []terms.Span{{Term: 2, Owner: 1, Writer: 1, Rules: terms.Tarantool}}}}
 	st.put(m.n)
 	m.sent = st.at.VClock
 	// After the resignation the recorded node was a candidate too, against 3 and

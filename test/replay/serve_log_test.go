@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
@@ -93,7 +94,7 @@ func promoted(t *testing.T, k *talk) (st xlog.State) {
 			st.Confirmed = p.LSN
 			if p.ReplicaID != 0 {
 				st.ConfirmedOf[p.ReplicaID] = p.LSN
-				st.History = []xlog.TermSpan{{Term: p.Term, Owner: p.ReplicaID, First: p.LSN, Last: p.LSN, Writer: p.ReplicaID, Tarantool: true}}
+				st.History = []terms.Span{{Term: p.Term, Owner: p.ReplicaID, First: p.LSN, Last: p.LSN, Writer: p.ReplicaID, Rules: terms.Tarantool}}
 			}
 			return st
 		}

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -104,7 +104,7 @@ func (c *lostChecker) joined(n *node, p *checkpoint) {
 		l.term = h[len(h)-1].Term
 	}
 	for _, name := range before.open {
-		committed := func(s instance.TermSpan) bool {
+		committed := func(s terms.Span) bool {
 			return s.Term == name.term && s.Owner == name.origin && name.lsn <= s.Last
 		}
 		if name.term < l.term && !slices.ContainsFunc(p.state.History, committed) {
