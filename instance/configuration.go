@@ -131,6 +131,16 @@ func (c *Core) expel() {
 	c.members.leaveAt = c.now.Mono + leaveTimeouts*c.cfg.DeathTimeout
 	c.trace(FactExpelled, c.members.self, 0, "")
 	c.raft.Resign(c.now.Mono, "expelled")
+	c.raft.Configure(c.raftConfig(), c.now.Mono) // our row may still be there, and make us a voter
+}
+
+// removed is the word of a peer that we are no member. A lone founder's row is
+// nobody else's to take: such a peer is of another set that was given the same
+// UUID, and GiveWay decides between them.
+func (c *Core) removed() {
+	if c.members.self != 0 && !c.members.expelled && !c.lone() {
+		c.expel()
+	}
 }
 
 // leaveTimeouts is how many death timeouts an expelled instance stays at most.

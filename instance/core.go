@@ -111,9 +111,7 @@ func (c *Core) handle(ev Event) {
 	case SetQuorum:
 		c.setQuorum(ev)
 	case Removed:
-		if c.members.self != 0 && !c.members.expelled {
-			c.expel()
-		}
+		c.removed()
 	case Trust:
 		c.trust(ev)
 	case RaiseFeature:

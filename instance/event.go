@@ -201,7 +201,7 @@ type SetQuorum struct {
 }
 
 // Removed: a peer that knows all that makes us a member knows no such member any
-// more. We were away when that was decided.
+// more. We were away when that was decided. Nothing to a lone founder (GiveWay).
 type Removed struct{}
 
 // Shutdown makes a leader resign and refuses writes from then on.

@@ -8,14 +8,17 @@ import (
 )
 
 func (c *Core) raftConfig() raft.Config {
-	fencing := c.cfg.DeathTimeout
+	mode, fencing := c.cfg.Mode, c.cfg.DeathTimeout
+	if c.members.expelled {
+		mode = raft.Voter
+	}
 	switch c.cfg.Fencing {
 	case FencingStrict:
 		fencing /= 2
 	case FencingOff:
 		fencing = 0
 	}
-	return raft.Config{Mode: c.cfg.Mode, ElectionTimeout: c.cfg.ElectionTimeout, DeathTimeout: c.cfg.DeathTimeout,
+	return raft.Config{Mode: mode, ElectionTimeout: c.cfg.ElectionTimeout, DeathTimeout: c.cfg.DeathTimeout,
 		TarantoolDeathTimeout: c.cfg.TarantoolDeathTimeout, FencingInterval: fencing, Rand: c.cfg.Rand,
 		Trace: func(f raft.Fact) {
 			c.cfg.Trace(Fact{Kind: FactKind(f.Kind), Term: f.Term, Peer: f.Peer, Text: f.Text})
