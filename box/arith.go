@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -15,11 +16,11 @@ func appendSum(dst []byte, o *op, old []byte, typ fieldType) ([]byte, error) {
 	if !typeNumber.accepts(old) {
 		return dst, o.wrongType("a number")
 	}
-	ka, kb := kindOf(old), kindOf(o.arg)
+	ka, kb := mp.KindOf(old[0]), mp.KindOf(o.arg[0])
 	switch {
-	case ka == kindExt || kb == kindExt:
+	case ka == mp.Ext || kb == mp.Ext:
 		return appendDecimalSum(dst, o, old)
-	case (ka == kindUint || ka == kindInt) && (kb == kindUint || kb == kindInt):
+	case (ka == mp.Uint || ka == mp.Int) && (kb == mp.Uint || kb == mp.Int):
 		return appendIntSum(dst, o, old)
 	}
 	a, b := approximate(old), approximate(o.arg)
@@ -35,8 +36,8 @@ func appendSum(dst []byte, o *op, old []byte, typ fieldType) ([]byte, error) {
 
 // appendIntSum adds exactly; the result must lie in [-2^63, 2^64-1].
 func appendIntSum(dst []byte, o *op, old []byte) ([]byte, error) {
-	a, aneg := integer(old)
-	b, bneg := integer(o.arg)
+	a, aneg := mp.IntOf(old)
+	b, bneg := mp.IntOf(o.arg)
 	// Both as 128 bits in two's complement.
 	ahi, bhi := extend(aneg), extend(bneg)
 	if o.code == '-' {

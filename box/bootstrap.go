@@ -3,6 +3,7 @@ package box
 import (
 	_ "embed"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -36,7 +37,7 @@ func (p Profile) each(f func(space uint32, tuple []byte)) {
 		rows = embedded2_10_4
 	}
 	for at := 0; at < len(rows); {
-		end := skip(rows, at)
+		end := mp.Skip(rows, at)
 		row := splitRow(rows[at:end])
 		f(uint32(row.uint(0)), row.raw(1))
 		at = end

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -181,7 +182,7 @@ func tuplesText(t testing.TB, out []byte, n int) string {
 	t.Helper()
 	var all []string
 	for at := 0; at < len(out); {
-		end := skip(out, at)
+		end := mp.Skip(out, at)
 		all = append(all, tupleText(out[at:end]))
 		at = end
 	}
@@ -228,7 +229,7 @@ func TestBootstrap(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ids []string
-	for at := 0; at < len(out); at = skip(out, at) {
+	for at := 0; at < len(out); at = mp.Skip(out, at) {
 		id, _ := uintOf((&walker{b: out[at:]}).field(0))
 		ids = append(ids, fmt.Sprint(id))
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"pgregory.net/rapid"
@@ -44,7 +45,7 @@ func (w *world) change(d xrow.DML, rows func() int, between func()) (slices int,
 func (w *world) fillSpace(rows []twinRow) {
 	w.space(512, "twin", nil, nil, pkIndex([]any{0, "unsigned"}))
 	for _, r := range rows {
-		w.must(replace(512, r.id, raw(value((&walker{b: r.tuple()}).field(1))), r.num))
+		w.must(replace(512, r.id, raw(mp.First((&walker{b: r.tuple()}).field(1))), r.num))
 	}
 }
 

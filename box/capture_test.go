@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -34,7 +35,7 @@ func frame(t testing.TB, s string) xrow.Row {
 		t.Fatal(err)
 	}
 	head := b[xrow.FrameHead:]
-	at := skip(head, 0)
+	at := mp.Skip(head, 0)
 	r, err := xrow.Decode(head[:at])
 	if err != nil {
 		t.Fatal(err)
@@ -46,10 +47,10 @@ func frame(t testing.TB, s string) xrow.Row {
 // bodyOf maps the keys of a body to raw values.
 func bodyOf(body []byte) map[xrow.Key][]byte {
 	keys := map[xrow.Key][]byte{}
-	at, inside := token(body, 0)
+	at, inside := mp.Token(body, 0)
 	for range inside / 2 {
-		v := skip(body, at)
-		end := skip(body, v)
+		v := mp.Skip(body, at)
+		end := mp.Skip(body, v)
 		if k, ok := uintOf(body[at:v]); ok {
 			keys[xrow.Key(k)] = body[v:end]
 		}
@@ -70,7 +71,7 @@ func (w *world) answer(r xrow.Row) (data []byte, position string, err error) {
 	}
 	str := func(k xrow.Key) string {
 		if v := keys[k]; v != nil {
-			return string(text(v))
+			return string(mp.TextOf(v))
 		}
 		return ""
 	}
@@ -111,7 +112,7 @@ func (w *world) compare(t *testing.T, c captured) {
 	data, position, err := w.answer(r)
 	body := bodyOf(want.Body)
 	if want.Type&xrow.ErrorFlag != 0 {
-		message := string(text(body[xrow.KeyError24]))
+		message := string(mp.TextOf(body[xrow.KeyError24]))
 		wantError(t, err, xrow.Code(want.Type&^xrow.ErrorFlag), message)
 		return
 	}
@@ -122,7 +123,7 @@ func (w *world) compare(t *testing.T, c captured) {
 	if got := body[xrow.KeyData][5:]; !bytes.Equal(got, data) {
 		t.Errorf("got  %x\nwant %x %s", data, got, tupleText(body[xrow.KeyData]))
 	}
-	if v := body[xrow.KeyPosition]; v != nil && string(text(v)) != position || v == nil && position != "" {
+	if v := body[xrow.KeyPosition]; v != nil && string(mp.TextOf(v)) != position || v == nil && position != "" {
 		t.Errorf("position %q, want %x", position, v)
 	}
 }

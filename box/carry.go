@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -268,10 +269,10 @@ func (t *Txn) refused(sp *space, d *xrow.DML) error {
 
 // isFilled tells whether Tarantool would give a field of the tuple a value.
 func (l *lack) isFilled(tuple []byte) bool {
-	if !l.fills || kindOf(tuple) != kindArray {
+	if !l.fills || mp.KindOf(tuple[0]) != mp.Array {
 		return false
 	}
-	if n, _ := arrayHead(tuple); int(l.field) >= n {
+	if n, _ := mp.ArrayOf(tuple); int(l.field) >= n {
 		return l.absent
 	}
 	w := walker{b: tuple}

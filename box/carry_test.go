@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -66,7 +67,7 @@ func readRows(t testing.TB, file string) (rows []spaceRow) {
 		t.Fatal(err)
 	}
 	for at := 0; at < len(data); {
-		end := skip(data, at)
+		end := mp.Skip(data, at)
 		row := splitRow(data[at:end])
 		rows = append(rows, spaceRow{uint32(row.uint(0)), row.raw(1)})
 		at = end
@@ -230,7 +231,7 @@ func TestKeptDML(t *testing.T) {
 		// paths and types
 		upd(527, arr(1), []any{"=", "[2][2].x", "w"}), insert(527, m{"id": 4}, []any{0, m{"x": "a"}}), del(527, 3),
 		del(528, dec("\xfe")), insert(529, -9, 1, 1, 1, raw{0xca, 0, 0, 0, 0}, raw{0xcb, 0, 0, 0, 0, 0, 0, 0, 0}, dec("\x01"), dec("\x01"), dec("\x01"),
-			raw(appendExt(nil, extDecimal, []byte{0xfe, 0x5c})), raw{0xd4, 6, 0}, m{}, 1),
+			raw(appendExt(nil, mp.ExtDecimal, []byte{0xfe, 0x5c})), raw{0xd4, 6, 0}, m{}, 1),
 		insert(531, "z", 1), del(531, "k1", -1),
 	)
 	for _, c := range []struct {
@@ -400,7 +401,7 @@ func TestPeersMay(t *testing.T) {
 		insert(idIndex, 600, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}}))
 	w.must(insert(600, 1)) // a default in SQL text is for SQL
 	dec := func(scale, digits byte, more ...byte) raw {
-		return appendExt(nil, extDecimal, append([]byte{scale, digits}, more...))
+		return appendExt(nil, mp.ExtDecimal, append([]byte{scale, digits}, more...))
 	}
 	w.must(insert(600, 2, raw{0xc0}, dec(2, 0x12, 0x3c)))
 	w.must(insert(600, 3, raw{0xc0}, dec(3, 0x12, 0x30, 0x0c)))

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 // class orders values of different kinds inside a scalar field (Tarantool, src/box/tuple_compare.cc).
@@ -22,24 +24,24 @@ const (
 )
 
 func classOfValue(b []byte) class {
-	switch kindOf(b) {
-	case kindNil:
+	switch mp.KindOf(b[0]) {
+	case mp.Nil:
 		return classNil
-	case kindBool:
+	case mp.Bool:
 		return classBool
-	case kindUint, kindInt, kindFloat, kindDouble:
+	case mp.Uint, mp.Int, mp.Float, mp.Double:
 		return classNumber
-	case kindStr:
+	case mp.Str:
 		return classString
-	case kindBin:
+	case mp.Bin:
 		return classBinary
-	case kindExt:
+	case mp.Ext:
 		switch extType(b) {
-		case extDecimal:
+		case mp.ExtDecimal:
 			return classNumber
-		case extUUID:
+		case mp.ExtUUID:
 			return classUUID
-		case extDatetime:
+		case mp.ExtDatetime:
 			return classDatetime
 		}
 	}
@@ -54,13 +56,13 @@ func compareValues(t fieldType, a, b []byte) int {
 	}
 	switch t {
 	case typeUnsigned, typeUint8, typeUint16, typeUint32, typeUint64:
-		x, _ := integer(a)
-		y, _ := integer(b)
+		x, _ := mp.IntOf(a)
+		y, _ := mp.IntOf(b)
 		return cmp.Compare(x, y)
 	case typeInteger, typeInt8, typeInt16, typeInt32, typeInt64:
 		return compareIntegers(a, b)
 	case typeString, typeVarbinary:
-		return bytes.Compare(text(a), text(b))
+		return bytes.Compare(mp.TextOf(a), mp.TextOf(b))
 	case typeScalar:
 		ca, cb := classOfValue(a), classOfValue(b)
 		if ca != cb {
@@ -78,10 +80,10 @@ func compareClass(c class, a, b []byte) int {
 	case classNumber:
 		return compareNumbers(a, b)
 	case classString, classBinary:
-		return bytes.Compare(text(a), text(b))
+		return bytes.Compare(mp.TextOf(a), mp.TextOf(b))
 	case classUUID:
-		_, x := ext(a)
-		_, y := ext(b)
+		_, x := mp.ExtOf(a)
+		_, y := mp.ExtOf(b)
 		return bytes.Compare(x, y)
 	case classDatetime:
 		return compareDatetimes(a, b)
@@ -90,8 +92,8 @@ func compareClass(c class, a, b []byte) int {
 }
 
 func compareIntegers(a, b []byte) int {
-	x, xneg := integer(a)
-	y, yneg := integer(b)
+	x, xneg := mp.IntOf(a)
+	y, yneg := mp.IntOf(b)
 	switch {
 	case xneg != yneg && xneg:
 		return -1
@@ -108,7 +110,7 @@ func compareDatetimes(a, b []byte) int {
 }
 
 func datetime(b []byte) (sec int64, nsec uint32) {
-	_, p := ext(b)
+	_, p := mp.ExtOf(b)
 	sec = int64(binary.LittleEndian.Uint64(p))
 	if len(p) == 16 {
 		nsec = binary.LittleEndian.Uint32(p[8:])
@@ -128,10 +130,10 @@ func float(b []byte) float64 {
 // rules of Tarantool, comes beside it. NaN comes before all others. Which
 // numbers are one key is another matter, see rivals.go.
 func compareNumbers(a, b []byte) int {
-	ka, kb := kindOf(a), kindOf(b)
-	fa, fb := ka == kindFloat || ka == kindDouble, kb == kindFloat || kb == kindDouble
+	ka, kb := mp.KindOf(a[0]), mp.KindOf(b[0])
+	fa, fb := ka == mp.Float || ka == mp.Double, kb == mp.Float || kb == mp.Double
 	switch {
-	case ka == kindExt || kb == kindExt:
+	case ka == mp.Ext || kb == mp.Ext:
 		return compareDecimals(a, b)
 	case fa && fb:
 		return cmp.Compare(float(a), float(b))
@@ -150,7 +152,7 @@ func compareIntFloat(a []byte, f float64) int {
 	case f >= 1<<64:
 		return -1
 	}
-	u, neg := integer(a)
+	u, neg := mp.IntOf(a)
 	whole := math.Floor(f)
 	var c int
 	switch {
@@ -172,18 +174,18 @@ func compareIntFloat(a []byte, f float64) int {
 // compareDecimals compares two numbers one of which is a decimal. Decimals are
 // rare in keys, so this path may allocate.
 func compareDecimals(a, b []byte) int {
-	if kindOf(a) != kindExt {
+	if mp.KindOf(a[0]) != mp.Ext {
 		return -compareDecimals(b, a)
 	}
-	_, p := ext(a)
+	_, p := mp.ExtOf(a)
 	x, _ := readDecimal(p)
 	var f float64
-	switch kindOf(b) {
-	case kindExt:
-		_, p := ext(b)
+	switch mp.KindOf(b[0]) {
+	case mp.Ext:
+		_, p := mp.ExtOf(b)
 		y, _ := readDecimal(p)
 		return x.compare(y)
-	case kindFloat, kindDouble:
+	case mp.Float, mp.Double:
 		f = float(b)
 		switch {
 		case math.IsNaN(f) || math.IsInf(f, -1):
@@ -215,16 +217,16 @@ func hintOf(t fieldType, b []byte) uint64 {
 	}
 	switch t {
 	case typeUnsigned, typeUint8, typeUint16, typeUint32, typeUint64:
-		u, _ := integer(b)
+		u, _ := mp.IntOf(b)
 		return u
 	case typeInteger, typeInt8, typeInt16, typeInt32, typeInt64:
-		u, neg := integer(b)
+		u, neg := mp.IntOf(b)
 		if !neg && u >= 1<<63 {
 			return math.MaxUint64
 		}
 		return u ^ 1<<63
 	case typeString, typeVarbinary:
-		return headHint(text(b))
+		return headHint(mp.TextOf(b))
 	case typeScalar:
 		c := classOfValue(b)
 		return uint64(c)<<56 | classHint(c, b)>>8
@@ -239,9 +241,9 @@ func classHint(c class, b []byte) uint64 {
 	case classNumber:
 		return floatHint(approximate(b))
 	case classString, classBinary:
-		return headHint(text(b))
+		return headHint(mp.TextOf(b))
 	case classUUID:
-		_, p := ext(b)
+		_, p := mp.ExtOf(b)
 		return binary.BigEndian.Uint64(p)
 	case classDatetime:
 		sec, _ := datetime(b)
@@ -263,15 +265,15 @@ func headHint(s []byte) uint64 {
 
 // approximate is the nearest float64, which keeps the order up to equality.
 func approximate(b []byte) float64 {
-	switch kindOf(b) {
-	case kindExt:
-		_, p := ext(b)
+	switch mp.KindOf(b[0]) {
+	case mp.Ext:
+		_, p := mp.ExtOf(b)
 		d, _ := readDecimal(p)
 		return d.float()
-	case kindFloat, kindDouble:
+	case mp.Float, mp.Double:
 		return float(b)
 	}
-	u, neg := integer(b)
+	u, neg := mp.IntOf(b)
 	if neg {
 		return float64(int64(u))
 	}

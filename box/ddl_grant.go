@@ -3,6 +3,7 @@ package box
 import (
 	"strconv"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -12,7 +13,7 @@ func parseGrant(tuple []byte) (g grant, err error) {
 	g = grant{grantor: uint32(row.uint(0)), grantee: uint32(row.uint(1)), class: row.string(2), privs: Priv(row.uint(4))}
 	switch g.class {
 	case classUniverse, classSpace, classFunction, classSequence, classUser, classRole, classCollation, "lua_eval", "sql":
-		if kindOf(row.raw(3)) == kindStr {
+		if mp.KindOf(row.raw(3)[0]) == mp.Str {
 			g.whole = row.string(3) == ""
 			g.name = row.string(3)
 		}

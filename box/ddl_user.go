@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/google/uuid"
@@ -30,7 +31,7 @@ func parseUser(tuple []byte) (User, error) {
 		return u, fail("unknown user type")
 	}
 	auth := row.raw(4)
-	if kindOf(auth) == kindArray && auth[0] == 0x90 {
+	if mp.KindOf(auth[0]) == mp.Array && auth[0] == 0x90 {
 		return u, nil
 	}
 	ok, err := eachPair(auth, func(key string, v []byte) error {
@@ -38,10 +39,10 @@ func parseUser(tuple []byte) (User, error) {
 			return nil
 		}
 		var hash [32]byte
-		if kindOf(v) != kindStr {
+		if mp.KindOf(v[0]) != mp.Str {
 			return xrow.Errorf(xrow.ErrInvalidAuthData, key, "scramble must be string")
 		}
-		s := text(v)
+		s := mp.TextOf(v)
 		if base64.StdEncoding.DecodedLen(len(s)) > len(hash) {
 			return xrow.Errorf(xrow.ErrInvalidAuthData, key, "invalid scramble size")
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -36,11 +37,11 @@ func pow10(n int) *big.Int { return new(big.Int).Exp(ten, big.NewInt(int64(n)), 
 // readDecimal decodes the payload of a decimal: scale, packed digits, sign in
 // the last nibble.
 func readDecimal(p []byte) (d decimal, ok bool) {
-	if xrow.CheckExt(xrow.ExtDecimal, p) != nil {
+	if xrow.CheckExt(mp.ExtDecimal, p) != nil {
 		return d, false
 	}
-	n := skip(p, 0)
-	u, _ := integer(p)
+	n := mp.Skip(p, 0)
+	u, _ := mp.IntOf(p)
 	d.scale = int(int64(u))
 	digits := make([]byte, 0, 2*(len(p)-n))
 	for i, c := range p[n:] {
@@ -170,18 +171,18 @@ func exactly(f float64) decimal {
 // toDecimal converts a number as Tarantool's arithmetic does; NaN and the
 // infinities have no decimal.
 func toDecimal(b []byte) (decimal, bool) {
-	switch kindOf(b) {
-	case kindExt:
-		_, p := ext(b)
+	switch mp.KindOf(b[0]) {
+	case mp.Ext:
+		_, p := mp.ExtOf(b)
 		return readDecimal(p)
-	case kindFloat, kindDouble:
+	case mp.Float, mp.Double:
 		return ofDouble(float(b))
 	}
 	return ofInteger(b), true
 }
 
 func ofInteger(b []byte) decimal {
-	u, neg := integer(b)
+	u, neg := mp.IntOf(b)
 	if neg {
 		return decimal{coef: big.NewInt(int64(u))}
 	}
@@ -245,11 +246,11 @@ func (d decimal) append(dst []byte) []byte {
 		payload = append(payload, (digits[i]-'0')<<4|(digits[i+1]-'0'))
 	}
 	payload = append(payload, (digits[len(digits)-1]-'0')<<4|sign)
-	return appendExt(dst, extDecimal, payload)
+	return appendExt(dst, mp.ExtDecimal, payload)
 }
 
 // appendExt encodes an extension in the shortest form.
-func appendExt(dst []byte, typ int8, payload []byte) []byte {
+func appendExt(dst []byte, typ mp.ExtType, payload []byte) []byte {
 	switch n := len(payload); n {
 	case 1:
 		dst = append(dst, 0xd4)

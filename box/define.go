@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -82,7 +83,7 @@ func parseSpace(tuple []byte, d door) (*space, error) {
 func (sp *space) parseFlags(flags []byte, d door) error {
 	wrong := func(detail string) error { return xrow.Errorf(xrow.ErrWrongSpaceOptions, detail) }
 	flag := func(dst *bool, key string, v []byte) error {
-		if kindOf(v) != kindBool {
+		if mp.KindOf(v[0]) != mp.Bool {
 			return wrong("'" + key + "' must be boolean")
 		}
 		*dst = v[0] == 0xc3
@@ -92,10 +93,10 @@ func (sp *space) parseFlags(flags []byte, d door) error {
 	ok, err := eachPair(flags, func(key string, v []byte) error {
 		switch key {
 		case "group_id":
-			if kindOf(v) != kindUint {
+			if mp.KindOf(v[0]) != mp.Uint {
 				return wrong("'group_id' must be unsigned")
 			}
-			id, _ := integer(v)
+			id, _ := mp.IntOf(v)
 			if id > 1 {
 				return xrow.Errorf(xrow.ErrNoSuchGroup, fmt.Sprint(id))
 			}
@@ -135,7 +136,7 @@ func (sp *space) parseFlags(flags []byte, d door) error {
 				return sp.lack(d, false, foreignKey(name, ofSpace, sp.id, key))
 			})
 		case "upgrade":
-			if kindOf(v) == kindMap && v[0] != 0x80 {
+			if mp.KindOf(v[0]) == mp.Map && v[0] != 0x80 {
 				return sp.lack(d, false, lack{what: "upgrade" + ofSpace, puts: true})
 			}
 		default:
@@ -175,7 +176,7 @@ func (sp *space) parseFormat(b []byte, d door) ([]fieldDef, error) {
 
 func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 	wrong := func(detail string) error { return xrow.Errorf(xrow.ErrWrongSpaceFormat, i+1, detail) }
-	if kindOf(b) == kindArray && d.peer {
+	if mp.KindOf(b[0]) == mp.Array && d.peer {
 		pair := splitRow(b) // as the oldest schemas have it
 		if fd.name, fd.typ = pair.string(0), parseType(pair.string(1)); len(pair) == 1 {
 			fd.typ = typeAny
@@ -188,25 +189,25 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 	ok, err = eachPair(b, func(key string, v []byte) error {
 		switch key {
 		case "name":
-			if kindOf(v) != kindStr {
+			if mp.KindOf(v[0]) != mp.Str {
 				return wrong("'name' must be string")
 			}
-			fd.name = string(text(v))
+			fd.name = string(mp.TextOf(v))
 		case "type":
-			if kindOf(v) != kindStr {
+			if mp.KindOf(v[0]) != mp.Str {
 				return wrong("'type' must be string")
 			}
-			typeName = string(text(v))
+			typeName = string(mp.TextOf(v))
 			fd.typ = parseType(typeName)
 		case "is_nullable":
-			if kindOf(v) != kindBool {
+			if mp.KindOf(v[0]) != mp.Bool {
 				return wrong("'is_nullable' must be boolean")
 			}
 			fd.nullable = v[0] == 0xc3
 		case "default":
 			value = v
 		case "default_func":
-			if kindOf(v) != kindNil {
+			if mp.KindOf(v[0]) != mp.Nil {
 				return sp.lack(d, false, lack{what: key + ofField, fills: true, field: uint32(i), absent: true})
 			}
 		case "constraint":
@@ -271,9 +272,9 @@ func (sp *space) knownType(fd *fieldDef, d door, i int, name string) error {
 }
 
 func uintOf(b []byte) (uint64, bool) {
-	if kindOf(b) != kindUint {
+	if mp.KindOf(b[0]) != mp.Uint {
 		return 0, false
 	}
-	u, _ := integer(b)
+	u, _ := mp.IntOf(b)
 	return u, true
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -103,7 +104,7 @@ func (ix *index) parseOpts(opts []byte, d door) error {
 	ok, err := eachPair(opts, func(key string, v []byte) error {
 		switch key {
 		case "unique":
-			if kindOf(v) != kindBool {
+			if mp.KindOf(v[0]) != mp.Bool {
 				return wrong("'unique' must be boolean")
 			}
 			ix.unique = v[0] == 0xc3
@@ -132,13 +133,13 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 	wrong := func(detail string) error { return xrow.Errorf(xrow.ErrWrongIndexParts, i+1, detail) }
 	name := "scalar"
 	collation := uint64(0)
-	if kindOf(b) == kindArray {
+	if mp.KindOf(b[0]) == mp.Array {
 		pair := splitRow(b)
 		field, ok := uintOf(pair.raw(0))
 		if !ok || field > 1<<31 {
 			return p, wrong("field id must be an integer")
 		}
-		if kindOf(pair.raw(1)) != kindStr {
+		if mp.KindOf(pair.raw(1)[0]) != mp.Str {
 			return p, wrong("field type must be a string")
 		}
 		p.field, name = uint32(field), pair.string(1)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -96,7 +97,7 @@ func (f *format) fieldName(i int) string {
 // check tells whether a tuple has the shape. Missing fields are reported before
 // wrong types.
 func (f *format) check(tuple []byte) error {
-	n, at := arrayHead(tuple)
+	n, at := mp.ArrayOf(tuple)
 	if f.fieldCount != 0 && n != int(f.fieldCount) {
 		return xrow.Errorf(xrow.ErrExactFieldCount, n, f.fieldCount)
 	}
@@ -110,12 +111,12 @@ func (f *format) check(tuple []byte) error {
 	for i := range min(n, f.checked) {
 		fd := &f.fields[i]
 		v := tuple[at:]
-		at = skip(tuple, at)
+		at = mp.Skip(tuple, at)
 		if fd.typ == typeAny || v[0] == 0xc0 && fd.nullable {
 			continue
 		}
 		if !fd.typ.accepts(v) {
-			return xrow.Errorf(xrow.ErrFieldType, f.fieldName(i), fd.typ, kindOf(v))
+			return xrow.Errorf(xrow.ErrFieldType, f.fieldName(i), fd.typ, mp.KindOf(v[0]))
 		}
 		if limits, bad := fd.typ.outOfRange(v); bad {
 			return xrow.Errorf(xrow.ErrFieldValueOutOfRange, f.fieldName(i), fd.typ, "expected "+limits+", got "+numberText(v))
@@ -146,7 +147,7 @@ func (f *format) checkNested(d *nested, tuple []byte) error {
 			if len(path) == len(d.path) {
 				name = f.fieldName(int(d.field))
 			}
-			return xrow.Errorf(xrow.ErrFieldType, name, c, kindOf(v))
+			return xrow.Errorf(xrow.ErrFieldType, name, c, mp.KindOf(v[0]))
 		}
 		var found bool
 		if v, path, found = path.enter(v); !found {
@@ -157,7 +158,7 @@ func (f *format) checkNested(d *nested, tuple []byte) error {
 		return nil
 	}
 	if !d.typ.accepts(v) {
-		return xrow.Errorf(xrow.ErrFieldType, d.path.name(int(d.field)), d.typ, kindOf(v))
+		return xrow.Errorf(xrow.ErrFieldType, d.path.name(int(d.field)), d.typ, mp.KindOf(v[0]))
 	}
 	if limits, bad := d.typ.outOfRange(v); bad {
 		return xrow.Errorf(xrow.ErrFieldValueOutOfRange, d.path.name(int(d.field)), d.typ, "expected "+limits+", got "+numberText(v))

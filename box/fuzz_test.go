@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -20,8 +21,8 @@ func seeds(f *testing.F, add func(t xrow.Type, body map[xrow.Key][]byte)) {
 
 // whole tells whether b is one scanned array, as the box may rely on.
 func whole(b []byte) bool {
-	n, err := xrow.Scan(b)
-	return err == nil && n == len(b) && kindOf(b) == kindArray
+	n, err := mp.Scan(b)
+	return err == nil && n == len(b) && mp.KindOf(b[0]) == mp.Array
 }
 
 // FuzzUpdate: any operations on any tuple end in a tuple that is whole and
@@ -194,7 +195,7 @@ func FuzzCompare(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		vals := [][]byte{a, b, c}
 		for _, v := range vals {
-			if n, err := xrow.Scan(v); err != nil || n != len(v) || checkExts(v) != nil {
+			if n, err := mp.Scan(v); err != nil || n != len(v) || checkExts(v) != nil {
 				return
 			}
 		}

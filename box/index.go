@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -121,7 +122,7 @@ func (ix *index) compareKey(a *walker, values []byte, parts int) int {
 			return p.sign(c)
 		}
 		if i+1 < parts {
-			values = values[skip(values, 0):]
+			values = values[mp.Skip(values, 0):]
 		}
 	}
 	return 0
@@ -184,14 +185,14 @@ func (w *walker) field(no uint32) []byte { return w.part(&part{field: no}) }
 func (w *walker) part(p *part) []byte {
 	no := int(p.field)
 	if w.at == 0 || no < w.no {
-		w.n, w.at = arrayHead(w.b)
+		w.n, w.at = mp.ArrayOf(w.b)
 		w.no = 0
 	}
 	if no >= w.n {
 		return nilValue
 	}
 	for ; w.no < no; w.no++ {
-		w.at = skip(w.b, w.at)
+		w.at = mp.Skip(w.b, w.at)
 	}
 	if p.path != "" {
 		return p.path.follow(w.b[w.at:])
@@ -201,7 +202,7 @@ func (w *walker) part(p *part) []byte {
 
 // checkKey validates a raw key. With exact it must be full and without nil.
 func (ix *index) checkKey(key []byte, exact bool) (values []byte, parts int, err error) {
-	parts, at := arrayHead(key)
+	parts, at := mp.ArrayOf(key)
 	switch {
 	case exact && !ix.unique:
 		return nil, 0, xrow.Errorf(xrow.ErrMoreThanOneTuple)
@@ -229,7 +230,7 @@ func (ix *index) checkParts(values []byte, parts int, exact bool) error {
 		} else if _, bad := p.typ.outOfRange(v); bad {
 			return xrow.Errorf(xrow.ErrKeyPartValueOutOfRange)
 		}
-		at = skip(values, at)
+		at = mp.Skip(values, at)
 	}
 	return nil
 }
@@ -238,7 +239,7 @@ func (ix *index) checkParts(values []byte, parts int, exact bool) error {
 func (ix *index) appendKey(dst, tuple []byte, parts int) []byte {
 	w := walker{b: tuple}
 	for i := range parts {
-		dst = append(dst, value(w.part(&ix.cmp[i]))...)
+		dst = append(dst, mp.First(w.part(&ix.cmp[i]))...)
 	}
 	return dst
 }

@@ -3,6 +3,8 @@ package box
 import (
 	"encoding/binary"
 	"strconv"
+
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 // jsonPath is a compiled path of an index part, below its field: for each step
@@ -77,23 +79,23 @@ func (p jsonPath) follow(b []byte) []byte {
 // enter takes the first step from a container of the right kind.
 func (p jsonPath) enter(b []byte) (inner []byte, rest jsonPath, found bool) {
 	key, index, rest := p.step()
-	at, n := token(b, 0)
+	at, n := mp.Token(b, 0)
 	if p[0] == 'i' {
 		if index >= uint64(n) {
 			return nil, rest, false
 		}
 		for range index {
-			at = skip(b, at)
+			at = mp.Skip(b, at)
 		}
 		return b[at:], rest, true
 	}
 	for range n / 2 {
 		k := b[at:]
-		at = skip(b, at)
-		if kindOf(k) == kindStr && string(text(k)) == key {
+		at = mp.Skip(b, at)
+		if mp.KindOf(k[0]) == mp.Str && string(mp.TextOf(k)) == key {
 			return b[at:], rest, true
 		}
-		at = skip(b, at)
+		at = mp.Skip(b, at)
 	}
 	return nil, rest, false
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -40,8 +41,8 @@ func TestPaths(t *testing.T) {
 		if strings.HasSuffix(f[0], "?") {
 			var out []byte
 			out, _, err = w.b.Select(UserAdmin, &Query{Space: space, Index: 1, Key: raw, Limit: 100}, nil)
-			for at := 0; at < len(out); at = skip(out, at) {
-				got += fmt.Sprint(" ", splitRow(value(out[at:])).uint(0))
+			for at := 0; at < len(out); at = mp.Skip(out, at) {
+				got += fmt.Sprint(" ", splitRow(mp.First(out[at:])).uint(0))
 			}
 			f[2] = strings.TrimSuffix(f[2], " ")
 		} else {

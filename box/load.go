@@ -5,7 +5,7 @@ import "fmt"
 // Load puts a tuple of a checkpoint or a JOIN into a box that has seen no
 // transaction yet. Tuples come in any order in which those of a system space come before
 // what they define, as those of [View.Next] and of a JOIN do, and passed
-// xrow.Scan. In ascending primary-key order they load fastest. After an error the box is of no use.
+// mp.Scan. In ascending primary-key order they load fastest. After an error the box is of no use.
 func (b *Box) Load(space uint32, tuple []byte) error {
 	if b.last != 0 {
 		panic("box: Load behind a transaction")

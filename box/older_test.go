@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -115,7 +116,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	n := 0
 	for at := 0; at < len(data); n++ {
-		end := skip(data, at)
+		end := mp.Skip(data, at)
 		row := splitRow(data[at:end])
 		at = end
 		d := xrow.DML{Type: xrow.Type(row.uint(0)), SpaceID: uint32(row.uint(1)), Tuple: orNil(row.raw(2)), Key: orNil(row.raw(3)), Ops: orNil(row.raw(4)),

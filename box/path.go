@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -146,10 +147,10 @@ func (u *updater) nested(o *op, b, path []byte) ([]byte, error) {
 		return nil, o.badPath(path, 2)
 	}
 	creates := o.code == '=' || o.code == '!'
-	k, from := kindOf(b), -1
+	k, from := mp.KindOf(b[0]), -1
 	var to, n, at int
-	if t.key != nil && k == kindMap || t.index > 0 && k == kindArray {
-		from, to, n, at = locate(b, t, k == kindMap)
+	if t.key != nil && k == mp.Map || t.index > 0 && k == mp.Array {
+		from, to, n, at = locate(b, t, k == mp.Map)
 	}
 	if len(rest) > 0 {
 		if from >= 0 {
@@ -165,14 +166,14 @@ func (u *updater) nested(o *op, b, path []byte) ([]byte, error) {
 		return nil, o.notThere()
 	}
 	switch {
-	case t.key != nil && k != kindMap && creates:
+	case t.key != nil && k != mp.Map && creates:
 		return nil, o.cannot("can not access by key a non-map field")
-	case t.key == nil && k != kindArray && creates:
+	case t.key == nil && k != mp.Array && creates:
 		return nil, o.cannot("can not access by index a non-array field")
 	case from < 0 && !creates:
 		return nil, o.notThere()
 	}
-	if k == kindMap {
+	if k == mp.Map {
 		return u.inMap(o, b, t, from, to, n, at)
 	}
 	return u.inArray(o, b, t, from, to, n, at)
@@ -181,7 +182,7 @@ func (u *updater) nested(o *op, b, path []byte) ([]byte, error) {
 // locate finds the element of a container: from is -1 when it is not there, n
 // the number of elements (pairs of a map), at where they begin.
 func locate(b []byte, t pathToken, isMap bool) (from, to, n, at int) {
-	first, inside := token(b, 0)
+	first, inside := mp.Token(b, 0)
 	at, n = first, inside
 	if isMap {
 		n = inside / 2
@@ -189,10 +190,10 @@ func locate(b []byte, t pathToken, isMap bool) (from, to, n, at int) {
 	for i := range n {
 		v := first
 		if isMap {
-			v = skip(b, first)
+			v = mp.Skip(b, first)
 		}
-		end := skip(b, v)
-		if isMap && kindOf(b[first:]) == kindStr && bytes.Equal(text(b[first:]), t.key) || !isMap && i+1 == t.index {
+		end := mp.Skip(b, v)
+		if isMap && mp.KindOf(b[first]) == mp.Str && bytes.Equal(mp.TextOf(b[first:]), t.key) || !isMap && i+1 == t.index {
 			return v, end, n, at
 		}
 		first = end
@@ -228,7 +229,7 @@ func (u *updater) inArray(o *op, b []byte, t pathToken, from, to, n, at int) ([]
 	case o.code == '#':
 		k := int(min(o.count, uint64(n-t.index+1)))
 		for range k - 1 {
-			to = skip(b, to)
+			to = mp.Skip(b, to)
 		}
 		return rebuilt(n-k, from, to, nil), nil
 	}
@@ -256,8 +257,8 @@ func (u *updater) inMap(o *op, b []byte, t pathToken, from, to, n, at int) ([]by
 		return nil, o.cannot("can delete only 1 field from a map in a row")
 	case o.code == '#':
 		key := at
-		for skip(b, key) != from {
-			key = skip(b, skip(b, key))
+		for mp.Skip(b, key) != from {
+			key = mp.Skip(b, mp.Skip(b, key))
 		}
 		return rebuilt(n-1, key, to, nil), nil
 	case o.code == '=':

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"slices"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -22,7 +23,7 @@ const (
 	iterators = 14
 )
 
-// Query is a SELECT. The slices passed xrow.Scan where they are MessagePack.
+// Query is a SELECT. The slices passed mp.Scan where they are MessagePack.
 type Query struct {
 	Space, Index         uint32
 	SpaceName, IndexName string // win over the IDs when not empty
@@ -215,10 +216,10 @@ func (s *scan) setAfter(q *Query) error {
 			return xrow.Errorf(bad)
 		}
 		raw = raw[:n]
-		if size, err := xrow.Scan(raw); err != nil || size != len(raw) || kindOf(raw) != kindArray || checkExts(raw) != nil {
+		if size, err := mp.Scan(raw); err != nil || size != len(raw) || mp.KindOf(raw[0]) != mp.Array || checkExts(raw) != nil {
 			return xrow.Errorf(bad)
 		}
-		parts, at := arrayHead(raw)
+		parts, at := mp.ArrayOf(raw)
 		if parts != s.ix.posParts {
 			return xrow.Errorf(bad)
 		}
@@ -249,9 +250,9 @@ func (s *scan) satisfied(pos []byte) bool {
 		if c = s.ix.cmp[i].order(pos[at:], key, i == 0); c != 0 {
 			break
 		}
-		at = skip(pos, at)
+		at = mp.Skip(pos, at)
 		if i+1 < s.parts {
-			key = key[skip(key, 0):]
+			key = key[mp.Skip(key, 0):]
 		}
 	}
 	switch s.iterator {
@@ -271,7 +272,7 @@ func (s *scan) satisfied(pos []byte) bool {
 // shorter than the full comparison key.
 func countParts(values []byte) (n int) {
 	for at := 0; at < len(values); n++ {
-		at = skip(values, at)
+		at = mp.Skip(values, at)
 	}
 	return n
 }
@@ -314,15 +315,15 @@ func (s *scan) start(resume []byte) place {
 func (s *scan) nextPrefix() place {
 	last := 0
 	for range s.parts - 1 {
-		last = skip(s.key, last)
+		last = mp.Skip(s.key, last)
 	}
 	p := &s.ix.cmp[s.parts-1]
 	v := s.key[last:]
-	if k := kindOf(v); p.desc || k != kindStr && k != kindBin {
+	if k := mp.KindOf(v[0]); p.desc || k != mp.Str && k != mp.Bin {
 		probe := s.ix.keyProbe(s.key, s.parts)
 		return s.ix.seek(&probe, true)
 	}
-	prefix := text(v)
+	prefix := mp.TextOf(v)
 	for len(prefix) > 0 && prefix[len(prefix)-1] == 0xff {
 		prefix = prefix[:len(prefix)-1]
 	}
@@ -334,7 +335,7 @@ func (s *scan) nextPrefix() place {
 		return s.ix.seek(&probe, true)
 	}
 	key := append([]byte(nil), s.key[:last]...)
-	if kindOf(v) == kindStr {
+	if mp.KindOf(v[0]) == mp.Str {
 		key = appendStrHead(key, len(prefix))
 	} else {
 		key = appendBinHead(key, len(prefix))
@@ -484,7 +485,7 @@ func (s *scan) compareKeys(a, b []byte) int {
 			return c
 		}
 		if i+1 < s.parts {
-			a, b = a[skip(a, 0):], b[skip(b, 0):]
+			a, b = a[mp.Skip(a, 0):], b[mp.Skip(b, 0):]
 		}
 	}
 	return 0

@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"slices"
 
+	"tarragon.dev/tarragon/internal/mp"
+
 	"github.com/tinylib/msgp/msgp"
 )
 
@@ -44,18 +46,18 @@ func oneKey(t fieldType, a, b []byte, first bool) bool {
 	if compareValues(t, a, b) == 0 {
 		return true
 	}
-	if kindOf(a) != kindExt {
+	if mp.KindOf(a[0]) != mp.Ext {
 		a, b = b, a
 	}
-	if !t.mixes() || classOfValue(a) != classNumber || classOfValue(b) != classNumber || kindOf(a) != kindExt {
+	if !t.mixes() || classOfValue(a) != classNumber || classOfValue(b) != classNumber || mp.KindOf(a[0]) != mp.Ext {
 		return false
 	}
-	_, p := ext(a)
+	_, p := mp.ExtOf(a)
 	d, _ := readDecimal(p)
-	switch kindOf(b) {
-	case kindFloat, kindDouble:
+	switch mp.KindOf(b[0]) {
+	case mp.Float, mp.Double:
 		return oneNumber(d, float(b), first)
-	case kindExt:
+	case mp.Ext:
 		return false
 	}
 	return d.compare(ofInteger(b)) == 0
@@ -64,18 +66,18 @@ func oneKey(t fieldType, a, b []byte, first bool) bool {
 // mayHaveRivals is a quick look at a value: false for all that are nothing
 // special.
 func mayHaveRivals(v []byte) bool {
-	switch kindOf(v) {
-	case kindFloat, kindDouble:
+	switch mp.KindOf(v[0]) {
+	case mp.Float, mp.Double:
 		f := float(v)
 		return f != math.Trunc(f) || math.Abs(f) >= 1e15
-	case kindUint, kindInt:
-		u, neg := integer(v)
+	case mp.Uint, mp.Int:
+		u, neg := mp.IntOf(v)
 		if neg {
 			u = -u
 		}
 		return u >= 1e15
-	case kindExt:
-		return extType(v) == extDecimal
+	case mp.Ext:
+		return extType(v) == mp.ExtDecimal
 	}
 	return false
 }
@@ -90,7 +92,7 @@ func (ix *index) hasRivals(values []byte, parts int) bool {
 			return true
 		}
 		if i+1 < parts {
-			values = values[skip(values, 0):]
+			values = values[mp.Skip(values, 0):]
 		}
 	}
 	return false
@@ -103,21 +105,21 @@ func (ix *index) rivals(prefix []byte, k int, v []byte) (out [][]byte) {
 		return nil
 	}
 	first := k == 0
-	switch kindOf(v) {
-	case kindFloat, kindDouble:
+	switch mp.KindOf(v[0]) {
+	case mp.Float, mp.Double:
 		f := float(v)
 		if d, ok := ofDouble(f); ok && d.compare(exactly(f)) != 0 && oneNumber(d, f, first) {
 			out = append(out, d.append(nil))
 		}
 		return out
-	case kindUint, kindInt:
+	case mp.Uint, mp.Int:
 		d := ofInteger(v)
 		if compareDecimals(d.append(nil), v) != 0 {
 			out = append(out, d.append(nil))
 		}
 		return out
 	}
-	_, p := ext(v)
+	_, p := mp.ExtOf(v)
 	d, _ := readDecimal(p)
 	if a := d.adjusted(); d.scale <= 0 && a >= doubleDigits && a <= 19 || d.scale > 0 && a >= doubleDigits && a <= 19 {
 		if w := d.whole(); d.compare(decimal{coef: w}) == 0 && (w.IsUint64() || w.IsInt64()) {
@@ -147,7 +149,7 @@ func (ix *index) rivals(prefix []byte, k int, v []byte) (out [][]byte) {
 			break
 		}
 		p := &ix.parts[k]
-		there := value(w.part(p))
+		there := mp.First(w.part(p))
 		if p.sign(compareValues(p.typ, there, last)) > 0 {
 			break
 		}
@@ -197,7 +199,7 @@ func (ix *index) keys(values []byte, parts int) (out [][]byte) {
 			out = append(out, prefix)
 			return
 		}
-		v := value(values)
+		v := mp.First(values)
 		all := append(ix.rivals(prefix, k, v), v)
 		p := &ix.parts[k]
 		slices.SortFunc(all, func(a, b []byte) int { return p.sign(compareValues(p.typ, a, b)) })
@@ -244,7 +246,7 @@ func (ix *index) oneKey(a *walker, values []byte) bool {
 			return false
 		}
 		if i+1 < len(ix.parts) {
-			values = values[skip(values, 0):]
+			values = values[mp.Skip(values, 0):]
 		}
 	}
 	return true

@@ -1,18 +1,20 @@
 package box
 
+import "tarragon.dev/tarragon/internal/mp"
+
 // rowReader reads the fields of a row of a system space. What has another type
 // than asked for reads as zero; the format of the space was checked before.
 type rowReader [][]byte
 
 // splitRow cuts an array in its elements.
 func splitRow(b []byte) rowReader {
-	if len(b) == 0 || kindOf(b) != kindArray {
+	if len(b) == 0 || mp.KindOf(b[0]) != mp.Array {
 		return nil
 	}
-	n, at := arrayHead(b)
+	n, at := mp.ArrayOf(b)
 	r := make(rowReader, 0, n)
 	for range n {
-		end := skip(b, at)
+		end := mp.Skip(b, at)
 		r = append(r, b[at:end])
 		at = end
 	}
@@ -28,10 +30,10 @@ func (r rowReader) raw(i int) []byte {
 
 func (r rowReader) uint(i int) uint64 {
 	b := r.raw(i)
-	if kindOf(b) != kindUint {
+	if mp.KindOf(b[0]) != mp.Uint {
 		return 0
 	}
-	u, _ := integer(b)
+	u, _ := mp.IntOf(b)
 	return u
 }
 
@@ -40,27 +42,27 @@ func (r rowReader) bool(i int) bool { return r.raw(i)[0] == 0xc3 }
 func (r rowReader) string(i int) string { return stringOf(r.raw(i)) }
 
 func stringOf(b []byte) string {
-	if kindOf(b) != kindStr {
+	if mp.KindOf(b[0]) != mp.Str {
 		return ""
 	}
-	return string(text(b))
+	return string(mp.TextOf(b))
 }
 
 // eachPair goes over a map whose keys are strings; ok is false for another kind
 // of value.
 func eachPair(b []byte, f func(key string, v []byte) error) (ok bool, err error) {
-	if kindOf(b) != kindMap {
+	if mp.KindOf(b[0]) != mp.Map {
 		return false, nil
 	}
-	at, inside := token(b, 0)
+	at, inside := mp.Token(b, 0)
 	for range inside / 2 {
-		end := skip(b, at)
+		end := mp.Skip(b, at)
 		key := b[at:end]
-		at = skip(b, end)
-		if kindOf(key) != kindStr {
+		at = mp.Skip(b, end)
+		if mp.KindOf(key[0]) != mp.Str {
 			return false, nil
 		}
-		if err := f(string(text(key)), b[end:at]); err != nil {
+		if err := f(string(mp.TextOf(key)), b[end:at]); err != nil {
 			return true, err
 		}
 	}

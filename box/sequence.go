@@ -3,6 +3,7 @@ package box
 import (
 	"math"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -47,10 +48,10 @@ func (t *Txn) attachSequences() {
 
 // int64Of reads an integer that fits.
 func int64Of(b []byte) (v int64, ok bool) {
-	if k := kindOf(b); k != kindUint && k != kindInt {
+	if k := mp.KindOf(b[0]); k != mp.Uint && k != mp.Int {
 		return 0, false
 	}
-	u, neg := integer(b)
+	u, neg := mp.IntOf(b)
 	return int64(u), neg || u <= math.MaxInt64
 }
 
@@ -64,7 +65,7 @@ func (t *Txn) autoFill(sp *space, a *autoField, d *xrow.DML, who actor) error {
 			return err
 		}
 	}
-	if n, _ := arrayHead(d.Tuple); kindOf(d.Tuple) != kindArray || int(a.field) >= n {
+	if n, _ := mp.ArrayOf(d.Tuple); mp.KindOf(d.Tuple[0]) != mp.Array || int(a.field) >= n {
 		return nil
 	}
 	w := walker{b: d.Tuple}

@@ -3,6 +3,7 @@ package box
 import (
 	"slices"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -80,7 +81,7 @@ func (b *Box) UpdateSetting(user Credentials, d *xrow.DML, s Settings) (result [
 	if err != nil {
 		return nil, err
 	}
-	name := string(text(key))
+	name := string(mp.TextOf(key))
 	if !slices.Contains(settingNames[:], name) {
 		return nil, nil
 	}
@@ -96,15 +97,15 @@ func (b *Box) UpdateSetting(user Credentials, d *xrow.DML, s Settings) (result [
 		return nil, xrow.Errorf(xrow.ErrCantUpdatePrimaryKey, sp.name)
 	}
 	w := walker{b: result}
-	v := value(w.field(1))
+	v := mp.First(w.field(1))
 	switch want := typeBoolean; {
-	case name == "sql_default_engine" && kindOf(v) != kindStr:
+	case name == "sql_default_engine" && mp.KindOf(v[0]) != mp.Str:
 		want = typeString
 		fallthrough
-	case name != "sql_default_engine" && kindOf(v) != kindBool:
+	case name != "sql_default_engine" && mp.KindOf(v[0]) != mp.Bool:
 		return nil, xrow.Errorf(xrow.ErrSessionSettingInvalidValue, name, want)
-	case name == "sql_default_engine" && string(text(v)) != engineMemtx && string(text(v)) != engineVinyl:
-		return nil, xrow.Errorf(xrow.ErrNoSuchEngine, shortName(string(text(v))))
+	case name == "sql_default_engine" && string(mp.TextOf(v)) != engineMemtx && string(mp.TextOf(v)) != engineVinyl:
+		return nil, xrow.Errorf(xrow.ErrNoSuchEngine, shortName(string(mp.TextOf(v))))
 	}
 	s[name] = slices.Clone(v)
 	return result, nil

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"tarragon.dev/tarragon/internal/mp"
+
 	"github.com/google/uuid"
 )
 
@@ -23,22 +25,22 @@ func tupleText(b []byte) string {
 
 // appendText prints the value at b[at:]; it stops early once enough is printed.
 func appendText(dst, b []byte, at int) ([]byte, int) {
-	end, inside := token(b, at)
+	end, inside := mp.Token(b, at)
 	v := b[at:]
-	switch kindOf(v) {
-	case kindNil:
+	switch mp.KindOf(v[0]) {
+	case mp.Nil:
 		return append(dst, "null"...), end
-	case kindBool:
+	case mp.Bool:
 		return strconv.AppendBool(dst, v[0] == 0xc3), end
-	case kindUint, kindInt, kindFloat, kindDouble:
+	case mp.Uint, mp.Int, mp.Float, mp.Double:
 		return append(dst, numberText(v)...), end
-	case kindStr:
-		return appendQuoted(dst, text(v)), end
-	case kindBin:
-		return appendQuoted(dst, text(v)), end
-	case kindExt:
+	case mp.Str:
+		return appendQuoted(dst, mp.TextOf(v)), end
+	case mp.Bin:
+		return appendQuoted(dst, mp.TextOf(v)), end
+	case mp.Ext:
 		return append(dst, extText(v)...), end
-	case kindMap:
+	case mp.Map:
 		dst = append(dst, '{')
 		at = end
 		for i := 0; i < inside && len(dst) < maxText; i += 2 {
@@ -85,13 +87,13 @@ func appendQuoted(dst, s []byte) []byte {
 }
 
 func numberText(v []byte) string {
-	switch kindOf(v) {
-	case kindFloat:
+	switch mp.KindOf(v[0]) {
+	case mp.Float:
 		return strconv.FormatFloat(float(v), 'g', -1, 32)
-	case kindDouble:
+	case mp.Double:
 		return strconv.FormatFloat(float(v), 'g', -1, 64)
 	}
-	u, neg := integer(v)
+	u, neg := mp.IntOf(v)
 	if neg {
 		return strconv.FormatInt(int64(u), 10)
 	}
@@ -99,13 +101,13 @@ func numberText(v []byte) string {
 }
 
 func extText(v []byte) string {
-	typ, p := ext(v)
+	typ, p := mp.ExtOf(v)
 	switch typ {
-	case extDecimal:
+	case mp.ExtDecimal:
 		if d, ok := readDecimal(p); ok {
 			return d.String()
 		}
-	case extUUID:
+	case mp.ExtUUID:
 		if id, err := uuid.FromBytes(p); err == nil {
 			return strconv.Quote(id.String())
 		}

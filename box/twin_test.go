@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"pgregory.net/rapid"
@@ -166,7 +167,7 @@ func (o twinOp) dml() (d xrow.DML) {
 		d = del(512, cmp.Or(r.name, "z"))
 		d.IndexID = 1
 	case "update":
-		d = upd(512, arr(r.id), []any{"=", 1, raw(value((&walker{b: r.tuple()}).field(1)))}, []any{"+", 2, 1})
+		d = upd(512, arr(r.id), []any{"=", 1, raw(mp.First((&walker{b: r.tuple()}).field(1)))}, []any{"+", 2, 1})
 	case "upsert":
 		d = ups(512, r.tuple(), []any{"-", 2, 1}, []any{"+", 1, 1})
 	}

@@ -77,7 +77,7 @@ func (b *Box) Begin(seq uint64) *Txn {
 // Tarantool's order. result is the raw tuple of the reply (new for INSERT,
 // REPLACE and UPDATE, old for DELETE; nil: none), valid until the next
 // statement. After an error the statement is undone and the transaction usable.
-// The slices of d passed xrow.Scan and are not kept.
+// The slices of d passed mp.Scan and are not kept.
 func (t *Txn) Execute(user Credentials, d *xrow.DML) (result []byte, err error) {
 	sp, err := t.dict.needSpace(d.SpaceID)
 	if err != nil {

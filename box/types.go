@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/big"
 	"strings"
+
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 // fieldType is a declared type of a field or key part.
@@ -80,55 +82,55 @@ func (t fieldType) indexable() bool {
 
 // accepts tells whether a value that is not nil fits the type.
 func (t fieldType) accepts(b []byte) bool {
-	k := kindOf(b)
+	k := mp.KindOf(b[0])
 	switch t {
 	case typeAny:
-		return k != kindExt || extType(b) >= 0
+		return k != mp.Ext || extType(b) >= 0
 	case typeUnsigned, typeUint8, typeUint16, typeUint32, typeUint64:
-		return k == kindUint
+		return k == mp.Uint
 	case typeInteger, typeInt8, typeInt16, typeInt32, typeInt64:
-		return k == kindUint || k == kindInt
+		return k == mp.Uint || k == mp.Int
 	case typeNumber:
-		return k == kindUint || k == kindInt || k == kindFloat || k == kindDouble || k == kindExt && extType(b) == extDecimal
+		return k == mp.Uint || k == mp.Int || k == mp.Float || k == mp.Double || k == mp.Ext && extType(b) == mp.ExtDecimal
 	case typeDouble:
-		return k == kindUint || k == kindInt || k == kindFloat || k == kindDouble
+		return k == mp.Uint || k == mp.Int || k == mp.Float || k == mp.Double
 	case typeFloat32:
-		return k == kindFloat
+		return k == mp.Float
 	case typeFloat64:
-		return k == kindDouble
+		return k == mp.Double
 	case typeString:
-		return k == kindStr
+		return k == mp.Str
 	case typeVarbinary:
-		return k == kindBin
+		return k == mp.Bin
 	case typeBoolean:
-		return k == kindBool
+		return k == mp.Bool
 	case typeArray:
-		return k == kindArray
+		return k == mp.Array
 	case typeMap:
-		return k == kindMap
+		return k == mp.Map
 	case typeDecimal, typeDecimal32, typeDecimal64, typeDecimal128, typeDecimal256:
-		return k == kindExt && extType(b) == extDecimal
+		return k == mp.Ext && extType(b) == mp.ExtDecimal
 	case typeUUID:
-		return k == kindExt && extType(b) == extUUID
+		return k == mp.Ext && extType(b) == mp.ExtUUID
 	case typeDatetime:
-		return k == kindExt && extType(b) == extDatetime
+		return k == mp.Ext && extType(b) == mp.ExtDatetime
 	case typeInterval:
-		return k == kindExt && extType(b) == extInterval
+		return k == mp.Ext && extType(b) == mp.ExtInterval
 	case typeScalar:
 		switch k {
-		case kindNil, kindArray, kindMap:
+		case mp.Nil, mp.Array, mp.Map:
 			return false
-		case kindExt:
+		case mp.Ext:
 			e := extType(b)
-			return e == extDecimal || e == extUUID || e == extDatetime
+			return e == mp.ExtDecimal || e == mp.ExtUUID || e == mp.ExtDatetime
 		}
 		return true
 	}
 	return false
 }
 
-func extType(b []byte) int8 {
-	t, _ := ext(b)
+func extType(b []byte) mp.ExtType {
+	t, _ := mp.ExtOf(b)
 	return t
 }
 
@@ -138,7 +140,7 @@ func (t fieldType) outOfRange(b []byte) (limits string, bad bool) {
 	if t < typeInt8 || t > typeUint64 {
 		return "", false
 	}
-	u, neg := integer(b)
+	u, neg := mp.IntOf(b)
 	signed := func(lo int64, hi uint64) bool { return neg && int64(u) < lo || !neg && u > hi }
 	switch t {
 	case typeInt8:

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -89,12 +90,12 @@ func (u *updater) check(ops []byte) error {
 
 // each decodes the operations one by one.
 func (u *updater) each(ops []byte, f func(*op) error) error {
-	n, at := arrayHead(ops)
+	n, at := mp.ArrayOf(ops)
 	if n > maxOps {
 		return tooManyOps()
 	}
 	for i := range n {
-		end := skip(ops, at)
+		end := mp.Skip(ops, at)
 		var o op
 		if err := u.decode(&o, ops[at:end], i+1); err != nil {
 			return err
@@ -109,17 +110,17 @@ func (u *updater) each(ops []byte, f func(*op) error) error {
 
 // decode reads operation number (from 1).
 func (u *updater) decode(o *op, b []byte, number int) error {
-	if kindOf(b) != kindArray {
+	if mp.KindOf(b[0]) != mp.Array {
 		return xrow.Errorf(xrow.ErrIllegalParams, "update operation must be an array {op,..}")
 	}
-	n, at := arrayHead(b)
+	n, at := mp.ArrayOf(b)
 	if n == 0 {
 		return xrow.Errorf(xrow.ErrIllegalParams, "update operation must be an array {op,..}, got empty array")
 	}
-	if kindOf(b[at:]) != kindStr {
+	if mp.KindOf(b[at]) != mp.Str {
 		return xrow.Errorf(xrow.ErrIllegalParams, "update operation name must be a string")
 	}
-	name := text(b[at:])
+	name := mp.TextOf(b[at:])
 	want := 3
 	if len(name) == 1 {
 		o.code = name[0]
@@ -134,18 +135,18 @@ func (u *updater) decode(o *op, b []byte, number int) error {
 	if n != want {
 		return xrow.Errorf(xrow.ErrUnknownUpdateOp, number, fmt.Sprintf("wrong number of arguments, expected %d, got %d", want, n))
 	}
-	at = skip(b, at)
+	at = mp.Skip(b, at)
 	if err := u.decodeField(o, b[at:]); err != nil {
 		return err
 	}
-	o.arg = b[skip(b, at):]
+	o.arg = b[mp.Skip(b, at):]
 	return u.decodeArgs(o)
 }
 
 func (u *updater) decodeField(o *op, b []byte) error {
-	switch kindOf(b) {
-	case kindUint:
-		v, _ := integer(b)
+	switch mp.KindOf(b[0]) {
+	case mp.Uint:
+		v, _ := mp.IntOf(b)
 		if v > math.MaxInt32 {
 			return o.wrongType("an integer")
 		}
@@ -153,14 +154,14 @@ func (u *updater) decodeField(o *op, b []byte) error {
 			return xrow.Errorf(xrow.ErrNoSuchFieldNo, v)
 		}
 		o.no = int64(v) - u.base
-	case kindInt:
-		v, _ := integer(b)
+	case mp.Int:
+		v, _ := mp.IntOf(b)
 		if int64(v) < math.MinInt32 {
 			return o.wrongType("an integer")
 		}
 		o.no = int64(v)
-	case kindStr:
-		return u.decodePath(o, text(b))
+	case mp.Str:
+		return u.decodePath(o, mp.TextOf(b))
 	default:
 		return xrow.Errorf(xrow.ErrIllegalParams, "field id must be a number or a string")
 	}
@@ -193,20 +194,20 @@ func (u *updater) decodePath(o *op, path []byte) error {
 }
 
 func (u *updater) decodeArgs(o *op) error {
-	switch k := kindOf(o.arg); o.code {
+	switch k := mp.KindOf(o.arg[0]); o.code {
 	case '+', '-':
 		if !typeNumber.accepts(o.arg) {
 			return o.wrongType("a number")
 		}
 	case '&', '|', '^':
-		if k != kindUint {
+		if k != mp.Uint {
 			return o.wrongType("a positive integer")
 		}
 	case '#':
-		if k != kindUint {
+		if k != mp.Uint {
 			return o.wrongType("a positive integer")
 		}
-		if o.count, _ = integer(o.arg); o.count == 0 {
+		if o.count, _ = mp.IntOf(o.arg); o.count == 0 {
 			return xrow.Errorf(xrow.ErrUpdateField, o.name(), "cannot delete 0 fields")
 		}
 	case ':':
@@ -219,9 +220,9 @@ func (u *updater) decodeSplice(o *op) error {
 	rest := o.arg
 	for _, dst := range [...]*int64{&o.offset, &o.cut} {
 		v, neg := uint64(0), false
-		switch kindOf(rest) {
-		case kindUint, kindInt:
-			v, neg = integer(rest)
+		switch mp.KindOf(rest[0]) {
+		case mp.Uint, mp.Int:
+			v, neg = mp.IntOf(rest)
 		default:
 			return o.wrongType("an integer")
 		}
@@ -232,7 +233,7 @@ func (u *updater) decodeSplice(o *op) error {
 		if neg && *dst < math.MinInt32 {
 			*dst = math.MinInt32
 		}
-		rest = rest[skip(rest, 0):]
+		rest = rest[mp.Skip(rest, 0):]
 	}
 	if o.offset >= 0 {
 		if o.offset < u.base {
@@ -240,10 +241,10 @@ func (u *updater) decodeSplice(o *op) error {
 		}
 		o.offset -= u.base
 	}
-	if k := kindOf(rest); k != kindStr && k != kindBin {
+	if k := mp.KindOf(rest[0]); k != mp.Str && k != mp.Bin {
 		return o.wrongType("a string or varbinary")
 	}
-	o.paste = text(rest)
+	o.paste = mp.TextOf(rest)
 	return nil
 }
 
@@ -286,12 +287,12 @@ func tooManyOps() error {
 }
 
 func (u *updater) start(tuple []byte) {
-	n, at := arrayHead(tuple)
+	n, at := mp.ArrayOf(tuple)
 	u.tuple, u.n, u.values, u.made = tuple, n, u.values[:0], 0
 	u.offsets = u.offsets[:0]
 	for range n {
 		u.offsets = append(u.offsets, uint32(at))
-		at = skip(tuple, at)
+		at = mp.Skip(tuple, at)
 	}
 	u.offsets = append(u.offsets, uint32(at))
 	u.pieces = append(u.pieces[:0], piece{from: 0, n: n})
@@ -437,7 +438,7 @@ func appendBits(dst []byte, o *op, old []byte) ([]byte, error) {
 	if !ok {
 		return dst, o.wrongType("a positive integer")
 	}
-	b, _ := integer(o.arg)
+	b, _ := mp.IntOf(o.arg)
 	switch o.code {
 	case '&':
 		a &= b
@@ -450,11 +451,11 @@ func appendBits(dst []byte, o *op, old []byte) ([]byte, error) {
 }
 
 func appendSplice(dst []byte, o *op, old []byte) ([]byte, error) {
-	k := kindOf(old)
-	if k != kindStr && k != kindBin {
+	k := mp.KindOf(old[0])
+	if k != mp.Str && k != mp.Bin {
 		return dst, o.wrongType("a string or varbinary")
 	}
-	s := text(old)
+	s := mp.TextOf(old)
 	size := int64(len(s))
 	from := o.offset
 	if from < 0 {
@@ -468,7 +469,7 @@ func appendSplice(dst []byte, o *op, old []byte) ([]byte, error) {
 		cut = max(0, size-from+cut)
 	}
 	n := len(s) - int(cut) + len(o.paste)
-	if k == kindStr {
+	if k == mp.Str {
 		dst = appendStrHead(dst, n)
 	} else {
 		dst = appendBinHead(dst, n)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -53,15 +54,15 @@ func readFeature(tuple []byte) uint32 {
 	if len(tuple) == 0 {
 		return baseLevel
 	}
-	n, at, ok := xrow.ReadArrayHeader(tuple)
+	n, at, ok := mp.ReadArrayHeader(tuple)
 	if !ok || n < 2 {
 		return ^uint32(0)
 	}
-	_, used, ok := xrow.ReadString(tuple[at:])
+	_, used, ok := mp.ReadString(tuple[at:])
 	if !ok {
 		return ^uint32(0)
 	}
-	level, _, ok := xrow.ReadUint(tuple[at+used:])
+	level, _, ok := mp.ReadUint(tuple[at+used:])
 	if !ok || level > uint64(^uint32(0)) {
 		return ^uint32(0)
 	}

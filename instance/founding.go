@@ -41,18 +41,7 @@ type Founding struct {
 
 // readFounding is n of the confirmed row; 0: there is none.
 func readFounding(b *box.Box) int {
-	fields, rest, err := msgp.ReadArrayHeaderBytes(b.Setting(foundingKey))
-	if err != nil || fields < 2 {
-		return 0
-	}
-	if rest, err = msgp.Skip(rest); err != nil {
-		return 0
-	}
-	need, _, err := msgp.ReadUint32Bytes(rest)
-	if err != nil {
-		return 0
-	}
-	return int(min(need, vclock.Max))
+	return int(min(readNumber(b.Setting(foundingKey)), vclock.Max))
 }
 
 func (c *Core) foundingInfo() Founding {

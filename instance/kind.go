@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -79,15 +80,15 @@ func schemaBefore(b *box.Box, major, minor, patch uint64) bool {
 	if err != nil || n == 0 {
 		return false
 	}
-	elems, at, ok := xrow.ReadArrayHeader(raw)
+	elems, at, ok := mp.ReadArrayHeader(raw)
 	if !ok || elems < 4 {
 		return false
 	}
-	_, m, _ := xrow.ReadString(raw[at:])
+	_, m, _ := mp.ReadString(raw[at:])
 	at += m
 	var v [3]uint64
 	for i := range v {
-		u, m, ok := xrow.ReadUint(raw[at:])
+		u, m, ok := mp.ReadUint(raw[at:])
 		if !ok {
 			return false
 		}

@@ -2,10 +2,12 @@ package instance
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
@@ -74,19 +76,19 @@ func lastIDTuple(id uint32) []byte {
 }
 
 // readLastID is 0 where there is none.
-func readLastID(tuple []byte) uint32 {
-	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
-	if err != nil || fields < 2 {
+func readLastID(tuple []byte) uint32 { return readNumber(tuple) }
+
+// readNumber is n of a row [key, n]; 0: there is none, or it is no number of 32 bits.
+func readNumber(tuple []byte) uint32 {
+	fields, at, ok := mp.ReadArrayHeader(tuple)
+	if !ok || fields < 2 {
 		return 0
 	}
-	if rest, err = msgp.Skip(rest); err != nil {
+	n, _, ok := mp.ReadInt(tuple[mp.Skip(tuple, at):])
+	if !ok || n < 0 || n > math.MaxUint32 {
 		return 0
 	}
-	id, _, err := msgp.ReadUint32Bytes(rest)
-	if err != nil {
-		return 0
-	}
-	return id
+	return uint32(n)
 }
 
 // keepLastID writes that row if a transaction needs it.

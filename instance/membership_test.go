@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/xrow"
 
@@ -217,7 +218,7 @@ func (h *host) keys() (out []uint64) {
 		h.w.t.Fatal(err)
 	}
 	for range n {
-		key, used, _ := xrow.ReadUint(raw[1:])
+		key, used, _ := mp.ReadUint(raw[1:])
 		out = append(out, key)
 		raw = raw[1+used:]
 	}

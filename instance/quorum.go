@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 
@@ -26,12 +27,12 @@ func quorumTuple(value, files string) []byte {
 
 // readQuorum reads a tuple of quorumTuple; empty where there is none.
 func readQuorum(tuple []byte) (value, files string) {
-	n, at, ok := xrow.ReadArrayHeader(tuple)
+	n, at, ok := mp.ReadArrayHeader(tuple)
 	if !ok || n < 3 {
 		return "", ""
 	}
 	for _, to := range []*string{new(string), &value, &files} {
-		text, used, ok := xrow.ReadString(tuple[at:])
+		text, used, ok := mp.ReadString(tuple[at:])
 		if !ok {
 			return "", ""
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/xrow"
 
@@ -332,7 +333,7 @@ func (s *script) read(name string) {
 	}
 	var keys []string
 	for range n {
-		key, _, _ := xrow.ReadUint(raw[1:])
+		key, _, _ := mp.ReadUint(raw[1:])
 		keys = append(keys, fmt.Sprint(key))
 		raw, _ = msgp.Skip(raw)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/internal/testscript"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/xrow"
@@ -347,7 +348,7 @@ func rowText(t testing.TB, r *xrow.Row) string {
 	if raw == nil {
 		raw = d.Key
 	}
-	key, _, _ := xrow.ReadUint(raw[1:])
+	key, _, _ := mp.ReadUint(raw[1:])
 	if i := int(d.SpaceID) - 512; i >= 0 && i < len(scriptSpaces) {
 		return fmt.Sprintf("%s %s %s %d", at, verb, scriptSpaces[i], key)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -112,7 +113,7 @@ func (c *Client) Hello(features Features) error {
 		ok := true
 		switch f.key {
 		case xrow.KeyVersion:
-			c.Protocol, _, ok = xrow.ReadUint(f.value)
+			c.Protocol, _, ok = mp.ReadUint(f.value)
 		case xrow.KeyFeatures:
 			c.Features, ok = decodeFeatures(f.value)
 		}
@@ -174,7 +175,7 @@ func decodeEvent(row *xrow.Row) (key string, value []byte, err error) {
 	for f.next() {
 		switch f.key {
 		case xrow.KeyEventKey:
-			s, _, ok := xrow.ReadString(f.value)
+			s, _, ok := mp.ReadString(f.value)
 			if !ok {
 				return "", nil, fmt.Errorf("%w: key of an event", ErrProtocol)
 			}
@@ -228,10 +229,10 @@ type mapReader struct {
 func (f *mapReader) next() bool {
 	if !f.begun {
 		f.begun = true
-		f.left, f.n, _ = xrow.ReadMapHeader(f.b)
+		f.left, f.n, _ = mp.ReadMapHeader(f.b)
 	}
 	for ; f.left > 0; f.left-- {
-		key, size, known := xrow.ReadUint(f.b[f.n:])
+		key, size, known := mp.ReadUint(f.b[f.n:])
 		if !known {
 			size, _ = skip(f.b[f.n:])
 		}

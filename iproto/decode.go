@@ -3,6 +3,7 @@ package iproto
 import (
 	"math"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -18,12 +19,12 @@ type header struct {
 // read before a fault stay, so that the answer carries the sync if there was one.
 func (h *header) decode(b []byte) (n int, ok bool) {
 	*h = header{}
-	pairs, n, ok := xrow.ReadMapHeader(b)
+	pairs, n, ok := mp.ReadMapHeader(b)
 	if !ok {
 		return 0, false
 	}
 	for range pairs {
-		key, size, isUint := xrow.ReadUint(b[n:])
+		key, size, isUint := mp.ReadUint(b[n:])
 		if !isUint {
 			if size, ok = skip(b[n:]); !ok {
 				return n, false
@@ -47,7 +48,7 @@ func (h *header) value(key uint64, b []byte) (size int, ok bool) {
 	if xrow.Key(key) == xrow.KeyTimestamp {
 		return 9, len(b) >= 9 && b[0] == 0xcb
 	}
-	v, size, ok := xrow.ReadUint(b)
+	v, size, ok := mp.ReadUint(b)
 	switch xrow.Key(key) {
 	case xrow.KeyType:
 		h.typ = xrow.Type(min(v, math.MaxUint32))
@@ -100,13 +101,13 @@ func (q *body) decode(b []byte) *xrow.Error {
 	if len(b) == 0 {
 		return nil
 	}
-	pairs, n, ok := xrow.ReadMapHeader(b)
+	pairs, n, ok := mp.ReadMapHeader(b)
 	if !ok {
 		return q.decodeForeign(b)
 	}
 	q.shape = bodyMap
 	for range pairs {
-		key, size, isUint := xrow.ReadUint(b[n:])
+		key, size, isUint := mp.ReadUint(b[n:])
 		if !isUint {
 			if size, ok = skip(b[n:]); !ok {
 				return errMalformed(b)
@@ -117,12 +118,12 @@ func (q *body) decode(b []byte) *xrow.Error {
 		if size, ok = skip(b[n:]); !ok {
 			return errMalformed(b)
 		}
-		if key < uint64(len(bodyKinds)) && bodyKinds[key] != kindUnknown {
+		if key < uint64(len(bodyKinds)) && bodyKinds[key] != mp.Reserved {
 			q.put(xrow.Key(key), b[n:n+size])
 		}
 		n += size
 	}
-	if n != len(b) || len(b) >= xrow.MaxDepth && !scansWhole(b) {
+	if n != len(b) || len(b) >= mp.MaxDepth && !scansWhole(b) {
 		return errMalformed(b)
 	}
 	return nil
@@ -147,23 +148,23 @@ func (q *body) decodeForeign(b []byte) *xrow.Error {
 
 // put stores the value of a known key; v is exactly one well-formed value.
 func (q *body) put(k xrow.Key, v []byte) {
-	if kinds[v[0]] != bodyKinds[k] {
+	if mp.KindOf(v[0]) != bodyKinds[k] {
 		q.shape = bodyMistyped
 		return
 	}
 	q.has[k>>6] |= 1 << (k & 63)
 	switch bodyKinds[k] {
-	case kindUint:
-		n, _, _ := xrow.ReadUint(v)
+	case mp.Uint:
+		n, _, _ := mp.ReadUint(v)
 		q.putUint(k, n)
-	case kindStr:
-		s, _, _ := xrow.ReadString(v)
+	case mp.Str:
+		s, _, _ := mp.ReadString(v)
 		q.putString(k, s)
-	case kindArray:
+	case mp.Array:
 		q.putArray(k, v)
-	case kindExt:
+	case mp.Ext:
 		q.arrow = v
-	case kindBool:
+	case mp.Bool:
 		if k == xrow.KeyFetchPosition {
 			q.fetchPosition = v[0] == 0xc3
 		}
@@ -228,20 +229,9 @@ func (q *body) putArray(k xrow.Key, v []byte) {
 // decimal, uuid, datetime or interval is refused with the whole request, also
 // where nobody looks at it, as in Tarantool.
 func skip(b []byte) (n int, ok bool) {
-	if len(b) == 0 {
-		return 0, false
-	}
 	// Short scalars are most of what requests are made of; a Scan costs more.
-	c := b[0]
-	switch {
-	case c <= 0x7f || c >= 0xe0 || c == 0xc0 || c == 0xc2 || c == 0xc3 || c == 0x80 || c == 0x90:
-		return 1, true
-	case c >= 0xa0 && c <= 0xbf:
-		n = 1 + int(c&0x1f)
-		return n, n <= len(b)
-	case c >= 0xcc && c <= 0xcf:
-		n = 1 + 1<<(c-0xcc)
-		return n, n <= len(b)
+	if n = mp.ReadScalar(b); n > 0 {
+		return n, true
 	}
 	n, err := xrow.ScanStrict(b)
 	return n, err == nil
@@ -260,7 +250,7 @@ func errMalformed(b []byte) *xrow.Error {
 	case n >= len(b):
 	case b[n] == 0xc1:
 		details = "illegal code"
-	case kinds[b[n]] == kindExt:
+	case mp.KindOf(b[n]) == mp.Ext:
 		details = "invalid extension"
 	}
 	e := xrow.Errorf(xrow.ErrInvalidMsgpack, details)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -51,10 +52,10 @@ func frameHead(b []byte, limit int) (head, size int, err error) {
 		}
 		return 0, 0, tooBig(uint64(n), limit)
 	}
-	if kinds[b[0]] != kindUint {
+	if mp.KindOf(b[0]) != mp.Uint {
 		return 0, 0, &frameError{details: "packet length"}
 	}
-	n, head, ok := xrow.ReadUint(b)
+	n, head, ok := mp.ReadUint(b)
 	if !ok || len(b) == head {
 		return 0, 0, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -76,7 +77,7 @@ func FuzzRequest(f *testing.F) {
 			if array == nil {
 				continue
 			}
-			if n, err := xrow.Scan(array); err != nil || n != len(array) || kinds[array[0]] != kindArray {
+			if n, err := mp.Scan(array); err != nil || n != len(array) || mp.KindOf(array[0]) != mp.Array {
 				t.Fatalf("not one array: %x", array)
 			}
 		}

@@ -3,6 +3,7 @@ package iproto
 import (
 	"encoding/binary"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -29,7 +30,7 @@ func AppendData(dst []byte, sync, schemaVersion uint64, data []byte) []byte {
 
 // appendDataHead is AppendData up to the elements of the array, which are rest.
 func appendDataHead(dst []byte, sync, schemaVersion uint64, data []byte) (res, rest []byte) {
-	n, size, ok := xrow.ReadArrayHeader(data)
+	n, size, ok := mp.ReadArrayHeader(data)
 	if !ok {
 		return AppendEmpty(dst, sync, schemaVersion), nil
 	}

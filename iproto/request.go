@@ -3,6 +3,7 @@ package iproto
 import (
 	"bytes"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -168,8 +169,8 @@ func (q *body) checkArrow() *xrow.Error {
 }
 
 func isArrow(v []byte) bool {
-	t, _, _, ok := xrow.ReadExt(v)
-	return ok && t == xrow.ExtArrow
+	t, _, _, ok := mp.ReadExt(v)
+	return ok && t == mp.ExtArrow
 }
 
 // checkNode is what the node has to say before data is touched.

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -433,7 +434,7 @@ func TestWritesDoNotWaitForScans(t *testing.T) {
 // could stop all replicas.
 func TestDepthIsThatOfRows(t *testing.T) {
 	accepted, refused := 0, 0
-	for depth := xrow.MaxDepth - 4; depth <= xrow.MaxDepth+2; depth++ {
+	for depth := mp.MaxDepth - 4; depth <= mp.MaxDepth+2; depth++ {
 		tuple := append(bytes.Repeat([]byte{0x91}, depth), 1)
 		frame := (&xrow.Row{Type: xrow.Insert, Body: append([]byte{0x82, 0x10, 1, 0x21}, tuple...)}).Append(nil)
 		var q body

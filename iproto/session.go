@@ -1,6 +1,7 @@
 package iproto
 
 import (
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -24,9 +25,9 @@ func decodeFeatures(b []byte) (set Features, ok bool) {
 	if b == nil {
 		return 0, true
 	}
-	count, n, ok := xrow.ReadArrayHeader(b)
+	count, n, ok := mp.ReadArrayHeader(b)
 	for range count {
-		f, size, isUint := xrow.ReadUint(b[n:])
+		f, size, isUint := mp.ReadUint(b[n:])
 		if !isUint {
 			return 0, false
 		}
@@ -64,7 +65,7 @@ func (c *Conn) handleAuth() *xrow.Error {
 		return e
 	}
 	guest := string(q.user) == guestName
-	if count, _, _ := xrow.ReadArrayHeader(q.tuple); !guest || count != 0 {
+	if count, _, _ := mp.ReadArrayHeader(q.tuple); !guest || count != 0 {
 		scramble, e := decodeChap(q.tuple)
 		if e != nil {
 			return e
@@ -109,11 +110,11 @@ func (c *Conn) login(user User, name []byte, maxFrame int) *xrow.Error {
 // decodeChap reads the scramble out of a raw [method, scramble], which was
 // found well-formed.
 func decodeChap(b []byte) ([]byte, *xrow.Error) {
-	count, n, _ := xrow.ReadArrayHeader(b)
+	count, n, _ := mp.ReadArrayHeader(b)
 	if count < 2 {
 		return nil, errMsgpack("authentication request body")
 	}
-	method, size, ok := xrow.ReadString(b[n:])
+	method, size, ok := mp.ReadString(b[n:])
 	if !ok {
 		return nil, errMsgpack("authentication request body")
 	}
@@ -138,11 +139,11 @@ func errAuthRequest(details string) *xrow.Error {
 
 // readText reads a str or a bin of a value that was found well-formed.
 func readText(b []byte) ([]byte, bool) {
-	switch kinds[b[0]] {
-	case kindStr:
-		s, _, ok := xrow.ReadString(b)
+	switch mp.KindOf(b[0]) {
+	case mp.Str:
+		s, _, ok := mp.ReadString(b)
 		return s, ok
-	case kindBin:
+	case mp.Bin:
 		n, ok := skip(b)
 		return b[1+1<<(b[0]-0xc4) : n], ok
 	}

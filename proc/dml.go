@@ -2,6 +2,7 @@ package proc
 
 import (
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -77,7 +78,7 @@ func autoIncrement(c *call) error {
 	if err := needArray(rest); err != nil {
 		return err
 	}
-	n, at, _ := xrow.ReadArrayHeader(rest)
+	n, at, _ := mp.ReadArrayHeader(rest)
 	space := c.space
 	return c.write(space.id < firstUserSpace, func(t *txn) (values, error) {
 		top, err := t.last(space.id)

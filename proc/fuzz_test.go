@@ -8,6 +8,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -38,7 +39,7 @@ func FuzzCall(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, name string, args []byte) {
-		if n, err := xrow.Scan(args); err != nil || n != len(args) || value(args).kind() != kindArray {
+		if n, err := mp.Scan(args); err != nil || n != len(args) || value(args).kind() != kindArray {
 			t.Skip()
 		}
 		if strings.HasPrefix(name, "box.ctl.wait_") {

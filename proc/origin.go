@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -62,11 +63,11 @@ func readOrigins(opts value) (out origins, ok bool) {
 		if p.name != "origins" || p.val.kind() != kindMap {
 			continue
 		}
-		n, rest, err := msgp.ReadMapHeaderBytes(p.val)
-		if err != nil || n > limit {
+		n, at, ok := mp.ReadMapHeader(p.val)
+		if !ok || n > limit {
 			return nil, false
 		}
-		flat, err := split(rest, 2*int(n)) // pairs passes over the empty name
+		flat, err := split(p.val[at:], 2*n) // pairs passes over the empty name
 		if err != nil {
 			return nil, false
 		}

@@ -110,7 +110,7 @@ type Call struct {
 	User       box.Credentials // effective user
 	Type       xrow.Type
 	Name       string // of the function; the text of EVAL
-	Args       []byte // raw array that passed xrow.Scan; must stay valid until the answer
+	Args       []byte // raw array that passed mp.Scan; must stay valid until the answer
 	// Reply answers a call that needs no turn of the Loop: data is the raw
 	// DATA array, nil with an error. It is called at most once, on any goroutine,
 	// and not at all when the Loop replies.

@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -73,7 +74,7 @@ func get(c *call) error {
 		return xrow.Errorf(xrow.ErrNoSuchIndexID, 0, c.space.name)
 	}
 	unique, parts := c.indexShape(info)
-	n, _, _ := xrow.ReadArrayHeader(key)
+	n, _, _ := mp.ReadArrayHeader(key)
 	switch {
 	case !unique:
 		return xrow.Errorf(xrow.ErrMoreThanOneTuple)
@@ -109,7 +110,7 @@ func (c *call) indexShape(info box.SpaceInfo) (unique bool, parts int) {
 	if err != nil {
 		return unique, 0
 	}
-	parts, _, _ = xrow.ReadArrayHeader(rows[0].field(5))
+	parts, _, _ = mp.ReadArrayHeader(rows[0].field(5))
 	return unique, parts
 }
 
@@ -176,7 +177,7 @@ func after(q *box.Query, v value) error {
 	switch v.kind() {
 	case kindNil:
 	case kindString:
-		q.AfterPosition, _, _ = xrow.ReadString(v)
+		q.AfterPosition, _, _ = mp.ReadString(v)
 	case kindArray:
 		q.AfterTuple = v
 	default:
@@ -208,7 +209,7 @@ func iterator(opts value, key []byte) (uint32, error) {
 	if n, ok := opts.integer(); ok {
 		return uint32(min(n, math.MaxUint32)), nil
 	}
-	if n, _, _ := xrow.ReadArrayHeader(key); n == 0 {
+	if n, _, _ := mp.ReadArrayHeader(key); n == 0 {
 		return box.ALL, nil
 	}
 	return box.EQ, nil
@@ -275,7 +276,7 @@ func count(c *call) error {
 func edge(it uint32) handler {
 	return func(c *call) error {
 		q := &box.Query{Space: c.space.id, Index: c.index.id, Key: keyArg(c.arg(0)), Limit: 1, Iterator: it}
-		if n, _, _ := xrow.ReadArrayHeader(q.Key); n > 0 && it == box.GE {
+		if n, _, _ := mp.ReadArrayHeader(q.Key); n > 0 && it == box.GE {
 			q.Iterator = box.EQ
 		} else if n > 0 {
 			q.Iterator = box.REQ

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -92,25 +93,25 @@ func writeText(out *strings.Builder, b []byte) []byte {
 		s, _ := v.str()
 		out.WriteString(strconv.Quote(s))
 	case kindArray:
-		n, at, _ := xrow.ReadArrayHeader(b)
+		n, at, _ := mp.ReadArrayHeader(b)
 		return writeMany(out, b[at:], n, "[", "]", false)
 	case kindMap:
-		n, at, _ := xrow.ReadMapHeader(b)
+		n, at, _ := mp.ReadMapHeader(b)
 		return writeMany(out, b[at:], 2*n, "{", "}", true)
 	case kindNumber:
 		if i, _, err := msgp.ReadInt64Bytes(b); err == nil {
 			fmt.Fprint(out, i)
-		} else if u, _, ok := xrow.ReadUint(b); ok {
+		} else if u, _, ok := mp.ReadUint(b); ok {
 			fmt.Fprint(out, u)
 		} else {
 			f, _ := v.number()
 			fmt.Fprintf(out, "%gf", f)
 		}
 	default:
-		n, _ := xrow.Scan(b)
+		n, _ := mp.Scan(b)
 		fmt.Fprintf(out, "0x%x", b[:n])
 	}
-	n, err := xrow.Scan(b)
+	n, err := mp.Scan(b)
 	if err != nil {
 		out.WriteString(" MALFORMED")
 		return nil

@@ -3,15 +3,16 @@ package proc
 import (
 	"math"
 
-	"tarragon.dev/tarragon/xrow"
+	"tarragon.dev/tarragon/internal/mp"
 
 	"github.com/tinylib/msgp/msgp"
 )
 
-// value is one raw MessagePack value that passed xrow.Scan. nil stands for an
+// value is one raw MessagePack value that passed mp.Scan. nil stands for an
 // argument that is not there and counts as nil.
 type value []byte
 
+// kind is what Lua would take a value for.
 type kind uint8
 
 const (
@@ -28,22 +29,11 @@ func (v value) kind() kind {
 	if len(v) == 0 {
 		return kindNil
 	}
-	switch c := v[0]; {
-	case c <= 0x7f || c >= 0xe0 || c >= 0xca && c <= 0xd3:
-		return kindNumber
-	case c <= 0x8f || c == 0xde || c == 0xdf:
-		return kindMap
-	case c <= 0x9f || c == 0xdc || c == 0xdd:
-		return kindArray
-	case c <= 0xbf || c >= 0xd9 && c <= 0xdb:
-		return kindString
-	case c == 0xc0:
-		return kindNil
-	case c == 0xc2 || c == 0xc3:
-		return kindBool
-	}
-	return kindOther
+	return luaKinds[mp.KindOf(v[0])]
 }
+
+var luaKinds = [...]kind{mp.Reserved: kindOther, mp.Nil: kindNil, mp.Bool: kindBool, mp.Uint: kindNumber, mp.Int: kindNumber, mp.Float: kindNumber,
+	mp.Double: kindNumber, mp.Str: kindString, mp.Array: kindArray, mp.Map: kindMap, mp.Bin: kindOther, mp.Ext: kindOther}
 
 func (v value) isNil() bool { return v.kind() == kindNil }
 
@@ -56,12 +46,12 @@ func (v value) isTable() bool { return v.kind() == kindArray || v.kind() == kind
 
 // str is the text of a string; empty for all others.
 func (v value) str() (string, bool) {
-	s, _, ok := xrow.ReadString(v)
+	s, _, ok := mp.ReadString(v)
 	return string(s), ok
 }
 
 func (v value) boolean() (b, ok bool) {
-	b, _, ok = xrow.ReadBool(v)
+	b, _, ok = mp.ReadBool(v)
 	return b, ok
 }
 
@@ -70,22 +60,20 @@ func (v value) number() (float64, bool) {
 	if v.kind() != kindNumber {
 		return 0, false
 	}
-	if u, _, ok := xrow.ReadUint(v); ok {
+	switch mp.KindOf(v[0]) {
+	case mp.Uint:
+		u, _ := mp.IntOf(v)
 		return float64(u), true
+	case mp.Int:
+		i, _ := mp.IntOf(v)
+		return float64(int64(i)), true
 	}
-	if i, _, err := msgp.ReadInt64Bytes(v); err == nil {
-		return float64(i), true
-	}
-	if f, _, err := msgp.ReadFloat32Bytes(v); err == nil && v[0] == 0xca {
-		return float64(f), true
-	}
-	f, _, err := msgp.ReadFloat64Bytes(v)
-	return f, err == nil
+	return mp.FloatOf(v), true
 }
 
 // integer is a number without a fraction that is not negative.
 func (v value) integer() (uint64, bool) {
-	if u, _, ok := xrow.ReadUint(v); ok {
+	if u, _, ok := mp.ReadUint(v); ok {
 		return u, true
 	}
 	f, ok := v.number()
@@ -101,7 +89,7 @@ const limit = 1 << 12
 
 // array splits an array.
 func (v value) array() ([]value, error) {
-	n, at, ok := xrow.ReadArrayHeader(v)
+	n, at, ok := mp.ReadArrayHeader(v)
 	if !ok {
 		return nil, illegal("a table is expected")
 	}
@@ -114,7 +102,7 @@ func (v value) array() ([]value, error) {
 func split(b []byte, n int) ([]value, error) {
 	out := make([]value, n)
 	for i := range out {
-		size, err := xrow.Scan(b)
+		size, err := mp.Scan(b)
 		if err != nil {
 			return nil, illegal("%s", err.Error())
 		}
@@ -133,7 +121,7 @@ type pair struct {
 // pairs splits a map. Keys that Lua code of Tarantool could not use are
 // passed over.
 func (v value) pairs() ([]pair, error) {
-	n, at, ok := xrow.ReadMapHeader(v)
+	n, at, ok := mp.ReadMapHeader(v)
 	if !ok {
 		return nil, illegal("a table is expected")
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
@@ -286,14 +287,14 @@ func (j *joiner) registration(row *xrow.Row) error {
 
 // isOwnRow tells whether a tuple of _cluster has the UUID.
 func isOwnRow(tuple []byte, uuid string) bool {
-	fields, n, ok := xrow.ReadArrayHeader(tuple)
+	fields, n, ok := mp.ReadArrayHeader(tuple)
 	if !ok || fields < 2 {
 		return false
 	}
-	m, err := xrow.Scan(tuple[n:])
+	m, err := mp.Scan(tuple[n:])
 	if err != nil {
 		return false
 	}
-	s, _, ok := xrow.ReadString(tuple[n+m:])
+	s, _, ok := mp.ReadString(tuple[n+m:])
 	return ok && string(s) == uuid
 }

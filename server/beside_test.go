@@ -11,6 +11,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/replication"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
@@ -99,7 +100,7 @@ func tuplesOf(b *box.Box, space uint32) (out [][]byte) {
 		panic(err)
 	}
 	for len(rows) > 0 {
-		n, err := xrow.Scan(rows)
+		n, err := mp.Scan(rows)
 		if err != nil {
 			panic(err)
 		}

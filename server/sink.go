@@ -3,15 +3,15 @@ package server
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/replication"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // sink writes what a JOIN brings into the store, as a checkpoint.
@@ -83,12 +83,12 @@ func (k *sink) enter(space uint32) error {
 
 // noteSpace looks at a tuple of _space: [id, ...].
 func (k *sink) noteSpace(tuple []byte) {
-	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
-	if err != nil || fields == 0 {
+	fields, at, ok := mp.ReadArrayHeader(tuple)
+	if !ok || fields == 0 {
 		return
 	}
-	if id, _, err := msgp.ReadUint32Bytes(rest); err == nil && id >= firstUserSpace {
-		k.late = append(k.late, id)
+	if id, _, ok := mp.ReadUint(tuple[at:]); ok && id >= firstUserSpace && id <= math.MaxUint32 {
+		k.late = append(k.late, uint32(id))
 	}
 }
 
@@ -97,19 +97,16 @@ var errWrongSet = errors.New("the peer does not belong to this replica set")
 
 // schemaValue is the text of a tuple of _schema under one of the keys.
 func schemaValue(tuple []byte, keys ...string) string {
-	fields, rest, err := msgp.ReadArrayHeaderBytes(tuple)
-	if err != nil || fields < 2 {
+	fields, at, ok := mp.ReadArrayHeader(tuple)
+	if !ok || fields < 2 {
 		return ""
 	}
-	key, rest, err := msgp.ReadStringBytes(rest)
-	if err != nil || !slices.Contains(keys, key) {
+	key, n, ok := mp.ReadString(tuple[at:])
+	if !ok || !slices.Contains(keys, string(key)) {
 		return ""
 	}
-	value, _, err := msgp.ReadStringBytes(rest)
-	if err != nil {
-		return ""
-	}
-	return value
+	text, _, _ := mp.ReadString(tuple[at+n:])
+	return string(text)
 }
 
 // Finish makes the state valid, if it may take the place of what we had.

@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
@@ -117,19 +118,19 @@ func (b *Ballot) update(m []byte) (told, ok bool) {
 		known, ok := true, false
 		switch f.key {
 		case ballotIsROCfg:
-			b.IsROCfg, _, ok = ReadBool(f.val)
+			b.IsROCfg, _, ok = mp.ReadBool(f.val)
 		case ballotIsRO:
-			b.IsRO, _, ok = ReadBool(f.val)
+			b.IsRO, _, ok = mp.ReadBool(f.val)
 		case ballotIsAnon:
-			b.IsAnon, _, ok = ReadBool(f.val)
+			b.IsAnon, _, ok = mp.ReadBool(f.val)
 		case ballotIsBooted:
-			b.IsBooted, _, ok = ReadBool(f.val)
+			b.IsBooted, _, ok = mp.ReadBool(f.val)
 		case ballotVClock:
 			ok = readVClock(f.val, &b.VClock)
 		case ballotGCVClock:
 			ok = readVClock(f.val, &b.GCVClock)
 		case ballotCanLead:
-			b.CanLead, _, ok = ReadBool(f.val)
+			b.CanLead, _, ok = mp.ReadBool(f.val)
 		case ballotBootstrapLeader:
 			b.BootstrapLeader, ok = readUUID(f.val)
 		case ballotRegistered:
@@ -156,30 +157,30 @@ func (b *Ballot) update(m []byte) (told, ok bool) {
 
 // readSet reads [replica set UUID, voters needed].
 func (b *Ballot) readSet(v []byte) (ok bool) {
-	elems, n, ok := ReadArrayHeader(v)
+	elems, n, ok := mp.ReadArrayHeader(v)
 	if !ok || elems < 2 {
 		return false
 	}
-	m, err := Scan(v[n:])
+	m, err := mp.Scan(v[n:])
 	if err != nil {
 		return false
 	}
 	if b.Replicaset, ok = readUUID(v[n : n+m]); !ok {
 		return false
 	}
-	need, _, ok := ReadUint(v[n+m:])
+	need, _, ok := mp.ReadUint(v[n+m:])
 	b.Founding = int(min(need, vclock.Max))
 	return ok
 }
 
 // readUUIDs reads fewer than 32 UUIDs.
 func readUUIDs(v []byte) (uuids []string, ok bool) {
-	elems, n, ok := ReadArrayHeader(v)
+	elems, n, ok := mp.ReadArrayHeader(v)
 	if !ok || elems >= vclock.Max {
 		return nil, false
 	}
 	for range elems {
-		m, err := Scan(v[n:])
+		m, err := mp.Scan(v[n:])
 		if err != nil {
 			return nil, false
 		}

@@ -1,6 +1,5 @@
-// Package xrow is one row of the log and its wire form: header, bodies, the
-// scanner that foreign bytes pass first, and the group of rows that is written
-// with one sync.
+// Package xrow is one row of the log and its wire form: header, bodies, and the
+// group of rows that is written with one sync.
 //
 // A row is encoded once, in the very bytes that go to the log and to the
 // replicas:
@@ -16,7 +15,7 @@
 //  1. decode(encode(row)) == row, and encode(decode(bytes)) == bytes where the
 //     bytes were in the canonical layout (keys in Tarantool's order, smallest
 //     integers).
-//  2. Foreign bytes cost bounded stack and no memory before [Scan] or
+//  2. Foreign bytes cost bounded stack and no memory before [mp.Scan] or
 //     [ScanStrict] went over them; [Decode] does that itself. Decoders of bodies
 //     take scanned bytes.
 //  3. The rows of one transaction are next to each other, local ones first,

@@ -3,6 +3,8 @@ package xrow
 import (
 	"bytes"
 
+	"tarragon.dev/tarragon/internal/mp"
+
 	"github.com/tinylib/msgp/msgp"
 )
 
@@ -77,7 +79,7 @@ func DecodeErrorBody(body []byte) *Error {
 	for f.next() {
 		switch f.key {
 		case KeyError24:
-			if s, _, ok := ReadString(f.val); ok && e.Message == "" {
+			if s, _, ok := mp.ReadString(f.val); ok && e.Message == "" {
 				e.Message = string(s)
 			}
 		case KeyError:
@@ -96,7 +98,7 @@ func decodeStack(b []byte) *Error {
 		if f.key != 0 {
 			continue
 		}
-		elems, n, ok := ReadArrayHeader(f.val)
+		elems, n, ok := mp.ReadArrayHeader(f.val)
 		if !ok {
 			return nil
 		}
@@ -109,7 +111,7 @@ func decodeStack(b []byte) *Error {
 func decodeElements(b []byte, elems int) (first *Error) {
 	var last *Error
 	for range elems {
-		n, err := Scan(b)
+		n, err := mp.Scan(b)
 		if err != nil {
 			return first
 		}
@@ -136,7 +138,7 @@ func decodeElement(b []byte) (*Error, bool) {
 	for f.next() {
 		switch f.key {
 		case errType, errFile, errMessage:
-			s, _, ok := ReadString(f.val)
+			s, _, ok := mp.ReadString(f.val)
 			if !ok {
 				return nil, false
 			}
@@ -155,7 +157,7 @@ func decodeElement(b []byte) (*Error, bool) {
 			}
 			e.Code = Code(v)
 		case errFields:
-			if !isMap(f.val[0]) {
+			if mp.KindOf(f.val[0]) != mp.Map {
 				return nil, false
 			}
 			e.Fields = bytes.Clone(f.val)

@@ -3,21 +3,8 @@ package xrow
 import (
 	"encoding/binary"
 	"math"
-)
 
-// ExtType is the type of a MessagePack extension.
-type ExtType int8
-
-// Extension types (Tarantool: mp_extension_types.h).
-const (
-	ExtDecimal     ExtType = 1
-	ExtUUID        ExtType = 2
-	ExtError       ExtType = 3
-	ExtDatetime    ExtType = 4
-	ExtCompression ExtType = 5
-	ExtInterval    ExtType = 6
-	ExtTuple       ExtType = 7
-	ExtArrow       ExtType = 8
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 // MaxDecimalDigits is how many digits a decimal may have, MaxDecimalExponent the
@@ -29,55 +16,39 @@ const (
 )
 
 var (
-	errDecimal  = wrapped("cannot unpack decimal")
-	errUUID     = wrapped("cannot unpack uuid")
-	errError    = wrapped("cannot unpack error")
-	errDatetime = wrapped("cannot unpack datetime")
-	errInterval = wrapped("cannot unpack interval")
+	errDecimal  = mp.Malformed("cannot unpack decimal")
+	errUUID     = mp.Malformed("cannot unpack uuid")
+	errError    = mp.Malformed("cannot unpack error")
+	errDatetime = mp.Malformed("cannot unpack datetime")
+	errInterval = mp.Malformed("cannot unpack interval")
 )
 
-// ScanStrict is [Scan] that also refuses extensions of a known type with a
+// ScanStrict is [mp.Scan] that also refuses extensions of a known type with a
 // malformed payload, in the same pass. Tarantool does this with every
 // request, also where the value is not looked at; extensions of unknown types
 // are taken as they are.
-func ScanStrict(b []byte) (n int, err error) { return scanWith(b, true) }
-
-// ReadExt reads an extension; payload points into b.
-func ReadExt(b []byte) (t ExtType, payload []byte, n int, ok bool) {
-	if len(b) == 0 || !isExt(b[0]) {
-		return 0, nil, 0, false
-	}
-	head := 2
-	if b[0] <= 0xc9 {
-		head += 1 << (b[0] - 0xc7)
-	}
-	n, _, err := step(b)
-	if err != nil {
-		return 0, nil, 0, false
-	}
-	return ExtType(b[head-1]), b[head:n], n, true
-}
+func ScanStrict(b []byte) (n int, err error) { return mp.ScanExts(b, CheckExt) }
 
 // CheckExt refuses a malformed payload of a known type.
-func CheckExt(t ExtType, payload []byte) error {
+func CheckExt(t mp.ExtType, payload []byte) error {
 	switch t {
-	case ExtDecimal:
+	case mp.ExtDecimal:
 		if !validDecimal(payload) {
 			return errDecimal
 		}
-	case ExtUUID:
+	case mp.ExtUUID:
 		if len(payload) != 16 {
 			return errUUID
 		}
-	case ExtError:
-		if n, err := Scan(payload); err != nil || n != len(payload) || decodeStack(payload) == nil {
+	case mp.ExtError:
+		if mp.Check(payload) != nil || decodeStack(payload) == nil {
 			return errError
 		}
-	case ExtDatetime:
+	case mp.ExtDatetime:
 		if !validDatetime(payload) {
 			return errDatetime
 		}
-	case ExtInterval:
+	case mp.ExtInterval:
 		if !validInterval(payload) {
 			return errInterval
 		}
@@ -91,7 +62,7 @@ const maxDecimalBytes = 39
 // validDecimal checks scale and packed digits: two in a byte, the last half
 // byte is the sign. Below the least exponent there is room for fewer digits.
 func validDecimal(b []byte) bool {
-	scale, n, ok := ReadInt(b)
+	scale, n, ok := mp.ReadInt(b)
 	if !ok || scale < -MaxDecimalExponent || scale > MaxDecimalExponent+MaxDecimalDigits-1 {
 		return false
 	}
@@ -162,7 +133,7 @@ func validInterval(b []byte) bool {
 			return false
 		}
 		field := b[0]
-		v, n, ok := ReadInt(b[1:])
+		v, n, ok := mp.ReadInt(b[1:])
 		switch {
 		case !ok || field > intervalAdjust:
 			return false
@@ -174,27 +145,4 @@ func validInterval(b []byte) bool {
 		b = b[1+n:]
 	}
 	return len(b) == 0
-}
-
-// ReadInt reads an integer of any form that fits in 64 bits with a sign.
-func ReadInt(b []byte) (v int64, n int, ok bool) {
-	if u, n, ok := ReadUint(b); ok {
-		return int64(u), n, u <= math.MaxInt64
-	}
-	if len(b) == 0 {
-		return 0, 0, false
-	}
-	c := b[0]
-	if c >= 0xe0 {
-		return int64(int8(c)), 1, true
-	}
-	if c < 0xd0 || c > 0xd3 {
-		return 0, 0, false
-	}
-	width := 1 << (c - 0xd0)
-	if len(b) < 1+width {
-		return 0, 0, false
-	}
-	shift := 64 - 8*width
-	return int64(number(b[1:], width)<<shift) >> shift, 1 + width, true
 }

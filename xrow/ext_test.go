@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 func TestCheckExt(t *testing.T) {
@@ -70,30 +72,11 @@ func TestCheckExt(t *testing.T) {
 		switch {
 		case c.want == "" && (err != nil || n != len(b)):
 			t.Errorf("%s: %d, %v", c.hex, n, err)
-		case c.want != "" && (!errors.Is(err, ErrMsgpack) || !strings.HasSuffix(err.Error(), ": cannot unpack "+c.want)):
+		case c.want != "" && (!errors.Is(err, mp.ErrMsgpack) || !strings.HasSuffix(err.Error(), ": cannot unpack "+c.want)):
 			t.Errorf("%s: %v, want %s", c.hex, err, c.want)
 		}
-		if n, err := Scan(b); err != nil || n != len(b) {
+		if n, err := mp.Scan(b); err != nil || n != len(b) {
 			t.Errorf("%s: plain Scan says %d, %v", c.hex, n, err)
-		}
-	}
-}
-
-func TestReadInt(t *testing.T) {
-	for _, c := range []struct {
-		hex  string
-		want int64
-		ok   bool
-	}{
-		{"00", 0, true}, {"7f", 127, true}, {"ff", -1, true}, {"e0", -32, true}, {"cc80", 128, true},
-		{"d080", -128, true}, {"d1ff00", -256, true}, {"d280000000", -1 << 31, true},
-		{"d38000000000000000", -1 << 63, true}, {"d3000000000000000f", 15, true},
-		{"cf7fffffffffffffff", 1<<63 - 1, true}, {"cf8000000000000000", 0, false},
-		{"", 0, false}, {"d0", 0, false}, {"c0", 0, false}, {"cb0000000000000000", 0, false},
-	} {
-		b := unhex(t, c.hex)
-		if v, n, ok := ReadInt(b); ok != c.ok || ok && (v != c.want || n != len(b)) {
-			t.Errorf("%s: %d, %d, %v", c.hex, v, n, ok)
 		}
 	}
 }

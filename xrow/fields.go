@@ -1,5 +1,7 @@
 package xrow
 
+import "tarragon.dev/tarragon/internal/mp"
+
 // fields goes over the pairs of a scanned map. Keys that are no unsigned
 // integers, or larger than a key can be, are passed over with their values, as
 // Tarantool does in bodies.
@@ -18,7 +20,7 @@ type fields struct {
 }
 
 func openFields(b []byte) fields {
-	pairs, n, ok := ReadMapHeader(b)
+	pairs, n, ok := mp.ReadMapHeader(b)
 	if !ok {
 		return fields{bad: true}
 	}
@@ -29,7 +31,7 @@ func openFields(b []byte) fields {
 func (f *fields) next() bool {
 	for f.left > 0 {
 		f.left--
-		key, n, ok := ReadUint(f.rest)
+		key, n, ok := mp.ReadUint(f.rest)
 		if !ok {
 			if n = f.scan(); f.bad {
 				return false
@@ -51,12 +53,10 @@ func (f *fields) next() bool {
 
 // scan measures the value at the head of rest.
 func (f *fields) scan() int {
-	if len(f.rest) > 0 {
-		if n := int(scalar[f.rest[0]]); n > 0 && n <= len(f.rest) {
-			return n
-		}
+	if n := mp.ReadScalar(f.rest); n > 0 {
+		return n
 	}
-	n, err := Scan(f.rest)
+	n, err := mp.Scan(f.rest)
 	if err != nil {
 		f.bad, f.left = true, 0
 	}
@@ -64,12 +64,12 @@ func (f *fields) scan() int {
 }
 
 func u64(v []byte) (uint64, bool) {
-	n, _, ok := ReadUint(v)
+	n, _, ok := mp.ReadUint(v)
 	return n, ok
 }
 
 // u32 cuts to 32 bits silently, as Tarantool does.
 func u32(v []byte) (uint32, bool) {
-	n, _, ok := ReadUint(v)
+	n, _, ok := mp.ReadUint(v)
 	return uint32(n), ok
 }

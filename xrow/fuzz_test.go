@@ -2,9 +2,11 @@ package xrow
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 )
 
@@ -30,10 +32,19 @@ func hasBody(r *Row) bool                    { return r.Body != nil }
 func wholeFrame(_ *Row, frame []byte) []byte { return frame }
 func onlyBody(r *Row, _ []byte) []byte       { return r.Body }
 
-func FuzzScan(f *testing.F) {
+// FuzzScanStrict: it refuses what Scan does, and extensions.
+func FuzzScanStrict(f *testing.F) {
 	seed(f, all, wholeFrame)
-	f.Add(append(bytes.Repeat([]byte{0x91}, MaxDepth), 1))
-	f.Fuzz(func(t *testing.T, b []byte) { checkScan(t, b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, err := mp.Scan(b)
+		strict, strictErr := ScanStrict(b)
+		if strictErr == nil && (err != nil || strict != n) {
+			t.Fatalf("%x: Scan says %d, %v, ScanStrict %d", b, n, err, strict)
+		}
+		if strictErr != nil && !errors.Is(strictErr, mp.ErrMsgpack) {
+			t.Fatalf("%x: %v is no ErrMsgpack", b, strictErr)
+		}
+	})
 }
 
 func FuzzRow(f *testing.F) {

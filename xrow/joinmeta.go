@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 
@@ -82,12 +83,12 @@ func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 }
 
 func readSpans(v []byte) (spans []terms.Span, ok bool) {
-	elems, n, ok := ReadArrayHeader(v)
+	elems, n, ok := mp.ReadArrayHeader(v)
 	if !ok {
 		return nil, false
 	}
 	for range elems {
-		m, err := Scan(v[n:])
+		m, err := mp.Scan(v[n:])
 		if err != nil {
 			return nil, false
 		}
@@ -122,12 +123,12 @@ func readSpan(v []byte) (span terms.Span, ok bool) {
 
 // readUints reads an array of exactly len(to) unsigned integers.
 func readUints(v []byte, to []uint64) bool {
-	elems, n, ok := ReadArrayHeader(v)
+	elems, n, ok := mp.ReadArrayHeader(v)
 	if !ok || elems != len(to) {
 		return false
 	}
 	for i := range to {
-		u, m, ok := ReadUint(v[n:])
+		u, m, ok := mp.ReadUint(v[n:])
 		if !ok {
 			return false
 		}

@@ -1,11 +1,13 @@
 package xrow
 
+import "tarragon.dev/tarragon/internal/mp"
+
 // NilUUID is the text of the UUID that stands for none.
 const NilUUID = "00000000-0000-0000-0000-000000000000"
 
 // readUUID reads a UUID in text form, in lower case; empty: the nil UUID.
 func readUUID(v []byte) (string, bool) {
-	s, _, ok := ReadString(v)
+	s, _, ok := mp.ReadString(v)
 	if !ok || len(s) != len(NilUUID) {
 		return "", false
 	}
@@ -49,7 +51,7 @@ func ValidName[S string | []byte](s S) bool {
 }
 
 func readName(v []byte) (string, bool) {
-	s, _, ok := ReadString(v)
+	s, _, ok := mp.ReadString(v)
 	if !ok || !ValidName(s) {
 		return "", false
 	}

@@ -1,6 +1,9 @@
 package xrow
 
-import "tarragon.dev/tarragon/vclock"
+import (
+	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/vclock"
+)
 
 // Raft is the body of a RAFT row: on the network what an instance shows of
 // itself, in the log {term, vote}.
@@ -68,13 +71,13 @@ func DecodeRaft(body []byte) (r Raft, err error) {
 		case raftLeaderID:
 			r.LeaderID, ok = u32(f.val)
 		case raftIsLeaderSeen:
-			r.IsLeaderSeen, _, ok = ReadBool(f.val)
+			r.IsLeaderSeen, _, ok = mp.ReadBool(f.val)
 		case raftVClock:
 			r.VClock = new(vclock.VClock)
 			ok = readVClock(f.val, r.VClock)
 		case raftQuorum:
 			var text []byte
-			text, _, ok = ReadString(f.val)
+			text, _, ok = mp.ReadString(f.val)
 			r.Quorum = string(text)
 		}
 		if !ok {

@@ -2,11 +2,12 @@ package xrow
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"math"
 	"strconv"
+
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 // names are what keys of a map are called, and the keys of maps below them.
@@ -72,10 +73,10 @@ type Field struct {
 // RenderHeader turns a header map into fields. It takes any bytes: ok is false
 // where they are no map.
 func RenderHeader(b []byte) (fields []Field, ok bool) {
-	if n, err := Scan(b); err != nil || n != len(b) {
+	if mp.Check(b) != nil {
 		return nil, false
 	}
-	pairs, n, ok := ReadMapHeader(b)
+	pairs, n, ok := mp.ReadMapHeader(b)
 	for b = b[n:]; pairs > 0; pairs-- {
 		var f Field
 		var name []byte
@@ -91,7 +92,7 @@ func RenderHeader(b []byte) (fields []Field, ok bool) {
 // any bytes. What JSON does not have becomes a string: binary and extensions as
 // hex, keys that have no name as their text.
 func RenderBody(t Type, body []byte) json.RawMessage {
-	if n, err := Scan(body); err != nil || n != len(body) {
+	if mp.Check(body) != nil {
 		return appendString(nil, "unreadable: "+hex.EncodeToString(body))
 	}
 	called := bodyNames
@@ -106,16 +107,16 @@ func RenderBody(t Type, body []byte) json.RawMessage {
 // and lengths are bounded. called is for the keys of a map, or of maps in an
 // array; it returns the rest.
 func appendJSON(dst, b []byte, called names) (out, rest []byte) {
-	if v, n, ok := ReadUint(b); ok {
+	if v, n, ok := mp.ReadUint(b); ok {
 		return strconv.AppendUint(dst, v, 10), b[n:]
 	}
-	if s, n, ok := ReadString(b); ok {
+	if s, n, ok := mp.ReadString(b); ok {
 		return appendString(dst, string(s)), b[n:]
 	}
-	if pairs, n, ok := ReadMapHeader(b); ok {
+	if pairs, n, ok := mp.ReadMapHeader(b); ok {
 		return appendMap(dst, b[n:], pairs, called)
 	}
-	if elems, n, ok := ReadArrayHeader(b); ok {
+	if elems, n, ok := mp.ReadArrayHeader(b); ok {
 		dst, b = append(dst, '['), b[n:]
 		for i := range elems {
 			if i > 0 {
@@ -125,7 +126,7 @@ func appendJSON(dst, b []byte, called names) (out, rest []byte) {
 		}
 		return append(dst, ']'), b
 	}
-	n, _ := Scan(b)
+	n, _ := mp.Scan(b)
 	return appendScalar(dst, b[:n]), b[n:]
 }
 
@@ -146,13 +147,13 @@ func appendMap(dst, b []byte, pairs int, called names) (out, rest []byte) {
 
 // appendName renders a key, and returns what keys below it are called.
 func appendName(dst, b []byte, called names) (out, rest []byte, inner names) {
-	if key, n, ok := ReadUint(b); ok {
+	if key, n, ok := mp.ReadUint(b); ok {
 		if known, ok := called[Key(key)]; ok && key <= math.MaxUint8 {
 			return append(dst, known.name...), b[n:], known.inner
 		}
 		return strconv.AppendUint(dst, key, 10), b[n:], nil
 	}
-	if s, n, ok := ReadString(b); ok {
+	if s, n, ok := mp.ReadString(b); ok {
 		return append(dst, s...), b[n:], nil
 	}
 	dst, rest = appendJSON(dst, b, nil)
@@ -162,35 +163,22 @@ func appendName(dst, b []byte, called names) (out, rest []byte, inner names) {
 // appendScalar renders nil, booleans, negative integers, floats, binary and
 // extensions.
 func appendScalar(dst, v []byte) []byte {
-	switch c := v[0]; {
-	case c == 0xc0:
+	switch mp.KindOf(v[0]) {
+	case mp.Nil:
 		return append(dst, "null"...)
-	case c == 0xc2, c == 0xc3:
-		return strconv.AppendBool(dst, c == 0xc3)
-	case c >= 0xe0:
-		return strconv.AppendInt(dst, int64(int8(c)), 10)
-	case c >= 0xd0 && c <= 0xd3:
-		return strconv.AppendInt(dst, signed(v[1:]), 10)
-	case c == 0xca:
-		return appendFloat(dst, float64(math.Float32frombits(binary.BigEndian.Uint32(v[1:]))), 32)
-	case c == 0xcb:
-		return appendFloat(dst, math.Float64frombits(binary.BigEndian.Uint64(v[1:])), 64)
-	case c >= 0xc4 && c <= 0xc6:
-		return appendString(dst, "0x"+hex.EncodeToString(v[1+1<<(c-0xc4):]))
+	case mp.Bool:
+		return strconv.AppendBool(dst, v[0] == 0xc3)
+	case mp.Int:
+		n, _ := mp.IntOf(v)
+		return strconv.AppendInt(dst, int64(n), 10)
+	case mp.Float:
+		return appendFloat(dst, mp.FloatOf(v), 32)
+	case mp.Double:
+		return appendFloat(dst, mp.FloatOf(v), 64)
+	case mp.Bin:
+		return appendString(dst, "0x"+hex.EncodeToString(mp.TextOf(v)))
 	}
 	return appendExt(dst, v)
-}
-
-func signed(b []byte) int64 {
-	switch len(b) {
-	case 1:
-		return int64(int8(b[0]))
-	case 2:
-		return int64(int16(binary.BigEndian.Uint16(b)))
-	case 4:
-		return int64(int32(binary.BigEndian.Uint32(b)))
-	}
-	return int64(binary.BigEndian.Uint64(b))
 }
 
 func appendFloat(dst []byte, f float64, bits int) []byte {
@@ -204,19 +192,13 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 	return strconv.AppendFloat(dst, f, format, -1, bits)
 }
 
-// extUUID is Tarantool's extension type of a uuid.
-const extUUID = 2
-
 func appendExt(dst, v []byte) []byte {
-	head := 2 // fixext: the code, then the type
-	if v[0] >= 0xc7 && v[0] <= 0xc9 {
-		head = 2 + 1<<(v[0]-0xc7)
-	}
-	kind, data := int8(v[head-1]), hex.EncodeToString(v[head:])
-	if kind == extUUID && len(data) == 32 {
+	t, payload := mp.ExtOf(v)
+	data := hex.EncodeToString(payload)
+	if t == mp.ExtUUID && len(data) == 32 {
 		return appendString(dst, data[:8]+"-"+data[8:12]+"-"+data[12:16]+"-"+data[16:20]+"-"+data[20:])
 	}
-	return appendString(dst, "ext("+strconv.Itoa(int(kind))+"):"+data)
+	return appendString(dst, "ext("+strconv.Itoa(int(t))+"):"+data)
 }
 
 func appendString(dst []byte, s string) []byte {

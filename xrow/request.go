@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
@@ -156,13 +157,13 @@ func (m *mapWriter) shown(s *Shown) {
 
 // readShown reads it.
 func readShown(v []byte, s *Shown) (ok bool) {
-	n, at, ok := ReadArrayHeader(v)
+	n, at, ok := mp.ReadArrayHeader(v)
 	if !ok || n != 4 {
 		return false
 	}
 	var vote uint64
 	for _, to := range []*uint64{&s.Incarnation, &s.Term, &vote} {
-		x, used, ok := ReadUint(v[at:])
+		x, used, ok := mp.ReadUint(v[at:])
 		if !ok {
 			return false
 		}
@@ -311,7 +312,7 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 			d.ServerVersion, ok = u32(f.val)
 		case KeyReplicaAnon:
 			what = "invalid REPLICA_ANON flag"
-			d.Anon, _, ok = ReadBool(f.val)
+			d.Anon, _, ok = mp.ReadBool(f.val)
 		case KeyIDFilter:
 			what = "invalid ID_FILTER"
 			d.IDFilter, ok = readIDSet(f.val)
@@ -335,7 +336,7 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 			ok = readShown(f.val, &d.shown)
 		case KeyIsCheckpoint:
 			what = "invalid IS_CHECKPOINT_JOIN flag"
-			d.checkpoint, _, ok = ReadBool(f.val)
+			d.checkpoint, _, ok = mp.ReadBool(f.val)
 		}
 		if !ok {
 			return d, badMsgpack(what, nil)
@@ -349,9 +350,9 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 
 // readIDSet reads an array of instance IDs as a bit mask.
 func readIDSet(v []byte) (set uint32, ok bool) {
-	elems, n, ok := ReadArrayHeader(v)
+	elems, n, ok := mp.ReadArrayHeader(v)
 	for range elems {
-		id, m, ok := ReadUint(v[n:])
+		id, m, ok := mp.ReadUint(v[n:])
 		if !ok || id >= vclock.Max {
 			return 0, false
 		}

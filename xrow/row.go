@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 
+	"tarragon.dev/tarragon/internal/mp"
+
 	"github.com/tinylib/msgp/msgp"
 )
 
@@ -114,14 +116,14 @@ func Decode(b []byte) (r Row, err error) {
 		return r, err
 	}
 	if r.Type == Nop {
-		return r, badMsgpack("packet body", errJunk)
+		return r, badMsgpack("packet body", mp.ErrJunk)
 	}
 	m, err := ScanStrict(b[n:])
 	if err != nil {
 		return r, badMsgpack("packet body", err)
 	}
 	if n+m != len(b) {
-		return r, badMsgpack("packet body", errJunk)
+		return r, badMsgpack("packet body", mp.ErrJunk)
 	}
 	r.Body = b[n:]
 	return r, nil
@@ -131,25 +133,25 @@ func Decode(b []byte) (r Row, err error) {
 // its length. What follows is not looked at. The bytes need no Scan before: a
 // header is flat but for values of unknown keys, which are scanned here.
 func (r *Row) DecodeHeader(b []byte) (n int, err error) {
-	pairs, n, ok := ReadMapHeader(b)
+	pairs, n, ok := mp.ReadMapHeader(b)
 	if !ok {
 		return 0, badMsgpack("packet header", nil)
 	}
 	hasTSN := false
 	for range pairs {
-		key, m, ok := ReadUint(b[n:])
+		key, m, ok := mp.ReadUint(b[n:])
 		if !ok {
 			return 0, badMsgpack("packet header", nil)
 		}
 		n += m
-		if key > 0xff || keyKinds[key] != kindUint {
+		if key > 0xff || keyKinds[key] != mp.Uint {
 			if m, ok = r.otherField(key, b[n:]); !ok {
 				return 0, badMsgpack("packet header", nil)
 			}
 			n += m
 			continue
 		}
-		v, m, ok := ReadUint(b[n:])
+		v, m, ok := mp.ReadUint(b[n:])
 		if !ok {
 			return 0, badMsgpack("packet header", nil)
 		}

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
+
 	"pgregory.net/rapid"
 )
 
@@ -107,7 +109,7 @@ func TestRowsRoundTrip(t *testing.T) {
 			r.Body = []byte{0x81, 0x10, 0x05}
 		}
 		frame := r.Append(nil)
-		if n, m, ok := ReadUint(frame); !ok || m != FrameHead || int(n) != len(frame)-m {
+		if n, m, ok := mp.ReadUint(frame); !ok || m != FrameHead || int(n) != len(frame)-m {
 			t.Fatalf("length %d, frame of %d", n, len(frame))
 		}
 		back, err := Decode(frame[FrameHead:])

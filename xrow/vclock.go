@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
@@ -34,17 +35,17 @@ func DecodeVClock(b []byte) (v vclock.VClock, err error) {
 // readVClock reads a vclock map into a zero v.
 func readVClock(b []byte, v *vclock.VClock) bool {
 	*v = vclock.VClock{}
-	pairs, n, ok := ReadMapHeader(b)
+	pairs, n, ok := mp.ReadMapHeader(b)
 	if !ok {
 		return false
 	}
 	for range pairs {
-		id, m, ok := ReadUint(b[n:])
+		id, m, ok := mp.ReadUint(b[n:])
 		if !ok || id >= vclock.Max {
 			return false
 		}
 		n += m
-		lsn, m, ok := ReadUint(b[n:])
+		lsn, m, ok := mp.ReadUint(b[n:])
 		if !ok || lsn > maxLSN {
 			return false
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -163,7 +164,7 @@ func (a *answer) tuples() int {
 	if len(a.body) < 3 || a.body[0] != 0x81 || a.body[1] != byte(xrow.KeyData) {
 		return 0
 	}
-	n, _, ok := xrow.ReadArrayHeader(a.body[2:])
+	n, _, ok := mp.ReadArrayHeader(a.body[2:])
 	if !ok {
 		return 0
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -75,7 +76,7 @@ func answerCode(b []byte) uint32 {
 	if len(b) < 7 || b[1] != byte(xrow.KeyType) {
 		return 0xffff
 	}
-	code, _, ok := xrow.ReadUint(b[2:])
+	code, _, ok := mp.ReadUint(b[2:])
 	if !ok {
 		return 0xffff
 	}

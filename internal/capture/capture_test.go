@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -207,7 +208,7 @@ func TestDecode(t *testing.T) {
 			`    0.000 1 -> PING RAW 6 bytes sync=1 -- short length`},
 		{Line{Conn: "1", From: Client, Kind: Raw, Data: []byte("\xa3abc")}, `    0.000 1 -> RAW 4 bytes BAD (no frame)`},
 		{Line{Conn: "1", From: Client, Kind: Frame, Data: []byte{0xce, 0, 0, 0, 4, 0x81, 0, 2, 0xc1}},
-			`    0.000 1 -> INSERT BAD (body: ` + xrow.ErrMsgpack.Error() + `: reserved byte 0xc1)`},
+			`    0.000 1 -> INSERT BAD (body: ` + mp.ErrMsgpack.Error() + `: reserved byte 0xc1)`},
 		{Line{Conn: "1", From: Client, Kind: Frame, Data: []byte{0xce, 0, 0, 0, 1, 0x90}}, `    0.000 1 -> BAD (the header is no map)`},
 		{Line{Conn: "1", From: Client, Kind: Frame, Data: []byte{0xce, 0, 0, 0, 9, 0x80}}, `    0.000 1 -> BAD (the length does not fit)`},
 		{Line{Conn: "1", From: Client, Kind: Frame, Data: []byte{0xce, 0, 0, 0, 5, 0x81, 0, 0x7b, 0x80, 0}},

@@ -3,8 +3,8 @@ package capture
 import (
 	"bytes"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/iproto"
-	"tarragon.dev/tarragon/xrow"
 )
 
 // MaxFrame is the longest frame that is kept together.
@@ -116,7 +116,7 @@ func frameLength(b []byte) (head int, size uint64, ok bool) {
 	if c := b[0]; c > 0x7f && (c < 0xcc || c > 0xcf) {
 		return 0, 0, false
 	}
-	size, head, ok = xrow.ReadUint(b)
+	size, head, ok = mp.ReadUint(b)
 	if !ok {
 		return 0, 0, true
 	}

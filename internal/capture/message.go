@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -107,7 +108,7 @@ func (m *Message) frame(b []byte) {
 		return
 	}
 	b = b[head:]
-	n, err := xrow.Scan(b)
+	n, err := mp.Scan(b)
 	if err != nil {
 		m.Problem = "header: " + err.Error()
 		return
@@ -121,7 +122,7 @@ func (m *Message) frame(b []byte) {
 	if b = b[n:]; len(b) == 0 {
 		return
 	}
-	if n, err = xrow.Scan(b); err != nil {
+	if n, err = mp.Scan(b); err != nil {
 		m.Problem = "body: " + err.Error()
 		return
 	}

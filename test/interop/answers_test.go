@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -66,7 +67,7 @@ func (a asker) ask(q request) answer {
 	case err != nil:
 		a.t.Fatalf("%v: %v", q, err)
 	}
-	n, size, _ := xrow.ReadMapHeader(row.Body)
+	n, size, _ := mp.ReadMapHeader(row.Body)
 	if n == 0 {
 		return answer{}
 	}

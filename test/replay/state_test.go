@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
@@ -118,15 +119,15 @@ func freshOf(all []tuple, uuid, set string) (out []tuple) {
 
 // number is a field of a tuple; -1: it is none.
 func number(data []byte, field int) int {
-	_, n, _ := xrow.ReadArrayHeader(data)
+	_, n, _ := mp.ReadArrayHeader(data)
 	for range field {
-		m, err := xrow.Scan(data[n:])
+		m, err := mp.Scan(data[n:])
 		if err != nil {
 			return -1
 		}
 		n += m
 	}
-	v, _, ok := xrow.ReadUint(data[n:])
+	v, _, ok := mp.ReadUint(data[n:])
 	if !ok {
 		return -1
 	}

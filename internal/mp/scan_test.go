@@ -1,8 +1,11 @@
-package xrow
+package mp
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -88,8 +91,71 @@ func checkScan(t *testing.T, b []byte) {
 	if err != nil && !errors.Is(err, ErrMsgpack) {
 		t.Fatalf("%x: %v is no ErrMsgpack", b, err)
 	}
-	if strict, err := ScanStrict(b); err == nil && strict != n {
-		t.Fatalf("%x: ScanStrict says %d", b, strict)
+	if err != nil {
+		return
+	}
+	if end := Skip(b, 0); end != n {
+		t.Fatalf("%x: Scan says %d, Skip %d", b, n, end)
+	}
+	if m := ReadScalar(b); m != 0 && m != n {
+		t.Fatalf("%x: Scan says %d, ReadScalar %d", b, n, m)
+	}
+	checkReaders(t, b[:n])
+}
+
+// checkReaders: those that trust a scanned value and those that trust nothing
+// say the same of it.
+func checkReaders(t *testing.T, b []byte) {
+	t.Helper()
+	ok, n := true, len(b)
+	switch KindOf(b[0]) {
+	case Uint:
+		var u uint64
+		u, n, ok = ReadUint(b)
+		trusted, neg := IntOf(b)
+		ok = ok && u == trusted && !neg
+	case Int:
+		var i int64
+		i, n, ok = ReadInt(b)
+		trusted, neg := IntOf(b)
+		ok = ok && i == int64(trusted) && neg == (i < 0)
+	case Str:
+		var s []byte
+		s, n, ok = ReadString(b)
+		ok = ok && bytes.Equal(s, TextOf(b)) && bytes.HasSuffix(b, s)
+	case Bin:
+		ok = bytes.HasSuffix(b, TextOf(b))
+	case Array:
+		elems, at, read := ReadArrayHeader(b)
+		count, from := ArrayOf(b)
+		ok = read && elems == count && at == from
+	case Map:
+		pairs, at, read := ReadMapHeader(b)
+		end, inside := Token(b, 0)
+		ok = read && 2*pairs == inside && at == end
+	case Ext:
+		var typ ExtType
+		var payload []byte
+		typ, payload, n, ok = ReadExt(b)
+		trustedType, trusted := ExtOf(b)
+		ok = ok && typ == trustedType && bytes.Equal(payload, trusted) && bytes.HasSuffix(b, payload)
+	case Reserved:
+		ok = false
+	}
+	if !ok || n != len(b) {
+		t.Fatalf("%x: the readers of %v do not agree", b, KindOf(b[0]))
+	}
+	for cut := range b {
+		if cut > 20 {
+			break
+		}
+		_, _, isUint := ReadUint(b[:cut])
+		_, _, isInt := ReadInt(b[:cut])
+		_, _, isString := ReadString(b[:cut])
+		_, _, _, isExt := ReadExt(b[:cut])
+		if isUint || isInt || isString || isExt {
+			t.Fatalf("%x was taken, which is cut", b[:cut])
+		}
 	}
 }
 
@@ -100,12 +166,88 @@ func TestScanIsItsSlowTwin(t *testing.T) {
 			checkScan(t, append([]byte{byte(c)}, bytes.Repeat([]byte{1}, n)...))
 		}
 	}
-	for _, f := range frames(t) {
-		checkScan(t, f.bytes)
-		if len(f.bytes) > FrameHead {
-			checkScan(t, f.bytes[FrameHead:])
-			checkScan(t, f.bytes[FrameHead:len(f.bytes)-1])
+	for _, b := range frames(t) {
+		checkScan(t, b)
+		if len(b) > frameHead {
+			checkScan(t, b[frameHead:])
+			checkScan(t, b[frameHead:len(b)-1])
 		}
+	}
+}
+
+// frameHead is the length in front of a recorded frame.
+const frameHead = 5
+
+// frames are recorded conversations of Tarantool.
+func frames(t testing.TB) (all [][]byte) {
+	t.Helper()
+	names, err := filepath.Glob("../../xrow/testdata/frames/*.txt")
+	if err != nil || len(names) < 20 {
+		t.Fatalf("%d files of frames, %v", len(names), err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			_, digits, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "raw "), " ")
+			b, err := hex.DecodeString(digits)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+func FuzzScan(f *testing.F) {
+	for i, b := range frames(f) {
+		if i%20 == 0 && len(b) > frameHead {
+			f.Add(b[frameHead:])
+		}
+	}
+	f.Add(append(bytes.Repeat([]byte{0x91}, MaxDepth), 1))
+	f.Fuzz(func(t *testing.T, b []byte) { checkScan(t, b) })
+}
+
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		b    []byte
+		want error
+	}{
+		{[]byte{0x91, 0x01}, nil},
+		{[]byte{0x91, 0x01, 0xc0}, ErrJunk},
+		{[]byte{0x91}, errTruncated},
+		{nil, errTruncated},
+	} {
+		if err := Check(c.b); err != c.want {
+			t.Errorf("%x: %v, want %v", c.b, err, c.want)
+		}
+	}
+}
+
+// TestScanExts: check sees each extension, the inner ones too, and its error
+// ends the scan there.
+func TestScanExts(t *testing.T) {
+	b := []byte{0x93, 0xd4, 0x01, 0xaa, 0x81, 0x01, 0xc7, 0x02, 0xff, 0xbb, 0xcc, 0xa1, 'x'}
+	var seen []ExtType
+	if n, err := ScanExts(b, func(typ ExtType, p []byte) error { seen = append(seen, typ); return nil }); err != nil || n != len(b) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if len(seen) != 2 || seen[0] != ExtDecimal || seen[1] != -1 {
+		t.Errorf("saw %v", seen)
+	}
+	bad := Malformed("a reason")
+	n, err := ScanExts(b, func(typ ExtType, p []byte) error {
+		if typ == -1 && bytes.Equal(p, []byte{0xbb, 0xcc}) {
+			return bad
+		}
+		return nil
+	})
+	if err != bad || n != 6 {
+		t.Errorf("%d, %v", n, err)
 	}
 }
 
@@ -181,6 +323,28 @@ func TestReaders(t *testing.T) {
 		}
 		if _, _, _, ok := ReadExt(b); ok {
 			t.Errorf("%x was taken for an extension", b)
+		}
+	}
+}
+
+func TestReadInt(t *testing.T) {
+	for _, c := range []struct {
+		hex  string
+		want int64
+		ok   bool
+	}{
+		{"00", 0, true}, {"7f", 127, true}, {"ff", -1, true}, {"e0", -32, true}, {"cc80", 128, true},
+		{"d080", -128, true}, {"d1ff00", -256, true}, {"d280000000", -1 << 31, true},
+		{"d38000000000000000", -1 << 63, true}, {"d3000000000000000f", 15, true},
+		{"cf7fffffffffffffff", 1<<63 - 1, true}, {"cf8000000000000000", 0, false},
+		{"", 0, false}, {"d0", 0, false}, {"c0", 0, false}, {"cb0000000000000000", 0, false},
+	} {
+		b, err := hex.DecodeString(c.hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, n, ok := ReadInt(b); ok != c.ok || ok && (v != c.want || n != len(b)) {
+			t.Errorf("%s: %d, %d, %v", c.hex, v, n, ok)
 		}
 	}
 }
