@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -365,17 +366,11 @@ func userInfo(role bool) handler {
 		if err != nil {
 			return err
 		}
-		var w writer
-		w.openArray()
+		out := make([][3]string, 0, len(rows))
 		for _, r := range rows {
-			w.count()
-			w.b = append(w.b, 0x93)
-			w.b = msgp.AppendString(w.b, privNames(box.Priv(r.uint(4))))
-			w.b = msgp.AppendString(w.b, r.str(2))
-			w.b = msgp.AppendString(w.b, c.objectName(r.str(2), r.field(3)))
+			out = append(out, [3]string{privNames(box.Priv(r.uint(4))), r.str(2), c.objectName(r.str(2), r.field(3))})
 		}
-		w.close()
-		c.reply(one(w.b))
+		c.reply(one(mp.Encode(out)))
 		return nil
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // data is the DATA array of an answer: array32, as Tarantool writes it.
@@ -53,96 +51,6 @@ func asTuples(v values) values {
 		out[i] = append([]byte{0x91}, b...)
 	}
 	return out
-}
-
-// writer builds nested maps and arrays whose length is known only at the end.
-// The zero value is ready.
-type writer struct {
-	b    []byte
-	open []int // where the counts of open containers are, innermost last
-}
-
-// openMap begins a map; every entry until close is a call of one key method.
-func (w *writer) openMap() {
-	w.b = append(w.b, 0xdf, 0, 0, 0, 0)
-	w.open = append(w.open, len(w.b)-4)
-}
-
-func (w *writer) openArray() {
-	w.b = append(w.b, 0xdd, 0, 0, 0, 0)
-	w.open = append(w.open, len(w.b)-4)
-}
-
-func (w *writer) close() { w.open = w.open[:len(w.open)-1] }
-
-// count notes one more element of the innermost container.
-func (w *writer) count() {
-	at := w.b[w.open[len(w.open)-1]:]
-	binary.BigEndian.PutUint32(at, binary.BigEndian.Uint32(at)+1)
-}
-
-func (w *writer) key(name string) {
-	w.count()
-	w.b = msgp.AppendString(w.b, name)
-}
-
-func (w *writer) id(n uint64) {
-	w.count()
-	w.b = msgp.AppendUint64(w.b, n)
-}
-
-func (w *writer) str(key, v string) {
-	w.key(key)
-	w.b = msgp.AppendString(w.b, v)
-}
-
-// strOrNil writes nil for the empty string.
-func (w *writer) strOrNil(key, v string) {
-	w.key(key)
-	if v == "" {
-		w.b = msgp.AppendNil(w.b)
-		return
-	}
-	w.b = msgp.AppendString(w.b, v)
-}
-
-func (w *writer) num(key string, v uint64) {
-	w.key(key)
-	w.b = msgp.AppendUint64(w.b, v)
-}
-
-// uint is the value behind id.
-func (w *writer) uint(v uint64) { w.b = msgp.AppendUint64(w.b, v) }
-
-// text is an element of an array.
-func (w *writer) text(v string) {
-	w.count()
-	w.b = msgp.AppendString(w.b, v)
-}
-
-func (w *writer) float(key string, v float64) {
-	w.key(key)
-	w.b = msgp.AppendFloat64(w.b, v)
-}
-
-func (w *writer) boolean(key string, v bool) {
-	w.key(key)
-	w.b = msgp.AppendBool(w.b, v)
-}
-
-func (w *writer) raw(key string, v []byte) {
-	w.key(key)
-	w.b = append(w.b, v...)
-}
-
-func (w *writer) mapKey(key string) {
-	w.key(key)
-	w.openMap()
-}
-
-func (w *writer) arrayKey(key string) {
-	w.key(key)
-	w.openArray()
 }
 
 // illegal is ILLEGAL_PARAMS.

@@ -8,6 +8,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
@@ -137,7 +138,7 @@ func TestConnectorInfo(t *testing.T) {
 	if len(i.Replication) != 2 || show(i.Replication[2]) != show(want) || i.Replication[1].LSN != i.LSN {
 		t.Errorf("replication %+v", i.Replication)
 	}
-	whole := text(c.p.info(box.UserAdmin))
+	whole := text(mp.Encode(c.p.info(box.UserAdmin)))
 	for _, part := range []string{`"name": "i1"`, `"replicaset": {"uuid": "` + testReplicaset + `", "name": "r1"}`, `"listen": "127.0.0.1:3301"`,
 		`"election": {"state": "leader", "term": 2, "vote": 1, "leader": 1, "leader_name": "i1", "leader_idle": 0f}`,
 		`"synchro": {"quorum": 2, "queue": {"owner": 1, "term": 2, `, `"tarragon": {"mode": "candidate", "stalled": false, "expelled": false, "failed": nil`,
@@ -151,14 +152,14 @@ func TestConnectorInfo(t *testing.T) {
 		t.Error("a writable instance has a reason to be read-only")
 	}
 	c.cfg(`{"read_only": true}`)
-	if whole := text(c.p.info(box.UserAdmin)); !strings.Contains(whole, `"ro": true, "ro_reason": "config"`) {
+	if whole := text(mp.Encode(c.p.info(box.UserAdmin))); !strings.Contains(whole, `"ro": true, "ro_reason": "config"`) {
 		t.Error(whole)
 	}
 }
 
 func TestInfoReadOnly(t *testing.T) {
 	c := newCaller(t, instance.ModeVoter, nil)
-	whole := text(c.p.info(box.UserAdmin))
+	whole := text(mp.Encode(c.p.info(box.UserAdmin)))
 	if !strings.Contains(whole, `"ro": true, "ro_reason": "synchro"`) {
 		t.Error(whole)
 	}

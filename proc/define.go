@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -33,81 +34,96 @@ func (t *txn) definition(id uint64) ([]byte, error) {
 	}
 	group, _ := pick(keys, "group_id", 0).integer()
 	typ, _ := pick(keys, "type", 0).str()
-	var w writer
-	w.openMap()
-	w.num("id", id)
-	w.str("name", row.str(2))
-	w.str("engine", row.str(3))
-	w.num("field_count", row.uint(4))
-	w.boolean("is_local", group == 1)
-	w.boolean("is_sync", flagged(flags, "is_sync"))
-	w.boolean("temporary", flagged(flags, "temporary") || isTemporaryType(typ))
-	w.boolean("enabled", len(indexes) > 0)
-	w.raw("format", row.field(6))
-	w.mapKey("index")
+	def := spaceDef{
+		ID:         id,
+		Name:       row.str(2),
+		Engine:     row.str(3),
+		FieldCount: row.uint(4),
+		Local:      group == 1,
+		Sync:       flagged(flags, "is_sync"),
+		Temporary:  flagged(flags, "temporary") || isTemporaryType(typ),
+		Enabled:    len(indexes) > 0,
+		Format:     row.field(6),
+	}
 	for _, ix := range indexes {
-		w.key(ix.str(2))
-		if err := w.index(ix); err != nil {
+		d, err := defineIndex(ix)
+		if err != nil {
+			return nil, err
+		}
+		def.Index.Put(d.Name, d)
+	}
+	return mp.Encode(def), nil
+}
+
+// spaceDef describes a space with the names of Tarantool's space object.
+type spaceDef struct {
+	ID         uint64   `msgpack:"id"`
+	Name       string   `msgpack:"name"`
+	Engine     string   `msgpack:"engine"`
+	FieldCount uint64   `msgpack:"field_count"`
+	Local      bool     `msgpack:"is_local"`
+	Sync       bool     `msgpack:"is_sync"`
+	Temporary  bool     `msgpack:"temporary"`
+	Enabled    bool     `msgpack:"enabled"`
+	Format     value    `msgpack:"format"`
+	Index      mp.Pairs `msgpack:"index"` // indexDef by name
+}
+
+type indexDef struct {
+	ID      uint64    `msgpack:"id"`
+	Name    string    `msgpack:"name"`
+	SpaceID uint64    `msgpack:"space_id"`
+	Type    string    `msgpack:"type"`
+	Unique  bool      `msgpack:"unique"`
+	Parts   []partDef `msgpack:"parts"`
+}
+
+// partDef has its field counted from 1.
+type partDef struct {
+	Field       uint64 `msgpack:"fieldno"`
+	Type        string `msgpack:"type"`
+	Nullable    bool   `msgpack:"is_nullable"`
+	ExcludeNull bool   `msgpack:"exclude_null"`
+	Collation   value  `msgpack:"collation,omitempty"`
+	Path        value  `msgpack:"path,omitempty"`
+	SortOrder   value  `msgpack:"sort_order,omitempty"`
+}
+
+// defineIndex describes an index by its row of _index.
+func defineIndex(row tuple) (*indexDef, error) {
+	d := &indexDef{ID: row.uint(1), Name: row.str(2), SpaceID: row.uint(0), Type: upper(row.str(3)), Unique: true}
+	if opts, err := row.field(4).pairs(); err == nil {
+		if b, ok := pick(opts, "unique", 0).boolean(); ok {
+			d.Unique = b
+		}
+	}
+	parts, err := row.field(5).array()
+	if err != nil {
+		return nil, err
+	}
+	d.Parts = make([]partDef, len(parts))
+	for i, p := range parts {
+		if d.Parts[i], err = definePart(p); err != nil {
 			return nil, err
 		}
 	}
-	w.close()
-	w.close()
-	return w.b, nil
+	return d, nil
 }
 
-// index describes an index by its row of _index.
-func (w *writer) index(row tuple) error {
-	w.openMap()
-	w.num("id", row.uint(1))
-	w.str("name", row.str(2))
-	w.num("space_id", row.uint(0))
-	w.str("type", upper(row.str(3)))
-	unique := true
-	if opts, err := row.field(4).pairs(); err == nil {
-		if b, ok := pick(opts, "unique", 0).boolean(); ok {
-			unique = b
-		}
-	}
-	w.boolean("unique", unique)
-	w.arrayKey("parts")
-	parts, err := row.field(5).array()
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
-		w.count()
-		if err := w.part(p); err != nil {
-			return err
-		}
-	}
-	w.close()
-	w.close()
-	return nil
-}
-
-// part describes a stored part, its field counted from 1.
-func (w *writer) part(v value) error {
+func definePart(v value) (d partDef, err error) {
 	given, err := optionPairs(v)
 	if err != nil {
-		return err
+		return d, err
 	}
 	no, _ := pick(given, "field", 1).integer()
-	typ, _ := pick(given, "type", 2).str()
-	nullable, _ := pick(given, "is_nullable", 0).boolean()
-	exclude, _ := pick(given, "exclude_null", 0).boolean()
-	w.openMap()
-	w.num("fieldno", no+1)
-	w.str("type", typ)
-	w.boolean("is_nullable", nullable)
-	w.boolean("exclude_null", exclude)
-	for _, name := range [...]string{"collation", "path", "sort_order"} {
-		if v := pick(given, name, 0); v != nil {
-			w.raw(name, v)
-		}
-	}
-	w.close()
-	return nil
+	d.Field = no + 1
+	d.Type, _ = pick(given, "type", 2).str()
+	d.Nullable, _ = pick(given, "is_nullable", 0).boolean()
+	d.ExcludeNull, _ = pick(given, "exclude_null", 0).boolean()
+	d.Collation = pick(given, "collation", 0)
+	d.Path = pick(given, "path", 0)
+	d.SortOrder = pick(given, "sort_order", 0)
+	return d, nil
 }
 
 func upper(s string) string {

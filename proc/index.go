@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -153,14 +154,14 @@ func (t *txn) indexByName(space uint64, name string) (tuple, error) {
 // indexValue is what create_index returns: the definition, and a word if the
 // Tarantool adds one.
 func indexValue(row tuple, word string) values {
-	var w writer
-	if row == nil || w.index(row) != nil {
+	d, err := defineIndex(row)
+	if row == nil || err != nil {
 		return nil
 	}
 	if word == "" {
-		return one(w.b)
+		return one(mp.Encode(d))
 	}
-	return values{w.b, msgp.AppendString(nil, word)}
+	return values{mp.Encode(d), mp.Encode(word)}
 }
 
 // dropIndex is index:drop().

@@ -1,18 +1,13 @@
 package proc
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
-	"tarragon.dev/tarragon/terms"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
-	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // state is what box.info needs of the core, taken under the latch.
@@ -55,110 +50,155 @@ func visible(s *box.Schema, user box.Credentials) (out []box.Carried) {
 
 // boxInfo is box.info (Tarantool, src/box/lua/info.c).
 func boxInfo(c *call) error {
-	c.reply(one(c.p.info(c.User)))
+	c.reply(one(mp.Encode(c.p.info(c.User))))
 	return nil
 }
 
-func (p *Procs) info(user box.Credentials) []byte {
+// infoAnswer is box.info. Keys stand in this order.
+type infoAnswer struct {
+	infoNode
+	VClock      mp.Pairs     `msgpack:"vclock"`
+	LSN         uint64       `msgpack:"lsn"`
+	Signature   uint64       `msgpack:"signature"`
+	Replication mp.Pairs     `msgpack:"replication"` // infoMember by ID
+	Anonymous   infoCount    `msgpack:"replication_anon"`
+	Election    infoElection `msgpack:"election"`
+	Synchro     infoSynchro  `msgpack:"synchro"`
+	Own         infoOwn      `msgpack:"tarragon"`
+
+	Memory nothing `msgpack:"memory"` // these are functions in Tarantool
+	GC     nothing `msgpack:"gc"`
+	Vinyl  nothing `msgpack:"vinyl"`
+	SQL    nothing `msgpack:"sql"`
+}
+
+// nothing is an empty array, as Tarantool encodes an empty table.
+type nothing [0]bool
+
+type infoCount struct {
+	Count uint64 `msgpack:"count"`
+}
+
+func (p *Procs) info(user box.Credentials) *infoAnswer {
 	s := p.state(user)
 	i := &s.info
-	var w writer
-	w.openMap()
-	p.infoNode(&w, &s)
-	w.vclock("vclock", &i.VClock)
-	w.num("lsn", i.VClock[i.ID])
-	w.num("signature", i.VClock.Signature())
 	var peers []PeerStatus
 	if p.env.Peers != nil {
 		peers = p.env.Peers()
 	}
-	w.mapKey("replication")
-	infoMembers(&w, i, peers)
-	w.close()
-	w.mapKey("replication_anon")
-	w.num("count", anonymous(i, peers))
-	w.close()
-	p.infoElection(&w, i)
-	infoSynchro(&w, i)
-	p.infoOwn(&w, &s, peers)
-	for _, name := range [...]string{"memory", "gc", "vinyl", "sql"} {
-		w.raw(name, []byte{0x90}) // functions in Tarantool
+	return &infoAnswer{
+		infoNode:    p.infoNode(&s),
+		VClock:      clockOf(&i.VClock),
+		LSN:         i.VClock[i.ID],
+		Signature:   i.VClock.Signature(),
+		Replication: infoMembers(i, peers),
+		Anonymous:   infoCount{anonymous(i, peers)},
+		Election:    electionOf(i),
+		Synchro:     synchroOf(i),
+		Own:         p.infoOwn(&s, peers),
 	}
-	w.close()
-	return w.b
 }
 
 // infoNode is what the instance is and whether it takes writes.
-func (p *Procs) infoNode(w *writer, s *state) {
-	id, i := &p.env.Identity, &s.info
-	w.str("version", id.Version)
-	w.str("package", "Tarragon")
-	if i.ID == 0 {
-		w.raw("id", []byte{0xc0})
-	} else {
-		w.num("id", uint64(i.ID))
-	}
-	w.str("uuid", i.UUID)
-	w.strOrNil("name", id.Name)
-	w.mapKey("replicaset")
-	w.str("uuid", s.replicaset)
-	w.strOrNil("name", id.ReplicasetName)
-	w.close()
-	w.mapKey("cluster")
-	w.strOrNil("name", id.ClusterName)
-	w.close()
-	w.num("pid", uint64(id.PID))
-	w.str("hostname", id.Hostname)
-	w.num("uptime", uint64(max(p.env.Loop.Now().Mono-p.env.Started, 0)/time.Second))
-	status := "running"
-	if i.ID == 0 && !id.Anon {
-		status = "orphan"
-	}
-	w.str("status", status)
-	w.boolean("ro", i.RO)
-	if i.RO {
-		w.str("ro_reason", i.ROReason)
-	}
-	w.num("schema_version", s.schema)
-	if p.env.Listen != nil {
-		w.listen(p.env.Listen())
-	}
-	w.mapKey("config")
-	w.str("status", "ready")
-	w.mapKey("hierarchy")
-	w.strOrNil("group", id.GroupName)
-	w.strOrNil("replicaset", id.ReplicasetName)
-	w.strOrNil("instance", id.Name)
-	w.close()
-	w.raw("alerts", []byte{0x90})
-	w.close()
+type infoNode struct {
+	Version       string     `msgpack:"version"`
+	Package       string     `msgpack:"package"`
+	ID            *uint32    `msgpack:"id"`
+	UUID          string     `msgpack:"uuid"`
+	Name          *string    `msgpack:"name"`
+	Replicaset    infoSet    `msgpack:"replicaset"`
+	Cluster       infoName   `msgpack:"cluster"`
+	PID           int        `msgpack:"pid"`
+	Hostname      string     `msgpack:"hostname"`
+	Uptime        uint64     `msgpack:"uptime"` // seconds
+	Status        string     `msgpack:"status"`
+	RO            bool       `msgpack:"ro"`
+	ROReason      string     `msgpack:"ro_reason,omitempty"`
+	SchemaVersion uint64     `msgpack:"schema_version"`
+	Listen        any        `msgpack:"listen,omitempty"`
+	Config        infoConfig `msgpack:"config"`
 }
 
-// listen is one address, or a list of several; absent if there is none.
-func (w *writer) listen(addrs []string) {
+type infoSet struct {
+	UUID string  `msgpack:"uuid"`
+	Name *string `msgpack:"name"`
+}
+
+type infoName struct {
+	Name *string `msgpack:"name"`
+}
+
+type infoConfig struct {
+	Status    string        `msgpack:"status"`
+	Hierarchy infoHierarchy `msgpack:"hierarchy"`
+	Alerts    nothing       `msgpack:"alerts"`
+}
+
+type infoHierarchy struct {
+	Group      *string `msgpack:"group"`
+	Replicaset *string `msgpack:"replicaset"`
+	Instance   *string `msgpack:"instance"`
+}
+
+// orNil is nil for the empty string.
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func (p *Procs) infoNode(s *state) infoNode {
+	id, i := &p.env.Identity, &s.info
+	n := infoNode{
+		Version:       id.Version,
+		Package:       "Tarragon",
+		UUID:          i.UUID,
+		Name:          orNil(id.Name),
+		Replicaset:    infoSet{s.replicaset, orNil(id.ReplicasetName)},
+		Cluster:       infoName{orNil(id.ClusterName)},
+		PID:           id.PID,
+		Hostname:      id.Hostname,
+		Uptime:        uint64(max(p.env.Loop.Now().Mono-p.env.Started, 0) / time.Second),
+		Status:        "running",
+		RO:            i.RO,
+		SchemaVersion: s.schema,
+		Config:        infoConfig{Status: "ready", Hierarchy: infoHierarchy{orNil(id.GroupName), orNil(id.ReplicasetName), orNil(id.Name)}},
+	}
+	switch {
+	case i.ID != 0:
+		n.ID = &i.ID
+	case !id.Anon:
+		n.Status = "orphan"
+	}
+	if i.RO {
+		n.ROReason = i.ROReason
+	}
+	if p.env.Listen != nil {
+		n.Listen = listenOf(p.env.Listen())
+	}
+	return n
+}
+
+// listenOf is one address, or a list of several; nil if there is none.
+func listenOf(addrs []string) any {
 	switch len(addrs) {
 	case 0:
+		return nil
 	case 1:
-		w.str("listen", addrs[0])
-	default:
-		w.arrayKey("listen")
-		for _, a := range addrs {
-			w.text(a)
-		}
-		w.close()
+		return addrs[0]
 	}
+	return addrs
 }
 
-// vclock writes the components that are set, that of local rows included.
-func (w *writer) vclock(key string, v *vclock.VClock) {
-	w.mapKey(key)
+// clockOf is the components that are set, that of local rows included.
+func clockOf(v *vclock.VClock) (p mp.Pairs) {
 	for id, lsn := range v {
 		if lsn != 0 {
-			w.id(uint64(id))
-			w.uint(lsn)
+			p.Put(id, lsn)
 		}
 	}
-	w.close()
+	return p
 }
 
 // anonymous counts those who follow us and have no row in _cluster.
@@ -172,80 +212,98 @@ func anonymous(i *instance.Info, peers []PeerStatus) (n uint64) {
 	return n
 }
 
+// infoMember is a row of _cluster, and the streams between it and us.
+type infoMember struct {
+	ID         uint32          `msgpack:"id"`
+	UUID       string          `msgpack:"uuid"`
+	Name       *string         `msgpack:"name"`
+	LSN        uint64          `msgpack:"lsn"`
+	Upstream   *infoUpstream   `msgpack:"upstream,omitempty"`
+	Downstream *infoDownstream `msgpack:"downstream,omitempty"`
+}
+
+type infoUpstream struct {
+	Status string   `msgpack:"status"`
+	Idle   *float64 `msgpack:"idle,omitempty"` // seconds, as is lag; both and peer while it runs
+	Lag    *float64 `msgpack:"lag,omitempty"`
+	Peer   *string  `msgpack:"peer,omitempty"`
+	infoMessages
+}
+
+type infoDownstream struct {
+	Status string   `msgpack:"status"`
+	Idle   *float64 `msgpack:"idle,omitempty"`
+	Lag    *float64 `msgpack:"lag,omitempty"`
+	VClock any      `msgpack:"vclock,omitempty"`
+	infoMessages
+}
+
+type infoMessages struct {
+	Message string `msgpack:"message,omitempty"`
+	System  string `msgpack:"system_message,omitempty"`
+}
+
 // infoMembers is one entry for each row of _cluster.
-func infoMembers(w *writer, i *instance.Info, peers []PeerStatus) {
+func infoMembers(i *instance.Info, peers []PeerStatus) (out mp.Pairs) {
 	for _, m := range i.Members {
-		w.id(uint64(m.ID))
-		w.openMap()
-		w.num("id", uint64(m.ID))
-		w.str("uuid", m.UUID)
-		w.strOrNil("name", m.Name)
-		lsn := uint64(0)
+		e := infoMember{ID: m.ID, UUID: m.UUID, Name: orNil(m.Name)}
 		if m.ID < vclock.Max {
-			lsn = i.VClock[m.ID]
+			e.LSN = i.VClock[m.ID]
 		}
-		w.num("lsn", lsn)
-		for k := range peers {
-			if peers[k].UUID == m.UUID {
-				w.streams(&peers[k])
-				break
-			}
+		if k := slices.IndexFunc(peers, func(p PeerStatus) bool { return p.UUID == m.UUID }); k >= 0 {
+			e.streams(&peers[k])
 		}
-		w.close()
+		out.Put(m.ID, &e)
 	}
+	return out
 }
 
 // streams are both directions of replication with a peer.
-func (w *writer) streams(p *PeerStatus) {
+func (e *infoMember) streams(p *PeerStatus) {
 	if u := p.Upstream; u != nil {
-		w.mapKey("upstream")
-		w.str("status", u.Status)
+		e.Upstream = &infoUpstream{Status: u.Status, infoMessages: infoMessages{u.Message, u.SystemMessage}}
 		if u.Status != "off" {
-			w.float("idle", u.Idle.Seconds())
-			w.float("lag", u.Lag.Seconds())
-			w.str("peer", u.Peer)
+			e.Upstream.Idle, e.Upstream.Lag, e.Upstream.Peer = inSeconds(u.Idle), inSeconds(u.Lag), &u.Peer
 		}
-		w.messages(u.Message, u.SystemMessage)
-		w.close()
 	}
 	if d := p.Downstream; d != nil {
-		w.mapKey("downstream")
-		w.str("status", d.Status)
+		e.Downstream = &infoDownstream{Status: d.Status, infoMessages: infoMessages{d.Message, d.SystemMessage}}
 		if d.Status == "follow" {
-			w.float("idle", d.Idle.Seconds())
-			w.float("lag", d.Lag.Seconds())
-			w.mapKey("vclock")
+			e.Downstream.Idle, e.Downstream.Lag = inSeconds(d.Idle), inSeconds(d.Lag)
+			var clock mp.Pairs
 			for id, lsn := range d.VClock {
 				if id > 0 && lsn > 0 {
-					w.id(uint64(id))
-					w.uint(lsn)
+					clock.Put(id, lsn)
 				}
 			}
-			w.close()
+			e.Downstream.VClock = clock
 		}
-		w.messages(d.Message, d.SystemMessage)
-		w.close()
 	}
 }
 
-func (w *writer) messages(message, system string) {
-	if message != "" {
-		w.str("message", message)
-	}
-	if system != "" {
-		w.str("system_message", system)
-	}
+func inSeconds(d time.Duration) *float64 {
+	s := d.Seconds()
+	return &s
 }
 
-func (p *Procs) infoElection(w *writer, i *instance.Info) {
-	w.mapKey("election")
-	w.str("state", i.State.String())
-	w.num("term", i.Term)
-	w.num("vote", uint64(i.Vote))
-	w.num("leader", uint64(i.Leader))
-	w.strOrNil("leader_name", memberName(i, i.Leader))
-	w.float("leader_idle", i.LeaderIdle.Seconds())
-	w.close()
+type infoElection struct {
+	State      string  `msgpack:"state"`
+	Term       uint64  `msgpack:"term"`
+	Vote       uint32  `msgpack:"vote"`
+	Leader     uint32  `msgpack:"leader"`
+	LeaderName *string `msgpack:"leader_name"`
+	LeaderIdle float64 `msgpack:"leader_idle"` // seconds
+}
+
+func electionOf(i *instance.Info) infoElection {
+	return infoElection{
+		State:      i.State.String(),
+		Term:       i.Term,
+		Vote:       i.Vote,
+		Leader:     i.Leader,
+		LeaderName: orNil(memberName(i, i.Leader)),
+		LeaderIdle: i.LeaderIdle.Seconds(),
+	}
 }
 
 func memberName(i *instance.Info, id uint32) string {
@@ -257,167 +315,24 @@ func memberName(i *instance.Info, id uint32) string {
 	return ""
 }
 
-func infoSynchro(w *writer, i *instance.Info) {
-	w.mapKey("synchro")
-	w.num("quorum", uint64(i.Quorum))
-	w.mapKey("queue")
-	w.num("owner", uint64(i.QueueOwner))
-	w.num("term", i.QueueTerm)
-	w.num("len", uint64(i.QueueLen))
-	w.num("size", uint64(i.QueueSize))
-	w.boolean("busy", false)
-	w.float("age", i.QueueAge.Seconds())
-	w.num("confirm_lag", 0)
-	w.close()
-	w.close()
+type infoSynchro struct {
+	Quorum int       `msgpack:"quorum"`
+	Queue  infoQueue `msgpack:"queue"`
 }
 
-// maxCarried bounds a list that grows with the schema.
-const maxCarried = 100
-
-// infoOwn is what Tarantool has no place for, under the key tarragon.
-func (p *Procs) infoOwn(w *writer, s *state, peers []PeerStatus) {
-	i := &s.info
-	w.mapKey("tarragon")
-	w.str("mode", i.Mode.String())
-	w.boolean("stalled", i.Stalled)
-	w.boolean("expelled", i.Expelled)
-	failed, last := "", ""
-	if i.Failed != nil {
-		failed = i.Failed.Error()
-		last = "the disk failed: " + failed
-		if errors.Is(i.Failed, instance.ErrLostData) {
-			last = failed
-		}
-	} else if i.Stalled {
-		last = "the disk stalls"
-	} else if i.Doubted != "" {
-		last = i.Doubted
-	} else if p.env.LastError != nil {
-		last = p.env.LastError()
-	}
-	w.strOrNil("failed", failed)
-	w.strOrNil("last_error", last)
-	w.vclock("synced", &i.Synced)
-	w.mapKey("undecided")
-	w.num("owner", uint64(i.QueueOwner))
-	w.num("number", uint64(i.QueueLen))
-	w.num("bytes", uint64(i.QueueSize))
-	w.float("age", i.QueueAge.Seconds())
-	w.close()
-	w.num("confirmed", i.Confirmed)
-	infoFeature(w, i)
-	w.strOrNil("rules", rules(i))
-	w.mapKey("kinds")
-	for _, m := range i.Members {
-		w.id(uint64(m.ID))
-		w.b = msgp.AppendString(w.b, kindOf(i, &m, peers))
-	}
-	w.close()
-	w.arrayKey("split_brain")
-	for _, x := range i.SplitBrains {
-		w.count()
-		w.openMap()
-		w.num("peer", uint64(x.Peer))
-		w.str("message", x.Text)
-		w.close()
-	}
-	w.close()
-	w.arrayKey("not_served")
-	for k, c := range s.carried {
-		if k == maxCarried {
-			w.text(fmt.Sprintf("and %d more", len(s.carried)-k))
-			break
-		}
-		w.text(c.Feature) // names its space
-	}
-	w.close()
-	w.arrayKey("learners")
-	for _, m := range i.Members {
-		if m.Learner {
-			w.id(uint64(m.ID))
-		}
-	}
-	w.close()
-	w.mapKey("memory")
-	w.num("taken", uint64(s.memory.Taken))
-	w.num("limit", uint64(s.memory.Limit))
-	w.close()
-	step, scan := p.env.Loop.Longest()
-	w.mapKey("longest") // seconds, since the start
-	w.float("step", step.Seconds())
-	w.float("scan", scan.Seconds())
-	w.close()
-	w.mapKey("quorum")
-	w.strOrNil("value", i.QuorumText)
-	w.str("file", i.QuorumFile)
-	w.close()
-	w.arrayKey("history")
-	for _, t := range i.History {
-		w.count()
-		w.openMap()
-		w.num("term", t.Term)
-		w.num("owner", uint64(t.Owner))
-		w.num("first", t.First)
-		w.num("last", t.Last)
-		w.boolean("tarantool", t.Rules == terms.Tarantool)
-		w.close()
-	}
-	w.close()
-	w.mapKey("log")
-	w.num("last_group", i.GroupsWritten)
-	if p.env.OldestGroup != nil {
-		w.num("first_group", p.env.OldestGroup())
-	}
-	w.close()
-	w.close()
+type infoQueue struct {
+	Owner      uint32  `msgpack:"owner"`
+	Term       uint64  `msgpack:"term"`
+	Len        int     `msgpack:"len"`
+	Size       int     `msgpack:"size"` // bytes
+	Busy       bool    `msgpack:"busy"`
+	Age        float64 `msgpack:"age"` // seconds
+	ConfirmLag uint64  `msgpack:"confirm_lag"`
 }
 
-// rules under which the newest term in effect is: strong or Tarantool; off: no
-// queue is owned, and elections are off; empty: no leader has been yet.
-func rules(i *instance.Info) string {
-	n := len(i.History)
-	switch {
-	case n > 0 && i.QueueOwner != 0:
-		return i.History[n-1].Rules.String()
-	case i.Mode == instance.ModeOff:
-		return terms.NoRules.String()
+func synchroOf(i *instance.Info) infoSynchro {
+	return infoSynchro{
+		Quorum: i.Quorum,
+		Queue:  infoQueue{Owner: i.QueueOwner, Term: i.QueueTerm, Len: i.QueueLen, Size: i.QueueSize, Age: i.QueueAge.Seconds()},
 	}
-	return ""
-}
-
-// kindOf tells what a member is: what it said of itself, or the mark that ours
-// leave in their row of _cluster.
-func kindOf(i *instance.Info, m *box.Member, peers []PeerStatus) string {
-	for _, p := range peers {
-		if p.UUID == m.UUID && p.Kind != "" {
-			return p.Kind
-		}
-	}
-	if m.Kind() == xrow.Tarragon || m.ID == i.ID {
-		return xrow.Tarragon.String()
-	}
-	return xrow.Tarantool.String()
-}
-
-// infoFeature is the feature level of the replica set, and the newest that each member
-// of ours reads; 0: it has not said.
-func infoFeature(w *writer, i *instance.Info) {
-	w.mapKey("feature")
-	w.num("level", uint64(i.Feature.Level))
-	w.num("reads", uint64(i.Feature.Reads))
-	w.mapKey("members")
-	for _, m := range i.Members {
-		if i.Tarantools&(1<<(m.ID%vclock.Max)) != 0 {
-			continue // has none
-		}
-		reads := i.Feature.Reads
-		if m.UUID != i.UUID {
-			reads = i.Feature.Others[m.ID%vclock.Max]
-		}
-		w.id(uint64(m.ID))
-		w.b = msgp.AppendUint64(w.b, uint64(reads))
-	}
-	w.close()
-	w.close()
 }

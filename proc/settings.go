@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -53,25 +54,15 @@ func (s *Settings) Put(name string, v any) error {
 
 func rawOf(v any) value {
 	switch v := v.(type) {
-	case string:
-		return msgp.AppendString(nil, v)
-	case bool:
-		return msgp.AppendBool(nil, v)
-	case int:
-		return appendScalar(nil, msgp.AppendInt(nil, v))
 	case float64:
 		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return appendScalar(nil, msgp.AppendInt64(nil, int64(v)))
+			return mp.Encode(int64(v))
 		}
-		return msgp.AppendFloat64(nil, v)
+		return mp.Encode(v)
 	case time.Duration:
 		return rawOf(v.Seconds())
-	case []string:
-		b := msgp.AppendArrayHeader(nil, uint32(len(v)))
-		for _, s := range v {
-			b = msgp.AppendString(b, s)
-		}
-		return b
+	case string, bool, int, []string:
+		return mp.Encode(v)
 	}
 	return nil
 }
@@ -80,15 +71,13 @@ func rawOf(v any) value {
 func (s *Settings) get() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var w writer
-	w.openMap()
+	var out mp.Pairs
 	for i, v := range s.values {
 		if v != nil {
-			w.raw(optionList[i].name, v)
+			out.Put(optionList[i].name, v)
 		}
 	}
-	w.close()
-	return w.b
+	return mp.Encode(out)
 }
 
 // Change is a setting with its new value.

@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 )
 
@@ -30,56 +31,41 @@ var statNames = [...]string{"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "
 // counted beside its CALL.
 func boxStat(c *call) error {
 	st := c.p.env.Stats()
-	var w writer
-	w.openMap()
+	var out mp.Pairs
 	for _, name := range statNames {
-		w.counter(name, st.Requests[name])
-		w.close()
+		out.Put(name, answerOf(st.Requests[name]))
 	}
-	w.close()
-	c.reply(one(w.b))
+	c.reply(one(mp.Encode(out)))
 	return nil
 }
 
-// counter leaves its map open for more.
-func (w *writer) counter(name string, n Counter) {
-	w.mapKey(name)
-	w.num("total", n.Total)
-	w.num("rps", n.Rate)
+// statAnswer is a counter; some tell what there is now, too.
+type statAnswer struct {
+	Total   uint64  `msgpack:"total"`
+	Rate    uint64  `msgpack:"rps"`
+	Current *uint64 `msgpack:"current,omitempty"`
 }
+
+func answerOf(n Counter) statAnswer { return statAnswer{Total: n.Total, Rate: n.Rate} }
 
 // boxStatNet is box.stat.net().
 func boxStatNet(c *call) error {
 	st := c.p.env.Stats()
-	var w writer
-	w.openMap()
-	for _, n := range []struct {
-		name    string
-		of      Counter
-		current uint64
-	}{
-		{"CONNECTIONS", st.Connections, st.Open},
-		{"REQUESTS", st.All, st.InProgress},
-		{"REQUESTS_IN_PROGRESS", st.All, st.InProgress},
-		{"REQUESTS_IN_STREAM_QUEUE", Counter{}, 0},
-		{"STREAMS", Counter{}, 0},
-	} {
-		w.counter(n.name, n.of)
-		w.num("current", n.current)
-		w.close()
+	var out mp.Pairs
+	now := func(name string, n Counter, current uint64) {
+		out.Put(name, statAnswer{n.Total, n.Rate, &current})
 	}
-	for _, n := range []struct {
-		name string
-		of   Counter
-	}{
-		{"SENT", st.Sent}, {"RECEIVED", st.Received},
-		{"LOGINS_FAILED", st.Failed}, {"LOGINS_DELAYED", st.Delayed}, {"LOGINS_REFUSED", st.Refused}, // ours
-	} {
-		w.counter(n.name, n.of)
-		w.close()
-	}
-	w.close()
-	c.reply(one(w.b))
+	now("CONNECTIONS", st.Connections, st.Open)
+	now("REQUESTS", st.All, st.InProgress)
+	now("REQUESTS_IN_PROGRESS", st.All, st.InProgress)
+	now("REQUESTS_IN_STREAM_QUEUE", Counter{}, 0)
+	now("STREAMS", Counter{}, 0)
+	out.Put("SENT", answerOf(st.Sent))
+	out.Put("RECEIVED", answerOf(st.Received))
+	out.Put("LOGINS_FAILED", answerOf(st.Failed)) // these are ours
+	out.Put("LOGINS_DELAYED", answerOf(st.Delayed))
+	out.Put("LOGINS_REFUSED", answerOf(st.Refused))
+	c.reply(one(mp.Encode(out)))
 	return nil
 }
 
@@ -88,87 +74,101 @@ func (p *Procs) memory() (m box.Memory) {
 	return m
 }
 
+// slabAnswer is bytes, and parts of them as text.
+type slabAnswer struct {
+	ItemsSize      int    `msgpack:"items_size"`
+	ItemsUsed      int    `msgpack:"items_used"`
+	ItemsUsedRatio string `msgpack:"items_used_ratio"`
+	QuotaSize      int    `msgpack:"quota_size"`
+	QuotaUsed      int    `msgpack:"quota_used"`
+	QuotaUsedRatio string `msgpack:"quota_used_ratio"`
+	ArenaSize      int    `msgpack:"arena_size"`
+	ArenaUsed      int    `msgpack:"arena_used"`
+	ArenaUsedRatio string `msgpack:"arena_used_ratio"`
+}
+
 // slabInfo is box.slab.info(): items are tuples, the arena is what they and
 // the indexes are in, the quota memtx.memory as it is counted against.
 func slabInfo(c *call) error {
 	m := c.p.memory()
-	used, arena := uint64(m.Tuples+m.Indexes), uint64(m.Pages+m.Nodes)
-	quota, taken := uint64(m.Limit), uint64(m.Taken)
-	var w writer
-	w.openMap()
-	w.num("items_size", uint64(m.Pages))
-	w.num("items_used", uint64(m.Tuples))
-	w.ratio("items_used_ratio", uint64(m.Tuples), uint64(m.Pages))
-	w.num("quota_size", quota)
-	w.num("quota_used", taken)
-	w.ratio("quota_used_ratio", taken, quota)
-	w.num("arena_size", arena)
-	w.num("arena_used", used)
-	w.ratio("arena_used_ratio", used, arena)
-	w.close()
-	c.reply(one(w.b))
+	used, arena := m.Tuples+m.Indexes, m.Pages+m.Nodes
+	c.reply(one(mp.Encode(slabAnswer{
+		m.Pages, m.Tuples, ratio(m.Tuples, m.Pages),
+		m.Limit, m.Taken, ratio(m.Taken, m.Limit),
+		arena, used, ratio(used, arena),
+	})))
 	return nil
 }
 
-func (w *writer) ratio(key string, part, whole uint64) {
+func ratio(part, whole int) string {
 	percent := 0.0
 	if whole > 0 {
 		percent = 100 * float64(part) / float64(whole)
 	}
-	w.str(key, fmt.Sprintf("%.2f%%", percent))
+	return fmt.Sprintf("%.2f%%", percent)
+}
+
+// memoryAnswer is bytes.
+type memoryAnswer struct {
+	Cache int    `msgpack:"cache"`
+	Data  int    `msgpack:"data"`
+	Index int    `msgpack:"index"`
+	Lua   uint64 `msgpack:"lua"`
+	Net   int    `msgpack:"net"`
+	Query int    `msgpack:"query"`
+	Tx    int    `msgpack:"tx"`
 }
 
 // infoMemory is box.info.memory().
 func infoMemory(c *call) error {
 	m := c.p.memory()
-	var w writer
-	w.openMap()
-	w.num("cache", 0)
-	w.num("data", uint64(m.Tuples))
-	w.num("index", uint64(m.Indexes))
-	w.num("lua", c.p.env.Heap().Used)
-	w.num("net", 0)
-	w.num("query", 0)
-	w.num("tx", 0)
-	w.close()
-	c.reply(one(w.b))
+	c.reply(one(mp.Encode(memoryAnswer{Data: m.Tuples, Index: m.Indexes, Lua: c.p.env.Heap().Used})))
 	return nil
+}
+
+// runtimeAnswer is bytes.
+type runtimeAnswer struct {
+	Used     uint64 `msgpack:"used"`
+	MaxAlloc uint64 `msgpack:"maxalloc"`
+	Lua      uint64 `msgpack:"lua"`
+	Tuple    int    `msgpack:"tuple"`
 }
 
 // runtimeInfo is box.runtime.info(): there is no Lua, and what stands under
 // its name is the whole heap.
 func runtimeInfo(c *call) error {
 	h := c.p.env.Heap()
-	var w writer
-	w.openMap()
-	w.num("used", h.Taken)
-	w.num("maxalloc", h.Taken)
-	w.num("lua", h.Used)
-	w.num("tuple", uint64(c.p.memory().Tuples))
-	w.close()
-	c.reply(one(w.b))
+	c.reply(one(mp.Encode(runtimeAnswer{h.Taken, h.Taken, h.Used, c.p.memory().Tuples})))
 	return nil
+}
+
+type gcAnswer struct {
+	VClock      mp.Pairs       `msgpack:"vclock"`
+	Signature   uint64         `msgpack:"signature"`
+	InProgress  bool           `msgpack:"checkpoint_is_in_progress"`
+	Checkpoints []gcCheckpoint `msgpack:"checkpoints"`
+	Consumers   []gcConsumer   `msgpack:"consumers"`
+}
+
+type gcCheckpoint struct {
+	References nothing  `msgpack:"references"`
+	VClock     mp.Pairs `msgpack:"vclock"`
+	Signature  uint64   `msgpack:"signature"`
+}
+
+type gcConsumer struct {
+	Name      string   `msgpack:"name"`
+	VClock    mp.Pairs `msgpack:"vclock"`
+	Signature uint64   `msgpack:"signature"`
 }
 
 // infoGC is box.info.gc(): what there is of checkpoints, and who keeps the log.
 func infoGC(c *call) error {
 	s := c.p.state(c.User)
-	var w writer
-	w.openMap()
-	w.vclock("vclock", &s.info.VClock)
-	w.num("signature", s.info.VClock.Signature())
-	w.boolean("checkpoint_is_in_progress", false)
-	w.arrayKey("checkpoints")
+	out := gcAnswer{VClock: clockOf(&s.info.VClock), Signature: s.info.VClock.Signature(), Checkpoints: []gcCheckpoint{}, Consumers: []gcConsumer{}}
 	for _, v := range c.p.env.Checkpoints() {
-		w.count()
-		w.openMap()
-		w.raw("references", []byte{0x90})
-		w.vclock("vclock", &v)
-		w.num("signature", v.Signature())
-		w.close()
+		out.Checkpoints = append(out.Checkpoints, gcCheckpoint{VClock: clockOf(&v), Signature: v.Signature()})
 	}
-	w.close()
-	w.arrayKey("consumers")
 	var peers []PeerStatus
 	if c.p.env.Peers != nil {
 		peers = c.p.env.Peers()
@@ -179,15 +179,8 @@ func infoGC(c *call) error {
 		}
 		var v vclock.VClock
 		copy(v[:], p.Downstream.VClock)
-		w.count()
-		w.openMap()
-		w.str("name", "replica "+p.UUID)
-		w.vclock("vclock", &v)
-		w.num("signature", v.Signature())
-		w.close()
+		out.Consumers = append(out.Consumers, gcConsumer{"replica " + p.UUID, clockOf(&v), v.Signature()})
 	}
-	w.close()
-	w.close()
-	c.reply(one(w.b))
+	c.reply(one(mp.Encode(out)))
 	return nil
 }

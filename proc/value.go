@@ -6,6 +6,7 @@ import (
 	"tarragon.dev/tarragon/internal/mp"
 
 	"github.com/tinylib/msgp/msgp"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // value is one raw MessagePack value that passed mp.Scan. nil stands for an
@@ -34,6 +35,9 @@ func (v value) kind() kind {
 
 var luaKinds = [...]kind{mp.Reserved: kindOther, mp.Nil: kindNil, mp.Bool: kindBool, mp.Uint: kindNumber, mp.Int: kindNumber, mp.Float: kindNumber,
 	mp.Double: kindNumber, mp.Str: kindString, mp.Array: kindArray, mp.Map: kindMap, mp.Bin: kindOther, mp.Ext: kindOther}
+
+// EncodeMsgpack writes the value as it is.
+func (v value) EncodeMsgpack(enc *msgpack.Encoder) error { return mp.Raw(v).EncodeMsgpack(enc) }
 
 func (v value) isNil() bool { return v.kind() == kindNil }
 
