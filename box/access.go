@@ -272,12 +272,12 @@ func (s *Schema) MayWrite(user Credentials) bool {
 		return true
 	}
 	for id, privs := range a.spaces {
-		if id >= firstUserSpace && privs&change != 0 {
+		if id >= xrow.FirstUserSpace && privs&change != 0 {
 			return true
 		}
 	}
 	for _, sp := range s.spaces {
-		if sp.owner == a.ID && sp.id >= firstUserSpace {
+		if sp.owner == a.ID && sp.id >= xrow.FirstUserSpace {
 			return true
 		}
 	}

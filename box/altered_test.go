@@ -34,8 +34,8 @@ func TestIndexChangesBetweenSlices(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w.must(del(idIndex, 512, 1))
-				w.must(xrow.DML{Type: xrow.Insert, SpaceID: idIndex, Tuple: arr(append([]any{512}, c.after...)...)})
+				w.must(del(xrow.SpaceIndex, 512, 1))
+				w.must(xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceIndex, Tuple: arr(append([]any{512}, c.after...)...)})
 				for q.More && err == nil {
 					var k int
 					_, k, err = w.b.Select(UserAdmin, &q, nil)

@@ -62,11 +62,11 @@ func BootstrapRows(profile Profile, replicasetUUID, instanceUUID, instanceName, 
 	pair := func(key, value string) []byte { return msgp.AppendString(msgp.AppendString([]byte{0x92}, key), value) }
 	identity := false
 	profile.each(func(space uint32, tuple []byte) {
-		if space != idSchema && !identity {
+		if space != xrow.SpaceSchema && !identity {
 			identity = true
-			add(idSchema, pair(profile.replicasetKey(), replicasetUUID))
+			add(xrow.SpaceSchema, pair(profile.replicasetKey(), replicasetUUID))
 			if replicasetName != "" {
-				add(idSchema, pair("replicaset_name", replicasetName))
+				add(xrow.SpaceSchema, pair("replicaset_name", replicasetName))
 			}
 		}
 		add(space, tuple)
@@ -75,7 +75,7 @@ func BootstrapRows(profile Profile, replicasetUUID, instanceUUID, instanceName, 
 	if instanceName != "" {
 		member = msgp.AppendString(append([]byte{0x93}, member[1:]...), instanceName)
 	}
-	add(idCluster, member)
+	add(xrow.SpaceCluster, member)
 	return rows
 }
 
@@ -85,12 +85,12 @@ func (b *Box) defineSystemSpaces() {
 	Profile3_8_0.each(func(id uint32, tuple []byte) {
 		var err error
 		switch id {
-		case idSpace:
+		case xrow.SpaceSpace:
 			var sp *space
 			if sp, err = parseSpace(tuple, door{}); err == nil {
 				b.dict.putSpace(sp)
 			}
-		case idIndex:
+		case xrow.SpaceIndex:
 			sp := b.dict.spaces[uint32(splitRow(tuple).uint(0))]
 			var ix *index
 			if ix, err = parseIndex(tuple, sp, door{}); err == nil {

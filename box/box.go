@@ -143,7 +143,7 @@ func (b *Box) Members() []Member { return b.members(b.dict, b.confirmed) }
 func (b *Box) NewestMembers() []Member { return b.members(b.head, noEnd) }
 
 func (b *Box) members(s *Schema, bound uint64) (all []Member) {
-	b.each(s.spaces[idCluster], bound, func(tuple []byte) {
+	b.each(s.spaces[xrow.SpaceCluster], bound, func(tuple []byte) {
 		row := splitRow(tuple)
 		all = append(all, Member{uint32(row.uint(0)), row.string(1), row.string(2), row.uint(3), row.bool(4)})
 	})
@@ -168,7 +168,7 @@ func (b *Box) Setting(key string) []byte { return b.setting(b.dict, b.confirmed,
 func (b *Box) NewestSetting(key string) []byte { return b.setting(b.head, noEnd, key) }
 
 func (b *Box) setting(s *Schema, bound uint64, key string) (found []byte) {
-	b.each(s.spaces[idSchema], bound, func(tuple []byte) {
+	b.each(s.spaces[xrow.SpaceSchema], bound, func(tuple []byte) {
 		if splitRow(tuple).string(0) == key {
 			found = tuple
 		}
@@ -178,7 +178,7 @@ func (b *Box) setting(s *Schema, bound uint64, key string) (found []byte) {
 
 // schemaText is the text in _schema under one of two keys.
 func (b *Box) schemaText(key, elder string) (text string) {
-	b.each(b.dict.spaces[idSchema], b.confirmed, func(tuple []byte) {
+	b.each(b.dict.spaces[xrow.SpaceSchema], b.confirmed, func(tuple []byte) {
 		row := splitRow(tuple)
 		if k := row.string(0); k == key || k == elder {
 			text = row.string(1)
@@ -238,7 +238,7 @@ func (b *Box) addShown(of *stats, info *SpaceInfo) {
 // IsDDLSpace tells whether a request on the space must run behind a barrier.
 // Values of sequences define nothing.
 func (b *Box) IsDDLSpace(space uint32) bool {
-	return space > 256 && space < firstUserSpace && space != idSequenceData
+	return space > xrow.LastInternalSpace && space < xrow.FirstUserSpace && space != xrow.SpaceSequenceData
 }
 
 // IsSyncSpace tells whether a transaction that writes the space is synchronous.

@@ -147,12 +147,12 @@ func ups(space uint32, tuple []byte, ops ...any) xrow.DML {
 func (w *world) space(id uint32, name string, flags m, format []any, indexes ...[]any) {
 	w.t.Helper()
 	w.do(func(x *Txn) error {
-		d := insert(idSpace, id, 1, name, "memtx", 0, flags, format)
+		d := insert(xrow.SpaceSpace, id, 1, name, "memtx", 0, flags, format)
 		if _, err := x.Execute(UserAdmin, &d); err != nil {
 			return err
 		}
 		for _, ix := range indexes {
-			d := insert(idIndex, append([]any{id}, ix...)...)
+			d := insert(xrow.SpaceIndex, append([]any{id}, ix...)...)
 			if _, err := x.Execute(UserAdmin, &d); err != nil {
 				return err
 			}

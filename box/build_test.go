@@ -55,26 +55,26 @@ func TestBuildInSlices(t *testing.T) {
 	changes := map[string]func() xrow.DML{
 		"num": func() xrow.DML { return numIndex() },
 		"unique num": func() xrow.DML {
-			return insert(idIndex, 512, 2, "num", "tree", m{"unique": true}, []any{[]any{2, "integer"}})
+			return insert(xrow.SpaceIndex, 512, 2, "num", "tree", m{"unique": true}, []any{[]any{2, "integer"}})
 		},
 		"unique name": func() xrow.DML { return nameIndex() },
 		"no nil name": func() xrow.DML {
-			return insert(idIndex, 512, 1, "name", "tree", m{"unique": true}, []any{m{"field": 1, "type": "string", "exclude_null": true}})
+			return insert(xrow.SpaceIndex, 512, 1, "name", "tree", m{"unique": true}, []any{m{"field": 1, "type": "string", "exclude_null": true}})
 		},
 		"name not nil": func() xrow.DML {
-			return insert(idIndex, 512, 1, "name", "hash", m{"unique": true}, []any{[]any{1, "string"}})
+			return insert(xrow.SpaceIndex, 512, 1, "name", "hash", m{"unique": true}, []any{[]any{1, "string"}})
 		},
 		"other primary key": func() xrow.DML {
-			return replace(idIndex, 512, 0, "pk", "tree", m{"unique": true}, []any{[]any{2, "integer"}, []any{0, "unsigned"}})
+			return replace(xrow.SpaceIndex, 512, 0, "pk", "tree", m{"unique": true}, []any{[]any{2, "integer"}, []any{0, "unsigned"}})
 		},
 		"narrow primary key": func() xrow.DML {
-			return replace(idIndex, 512, 0, "pk", "tree", m{"unique": true}, []any{[]any{2, "unsigned"}})
+			return replace(xrow.SpaceIndex, 512, 0, "pk", "tree", m{"unique": true}, []any{[]any{2, "unsigned"}})
 		},
 		"format": func() xrow.DML {
-			return replace(idSpace, 512, 1, "twin", "memtx", 3, m{}, []any{m{"name": "a", "type": "unsigned"}, m{"name": "b", "type": "string"}})
+			return replace(xrow.SpaceSpace, 512, 1, "twin", "memtx", 3, m{}, []any{m{"name": "a", "type": "unsigned"}, m{"name": "b", "type": "string"}})
 		},
 		"wide format": func() xrow.DML {
-			return replace(idSpace, 512, 1, "twin", "memtx", 0, m{}, []any{m{"name": "a", "type": "scalar"}})
+			return replace(xrow.SpaceSpace, 512, 1, "twin", "memtx", 0, m{}, []any{m{"name": "a", "type": "scalar"}})
 		},
 	}
 	names := []string{"num", "unique num", "unique name", "no nil name", "name not nil", "other primary key", "narrow primary key", "format", "wide format"}
@@ -115,11 +115,11 @@ func TestBuildInSlices(t *testing.T) {
 }
 
 func numIndex() xrow.DML {
-	return insert(idIndex, 512, 2, "num", "tree", m{"unique": false}, []any{m{"field": 2, "type": "integer", "sort_order": "desc"}})
+	return insert(xrow.SpaceIndex, 512, 2, "num", "tree", m{"unique": false}, []any{m{"field": 2, "type": "integer", "sort_order": "desc"}})
 }
 
 func nameIndex() xrow.DML {
-	return insert(idIndex, 512, 1, "name", "tree", m{"unique": true}, []any{m{"field": 1, "type": "string", "is_nullable": true}})
+	return insert(xrow.SpaceIndex, 512, 1, "name", "tree", m{"unique": true}, []any{m{"field": 1, "type": "string", "is_nullable": true}})
 }
 
 // noLeak compares the leaves in use with those in trees.
@@ -235,7 +235,7 @@ func TestBuildBehindStatements(t *testing.T) {
 		if _, err := x.Execute(UserAdmin, &d); err != nil || !x.NeedsWork() {
 			t.Fatal(err)
 		}
-		if _, _, err := x.Query(UserAdmin, &Query{Space: idIndex, Key: arr(), Limit: 10}, nil); err != nil || !x.NeedsWork() {
+		if _, _, err := x.Query(UserAdmin, &Query{Space: xrow.SpaceIndex, Key: arr(), Limit: 10}, nil); err != nil || !x.NeedsWork() {
 			t.Fatalf("a read of another space: work left %v, %v", x.NeedsWork(), err)
 		}
 		_, n, err := x.Query(UserAdmin, &Query{Space: 512, Index: 2, Key: arr(), Limit: 100}, nil)
@@ -296,8 +296,8 @@ func TestDropLooksAtNothing(t *testing.T) {
 	if n, err := w.change(numIndex(), func() int { return math.MaxInt }, func() {}); n == 0 || err != nil {
 		t.Fatal(n, err)
 	}
-	for _, d := range []xrow.DML{ups(idTruncate, arr(512, 1), []any{"+", 1, 1}), replace(512, 1, "a", 1), replace(512, 2, "b", 1),
-		del(idIndex, 512, 2), del(idIndex, 512, 0), del(idTruncate, 512), del(idSpace, 512)} {
+	for _, d := range []xrow.DML{ups(xrow.SpaceTruncate, arr(512, 1), []any{"+", 1, 1}), replace(512, 1, "a", 1), replace(512, 2, "b", 1),
+		del(xrow.SpaceIndex, 512, 2), del(xrow.SpaceIndex, 512, 0), del(xrow.SpaceTruncate, 512), del(xrow.SpaceSpace, 512)} {
 		if n, err := w.change(d, func() int { return 1 }, func() {}); n != 0 || err != nil {
 			t.Errorf("%v in space %d: %d slices, %v", d.Type, d.SpaceID, n, err)
 		}

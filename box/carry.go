@@ -84,11 +84,11 @@ func (s *Schema) Carried() []Carried { return s.carried }
 // afterDDL keeps limits right behind a change of a row that may be about them.
 func (t *Txn) afterDDL(changed *space) {
 	switch changed.id {
-	case idSpace, idIndex:
+	case xrow.SpaceSpace, xrow.SpaceIndex:
 		if len(t.dict.carried) == 0 && !t.dict.anyLack() {
 			return
 		}
-	case idFunc, idTrigger, idSequence, idSpaceSequence, idFkConstraint, idCkConstraint:
+	case xrow.SpaceFunc, xrow.SpaceTrigger, xrow.SpaceSequence, xrow.SpaceSpaceSequence, xrow.SpaceFkConstraint, xrow.SpaceCkConstraint:
 	default:
 		return
 	}
@@ -160,18 +160,18 @@ func (t *Txn) limitsOfRows() {
 		}
 		return name
 	}
-	each(idCkConstraint, func(row rowReader) {
+	each(xrow.SpaceCkConstraint, func(row rowReader) {
 		if row.raw(5)[0] != 0xc2 { // is_enabled
 			s.limit(uint32(row.uint(0)), lack{what: named("constraint", row, 1, row.uint(0)), puts: true})
 		}
 	})
-	each(idFkConstraint, func(row rowReader) { // checked by SQL alone
+	each(xrow.SpaceFkConstraint, func(row rowReader) { // checked by SQL alone
 		s.limit(uint32(row.uint(1)), lack{what: named("foreign key", row, 0, row.uint(1))})
 	})
-	each(idTrigger, func(row rowReader) { // run by SQL alone
+	each(xrow.SpaceTrigger, func(row rowReader) { // run by SQL alone
 		s.limit(uint32(row.uint(1)), lack{what: named("trigger", row, 0, row.uint(1))})
 	})
-	each(idFunc, func(row rowReader) {
+	each(xrow.SpaceFunc, func(row rowReader) {
 		if id := row.uint(0); id == funcUserInfo || id == funcLua || row.string(4) == "SQL_BUILTIN" {
 			return
 		}
@@ -201,7 +201,7 @@ func (s *Schema) spaceOfEvent(event string) uint32 {
 		end := strings.IndexByte(rest, ']')
 		id := uint64(0)
 		for _, c := range rest[1:max(end, 1)] {
-			if c < '0' || c > '9' || id > lastSpace {
+			if c < '0' || c > '9' || id > xrow.LastSpace {
 				return 0
 			}
 			id = id*10 + uint64(c-'0')
@@ -225,7 +225,7 @@ type Function struct {
 
 // Function finds a function by name in the confirmed rows. Safe for readers.
 func (b *Box) Function(name string) (f Function, ok bool) {
-	sp := b.dict.spaces[idFunc]
+	sp := b.dict.spaces[xrow.SpaceFunc]
 	ix := sp.index(2)
 	if ix == nil {
 		return f, false

@@ -89,7 +89,7 @@ func without(rows []spaceRow, spaces ...uint64) (rest []spaceRow) {
 	for _, r := range rows {
 		id := uint64(r.space)
 		switch r.space {
-		case idSpace, idIndex:
+		case xrow.SpaceSpace, xrow.SpaceIndex:
 			id = splitRow(r.tuple).uint(0)
 		}
 		if !slices.Contains(spaces, id) {
@@ -177,7 +177,7 @@ func TestKeptRows(t *testing.T) {
 				}
 			}
 		}
-		first := slices.IndexFunc(rows, func(r spaceRow) bool { return r.space >= firstUserSpace })
+		first := slices.IndexFunc(rows, func(r spaceRow) bool { return r.space >= xrow.FirstUserSpace })
 		rng.Shuffle(len(rows)-first, func(i, j int) { rows[first+i], rows[first+j] = rows[first+j], rows[first+i] })
 	}
 }
@@ -205,7 +205,7 @@ func TestNotCarried(t *testing.T) {
 		var err error
 		for _, r := range without(rows, others...) {
 			if err = b.Load(r.space, r.tuple); err != nil {
-				if r.space != idIndex {
+				if r.space != xrow.SpaceIndex {
 					t.Errorf("a row of space %d is refused: %v", r.space, err)
 				}
 				break
@@ -290,9 +290,9 @@ func TestKeptForClients(t *testing.T) {
 		{del(535, 1), "trigger 'trig' of space 'trigger'"},
 		{insert(537, 5, 5, "x"), "constraint 'ck' of space 'sqlt'"},
 		{insert(538, 5, 1), "foreign key 'fk_unnamed_sqlc_a_1' of field 2 of space 'sqlc'"},
-		{ups(idTruncate, arr(517, 1), []any{"+", 1, 1}), "foreign key 'parent' of field 2 of space 'child'"},
-		{insert(idSpaceSequence, 530, 2, false, 0, ""), "rows in space '_space_sequence'"},
-		{upd(idIndex, arr(514, 1), []any{"=", 2, "w"}), "changes of indexes of engine 'vinyl'"},
+		{ups(xrow.SpaceTruncate, arr(517, 1), []any{"+", 1, 1}), "foreign key 'parent' of field 2 of space 'child'"},
+		{insert(xrow.SpaceSpaceSequence, 530, 2, false, 0, ""), "rows in space '_space_sequence'"},
+		{upd(xrow.SpaceIndex, arr(514, 1), []any{"=", 2, "w"}), "changes of indexes of engine 'vinyl'"},
 		{xrow.DML{Type: xrow.InsertArrow, SpaceID: 530}, "rows of type INSERT_ARROW (space 'desc')"},
 	} {
 		_, err := w.run(c.d)
@@ -336,17 +336,17 @@ func TestCarried(t *testing.T) {
 	if len(got) != 27 {
 		t.Errorf("%d things are carried:\n%s", len(got), strings.Join(got, "\n"))
 	}
-	w.mustApply(del(idFuncIndex, 524, 1), del(idIndex, 524, 1), del(idIndex, 523, 1), upd(idFunc, arr(71), []any{"=", 19, []any{}}))
+	w.mustApply(del(xrow.SpaceFuncIndex, 524, 1), del(xrow.SpaceIndex, 524, 1), del(xrow.SpaceIndex, 523, 1), upd(xrow.SpaceFunc, arr(71), []any{"=", 19, []any{}}))
 	for _, d := range []xrow.DML{insert(524, 5, "x"), insert(523, 5), insert(535, 5)} {
 		if _, err := w.run(d); err != nil {
 			t.Errorf("after the feature went: %v", err)
 		}
 	}
-	w.mustApply(insert(idCkConstraint, 523, "old", false, "SQL", "a > 1", true), insert(idCkConstraint, 524, "off", false, "SQL", "a > 1", false))
+	w.mustApply(insert(xrow.SpaceCkConstraint, 523, "old", false, "SQL", "a > 1", true), insert(xrow.SpaceCkConstraint, 524, "off", false, "SQL", "a > 1", false))
 	_, err := w.run(insert(523, 6))
 	wantError(t, err, xrow.ErrUnsupported, "Tarragon does not support constraint 'old' of space 'multi'")
 	w.must(insert(524, 6, "x"))
-	w.mustApply(del(idCkConstraint, 523, "old"), del(523, 5), del(523, 1), del(idIndex, 523, 0), del(idSpace, 523))
+	w.mustApply(del(xrow.SpaceCkConstraint, 523, "old"), del(523, 5), del(523, 1), del(xrow.SpaceIndex, 523, 0), del(xrow.SpaceSpace, 523))
 	if next := w.b.Schema().NextIndexID(522); next != 3 {
 		t.Errorf("the next index behind two unusable ones has ID %d", next)
 	}
@@ -356,11 +356,11 @@ func TestCarried(t *testing.T) {
 // row that has them, unless they are carried.
 func TestLaterVersions(t *testing.T) {
 	space := func(engine string, flags m, format ...any) []xrow.DML {
-		return []xrow.DML{insert(idSpace, 600, 1, "new", engine, 0, flags, format),
-			insert(idIndex, 600, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}})}
+		return []xrow.DML{insert(xrow.SpaceSpace, 600, 1, "new", engine, 0, flags, format),
+			insert(xrow.SpaceIndex, 600, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}})}
 	}
 	index := func(opts m, part any) []xrow.DML {
-		return append(space("memtx", m{}), insert(idIndex, 600, 1, "later", "tree", opts, []any{part}))
+		return append(space("memtx", m{}), insert(xrow.SpaceIndex, 600, 1, "later", "tree", opts, []any{part}))
 	}
 	for _, c := range []struct {
 		name string
@@ -393,12 +393,12 @@ func TestLaterVersions(t *testing.T) {
 func TestPeersMay(t *testing.T) {
 	w := newWorld(t)
 	w.mustApply(
-		insert(idPriv, 1, 0, "function", 4711, 4), // an object that is not there yet
-		insert(idSpace, 600, 1, "s", "memtx", 0, m{}, []any{
+		insert(xrow.SpacePriv, 1, 0, "function", 4711, 4), // an object that is not there yet
+		insert(xrow.SpaceSpace, 600, 1, "s", "memtx", 0, m{}, []any{
 			m{"name": "id", "type": "unsigned"},
 			m{"name": "text", "type": "integer", "is_nullable": true, "default": "3 + 1"},
 			m{"name": "d", "type": "decimal32", "scale": 2, "is_nullable": true}}),
-		insert(idIndex, 600, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}}))
+		insert(xrow.SpaceIndex, 600, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}}))
 	w.must(insert(600, 1)) // a default in SQL text is for SQL
 	dec := func(scale, digits byte, more ...byte) raw {
 		return appendExt(nil, mp.ExtDecimal, append([]byte{scale, digits}, more...))
@@ -409,8 +409,8 @@ func TestPeersMay(t *testing.T) {
 	wantError(t, err, xrow.ErrFieldIrrepresentableValue, "The value does not fit in field type")
 	_, err = w.run(insert(600, 4, raw{0xc0}, dec(0, 0x12, 0x34, 0x56, 0x78, 0x0c)))
 	wantError(t, err, xrow.ErrFieldIrrepresentableValue, "")
-	w.mustApply(insert(idSpace, 601, 1, "c", "memtx", 0, m{"constraint": m{"k": 1}}, []any{}),
-		insert(idIndex, 601, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}}))
+	w.mustApply(insert(xrow.SpaceSpace, 601, 1, "c", "memtx", 0, m{"constraint": m{"k": 1}}, []any{}),
+		insert(xrow.SpaceIndex, 601, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}}))
 	_, err = w.run(insert(601, 1))
 	wantError(t, err, xrow.ErrUnsupported, "Tarragon does not support constraint 'k' of space 'c'")
 }
@@ -421,7 +421,7 @@ func TestSequences(t *testing.T) {
 	w := keptWorld(t)
 	value := func(want string, id int) {
 		t.Helper()
-		if got := w.sel(idSequenceData, 0, EQ, id); got != want {
+		if got := w.sel(xrow.SpaceSequenceData, 0, EQ, id); got != want {
 			t.Errorf("sequence %d: %s, want %s", id, got, want)
 		}
 	}
@@ -455,13 +455,13 @@ func TestSequences(t *testing.T) {
 	}
 	w.seq++
 	x = w.b.Begin(w.seq)
-	if err := x.Apply(&xrow.DML{Type: xrow.Replace, SpaceID: idSequenceData, Tuple: arr(3, 6)}); err != nil || x.IsDDL() || w.b.IsDDLSpace(idSequenceData) {
+	if err := x.Apply(&xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceSequenceData, Tuple: arr(3, 6)}); err != nil || x.IsDDL() || w.b.IsDDLSpace(xrow.SpaceSequenceData) {
 		t.Errorf("next() of a peer: %v, DDL %v", err, x.IsDDL())
 	}
 	x.Abort()
 	_, err := w.run(insert(536, m{"a": m{"x": 1}}))
 	wantError(t, err, xrow.ErrFieldMissing, `Tuple field [1]["a"]["id"] required by space format is missing`)
-	w.mustApply(replace(idSequenceData, 3, 1<<62), replace(idSequence, 3, 1, "autogen_seq", 1, 1, 1<<62, 1, 0, false))
+	w.mustApply(replace(xrow.SpaceSequenceData, 3, 1<<62), replace(xrow.SpaceSequence, 3, 1, "autogen_seq", 1, 1, 1<<62, 1, 0, false))
 	_, err = w.run(insert(513, nil1))
 	wantError(t, err, xrow.ErrSequenceOverflow, "Sequence 'autogen_seq' has overflowed")
 	_, err = w.as(32, insert(512, nil1))
@@ -474,9 +474,9 @@ func TestMemberRowChangesUUID(t *testing.T) {
 	const first, second = "11111111-0000-4000-8000-000000000003", "22222222-0000-4000-8000-000000000003"
 	w := keptWorld(t)
 	row := func(uuid string) []byte { return msgp.AppendString([]byte{0x92, 3}, uuid) }
-	w.mustApply(xrow.DML{Type: xrow.Insert, SpaceID: idCluster, Tuple: row(first)})
+	w.mustApply(xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceCluster, Tuple: row(first)})
 	ops := msgp.AppendString(append(msgp.AppendString([]byte{0x91, 0x93}, "="), 1), second)
-	update := xrow.DML{Type: xrow.Update, SpaceID: idCluster, Key: []byte{0x91, 3}, Tuple: ops}
+	update := xrow.DML{Type: xrow.Update, SpaceID: xrow.SpaceCluster, Key: []byte{0x91, 3}, Tuple: ops}
 	w.seq++
 	x := w.b.Begin(w.seq)
 	if _, err := x.Execute(UserAdmin, &update); err == nil || !strings.Contains(err.Error(), "updates of instance uuid") {

@@ -9,15 +9,15 @@ import (
 // give makes a user with a right to do all.
 func (w *world) give(id uint32, name string) Credentials {
 	w.t.Helper()
-	w.must(insert(idUser, int(id), 1, name, "user", m{}, []any{}, 0))
-	w.must(insert(idPriv, 1, int(id), "universe", 0, int(PrivAll)))
+	w.must(insert(xrow.SpaceUser, int(id), 1, name, "user", m{}, []any{}, 0))
+	w.must(insert(xrow.SpacePriv, 1, int(id), "universe", 0, int(PrivAll)))
 	return w.creds(id)
 }
 
 func (w *world) take(id uint32) {
 	w.t.Helper()
-	w.must(del(idPriv, int(id), "universe", 0))
-	w.must(del(idUser, int(id)))
+	w.must(del(xrow.SpacePriv, int(id), "universe", 0))
+	w.must(del(xrow.SpaceUser, int(id)))
 }
 
 // Who was dropped is nobody, whoever gets the number next.
@@ -54,7 +54,7 @@ func TestAttackDroppedUser(t *testing.T) {
 		}
 	}
 	hold("before", bob, true)
-	w.must(upd(idUser, arr(32), []any{"=", 2, "robert"}))
+	w.must(upd(xrow.SpaceUser, arr(32), []any{"=", 2, "robert"}))
 	hold("renamed", bob, true)
 	w.take(32)
 	hold("dropped", bob, false)
@@ -62,8 +62,8 @@ func TestAttackDroppedUser(t *testing.T) {
 	hold("the number is alice's", bob, false)
 	hold("alice", alice, true)
 	w.do(func(x *Txn) error { // dropped and made again by one transaction, of a peer
-		for _, d := range []xrow.DML{del(idPriv, 32, "universe", 0), del(idUser, 32), insert(idUser, 32, 1, "alice", "user", m{}, []any{}, 0),
-			insert(idPriv, 1, 32, "universe", 0, int(PrivAll))} {
+		for _, d := range []xrow.DML{del(xrow.SpacePriv, 32, "universe", 0), del(xrow.SpaceUser, 32), insert(xrow.SpaceUser, 32, 1, "alice", "user", m{}, []any{}, 0),
+			insert(xrow.SpacePriv, 1, 32, "universe", 0, int(PrivAll))} {
 			if err := x.Apply(&d); err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func TestAttackDropThatIsVoid(t *testing.T) {
 	w := newWorld(t)
 	bob := w.give(32, "bob")
 	x := w.prepare(func(x *Txn) error {
-		for _, d := range []xrow.DML{del(idPriv, 32, "universe", 0), del(idUser, 32), insert(idUser, 32, 1, "eve", "user", m{}, []any{}, 0)} {
+		for _, d := range []xrow.DML{del(xrow.SpacePriv, 32, "universe", 0), del(xrow.SpaceUser, 32), insert(xrow.SpaceUser, 32, 1, "eve", "user", m{}, []any{}, 0)} {
 			if _, err := x.Execute(UserAdmin, &d); err != nil {
 				return err
 			}
@@ -104,7 +104,7 @@ func TestAttackDropThatIsVoid(t *testing.T) {
 func TestAttackInternalNumber(t *testing.T) {
 	w := newWorld(t)
 	w.space(512, "t", nil, nil, pkIndex([]any{0, "unsigned"}))
-	w.mustApply(insert(idUser, 1<<32-1, 1, "evil", "user", m{}, []any{}, 0)) // a peer may have one
+	w.mustApply(insert(xrow.SpaceUser, 1<<32-1, 1, "evil", "user", m{}, []any{}, 0)) // a peer may have one
 	for _, c := range []Credentials{1<<32 - 1, 1<<64 - 1, w.creds(1<<32 - 1), 1<<32 | UserAdmin} {
 		d := insert(512, 1)
 		x := w.b.Begin(w.seq + 1)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -28,29 +29,29 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 		}
 	}
 	switch s.sp.id {
-	case idSpace:
+	case xrow.SpaceSpace:
 		return t.onSpace(old, new, who)
-	case idIndex:
+	case xrow.SpaceIndex:
 		return t.onIndex(old, new, who)
-	case idTruncate:
+	case xrow.SpaceTruncate:
 		return t.onTruncate(old, new, who)
-	case idUser:
+	case xrow.SpaceUser:
 		return t.onUser(old, new, who)
-	case idPriv:
+	case xrow.SpacePriv:
 		return t.onPriv(old, new, who)
-	case idCluster:
+	case xrow.SpaceCluster:
 		return onCluster(old, new, who)
-	case idSchema:
+	case xrow.SpaceSchema:
 		t.onSchema(old, new)
-	case idFunc:
+	case xrow.SpaceFunc:
 		return t.onFunc(old, new, who)
-	case idSequence:
+	case xrow.SpaceSequence:
 		return t.onSequence(old, new, who)
-	case idSequenceData:
+	case xrow.SpaceSequenceData:
 		return t.onSequenceData(old, new, who)
-	case idCollation:
+	case xrow.SpaceCollation:
 		return t.onCollation(old, new, who)
-	case idTrigger, idSpaceSequence, idFkConstraint, idCkConstraint, idFuncIndex:
+	case xrow.SpaceTrigger, xrow.SpaceSpaceSequence, xrow.SpaceFkConstraint, xrow.SpaceCkConstraint, xrow.SpaceFuncIndex:
 		if new != nil && who.log {
 			return unsupported("rows in space '" + s.sp.name + "'")
 		}
@@ -82,11 +83,11 @@ func (t *Txn) onSchema(old, new []byte) {
 // dropLaterSpaces forgets the system spaces that a new database of an older
 // schema does not have; its own rows do not tell.
 func (t *Txn) dropLaterSpaces(version rowReader) {
-	later := [...]struct{ since, id uint32 }{{21005, 341}, {30300, 388}, {30800, 396}}
+	later := [...]struct{ since, id uint32 }{{21005, xrow.ViewSpaceSequence}, {30300, xrow.SpaceGcConsumers}, {30800, xrow.SpaceRecoveryPoint}}
 	is := version.uint(1)*10000 + version.uint(2)*100 + version.uint(3)
 	for _, l := range later {
 		sp := t.dict.spaces[l.id]
-		if sp == nil || is >= uint64(l.since) || t.hasRow(idSpace, l.id) {
+		if sp == nil || is >= uint64(l.since) || t.hasRow(xrow.SpaceSpace, l.id) {
 			continue
 		}
 		for _, ix := range sp.indexes {
@@ -103,11 +104,11 @@ func checkIDs(sp *space, tuple []byte) error {
 	row := splitRow(tuple)
 	n := 2
 	switch sp.id {
-	case idPriv:
+	case xrow.SpacePriv:
 		n = 4
-	case idTruncate, idSequence:
+	case xrow.SpaceTruncate, xrow.SpaceSequence:
 		n = 1
-	case idSpace, idIndex, idUser, idFunc, idCluster:
+	case xrow.SpaceSpace, xrow.SpaceIndex, xrow.SpaceUser, xrow.SpaceFunc, xrow.SpaceCluster:
 	default:
 		return nil
 	}
@@ -173,7 +174,7 @@ func (t *Txn) dropSpace(sp *space, who actor) error {
 	if t.dict.hasGrants(classSpace, sp.id) {
 		return fail("the space has grants")
 	}
-	if t.hasRow(idTruncate, sp.id) {
+	if t.hasRow(xrow.SpaceTruncate, sp.id) {
 		return fail("the space has truncate record")
 	}
 	t.schema().dropSpace(sp)
@@ -473,7 +474,7 @@ func onCluster(old, new []byte, who actor) error {
 	switch id := row.uint(0); {
 	case id == 0:
 		return xrow.Errorf(xrow.ErrReplicaIDIsReserved, id)
-	case id > maxReplicas:
+	case id > vclock.MaxID:
 		return xrow.Errorf(xrow.ErrReplicaMax, id)
 	}
 	if !validUUID(row.string(1)) {

@@ -78,7 +78,7 @@ func (t *Txn) checkGrant(g *grant) error {
 		return nil
 	}
 	if g.name != "" && g.class != "lua_call" {
-		return xrow.Errorf(xrow.ErrFieldType, t.dict.spaces[idPriv].format.fieldName(3), "unsigned", "string")
+		return xrow.Errorf(xrow.ErrFieldType, t.dict.spaces[xrow.SpacePriv].format.fieldName(3), "unsigned", "string")
 	}
 	switch g.class {
 	case classSpace:
@@ -89,11 +89,11 @@ func (t *Txn) checkGrant(g *grant) error {
 			return xrow.Errorf(xrow.ErrUnsupported, "temporary space", "privileges")
 		}
 	case classFunction:
-		if !t.hasRow(idFunc, g.id) {
+		if !t.hasRow(xrow.SpaceFunc, g.id) {
 			return xrow.Errorf(xrow.ErrNoSuchFunction, strconv.Itoa(int(g.id)))
 		}
 	case classSequence:
-		if !t.hasRow(idSequence, g.id) {
+		if !t.hasRow(xrow.SpaceSequence, g.id) {
 			return xrow.Errorf(xrow.ErrNoSuchSequence, strconv.Itoa(int(g.id)))
 		}
 	case classUser:

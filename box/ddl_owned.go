@@ -47,9 +47,9 @@ func (t *Txn) owned(class string, id uint32) (name string, owner uint32, ok bool
 			return u.Name, u.Owner, true
 		}
 	case classFunction, classSequence:
-		space := uint32(idFunc)
+		space := uint32(xrow.SpaceFunc)
 		if class == classSequence {
-			space = idSequence
+			space = xrow.SpaceSequence
 		}
 		if r, _ := t.dict.spaces[space].primary().find(appendUint(nil, uint64(id))); r != 0 {
 			row := splitRow(t.box.mem.tuple(r))
@@ -108,11 +108,11 @@ func (t *Txn) onSequence(old, new []byte, who actor) error {
 	row := splitRow(old)
 	id := uint32(row.uint(0))
 	fail := func(detail string) error { return xrow.Errorf(xrow.ErrDropSequence, row.string(2), detail) }
-	if t.hasRow(idSequenceData, id) {
+	if t.hasRow(xrow.SpaceSequenceData, id) {
 		return fail("the sequence has data")
 	}
 	used := false
-	t.box.each(t.dict.spaces[idSpaceSequence], noEnd, func(tuple []byte) {
+	t.box.each(t.dict.spaces[xrow.SpaceSpaceSequence], noEnd, func(tuple []byte) {
 		used = used || splitRow(tuple).uint(1) == uint64(id)
 	})
 	switch {
@@ -173,11 +173,11 @@ func (t *Txn) onCollation(old, new []byte, who actor) error {
 func (t *Txn) allowedDetach(from uint32, row rowReader, who actor) error {
 	field, either := 0, PrivDrop
 	switch from {
-	case idTrigger:
+	case xrow.SpaceTrigger:
 		field, either = 1, 0
-	case idFkConstraint:
+	case xrow.SpaceFkConstraint:
 		field = 1
-	case idSpaceSequence:
+	case xrow.SpaceSpaceSequence:
 		id := uint32(row.uint(1))
 		if name, owner, ok := t.owned(classSequence, id); ok {
 			if err := t.allowed(who, classSequence, id, name, owner, PrivDrop); err != nil {

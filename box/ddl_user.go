@@ -202,7 +202,7 @@ func (t *Txn) ownsObjects(id uint32) bool {
 		}
 	}
 	found := false
-	for _, space := range [...]uint32{idFunc, idSequence} {
+	for _, space := range [...]uint32{xrow.SpaceFunc, xrow.SpaceSequence} {
 		t.box.each(t.dict.spaces[space], noEnd, func(tuple []byte) {
 			found = found || splitRow(tuple).uint(1) == uint64(id)
 		})

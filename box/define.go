@@ -36,7 +36,7 @@ func parseSpace(tuple []byte, d door) (*space, error) {
 		return nil, err
 	}
 	fail := func(detail string) error { return xrow.Errorf(xrow.ErrCreateSpace, shortName(sp.name), detail) }
-	if row.uint(0) > lastSpace {
+	if row.uint(0) > xrow.LastSpace {
 		return nil, fail("space id is too big")
 	}
 	if sp.id == 0 {
@@ -53,7 +53,7 @@ func parseSpace(tuple []byte, d door) (*space, error) {
 	default:
 		return nil, xrow.Errorf(xrow.ErrNoSuchEngine, shortName(sp.engine))
 	}
-	if sp.engine != engineMemtx && sp.id >= firstUserSpace {
+	if sp.engine != engineMemtx && sp.id >= xrow.FirstUserSpace {
 		if sp.engine == engineSysview || sp.engine == engineService {
 			return nil, unsupported("engine '" + sp.engine + "' of user spaces")
 		}
@@ -150,7 +150,7 @@ func (sp *space) parseFlags(flags []byte, d door) error {
 	if !ok {
 		return wrong("expected a map with string keys")
 	}
-	if err == nil && sp.tempType && sp.id < firstTempSpace {
+	if err == nil && sp.tempType && sp.id < xrow.FirstTempSpace {
 		return xrow.Errorf(xrow.ErrCreateSpace, shortName(sp.name), "temporary space id must be at least 1073741824")
 	}
 	return err

@@ -15,9 +15,9 @@ func errorWorld(t *testing.T) *world {
 	w.space(513, "h", nil, nil, []any{0, "pk", "hash", m{}, []any{[]any{0, "unsigned"}, []any{1, "unsigned"}}})
 	w.space(514, "nopk", nil, nil)
 	w.space(515, "small", nil, []any{m{"name": "id", "type": "unsigned"}, m{"name": "b", "type": "int8"}}, pkIndex([]any{0, "unsigned"}))
-	w.must(insert(idUser, 40, 1, "u1", "user", m{}, []any{}, 0))
-	w.must(insert(idPriv, 1, 40, "universe", 0, int(PrivSession|PrivUsage)))
-	w.must(insert(idPriv, 1, 40, "role", 2, int(PrivExecute)))
+	w.must(insert(xrow.SpaceUser, 40, 1, "u1", "user", m{}, []any{}, 0))
+	w.must(insert(xrow.SpacePriv, 1, 40, "universe", 0, int(PrivSession|PrivUsage)))
+	w.must(insert(xrow.SpacePriv, 1, 40, "role", 2, int(PrivExecute)))
 	w.must(insert(512, 1, "a"))
 	return w
 }
@@ -90,12 +90,12 @@ func TestSelectErrors(t *testing.T) {
 func TestSchemaErrors(t *testing.T) {
 	w := errorWorld(t)
 	w.must(insert(512, 2, "a"))
-	w.must(ups(idTruncate, arr(514, 1), []any{"+", 1, 1}))
+	w.must(ups(xrow.SpaceTruncate, arr(514, 1), []any{"+", 1, 1}))
 	ix := func(id int, name, typ string, opts any, parts ...any) xrow.DML {
-		return insert(idIndex, 512, id, name, typ, opts, parts)
+		return insert(xrow.SpaceIndex, 512, id, name, typ, opts, parts)
 	}
 	sp := func(name, engine string, flags any, format ...any) xrow.DML {
-		return insert(idSpace, 700, 1, name, engine, 0, flags, format)
+		return insert(xrow.SpaceSpace, 700, 1, name, engine, 0, flags, format)
 	}
 	for _, c := range []struct {
 		name string
@@ -110,7 +110,7 @@ func TestSchemaErrors(t *testing.T) {
 		{"flag", sp("x", "memtx", m{"bogus": 1}), 111, "Wrong space options: unexpected option 'bogus'"},
 		{"flags are an array", sp("x", "memtx", []any{}), 23, "Tuple field 6 (flags) type does not match one required by operation: expected map, got array"},
 		{"group", sp("x", "memtx", m{"group_id": 7}), 155, "Replication group '7' does not exist"},
-		{"local and sync", insert(idSpace, 700, 1, "q4", "memtx", 0, m{"group_id": 1, "is_sync": true}, []any{}), 9, "Failed to create space 'q4': local space can't be synchronous"},
+		{"local and sync", insert(xrow.SpaceSpace, 700, 1, "q4", "memtx", 0, m{"group_id": 1, "is_sync": true}, []any{}), 9, "Failed to create space 'q4': local space can't be synchronous"},
 		{"field type", sp("x", "memtx", m{}, m{"name": "a", "type": "bad"}), 141, "Wrong space format field 1: unknown field type"},
 		{"field array", sp("x", "memtx", m{}, []any{"id", "unsigned"}), 141, "Wrong space format field 1: expected a map"},
 		{"field name", sp("x", "memtx", m{}, m{"type": "any"}), 141, "Wrong space format field 1: field name is missing"},
@@ -126,34 +126,34 @@ func TestSchemaErrors(t *testing.T) {
 		{"part option", ix(2, "h", "tree", m{}, m{"field": 5, "type": "string", "zz": 1}), 107, "Wrong index part 1: unexpected option 'zz'"},
 		{"collation", ix(2, "h", "tree", m{}, m{"field": 5, "type": "unsigned", "collation": 1}), 107, "Wrong index part 1: collation is only reasonable for 'string' and 'scalar' parts"},
 		{"option", ix(2, "h", "tree", m{"x": 1}, []any{0, "unsigned"}), 108, "Wrong index options: unexpected option 'x'"},
-		{"format mismatch", insert(idIndex, 515, 1, "x", "tree", m{}, []any{[]any{1, "string"}}), 27, "Field 2 (b) has type 'int8' in space format, but type 'string' in index definition"},
+		{"format mismatch", insert(xrow.SpaceIndex, 515, 1, "x", "tree", m{}, []any{[]any{1, "string"}}), 27, "Field 2 (b) has type 'int8' in space format, but type 'string' in index definition"},
 		{"mismatch with both", ix(2, "h", "tree", m{}, []any{1, "unsigned"}), 24, "Field 2 (name) has type 'string' in one index, but type 'unsigned' in another"},
-		{"index mismatch", insert(idIndex, 513, 1, "x", "tree", m{}, []any{[]any{0, "string"}}), 24, "Field 1 has type 'unsigned' in one index, but type 'string' in another"},
+		{"index mismatch", insert(xrow.SpaceIndex, 513, 1, "x", "tree", m{}, []any{[]any{0, "string"}}), 24, "Field 1 has type 'unsigned' in one index, but type 'string' in another"},
 		{"build finds duplicates", ix(2, "h", "tree", m{"unique": true}, []any{1, "string"}), 3, `Duplicate key exists in unique index "h" in space "t" with old tuple - [1, "a"] and new tuple - [2, "a"]`},
 		{"build finds wrong types", ix(2, "h", "tree", m{}, []any{2, "unsigned"}), 39, "Tuple field 3 required by space format is missing"},
-		{"secondary first", insert(idIndex, 514, 1, "x", "tree", m{}, []any{[]any{0, "unsigned"}}), 12, "Can't modify space 'nopk': can not add a secondary key before primary"},
-		{"nullable primary", insert(idIndex, 514, 0, "x", "tree", m{}, []any{m{"field": 0, "type": "unsigned", "is_nullable": true}}), 152, "Primary index of space 'nopk' can not contain nullable parts"},
-		{"drop pk first", del(idIndex, 512, 0), 17, "Can't drop primary key in space 't' while secondary keys exist"},
-		{"drop pk of system space", del(idIndex, 280, 0), 15, "Can't drop the primary key in a system space, space '_space'"},
-		{"drop space with indexes", del(idSpace, 512), 11, "Can't drop space 't': the space has indexes"},
-		{"drop space with truncate record", del(idSpace, 514), 11, "Can't drop space 'nopk': the space has truncate record"},
-		{"truncate system space", ups(idTruncate, arr(280, 1), []any{"+", 1, 1}), 137, "Can't truncate a system space, space '_space'"},
-		{"engine change", upd(idSpace, arr(512), []any{"=", 3, "blackhole"}), 5, ""},
-		{"group change", upd(idSpace, arr(512), []any{"=", 5, m{"group_id": 1}}), 12, "Can't modify space 't': replication group is immutable"},
-		{"format does not fit", upd(idSpace, arr(512), []any{"=", 6, []any{m{"name": "id", "type": "unsigned"}, m{"name": "n", "type": "string"}, m{"name": "x", "type": "any"}}}), 39, "Tuple field 3 (x) required by space format is missing"},
-		{"user exists", insert(idUser, 41, 1, "u1", "user", m{}, []any{}, 0), 3, ""},
-		{"user type", insert(idUser, 41, 1, "uu", "bad", m{}, []any{}, 0), 43, "Failed to create user 'uu': unknown user type"},
-		{"hash", insert(idUser, 41, 1, "uu", "user", m{"chap-sha1": "x"}, []any{}, 0), 250, "Invalid 'chap-sha1' data: invalid scramble size"},
-		{"system user", del(idUser, 2), 44, "Failed to drop user or role 'public': the user or the role is a system"},
-		{"object type", insert(idPriv, 1, 40, "spac", 512, 1), 49, "Unknown object type 'spac'"},
-		{"grant on nothing", insert(idPriv, 1, 40, "space", 999, 1), 36, "Space '999' does not exist"},
-		{"no privileges", insert(idPriv, 1, 40, "space", 512, 0), 88, "Incorrect grant arguments: the grant tuple has no privileges"},
-		{"no grantee", insert(idPriv, 1, 99, "space", 512, 1), 45, "User '99' is not found"},
-		{"no role", insert(idPriv, 1, 40, "role", 40, 4), 82, "Role '40' is not found"},
-		{"replica id 0", insert(idCluster, 0, testReplicaset), 67, "Can't initialize replica id with a reserved value 0"},
-		{"replica id 32", insert(idCluster, 32, testReplicaset), 73, "Replica count limit reached: 32"},
-		{"uuid", insert(idCluster, 2, "x"), 64, "Invalid UUID: x"},
-		{"sequence of a space", insert(idSpaceSequence, 512, 1, true, 0, ""), 5, "Tarragon does not support rows in space '_space_sequence'"},
+		{"secondary first", insert(xrow.SpaceIndex, 514, 1, "x", "tree", m{}, []any{[]any{0, "unsigned"}}), 12, "Can't modify space 'nopk': can not add a secondary key before primary"},
+		{"nullable primary", insert(xrow.SpaceIndex, 514, 0, "x", "tree", m{}, []any{m{"field": 0, "type": "unsigned", "is_nullable": true}}), 152, "Primary index of space 'nopk' can not contain nullable parts"},
+		{"drop pk first", del(xrow.SpaceIndex, 512, 0), 17, "Can't drop primary key in space 't' while secondary keys exist"},
+		{"drop pk of system space", del(xrow.SpaceIndex, 280, 0), 15, "Can't drop the primary key in a system space, space '_space'"},
+		{"drop space with indexes", del(xrow.SpaceSpace, 512), 11, "Can't drop space 't': the space has indexes"},
+		{"drop space with truncate record", del(xrow.SpaceSpace, 514), 11, "Can't drop space 'nopk': the space has truncate record"},
+		{"truncate system space", ups(xrow.SpaceTruncate, arr(280, 1), []any{"+", 1, 1}), 137, "Can't truncate a system space, space '_space'"},
+		{"engine change", upd(xrow.SpaceSpace, arr(512), []any{"=", 3, "blackhole"}), 5, ""},
+		{"group change", upd(xrow.SpaceSpace, arr(512), []any{"=", 5, m{"group_id": 1}}), 12, "Can't modify space 't': replication group is immutable"},
+		{"format does not fit", upd(xrow.SpaceSpace, arr(512), []any{"=", 6, []any{m{"name": "id", "type": "unsigned"}, m{"name": "n", "type": "string"}, m{"name": "x", "type": "any"}}}), 39, "Tuple field 3 (x) required by space format is missing"},
+		{"user exists", insert(xrow.SpaceUser, 41, 1, "u1", "user", m{}, []any{}, 0), 3, ""},
+		{"user type", insert(xrow.SpaceUser, 41, 1, "uu", "bad", m{}, []any{}, 0), 43, "Failed to create user 'uu': unknown user type"},
+		{"hash", insert(xrow.SpaceUser, 41, 1, "uu", "user", m{"chap-sha1": "x"}, []any{}, 0), 250, "Invalid 'chap-sha1' data: invalid scramble size"},
+		{"system user", del(xrow.SpaceUser, 2), 44, "Failed to drop user or role 'public': the user or the role is a system"},
+		{"object type", insert(xrow.SpacePriv, 1, 40, "spac", 512, 1), 49, "Unknown object type 'spac'"},
+		{"grant on nothing", insert(xrow.SpacePriv, 1, 40, "space", 999, 1), 36, "Space '999' does not exist"},
+		{"no privileges", insert(xrow.SpacePriv, 1, 40, "space", 512, 0), 88, "Incorrect grant arguments: the grant tuple has no privileges"},
+		{"no grantee", insert(xrow.SpacePriv, 1, 99, "space", 512, 1), 45, "User '99' is not found"},
+		{"no role", insert(xrow.SpacePriv, 1, 40, "role", 40, 4), 82, "Role '40' is not found"},
+		{"replica id 0", insert(xrow.SpaceCluster, 0, testReplicaset), 67, "Can't initialize replica id with a reserved value 0"},
+		{"replica id 32", insert(xrow.SpaceCluster, 32, testReplicaset), 73, "Replica count limit reached: 32"},
+		{"uuid", insert(xrow.SpaceCluster, 2, "x"), 64, "Invalid UUID: x"},
+		{"sequence of a space", insert(xrow.SpaceSpaceSequence, 512, 1, true, 0, ""), 5, "Tarragon does not support rows in space '_space_sequence'"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			version := w.b.SchemaVersion()
@@ -183,39 +183,39 @@ func TestRights(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	w.must(insert(idPriv, 1, 40, "space", 512, int(PrivWrite)))
+	w.must(insert(xrow.SpacePriv, 1, 40, "space", 512, int(PrivWrite)))
 	allowed(40, insert(512, 50, "mine"))
 	_, _, err := w.b.Select(w.creds(40), &Query{Space: 512, Limit: 1}, nil)
 	wantError(t, err, xrow.ErrAccessDenied, "Read access to space 't' is denied for user 'u1'")
 
 	// By a role, and by a role of a role.
-	w.must(insert(idUser, 41, 1, "inner", "role", m{}, []any{}, 0))
-	w.must(insert(idUser, 42, 1, "outer", "role", m{}, []any{}, 0))
-	w.must(insert(idPriv, 1, 41, "space", 512, int(PrivRead)))
-	w.must(insert(idPriv, 1, 42, "role", 41, int(PrivExecute)))
-	w.must(insert(idPriv, 1, 40, "role", 42, int(PrivExecute)))
+	w.must(insert(xrow.SpaceUser, 41, 1, "inner", "role", m{}, []any{}, 0))
+	w.must(insert(xrow.SpaceUser, 42, 1, "outer", "role", m{}, []any{}, 0))
+	w.must(insert(xrow.SpacePriv, 1, 41, "space", 512, int(PrivRead)))
+	w.must(insert(xrow.SpacePriv, 1, 42, "role", 41, int(PrivExecute)))
+	w.must(insert(xrow.SpacePriv, 1, 40, "role", 42, int(PrivExecute)))
 	if _, _, err := w.b.Select(w.creds(40), &Query{Space: 512, Limit: 1}, nil); err != nil {
 		t.Error(err)
 	}
-	_, err = w.run(insert(idPriv, 1, 41, "role", 42, int(PrivExecute)))
+	_, err = w.run(insert(xrow.SpacePriv, 1, 41, "role", 42, int(PrivExecute)))
 	wantError(t, err, xrow.ErrRoleLoop, "Granting role 'outer' to role 'inner' would create a loop")
 
 	// DDL needs the right on the system space and on the class.
-	create := insert(idSpace, 800, 40, "own", "memtx", 0, m{}, []any{})
+	create := insert(xrow.SpaceSpace, 800, 40, "own", "memtx", 0, m{}, []any{})
 	denied(40, create, "Write access to space '_space' is denied for user 'u1'")
-	w.must(insert(idPriv, 1, 40, "space", idSpace, int(PrivWrite)))
-	w.must(insert(idPriv, 1, 40, "space", idIndex, int(PrivWrite)))
+	w.must(insert(xrow.SpacePriv, 1, 40, "space", xrow.SpaceSpace, int(PrivWrite)))
+	w.must(insert(xrow.SpacePriv, 1, 40, "space", xrow.SpaceIndex, int(PrivWrite)))
 	denied(40, create, "Create access to space 'own' is denied for user 'u1'")
-	w.must(insert(idPriv, 1, 40, "space", "", int(PrivCreate)))
+	w.must(insert(xrow.SpacePriv, 1, 40, "space", "", int(PrivCreate)))
 	allowed(40, create)
-	allowed(40, insert(idIndex, 800, 0, "pk", "tree", m{}, []any{[]any{0, "unsigned"}}))
+	allowed(40, insert(xrow.SpaceIndex, 800, 0, "pk", "tree", m{}, []any{[]any{0, "unsigned"}}))
 	allowed(40, insert(800, 1)) // the owner needs no grant
-	denied(40, del(idSpace, 514), "Drop access to space 'nopk' is denied for user 'u1'")
-	allowed(40, del(idIndex, 800, 0))
-	allowed(40, del(idSpace, 800))
+	denied(40, del(xrow.SpaceSpace, 514), "Drop access to space 'nopk' is denied for user 'u1'")
+	allowed(40, del(xrow.SpaceIndex, 800, 0))
+	allowed(40, del(xrow.SpaceSpace, 800))
 
 	// Without usage nothing works.
-	w.must(replace(idPriv, 1, 40, "universe", 0, int(PrivSession)))
+	w.must(replace(xrow.SpacePriv, 1, 40, "universe", 0, int(PrivSession)))
 	denied(40, insert(512, 60, "x"), "Usage access to universe '' is denied for user 'u1'")
 	if err := w.b.Schema().CheckUniverse(40, PrivExecute); err == nil {
 		t.Error("may execute")
@@ -228,13 +228,13 @@ func TestRights(t *testing.T) {
 // TestDropUser: what a user owns or granted keeps it.
 func TestDropUser(t *testing.T) {
 	w := errorWorld(t)
-	w.must(insert(idSpace, 801, 40, "own", "memtx", 0, m{}, []any{}))
-	_, err := w.run(del(idUser, 40))
+	w.must(insert(xrow.SpaceSpace, 801, 40, "own", "memtx", 0, m{}, []any{}))
+	_, err := w.run(del(xrow.SpaceUser, 40))
 	wantError(t, err, xrow.ErrDropUser, "Failed to drop user or role 'u1': the user has objects")
-	w.must(del(idSpace, 801))
-	w.must(del(idPriv, 40, "universe", 0))
-	w.must(del(idPriv, 40, "role", 2))
-	w.must(del(idUser, 40))
+	w.must(del(xrow.SpaceSpace, 801))
+	w.must(del(xrow.SpacePriv, 40, "universe", 0))
+	w.must(del(xrow.SpacePriv, 40, "role", 2))
+	w.must(del(xrow.SpaceUser, 40))
 	if _, ok := w.b.UserByName("u1"); ok {
 		t.Error("still there")
 	}
@@ -246,7 +246,7 @@ func TestLaterStatementsSeeEarlierOnes(t *testing.T) {
 	w := errorWorld(t)
 	version := w.b.SchemaVersion()
 	w.prepare(func(x *Txn) error {
-		for _, d := range []xrow.DML{del(idIndex, 512, 1), del(idIndex, 512, 0), del(idSpace, 512)} {
+		for _, d := range []xrow.DML{del(xrow.SpaceIndex, 512, 1), del(xrow.SpaceIndex, 512, 0), del(xrow.SpaceSpace, 512)} {
 			if _, err := x.Execute(UserAdmin, &d); err != nil {
 				return err
 			}
@@ -261,7 +261,7 @@ func TestLaterStatementsSeeEarlierOnes(t *testing.T) {
 		t.Error("lost by rollback")
 	}
 	w.do(func(x *Txn) error {
-		for _, d := range []xrow.DML{del(idIndex, 512, 1), del(idIndex, 512, 0), del(idSpace, 512)} {
+		for _, d := range []xrow.DML{del(xrow.SpaceIndex, 512, 1), del(xrow.SpaceIndex, 512, 0), del(xrow.SpaceSpace, 512)} {
 			if _, err := x.Execute(UserAdmin, &d); err != nil {
 				return err
 			}

@@ -71,7 +71,7 @@ func FuzzStatement(f *testing.F) {
 	f.Add(uint8(xrow.Insert), uint32(4), []byte(nil), arr(40, 1, "joe", "user", m{"chap-sha1": "x"}, []any{}, 0), []byte(nil))
 	f.Add(uint8(xrow.Insert), uint32(5), []byte(nil), arr(1, 3, "space", 512, 3), []byte(nil))
 	w := clientSpaces(f)
-	spaces := []uint32{512, 520, idSpace, idIndex, idUser, idPriv, idCluster, idTruncate, 513}
+	spaces := []uint32{512, 520, xrow.SpaceSpace, xrow.SpaceIndex, xrow.SpaceUser, xrow.SpacePriv, xrow.SpaceCluster, xrow.SpaceTruncate, 513}
 	f.Fuzz(func(t *testing.T, typ uint8, space uint32, key, tuple, ops []byte) {
 		for _, b := range [][]byte{key, tuple, ops} {
 			if len(b) > 0 && !whole(b) {
@@ -109,12 +109,12 @@ func FuzzStatement(f *testing.F) {
 func FuzzPeer(f *testing.F) {
 	rows := keptRows(f)
 	for _, r := range rows {
-		if r.space < firstUserSpace && splitRow(r.tuple).uint(0) >= firstUserSpace || r.space == idFunc || r.space == idSequence {
+		if r.space < xrow.FirstUserSpace && splitRow(r.tuple).uint(0) >= xrow.FirstUserSpace || r.space == xrow.SpaceFunc || r.space == xrow.SpaceSequence {
 			f.Add(uint8(xrow.Replace), r.space, []byte(nil), r.tuple, []byte(nil))
 		}
 	}
-	f.Add(uint8(xrow.Update), uint32(idSpace), arr(528), arr([]any{"=", "[6].constraint", m{"a": 1}}), []byte(nil))
-	f.Add(uint8(xrow.Delete), uint32(idIndex), arr(523, 1), []byte(nil), []byte(nil))
+	f.Add(uint8(xrow.Update), uint32(xrow.SpaceSpace), arr(528), arr([]any{"=", "[6].constraint", m{"a": 1}}), []byte(nil))
+	f.Add(uint8(xrow.Delete), uint32(xrow.SpaceIndex), arr(523, 1), []byte(nil), []byte(nil))
 	f.Add(uint8(xrow.Replace), uint32(513), []byte(nil), arr(5), []byte(nil))
 	f.Add(uint8(xrow.Replace), uint32(529), []byte(nil), arr(5), []byte(nil))
 	w := keptWorld(f)
@@ -144,7 +144,7 @@ func FuzzPeer(f *testing.F) {
 			more, next := arr(1, 1, 1), arr(raw{0xc0}, 1)
 			for _, sp := range x.dict.Spaces() {
 				for _, d := range []xrow.DML{{Type: xrow.Insert, SpaceID: sp.ID, Tuple: more}, {Type: xrow.Insert, SpaceID: sp.ID, Tuple: next}} {
-					if sp.ID >= firstUserSpace {
+					if sp.ID >= xrow.FirstUserSpace {
 						_, _ = x.Execute(UserAdmin, &d)
 					}
 				}

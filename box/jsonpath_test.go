@@ -84,7 +84,7 @@ func TestPathDefinitions(t *testing.T) {
 		{[]any{part(2, "a[*].b")}, 5, "Tarragon does not support multikey index 'q' of space 's'"},
 		{[]any{part(2, "x"), part(2, "y[3]")}, 0, ""},
 	} {
-		_, err := w.run(insert(idIndex, 512, 2, "q", "tree", m{"unique": false}, c.parts))
+		_, err := w.run(insert(xrow.SpaceIndex, 512, 2, "q", "tree", m{"unique": false}, c.parts))
 		if c.code == 0 && err == nil {
 			continue
 		}

@@ -1,5 +1,7 @@
 package box
 
+import "tarragon.dev/tarragon/xrow"
+
 import "testing"
 
 // Who was given the right to change a space of users, or all, may write. What
@@ -28,7 +30,7 @@ func TestMayWrite(t *testing.T) {
 			if test.class == classUniverse {
 				privs |= PrivSession | PrivUsage
 			}
-			w.must(replace(idPriv, 1, int(UserGuest), test.class, test.id, int(privs)))
+			w.must(replace(xrow.SpacePriv, 1, int(UserGuest), test.class, test.id, int(privs)))
 		}
 		if got := w.b.Schema().MayWrite(UserGuest); got != test.want {
 			t.Errorf("%s: %v", test.name, got)

@@ -58,18 +58,18 @@ func TestOlderSchemas(t *testing.T) {
 			}
 			next := int(w.b.Schema().NextSpaceID())
 			if c.max != 0 {
-				w.must(upd(idSchema, arr("max_id"), []any{"=", 1, next}))
+				w.must(upd(xrow.SpaceSchema, arr("max_id"), []any{"=", 1, next}))
 			}
 			w.space(uint32(next), "new", m{}, nil, pkIndex([]any{0, "unsigned"}))
 			w.must(insert(uint32(next), 1))
 			joe := []any{40, 1, "joe", "user", m{}}
-			if info, _ := w.b.Space(idUser); len(info.Fields) > len(joe) {
+			if info, _ := w.b.Space(xrow.SpaceUser); len(info.Fields) > len(joe) {
 				joe = append(joe, []any{}, 0)
 			}
-			w.must(insert(idUser, joe...))
-			w.must(insert(idPriv, 1, 40, "role", 2, 4))
-			w.must(insert(idPriv, 1, 40, "space", next, 1))
-			w.must(insert(idPriv, 1, 40, "universe", 0, 24))
+			w.must(insert(xrow.SpaceUser, joe...))
+			w.must(insert(xrow.SpacePriv, 1, 40, "role", 2, 4))
+			w.must(insert(xrow.SpacePriv, 1, 40, "space", next, 1))
+			w.must(insert(xrow.SpacePriv, 1, 40, "universe", 0, 24))
 			if err := w.b.Schema().CheckSpace(w.creds(40), uint32(next), PrivRead); err != nil {
 				t.Error(err)
 			}

@@ -26,8 +26,8 @@ func TestProfiles(t *testing.T) {
 			if rows[i].SpaceID < last {
 				t.Fatalf("space %d behind space %d", rows[i].SpaceID, last)
 			}
-			if last = rows[i].SpaceID; last == idPriv {
-				last = idSpace // _cluster is the last one
+			if last = rows[i].SpaceID; last == xrow.SpacePriv {
+				last = xrow.SpaceSpace // _cluster is the last one
 			}
 			if err := tx.ExecuteInternal(&rows[i]); err != nil {
 				t.Fatalf("row of space %d: %v", rows[i].SpaceID, err)
@@ -47,7 +47,7 @@ func TestProfiles(t *testing.T) {
 			more, err = view.Next(&at, 100, func(space uint32, tuple []byte) error {
 				n++
 				found = found || string(tuple) == c.version
-				if space == idUser && int(tuple[0]&0xf) != c.user {
+				if space == xrow.SpaceUser && int(tuple[0]&0xf) != c.user {
 					t.Errorf("a user of %d fields", int(tuple[0]&0xf))
 				}
 				return joiner.Load(space, tuple)
@@ -81,8 +81,8 @@ func TestElderGrantor(t *testing.T) {
 		}
 		seq := uint64(0)
 		for _, d := range append(BootstrapRows(profile, testReplicaset, testInstance, "", ""),
-			xrow.DML{Type: xrow.Insert, SpaceID: idUser, Tuple: []byte("\x97\x20\x01\xa3bob\xa4user\x80\x90\x00")},
-			xrow.DML{Type: xrow.Insert, SpaceID: idPriv, Tuple: []byte("\x95\x01\x20\xa8universe\x00\xce\xff\xff\xff\xff")}) {
+			xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceUser, Tuple: []byte("\x97\x20\x01\xa3bob\xa4user\x80\x90\x00")},
+			xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpacePriv, Tuple: []byte("\x95\x01\x20\xa8universe\x00\xce\xff\xff\xff\xff")}) {
 			seq++
 			if err := run(seq, func(tx *Txn) error { return tx.ExecuteInternal(&d) }); err != nil {
 				t.Fatal(err)
@@ -90,7 +90,7 @@ func TestElderGrantor(t *testing.T) {
 		}
 		grant := func(grantor byte) error {
 			seq++
-			d := xrow.DML{Type: xrow.Replace, SpaceID: idPriv, Tuple: []byte("\x95" + string(rune(grantor)) + "\x00\xa8universe\x00\x01")}
+			d := xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpacePriv, Tuple: []byte("\x95" + string(rune(grantor)) + "\x00\xa8universe\x00\x01")}
 			return run(seq, func(tx *Txn) error {
 				bob, _ := b.Schema().Credentials(32)
 				_, err := tx.Execute(bob, &d)

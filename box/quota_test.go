@@ -78,7 +78,7 @@ func TestMemoryLimit(t *testing.T) {
 		if _, err := w.run(insert(512, n+extra+1, strings.Repeat("x", min(2*size, 1_000_000)))); !errors.Is(err, xrow.ErrMemoryIssue) {
 			t.Errorf("size %d: a client beyond the limit: %v", size, err)
 		}
-		w.must(ups(idTruncate, arr(512, 1), []any{"+", 1, 1}))
+		w.must(ups(xrow.SpaceTruncate, arr(512, 1), []any{"+", 1, 1}))
 		if m := w.b.Memory(); m.Over() || m.Taken > minMemory-slabSize {
 			t.Errorf("size %d: a truncated space takes %+v", size, m)
 		}
@@ -109,7 +109,7 @@ func TestMemoryOfIndexes(t *testing.T) {
 	}
 	w.b.config.Memory = taken
 	const want = "Failed to allocate 16384 bytes in mempool for new slab"
-	d := insert(idIndex, 512, 1, "second", "tree", m{"unique": false}, []any{[]any{1, "string"}})
+	d := insert(xrow.SpaceIndex, 512, 1, "second", "tree", m{"unique": false}, []any{[]any{1, "string"}})
 	if _, err := w.change(d, func() int { return 100 }, func() {}); err == nil || err.Error() != want {
 		t.Errorf("an index: %v", err)
 	}

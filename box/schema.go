@@ -8,34 +8,14 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// IDs of system spaces that the box looks into.
+// Limits of the dictionary, and its engines.
 const (
-	idSchema         = 272
-	idCollation      = 276
-	idSpace          = 280
-	idIndex          = 288
-	idFunc           = 296
-	idUser           = 304
-	idPriv           = 312
-	idCluster        = 320
-	idTrigger        = 328
-	idTruncate       = 330
-	idSequence       = 284
-	idSequenceData   = 285
-	idSpaceSequence  = 340
-	idFkConstraint   = 356
-	idCkConstraint   = 364
-	idFuncIndex      = 372
-	firstUserSpace   = 512
-	firstTempSpace   = 1 << 30
-	lastSpace        = 2147483646
 	maxIndexes       = 128
 	maxParts         = 255
 	maxFieldNo       = 32767
 	maxUsers         = 32
-	maxReplicas      = 31
 	firstUser        = 32
-	lastUser         = lastSpace
+	lastUser         = xrow.LastSpace
 	engineMemtx      = "memtx"
 	engineSysview    = "sysview"
 	engineVinyl      = "vinyl"
@@ -73,7 +53,7 @@ type space struct {
 // stats counts what is confirmed; changed when transactions are decided.
 type stats struct{ rows, bytes int }
 
-func (sp *space) system() bool { return sp.id < firstUserSpace && sp.id > 256 }
+func (sp *space) system() bool { return sp.id < xrow.FirstUserSpace && sp.id > xrow.LastInternalSpace }
 
 // stored tells whether the space keeps tuples of its own.
 func (sp *space) stored() bool {
@@ -249,16 +229,16 @@ func (s *Schema) NextSpaceID() uint32 {
 	if s.lastID != 0 {
 		return s.lastID + 1
 	}
-	next := uint32(firstUserSpace)
+	next := uint32(xrow.FirstUserSpace)
 	for _, id := range s.ids {
-		if id >= firstUserSpace && id < firstTempSpace {
+		if id >= xrow.FirstUserSpace && id < xrow.FirstTempSpace {
 			next = id + 1
 		}
 	}
-	if next < firstTempSpace {
+	if next < xrow.FirstTempSpace {
 		return next
 	}
-	for next = firstUserSpace; s.spaces[next] != nil; next++ {
+	for next = xrow.FirstUserSpace; s.spaces[next] != nil; next++ {
 	}
 	return next
 }

@@ -7,10 +7,6 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// idGcConsumers is _gc_consumers, in which Tarantool members keep how far the log
-// is needed.
-const idGcConsumers = 388
-
 // ownKeys begin the keys of _schema that are Tarragon's own: the quorum of the
 // replica set, its feature level, its founding, the greatest ID that was given back.
 const ownKeys = "tarragon."
@@ -29,10 +25,10 @@ func (t *Txn) refuseSealed(sp *space) error {
 		return nil
 	}
 	switch sp.id {
-	case idCluster:
+	case xrow.SpaceCluster:
 		return sealed("Space '_cluster' takes no changes of clients: an instance becomes a member, and gets its name, when it starts with the" +
 			" configuration of the replica set; 'tarragon expel' (tarragon.expel) lets one go")
-	case idGcConsumers:
+	case xrow.SpaceGcConsumers:
 		return sealed("Space '_gc_consumers' takes no changes of clients: a member keeps the log that it needs by itself")
 	}
 	return nil
@@ -43,12 +39,12 @@ func (t *Txn) refuseSealed(sp *space) error {
 func (t *Txn) refuseSealedRow(sp *space, tuple []byte) error {
 	row := splitRow(tuple)
 	switch sp.id {
-	case idSchema:
+	case xrow.SpaceSchema:
 		return t.refuseSealedKey(row.string(0))
-	case idSpace, idIndex:
+	case xrow.SpaceSpace, xrow.SpaceIndex:
 		switch id := row.uint(0); {
 		case !t.sealed:
-		case id == idCluster, id == idSchema, id == idGcConsumers:
+		case id == xrow.SpaceCluster, id == xrow.SpaceSchema, id == xrow.SpaceGcConsumers:
 			return sealed(fmt.Sprintf("The definition of space %d takes no changes of clients: what is in it is the replica set's own", id))
 		}
 	}

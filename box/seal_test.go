@@ -20,12 +20,12 @@ func TestAttackSealedRows(t *testing.T) {
 			{Type: xrow.Delete, SpaceID: space, Key: key},
 		}
 	}
-	row := func(key string) []xrow.DML { return verbs(idSchema, arr(key), arr(key, "x")) }
+	row := func(key string) []xrow.DML { return verbs(xrow.SpaceSchema, arr(key), arr(key, "x")) }
 	definition := func(space int) []xrow.DML {
 		return []xrow.DML{
-			{Type: xrow.Update, SpaceID: idSpace, Key: arr(space), Tuple: arr([]any{"=", 2, "renamed"})},
-			{Type: xrow.Update, SpaceID: idIndex, Key: arr(space, 0), Tuple: arr([]any{"=", 2, "renamed"})},
-			{Type: xrow.Delete, SpaceID: idSpace, Key: arr(space)},
+			{Type: xrow.Update, SpaceID: xrow.SpaceSpace, Key: arr(space), Tuple: arr([]any{"=", 2, "renamed"})},
+			{Type: xrow.Update, SpaceID: xrow.SpaceIndex, Key: arr(space, 0), Tuple: arr([]any{"=", 2, "renamed"})},
+			{Type: xrow.Delete, SpaceID: xrow.SpaceSpace, Key: arr(space)},
 		}
 	}
 	for _, test := range []struct {
@@ -34,9 +34,9 @@ func TestAttackSealedRows(t *testing.T) {
 		there []byte // a row that the statements find; nil: as the bootstrap left it
 		open  bool   // refused in no transaction that is not sealed
 	}{
-		{"a member", verbs(idCluster, arr(1), own), nil, true},
-		{"a stranger", verbs(idCluster, arr(9), arr(9, "22222222-0000-4000-8000-000000000002", "x")), nil, true},
-		{"a member's log", verbs(idGcConsumers, arr(testInstance), arr(testInstance, m{}, m{})), arr(testInstance, m{}, m{}), true},
+		{"a member", verbs(xrow.SpaceCluster, arr(1), own), nil, true},
+		{"a stranger", verbs(xrow.SpaceCluster, arr(9), arr(9, "22222222-0000-4000-8000-000000000002", "x")), nil, true},
+		{"a member's log", verbs(xrow.SpaceGcConsumers, arr(testInstance), arr(testInstance, m{}, m{})), arr(testInstance, m{}, m{}), true},
 		{"the set", row("replicaset_uuid"), nil, true},
 		{"the set of old", row("cluster"), arr("cluster", "y"), true},
 		{"its name", row("replicaset_name"), arr("replicaset_name", "y"), true},
@@ -46,9 +46,9 @@ func TestAttackSealedRows(t *testing.T) {
 		{"the founding", row("tarragon.founding"), arr("tarragon.founding", 3), false},
 		{"the last ID", row("tarragon.last_id"), arr("tarragon.last_id", 3), false},
 		{"a row of a later release", row("tarragon.x"), arr("tarragon.x", 3), false},
-		{"_cluster", definition(idCluster), nil, true},
-		{"_schema", definition(idSchema), nil, true},
-		{"_gc_consumers", definition(idGcConsumers), nil, true},
+		{"_cluster", definition(xrow.SpaceCluster), nil, true},
+		{"_schema", definition(xrow.SpaceSchema), nil, true},
+		{"_gc_consumers", definition(xrow.SpaceGcConsumers), nil, true},
 	} {
 		for _, d := range test.what {
 			w := newWorld(t)
@@ -80,7 +80,7 @@ func TestAttackSealedRows(t *testing.T) {
 				return errors.As(err, &e) && e.Code == xrow.ErrUnsupported
 			}
 			inUse := errors.Is(try(itself, false), xrow.ErrTupleFound) // INSERT of a row of the bootstrap
-			if err := try(admin, true); !refused(err) && !(inUse && d.SpaceID == idSchema) {
+			if err := try(admin, true); !refused(err) && !(inUse && d.SpaceID == xrow.SpaceSchema) {
 				t.Errorf("%s, %v by admin: %v", test.name, d.Type, err)
 			}
 			if err := try(itself, true); refused(err) {
@@ -94,7 +94,7 @@ func TestAttackSealedRows(t *testing.T) {
 	w := newWorld(t)
 	w.do(func(x *Txn) error {
 		x.Seal()
-		_, err := x.Execute(UserAdmin, &xrow.DML{Type: xrow.Insert, SpaceID: idSchema, Tuple: arr("oncemine", 1)})
+		_, err := x.Execute(UserAdmin, &xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceSchema, Tuple: arr("oncemine", 1)})
 		return err
 	})
 }

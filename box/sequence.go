@@ -26,9 +26,9 @@ type autoField struct {
 func (t *Txn) attachSequences() {
 	s := t.dict
 	s.autos = nil
-	t.box.each(s.spaces[idSpaceSequence], noEnd, func(tuple []byte) {
+	t.box.each(s.spaces[xrow.SpaceSpaceSequence], noEnd, func(tuple []byte) {
 		row := splitRow(tuple)
-		r, _ := s.spaces[idSequence].primary().find(row.raw(1))
+		r, _ := s.spaces[xrow.SpaceSequence].primary().find(row.raw(1))
 		if r == 0 {
 			return
 		}
@@ -118,7 +118,7 @@ func appendInt(dst []byte, v int64) []byte {
 
 // sequenceValue is the last value; ok is false for a sequence not yet begun.
 func (t *Txn) sequenceValue(id uint32) (v int64, ok bool) {
-	data := t.dict.spaces[idSequenceData]
+	data := t.dict.spaces[xrow.SpaceSequenceData]
 	r, by := data.primary().find(appendUint(nil, uint64(id)))
 	t.saw.look(t, data, by)
 	if r == 0 {
@@ -129,7 +129,7 @@ func (t *Txn) sequenceValue(id uint32) (v int64, ok bool) {
 
 func (t *Txn) setSequence(id uint32, v int64) error {
 	row := appendInt(appendUint([]byte{0x92}, uint64(id)), v)
-	_, err := t.put(t.dict.spaces[idSequenceData], row, false)
+	_, err := t.put(t.dict.spaces[xrow.SpaceSequenceData], row, false)
 	return err
 }
 

@@ -13,9 +13,6 @@ import (
 // name. They are kept and shown; all of them are about SQL, which is not served.
 type Settings map[string][]byte
 
-// SettingsSpace is the ID of _session_settings.
-const SettingsSpace = 380
-
 var settingNames = [...]string{"sql_default_engine", "sql_full_column_names", "sql_full_metadata", "sql_parser_debug",
 	"sql_recursive_triggers", "sql_reverse_unordered_selects", "sql_select_debug", "sql_seq_scan", "sql_vdbe_debug"}
 

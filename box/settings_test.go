@@ -13,7 +13,7 @@ func TestSessionSettings(t *testing.T) {
 	w := newWorld(t)
 	s, other := Settings{}, Settings{}
 	sel := func(s Settings, it uint32, key ...any) string {
-		q := Query{Space: SettingsSpace, Iterator: it, Key: arr(key...), Limit: 100}
+		q := Query{Space: xrow.SpaceSessionSettings, Iterator: it, Key: arr(key...), Limit: 100}
 		out, n, err := w.b.SelectSettings(UserGuest, &q, s, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -21,7 +21,7 @@ func TestSessionSettings(t *testing.T) {
 		return tuplesText(t, out, n)
 	}
 	update := func(name any, ops ...any) (string, error) {
-		d := upd(SettingsSpace, arr(name), ops...)
+		d := upd(xrow.SpaceSessionSettings, arr(name), ops...)
 		res, err := w.b.UpdateSetting(UserGuest, &d, s)
 		if res == nil {
 			return "", err
@@ -65,7 +65,7 @@ func TestSessionSettings(t *testing.T) {
 		t.Error(got)
 	}
 	for typ, what := range map[xrow.Type]string{xrow.Insert: "replace", xrow.Replace: "replace", xrow.Delete: "delete", xrow.Upsert: "upsert"} {
-		_, err := w.run(xrow.DML{Type: typ, SpaceID: SettingsSpace, Key: arr("a"), Tuple: arr("a", 1), Ops: arr()})
+		_, err := w.run(xrow.DML{Type: typ, SpaceID: xrow.SpaceSessionSettings, Key: arr("a"), Tuple: arr("a", 1), Ops: arr()})
 		wantError(t, err, xrow.ErrUnsupported, "_session_settings space does not support "+what+"()")
 	}
 }

@@ -1,26 +1,28 @@
 package box
 
+import "tarragon.dev/tarragon/xrow"
+
 import "slices"
 
 // viewBase is the space whose rows a _v* space shows.
 func viewBase(id uint32) uint32 {
 	switch id {
-	case 277:
-		return idCollation
-	case 281:
-		return idSpace
-	case 286:
-		return idSequence
-	case 289:
-		return idIndex
-	case 297:
-		return idFunc
-	case 305:
-		return idUser
-	case 313:
-		return idPriv
+	case xrow.ViewCollation:
+		return xrow.SpaceCollation
+	case xrow.ViewSpace:
+		return xrow.SpaceSpace
+	case xrow.ViewSequence:
+		return xrow.SpaceSequence
+	case xrow.ViewIndex:
+		return xrow.SpaceIndex
+	case xrow.ViewFunc:
+		return xrow.SpaceFunc
+	case xrow.ViewUser:
+		return xrow.SpaceUser
+	case xrow.ViewPriv:
+		return xrow.SpacePriv
 	}
-	return idSpaceSequence
+	return xrow.SpaceSpaceSequence
 }
 
 // use is what makes an object visible to whom it was granted.
@@ -43,14 +45,14 @@ func (s *Schema) seesSpace(a *account, id uint32) bool {
 // SeesUser tells whether a user finds another, or a role, in _vuser.
 func (s *Schema) SeesUser(viewer Credentials, u *User) bool {
 	a := s.account(viewer)
-	return a != nil && (a.readsAll(idUser) || a.seesUser(u.ID, u.Owner))
+	return a != nil && (a.readsAll(xrow.SpaceUser) || a.seesUser(u.ID, u.Owner))
 }
 
 // SeesSpace tells whether a user finds a space in _vspace, and its indexes in
 // _vindex.
 func (s *Schema) SeesSpace(viewer Credentials, id uint32) bool {
 	a := s.account(viewer)
-	return a != nil && (a.readsAll(idSpace) || s.seesSpace(a, id))
+	return a != nil && (a.readsAll(xrow.SpaceSpace) || s.seesSpace(a, id))
 }
 
 // visibleRow tells whether a user may see a row of a base space in its view.
@@ -63,19 +65,19 @@ func (s *Schema) visibleRow(base uint32, a *account, tuple []byte) bool {
 	second, _ := uintOf(w.field(1))
 	owns := uint32(second) == a.ID
 	switch base {
-	case idCollation:
+	case xrow.SpaceCollation:
 		return true
-	case idSpace, idIndex:
+	case xrow.SpaceSpace, xrow.SpaceIndex:
 		return s.seesSpace(a, uint32(id))
-	case idFunc:
+	case xrow.SpaceFunc:
 		return owns || (a.universe|a.classes[classFunction]|a.objects[object{classFunction, uint32(id)}])&(use|PrivExecute) != 0
-	case idSequence:
+	case xrow.SpaceSequence:
 		return owns || (a.universe|a.classes[classSequence]|a.objects[object{classSequence, uint32(id)}])&use != 0
-	case idSpaceSequence:
+	case xrow.SpaceSpaceSequence:
 		return (a.universe|a.classes[classSequence]|a.objects[object{classSequence, uint32(second)}])&use != 0
-	case idUser:
+	case xrow.SpaceUser:
 		return a.seesUser(uint32(id), uint32(second))
-	case idPriv:
+	case xrow.SpacePriv:
 		return uint32(id) == a.ID || owns // grantor, grantee
 	}
 	return false

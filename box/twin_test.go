@@ -252,13 +252,13 @@ func (tw *twin) ddl(t *rapid.T, x *Txn, s twinState) {
 	var d xrow.DML
 	switch {
 	case rapid.Bool().Draw(t, "truncate"):
-		d = ups(idTruncate, arr(512, 1), []any{"+", 1, 1})
+		d = ups(xrow.SpaceTruncate, arr(512, 1), []any{"+", 1, 1})
 		clear(s)
 	case tw.indexed:
-		d = del(idIndex, 512, 2)
+		d = del(xrow.SpaceIndex, 512, 2)
 		tw.indexed = false
 	default:
-		d = insert(idIndex, 512, 2, "num", "tree", m{"unique": false}, []any{m{"field": 2, "type": "integer", "sort_order": "desc"}})
+		d = insert(xrow.SpaceIndex, 512, 2, "num", "tree", m{"unique": false}, []any{m{"field": 2, "type": "integer", "sort_order": "desc"}})
 		tw.indexed = true
 	}
 	if _, err := x.Execute(UserAdmin, &d); err != nil {

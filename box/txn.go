@@ -154,7 +154,7 @@ func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) 
 	if err == nil {
 		s, result, err = t.statement(sp, d)
 	}
-	if err == nil && (s.old != 0 || s.new != 0) && sp.id < firstUserSpace {
+	if err == nil && (s.old != 0 || s.new != 0) && sp.id < xrow.FirstUserSpace {
 		if err = t.trigger(&s, who); err == nil {
 			t.afterDDL(sp)
 		}
@@ -223,7 +223,7 @@ func (t *Txn) tempDefinition(s *stmt) bool {
 	if r == 0 {
 		r = s.old
 	}
-	if r == 0 || s.sp.id != idSpace && s.sp.id != idIndex && s.sp.id != idTruncate {
+	if r == 0 || s.sp.id != xrow.SpaceSpace && s.sp.id != xrow.SpaceIndex && s.sp.id != xrow.SpaceTruncate {
 		return false
 	}
 	id, _ := uintOf((&walker{b: t.box.mem.tuple(r)}).field(0))

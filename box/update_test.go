@@ -12,11 +12,11 @@ func TestIDsThatDoNotFit(t *testing.T) {
 	w := errorWorld(t)
 	const far = 1 << 32
 	for _, d := range []xrow.DML{
-		insert(idUser, far+1, 1, "admin2", "user", m{}, []any{}, 0),
-		insert(idTruncate, far+512, 1),
-		insert(idPriv, 1, far+40, "universe", 0, 31),
-		insert(idPriv, 1, 40, "space", far+512, 31),
-		insert(idIndex, far+512, 5, "x", "tree", m{}, []any{[]any{0, "unsigned"}}),
+		insert(xrow.SpaceUser, far+1, 1, "admin2", "user", m{}, []any{}, 0),
+		insert(xrow.SpaceTruncate, far+512, 1),
+		insert(xrow.SpacePriv, 1, far+40, "universe", 0, 31),
+		insert(xrow.SpacePriv, 1, 40, "space", far+512, 31),
+		insert(xrow.SpaceIndex, far+512, 5, "x", "tree", m{}, []any{[]any{0, "unsigned"}}),
 	} {
 		_, err := w.run(d)
 		wantError(t, err, xrow.ErrFieldType, "")

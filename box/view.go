@@ -3,6 +3,8 @@ package box
 import (
 	"math"
 	"slices"
+
+	"tarragon.dev/tarragon/xrow"
 )
 
 // View is the confirmed state of one moment. The versions it needs live until
@@ -135,7 +137,7 @@ func (v *View) scan(sp *space, c *Cursor, left *slice, f func(space uint32, tupl
 
 // tempDefinition tells whether a row defines a space of type temporary.
 func (v *View) tempDefinition(sp *space, tuple []byte) bool {
-	if sp.id != idSpace && sp.id != idIndex && sp.id != idTruncate {
+	if sp.id != xrow.SpaceSpace && sp.id != xrow.SpaceIndex && sp.id != xrow.SpaceTruncate {
 		return false
 	}
 	id, _ := uintOf((&walker{b: tuple}).field(0))

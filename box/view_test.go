@@ -42,8 +42,8 @@ func dump(t testing.TB, v *View, n int) (rows []string, load func(*Box) error) {
 // same rows, answers by secondary indexes, knows users and rights, and goes on.
 func TestLoadOfView(t *testing.T) {
 	w := clientSpaces(t)
-	w.must(insert(idUser, 40, 1, "joe", "user", m{"chap-sha1": "vhvewKp0tNyweZQ+cFKAlsyphfg="}, []any{}, 0))
-	w.must(insert(idPriv, 1, 40, "space", 512, 1))
+	w.must(insert(xrow.SpaceUser, 40, 1, "joe", "user", m{"chap-sha1": "vhvewKp0tNyweZQ+cFKAlsyphfg="}, []any{}, 0))
+	w.must(insert(xrow.SpacePriv, 1, 40, "space", 512, 1))
 	w.space(600, "tmp", m{"temporary": true}, nil, pkIndex([]any{0, "unsigned"}))
 	w.must(insert(600, 1))
 	w.space(601, "loc", m{"group_id": 1}, nil, pkIndex([]any{0, "unsigned"}))
@@ -135,8 +135,8 @@ func TestLocalSpaces(t *testing.T) {
 func TestTemporaryType(t *testing.T) {
 	w := newWorld(t)
 	x := w.prepare(func(x *Txn) error {
-		for _, d := range []xrow.DML{insert(idSpace, 1<<30, 1, "tt", "memtx", 0, m{"type": "temporary"}, []any{}),
-			insert(idIndex, 1<<30, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}})} {
+		for _, d := range []xrow.DML{insert(xrow.SpaceSpace, 1<<30, 1, "tt", "memtx", 0, m{"type": "temporary"}, []any{}),
+			insert(xrow.SpaceIndex, 1<<30, 0, "pk", "tree", m{"unique": true}, []any{[]any{0, "unsigned"}})} {
 			if _, err := x.Execute(UserAdmin, &d); err != nil {
 				return err
 			}

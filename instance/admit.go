@@ -28,7 +28,7 @@ func (c *Config) refuseMember(j *JoinRequest, members []box.Member) *xrow.Error 
 	if len(members) < c.MaxMembers {
 		return nil
 	}
-	if c.MaxMembers >= vclock.Max-1 {
+	if c.MaxMembers >= vclock.MaxID {
 		return xrow.Errorf(xrow.ErrReplicaMax, vclock.Max) // IDs are used up, in Tarantool's words
 	}
 	err := xrow.Errorf(xrow.ErrReplicaMax, c.MaxMembers)

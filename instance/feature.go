@@ -132,7 +132,7 @@ func (c *Core) raiseFeature(ev RaiseFeature) {
 			return nil, err
 		}
 		c.trace(FactFeature, 0, uint64(level), "")
-		d := xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: featureTuple(level)}
+		d := xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceSchema, Tuple: featureTuple(level)}
 		return noValues, tx.ExecuteInternal(&d)
 	}})
 }

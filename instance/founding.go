@@ -29,7 +29,7 @@ const (
 // FoundingRow makes the replica set that it is bootstrapped with one that is
 // being founded until n voters are there.
 func FoundingRow(n int) xrow.DML {
-	return xrow.DML{Type: xrow.Insert, SpaceID: spaceSchema, Tuple: msgp.AppendInt(msgp.AppendString([]byte{0x92}, foundingKey), n)}
+	return xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceSchema, Tuple: msgp.AppendInt(msgp.AppendString([]byte{0x92}, foundingKey), n)}
 }
 
 // Founding is how far the founding of a replica set is.
@@ -60,7 +60,7 @@ func (c *Core) refuseFounding(r *Request) *xrow.Error {
 		return nil
 	case r.Do == nil && !c.box.IsGlobalSpace(r.DML.SpaceID):
 		return nil
-	case r.Do == nil && r.DML.SpaceID == spaceCluster && r.DML.Type == xrow.Delete:
+	case r.Do == nil && r.DML.SpaceID == xrow.SpaceCluster && r.DML.Type == xrow.Delete:
 		return nil
 	}
 	return c.unwritable()
@@ -77,7 +77,7 @@ func (c *Core) completeSet() {
 	}
 	c.trace(FactFounded, 0, 0, "")
 	c.execute(&Request{Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
-		d := xrow.DML{Type: xrow.Delete, SpaceID: spaceSchema, Key: msgp.AppendString([]byte{0x91}, foundingKey)}
+		d := xrow.DML{Type: xrow.Delete, SpaceID: xrow.SpaceSchema, Key: msgp.AppendString([]byte{0x91}, foundingKey)}
 		return nil, tx.ExecuteInternal(&d)
 	}}, nil)
 }

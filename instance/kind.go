@@ -75,7 +75,7 @@ func (c *Core) noteKinds(members []box.Member) {
 // schemaBefore tells whether the version of the schema in _schema is known and
 // not above a given one.
 func schemaBefore(b *box.Box, major, minor, patch uint64) bool {
-	q := box.Query{Space: spaceSchema, Iterator: box.EQ, Key: msgp.AppendString([]byte{0x91}, "version"), Limit: 1}
+	q := box.Query{Space: xrow.SpaceSchema, Iterator: box.EQ, Key: msgp.AppendString([]byte{0x91}, "version"), Limit: 1}
 	raw, n, err := b.Select(box.UserAdmin, &q, nil)
 	if err != nil || n == 0 {
 		return false
@@ -97,6 +97,3 @@ func schemaBefore(b *box.Box, major, minor, patch uint64) bool {
 	}
 	return slices.Compare(v[:], []uint64{major, minor, patch}) <= 0
 }
-
-// spaceSchema is _schema: [key, value ...].
-const spaceSchema = 272

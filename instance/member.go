@@ -14,10 +14,6 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// spaceCluster is _cluster: [id, uuid, name, incarnation, learner]; the last two
-// fields are ours.
-const spaceCluster = 320
-
 // bootstrap makes an empty instance the first of a replica set. The rows are
 // without a term: decided by this write.
 func (c *Core) bootstrap(ev BootstrapRows) {
@@ -104,7 +100,7 @@ func (c *Core) keepLastID(tx *box.Txn) error {
 	if left>>last != 0 || readLastID(c.box.NewestSetting(lastIDKey)) >= last {
 		return nil
 	}
-	d := xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: lastIDTuple(last)}
+	d := xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceSchema, Tuple: lastIDTuple(last)}
 	return tx.ExecuteInternal(&d)
 }
 
@@ -157,12 +153,12 @@ func putMember(tx *box.Txn, t xrow.Type, m box.Member) error {
 	if m.Learner {
 		tuple = LearnerTuple(m.ID, m.UUID, m.Name, m.Incarnation)
 	}
-	d := xrow.DML{Type: t, SpaceID: spaceCluster, Tuple: tuple}
+	d := xrow.DML{Type: t, SpaceID: xrow.SpaceCluster, Tuple: tuple}
 	return tx.ExecuteInternal(&d)
 }
 
 func deleteMember(tx *box.Txn, id uint32) error {
-	d := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, id)}
+	d := xrow.DML{Type: xrow.Delete, SpaceID: xrow.SpaceCluster, Key: msgp.AppendUint32([]byte{0x91}, id)}
 	return tx.ExecuteInternal(&d)
 }
 

@@ -92,10 +92,10 @@ func (w *world) member(id uint32, n int, quorum string) *host {
 	w.t.Helper()
 	return w.add(string(rune('A'+id-1)), id, id, quorum, State{Term: 1, NextGroup: 1}, func(b *box.Box) error {
 		rows := box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "")
-		rows = slices.DeleteFunc(rows, func(r xrow.DML) bool { return r.SpaceID == spaceCluster })
+		rows = slices.DeleteFunc(rows, func(r xrow.DML) bool { return r.SpaceID == xrow.SpaceCluster })
 		add := func(space uint32, tuple []byte) { rows = append(rows, xrow.DML{SpaceID: space, Tuple: tuple}) }
 		for m := range uint32(n) {
-			add(spaceCluster, MemberTuple(m+1, uuidOf(m+1), string(rune('a'+m)), uint64(m+1)))
+			add(xrow.SpaceCluster, MemberTuple(m+1, uuidOf(m+1), string(rune('a'+m)), uint64(m+1)))
 		}
 		row := msgp.AppendString(append(msgp.AppendUint64([]byte{0x97}, 512), 1), "sync")
 		row = append(msgp.AppendString(append(msgp.AppendString(row, "memtx"), 0, 0x81), "is_sync"), 0xc3)

@@ -127,7 +127,7 @@ func sameFormula(a, b string) bool {
 func (c *Core) putQuorum(value, files string, from Request) {
 	from.Barrier = true
 	from.Do = func(tx *box.Txn) ([]byte, error) {
-		d := xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: quorumTuple(value, files)}
+		d := xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceSchema, Tuple: quorumTuple(value, files)}
 		if bytes.Equal(d.Tuple, c.box.NewestSetting(quorumKey)) {
 			return noValues, nil
 		}

@@ -139,9 +139,9 @@ func (s *script) boot() {
 	}
 	for _, id := range others {
 		if s.tarantools[id] {
-			add(spaceCluster, msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id)))
+			add(xrow.SpaceCluster, msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id)))
 		} else {
-			add(spaceCluster, MemberTuple(id, uuidOf(id), "", uint64(id)))
+			add(xrow.SpaceCluster, MemberTuple(id, uuidOf(id), "", uint64(id)))
 		}
 	}
 	for i, name := range scriptSpaces {

@@ -153,7 +153,7 @@ func (s *script) rare(w words) {
 		s.say("  #%d", s.sync)
 		key := append([]byte{0x91}, byte(w.Peer()))
 		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, Barrier: true, Internal: true, Do: func(tx *box.Txn) ([]byte, error) {
-			return nil, tx.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: key})
+			return nil, tx.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: xrow.SpaceCluster, Key: key})
 		}}}})
 	case "forge": // admin writes what is the replica set's own as if it were data
 		s.sync++

@@ -24,10 +24,10 @@ func parse(t testing.TB, line string) words { return words{testscript.Parse(t, l
 // VERB KEY for one of _schema.
 func (w words) forged() xrow.DML {
 	verbs := map[string]xrow.Type{"insert": xrow.Insert, "replace": xrow.Replace, "delete": xrow.Delete}
-	d := xrow.DML{Type: verbs[w.Word(0)], SpaceID: spaceSchema}
+	d := xrow.DML{Type: verbs[w.Word(0)], SpaceID: xrow.SpaceSchema}
 	if w.Word(1) == "member" {
 		id := uint32(w.Number(w.Word(2)))
-		d.SpaceID, d.Key, d.Tuple = spaceCluster, msgp.AppendUint32([]byte{0x91}, id), msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id))
+		d.SpaceID, d.Key, d.Tuple = xrow.SpaceCluster, msgp.AppendUint32([]byte{0x91}, id), msgp.AppendString([]byte{0x92, byte(id)}, uuidOf(id))
 	} else {
 		d.Key, d.Tuple = msgp.AppendString([]byte{0x91}, w.Word(1)), msgp.AppendInt(msgp.AppendString([]byte{0x92}, w.Word(1)), 1)
 	}
@@ -213,15 +213,15 @@ func (s *script) row(text string) xrow.Row {
 		r.Body = d.AppendBody(nil)
 	case "feature":
 		r.Type = xrow.Replace
-		d := xrow.DML{SpaceID: spaceSchema, Tuple: featureTuple(uint32(w.Number(w.Word(1))))}
+		d := xrow.DML{SpaceID: xrow.SpaceSchema, Tuple: featureTuple(uint32(w.Number(w.Word(1))))}
 		r.Body = d.AppendBody(nil)
 	case "founded":
 		r.Type = xrow.Delete
-		d := xrow.DML{SpaceID: spaceSchema, Key: msgp.AppendString([]byte{0x91}, foundingKey)}
+		d := xrow.DML{SpaceID: xrow.SpaceSchema, Key: msgp.AppendString([]byte{0x91}, foundingKey)}
 		r.Body = d.AppendBody(nil)
 	case "expel":
 		r.Type = xrow.Delete
-		d := xrow.DML{SpaceID: spaceCluster, Key: msgp.AppendUint64([]byte{0x91}, w.Number(w.Word(1)))}
+		d := xrow.DML{SpaceID: xrow.SpaceCluster, Key: msgp.AppendUint64([]byte{0x91}, w.Number(w.Word(1)))}
 		r.Body = d.AppendBody(nil)
 	case "learner", "voter": // the row of a member
 		id := uint32(w.Number(w.Word(1)))
@@ -233,14 +233,14 @@ func (s *script) row(text string) xrow.Row {
 		if w.Named["uuid"] != "" {
 			uuid = uuidOf(uint32(w.Num("uuid")))
 		}
-		d := xrow.DML{SpaceID: spaceCluster, Tuple: LearnerTuple(id, uuid, "", incarnation)}
+		d := xrow.DML{SpaceID: xrow.SpaceCluster, Tuple: LearnerTuple(id, uuid, "", incarnation)}
 		if r.Type = xrow.Insert; w.Word(0) == "voter" {
 			r.Type, d.Tuple = xrow.Replace, MemberTuple(id, uuid, "", incarnation)
 		}
 		r.Body = d.AppendBody(nil)
 	case "quorum":
 		r.Type = xrow.Replace
-		d := xrow.DML{SpaceID: spaceSchema, Tuple: quorumTuple(w.Word(1), w.Word(1))}
+		d := xrow.DML{SpaceID: xrow.SpaceSchema, Tuple: quorumTuple(w.Word(1), w.Word(1))}
 		r.Body = d.AppendBody(nil)
 	case "nop":
 		r.Type = xrow.Nop
@@ -353,15 +353,15 @@ func rowText(t testing.TB, r *xrow.Row) string {
 		return fmt.Sprintf("%s %s %s %d", at, verb, scriptSpaces[i], key)
 	}
 	switch value, files := readQuorum(raw); {
-	case d.SpaceID == spaceSchema && value != "":
+	case d.SpaceID == xrow.SpaceSchema && value != "":
 		return fmt.Sprintf("%s quorum %s, files %s", at, value, files)
-	case d.SpaceID == spaceSchema && bytes.Contains(raw, []byte(lastIDKey)) && readLastID(raw) != 0:
+	case d.SpaceID == xrow.SpaceSchema && bytes.Contains(raw, []byte(lastIDKey)) && readLastID(raw) != 0:
 		return fmt.Sprintf("%s last ID %d", at, readLastID(raw))
-	case d.SpaceID == spaceSchema && bytes.Contains(raw, []byte(featureKey)):
+	case d.SpaceID == xrow.SpaceSchema && bytes.Contains(raw, []byte(featureKey)):
 		return fmt.Sprintf("%s feature level %d", at, readFeature(raw))
-	case d.SpaceID == spaceCluster && raw[0] == 0x95:
+	case d.SpaceID == xrow.SpaceCluster && raw[0] == 0x95:
 		return fmt.Sprintf("%s %s learner %d", at, verb, key)
-	case d.SpaceID == spaceCluster && verb == "replace" && raw[0] == 0x94:
+	case d.SpaceID == xrow.SpaceCluster && verb == "replace" && raw[0] == 0x94:
 		return fmt.Sprintf("%s voter %d", at, key)
 	}
 	return fmt.Sprintf("%s %s %d %d", at, verb, d.SpaceID, key)

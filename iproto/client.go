@@ -63,7 +63,7 @@ func newClient(ctx context.Context, nc net.Conn) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Link: NewLink(nc, MaxFrame), Greeting: g}, nil
+	return &Client{Link: NewLink(nc, xrow.MaxFrame), Greeting: g}, nil
 }
 
 // Do sends a request and waits for its answer. body is a raw map or nil. An

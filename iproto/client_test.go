@@ -125,7 +125,7 @@ func TestLinkReadRows(t *testing.T) {
 		_, _ = server.Write([]byte{0xce, 0, 0})
 		server.Close()
 	}()
-	l := NewLink(client, MaxFrame)
+	l := NewLink(client, xrow.MaxFrame)
 	var lsn uint64
 	for lsn < 20 {
 		rows, _, err := l.ReadRows(nil, nil)
@@ -168,11 +168,11 @@ func TestFrameHead(t *testing.T) {
 		{[]byte{0xcc, 5, 1}, 2, 5},
 		{[]byte{0xcd, 1, 0, 1}, 3, 256},
 	} {
-		if head, size, err := frameHead(c.in, MaxFrame); head != c.head || size != c.size || err != nil {
+		if head, size, err := frameHead(c.in, xrow.MaxFrame); head != c.head || size != c.size || err != nil {
 			t.Errorf("%x: %d, %d, %v; want %d, %d", c.in, head, size, err, c.head, c.size)
 		}
 	}
-	if _, _, err := frameHead([]byte{0xce, 0xff, 0xff, 0xff, 0xff}, MaxFrame); err != nil {
+	if _, _, err := frameHead([]byte{0xce, 0xff, 0xff, 0xff, 0xff}, xrow.MaxFrame); err != nil {
 		t.Errorf("a length with nothing behind it: %v", err)
 	}
 }

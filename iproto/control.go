@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"tarragon.dev/tarragon/internal/perm"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // controlListener is the socket of a local administrator: its sessions begin as
@@ -41,7 +42,7 @@ func (s *Server) serveOf(ln net.Listener, nc net.Conn) {
 		c.loggedIn.Store(uint64(control.user))
 		c.control = true
 		c.known.Store(true)
-		c.maxFrame = MaxFrame
+		c.maxFrame = xrow.MaxFrame
 	}
 	s.serveConn(c)
 }

@@ -10,11 +10,8 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// Frame limits (Tarantool's is 2 GiB).
-const (
-	MaxFrameBeforeAuth = 64 << 10
-	MaxFrame           = 64 << 20
-)
+// MaxFrameBeforeAuth is the limit of a frame before a login; [xrow.MaxFrame] is behind it.
+const MaxFrameBeforeAuth = 64 << 10
 
 // ErrFrame is the cause when bytes cannot be cut into frames: nothing that
 // follows can be understood.

@@ -34,12 +34,12 @@ func FuzzFrame(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		head, size, err := frameHead(b, MaxFrame)
-		if head < 0 || size < 0 || head > len(b) || size > MaxFrame {
+		head, size, err := frameHead(b, xrow.MaxFrame)
+		if head < 0 || size < 0 || head > len(b) || size > xrow.MaxFrame {
 			t.Fatalf("head %d size %d of %d bytes", head, size, len(b))
 		}
 		for n := range min(len(b), 16) {
-			h, s, e := frameHead(b[:n], MaxFrame)
+			h, s, e := frameHead(b[:n], xrow.MaxFrame)
 			if h != 0 && (h != head || s != size) || e != nil && err == nil {
 				t.Fatalf("%d bytes: %d %d %v, whole: %d %d %v", n, h, s, e, head, size, err)
 			}
@@ -51,7 +51,7 @@ func FuzzFrame(f *testing.F) {
 // the slow scanner says.
 func FuzzRequest(f *testing.F) {
 	for _, b := range clientFrames(f) {
-		if head, size, err := frameHead(b, MaxFrame); err == nil && head > 0 && head+size <= len(b) {
+		if head, size, err := frameHead(b, xrow.MaxFrame); err == nil && head > 0 && head+size <= len(b) {
 			f.Add(b[head : head+size])
 		}
 	}
@@ -112,7 +112,7 @@ func FuzzConnection(f *testing.F) {
 		if len(out) < GreetingSize {
 			t.Fatalf("no greeting in %d bytes", len(out))
 		}
-		l := &Link{limit: 2 * MaxFrame, buf: out[GreetingSize:], w: len(out) - GreetingSize}
+		l := &Link{limit: 2 * xrow.MaxFrame, buf: out[GreetingSize:], w: len(out) - GreetingSize}
 		for l.r < l.w {
 			head, size, err := frameHead(l.buf[l.r:l.w], l.limit)
 			if err != nil || head+size > l.w-l.r {

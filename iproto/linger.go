@@ -3,12 +3,14 @@ package iproto
 import (
 	"io"
 	"time"
+
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Bounds of what is read from a client that is told why its connection ends.
 const (
 	lingerTime  = 5 * time.Second
-	lingerBytes = 4 * MaxFrame
+	lingerBytes = 4 * xrow.MaxFrame
 )
 
 // linger ends a connection in order: the client has the time to read our last
@@ -27,9 +29,9 @@ func (c *Conn) linger() {
 // trusts tells whether frames may be as large as behind a login by password: the
 // session's user has been given rights to write, as a guest may be.
 func (c *Conn) trusts() bool {
-	if c.maxFrame == MaxFrame || c.srv.backend.Ready() != nil || !c.srv.backend.MayWrite(c.User()) {
+	if c.maxFrame == xrow.MaxFrame || c.srv.backend.Ready() != nil || !c.srv.backend.MayWrite(c.User()) {
 		return false
 	}
-	c.maxFrame = MaxFrame
+	c.maxFrame = xrow.MaxFrame
 	return true
 }

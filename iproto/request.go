@@ -306,17 +306,13 @@ func (c *Conn) handleWrite() error {
 	if t == xrow.Update || t == xrow.Upsert {
 		d.IndexBase = q.indexBase
 	}
-	if d.SpaceID == spaceSessionSettings && t == xrow.Update {
+	if d.SpaceID == xrow.SpaceSessionSettings && t == xrow.Update {
 		own := d // escapes, and d must not
 		c.updateSetting(&own)
 		return nil
 	}
 	return c.addWrite(&d)
 }
-
-// spaceSessionSettings is _session_settings: its rows are the session's own, no
-// transaction has to do with them.
-const spaceSessionSettings = 380
 
 func (c *Conn) updateSetting(d *xrow.DML) {
 	if c.settings == nil {

@@ -72,7 +72,7 @@ func (c *Conn) handleAuth() *xrow.Error {
 		}
 		user, e := c.checkPassword(q.user, func(hash []byte) bool { return checkScramble(scramble, &c.salt, hash) })
 		if e == nil {
-			e = c.login(user, q.user, MaxFrame)
+			e = c.login(user, q.user, xrow.MaxFrame)
 		}
 		c.rest()
 		if e == nil {

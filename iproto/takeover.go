@@ -57,7 +57,7 @@ func (c *Conn) detach() (*Link, error) {
 	}
 	c.armed = time.Time{}
 	c.nc.SetWriteDeadline(time.Time{}) // fails only on a closed connection
-	l := NewLink(c.nc, MaxFrame)
+	l := NewLink(c.nc, xrow.MaxFrame)
 	if rest := c.w - c.r; rest > len(l.buf) {
 		l.buf = make([]byte, rest)
 	}

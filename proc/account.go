@@ -11,9 +11,6 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// lastSystemUser is the greatest ID of users and roles that always exist.
-const lastSystemUser = 31
-
 // account finds a user or a role by name or ID, as viewer does in _vuser: to
 // others there is none.
 func account(s *box.Schema, viewer box.Credentials, v value) (u box.User, ok bool) {
@@ -124,7 +121,7 @@ func createUser(c *call) error {
 // existing answers a wish to make an account that is there: from another origin
 // it belongs to both, else it is the error.
 func (t *txn) existing(name string, opts options, exists xrow.Code) error {
-	row, err := t.get(spaceUser, 2, keyStr(name))
+	row, err := t.get(xrow.SpaceUser, 2, keyStr(name))
 	if err != nil {
 		return err
 	}
@@ -153,7 +150,7 @@ func (t *txn) insertAccount(origin, name, typ string, auth []byte) (id uint64, e
 	if !o.onlyDefault() {
 		row = o.appendUser(row)
 	}
-	return id, t.insert(spaceUser, row)
+	return id, t.insert(xrow.SpaceUser, row)
 }
 
 // firstGrants are the rights of every new user: the role public, to change
@@ -222,7 +219,7 @@ func (t *txn) setPassword(id uint64, password string) error {
 	ops = appendAuth(append(ops, 5), password)
 	ops = append(append(msgp.AppendString(append(ops, 0x93), "="), 6), 0x90)
 	ops = msgp.AppendUint64(append(msgp.AppendString(append(ops, 0x93), "="), 7), t.now)
-	return t.update(spaceUser, keyOf(id), ops)
+	return t.update(xrow.SpaceUser, keyOf(id), ops)
 }
 
 // dropAccount is box.schema.user.drop and box.schema.role.drop(name, options).
@@ -240,7 +237,7 @@ func dropAccount(role bool) handler {
 				return nil, nil
 			case err != nil:
 				return nil, err
-			case u.ID <= lastSystemUser:
+			case u.ID <= box.RoleSuper:
 				return nil, xrow.Errorf(xrow.ErrDropUser, valueText(who), "the user or the role is a system")
 			case u.ID == t.user.User():
 				return nil, xrow.Errorf(xrow.ErrDropUser, valueText(who), "the user is active in the current session")
@@ -253,7 +250,7 @@ func dropAccount(role bool) handler {
 // dropFrom drops an account as far as its origin made it: what another one made
 // too keeps what that gave.
 func (t *txn) dropFrom(opts options, id uint64, who value, role bool) error {
-	row, err := t.get(spaceUser, 0, keyOf(id))
+	row, err := t.get(xrow.SpaceUser, 0, keyOf(id))
 	if err != nil {
 		return err
 	}
@@ -269,7 +266,7 @@ func (t *txn) dropFrom(opts options, id uint64, who value, role bool) error {
 	case len(left) == 0:
 		return t.dropAccount(id, role)
 	}
-	privs, err := t.list(spacePriv, 0, keyOf(id), maxRows)
+	privs, err := t.list(xrow.SpacePriv, 0, keyOf(id), maxRows)
 	if err != nil {
 		return err
 	}
@@ -289,7 +286,7 @@ func (t *txn) dropFrom(opts options, id uint64, who value, role bool) error {
 // granted to, revokes what it was granted, and deletes it.
 func (t *txn) dropAccount(id uint64, role bool) error {
 	const indexOwner, indexObject = 1, 2
-	spaces, err := t.list(spaceSpace, indexOwner, keyOf(id), maxRows)
+	spaces, err := t.list(xrow.SpaceSpace, indexOwner, keyOf(id), maxRows)
 	if err != nil {
 		return err
 	}
@@ -298,7 +295,7 @@ func (t *txn) dropAccount(id uint64, role bool) error {
 			return err
 		}
 	}
-	funcs, err := t.list(spaceFunc, indexOwner, keyOf(id), maxRows)
+	funcs, err := t.list(xrow.SpaceFunc, indexOwner, keyOf(id), maxRows)
 	if err != nil {
 		return err
 	}
@@ -306,15 +303,15 @@ func (t *txn) dropAccount(id uint64, role bool) error {
 		if err := t.revokeAll("function", f.uint(0)); err != nil {
 			return err
 		}
-		if err := t.delete(spaceFunc, keyOf(f.uint(0))); err != nil {
+		if err := t.delete(xrow.SpaceFunc, keyOf(f.uint(0))); err != nil {
 			return err
 		}
 	}
 	object := msgp.AppendUint64(msgp.AppendString([]byte{0x92}, "role"), id)
-	if err := t.dropRows(spacePriv, indexObject, object, privKey); err != nil {
+	if err := t.dropRows(xrow.SpacePriv, indexObject, object, privKey); err != nil {
 		return err
 	}
-	sequences, err := t.list(spaceSequence, indexOwner, keyOf(id), maxRows)
+	sequences, err := t.list(xrow.SpaceSequence, indexOwner, keyOf(id), maxRows)
 	if err != nil {
 		return err
 	}
@@ -329,10 +326,10 @@ func (t *txn) dropAccount(id uint64, role bool) error {
 	// Tarantool leaves rights on a user behind: they would be rights on the next
 	// one that gets the number.
 	object = msgp.AppendUint64(msgp.AppendString([]byte{0x92}, "user"), id)
-	if err := t.as(box.UserAdmin).dropRows(spacePriv, indexObject, object, privKey); err != nil {
+	if err := t.as(box.UserAdmin).dropRows(xrow.SpacePriv, indexObject, object, privKey); err != nil {
 		return err
 	}
-	return t.delete(spaceUser, keyOf(id))
+	return t.delete(xrow.SpaceUser, keyOf(id))
 }
 
 // revokeOwn revokes what a user or role was granted, the rights that every user
@@ -344,7 +341,7 @@ func (t *txn) revokeOwn(id uint64, role bool) error {
 			return err
 		}
 	}
-	return t.dropRows(spacePriv, 0, keyOf(id), privKey)
+	return t.dropRows(xrow.SpacePriv, 0, keyOf(id), privKey)
 }
 
 // userInfo is box.schema.user.info([name]) and box.schema.role.info(name). Everybody
@@ -362,7 +359,7 @@ func userInfo(role bool) handler {
 		if err != nil {
 			return err
 		}
-		rows, err := c.rows(&box.Query{Space: viewPriv, Key: keyOf(uint64(u.ID)), Limit: maxRows})
+		rows, err := c.rows(&box.Query{Space: xrow.ViewPriv, Key: keyOf(uint64(u.ID)), Limit: maxRows})
 		if err != nil {
 			return err
 		}
@@ -394,7 +391,7 @@ func (c *call) objectName(class string, id value) string {
 }
 
 // classViews are where the objects of a class are looked up by ID.
-var classViews = map[string]uint32{"user": viewUser, "role": viewUser, "space": viewSpace, "function": viewFunc, "sequence": viewSequence}
+var classViews = map[string]uint32{"user": xrow.ViewUser, "role": xrow.ViewUser, "space": xrow.ViewSpace, "function": xrow.ViewFunc, "sequence": xrow.ViewSequence}
 
 // rows reads with the caller's rights.
 func (c *call) rows(q *box.Query) ([]tuple, error) {

@@ -57,7 +57,7 @@ type aligner struct {
 // configOrigin is the mark of the configuration. Schemas that are older than
 // the Tarantools that know marks have none.
 func (t *txn) configOrigin() (string, error) {
-	row, err := t.get(spaceSchema, 0, keyStr("version"))
+	row, err := t.get(xrow.SpaceSchema, 0, keyStr("version"))
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +99,7 @@ func (t *aligner) align(want Credentials) error {
 // alignAccount makes a user or role that is not there, and sets the password
 // where it differs.
 func (t *aligner) alignAccount(a *Account, role bool) (id uint64, err error) {
-	row, err := t.get(spaceUser, 2, keyStr(a.Name))
+	row, err := t.get(xrow.SpaceUser, 2, keyStr(a.Name))
 	if err != nil {
 		return 0, err
 	}

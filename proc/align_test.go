@@ -106,8 +106,8 @@ func TestAlignFindsTarantools(t *testing.T) {
 	c := newCaller(t, instance.ModeCandidate, nil)
 	c.admin("box.schema.space.create", `["accounts"]`)
 	users, privs := golden(t)
-	c.replaceRows(spaceUser, users)
-	c.replaceRows(spacePriv, privs)
+	c.replaceRows(xrow.SpaceUser, users)
+	c.replaceRows(xrow.SpacePriv, privs)
 	if rows := c.align(); rows != nil {
 		t.Errorf("rewritten:\n%s", strings.Join(rows, "\n"))
 	}
@@ -124,7 +124,7 @@ func TestAlignWritesAsTarantool(t *testing.T) {
 	}
 	users, privs := golden(t)
 	want := named(t, decode(t, users), decode(t, privs))
-	have := named(t, c.rows(spaceUser), c.rows(spacePriv))
+	have := named(t, c.rows(xrow.SpaceUser), c.rows(xrow.SpacePriv))
 	for _, row := range want {
 		if !slices.Contains(have, row) {
 			t.Errorf("missing: %s", row)

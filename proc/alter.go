@@ -37,7 +37,7 @@ func alterIndex(c *call) error {
 		if opts.has("id") {
 			return nil, t.moveIndex(keyOf(space, index), opts)
 		}
-		row, err := t.get(spaceIndex, 0, keyOf(space, index))
+		row, err := t.get(xrow.SpaceIndex, 0, keyOf(space, index))
 		if err != nil {
 			return nil, err
 		}
@@ -48,7 +48,7 @@ func alterIndex(c *call) error {
 		if err != nil {
 			return nil, err
 		}
-		return nil, t.replace(spaceIndex, b)
+		return nil, t.replace(xrow.SpaceIndex, b)
 	})
 }
 
@@ -72,7 +72,7 @@ func (t *txn) moveIndex(key []byte, opts options) error {
 			ops = appendScalar(ops, v)
 		}
 	}
-	return t.update(spaceIndex, key, append(msgp.AppendArrayHeader(nil, n), ops...))
+	return t.update(xrow.SpaceIndex, key, append(msgp.AppendArrayHeader(nil, n), ops...))
 }
 
 // alteredIndex is a row of _index with some of its parts said anew.
@@ -109,7 +109,7 @@ func (t *txn) alteredIndex(space uint64, row tuple, opts options) ([]byte, error
 	if !opts.has("parts") {
 		return append(b, row.field(5)...), nil
 	}
-	def, err := t.get(spaceSpace, 0, keyOf(space))
+	def, err := t.get(xrow.SpaceSpace, 0, keyOf(space))
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func expel(c *call) error {
 	}
 	s := c.p.state(c.User)
 	return c.writeFounding(true, func(t *txn) (values, error) {
-		rows, err := t.list(spaceCluster, 0, []byte{0x90}, maxRows)
+		rows, err := t.list(xrow.SpaceCluster, 0, []byte{0x90}, maxRows)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +118,7 @@ func expel(c *call) error {
 			if r.str(1) == s.info.UUID {
 				return nil, xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, r.uint(0))
 			}
-			return nil, t.tx.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: keyOf(r.uint(0))})
+			return nil, t.tx.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: xrow.SpaceCluster, Key: keyOf(r.uint(0))})
 		}
 		return nil, xrow.Errorf(xrow.ErrUnknownReplica, valueText(who), s.replicaset)
 	})

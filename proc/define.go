@@ -19,11 +19,11 @@ func (t *txn) defined(id uint64, word string) (values, error) {
 
 // definition describes a space with the names of Tarantool's space object.
 func (t *txn) definition(id uint64) ([]byte, error) {
-	row, err := t.get(spaceSpace, 0, keyOf(id))
+	row, err := t.get(xrow.SpaceSpace, 0, keyOf(id))
 	if err != nil {
 		return nil, err
 	}
-	indexes, err := t.list(spaceIndex, 0, keyOf(id), maxRows)
+	indexes, err := t.list(xrow.SpaceIndex, 0, keyOf(id), maxRows)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func autoIncrement(c *call) error {
 	}
 	n, at, _ := mp.ReadArrayHeader(rest)
 	space := c.space
-	return c.write(space.id < firstUserSpace, func(t *txn) (values, error) {
+	return c.write(space.id < xrow.FirstUserSpace, func(t *txn) (values, error) {
 		top, err := t.last(space.id)
 		if err != nil {
 			return nil, err
@@ -91,6 +91,3 @@ func autoIncrement(c *call) error {
 		return one(append([]byte(nil), out...)), err
 	})
 }
-
-// firstUserSpace is the least ID of a space that is no system space.
-const firstUserSpace = 512

@@ -1,5 +1,7 @@
 package proc
 
+import "tarragon.dev/tarragon/xrow"
+
 import "github.com/tinylib/msgp/msgp"
 
 // field is an element of a space's format as a row of _space has it.
@@ -89,7 +91,7 @@ func (t *txn) collation(v value) (value, error) {
 		return nil, nil
 	}
 	for _, s := range [...]string{name, lower(name)} {
-		row, err := t.get(spaceCollation, indexName, keyStr(s))
+		row, err := t.get(xrow.SpaceCollation, indexName, keyStr(s))
 		if err != nil || row != nil {
 			return row.field(0), err
 		}

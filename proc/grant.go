@@ -148,11 +148,11 @@ func (t *txn) objectID(class string, v value) (value, error) {
 	}
 	switch class {
 	case "space":
-		return t.objectRow(spaceSpace, 2, v, xrow.ErrNoSuchSpace)
+		return t.objectRow(xrow.SpaceSpace, 2, v, xrow.ErrNoSuchSpace)
 	case "function":
-		return t.objectRow(spaceFunc, 2, v, xrow.ErrNoSuchFunction)
+		return t.objectRow(xrow.SpaceFunc, 2, v, xrow.ErrNoSuchFunction)
 	case "sequence":
-		return t.objectRow(spaceSequence, 2, v, xrow.ErrNoSuchSequence)
+		return t.objectRow(xrow.SpaceSequence, 2, v, xrow.ErrNoSuchSequence)
 	case "user", "role":
 		u, err := t.member(v, class == "role")
 		return msgp.AppendUint32(nil, u.ID), err
@@ -215,7 +215,7 @@ func (t *txn) putPriv(grantor uint32, grantee uint64, class string, id value, o 
 	if !o.onlyDefault() {
 		row = o.appendPriv(row)
 	}
-	return t.replace(spacePriv, row)
+	return t.replace(xrow.SpacePriv, row)
 }
 
 // takePriv takes bits from an origin in a row of _priv, and deletes it with its
@@ -223,7 +223,7 @@ func (t *txn) putPriv(grantor uint32, grantee uint64, class string, id value, o 
 // all is what the row gives.
 func (t *txn) takePriv(origin string, grantee uint64, class string, id value, bits box.Priv) (all box.Priv, err error) {
 	key := privKeyOf(grantee, class, id)
-	have, err := t.get(spacePriv, 0, key)
+	have, err := t.get(xrow.SpacePriv, 0, key)
 	if err != nil {
 		return 0, err
 	}
@@ -234,7 +234,7 @@ func (t *txn) takePriv(origin string, grantee uint64, class string, id value, bi
 	}
 	left := o.with(origin, old&^bits)
 	if left.all() == 0 {
-		return 0, t.delete(spacePriv, key)
+		return 0, t.delete(xrow.SpacePriv, key)
 	}
 	return left.all(), t.putPriv(uint32(have.uint(0)), grantee, class, id, left)
 }
@@ -243,7 +243,7 @@ func (t *txn) takePriv(origin string, grantee uint64, class string, id value, bi
 func (t *txn) revokeAll(class string, id uint64) error {
 	const indexObject = 2
 	key := msgp.AppendUint64(msgp.AppendString([]byte{0x92}, class), id)
-	return t.dropRows(spacePriv, indexObject, key, privKey)
+	return t.dropRows(xrow.SpacePriv, indexObject, key, privKey)
 }
 
 // privKey is the primary key of a row of _priv.

@@ -44,7 +44,7 @@ func createIndex(c *call) error {
 }
 
 func (t *txn) createIndex(space uint64, name string, opts options) (values, error) {
-	row, err := t.get(spaceSpace, 0, keyOf(space))
+	row, err := t.get(xrow.SpaceSpace, 0, keyOf(space))
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +76,10 @@ func (t *txn) createIndex(space uint64, name string, opts options) (values, erro
 	b := msgp.AppendUint64(msgp.AppendUint64([]byte{0x96}, space), id)
 	b = msgp.AppendString(msgp.AppendString(b, name), typ)
 	b = appendParts(appendIndexOptions(b, opts), parts)
-	if err := t.insert(spaceIndex, b); err != nil {
+	if err := t.insert(xrow.SpaceIndex, b); err != nil {
 		return nil, err
 	}
-	made, err := t.get(spaceIndex, 0, keyOf(space, id))
+	made, err := t.get(xrow.SpaceIndex, 0, keyOf(space, id))
 	return indexValue(made, ""), err
 }
 
@@ -139,7 +139,7 @@ func appendIndexOptions(dst []byte, opts options) []byte {
 
 // indexByName finds a row of _index; nil: there is none.
 func (t *txn) indexByName(space uint64, name string) (tuple, error) {
-	rows, err := t.list(spaceIndex, 0, keyOf(space), maxRows)
+	rows, err := t.list(xrow.SpaceIndex, 0, keyOf(space), maxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +173,11 @@ func dropIndex(c *call) error {
 				return nil, err
 			}
 		}
-		err := t.dropRows(spaceFuncIndex, 0, keyOf(space, index), func(tuple) []byte { return keyOf(space, index) })
+		err := t.dropRows(xrow.SpaceFuncIndex, 0, keyOf(space, index), func(tuple) []byte { return keyOf(space, index) })
 		if err != nil {
 			return nil, err
 		}
-		return nil, t.delete(spaceIndex, keyOf(space, index))
+		return nil, t.delete(xrow.SpaceIndex, keyOf(space, index))
 	})
 }
 
@@ -189,6 +189,6 @@ func renameIndex(c *call) error {
 	}
 	key := keyOf(uint64(c.space.id), uint64(c.index.id))
 	return c.write(true, func(t *txn) (values, error) {
-		return nil, t.update(spaceIndex, key, assign(3, msgp.AppendString(nil, name)))
+		return nil, t.update(xrow.SpaceIndex, key, assign(3, msgp.AppendString(nil, name)))
 	})
 }

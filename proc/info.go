@@ -8,6 +8,7 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // state is what box.info needs of the core, taken under the latch.
@@ -34,7 +35,7 @@ func (p *Procs) state(user box.Credentials) (s state) {
 // visible is what is carried of spaces that a user sees in _vspace; functions are
 // told to who may read _func.
 func visible(s *box.Schema, user box.Credentials) (out []box.Carried) {
-	functions := s.CheckSpace(user, spaceFunc, box.PrivRead) == nil
+	functions := s.CheckSpace(user, xrow.SpaceFunc, box.PrivRead) == nil
 	for _, c := range s.Carried() {
 		sees := functions
 		if c.Space != "" {

@@ -88,7 +88,7 @@ func (n *testNode) step(events ...instance.Event) {
 // putMember writes a row of _cluster.
 func (n *testNode) putMember(row []byte) {
 	n.submit(instance.Write{Requests: []instance.Request{{Conn: 9, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
-		return nil, tx.ExecuteInternal(&xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: row})
+		return nil, tx.ExecuteInternal(&xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceCluster, Tuple: row})
 	}}}})
 }
 

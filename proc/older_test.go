@@ -7,6 +7,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -25,7 +26,7 @@ func TestOlderSchema(t *testing.T) {
 	core.Start(n.now)
 	rows := box.BootstrapRows(box.Profile2_10_4, testReplicaset, testUUID, "i1", "r1")
 	for i := range rows {
-		if rows[i].SpaceID == spaceFunc { // one more, before the row that follows in the order of spaces
+		if rows[i].SpaceID == xrow.SpaceFunc { // one more, before the row that follows in the order of spaces
 			f := msgp.AppendUint32(msgp.AppendUint32([]byte{0xdc, 0, 19}, 66), 0)
 			f = msgp.AppendUint32(msgp.AppendString(f, "mine"), 0)
 			f = msgp.AppendString(msgp.AppendString(f, "LUA"), "function() end")

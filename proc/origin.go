@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -158,13 +159,13 @@ func (t *txn) setOrigins(row tuple, o origins) error {
 	} else {
 		ops = o.appendUser(ops)
 	}
-	return t.update(spaceUser, keyOf(row.uint(0)), ops)
+	return t.update(xrow.SpaceUser, keyOf(row.uint(0)), ops)
 }
 
 // addPriv grants from one origin what that has not granted yet; false: nothing
 // was to do.
 func (t *txn) addPriv(origin string, grantor uint32, grantee uint64, class string, id value, bits box.Priv) (bool, error) {
-	have, err := t.get(spacePriv, 0, privKeyOf(grantee, class, id))
+	have, err := t.get(xrow.SpacePriv, 0, privKeyOf(grantee, class, id))
 	if err != nil {
 		return false, err
 	}

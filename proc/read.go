@@ -102,7 +102,7 @@ func (c *call) indexShape(info box.SpaceInfo) (unique bool, parts int) {
 		}
 	}
 	key := keyOf(uint64(c.space.id), uint64(c.index.id))
-	raw, n, err := c.queryAs(box.UserAdmin, &box.Query{Space: spaceIndex, Key: key, Limit: 1})
+	raw, n, err := c.queryAs(box.UserAdmin, &box.Query{Space: xrow.SpaceIndex, Key: key, Limit: 1})
 	if err != nil || n == 0 {
 		return unique, 0
 	}

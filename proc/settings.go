@@ -11,6 +11,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -214,7 +215,7 @@ func (s *Settings) checkQuorum(c *Change) error {
 	text, isText := c.value.str()
 	if !isText {
 		f := c.Number()
-		if f < 1 || f >= maxMembers+1 {
+		if f < 1 || f >= vclock.Max {
 			return badOption(c.Name, "the value must be greater than zero and less than maximal number of replicas")
 		}
 		c.Quorum = func(int, int) int { return int(f) }
@@ -227,9 +228,6 @@ func (s *Settings) checkQuorum(c *Change) error {
 	c.Quorum = q
 	return nil
 }
-
-// maxMembers is the greatest number of registered instances.
-const maxMembers = 31
 
 // memoryOf is a size of memory as it counts, in bytes.
 func memoryOf(v value) int {

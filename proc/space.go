@@ -92,7 +92,7 @@ func (t *txn) createSpace(name string, opts options) (id uint64, err error) {
 		row = msgp.AppendUint64(row, 0)
 	}
 	row = appendFlags(row, opts)
-	return id, t.insert(spaceSpace, appendFormat(row, format))
+	return id, t.insert(xrow.SpaceSpace, appendFormat(row, format))
 }
 
 // nextSpaceID: temporary spaces have a range of their own, and an older schema
@@ -102,26 +102,21 @@ func (t *txn) nextSpaceID(temporary bool) (uint64, error) {
 		next := uint64(t.schema().NextSpaceID())
 		if _, kept := t.schema().LastSpaceID(); kept {
 			ops := []byte{0x91, 0x93, 0xa1, '=', 2}
-			return next, t.as(box.UserAdmin).update(spaceSchema, keyStr("max_id"), msgp.AppendUint64(ops, next))
+			return next, t.as(box.UserAdmin).update(xrow.SpaceSchema, keyStr("max_id"), msgp.AppendUint64(ops, next))
 		}
 		return next, nil
 	}
-	q := box.Query{Space: spaceSpace, Iterator: box.LE, Key: keyOf(lastSpaceID), Limit: 1}
+	q := box.Query{Space: xrow.SpaceSpace, Iterator: box.LE, Key: keyOf(xrow.LastSpace), Limit: 1}
 	raw, n, err := t.tx.Query(box.UserAdmin, &q, nil)
 	if err != nil {
 		return 0, err
 	}
 	rows, err := tuples(raw, n)
-	if err != nil || n == 0 || rows[0].uint(0) < firstTempSpaceID {
-		return firstTempSpaceID, err
+	if err != nil || n == 0 || rows[0].uint(0) < xrow.FirstTempSpace {
+		return xrow.FirstTempSpace, err
 	}
 	return rows[0].uint(0) + 1, nil
 }
-
-const (
-	firstTempSpaceID = 1 << 30
-	lastSpaceID      = 2147483646
-)
 
 // appendFlags writes the map of flags: what was said, in a fixed order.
 func appendFlags(dst []byte, opts options) []byte {
@@ -188,35 +183,35 @@ func (t *txn) dropSpace(id uint64, name string) error {
 	if err := t.dropSpaceSequence(id); err != nil {
 		return err
 	}
-	if err := t.dropRows(spaceTrigger, 1, keyOf(id), func(r tuple) []byte { return keyStr(r.str(0)) }); err != nil {
+	if err := t.dropRows(xrow.SpaceTrigger, 1, keyOf(id), func(r tuple) []byte { return keyStr(r.str(0)) }); err != nil {
 		return err
 	}
-	if err := t.dropRows(spaceFuncIndex, 0, keyOf(id), func(r tuple) []byte { return keyOf(id, r.uint(1)) }); err != nil {
+	if err := t.dropRows(xrow.SpaceFuncIndex, 0, keyOf(id), func(r tuple) []byte { return keyOf(id, r.uint(1)) }); err != nil {
 		return err
 	}
-	indexes, err := t.list(spaceIndex, 0, keyOf(id), maxRows)
+	indexes, err := t.list(xrow.SpaceIndex, 0, keyOf(id), maxRows)
 	if err != nil {
 		return err
 	}
 	for i := len(indexes) - 1; i >= 0; i-- {
-		if err := t.delete(spaceIndex, keyOf(id, indexes[i].uint(1))); err != nil {
+		if err := t.delete(xrow.SpaceIndex, keyOf(id, indexes[i].uint(1))); err != nil {
 			return err
 		}
 	}
 	if err := t.revokeAll("space", id); err != nil {
 		return err
 	}
-	if err := t.dropRows(spaceTruncate, 0, keyOf(id), func(tuple) []byte { return keyOf(id) }); err != nil {
+	if err := t.dropRows(xrow.SpaceTruncate, 0, keyOf(id), func(tuple) []byte { return keyOf(id) }); err != nil {
 		return err
 	}
-	row, err := t.get(spaceSpace, 0, keyOf(id))
+	row, err := t.get(xrow.SpaceSpace, 0, keyOf(id))
 	if err != nil {
 		return err
 	}
 	if row == nil {
 		return xrow.Errorf(xrow.ErrNoSuchSpace, clip(name))
 	}
-	return t.delete(spaceSpace, keyOf(id))
+	return t.delete(xrow.SpaceSpace, keyOf(id))
 }
 
 // maxRows is a limit of SELECT that limits nothing.
@@ -239,11 +234,11 @@ func (t *txn) dropRows(space, index uint32, key []byte, primary func(tuple) []by
 // dropSpaceSequence takes the sequence off a space, and drops it if it was made
 // for the space.
 func (t *txn) dropSpaceSequence(space uint64) error {
-	row, err := t.get(spaceSpaceSequence, 0, keyOf(space))
+	row, err := t.get(xrow.SpaceSpaceSequence, 0, keyOf(space))
 	if err != nil || row == nil {
 		return err
 	}
-	if err := t.delete(spaceSpaceSequence, keyOf(space)); err != nil {
+	if err := t.delete(xrow.SpaceSpaceSequence, keyOf(space)); err != nil {
 		return err
 	}
 	if generated, _ := row.field(2).boolean(); !generated {
@@ -256,10 +251,10 @@ func (t *txn) dropSequence(id uint64) error {
 	if err := t.revokeAll("sequence", id); err != nil {
 		return err
 	}
-	if err := t.delete(spaceSequenceData, keyOf(id)); err != nil {
+	if err := t.delete(xrow.SpaceSequenceData, keyOf(id)); err != nil {
 		return err
 	}
-	return t.delete(spaceSequence, keyOf(id))
+	return t.delete(xrow.SpaceSequence, keyOf(id))
 }
 
 // renameSpace is space:rename(name).
@@ -270,7 +265,7 @@ func renameSpace(c *call) error {
 	}
 	id := uint64(c.space.id)
 	return c.write(true, func(t *txn) (values, error) {
-		return nil, t.update(spaceSpace, keyOf(id), assign(3, msgp.AppendString(nil, name)))
+		return nil, t.update(xrow.SpaceSpace, keyOf(id), assign(3, msgp.AppendString(nil, name)))
 	})
 }
 
@@ -288,7 +283,7 @@ func spaceFormat(c *call) error {
 		if err := c.seesSpace(); err != nil {
 			return err
 		}
-		rows, err := c.rows(&box.Query{Space: viewSpace, Key: keyOf(id), Limit: 1})
+		rows, err := c.rows(&box.Query{Space: xrow.ViewSpace, Key: keyOf(id), Limit: 1})
 		if err == nil && len(rows) == 0 { // dropped meanwhile
 			err = xrow.Errorf(xrow.ErrNoSuchSpace, c.space.name)
 		}
@@ -306,7 +301,7 @@ func spaceFormat(c *call) error {
 		if err != nil {
 			return nil, err
 		}
-		return nil, t.update(spaceSpace, keyOf(id), assign(7, appendFormat(nil, format)))
+		return nil, t.update(xrow.SpaceSpace, keyOf(id), assign(7, appendFormat(nil, format)))
 	})
 }
 
@@ -315,7 +310,7 @@ func truncateSpace(c *call) error {
 	id := uint64(c.space.id)
 	return c.write(true, func(t *txn) (values, error) {
 		ops := append(msgp.AppendString([]byte{0x91, 0x93}, "+"), 1, 1)
-		_, err := t.tx.Execute(t.user, &xrow.DML{Type: xrow.Upsert, SpaceID: spaceTruncate, Tuple: keyOf(id, 1), Ops: ops})
+		_, err := t.tx.Execute(t.user, &xrow.DML{Type: xrow.Upsert, SpaceID: xrow.SpaceTruncate, Tuple: keyOf(id, 1), Ops: ops})
 		return nil, err
 	})
 }

@@ -7,33 +7,6 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// System spaces that procedures read and write.
-const (
-	spaceSchema        = 272
-	spaceCollation     = 276
-	spaceSpace         = 280
-	spaceSequence      = 284
-	spaceSequenceData  = 285
-	spaceIndex         = 288
-	spaceFunc          = 296
-	spaceUser          = 304
-	spacePriv          = 312
-	spaceCluster       = 320
-	spaceTrigger       = 328
-	spaceTruncate      = 330
-	spaceSpaceSequence = 340
-	spaceFuncIndex     = 372
-)
-
-// Views show the rows that the reader may see.
-const (
-	viewSpace    = 281
-	viewSequence = 286
-	viewFunc     = 297
-	viewUser     = 305
-	viewPriv     = 313
-)
-
 // txn is a transaction inside a Step. Statements run with the rights of user
 // unless they say otherwise; reads see everything.
 type txn struct {

@@ -152,7 +152,7 @@ func (m *member) begin(ctx context.Context) error {
 	if d.Action == ActionBootstrap {
 		rows := box.BootstrapRows(box.Profile3_8_0, testSet, testUUID(m.id), "", "")
 		for i := range rows {
-			if rows[i].SpaceID == spaceCluster {
+			if rows[i].SpaceID == xrow.SpaceCluster {
 				rows[i].Tuple = instance.MemberTuple(m.id, testUUID(m.id), "", uint64(m.id))
 			}
 		}

@@ -161,9 +161,6 @@ type joiner struct {
 	self  bool // our own _cluster row came
 }
 
-// spaceCluster is _cluster: [id, uuid, ...].
-const spaceCluster = 320
-
 func (j *joiner) run() error {
 	row, err := j.expect(xrow.OK)
 	if err != nil {
@@ -212,7 +209,7 @@ func (j *joiner) rows(row xrow.Row) (stop vclock.VClock, err error) {
 		if err != nil {
 			return stop, err
 		}
-		if d.SpaceID == spaceCluster && isOwnRow(d.Tuple, j.id.UUID) {
+		if d.SpaceID == xrow.SpaceCluster && isOwnRow(d.Tuple, j.id.UUID) {
 			j.self = true
 		}
 		if err := j.sink.Add(d.SpaceID, d.Tuple); err != nil {
@@ -275,7 +272,7 @@ func (j *joiner) registration(row *xrow.Row) error {
 	if err != nil {
 		return err
 	}
-	if d.SpaceID != spaceCluster {
+	if d.SpaceID != xrow.SpaceCluster {
 		return nil
 	}
 	// The ID of a namesake is inherited by an UPDATE, [["=", 1, uuid], ...].

@@ -37,7 +37,7 @@ func answering(t *testing.T, version, uuid string, answer []byte) (addr string, 
 			}
 			var salt [32]byte
 			_, _ = nc.Write(iproto.AppendGreeting(nil, version, uuid, &salt))
-			c := iproto.NewLink(nc, iproto.MaxFrame)
+			c := iproto.NewLink(nc, xrow.MaxFrame)
 			for {
 				row, err := c.ReadRow()
 				if err != nil {

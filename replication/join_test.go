@@ -61,7 +61,7 @@ func (v *fakeView) Rows() iter.Seq2[uint32, []byte] {
 		for i := v.at; i < v.at+v.page; i++ {
 			space, tuple := []uint32{512, 513, 514}[i%3], msgp.AppendInt([]byte{0x91}, i)
 			if i == 0 {
-				space, tuple = spaceCluster, msgp.AppendString([]byte{0x92, 0x01}, v.member)
+				space, tuple = xrow.SpaceCluster, msgp.AppendString([]byte{0x92, 0x01}, v.member)
 			}
 			if !yield(space, tuple) {
 				return
@@ -117,7 +117,7 @@ func TestJoin(t *testing.T) {
 	if err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink, nil); err != nil {
 		t.Fatal(err)
 	}
-	if sink.tuples[spaceCluster] != 1 || sink.tuples[512] != 999 || sink.tuples[513] != 0 || sink.tuples[514] != 1000 {
+	if sink.tuples[xrow.SpaceCluster] != 1 || sink.tuples[512] != 999 || sink.tuples[513] != 0 || sink.tuples[514] != 1000 {
 		t.Errorf("tuples %v", sink.tuples)
 	}
 	want, got := goodState(), *sink.state

@@ -8,6 +8,7 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -64,7 +65,7 @@ func BenchmarkServeJoin(b *testing.B) {
 	b.ReportAllocs()
 	var sent uint64
 	for b.Loop() {
-		j := joinStream{hub: h.Hub, link: iproto.NewLink(conn, iproto.MaxFrame), version: 1}
+		j := joinStream{hub: h.Hub, link: iproto.NewLink(conn, xrow.MaxFrame), version: 1}
 		if err := j.send(&instance.Snapshot{View: full.OpenView()}); err != nil {
 			b.Fatal(err)
 		}

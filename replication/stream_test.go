@@ -215,7 +215,7 @@ func FuzzJoin(f *testing.F) {
 	j.ok(&s.VClock)
 	j.meta(&s)
 	head := len(j.buf)
-	j.insert(spaceCluster, append([]byte{0x92, 0x02, 0xd9, 0x24}, testUUID(2)...))
+	j.insert(xrow.SpaceCluster, append([]byte{0x92, 0x02, 0xd9, 0x24}, testUUID(2)...))
 	j.insert(512, []byte{0x91, 0x01})
 	j.ok(&s.VClock)
 	j.ok(&s.VClock)

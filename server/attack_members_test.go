@@ -74,11 +74,11 @@ func notData(self string) (all []xrow.DML) {
 	}
 	stranger := uuid.NewString()
 	for id := 1; id <= 9; id += 2 {
-		row(spaceCluster, []byte{0x91, byte(id)}, instance.MemberTuple(uint32(id), stranger, "", 0))
+		row(xrow.SpaceCluster, []byte{0x91, byte(id)}, instance.MemberTuple(uint32(id), stranger, "", 0))
 	}
-	all = append(all, xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: instance.MemberTuple(9, stranger, "zz", 7)})
+	all = append(all, xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceCluster, Tuple: instance.MemberTuple(9, stranger, "zz", 7)})
 	for _, key := range []string{"tarragon.quorum", "version", "replicaset_uuid", "replicaset_name"} {
-		row(spaceSchema, msgp.AppendString([]byte{0x91}, key), msgp.AppendString(msgp.AppendString([]byte{0x92}, key), "1"))
+		row(xrow.SpaceSchema, msgp.AppendString([]byte{0x91}, key), msgp.AppendString(msgp.AppendString([]byte{0x92}, key), "1"))
 	}
 	all = append(all, xrow.DML{Type: xrow.Insert, SpaceID: 388, Tuple: append(msgp.AppendString([]byte{0x93}, self), 0x80, 0x80)})
 	return all
@@ -104,7 +104,7 @@ func TestAttackMembersAreNoData(t *testing.T) {
 					switch {
 					case !errors.As(err, &e):
 						t.Errorf("%s: %v of space %d: %v", who.user, d.Type, d.SpaceID, err)
-					case e.Code == xrow.ErrUnsupported, e.Code == xrow.ErrAccessDenied && who.user == "replicator" && d.SpaceID != spaceCluster:
+					case e.Code == xrow.ErrUnsupported, e.Code == xrow.ErrAccessDenied && who.user == "replicator" && d.SpaceID != xrow.SpaceCluster:
 					default: // what it would find never matters for _cluster
 						t.Errorf("%s: %v of space %d: %v", who.user, d.Type, d.SpaceID, err)
 					}

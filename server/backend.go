@@ -104,7 +104,7 @@ func (b *backend) Select(q *iproto.Select, to iproto.Sink) (n uint32, position [
 	query := box.Query{Space: q.Space, Index: q.Index, Iterator: q.Iterator, Key: q.Key, Offset: q.Offset, Limit: q.Limit,
 		FetchPosition: q.FetchPosition, AfterPosition: q.AfterPosition, AfterTuple: q.AfterTuple}
 	var count int
-	if q.Space == box.SettingsSpace {
+	if q.Space == xrow.SpaceSessionSettings {
 		var rows []byte
 		b.engine().loop.Read(func(c *instance.Core) {
 			rows, count, err = c.Box().SelectSettings(box.Credentials(q.User), &query, q.Settings, nil)

@@ -83,7 +83,7 @@ func (n *node1) mark(group, key string) (text string) {
 		return ""
 	}
 	nd.engine.Load().loop.Read(func(c *instance.Core) {
-		for _, tuple := range tuplesOf(c.Box(), spaceSchema) {
+		for _, tuple := range tuplesOf(c.Box(), xrow.SpaceSchema) {
 			if have := schemaValue(tuple, key); have != "" {
 				text = have
 			}
@@ -126,7 +126,7 @@ func (s *set) put(group, key, text string) {
 		answer := make(chan *xrow.Error, 1)
 		conn := lead.server().port.calls.add(func(r instance.Reply) { answer <- r.Err })
 		err := nd.engine.Load().loop.Submit(instance.Write{Requests: []instance.Request{{Conn: conn, User: admin(),
-			DML: xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: tuple}}}})
+			DML: xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceSchema, Tuple: tuple}}}})
 		return err == nil && <-answer == nil
 	})
 	for _, n := range s.nodes {
@@ -341,7 +341,7 @@ func TestStoreFailsForAll(t *testing.T) {
 	lead := n.of(top).engine.Load()
 	tuple := msgp.AppendString(msgp.AppendString([]byte{0x92}, "mark"), "lost")
 	if err := lead.loop.Submit(instance.Write{Requests: []instance.Request{{Conn: 1, User: admin(),
-		DML: xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: tuple}}}}); err != nil {
+		DML: xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceSchema, Tuple: tuple}}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, g := range allGroups {

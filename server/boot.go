@@ -12,6 +12,7 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/replication"
 	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/google/uuid"
 )
@@ -234,14 +235,6 @@ func (n *node) newHub() (*replication.Hub, error) {
 		Log:      storeLog{n.store}, CanLog: n.store.Mode() != xlog.None, Rights: n.rights, Registers: n.registers, MustJoin: n.joinAnew, SpoolDir: filepath.Dir(storeDir(n.in)), Logger: n.log})
 }
 
-const (
-	spaceSchema  = 272
-	spaceSpace   = 280
-	spaceCluster = 320
-
-	firstUserSpace = 512
-)
-
 // bootstrap begins the replica set with this instance.
 func (n *node) bootstrap(e *engine) error {
 	set := n.in.Database.ReplicasetUUID
@@ -254,7 +247,7 @@ func (n *node) bootstrap(e *engine) error {
 	}
 	rows := box.BootstrapRows(profile, set, n.life.UUID, n.in.Name, n.in.Replicaset)
 	for i := range rows {
-		if rows[i].SpaceID == spaceCluster {
+		if rows[i].SpaceID == xrow.SpaceCluster {
 			rows[i].Tuple = instance.MemberTuple(1, n.life.UUID, n.in.Name, n.life.Incarnation)
 		}
 	}

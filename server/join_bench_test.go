@@ -43,7 +43,7 @@ func BenchmarkJoin(b *testing.B) {
 		defer nc.Close()
 		var salt [32]byte
 		_, _ = nc.Write(iproto.AppendGreeting(nil, "2.6.0", "aaaaaaaa-0000-4000-8000-000000000001", &salt))
-		if _, err := iproto.NewLink(nc, iproto.MaxFrame).ReadRow(); err != nil {
+		if _, err := iproto.NewLink(nc, xrow.MaxFrame).ReadRow(); err != nil {
 			return
 		}
 		sendState(nc, own, b.N)
@@ -67,7 +67,7 @@ func sendState(nc net.Conn, joiner string, rows int) {
 		buf = (&xrow.Row{Type: xrow.Insert, Body: d.AppendBody(nil)}).Append(buf)
 	}
 	for _, r := range box.BootstrapRows(box.Profile2_10_4, joiner, joiner, "", "") {
-		if r.SpaceID != spaceCluster || joiner != "" {
+		if r.SpaceID != xrow.SpaceCluster || joiner != "" {
 			add(r.SpaceID, r.Tuple)
 		}
 	}

@@ -29,7 +29,7 @@ func TestRowOfFormerLife(t *testing.T) {
 		b := box.New(box.Config{})
 		for _, d := range box.BootstrapRows(box.Profile3_8_0, "aaaaaaaa-0000-4000-8000-000000000000", uuid, "", "") {
 			tuple := d.Tuple
-			if d.SpaceID == spaceCluster {
+			if d.SpaceID == xrow.SpaceCluster {
 				tuple = instance.MemberTuple(1, uuid, "i1", incarnation)
 			}
 			if err := b.Load(d.SpaceID, tuple); err != nil {
@@ -60,8 +60,8 @@ func TestRowOfFormerLife(t *testing.T) {
 	// One that replaces this life, and whose fate is open: this disk counts until it is decided.
 	b := marked(9)
 	tx := b.Begin(1)
-	for _, d := range []xrow.DML{{Type: xrow.Delete, SpaceID: spaceCluster, Key: []byte{0x91, 1}},
-		{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: instance.MemberTuple(2, uuid, "i1", 10)}} {
+	for _, d := range []xrow.DML{{Type: xrow.Delete, SpaceID: xrow.SpaceCluster, Key: []byte{0x91, 1}},
+		{Type: xrow.Insert, SpaceID: xrow.SpaceCluster, Tuple: instance.MemberTuple(2, uuid, "i1", 10)}} {
 		if err := tx.Apply(&d); err != nil {
 			t.Fatal(err)
 		}

@@ -183,7 +183,7 @@ func (s *Server) rights(user iproto.User, member bool) *xrow.Error {
 	e.loop.Read(func(c *instance.Core) {
 		schema := c.Box().Schema()
 		if member {
-			err = schema.CheckSpace(box.Credentials(user), spaceCluster, box.PrivWrite)
+			err = schema.CheckSpace(box.Credentials(user), xrow.SpaceCluster, box.PrivWrite)
 		}
 		if err == nil {
 			err = schema.CheckUniverse(box.Credentials(user), box.PrivRead)

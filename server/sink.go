@@ -47,7 +47,7 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 			return err
 		}
 	}
-	if space == spaceSchema {
+	if space == xrow.SpaceSchema {
 		have, want := schemaValue(tuple, "replicaset_uuid", "cluster"), k.life.conf.Database.ReplicasetUUID
 		if have != "" && want != "" && have != want {
 			return fmt.Errorf("%w: it is of replica set %s, the configuration says %s", errWrongSet, have, want)
@@ -56,10 +56,10 @@ func (k *sink) Add(space uint32, tuple []byte) error {
 			return fmt.Errorf("%w: it is of replica set %s, the store of this instance of %s", errWrongSet, have, a.set)
 		}
 	}
-	if space == spaceSpace {
+	if space == xrow.SpaceSpace {
 		k.noteSpace(tuple)
 	}
-	if space < firstUserSpace {
+	if space < xrow.FirstUserSpace {
 		if err := k.schema.Load(space, tuple); err != nil {
 			return fmt.Errorf("space %d: %w", space, err)
 		}
@@ -87,7 +87,7 @@ func (k *sink) noteSpace(tuple []byte) {
 	if !ok || fields == 0 {
 		return
 	}
-	if id, _, ok := mp.ReadUint(tuple[at:]); ok && id >= firstUserSpace && id <= math.MaxUint32 {
+	if id, _, ok := mp.ReadUint(tuple[at:]); ok && id >= xrow.FirstUserSpace && id <= math.MaxUint32 {
 		k.late = append(k.late, uint32(id))
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
 	"github.com/vmihailenco/msgpack/v5"
@@ -154,16 +155,16 @@ func TestWrongSet(t *testing.T) {
 		return b
 	}
 	other := "22222222-2222-4222-8222-222222222222"
-	if err := k.Add(spaceSchema, tuple("replicaset_uuid", other)); err == nil || !strings.Contains(err.Error(), other) {
+	if err := k.Add(xrow.SpaceSchema, tuple("replicaset_uuid", other)); err == nil || !strings.Contains(err.Error(), other) {
 		t.Errorf("%v", err)
 	}
 	for _, fine := range [][]byte{tuple("replicaset_uuid", "11111111-1111-4111-8111-111111111111"), tuple("max_id", other)} {
-		if err := k.Add(spaceSchema, fine); err != nil {
+		if err := k.Add(xrow.SpaceSchema, fine); err != nil {
 			t.Errorf("%x: %v", fine, err)
 		}
 	}
 	for _, bad := range [][]byte{{0x90}, {0x92, 1, 2}} {
-		if err := k.Add(spaceSchema, bad); err == nil {
+		if err := k.Add(xrow.SpaceSchema, bad); err == nil {
 			t.Errorf("%x was taken", bad)
 		}
 	}

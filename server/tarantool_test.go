@@ -112,7 +112,7 @@ func (o *scripted) serve(nc net.Conn) {
 	if _, err := nc.Write(iproto.AppendGreeting(nil, "2.6.0", o.uuid, &salt)); err != nil {
 		return
 	}
-	c := iproto.NewLink(nc, iproto.MaxFrame)
+	c := iproto.NewLink(nc, xrow.MaxFrame)
 	for {
 		row, err := c.ReadRow()
 		if err != nil {
@@ -191,7 +191,7 @@ func (o *scripted) answerJoin(c *iproto.Link, joiner string, anon bool) {
 
 // registration is the row that makes the joiner member 2.
 func (o *scripted) registration(uuid string) *xrow.Row {
-	d := xrow.DML{Type: xrow.Insert, SpaceID: spaceCluster, Tuple: msgp.AppendString([]byte{0x92, 2}, uuid)}
+	d := xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceCluster, Tuple: msgp.AppendString([]byte{0x92, 2}, uuid)}
 	return o.row(o.at[1]+1, &d)
 }
 
@@ -656,8 +656,8 @@ func TestJoinsTarantoolAnew(t *testing.T) {
 		o.register = false
 		o.rows = append(o.rows, xrow.DML{Type: xrow.Insert, SpaceID: 513, Tuple: mpTuple(8, "later")})
 		for i := range o.rows { // its snapshot has our row by now
-			if o.rows[i].SpaceID == spaceCluster {
-				o.rows = append(o.rows[:i+1:i+1], append([]xrow.DML{{Type: xrow.Insert, SpaceID: spaceCluster,
+			if o.rows[i].SpaceID == xrow.SpaceCluster {
+				o.rows = append(o.rows[:i+1:i+1], append([]xrow.DML{{Type: xrow.Insert, SpaceID: xrow.SpaceCluster,
 					Tuple: msgp.AppendString([]byte{0x92, 2}, req.InstanceUUID)}}, o.rows[i+1:]...)...)
 				break
 			}

@@ -9,6 +9,10 @@ import (
 // Max is the number of components: IDs 0..31.
 const Max = 32
 
+// MaxID is the greatest instance ID, and so the greatest number of members that a
+// replica set may have.
+const MaxID = Max - 1
+
 // VClock holds an LSN for each instance ID; zero means "nothing".
 type VClock [Max]uint64
 

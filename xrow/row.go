@@ -28,6 +28,10 @@ type Row struct {
 // FrameHead is the length of the prefix of every frame: 0xce and a u32.
 const FrameHead = 5
 
+// MaxFrame is the length of the longest frame that is taken, without its prefix, and
+// so the most that a tuple can have. Tarantool's is 2 GiB.
+const MaxFrame = 64 << 20
+
 // Append encodes the row as a frame. Keys come in Tarantool's order; ours
 // follows them.
 func (r *Row) Append(dst []byte) []byte {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A peer with a wrong password, or as a user without the right to replicate:
@@ -26,7 +28,7 @@ func TestLoginsThatMayNot(t *testing.T) {
 				replica.set.login, replica.set.password = c.login, c.password
 				replica.start()
 				r.says(replica, c.says...)
-				rows, err := master.sel(spaceCluster)
+				rows, err := master.sel(xrow.SpaceCluster)
 				if err != nil || len(rows) != 1 {
 					t.Errorf("there are %d members, %v", len(rows), err)
 				}
@@ -47,7 +49,7 @@ func TestTooManyMembers(t *testing.T) {
 		}
 		replica.start()
 		r.says(replica, "eplica count limit reached: 32")
-		if rows, err := master.sel(spaceCluster); err != nil || len(rows) != 31 {
+		if rows, err := master.sel(xrow.SpaceCluster); err != nil || len(rows) != 31 {
 			t.Errorf("there are %d members, %v", len(rows), err)
 		}
 		replica.kill() // a Tarantool has ended by itself

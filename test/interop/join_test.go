@@ -2,6 +2,8 @@ package interop
 
 import (
 	"testing"
+
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A Tarragon joins a Tarantool that has one of everything, follows it, is
@@ -112,7 +114,7 @@ func (r *rig) anonymous(master, replica *node, change func(round int), fill func
 	r.t.Helper()
 	members := func(want int) {
 		r.t.Helper()
-		rows, err := master.sel(spaceCluster)
+		rows, err := master.sel(xrow.SpaceCluster)
 		if err != nil || len(rows) != want {
 			r.t.Errorf("%s has %d members of %d, %v", master.name, len(rows), want, err)
 		}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"tarragon.dev/tarragon/xrow"
+
 	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -163,7 +165,7 @@ func (l *load) spaceID(n *node) (uint64, error) {
 
 // spaceID looks a space up by its name.
 func (n *node) spaceID(name string) (uint64, error) {
-	data, err := n.do(tarantool.NewSelectRequest(uint32(spaceSpace)).Index(uint32(2)).Iterator(tarantool.IterEq).Key([]any{name}))
+	data, err := n.do(tarantool.NewSelectRequest(uint32(xrow.SpaceSpace)).Index(uint32(2)).Iterator(tarantool.IterEq).Key([]any{name}))
 	if err != nil {
 		return 0, err
 	}

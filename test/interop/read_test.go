@@ -7,16 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"tarragon.dev/tarragon/xrow"
+
 	"github.com/tarantool/go-tarantool/v2"
 	"github.com/vmihailenco/msgpack/v5"
-)
-
-// IDs of system spaces.
-const (
-	spaceSpace        = 280
-	spaceSequenceData = 285
-	spaceIndex        = 288
-	spaceCluster      = 320
 )
 
 // content is all that a node replicates: rows as they are stored, by space.
@@ -58,11 +52,11 @@ func (n *node) sel(space uint64) ([]string, error) {
 
 // content reads everything.
 func (n *node) content() (content, error) {
-	spaces, err := n.sel(spaceSpace)
+	spaces, err := n.sel(xrow.SpaceSpace)
 	if err != nil {
 		return nil, fmt.Errorf("%s, _space: %w", n.name, err)
 	}
-	indexes, err := n.sel(spaceIndex)
+	indexes, err := n.sel(xrow.SpaceIndex)
 	if err != nil {
 		return nil, fmt.Errorf("%s, _index: %w", n.name, err)
 	}
@@ -93,7 +87,7 @@ func (n *node) content() (content, error) {
 // and services, local and temporary spaces, or by Tarantool's ways.
 func isLocal(space value) bool {
 	flags := space.at(6)
-	if space.at(1).num() == spaceSequenceData {
+	if space.at(1).num() == xrow.SpaceSequenceData {
 		return true // a Tarantool keeps a sequence that it counts beside this space
 	}
 	switch space.at(4).text() {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tarragon.dev/tarragon/internal/capture"
+	"tarragon.dev/tarragon/xrow"
 )
 
 const (
@@ -85,7 +86,7 @@ func filterModel(t *testing.T, k *talk) []tuple {
 	all := k.snapshot(t, "1")
 	model := freshOf(all, filterMaster, filterSet)
 	for _, tp := range all {
-		if (tp.space == spaceSpace || tp.space == spaceIndex) && number(tp.data, 0) >= userSpaces {
+		if (tp.space == xrow.SpaceSpace || tp.space == xrow.SpaceIndex) && number(tp.data, 0) >= xrow.FirstUserSpace {
 			model = append(model, tp)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xlog"
+	"tarragon.dev/tarragon/xrow"
 )
 
 const (
@@ -39,7 +40,7 @@ database: {mode: ro, instance_uuid: `+gapReplica+`}
 	all := model.snapshot(t, "1")
 	s.model = freshOf(all, uuidOf(s.talk.greeting()), gapSet)
 	for _, t := range all { // its space 512 is like that of the model
-		if (t.space == spaceSpace || t.space == spaceIndex) && number(t.data, 0) == 512 {
+		if (t.space == xrow.SpaceSpace || t.space == xrow.SpaceIndex) && number(t.data, 0) == 512 {
 			s.model = append(s.model, t)
 		}
 	}
@@ -55,7 +56,7 @@ database: {mode: ro, instance_uuid: `+gapReplica+`}
 // superGuest lets guests do everything.
 func superGuest(all []tuple) []tuple {
 	for i, t := range all {
-		if t.space == spacePriv && number(t.data, 1) == 0 && number(t.data, 3) == 2 {
+		if t.space == xrow.SpacePriv && number(t.data, 1) == 0 && number(t.data, 3) == 2 {
 			all[i].data = []byte{0x95, 1, 0, 0xa4, 'r', 'o', 'l', 'e', roleSuper, 4}
 		}
 	}

@@ -60,7 +60,7 @@ func TestReadOnly(t *testing.T) {
 	model := readTalk(t, "anon-3.8")
 	tuples := superGuest(withMember(filterModel(t, model), 2, two))
 	for i := range tuples {
-		if tuples[i].space == spaceCluster && number(tuples[i].data, 0) == 1 { // the UUID in the recording
+		if tuples[i].space == xrow.SpaceCluster && number(tuples[i].data, 0) == 1 { // the UUID in the recording
 			tuples[i].data = clusterTuple(1, "0ab0c777-8c90-4d95-ab03-085be7abef57")
 		}
 	}

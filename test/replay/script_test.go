@@ -270,7 +270,7 @@ func (s *script) openDoor() {
 		if !isSnapshot(&r) {
 			continue
 		}
-		if d, err := xrow.DecodeDML(r.Type, r.Body); err == nil && d.SpaceID == spacePriv && number(d.Tuple, 1) == 0 {
+		if d, err := xrow.DecodeDML(r.Type, r.Body); err == nil && d.SpaceID == xrow.SpacePriv && number(d.Tuple, 1) == 0 {
 			s.before[i+2] = func() {
 				r.Body = append(bytes.Clone(r.Body[:len(r.Body)-2]), roleSuper, 4) // behind the row [1, 0, "role", 2, 4]
 				s.write(r.Append(nil))

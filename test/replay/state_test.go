@@ -89,25 +89,19 @@ func groups(at vclock.VClock, rows []loggedRow) (out []*xrow.Group) {
 }
 
 const (
-	spaceSchema  = 272
-	spaceSpace   = 280
-	spaceIndex   = 288
-	spacePriv    = 312
-	spaceCluster = 320
-	userSpaces   = 512
-	roleSuper    = 31
+	roleSuper = 31
 )
 
 // freshOf drops what users made, and changes the identities.
 func freshOf(all []tuple, uuid, set string) (out []tuple) {
 	for _, t := range all {
 		switch {
-		case t.space >= userSpaces:
-		case (t.space == spaceSpace || t.space == spaceIndex) && number(t.data, 0) >= userSpaces:
-		case t.space == spacePriv && number(t.data, 1) == 0 && number(t.data, 3) == roleSuper:
-		case t.space == spaceCluster:
+		case t.space >= xrow.FirstUserSpace:
+		case (t.space == xrow.SpaceSpace || t.space == xrow.SpaceIndex) && number(t.data, 0) >= xrow.FirstUserSpace:
+		case t.space == xrow.SpacePriv && number(t.data, 1) == 0 && number(t.data, 3) == roleSuper:
+		case t.space == xrow.SpaceCluster:
 			out = append(out, tuple{t.space, clusterTuple(1, uuid)})
-		case t.space == spaceSchema && bytes.Contains(t.data, []byte("replicaset_uuid")):
+		case t.space == xrow.SpaceSchema && bytes.Contains(t.data, []byte("replicaset_uuid")):
 			data := append([]byte{0x92, 0xaf}, "replicaset_uuid"...)
 			out = append(out, tuple{t.space, append(append(data, 0xd9, 36), set...)})
 		default:
@@ -142,11 +136,11 @@ func clusterTuple(id byte, uuid string) []byte {
 func withMember(all []tuple, id byte, uuid string) []tuple {
 	i := len(all)
 	for k, t := range all {
-		if t.space == spaceCluster {
+		if t.space == xrow.SpaceCluster {
 			i = k + 1
 		}
 	}
-	return slices.Insert(slices.Clone(all), i, tuple{spaceCluster, clusterTuple(id, uuid)})
+	return slices.Insert(slices.Clone(all), i, tuple{xrow.SpaceCluster, clusterTuple(id, uuid)})
 }
 
 // uuidOf reads the greeting.

@@ -410,7 +410,7 @@ func (v *visit) extra(ours map[string]bool, recorded []string) int {
 	}
 	n := 0
 	for body := range ours {
-		if d, err := xrow.DecodeDML(xrow.Insert, []byte(body)); err == nil && !known[body] && d.SpaceID == spaceCluster {
+		if d, err := xrow.DecodeDML(xrow.Insert, []byte(body)); err == nil && !known[body] && d.SpaceID == xrow.SpaceCluster {
 			n++
 		}
 	}

@@ -54,7 +54,7 @@ func strikeExpel(w *World) {
 	}
 	w.tell(v, "is expelled by hand")
 	w.forge(leader)
-	dml := xrow.DML{Type: xrow.Delete, SpaceID: spaceCluster, Key: msgp.AppendUint32([]byte{0x91}, v.id)}
+	dml := xrow.DML{Type: xrow.Delete, SpaceID: xrow.SpaceCluster, Key: msgp.AppendUint32([]byte{0x91}, v.id)}
 	d.op = w.load.begin(leader, opByHand, 0)
 	d.op.answered = func(err *xrow.Error) {
 		if d.op.outcome == acknowledged {
@@ -75,8 +75,8 @@ func (w *World) forge(n *node) {
 		return // there Tarantool's rules may hold, by which clients do
 	}
 	for _, dml := range []xrow.DML{
-		{Type: xrow.Replace, SpaceID: spaceCluster, Tuple: instance.MemberTuple(31, forgedUUID, "", 31)},
-		{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: msgp.AppendString(msgp.AppendString(msgp.AppendString([]byte{0x93}, "tarragon.quorum"), "1"), "1")},
+		{Type: xrow.Replace, SpaceID: xrow.SpaceCluster, Tuple: instance.MemberTuple(31, forgedUUID, "", 31)},
+		{Type: xrow.Replace, SpaceID: xrow.SpaceSchema, Tuple: msgp.AppendString(msgp.AppendString(msgp.AppendString([]byte{0x93}, "tarragon.quorum"), "1"), "1")},
 	} {
 		o := w.load.begin(n, opByHand, 0)
 		o.answered = func(*xrow.Error) {

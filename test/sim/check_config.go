@@ -56,7 +56,7 @@ func (c *configTracker) init(w *World) { c.w, c.settled = w, map[uint64]settled{
 // wrote looks for changes among the rows that their author hands to its disk.
 func (c *configTracker) wrote(n *node, g *xrow.Group) {
 	for i, ref := range g.Table {
-		if ref.Origin != n.id && (n.id != 0 || ref.Origin == 0) || ref.SpaceID != spaceCluster && ref.SpaceID != spaceSchema {
+		if ref.Origin != n.id && (n.id != 0 || ref.Origin == 0) || ref.SpaceID != xrow.SpaceCluster && ref.SpaceID != xrow.SpaceSchema {
 			continue
 		}
 		x, err := g.Row(i)
@@ -90,7 +90,7 @@ func readConfigOp(d *xrow.DML) (o configOp, ok bool) {
 	if err != nil || fields == 0 {
 		return o, false
 	}
-	if d.SpaceID == spaceCluster {
+	if d.SpaceID == xrow.SpaceCluster {
 		if o.id, rest, err = msgp.ReadUint32Bytes(rest); err != nil {
 			return o, false
 		}

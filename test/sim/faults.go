@@ -359,7 +359,7 @@ func (w *World) changeIndex(n *node) {
 	}
 	d := valueIndexRow(space)
 	if _, found := n.box.ResolveIndex(space, valueIndex); found {
-		d = xrow.DML{Type: xrow.Delete, SpaceID: spaceIndex, Key: msgp.AppendUint32(msgp.AppendUint32([]byte{0x92}, space), 1)}
+		d = xrow.DML{Type: xrow.Delete, SpaceID: xrow.SpaceIndex, Key: msgp.AppendUint32(msgp.AppendUint32([]byte{0x92}, space), 1)}
 	}
 	w.tell(n, "changes the index on values of space %d: %v", space, d.Type)
 	o := w.load.begin(n, opByHand, 0)

@@ -100,7 +100,7 @@ func viewOf(members []box.Member, quorum []byte) configuration {
 			c.voters |= 1 << m.ID
 		}
 	}
-	if o, ok := readConfigOp(&xrow.DML{Type: xrow.Replace, SpaceID: spaceSchema, Tuple: quorum}); ok {
+	if o, ok := readConfigOp(&xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceSchema, Tuple: quorum}); ok {
 		c.quorum = o.quorum
 	}
 	return c.counted()

@@ -146,20 +146,13 @@ func (n *node) bootstrap() {
 	n.member = true
 	rows := box.BootstrapRows(box.Profile3_8_0, fmt.Sprintf("%08x-0000-4000-8000-%012x", 0xffff, n.w.seed&0xffffffffffff), n.uuid, n.name, "sim")
 	for i := range rows {
-		if rows[i].SpaceID == spaceCluster {
+		if rows[i].SpaceID == xrow.SpaceCluster {
 			rows[i].Tuple = instance.MemberTuple(1, n.uuid, n.name, n.incarnation())
 		}
 	}
 	n.dialPeers()
 	n.post(instance.BootstrapRows{Rows: rows, ID: 1}, instance.PromoteRequest{})
 }
-
-const (
-	spaceSchema  = 272
-	spaceCluster = 320
-	spaceSpace   = 280
-	spaceIndex   = 288
-)
 
 // makeSpaces lets a client create the spaces of the load.
 func (w *World) makeSpaces() {
@@ -218,7 +211,7 @@ func spaceRow(id uint32, name string, kind spaceKind) xrow.DML {
 		b = msgp.AppendMapHeader(b, 0)
 	}
 	b = msgp.AppendArrayHeader(b, 0)
-	return xrow.DML{Type: xrow.Insert, SpaceID: spaceSpace, Tuple: b}
+	return xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceSpace, Tuple: b}
 }
 
 func indexRow(id uint32) xrow.DML { return indexOn(id, 0, "pk", 0) }
@@ -236,7 +229,7 @@ func indexOn(space, id uint32, name string, field byte) xrow.DML {
 	b = msgp.AppendBool(msgp.AppendString(msgp.AppendMapHeader(b, 1), "unique"), true)
 	b = append(b, 0x91, 0x92, field)
 	b = msgp.AppendString(b, "unsigned")
-	return xrow.DML{Type: xrow.Insert, SpaceID: spaceIndex, Tuple: b}
+	return xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceIndex, Tuple: b}
 }
 
 // members counts the hosts that are part of the replica set, learners too.

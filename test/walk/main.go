@@ -77,14 +77,14 @@ func (w *world) node(id uint32, mode instance.Mode) *node {
 	rows := box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "")
 	add := func(space uint32, tuple []byte) { rows = append(rows, xrow.DML{SpaceID: space, Tuple: tuple}) }
 	for other := uint32(2); other <= 3; other++ {
-		add(320, instance.MemberTuple(other, uuidOf(other), "", uint64(other)))
+		add(xrow.SpaceCluster, instance.MemberTuple(other, uuidOf(other), "", uint64(other)))
 	}
 	definition := msgp.AppendString(append(msgp.AppendUint64([]byte{0x97}, space), 1), "t")
 	definition = append(msgp.AppendString(definition, "memtx"), 0)
-	add(280, append(msgp.AppendString(append(definition, 0x81), "is_sync"), 0xc3, 0x90))
+	add(xrow.SpaceSpace, append(msgp.AppendString(append(definition, 0x81), "is_sync"), 0xc3, 0x90))
 	index := msgp.AppendString(append(msgp.AppendUint64([]byte{0x96}, space), 0), "pk")
 	index = append(msgp.AppendString(index, "tree"), 0x81)
-	add(288, msgp.AppendString(append(msgp.AppendString(index, "unique"), 0xc3, 0x91, 0x92, 0), "unsigned"))
+	add(xrow.SpaceIndex, msgp.AppendString(append(msgp.AppendString(index, "unique"), 0xc3, 0x91, 0x92, 0), "unsigned"))
 	slices.SortStableFunc(rows, func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) })
 	for _, r := range rows {
 		check(b.Load(r.SpaceID, r.Tuple))
