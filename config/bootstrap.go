@@ -1,5 +1,7 @@
 package config
 
+import "tarragon.dev/tarragon/raft"
+
 // bootstrapLeader resolves who begins the replica set where the instances do
 // not agree on that themselves.
 func (l *loader) bootstrapLeader(in *Instance, own *options, peers []peer) {
@@ -36,7 +38,7 @@ func firstWriter(in *Instance, peers []peer) string {
 	for _, p := range peers {
 		may := !p.readOnly(in, len(peers))
 		if in.Replication.Failover == FailoverElection {
-			may = p.mode == ElectionCandidate
+			may = p.mode == raft.Candidate
 		}
 		if may && !p.anon {
 			return p.name

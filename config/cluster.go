@@ -5,11 +5,10 @@ import (
 	"regexp"
 	"sort"
 
+	"tarragon.dev/tarragon/xrow"
+
 	"go.yaml.in/yaml/v3"
 )
-
-// maxNameLen is Tarantool's NODE_NAME_LEN_MAX.
-const maxNameLen = 63
 
 var (
 	nameChars = regexp.MustCompile(`^[a-z0-9_-]+$`)
@@ -22,8 +21,8 @@ func CheckName(name string) error {
 	switch {
 	case name == "":
 		return textf("Zero length name is forbidden")
-	case len(name) > maxNameLen:
-		return textf("A name must fit %d characters limit, got %q", maxNameLen, name)
+	case len(name) > xrow.MaxName:
+		return textf("A name must fit %d characters limit, got %q", xrow.MaxName, name)
 	case !nameChars.MatchString(name):
 		return textf("A name must contain only lowercase letters, digits, dash and underscore, got %q", name)
 	case !nameStart.MatchString(name):

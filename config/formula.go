@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-)
 
-// MaxMembers is the greatest number of registered instances of a replica set.
-const MaxMembers = 31
+	"tarragon.dev/tarragon/vclock"
+)
 
 // Formula is a quorum as a function of the number of members: a number or an
 // expression over N, Q (the synchro quorum, in linearizable_quorum only),
@@ -57,9 +56,9 @@ func (f Formula) Eval(n, q int) (int, error) {
 		return 0, fmt.Errorf("the formula is empty")
 	}
 	v := math.Floor(f.run(float64(n), float64(q)))
-	if math.IsNaN(v) || v < 1 || v > MaxMembers {
+	if math.IsNaN(v) || v < 1 || v > vclock.MaxID {
 		return 0, fmt.Errorf("the formula is evaluated to the quorum %s for replica number %d, which is out of range [1;%d]",
-			strconv.FormatFloat(v, 'f', -1, 64), n, MaxMembers)
+			strconv.FormatFloat(v, 'f', -1, 64), n, vclock.MaxID)
 	}
 	return int(v), nil
 }
@@ -70,14 +69,14 @@ func (f Formula) Eval(n, q int) (int, error) {
 // everybody has who writes a synchro quorum as a number.
 func (f Formula) Check(synchro *Formula) error {
 	if len(f.code) == 1 && f.code[0].kind == opPush {
-		if v := math.Floor(f.code[0].value); v < 1 || v > MaxMembers {
+		if v := math.Floor(f.code[0].value); v < 1 || v > vclock.MaxID {
 			return fmt.Errorf("the value must be greater than zero and less than maximal number of replicas")
 		}
 	}
 	if synchro == nil && f.UsesQ() {
 		return fmt.Errorf("only linearizable_quorum knows Q")
 	}
-	for n := 1; n <= MaxMembers; n++ {
+	for n := 1; n <= vclock.MaxID; n++ {
 		q := 0
 		if synchro != nil {
 			var err error

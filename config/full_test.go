@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"tarragon.dev/tarragon/raft"
 )
 
 // TestFullFile: a file with every section of Tarantool 3.8 CE stops no instance
@@ -36,7 +38,7 @@ func TestFullFile(t *testing.T) {
 	if len(in.Replication.Peers) != 2 || in.Replication.Peers[0].Login != "replicator" || in.Replication.Peers[0].Password != "secret" {
 		t.Errorf("peers: %v", in.Replication.Peers)
 	}
-	if in.ReadOnly || in.Replication.ElectionMode != ElectionCandidate {
+	if in.ReadOnly || in.Replication.ElectionMode != raft.Candidate {
 		t.Errorf("read-only %v, election mode %v", in.ReadOnly, in.Replication.ElectionMode)
 	}
 	if roles := in.Credentials.Roles; len(roles) != 2 || roles[1].Name != "sharding" {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"tarragon.dev/tarragon/vclock"
 )
 
 func FuzzFormula(f *testing.F) {
@@ -17,8 +19,8 @@ func FuzzFormula(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for n := 1; n <= MaxMembers; n++ {
-			if q, err := fm.Eval(n, n); err == nil && (q < 1 || q > MaxMembers) {
+		for n := 1; n <= vclock.MaxID; n++ {
+			if q, err := fm.Eval(n, n); err == nil && (q < 1 || q > vclock.MaxID) {
 				t.Fatalf("%q is %d", text, q)
 			}
 		}

@@ -3,6 +3,8 @@ package config
 import (
 	"io/fs"
 	"time"
+
+	"tarragon.dev/tarragon/raft"
 )
 
 // Instance is the resolved configuration of one instance. Paths are joined
@@ -42,7 +44,7 @@ type Member struct {
 	UUID         string // database.instance_uuid; empty: not said
 	Peer         URI    // how peers connect, with login and password; zero: no way
 	Client       URI    // how clients connect; zero: as peers do
-	ElectionMode ElectionMode
+	ElectionMode raft.Mode
 	ReadOnly     bool
 	Anon         bool // an anonymous replica, no member
 }
@@ -121,33 +123,12 @@ const (
 	BootstrapSupervised BootstrapStrategy = "supervised" // the one that an operator calls: never this one
 )
 
-// ElectionMode is the part an instance takes in elections.
-type ElectionMode string
-
-// Election modes.
-const (
-	ElectionOff       ElectionMode = "off"
-	ElectionVoter     ElectionMode = "voter"
-	ElectionCandidate ElectionMode = "candidate"
-	ElectionManual    ElectionMode = "manual"
-)
-
-// FencingMode says how soon a leader without a quorum steps down.
-type FencingMode string
-
-// Fencing modes.
-const (
-	FencingOff    FencingMode = "off"
-	FencingSoft   FencingMode = "soft"
-	FencingStrict FencingMode = "strict"
-)
-
 // Replication is everything about the replica set.
 type Replication struct {
 	Failover            Failover
-	ElectionMode        ElectionMode // resolved: never empty
+	ElectionMode        raft.Mode // resolved by the failover mode
 	ElectionTimeout     time.Duration
-	ElectionFencing     FencingMode
+	ElectionFencing     raft.Fencing
 	Timeout             time.Duration // heartbeat period; a peer is dead after four
 	ConnectTimeout      time.Duration
 	ReconnectTimeout    time.Duration // resolved: Timeout when not set

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tarragon.dev/tarragon/raft"
 )
 
 const threeNodes = `
@@ -56,10 +58,10 @@ func TestThreeNodes(t *testing.T) {
 	if got, want := strings.Join(peers, " "), "repl@127.0.0.1:3961 repl@127.0.0.1:3962 repl@127.0.0.1:3963"; got != want {
 		t.Errorf("peers %s, want %s", got, want)
 	}
-	if in.ReadOnly || in.Replication.ElectionMode != ElectionCandidate {
+	if in.ReadOnly || in.Replication.ElectionMode != raft.Candidate {
 		t.Errorf("read-only %v, election mode %s", in.ReadOnly, in.Replication.ElectionMode)
 	}
-	if m := in.Members[2]; m.Name != "i3" || m.ElectionMode != ElectionVoter {
+	if m := in.Members[2]; m.Name != "i3" || m.ElectionMode != raft.Voter {
 		t.Errorf("third member %+v", m)
 	}
 	if in.WAL.Dir != "var/lib/i2" || in.WAL.Mode != WALFsync || in.Log.To != "stderr" {

@@ -3,13 +3,15 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"tarragon.dev/tarragon/raft"
 )
 
 // peer is an instance of the replica set while it is looked at as a whole.
 type peer struct {
 	place
 	*options
-	mode ElectionMode
+	mode raft.Mode
 	anon bool
 	iso  bool
 }
@@ -66,7 +68,7 @@ func (p *peer) readOnly(in *Instance, members int) bool {
 	case FailoverManual:
 		return in.Leader != p.name
 	case FailoverElection:
-		return p.mode == ElectionOff
+		return p.mode == raft.Off
 	case FailoverSupervised:
 		return true
 	}
@@ -141,7 +143,7 @@ func (l *loader) checkAnon(in *Instance, peers []peer) {
 		case in.Replication.Failover == FailoverManual && in.Leader == p.name:
 			l.mistake(where, "replication.anon", "replication.anon = true is set for instance %q of replicaset %q of group %q that is configured as a leader; a leader can not be an anonymous replica",
 				p.name, in.Replicaset, in.Group)
-		case in.Replication.Failover == FailoverElection && p.mode != ElectionOff:
+		case in.Replication.Failover == FailoverElection && p.mode != raft.Off:
 			l.mistake(where, "replication.election_mode", "replication.election_mode = %q is set for instance %q of replicaset %q of group %q, but this option cannot be used together with replication.anon = true; consider setting replication.election_mode = \"off\" explicitly for this instance",
 				p.mode, p.name, in.Replicaset, in.Group)
 		}

@@ -3,10 +3,11 @@ package config
 import (
 	"math"
 	"strings"
-)
 
-// maxTuple is what fits a frame after login.
-const maxTuple = 64 << 20
+	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
+)
 
 // MaxMemory is the greatest memtx.memory, Tarantool's.
 const MaxMemory = 1024 * math.MaxUint32
@@ -28,7 +29,7 @@ func (l *loader) instance(p place, run bool) *Instance {
 		Snapshot:    o.snapshot(),
 		Memtx: Memtx{
 			Memory:       int(o.size("memtx.memory", 0, MaxMemory, "the value must be >= 0 and <= 4398046510080")),
-			MaxTupleSize: int(o.size("memtx.max_tuple_size", 1, maxTuple, "the value must be between 1 byte and 64 MiB, the largest frame")),
+			MaxTupleSize: int(o.size("memtx.max_tuple_size", 1, xrow.MaxFrame, "the value must be between 1 byte and 64 MiB, the largest frame")),
 		},
 		Log:      o.log(),
 		Tarragon: o.tarragon(),
@@ -64,7 +65,7 @@ func (o *options) replication() Replication {
 		Failover:           Failover(o.text("replication.failover")),
 		ElectionMode:       o.electionMode(),
 		ElectionTimeout:    o.timeout("replication.election_timeout", "the value must be a positive number"),
-		ElectionFencing:    FencingMode(o.text("replication.election_fencing_mode")),
+		ElectionFencing:    o.fencing(),
 		Timeout:            o.timeout("replication.timeout", "the value must be greather than 0"),
 		ConnectTimeout:     o.timeout("replication.connect_timeout", "the value must be greather than 0"),
 		SynchroQuorum:      o.formula("replication.synchro_quorum"),
@@ -88,14 +89,20 @@ func (o *options) replication() Replication {
 }
 
 // electionMode is what failover makes of an election mode that is not set.
-func (o *options) electionMode() ElectionMode {
+func (o *options) electionMode() raft.Mode {
 	if o.isSet("replication.election_mode") {
-		return ElectionMode(o.text("replication.election_mode"))
+		mode, _ := raft.ParseMode(o.text("replication.election_mode"))
+		return mode
 	}
 	if o.text("replication.failover") == string(FailoverElection) && !o.boolean("replication.anon") {
-		return ElectionCandidate
+		return raft.Candidate
 	}
-	return ElectionOff
+	return raft.Off
+}
+
+func (o *options) fencing() raft.Fencing {
+	fencing, _ := raft.ParseFencing(o.text("replication.election_fencing_mode"))
+	return fencing
 }
 
 func (o *options) snapshot() Snapshot {
@@ -130,7 +137,7 @@ func (o *options) tarragon() Tarragon {
 		SnapshotThreshold: o.integer("tarragon.snapshot_threshold", 0, math.MaxInt64, negative),
 		MaxLogEntries:     o.integer("tarragon.max_log_entries", 0, math.MaxInt64, negative),
 		MaxLogBytes:       o.size("tarragon.max_log_bytes", 0, math.MaxInt64, negative),
-		AnswerMemory:      o.size("tarragon.answer_memory", 4*maxTuple, 4<<30, "the value must be between 256 MiB, four of the largest tuples, and 4 GiB"),
+		AnswerMemory:      o.size("tarragon.answer_memory", 4*xrow.MaxFrame, 4<<30, "the value must be between 256 MiB, four of the largest tuples, and 4 GiB"),
 		SyncAll:           o.boolean("tarragon.sync_all"),
 		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
 		LearnerTimeout:    o.timeout("tarragon.learner_timeout", "the value must be greater than 0"),
@@ -140,7 +147,7 @@ func (o *options) tarragon() Tarragon {
 		LoginTimeout:      o.timeout("tarragon.login_timeout", "the value must be greater than 0"),
 		FrameTimeout:      o.timeout("tarragon.frame_timeout", "the value must be greater than 0"),
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
-		MaxMembers:        int(o.integer("tarragon.max_members", 1, MaxMembers, "the value must be between 1 and 31")),
+		MaxMembers:        int(o.integer("tarragon.max_members", 1, vclock.MaxID, "the value must be between 1 and 31")),
 		AllowTarantool:    o.boolean("tarragon.allow_tarantool"),
 		DebugListen:       o.debugListen(),
 		ControlSocket:     o.controlSocket(),

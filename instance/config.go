@@ -22,14 +22,13 @@ const (
 )
 
 // Fencing is when a leader without a quorum resigns.
-type Fencing uint8
+type Fencing = raft.Fencing
 
-// Fencing modes: the interval without quorum contact is the death timeout
-// (soft) or half of it (strict).
+// Fencing modes.
 const (
-	FencingSoft Fencing = iota
-	FencingStrict
-	FencingOff
+	FencingSoft   = raft.FencingSoft
+	FencingStrict = raft.FencingStrict
+	FencingOff    = raft.FencingOff
 )
 
 // Config is what a Core is told. A zero field means its default.
@@ -101,7 +100,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.PromoteTimeout, 5*time.Second)
 	setDefault(&c.LearnerTimeout, time.Hour)
 	if c.MaxMembers == 0 {
-		c.MaxMembers = vclock.Max - 1
+		c.MaxMembers = vclock.MaxID
 	}
 	if c.Feature == 0 {
 		c.Feature = FeatureLevel

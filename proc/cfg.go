@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/raft"
 )
 
 // boxCfg is box.cfg(options). Without options it changes nothing and returns
@@ -89,9 +90,9 @@ func coreChange(c Change) func(*instance.Config) {
 	case "election_timeout":
 		return func(cfg *instance.Config) { cfg.ElectionTimeout = d }
 	case "election_mode":
-		return func(cfg *instance.Config) { cfg.Mode = electionMode(c.Text()) }
+		return func(cfg *instance.Config) { cfg.Mode, _ = raft.ParseMode(c.Text()) }
 	case "election_fencing_mode":
-		return func(cfg *instance.Config) { cfg.Fencing = fencing(c.Text()) }
+		return func(cfg *instance.Config) { cfg.Fencing, _ = raft.ParseFencing(c.Text()) }
 	case synchroQuorum:
 		return func(cfg *instance.Config) { cfg.SynchroQuorum, cfg.Quorum = c.rule(), c.formula() }
 	case "replication_linearizable_quorum":
@@ -112,26 +113,4 @@ func queueSize(f float64) int {
 		return math.MaxInt
 	}
 	return int(f)
-}
-
-func electionMode(s string) instance.Mode {
-	switch s {
-	case "voter":
-		return instance.ModeVoter
-	case "candidate":
-		return instance.ModeCandidate
-	case "manual":
-		return instance.ModeManual
-	}
-	return instance.ModeOff
-}
-
-func fencing(s string) instance.Fencing {
-	switch s {
-	case "off":
-		return instance.FencingOff
-	case "strict":
-		return instance.FencingStrict
-	}
-	return instance.FencingSoft
 }

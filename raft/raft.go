@@ -8,21 +8,6 @@ import (
 	"tarragon.dev/tarragon/vclock"
 )
 
-// Mode is how an instance takes part in elections (docs/protocol/election.md#modes).
-type Mode uint8
-
-// Election modes.
-const (
-	Off       Mode = iota // no Raft: votes, and leads only after a promotion by hand
-	Voter                 // votes, never leads
-	Manual                // votes, leads only after a promotion by hand
-	Candidate             // votes and starts elections itself
-)
-
-func (m Mode) String() string {
-	return [...]string{"off", "voter", "manual", "candidate"}[m]
-}
-
 // State is the role of an instance, with the numbers of the wire.
 type State uint8
 

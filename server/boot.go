@@ -134,7 +134,7 @@ func (p *joinPace) rest(ctx context.Context, err error) bool {
 
 func (n *node) replicaIdentity() replication.Identity {
 	id := replication.Identity{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, Version: versionNumber(), Feature: n.feature, Anon: n.in.Replication.Anon,
-		Raft: electionMode(n.in.Replication.ElectionMode) != instance.ModeOff}
+		Raft: n.in.Replication.ElectionMode != instance.ModeOff}
 	if n.life.anew != nil && !n.life.anew.newLife {
 		id.Term, id.InEffect, id.Confirmed = n.life.anew.shown.Term, n.life.anew.inEffect, n.life.anew.confirmed
 	}
@@ -148,7 +148,7 @@ func (n *node) newBoot() *replication.Boot {
 		set = n.heldSet()
 	}
 	return &replication.Boot{Self: n.replicaIdentity(), Addr: n.ownPeerAddr(), Peers: n.peers(), ReadOnly: n.in.ReadOnly,
-		CanLead:   electionMode(n.in.Replication.ElectionMode) >= instance.ModeManual,
+		CanLead:   n.in.Replication.ElectionMode >= instance.ModeManual,
 		Appointed: appointed, MustJoin: other || n.life.anew != nil, Mixed: n.in.Tarragon.AllowTarantool,
 		Set: set, ConnectTimeout: n.in.Replication.ConnectTimeout, Grace: bootGrace, Logger: n.log}
 }

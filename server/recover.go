@@ -11,6 +11,7 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/vclock"
 )
 
 // progressEvery is how often a long recovery says how far it is.
@@ -133,7 +134,7 @@ func (n *node) replayLog(ctx context.Context, core *instance.Core, from uint64) 
 func (n *node) coreConfig() instance.Config {
 	r := &n.in.Replication
 	c := instance.Config{
-		UUID: n.life.UUID, Name: n.in.Name, Mode: electionMode(r.ElectionMode), Fencing: fencing(r.ElectionFencing),
+		UUID: n.life.UUID, Name: n.in.Name, Mode: r.ElectionMode, Fencing: r.ElectionFencing,
 		ReadOnly: n.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: n.in.Tarragon.StallTimeout, WaitLimit: n.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: n.in.Tarragon.SyncAll,
@@ -151,28 +152,6 @@ func queueSize(n int64) int {
 		return math.MaxInt
 	}
 	return int(n)
-}
-
-func electionMode(m config.ElectionMode) instance.Mode {
-	switch m {
-	case config.ElectionVoter:
-		return instance.ModeVoter
-	case config.ElectionManual:
-		return instance.ModeManual
-	case config.ElectionCandidate:
-		return instance.ModeCandidate
-	}
-	return instance.ModeOff
-}
-
-func fencing(m config.FencingMode) instance.Fencing {
-	switch m {
-	case config.FencingStrict:
-		return instance.FencingStrict
-	case config.FencingOff:
-		return instance.FencingOff
-	}
-	return instance.FencingSoft
 }
 
 // The formulas were checked for every number of members when they were read.
@@ -207,6 +186,6 @@ func linearizableQuorum(f config.Formula) func(n, q int) int {
 		if err != nil {
 			v = n - q + 1
 		}
-		return min(max(v, 1), config.MaxMembers)
+		return min(max(v, 1), vclock.MaxID)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/raft"
 )
 
 // runWith runs the program as main does.
@@ -39,7 +40,7 @@ func TestLoneNode(t *testing.T) {
 		t.Errorf("listens on %v", got)
 	}
 	dir, _ := filepath.Abs(defaultDataDir)
-	if cfg.WAL.Dir != dir || cfg.Replication.ElectionMode != config.ElectionCandidate || cfg.ReadOnly {
+	if cfg.WAL.Dir != dir || cfg.Replication.ElectionMode != raft.Candidate || cfg.ReadOnly {
 		t.Errorf("%+v %+v", cfg.WAL, cfg.Replication)
 	}
 	u := cfg.Credentials.Users[0]
