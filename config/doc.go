@@ -25,7 +25,9 @@
 //  3. The size and depth of foreign YAML are bounded, aliases included.
 //  4. The package keeps no state: the same Source gives the same Instance.
 //
-// schema.txt is the list of all options. Sources: Tarantool 3.8,
+// schema.txt is the list of all options, and says of each what is known: reading,
+// checking, variables, box.cfg (package proc) and the tables of docs/configuration.md
+// go by it. Sources: Tarantool 3.8,
 // src/box/lua/config: instance_config.lua, cluster_config.lua, configdata.lua,
 // validators.lua, utils/units.lua.
 package config

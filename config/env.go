@@ -5,30 +5,6 @@ import (
 	"strings"
 )
 
-// oldNames are variables of box.cfg that the layout of the file spells another
-// way. They count as TT_<PATH>_DEFAULT does.
-var oldNames = map[string]string{
-	"TT_LISTEN":                             "iproto.listen",
-	"TT_NET_MSG_MAX":                        "iproto.net_msg_max",
-	"TT_READAHEAD":                          "iproto.readahead",
-	"TT_INSTANCE_UUID":                      "database.instance_uuid",
-	"TT_REPLICASET_UUID":                    "database.replicaset_uuid",
-	"TT_TXN_SYNCHRO_TIMEOUT":                "database.txn_synchro_timeout",
-	"TT_WORK_DIR":                           "process.work_dir",
-	"TT_MEMTX_DIR":                          "snapshot.dir",
-	"TT_CHECKPOINT_INTERVAL":                "snapshot.by.interval",
-	"TT_CHECKPOINT_WAL_THRESHOLD":           "snapshot.by.wal_size",
-	"TT_CHECKPOINT_COUNT":                   "snapshot.count",
-	"TT_REPLICATION":                        "replication.peers",
-	"TT_ELECTION_MODE":                      "replication.election_mode",
-	"TT_ELECTION_TIMEOUT":                   "replication.election_timeout",
-	"TT_ELECTION_FENCING_MODE":              "replication.election_fencing_mode",
-	"TT_BOOTSTRAP_STRATEGY":                 "replication.bootstrap_strategy",
-	"TT_REPLICATION_LINEARIZABLE_QUORUM":    "replication.linearizable_quorum",
-	"TT_REPLICATION_SYNCHRO_QUORUM":         "replication.synchro_quorum",
-	"TT_REPLICATION_SYNCHRO_QUEUE_MAX_SIZE": "replication.synchro_queue_max_size",
-}
-
 // strangers are variables of other programs that begin with TT_ too.
 var strangers = []string{"TT_CONFIG", "TT_INSTANCE_NAME", "TT_PRELOAD", "TT_CLI_", "TT_LOG_MODULES"}
 
@@ -53,19 +29,13 @@ func (l *loader) readEnv() (over, under *value) {
 	over = &value{kind: record, fields: map[string]*value{}}
 	under = &value{kind: record, fields: map[string]*value{}}
 	known := map[string]bool{}
-	old := map[string][]string{}
-	for name, path := range oldNames {
-		old[path] = append(old[path], name)
-	}
 	schema.walk(nil, func(path []string, n *node) {
 		name := variable(path)
 		known[name], known[name+defaultSuffix] = true, true
 		l.readVariable(over, name, path, n)
-		for _, o := range old[strings.Join(path, ".")] {
-			if o != name {
-				known[o] = true
-				l.readVariable(under, o, path, n)
-			}
+		if old := schemaTable.byPath[strings.Join(path, ".")].oldVariable(); old != "" && old != name {
+			known[old] = true
+			l.readVariable(under, old, path, n)
 		}
 		l.readVariable(under, name+defaultSuffix, path, n)
 	})

@@ -46,43 +46,44 @@ func (o *options) boolean(path string) bool {
 	return b
 }
 
-func (o *options) integer(path string, least, most int64, complaint string) int64 {
+func (o *options) integer(path string) int64 {
 	n, _ := parseInteger(o.text(path))
-	if n < least || n > most {
-		o.bad(path, "%s", complaint)
-	}
+	o.within(path, n)
 	return n
 }
 
-func (o *options) size(path string, least, most int64, complaint string) int64 {
+func (o *options) size(path string) int64 {
 	n, _ := ParseSize(o.text(path))
-	if n < least || n > most {
-		o.bad(path, "%s", complaint)
-	}
+	o.within(path, n)
 	return n
+}
+
+func (o *options) within(path string, n int64) {
+	if l := schemaTable.byPath[path].limits; n < l.Least || n > l.Most {
+		o.bad(path, "%s", l.Wrong)
+	}
 }
 
 // minTimeout is the shortest wait that makes sense: less would spin.
 const minTimeout = time.Millisecond
 
 // timeout is a duration that must be positive.
-func (o *options) timeout(path, complaint string) time.Duration {
+func (o *options) timeout(path string) time.Duration {
 	d, _ := ParseDuration(o.text(path))
 	switch {
 	case d <= 0:
-		o.bad(path, "%s", complaint)
+		o.bad(path, "%s", schemaTable.byPath[path].limits.Wrong)
 	case d < minTimeout:
 		o.bad(path, "less than %v is not served", minTimeout)
 	}
 	return d
 }
 
-// mode is what a file may be opened for. Its owner needs the bits of own; nobody
-// may have those of never.
-func (o *options) mode(path string, own, never fs.FileMode, complaint string) fs.FileMode {
+// mode is what a file may be opened for.
+func (o *options) mode(path string) fs.FileMode {
 	m, _ := parseMode(o.text(path))
-	if m&own != own || m&never != 0 {
-		o.bad(path, "%s", complaint)
+	if b := schemaTable.byPath[path].bits; m&b.own != b.own || m&b.never != 0 {
+		o.bad(path, "%s", b.wrong)
 	}
 	return m
 }

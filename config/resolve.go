@@ -1,16 +1,10 @@
 package config
 
 import (
-	"math"
 	"strings"
 
 	"tarragon.dev/tarragon/raft"
-	"tarragon.dev/tarragon/vclock"
-	"tarragon.dev/tarragon/xrow"
 )
-
-// MaxMemory is the greatest memtx.memory, Tarantool's.
-const MaxMemory = 1024 * math.MaxUint32
 
 // instance resolves one instance: its own options, then what it is among the
 // others of its replica set. run: this process is to be it, so what we cannot do
@@ -28,8 +22,8 @@ func (l *loader) instance(p place, run bool) *Instance {
 		WAL:         WAL{Mode: WALMode(o.text("wal.mode")), Dir: o.path("wal.dir")},
 		Snapshot:    o.snapshot(),
 		Memtx: Memtx{
-			Memory:       int(o.size("memtx.memory", 0, MaxMemory, "the value must be >= 0 and <= 4398046510080")),
-			MaxTupleSize: int(o.size("memtx.max_tuple_size", 1, xrow.MaxFrame, "the value must be between 1 byte and 64 MiB, the largest frame")),
+			Memory:       int(o.size("memtx.memory")),
+			MaxTupleSize: int(o.size("memtx.max_tuple_size")),
 		},
 		Log:      o.log(),
 		Tarragon: o.tarragon(),
@@ -44,8 +38,8 @@ func (l *loader) instance(p place, run bool) *Instance {
 func (o *options) iproto() IProto {
 	ip := IProto{
 		Listen:    o.listen(),
-		NetMsgMax: int(o.integer("iproto.net_msg_max", 2, math.MaxInt32, "minimal value is 2")),
-		Readahead: int(o.size("iproto.readahead", 128, math.MaxInt32, "specified value is out of bounds")),
+		NetMsgMax: int(o.integer("iproto.net_msg_max")),
+		Readahead: int(o.size("iproto.readahead")),
 	}
 	ip.AdvertisePeer = o.peerURI()
 	ip.AdvertiseClient = o.clientURI()
@@ -56,7 +50,7 @@ func (o *options) database() Database {
 	return Database{
 		InstanceUUID:      strings.ToLower(o.text("database.instance_uuid")),
 		ReplicasetUUID:    strings.ToLower(o.text("database.replicaset_uuid")),
-		TxnSynchroTimeout: o.timeout("database.txn_synchro_timeout", "the value must be greater than 0"),
+		TxnSynchroTimeout: o.timeout("database.txn_synchro_timeout"),
 	}
 }
 
@@ -64,18 +58,18 @@ func (o *options) replication() Replication {
 	r := Replication{
 		Failover:           Failover(o.text("replication.failover")),
 		ElectionMode:       o.electionMode(),
-		ElectionTimeout:    o.timeout("replication.election_timeout", "the value must be a positive number"),
+		ElectionTimeout:    o.timeout("replication.election_timeout"),
 		ElectionFencing:    o.fencing(),
-		Timeout:            o.timeout("replication.timeout", "the value must be greather than 0"),
-		ConnectTimeout:     o.timeout("replication.connect_timeout", "the value must be greather than 0"),
+		Timeout:            o.timeout("replication.timeout"),
+		ConnectTimeout:     o.timeout("replication.connect_timeout"),
 		SynchroQuorum:      o.formula("replication.synchro_quorum"),
 		LinearizableQuorum: o.formula("replication.linearizable_quorum"),
-		SynchroTimeout:     o.timeout("replication.synchro_timeout", "the value must be greater than zero"),
+		SynchroTimeout:     o.timeout("replication.synchro_timeout"),
 		SkipConflict:       o.boolean("replication.skip_conflict"),
 		BootstrapStrategy:  BootstrapStrategy(o.text("replication.bootstrap_strategy")),
 		Anon:               o.boolean("replication.anon"),
 	}
-	r.SynchroQueueMaxSize = o.size("replication.synchro_queue_max_size", 0, math.MaxInt64, "replication_synchro_queue_max_size must be >= 0")
+	r.SynchroQueueMaxSize = o.size("replication.synchro_queue_max_size")
 	r.ReconnectTimeout = r.Timeout
 	if o.isSet("replication.reconnect_timeout") {
 		r.ReconnectTimeout = o.duration("replication.reconnect_timeout")
@@ -109,8 +103,8 @@ func (o *options) snapshot() Snapshot {
 	s := Snapshot{
 		Dir:      o.path("snapshot.dir"),
 		Interval: o.duration("snapshot.by.interval"),
-		WALSize:  o.size("snapshot.by.wal_size", 1, math.MaxInt64, "the value must be greater than zero"),
-		Count:    int(o.integer("snapshot.count", 1, math.MaxInt32, "the value must not be less than one")),
+		WALSize:  o.size("snapshot.by.wal_size"),
+		Count:    int(o.integer("snapshot.count")),
 	}
 	if o.isSet("snapshot.dir") && s.Dir != o.path("wal.dir") {
 		o.warn(o.where("snapshot.dir"), "snapshot.dir", "checkpoints are kept in the store of the log: in wal.dir")
@@ -132,28 +126,27 @@ func (o *options) log() Log {
 }
 
 func (o *options) tarragon() Tarragon {
-	const negative = "the value must not be negative"
 	return Tarragon{
-		SnapshotThreshold: o.integer("tarragon.snapshot_threshold", 0, math.MaxInt64, negative),
-		MaxLogEntries:     o.integer("tarragon.max_log_entries", 0, math.MaxInt64, negative),
-		MaxLogBytes:       o.size("tarragon.max_log_bytes", 0, math.MaxInt64, negative),
-		AnswerMemory:      o.size("tarragon.answer_memory", 4*xrow.MaxFrame, 4<<30, "the value must be between 256 MiB, four of the largest tuples, and 4 GiB"),
+		SnapshotThreshold: o.integer("tarragon.snapshot_threshold"),
+		MaxLogEntries:     o.integer("tarragon.max_log_entries"),
+		MaxLogBytes:       o.size("tarragon.max_log_bytes"),
+		AnswerMemory:      o.size("tarragon.answer_memory"),
 		SyncAll:           o.boolean("tarragon.sync_all"),
-		StallTimeout:      o.timeout("tarragon.stall_timeout", "the value must be greater than 0"),
-		LearnerTimeout:    o.timeout("tarragon.learner_timeout", "the value must be greater than 0"),
-		MaxConnections:    int(o.integer("tarragon.max_connections", 0, math.MaxInt32, negative)),
-		MaxPerUser:        int(o.integer("tarragon.max_connections_per_user", 0, math.MaxInt32, negative)),
-		MaxBeforeLogin:    int(o.integer("tarragon.max_connections_before_login", 0, math.MaxInt32, negative)),
-		LoginTimeout:      o.timeout("tarragon.login_timeout", "the value must be greater than 0"),
-		FrameTimeout:      o.timeout("tarragon.frame_timeout", "the value must be greater than 0"),
+		StallTimeout:      o.timeout("tarragon.stall_timeout"),
+		LearnerTimeout:    o.timeout("tarragon.learner_timeout"),
+		MaxConnections:    int(o.integer("tarragon.max_connections")),
+		MaxPerUser:        int(o.integer("tarragon.max_connections_per_user")),
+		MaxBeforeLogin:    int(o.integer("tarragon.max_connections_before_login")),
+		LoginTimeout:      o.timeout("tarragon.login_timeout"),
+		FrameTimeout:      o.timeout("tarragon.frame_timeout"),
 		AcceptLoss:        o.boolean("tarragon.accept_loss"),
-		MaxMembers:        int(o.integer("tarragon.max_members", 1, vclock.MaxID, "the value must be between 1 and 31")),
+		MaxMembers:        int(o.integer("tarragon.max_members")),
 		AllowTarantool:    o.boolean("tarragon.allow_tarantool"),
 		DebugListen:       o.debugListen(),
 		ControlSocket:     o.controlSocket(),
-		FileMode:          o.mode("tarragon.file_mode", 0o600, 0o113, "the owner must be able to read and write, nobody to execute, and others than owner and group must not write"),
-		DirMode:           o.mode("tarragon.dir_mode", 0o700, 0o002, "the owner must be able to read, write and enter, and others than owner and group must not write"),
-		SocketMode:        o.mode("tarragon.socket_mode", 0o600, 0o111, "the owner must be able to connect (read and write), and a socket is not executed"),
+		FileMode:          o.mode("tarragon.file_mode"),
+		DirMode:           o.mode("tarragon.dir_mode"),
+		SocketMode:        o.mode("tarragon.socket_mode"),
 		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
 		OpaqueSpaces:      o.boolean("tarragon.opaque_spaces"),
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"io/fs"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -223,14 +224,27 @@ func parseMode(text string) (fs.FileMode, error) {
 	return fs.FileMode(n), nil
 }
 
-var levels = []string{"fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug"}
+// Levels is the number of log levels; their numbers begin with 0.
+const Levels = 8
+
+var levels = [Levels]string{"fatal", "syserror", "error", "crit", "warn", "info", "verbose", "debug"}
+
+// LevelNames lists the names of log levels, by number.
+func LevelNames() string { return strings.Join(levels[:], ", ") }
+
+// Level is the number of the log level of a name.
+func Level(name string) (n int, ok bool) {
+	n = slices.Index(levels[:], name)
+	return n, n >= 0
+}
 
 // parseLevel reads a log level, as its number or its name.
 func parseLevel(text string) (int, error) {
-	for i, name := range levels {
-		if text == name || text == strconv.Itoa(i) {
-			return i, nil
-		}
+	if n, ok := Level(text); ok {
+		return n, nil
+	}
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 && n < Levels && text == strconv.Itoa(n) {
+		return n, nil
 	}
 	return 0, badLevel(text)
 }

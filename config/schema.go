@@ -2,6 +2,7 @@ package config
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -10,8 +11,12 @@ import (
 //go:embed schema.txt
 var schemaText string
 
-// schema is the tree of all options of an instance. It is never changed.
-var schema = mustParseSchema(schemaText)
+// schemaTable is all that is known of options, and schema their tree. They are
+// never changed.
+var (
+	schemaTable = mustParseTable(schemaText)
+	schema      = schemaTable.root
+)
 
 type kind uint8
 
@@ -83,29 +88,48 @@ func (n *node) allows(s scope) bool {
 	return true
 }
 
-// mustParseSchema panics on a mistake: the text is part of the program.
-func mustParseSchema(text string) *node {
-	root := &node{fields: map[string]*node{}}
+// mustParseTable panics on a mistake: the text is part of the program.
+func mustParseTable(text string) *table {
+	t := &table{root: &node{fields: map[string]*node{}}, byPath: map[string]*option{}}
+	var last *option
 	for i, line := range strings.Split(text, "\n") {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		words := strings.Fields(line)
-		if len(words) < 3 {
-			panic(fmt.Sprintf("config: schema.txt:%d: %s", i+1, line))
+		var err error
+		if last, err = t.line(line, last); err != nil {
+			panic(fmt.Sprintf("config: schema.txt:%d: %v: %s", i+1, err, line))
 		}
-		use, ok := uses[words[2]]
-		if !ok {
-			panic(fmt.Sprintf("config: schema.txt:%d: %s", i+1, line))
-		}
-		n := newLeaf(words[1], use)
-		if len(words) > 3 {
-			n.def, n.hasDef = strings.Join(words[3:], " "), true
-		}
-		root.insert(strings.Split(words[0], "."), n)
 	}
-	root.finish()
-	return root
+	t.root.finish()
+	return t
+}
+
+// line reads a line; last is the option of the one before.
+func (t *table) line(line string, last *option) (*option, error) {
+	words := strings.Fields(line)
+	switch {
+	case line[0] == ' ':
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		return last, t.attribute(last, words[0], strings.TrimSpace(rest))
+	case len(words) == 2 && words[0] == "box":
+		t.box = append(t.box, newBoxOption(&option{leaf: &node{typ: "string"}}, words[1:]))
+		return nil, nil
+	case len(words) == 1:
+		return t.at(words[0], nil), nil
+	case len(words) < 3:
+		return nil, errors.New("a path, a type and a use expected")
+	}
+	use, ok := uses[words[2]]
+	if !ok {
+		return nil, errors.New("no use")
+	}
+	n := newLeaf(words[1], use)
+	if len(words) > 3 {
+		n.def, n.hasDef = strings.Join(words[3:], " "), true
+	}
+	t.root.insert(strings.Split(words[0], "."), n)
+	return t.at(words[0], n), nil
 }
 
 func newLeaf(typ string, u use) *node {

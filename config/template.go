@@ -11,12 +11,12 @@ import (
 var templateVar = regexp.MustCompile(`\{\{ *(.*?) *\}\}`)
 
 // contextSchema is a context variable that is read from elsewhere.
-var contextSchema = mustParseSchema(`
+var contextSchema = mustParseTable(`
 from    env|file  served
 env     string    served
 file    string    served
 rstrip  boolean   served
-`)
+`).root
 
 // readContext reads one variable of config.context: a value, or where to find
 // it.

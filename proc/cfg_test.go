@@ -2,6 +2,7 @@ package proc
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -185,6 +186,17 @@ func TestCoreChange(t *testing.T) {
 	}
 	if coreChange(Change{Name: "net_msg_max"}) != nil {
 		t.Error("the core is told of what does not concern it")
+	}
+}
+
+// What may be set while the instance runs is carried out by somebody: by the core,
+// or by server.applySettings.
+func TestEveryDynamicOptionIsTaken(t *testing.T) {
+	process := []string{"log_level", "net_msg_max", "checkpoint_interval", "checkpoint_count", "checkpoint_wal_threshold", "replication_reconnect_timeout"}
+	for _, o := range optionList {
+		if taken := coreChange(Change{Name: o.Name}) != nil || slices.Contains(process, o.Name); taken != o.Dynamic {
+			t.Errorf("%s: dynamic %t, but carried out %t", o.Name, o.Dynamic, taken)
+		}
 	}
 }
 

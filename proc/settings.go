@@ -34,7 +34,7 @@ type Settings struct {
 func NewSettings(formula func(text string) (Quorum, error)) *Settings {
 	s := &Settings{formula: formula, values: make([]value, len(optionList))}
 	for i, o := range optionList {
-		s.values[i] = rawOf(o.def)
+		s.values[i] = rawOf(o.Default)
 	}
 	return s
 }
@@ -75,7 +75,7 @@ func (s *Settings) get() []byte {
 	var out mp.Pairs
 	for i, v := range s.values {
 		if v != nil {
-			out.Put(optionList[i].name, v)
+			out.Put(optionList[i].Name, v)
 		}
 	}
 	return mp.Encode(out)
@@ -156,17 +156,17 @@ func (s *Settings) check(given []pair) ([]Change, error) {
 		if !ok {
 			return nil, badOption(name, "unexpected option")
 		}
-		c, err := s.checkOne(&optionList[i], g.val)
+		c, err := s.checkOne(optionList[i], g.val)
 		if err != nil {
 			return nil, err
 		}
 		if bytes.Equal(c.value, s.values[i]) {
 			continue
 		}
-		if optionList[i].grows && memoryOf(c.value) < memoryOf(s.values[i]) {
+		if optionList[i].Grows && memoryOf(c.value) < memoryOf(s.values[i]) {
 			return nil, badOption(name, "cannot decrease memory size at runtime")
 		}
-		if !optionList[i].dynamic {
+		if !optionList[i].Dynamic {
 			return nil, xrow.Errorf(xrow.ErrReloadCfg, name)
 		}
 		changes = append(changes, c)
@@ -176,7 +176,7 @@ func (s *Settings) check(given []pair) ([]Change, error) {
 
 // checkOne checks one value. nil and the empty string stand for the default.
 func (s *Settings) checkOne(o *option, v value) (Change, error) {
-	c := Change{Name: o.name, value: rawOf(o.def)}
+	c := Change{Name: o.Name, value: rawOf(o.Default)}
 	if text, isText := v.str(); !v.isNil() && !(isText && text == "") {
 		if err := checkType(o, v); err != nil {
 			return c, err
@@ -186,26 +186,24 @@ func (s *Settings) checkOne(o *option, v value) (Change, error) {
 	if c.value == nil {
 		return c, nil
 	}
-	if o.check != nil {
-		if why := o.check(c.value); why != "" {
-			return c, badOption(o.name, why)
-		}
+	if why := wrong(o, c.value); why != "" {
+		return c, badOption(o.Name, why)
 	}
-	if o.quorum {
+	if o.Quorum {
 		return c, s.checkQuorum(&c)
 	}
 	return c, nil
 }
 
 func checkType(o *option, v value) error {
-	if !hasType(v, o.types) {
-		if bytes.ContainsRune([]byte(o.types), ',') {
-			return badOption(o.name, "should be one of types "+o.types)
+	if !hasType(v, o.Types) {
+		if bytes.ContainsRune([]byte(o.Types), ',') {
+			return badOption(o.Name, "should be one of types "+o.Types)
 		}
-		return badOption(o.name, "should be of type "+o.types)
+		return badOption(o.Name, "should be of type "+o.Types)
 	}
 	if f, ok := v.number(); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-		return badOption(o.name, "should be a finite number")
+		return badOption(o.Name, "should be a finite number")
 	}
 	return nil
 }

@@ -181,7 +181,7 @@ func (s *Server) applyTimes() {
 }
 
 // logLevels stand for Tarantool's eight levels.
-var logLevels = [...]zerolog.Level{
+var logLevels = [config.Levels]zerolog.Level{
 	0: zerolog.FatalLevel,
 	1: zerolog.ErrorLevel, // syserror
 	2: zerolog.ErrorLevel,
