@@ -18,6 +18,7 @@
 //  4. After a restart an instance is a follower; it never goes on as candidate
 //     or leader of the same term.
 //  5. A leader that had no word of a quorum for the fencing interval resigns.
+//  6. While elections are paused an instance campaigns only when it is told to.
 //
 // Sources: Ongaro, Raft thesis, sections 3.4, 9.6; Tarantool, src/lib/raft;
 // docs/protocol/election.md.

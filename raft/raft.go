@@ -64,6 +64,7 @@ const (
 	FactSplitVote  = "split vote"
 	FactConflict   = "conflicting leader"
 	FactPreVote    = "pre-vote refused"
+	FactPauseOver  = "pause over"
 )
 
 // Message is what an instance shows of itself.
@@ -117,6 +118,7 @@ type Raft struct {
 	answered uint32        // candidate: bit per member that spoke in this term
 	byHand   bool          // the candidacy or leadership was asked for by hand
 	at       time.Duration // candidate: when to give up; follower: when to campaign, 0: not set
+	paused   time.Duration // until then we campaign by hand only; 0: not at all
 	peers    [vclock.Max]peer
 	show     bool // Shown has changed
 }
@@ -445,6 +447,19 @@ func (r *Raft) Promote(now time.Duration) bool {
 	return true
 }
 
+// Pause keeps this instance from elections of its own accord until a moment; what is
+// past or 0 ends that. It votes as ever, and Promote asks nobody. A candidacy that is
+// under way goes on.
+func (r *Raft) Pause(until, now time.Duration) {
+	if until <= now {
+		until = 0
+	}
+	if r.paused != until {
+		r.paused = until
+		r.plan(now)
+	}
+}
+
 // Resign gives leadership or candidacy up in the same term, and stays back
 // from the next election for a while.
 func (r *Raft) Resign(now time.Duration, why string) {
@@ -462,6 +477,11 @@ func (r *Raft) Resign(now time.Duration, why string) {
 
 // Tick runs what is due.
 func (r *Raft) Tick(now time.Duration) {
+	if r.paused != 0 && now >= r.paused {
+		r.paused = 0
+		r.trace(FactPauseOver, 0, "")
+		r.plan(now)
+	}
 	if r.seen && r.state == StateFollower && now >= r.peers[r.leader].heard+r.deathOf(r.leader) {
 		r.loseLeader(now, "silence")
 	}
@@ -483,7 +503,7 @@ func (r *Raft) Tick(now time.Duration) {
 		r.campaign(now)
 		return
 	}
-	if id := r.witness(); id != 0 && r.cfg.Mode == Candidate {
+	if id := r.witness(); id != 0 && r.cfg.Mode == Candidate && r.paused == 0 {
 		r.trace(FactPreVote, id, "it sees a leader")
 	}
 	r.plan(now)
@@ -506,6 +526,7 @@ func (r *Raft) Deadline() (d time.Duration) {
 			d = t
 		}
 	}
+	earliest(r.paused)
 	if r.seen && r.state == StateFollower {
 		earliest(r.peers[r.leader].heard + r.deathOf(r.leader))
 	}
@@ -597,9 +618,10 @@ func (r *Raft) rank() (n int) {
 func (r *Raft) Holds(v *vclock.VClock) { r.peers[r.self].vclock = v.Global() }
 
 // mayCampaign is the pre-vote: a quorum of voters, ourselves included, is in
-// touch and sees no leader. Who is on the way out does not campaign.
+// touch and sees no leader. Who is on the way out does not campaign, nor does anybody
+// while elections are paused.
 func (r *Raft) mayCampaign() bool {
-	if r.self == 0 || !r.able || r.cfg.Mode != Candidate || r.seen || !r.who.Newest.has(r.self) {
+	if r.paused != 0 || r.self == 0 || !r.able || r.cfg.Mode != Candidate || r.seen || !r.who.Newest.has(r.self) {
 		return false
 	}
 	with := uint32(1) << r.self

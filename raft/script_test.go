@@ -182,6 +182,14 @@ func (s *script) event(line string) {
 		if !s.r.Promote(s.now) {
 			s.say("  refused")
 		}
+	case "pause": // until so long after the start
+		d, err := time.ParseDuration(w.Plain[0])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.r.Pause(time.Second+d, s.now)
+	case "resume":
+		s.r.Pause(0, s.now)
 	case "resign":
 		s.r.Resign(s.now, "told to")
 	case "mode":
