@@ -236,9 +236,9 @@ func (b *Box) addShown(of *stats, info *SpaceInfo) {
 }
 
 // IsDDLSpace tells whether a request on the space must run behind a barrier.
-// Values of sequences define nothing.
+// Values of sequences define nothing. For the owner: it looks at the newest dictionary.
 func (b *Box) IsDDLSpace(space uint32) bool {
-	return space > xrow.LastInternalSpace && space < xrow.FirstUserSpace && space != xrow.SpaceSequenceData
+	return space > xrow.LastInternalSpace && space < xrow.FirstUserSpace && space != xrow.SpaceSequenceData || b.head.isOwn(space)
 }
 
 // IsSyncSpace tells whether a transaction that writes the space is synchronous.

@@ -3,6 +3,7 @@ package box
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
@@ -62,7 +63,8 @@ func (t *Txn) trigger(s *stmt, who actor) error {
 	return nil
 }
 
-// onSchema keeps the largest ID of spaces where the schema has it.
+// onSchema keeps the largest ID of spaces where the schema has it, and which spaces
+// are our own.
 func (t *Txn) onSchema(old, new []byte) {
 	row := splitRow(old)
 	id := uint32(0)
@@ -76,6 +78,10 @@ func (t *Txn) onSchema(old, new []byte) {
 	case "version":
 		if new != nil {
 			t.dropLaterSpaces(row)
+		}
+	default:
+		if name, ok := strings.CutPrefix(row.string(0), ownMark); ok {
+			t.schema().mark(name, id)
 		}
 	}
 }
@@ -434,6 +440,9 @@ func (t *Txn) onTruncate(old, new []byte, who actor) error {
 	}
 	if who.client {
 		if err := t.dict.allowedSpace(who.user, sp, PrivWrite); err != nil {
+			return err
+		}
+		if err := t.refuseOwn(sp); err != nil {
 			return err
 		}
 	}

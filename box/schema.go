@@ -114,6 +114,8 @@ type Schema struct {
 	carried   []Carried
 	autos     map[uint32]*autoField
 	lastID    uint32 // max_id of _schema; 0: the schema has none
+	marks     []markedSpace
+	own       []uint32 // of our own, by marks: see findOwn
 }
 
 func newSchema() *Schema {
@@ -127,7 +129,7 @@ func (s *Schema) clone() *Schema {
 	return &Schema{
 		spaces: maps.Clone(s.spaces), names: maps.Clone(s.names), ids: slices.Clone(s.ids),
 		users: maps.Clone(s.users), userNames: maps.Clone(s.userNames), made: s.made, rights: s.rights, grants: slices.Clone(s.grants),
-		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID,
+		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID, marks: s.marks, own: s.own,
 	}
 }
 
@@ -141,6 +143,7 @@ func (s *Schema) putSpace(sp *space) {
 	}
 	s.spaces[sp.id] = sp
 	s.names[sp.name] = sp.id
+	s.findOwn()
 }
 
 func (s *Schema) dropSpace(sp *space) {
@@ -148,6 +151,7 @@ func (s *Schema) dropSpace(sp *space) {
 	delete(s.names, sp.name)
 	at, _ := slices.BinarySearch(s.ids, sp.id)
 	s.ids = slices.Delete(s.ids, at, at+1)
+	s.findOwn()
 }
 
 func (s *Schema) needSpace(id uint32) (*space, error) {

@@ -21,8 +21,8 @@ func (t *Txn) Seal() { t.sealed = true }
 // refuseSealed is asked before a client's statement runs, so that it does not
 // matter what the statement would have found.
 func (t *Txn) refuseSealed(sp *space) error {
-	if !t.sealed {
-		return nil
+	if err := t.refuseOwn(sp); err != nil || !t.sealed {
+		return err
 	}
 	switch sp.id {
 	case xrow.SpaceCluster:
@@ -35,7 +35,8 @@ func (t *Txn) refuseSealed(sp *space) error {
 }
 
 // refuseSealedRow is asked for each row of _schema, _space and _index that a
-// client's statement has changed. Rows of ours are sealed in every transaction.
+// client's statement has changed. Rows and spaces of ours are sealed in every
+// transaction.
 func (t *Txn) refuseSealedRow(sp *space, tuple []byte) error {
 	row := splitRow(tuple)
 	switch sp.id {
@@ -47,6 +48,11 @@ func (t *Txn) refuseSealedRow(sp *space, tuple []byte) error {
 		case id == xrow.SpaceCluster, id == xrow.SpaceSchema, id == xrow.SpaceGcConsumers:
 			return sealed(fmt.Sprintf("The definition of space %d takes no changes of clients: what is in it is the replica set's own", id))
 		}
+		name := ""
+		if sp.id == xrow.SpaceSpace {
+			name = row.string(2)
+		}
+		return t.refuseOwnDefinition(uint32(row.uint(0)), name)
 	}
 	return nil
 }
