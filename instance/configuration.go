@@ -109,6 +109,7 @@ func (c *Core) refreshNewest() {
 	c.raft.SetSelf(c.members.self, c.able(), c.now.Mono)
 	c.raft.SetElectorates(raft.Electorates{Confirmed: c.members.confirmed.forRaft(), Newest: c.members.newest.forRaft()}, c.now.Mono)
 	c.stopIfOlder()
+	c.notePause()
 }
 
 // UndecidedMembers are members by rows whose fate is open, as far as no committed

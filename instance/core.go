@@ -25,6 +25,7 @@ type Core struct {
 	waits   waits
 	lead    leadership
 	beats   beats
+	pause   pausing
 
 	seq        uint64        // local transaction number
 	statements []xrow.DML    // of the arrival under way
@@ -116,6 +117,10 @@ func (c *Core) handle(ev Event) {
 		c.trust(ev)
 	case RaiseFeature:
 		c.raiseFeature(ev)
+	case PauseElections:
+		c.pauseElections(ev)
+	case ResumeElections:
+		c.resumeElections(ev)
 	case AdoptTerm:
 		c.adopt(ev.Term)
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
@@ -203,6 +208,7 @@ func (c *Core) finish() {
 	c.releaseWelcome()
 	c.alignRules()
 	c.stepQuorum()
+	c.clearPause()
 	c.releaseChores()
 	c.releaseHeld()
 	c.completeSet()

@@ -1,5 +1,7 @@
 package instance
 
+import "tarragon.dev/tarragon/raft"
+
 // Fact is something that Core decided or met, for logs, counters and the
 // simulator's table. Kind is one of the Fact constants.
 type Fact struct {
@@ -43,16 +45,19 @@ const (
 	FactUnknown         FactKind = "outcome unknown"
 	FactFateUnknown     FactKind = "answer given up" // what it stands on is undecided at the wait limit; nothing was written
 	FactRegistered      FactKind = "registered"
-	FactClaim           FactKind = "claim"         // a member says that our disk shows less than we have shown it
-	FactClaimLapsed     FactKind = "claim lapsed"  // and it is alone with that
-	FactWentBack        FactKind = "went back"     // a member's disk shows less than it has shown before
-	FactNewLife         FactKind = "new life"      // a member that lost its disk got a new ID
-	FactVoter           FactKind = "voter"         // a learner counts from now on
-	FactLearnerGone     FactKind = "learner gone"  // it gave no word for too long
-	FactQuorum          FactKind = "quorum"        // the quorum of the replica set is changed
-	FactFeature         FactKind = "feature level" // of the replica set is raised
-	FactOlder           FactKind = "older version" // than the feature level of the replica set
-	FactBadQuorum       FactKind = "bad quorum"    // the row says what cannot be read here
+	FactClaim           FactKind = "claim"            // a member says that our disk shows less than we have shown it
+	FactClaimLapsed     FactKind = "claim lapsed"     // and it is alone with that
+	FactWentBack        FactKind = "went back"        // a member's disk shows less than it has shown before
+	FactNewLife         FactKind = "new life"         // a member that lost its disk got a new ID
+	FactVoter           FactKind = "voter"            // a learner counts from now on
+	FactLearnerGone     FactKind = "learner gone"     // it gave no word for too long
+	FactQuorum          FactKind = "quorum"           // the quorum of the replica set is changed
+	FactFeature         FactKind = "feature level"    // of the replica set is raised
+	FactPaused          FactKind = "paused"           // no elections of our own accord for a while
+	FactResumed         FactKind = "resumed"          // the row of a pause is gone
+	FactPauseOver       FactKind = raft.FactPauseOver // its time has run out here
+	FactOlder           FactKind = "older version"    // than the feature level of the replica set
+	FactBadQuorum       FactKind = "bad quorum"       // the row says what cannot be read here
 	FactExpelled        FactKind = "expelled"
 	FactSkipped         FactKind = "conflict skipped"   // a row whose key is taken became NOP
 	FactAgain           FactKind = "row taken again"    // one without a term, behind others that were voided

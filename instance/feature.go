@@ -25,7 +25,7 @@ import (
 
 const (
 	// FeatureLevel is the newest level that this version reads and writes.
-	FeatureLevel = 1
+	FeatureLevel = 2
 	// baseLevel is what there was before levels: nothing says it.
 	baseLevel = 1
 

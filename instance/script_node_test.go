@@ -374,6 +374,9 @@ func (s *script) info() {
 	if f := i.Feature; f.Newest > 1 {
 		s.say("  feature level %d, newest %d, read up to %d", f.Level, f.Newest, f.Reads)
 	}
+	if p := i.Pause; p.Left > 0 {
+		s.say("  paused: %v of %v left, by %s: %s", p.Left, p.For, p.By, p.Reason)
+	}
 	if f := i.Founding; f.Need > 0 {
 		s.say("  founding: %d of %d, lone %t", f.Have, f.Need, f.Lone)
 	}

@@ -174,6 +174,14 @@ func (s *script) rare(w words) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		s.step(RaiseFeature{Conn: 1, Sync: s.sync, Level: uint32(w.Number(w.Word(0)))})
+	case "pause-elections":
+		s.sync++
+		s.say("  #%d", s.sync)
+		s.step(PauseElections{Conn: 1, Sync: s.sync, For: w.Duration(0), By: "admin", Reason: w.Named["reason"]})
+	case "resume-elections":
+		s.sync++
+		s.say("  #%d", s.sync)
+		s.step(ResumeElections{Conn: 1, Sync: s.sync})
 	case "wish": // the files of a peer ask for a quorum
 		i := s.core.Info(s.now.Mono)
 		s.step(RaftMsg{From: w.Peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,

@@ -261,7 +261,11 @@ func (s *script) row(text string) xrow.Row {
 		w.names(&body)
 		r.Body = body.AppendBody(nil)
 	default:
-		s.t.Fatalf("no row: %s", text)
+		t, d, ok := w.ownRow()
+		if !ok {
+			s.t.Fatalf("no row: %s", text)
+		}
+		r.Type, r.Body = t, d.AppendBody(nil)
 	}
 	return r
 }
@@ -351,6 +355,9 @@ func rowText(t testing.TB, r *xrow.Row) string {
 	key, _, _ := mp.ReadUint(raw[1:])
 	if i := int(d.SpaceID) - 512; i >= 0 && i < len(scriptSpaces) {
 		return fmt.Sprintf("%s %s %s %d", at, verb, scriptSpaces[i], key)
+	}
+	if text := ownText(&d, raw); text != "" {
+		return fmt.Sprintf("%s %s", at, text)
 	}
 	switch value, files := readQuorum(raw); {
 	case d.SpaceID == xrow.SpaceSchema && value != "":

@@ -50,6 +50,7 @@ type Info struct {
 	Tarantools    uint32       // members that are not known to take the strong rules, a bit each
 	Feature       Feature
 	Founding      Founding // zero: the set is complete
+	Pause         Pause    // of automatic elections
 }
 
 // Info describes the state at a moment of monotonic time.
@@ -60,7 +61,7 @@ func (c *Core) Info(now time.Duration) Info {
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.members.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.members.confirmed.voters,
 		Members: c.members.ids, History: slices.Clone(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
 		Failed: c.out.failed, Doubted: c.doubtText(), Stalled: c.out.stalled, Expelled: c.members.expelled,
-		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == terms.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo()}
+		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == terms.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo(), Pause: c.pauseInfo(now)}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))

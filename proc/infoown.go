@@ -24,6 +24,7 @@ type infoOwn struct {
 	Undecided  infoUndecided `msgpack:"undecided"`
 	Confirmed  uint64        `msgpack:"confirmed"`
 	Feature    infoFeature   `msgpack:"feature"`
+	Pause      *infoPause    `msgpack:"pause,omitempty"`
 	Rules      *string       `msgpack:"rules"`
 	Kinds      mp.Pairs      `msgpack:"kinds"`
 	SplitBrain []infoSplit   `msgpack:"split_brain"`
@@ -99,6 +100,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Undecided:  infoUndecided{i.QueueOwner, i.QueueLen, i.QueueSize, i.QueueAge.Seconds()},
 		Confirmed:  i.Confirmed,
 		Feature:    featureOf(i),
+		Pause:      pauseOf(i),
 		Rules:      orNil(rules(i)),
 		SplitBrain: []infoSplit{},
 		NotServed:  notServed(s.carried),

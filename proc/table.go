@@ -14,7 +14,7 @@ var procedures map[string]handler
 // administrative procedures are about the instance or the replica set, not about
 // data (decision 0019). box.cfg is one when it is given options.
 var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.snapshot",
-	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.expel", "tarragon.feature_raise"}
+	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.expel", "tarragon.feature_raise", "tarragon.pause", "tarragon.resume"}
 
 // spaceMethods and indexMethods are called with a colon.
 var spaceMethods, indexMethods map[string]handler
@@ -80,6 +80,8 @@ func init() {
 		"tarragon.adopt_term":    adoptTerm,
 		"tarragon.expel":         expel,
 		"tarragon.feature_raise": featureRaise,
+		"tarragon.pause":         pause,
+		"tarragon.resume":        resume,
 	}
 	spaceMethods = map[string]handler{
 		"auto_increment": autoIncrement,

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,10 +27,11 @@ func (s *set) raise(level int) error {
 // The feature level is raised once all members have a version that reads it.
 // From then on an older version is not let in, and stops where it was a member.
 func TestFeatureLevel(t *testing.T) {
+	const now, next = instance.FeatureLevel, instance.FeatureLevel + 1
 	s := newSet(t, 4, "")
 	old, late := s.nodes[2], s.nodes[3]
 	for _, n := range s.nodes[:2] {
-		n.feature = 2
+		n.feature = next
 	}
 	s.nodes = s.nodes[:3]
 	s.startAll()
@@ -43,18 +45,18 @@ func TestFeatureLevel(t *testing.T) {
 		}
 		return ok && len(i.Members) == 3 && said == 2
 	})
-	if err := s.raise(2); err == nil || !strings.Contains(err.Error(), "levels up to 1") {
+	if err := s.raise(next); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("levels up to %d", now)) {
 		t.Fatal("raised beside a member that does not read it: ", err)
 	}
 	if err := old.halt(); err != nil {
 		t.Fatal(err)
 	}
-	old.feature = 2
+	old.feature = next
 	old.start()
-	s.until("all have the new version", func() bool { return s.raise(2) == nil })
+	s.until("all have the new version", func() bool { return s.raise(next) == nil })
 	s.until("it is in effect everywhere", func() bool {
 		for _, n := range s.nodes {
-			if i, ok := n.info(); !ok || i.Feature.Level != 2 {
+			if i, ok := n.info(); !ok || i.Feature.Level != next {
 				return false
 			}
 		}
@@ -64,15 +66,15 @@ func TestFeatureLevel(t *testing.T) {
 	if err := old.halt(); err != nil {
 		t.Fatal(err)
 	}
-	old.feature = 1
+	old.feature = now
 	old.start()
 	if err := old.ended(); !errors.Is(err, instance.ErrFeature) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("an older version ended with %v", err)
 	}
-	late.feature = 1
+	late.feature = now
 	late.start()
 	s.until("the older version is refused", func() bool {
-		return strings.Contains(late.log.String(), "This replica set has feature level 2, an instance that reads levels up to 1 cannot take part")
+		return strings.Contains(late.log.String(), fmt.Sprintf("This replica set has feature level %d, an instance that reads levels up to %d cannot take part", next, now))
 	})
 	if i, _ := s.leader().info(); len(i.Members) != 3 {
 		t.Errorf("%d members", len(i.Members))
@@ -80,7 +82,7 @@ func TestFeatureLevel(t *testing.T) {
 	if err := late.halt(); err != nil {
 		t.Error(err)
 	}
-	old.feature = 2
+	old.feature = next
 	old.start()
 	s.level()
 }

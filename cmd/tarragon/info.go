@@ -42,6 +42,7 @@ type instanceInfo struct {
 	Learners   []string   `json:"learners,omitempty"`    // members that do not count yet, as one sees them
 	Memory     *memory    `json:"memory,omitempty"`
 	Feature    *feature   `json:"feature,omitempty"`
+	Pause      *pause     `json:"pause,omitempty"` // of automatic elections
 	QuorumSet  string     `json:"quorum_of_set,omitempty"`
 	QuorumFile string     `json:"quorum_of_file,omitempty"` // where it is another one
 
@@ -146,6 +147,7 @@ func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
 	}
 	in.Rules = str(m["rules"])
 	in.Feature = parseFeature(m["feature"], names)
+	in.Pause = parsePause(m["pause"])
 	var tarantools []uint64
 	for id, kind := range asMap(m["kinds"]) {
 		if str(kind) != "Tarragon" {

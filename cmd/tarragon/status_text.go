@@ -22,6 +22,7 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	b.WriteString("\n")
 	printStreams(&b, all)
 	printRules(&b, all)
+	printPauses(&b, all)
 	for _, p := range problems(all) {
 		fmt.Fprintln(&b, "problem:", p)
 	}

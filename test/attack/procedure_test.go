@@ -37,7 +37,8 @@ var calls = map[string]arguments{
 	"tarragon.accept_loss":            args(),
 	"tarragon.adopt_term":             args(1),
 	"tarragon.expel":                  args(31),
-	"tarragon.feature_raise":          args(1),
+	"tarragon.feature_raise":          args(),
+	"tarragon.pause":                  args(map[string]any{"seconds": 60}),
 
 	"box.space.*:auto_increment": args([]any{1}),
 	"box.space.*:create_index":   args("second"),
@@ -78,6 +79,12 @@ var more = []struct {
 	{"box.space._user:len", "box.space._user:len", args()},
 	{"box.space._user:bsize", "box.space._user:bsize", args()},
 	{"box.space._user:format", "box.space._user:format", args()},
+	{"box.space._tarragon_set:drop", "box.space._tarragon_set:drop", args()},
+	{"box.space._tarragon_set:rename", "box.space._tarragon_set:rename", args("made2")},
+	{"box.space._tarragon_set:truncate", "box.space._tarragon_set:truncate", args()},
+	{"box.space._tarragon_set:create_index", "box.space._tarragon_set:create_index", args("second")},
+	{"box.space._tarragon_set.index.primary:drop", "box.space._tarragon_set.index.primary:drop", args()},
+	{"box.schema.space.create", "box.schema.space.create of a name `_tarragon_*`", args("_tarragon_mine", map[string]any{"id": madeSpace + 1})},
 }
 
 func procedureAttempts(names []string) (out []*attempt) {
@@ -117,6 +124,7 @@ func dropObjects(n *node, user string) {
 		n.do("box.ctl.demote") // and all may write
 	} else {
 		n.do("box.ctl.promote") // the boss may have been deposed
+		n.do("tarragon.resume")
 	}
 	for _, id := range []int{madeSpace, madeSpace + 1} {
 		n.do("box.schema.space.drop", id, "made", map[string]any{"if_exists": true})

@@ -57,6 +57,20 @@ var systemSpaces = []systemSpace{
 	{id: xrow.SpaceSessionSettings, name: "_session_settings", key: these("sql_full_metadata"), row: these("sql_full_metadata", true), op: []any{"=", 1, true}},
 	{id: xrow.SpaceGcConsumers, name: "_gc_consumers", key: these(reader), row: these(reader, map[int]int{}, map[string]any{}), op: []any{"=", 1, map[int]int{}}},
 	{id: xrow.SpaceRecoveryPoint, name: "_recovery_point", key: these(90), row: these(90, "attack"), op: []any{"=", 1, "attack"}},
+	{id: ownSpace, name: ownName, key: these("pause"), row: these("pause", map[string]any{"seconds": 3600}), op: []any{"=", 2, 1}, need: pauseSet, drop: resumeSet},
+}
+
+// pauseSet lets a row of ours be there, which a Tarantool would be given by statements.
+func pauseSet(n *node) {
+	if !n.theirs {
+		n.do("tarragon.pause")
+	}
+}
+
+func resumeSet(n *node) {
+	if !n.theirs {
+		n.do("tarragon.resume")
+	}
 }
 
 // owned is a row whose second field is its owner.

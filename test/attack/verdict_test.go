@@ -51,6 +51,15 @@ func login(kind string) string {
 // setUp makes the users, a space that some may use, and one that is nobody's.
 func (n *node) setUp() {
 	n.t.Helper()
+	if n.theirs { // as it gets one by replication
+		n.must("box.schema.space.create", ownName, map[string]any{"id": ownSpace})
+		n.must("box.space."+ownName+":create_index", "primary", map[string]any{"parts": []any{[]any{1, "string"}}})
+	} else {
+		n.must("box.ctl.promote")
+		n.must("tarragon.feature_raise")
+		n.must("tarragon.pause", map[string]any{"seconds": 60, "reason": "to make it"})
+		n.must("tarragon.resume")
+	}
 	for _, s := range []struct {
 		name string
 		id   int
@@ -113,8 +122,11 @@ func number(v any) uint64 {
 
 // What cases are about.
 const (
+	ownSpace    = 512 // of Tarragon's own, which is made first
 	openSpace   = 600
 	hiddenSpace = 601
 	madeSpace   = 700 // made for one case
-	victim      = "a-victim"
+
+	ownName = "_tarragon_set"
+	victim  = "a-victim"
 )
