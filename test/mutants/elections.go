@@ -32,6 +32,26 @@ var elections = []Mutant{
 		New: `if c.out.parked && c.replay {`,
 	},
 	{
+		Name: "a pause holds nobody back", Area: "elections", File: "raft/raft.go", By: "test/sim TestPauses",
+		Old: `if r.paused != 0 || r.self == 0`,
+		New: `if r.self == 0`,
+	},
+	{
+		Name: "a pause counts once it is decided", Area: "elections", File: "instance/pause.go", By: "test/sim TestPauses",
+		Old: `	c.raft.Pause(newest.until(), now)`,
+		New: `	c.raft.Pause(c.pause.confirmed.until(), now)`,
+	},
+	{
+		Name: "a CONFIRM begins a pause anew", Area: "elections", File: "instance/pause.go", By: "instance TestScripts/pause",
+		Old: `if tuple != nil && bytes.Equal(known.tuple, tuple) {`,
+		New: `if tuple == nil {`,
+	},
+	{
+		Name: "a space of our name is ours", Area: "elections", File: "box/own.go", By: "box TestOwnSpaceForeign",
+		Old: `return id, ok && s.isOwn(id)`,
+		New: `return id, ok`,
+	},
+	{
 		Name: "no fencing", Area: "elections", File: "raft/raft.go",
 		Old:     `if r.cfg.FencingInterval == 0 {`,
 		New:     `if r.cfg.FencingInterval >= 0 {`,

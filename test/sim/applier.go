@@ -113,7 +113,7 @@ func (a *applier) read(p *packet) {
 		}
 		a.n.post(said)
 		back := a.id == a.n.memberID(a.peer) && !p.hello.vclock.Covers(&a.known)
-		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Kind: a.peer.kind(), Back: back})
+		a.n.post(instance.Upstream{Peer: a.id, State: instance.UpstreamFollow, Kind: a.peer.kind(), Feature: a.peer.reads(), Back: back})
 		if p.hello.raft != nil {
 			a.hearRaft(*p.hello.raft)
 		}

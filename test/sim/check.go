@@ -23,6 +23,7 @@ type checks struct {
 	sick    sickChecker
 	void    lostChecker
 	barrier barrierChecker
+	pause   pauseChecker
 
 	conditional conditionalChecker
 }
@@ -41,6 +42,7 @@ func newChecks(w *World) *checks {
 	c.sick.init(w)
 	c.void.init(w)
 	c.barrier.init(w)
+	c.pause.init(w)
 	c.conditional.w = w
 	return c
 }
@@ -190,6 +192,7 @@ func sumOf(t xrow.Type, body []byte) uint64 {
 func (c *checks) logged(n *node, g *xrow.Group) logged {
 	c.sick.logged(n)
 	c.prevote.logged(n, g)
+	c.pause.logged(n, g)
 	rows, err := c.readRows(g)
 	if err != nil {
 		c.w.fail("rows", "%s logs a row that does not decode: %v", n.label(), err)

@@ -222,7 +222,7 @@ func (n *node) serveJoin(c *conn, hi *hello) {
 	n.w.ambush.joins(c)
 	n.tag++
 	n.snaps[n.tag] = s.begin
-	n.post(instance.JoinRequest{Tag: n.tag, UUID: peer.uuid, Name: peer.name, Incarnation: hi.incarnation})
+	n.post(instance.JoinRequest{Tag: n.tag, UUID: peer.uuid, Name: peer.name, Incarnation: hi.incarnation, Feature: peer.reads()})
 }
 
 func (s *joinServer) begin(snap instance.Snapshot) {

@@ -196,6 +196,14 @@ func (n *node) kind() xrow.Kind {
 	return xrow.Tarragon
 }
 
+// reads is the newest feature level that it says it reads; 0: it says nothing.
+func (n *node) reads() uint32 {
+	if n.isTarantool() {
+		return 0
+	}
+	return instance.FeatureLevel
+}
+
 // incarnation is what its _cluster row has of its store.
 func (n *node) incarnation() uint64 {
 	if n.isTarantool() {
@@ -249,6 +257,7 @@ func (n *node) step() {
 	eff := n.stepCore(batch)
 	n.w.check.client.stepped(n, batch, eff, slept)
 	n.w.check.prevote.stepped(n, batch, slept)
+	n.w.check.pause.stepped(n, batch)
 	n.w.check.promise.stepped(n, batch)
 	n.watchIdle(len(batch) > 0)
 	n.run(eff)

@@ -78,7 +78,7 @@ func (n *node) subscribe(c *conn, hi *hello) {
 	n.relays = append(n.relays, r)
 	c.ends[acceptor].receive = r.receive
 	c.ends[acceptor].hangUp = r.gone
-	n.post(instance.Downstream{Peer: r.id, Up: true, Kind: peer.kind(), VClock: hi.vclock})
+	n.post(instance.Downstream{Peer: r.id, Up: true, Kind: peer.kind(), Feature: peer.reads(), VClock: hi.vclock})
 	if n.shown != nil {
 		r.term = n.shown.Term
 	}

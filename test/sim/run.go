@@ -30,6 +30,7 @@ type Result struct {
 	Met     Met  // by a mixed set
 	Split   bool // somebody reported a split brain
 	Readers ReaderMet
+	Paused  Paused
 }
 
 // half of the run: what a fault plans for its own end holds within one half.
@@ -110,7 +111,7 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met}
+		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads
