@@ -29,14 +29,20 @@ func (a *Answers) Reply(conn, sync uint64, data []byte, err *xrow.Error) {
 	}
 }
 
-// Flush sends what was answered since the last Flush.
+// Flush has sent what was answered since the last Flush.
 func (a *Answers) Flush() {
-	for i, c := range a.dirty {
+	call := a.dirty[:0]
+	for _, c := range a.dirty {
 		c.mu.Lock()
 		c.dirty = false
 		c.mu.Unlock()
-		c.Flush()
-		a.dirty[i] = nil
+		if c.called.CompareAndSwap(false, true) {
+			call = append(call, c)
+		}
 	}
+	if len(call) > 0 {
+		a.srv.senders.call(call...)
+	}
+	clear(a.dirty)
 	a.dirty = a.dirty[:0]
 }

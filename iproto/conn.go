@@ -56,6 +56,7 @@ func newConn(s *Server, nc net.Conn) *Conn {
 	c := &Conn{srv: s, nc: nc, peer: nc.RemoteAddr().String(), base: smallestBuf, maxFrame: MaxFrameBeforeAuth}
 	c.active.Store(s.second.Load())
 	c.output.init()
+	c.eager.init(nc)
 	c.gather = gather{srv: s, done: c.done}
 	return c
 }

@@ -10,14 +10,15 @@
 //	event:    ce u32 | 82 00 4c 01 <sync> | 82 57 <key> 58 <value>
 //	greeting: "Tarantool X.Y.Z (Binary) UUID" padded to 63, \n, base64 of 32 bytes of salt padded to 63, \n
 //
-// # Goroutines of a connection
+// # Goroutines
 //
-// The reader owns the read side: it cuts frames out of whole read buffers,
-// answers reads in place, gathers writes into one [Batch] per buffer, and
-// writes its own answers to the socket. The writer sleeps until somebody else
-// (the node's loop, a watcher's key, a procedure) has left something in the
-// output. At most one of the two writes at any time; nobody else ever waits for
-// the socket.
+// A connection has one, its reader. It owns the read side: it cuts frames out of
+// whole read buffers, answers reads in place, gathers writes into one [Batch] per
+// buffer, and writes its own answers to the socket. What somebody else (the
+// node's loop, a watcher's key, a procedure) has left in the output, a few
+// senders write for all connections: what the socket takes at once. A socket
+// that is full gets a goroutine of its own until it has taken the rest. One of
+// them writes at any time; nobody else ever waits for a socket.
 //
 // # Invariants
 //

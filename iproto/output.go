@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tarragon.dev/tarragon/xrow"
@@ -26,7 +27,7 @@ const windowBytes = 16 << 20
 type output struct {
 	mu      sync.Mutex
 	changed sync.Cond     // the reader waits here for room, credit or silence
-	wake    chan struct{} // capacity 1: something waits for the writer
+	called  atomic.Bool   // it is in the queue of the senders
 	done    chan struct{} // closed with the connection
 
 	// What nobody writes yet: queue, and behind it pending. Who takes a piece out
@@ -47,26 +48,15 @@ type output struct {
 	finishing sync.Mutex // one linearizable read at a time makes its answer
 	roomy     sync.Cond  // it waits here for room
 
-	armed time.Time // when the write deadline was set; the writing goroutine's own
+	// The writing goroutine's own.
+	armed time.Time // when the write deadline was set
+	eager eager
 }
 
 func (o *output) init() {
 	o.changed.L, o.roomy.L = &o.mu, &o.mu
 	o.typical = typicalAtFirst
-	o.wake = make(chan struct{}, 1)
 	o.done = make(chan struct{})
-}
-
-// runWriter is the writer: it sends what others than the reader have left.
-func (c *Conn) runWriter() {
-	for {
-		select {
-		case <-c.wake:
-			c.drain(false)
-		case <-c.done:
-			return
-		}
-	}
 }
 
 // open sees to a buffer for the reader's own answers.
@@ -84,7 +74,7 @@ func (c *Conn) emit() {
 	}
 	out := c.out
 	c.out = nil
-	if len(out.B) == 0 { // the answers of others are the writer's
+	if len(out.B) == 0 { // the answers of others are the senders'
 		bytebufferpool.Put(out)
 		return
 	}
@@ -179,9 +169,9 @@ func (c *Conn) nextLocked() (p piece, ok bool) {
 	return p, true
 }
 
-// drain writes what is pending. Whoever comes second leaves at once: the first
-// one takes what was added meanwhile. The reader writes once and leaves the
-// rest to the writer: it has requests to read.
+// drain writes what is pending, and waits for the socket. Whoever comes second
+// leaves at once: the first one takes what was added meanwhile. The reader writes
+// once and leaves the rest to the senders: it has requests to read.
 func (c *Conn) drain(reader bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,18 +184,68 @@ func (c *Conn) drain(reader bool) {
 		if !ok {
 			break
 		}
-		c.mu.Unlock()
-		err := c.writeAll(p.buf.B)
-		p.release(&c.srv.budget)
-		c.mu.Lock()
-		if err != nil {
-			c.closeLocked(err)
-		}
-		c.notifyLocked()
+		c.finishLocked(p, 0)
 		if reader {
 			break
 		}
 	}
+	c.writtenLocked()
+}
+
+// send is drain that does not wait for the socket: where it is full, a goroutine
+// goes on.
+func (c *Conn) send() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writing {
+		return
+	}
+	c.writing = true
+	for c.cause == nil {
+		p, ok := c.nextLocked()
+		if !ok {
+			break
+		}
+		c.mu.Unlock()
+		n, err := c.writeSome(p.buf.B)
+		c.mu.Lock()
+		if err == nil && n < len(p.buf.B) && c.srv.senders.wait(func() { c.sendOn(p, n) }) {
+			return // writing goes on there
+		}
+		p.release(&c.srv.budget)
+		if err != nil {
+			c.closeLocked(err)
+		}
+		c.notifyLocked()
+	}
+	c.writtenLocked()
+}
+
+// sendOn writes the rest of a piece, and what comes behind it.
+func (c *Conn) sendOn(p piece, from int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for ok := true; ok; p, ok = c.nextLocked() {
+		c.finishLocked(p, from)
+		from = 0
+	}
+	c.writtenLocked()
+}
+
+// finishLocked writes the rest of a piece; the caller holds output.writing.
+func (c *Conn) finishLocked(p piece, from int) {
+	c.mu.Unlock()
+	err := c.writeAll(p.buf.B[from:])
+	p.release(&c.srv.budget)
+	c.mu.Lock()
+	if err != nil {
+		c.closeLocked(err)
+	}
+	c.notifyLocked()
+}
+
+// writtenLocked ends the turn of whoever writes.
+func (c *Conn) writtenLocked() {
 	c.writing = false
 	if c.unsent() > 0 {
 		c.Flush()
@@ -227,7 +267,16 @@ func (c *Conn) armWrite() {
 // writeChunk is how much of the output must leave within Config.SlowTimeout.
 const writeChunk = 256 << 10
 
-// writeAll sends b. Only the goroutine that holds output.writing calls it.
+// writeSome sends what of b the socket takes at once. As writeAll, it is for the
+// goroutine that holds output.writing.
+func (c *Conn) writeSome(b []byte) (n int, err error) {
+	c.armWrite()
+	n, err = c.eager.take(b[:min(len(b), writeChunk)])
+	c.srv.meter.add(countSent, uint64(n))
+	return n, slowClient(err)
+}
+
+// writeAll sends b, and waits for the socket.
 func (c *Conn) writeAll(b []byte) error {
 	for len(b) > 0 {
 		c.armWrite()
@@ -235,21 +284,25 @@ func (c *Conn) writeAll(b []byte) error {
 		c.srv.meter.add(countSent, uint64(n))
 		b = b[n:]
 		if err != nil {
-			var ne net.Error
-			if errors.As(err, &ne) && ne.Timeout() {
-				return ErrSlowClient
-			}
-			return err
+			return slowClient(err)
 		}
 	}
 	return nil
 }
 
-// Flush makes the writer send what Reply has left.
+// slowClient names the error of a write whose time is over.
+func slowClient(err error) error {
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		return ErrSlowClient
+	}
+	return err
+}
+
+// Flush has sent what Reply has left.
 func (c *Conn) Flush() {
-	select {
-	case c.wake <- struct{}{}:
-	default: // the writer is already called
+	if c.called.CompareAndSwap(false, true) {
+		c.srv.senders.call(c)
 	}
 }
 

@@ -26,6 +26,7 @@ type Server struct {
 	salt    func([]byte) error // fills the salt of a greeting
 	limit   atomic.Int64       // requests of one connection that may wait for the node
 	meter   meter
+	senders senders
 	budget  budget
 	gate    gate
 	guard   *guard
@@ -49,6 +50,7 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 	s := &Server{cfg: cfg, backend: b, began: time.Now(), stop: make(chan struct{}), left: make(chan struct{}, 1)}
 	s.gate = gate{limits: cfg.Limits, users: map[User]int{}}
 	s.guard = newGuard(&s.gate.limits)
+	s.senders.wg = &s.wg
 	s.limit.Store(int64(cfg.MaxInFlight))
 	s.budget.init(cfg.AnswerMemory, cfg.SlowTimeout)
 	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
@@ -242,7 +244,6 @@ func (s *Server) serveConn(c *Conn) {
 	if f := s.cfg.Trace.Opened; f != nil {
 		f(c)
 	}
-	s.wg.Go(c.runWriter)
 	c.close(c.serve())
 	s.cfg.Hub.drop(c)
 	s.conns.remove(c)
@@ -312,5 +313,6 @@ func (s *Server) Close() {
 	for _, c := range s.conns.all() {
 		c.close(ErrServerClosed)
 	}
+	s.senders.close()
 	s.wg.Wait()
 }
