@@ -3,6 +3,7 @@ package instance
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -162,6 +163,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.add(ev)
 		case <-timer.C:
 		}
+		runtime.Gosched() // whoever is about to hand something over comes along
 		l.drain(l.urgent)
 		l.drain(l.events)
 		l.step(timer)

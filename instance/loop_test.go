@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -210,4 +211,53 @@ func (s *freeSink) Take([]byte) error {
 	}
 	s.loop.latch.Unlock()
 	return nil
+}
+
+// stepCounter counts the Steps that answered something.
+type stepCounter struct {
+	silentAdapters
+	steps int
+}
+
+func (a *stepCounter) Reply(r []Reply) {
+	a.steps++
+	a.silentAdapters.Reply(r)
+}
+
+// Who is ready to hand something over when the Loop wakes comes along: many
+// clients with a request each make few Steps, and with that few groups.
+func TestLoopGathersWhoIsReady(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that all are ready and none runs
+	core, err := New(Config{UUID: "u", Mode: ModeCandidate, Rand: rand.New(rand.NewPCG(1, 2))}, box.New(box.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &stepCounter{}
+	l := NewLoop(core, LoopConfig{Journal: a, Peers: a, Clients: a, Watcher: a})
+	var loop, clients sync.WaitGroup
+	loop.Go(func() { _ = l.Run(t.Context()) })
+	runtime.Gosched() // it waits for events
+	const n = 64
+	start := make(chan struct{})
+	for i := range n {
+		clients.Go(func() {
+			<-start
+			if err := l.Submit(Write{Requests: []Request{{Conn: 1, Sync: uint64(i), DML: xrow.DML{Type: xrow.Replace, SpaceID: 1}}}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	runtime.Gosched() // they wait for the start
+	close(start)
+	clients.Wait()
+	for answered := 0; answered < n; runtime.Gosched() {
+		a.mu.Lock()
+		answered = len(a.replies)
+		a.mu.Unlock()
+	}
+	l.Close()
+	loop.Wait()
+	if a.steps > n/8 {
+		t.Errorf("%d Steps for %d requests", a.steps, n)
+	}
 }
