@@ -179,28 +179,28 @@ func (t target) label() string {
 // errNoAddress is an instance of the file that nobody can connect to.
 var errNoAddress = errors.New("no address to connect to: neither iproto.listen nor iproto.advertise has one")
 
-// call connects, calls one function and disconnects. Arguments go as they are.
+// call connects, calls one function and disconnects. Arguments go as they are;
+// the first value that comes back goes to what answer points to, unless that is nil.
 // What the instance answers with is an [answerError].
-func (t target) call(ctx context.Context, timeout time.Duration, function string, arguments ...any) ([]any, error) {
+func (t target) call(ctx context.Context, timeout time.Duration, answer any, function string, arguments ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn := t.dialControl(ctx, timeout)
 	if conn == nil {
 		var err error
 		if conn, err = t.dial(ctx, timeout, t.login, t.password); err != nil {
-			return nil, answered(err)
+			return answered(err)
 		}
 	}
 	defer conn.Close()
-	return invoke(ctx, conn, function, arguments...)
+	return invoke(ctx, conn, answer, function, arguments...)
 }
 
-func invoke(ctx context.Context, conn *tarantool.Connection, function string, arguments ...any) ([]any, error) {
+func invoke(ctx context.Context, conn *tarantool.Connection, answer any, function string, arguments ...any) error {
 	if arguments == nil {
 		arguments = []any{}
 	}
-	out, err := conn.Do(tarantool.NewCallRequest(function).Args(arguments).Context(ctx)).Get()
-	return out, answered(err)
+	return request(conn, tarantool.NewCallRequest(function).Args(arguments).Context(ctx), answer)
 }
 
 // dial connects by the network; an empty user does not log in.
@@ -225,11 +225,10 @@ func (t target) dialControl(ctx context.Context, timeout time.Duration) *taranto
 	if err != nil {
 		return nil
 	}
-	if answer, err := invoke(ctx, conn, "box.info"); err == nil && t.name != "" && len(answer) > 0 {
-		if name := str(asMap(answer[0])["name"]); name != "" && name != t.name {
-			conn.Close()
-			return nil
-		}
+	var info boxInfo
+	if err := invoke(ctx, conn, &info, "box.info"); err == nil && t.name != "" && info.Name != "" && info.Name != t.name {
+		conn.Close()
+		return nil
 	}
 	return conn
 }

@@ -79,7 +79,7 @@ func newControl(p process, c control) *cobra.Command {
 			if c.arguments != nil {
 				arguments = c.arguments()
 			}
-			if _, err := t.call(cmd.Context(), f.timeout, c.function, arguments...); err != nil {
+			if err := t.call(cmd.Context(), f.timeout, nil, c.function, arguments...); err != nil {
 				return fmt.Errorf("%s %s: %w", c.verb, t.label(), err)
 			}
 			_, err = fmt.Fprintf(p.out, "%s %s\n", t.label(), c.done)
@@ -173,7 +173,7 @@ func expel(ctx context.Context, p process, f connectFlags, targets []target, nam
 	}
 	t := targets[leader]
 	t.name = all[leader].Name
-	if _, err := t.call(ctx, f.timeout, "tarragon.expel", name); err != nil {
+	if err := t.call(ctx, f.timeout, nil, "tarragon.expel", name); err != nil {
 		return fmt.Errorf("expel %s: %s: %w", name, t.label(), err)
 	}
 	_, err := fmt.Fprintf(p.out, "%s is expelled, by %s\n", name, t.label())

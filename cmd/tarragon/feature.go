@@ -25,15 +25,14 @@ type memberReads struct {
 	Reads uint64 `json:"reads"`
 }
 
-// parseFeature reads box.info().tarragon.feature; nil where it is not told.
-func parseFeature(v any, names idNames) *feature {
-	m := asMap(v)
+// parseFeature makes what we show of it; nil where it is not told.
+func parseFeature(m *boxFeature, names idNames) *feature {
 	if m == nil {
 		return nil
 	}
-	f := &feature{Level: num(m["level"]), Reads: num(m["reads"])}
-	for id, reads := range asMap(m["members"]) {
-		f.Members = append(f.Members, memberReads{names.of(num(id)), num(reads)})
+	f := &feature{Level: uint64(m.Level), Reads: uint64(m.Reads)}
+	for id, reads := range m.Members {
+		f.Members = append(f.Members, memberReads{names.of(number(id)), uint64(reads)})
 	}
 	slices.SortFunc(f.Members, func(a, b memberReads) int { return strings.Compare(a.Name, b.Name) })
 	return f
@@ -130,7 +129,7 @@ not connected. There is no way back: what is written then cannot be read by an o
 			if level != 0 {
 				args = append(args, level)
 			}
-			if _, err := t.call(cmd.Context(), f.timeout, "tarragon.feature_raise", args...); err != nil {
+			if err := t.call(cmd.Context(), f.timeout, nil, "tarragon.feature_raise", args...); err != nil {
 				return fmt.Errorf("feature raise: %s: %w", t.label(), err)
 			}
 			in := ask(cmd.Context(), *t, f.timeout)

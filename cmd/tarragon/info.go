@@ -2,12 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
-
-	_ "github.com/tarantool/go-tarantool/v2/datetime" // alerts in box.info of a Tarantool have times
 )
 
 // instanceInfo is what status shows of an instance.
@@ -82,48 +80,37 @@ func (s stream) splitBrain() bool {
 	return s.Direction == "upstream" && !s.healthy() && strings.Contains(s.Message, "Split-Brain discovered")
 }
 
-// parseInfo reads the answer of box.info. Numbers come in any of msgpack's
-// forms, and every key may be missing.
-func parseInfo(answer []any) (*instanceInfo, error) {
-	if len(answer) == 0 {
-		return nil, fmt.Errorf("box.info answered nothing")
-	}
-	m := asMap(answer[0])
-	if m == nil {
-		return nil, fmt.Errorf("box.info answered %T, not a map", answer[0])
-	}
+// parseInfo makes what we show of box.info.
+func parseInfo(m *boxInfo) *instanceInfo {
 	in := &instanceInfo{
-		Name: str(m["name"]), ID: num(m["id"]), UUID: str(m["uuid"]), Kind: str(m["package"]), Version: str(m["version"]),
-		Status: str(m["status"]), Signature: num(m["signature"]), VClock: vclockText(m["vclock"]),
-		ReadOnly: truth(m["ro"]), Reason: str(m["ro_reason"]), Uptime: num(m["uptime"]),
+		Name: m.Name, ID: uint64(m.ID), UUID: m.UUID, Kind: m.Package, Version: m.Version,
+		Status: m.Status, Signature: uint64(m.Signature), VClock: vclockText(m.VClock),
+		ReadOnly: m.RO, Reason: m.ROReason, Uptime: uint64(m.Uptime),
 	}
-	set := asMap(m["replicaset"])
-	if in.Replicaset = str(set["name"]); in.Replicaset == "" {
-		in.Replicaset = str(set["uuid"])
+	if in.Replicaset = m.Replicaset.Name; in.Replicaset == "" {
+		in.Replicaset = m.Replicaset.UUID
 	}
 	names := memberNames(m)
 	for _, name := range names {
 		in.members = append(in.members, name)
 	}
 	if in.Name == "" && in.ID != 0 {
-		in.Name = names.of(in.ID)
+		in.Name = names.of(m.ID)
 	}
-	election := asMap(m["election"])
-	in.Term, in.Role = num(election["term"]), str(election["state"])
-	if leader := num(election["leader"]); leader != 0 {
+	in.Term, in.Role = uint64(m.Election.Term), m.Election.State
+	if leader := m.Election.Leader; leader != 0 {
 		in.Leader = names.of(leader)
-		if name := str(election["leader_name"]); name != "" {
+		if name := m.Election.LeaderName; name != "" {
 			in.Leader = name
 		}
 	} else if !in.ReadOnly && in.Role != "leader" {
 		in.Role = "rw" // elections are off: what may write is all there is to know
 	}
-	synchro := asMap(m["synchro"])
-	in.Quorum = num(synchro["quorum"])
-	if queue := asMap(synchro["queue"]); num(queue["len"]) > 0 {
-		in.Undecided = &undecided{Owner: names.of(num(queue["owner"])), Count: num(queue["len"]), Age: float(queue["age"])}
+	in.Quorum = uint64(m.Synchro.Quorum)
+	if queue := m.Synchro.Queue; queue.Len > 0 {
+		in.Undecided = &undecided{Owner: names.of(queue.Owner), Count: uint64(queue.Len), Age: queue.Age}
 	}
-	in.Streams = streams(asMap(m["replication"]), names)
+	in.Streams = streams(m.Replication, names)
 	for _, s := range in.Streams {
 		if s.Direction == "upstream" && (in.Lag == nil || s.Lag > *in.Lag) {
 			lag := s.Lag
@@ -136,51 +123,38 @@ func parseInfo(answer []any) (*instanceInfo, error) {
 			in.SplitBrain = append(in.SplitBrain, s)
 		}
 	}
-	in.parseOwn(asMap(m["tarragon"]), names)
-	return in, nil
+	in.parseOwn(&m.Own, names)
+	return in
 }
 
-// parseOwn reads what only an instance of ours tells.
-func (in *instanceInfo) parseOwn(m map[any]any, names idNames) {
-	if e := str(m["last_error"]); e != "" {
-		in.LastError = e
+// parseOwn takes what only an instance of ours tells.
+func (in *instanceInfo) parseOwn(m *tarragonInfo, names idNames) {
+	if m.LastError != "" {
+		in.LastError = m.LastError
 	}
-	in.Rules = str(m["rules"])
-	in.Feature = parseFeature(m["feature"], names)
-	in.Pause = parsePause(m["pause"])
-	var tarantools []uint64
-	for id, kind := range asMap(m["kinds"]) {
-		if str(kind) != "Tarragon" {
-			tarantools = append(tarantools, num(id))
+	in.Rules = m.Rules
+	in.Feature = parseFeature(m.Feature, names)
+	in.Pause = parsePause(m.Pause)
+	for id, kind := range m.Kinds {
+		if kind != "Tarragon" {
+			in.Tarantools = append(in.Tarantools, names.of(number(id)))
 		}
-	}
-	for _, id := range tarantools {
-		in.Tarantools = append(in.Tarantools, names.of(id))
 	}
 	slices.Sort(in.Tarantools)
-	if list, ok := m["learners"].([]any); ok {
-		for _, v := range list {
-			in.Learners = append(in.Learners, names.of(num(v)))
-		}
+	for _, id := range m.Learners {
+		in.Learners = append(in.Learners, names.of(id))
 	}
-	if mem := asMap(m["memory"]); mem != nil {
-		in.Memory = &memory{num(mem["taken"]), num(mem["limit"])}
+	if m.Memory != nil {
+		in.Memory = &memory{uint64(m.Memory.Taken), uint64(m.Memory.Limit)}
 	}
-	quorum := asMap(m["quorum"])
-	in.QuorumSet = str(quorum["value"])
-	if file := str(quorum["file"]); in.QuorumSet != "" && strings.ReplaceAll(file, " ", "") != strings.ReplaceAll(in.QuorumSet, " ", "") {
+	in.QuorumSet = m.Quorum.Value
+	if file := m.Quorum.File; in.QuorumSet != "" && strings.ReplaceAll(file, " ", "") != strings.ReplaceAll(in.QuorumSet, " ", "") {
 		in.QuorumFile = file
 	}
-	if list, ok := m["split_brain"].([]any); ok {
-		for _, v := range list {
-			in.noteSplit(names.of(num(asMap(v)["peer"])), str(asMap(v)["message"]))
-		}
+	for _, x := range m.SplitBrain {
+		in.noteSplit(names.of(x.Peer), x.Message)
 	}
-	if list, ok := m["not_served"].([]any); ok {
-		for _, v := range list {
-			in.Carried = append(in.Carried, str(v))
-		}
-	}
+	in.Carried = append(in.Carried, m.NotServed...)
 }
 
 // noteSplit adds a split brain that the streams do not show any more.
@@ -196,145 +170,52 @@ func (in *instanceInfo) noteSplit(peer, message string) {
 // idNames are the names of members by their id.
 type idNames map[uint64]string
 
-func (n idNames) of(id uint64) string {
-	if name := n[id]; name != "" {
+func (n idNames) of(id number) string {
+	if name := n[uint64(id)]; name != "" {
 		return name
 	}
-	return strconv.FormatUint(id, 10)
+	return strconv.FormatUint(uint64(id), 10)
 }
 
-func memberNames(info map[any]any) idNames {
+func memberNames(info *boxInfo) idNames {
 	names := idNames{}
-	for id, v := range asMap(info["replication"]) {
-		names[num(id)] = str(asMap(v)["name"])
+	for id, m := range info.Replication {
+		names[id] = m.Name
 	}
-	if name := str(info["name"]); name != "" {
-		names[num(info["id"])] = name
+	if info.Name != "" {
+		names[uint64(info.ID)] = info.Name
 	}
 	return names
 }
 
 // streams are all upstreams and downstreams, by the id of the peer.
-func streams(replication map[any]any, names idNames) []stream {
-	var ids []uint64
-	byID := map[uint64]map[any]any{}
-	for id, v := range replication {
-		ids = append(ids, num(id))
-		byID[num(id)] = asMap(v)
-	}
-	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
-	var out []stream
-	for _, id := range ids {
-		for _, direction := range []string{"upstream", "downstream"} {
-			m := asMap(byID[id][direction])
-			if m == nil {
+func streams(replication table[boxMember], names idNames) (out []stream) {
+	for _, id := range slices.Sorted(maps.Keys(replication)) {
+		m := replication[id]
+		for _, s := range [...]struct {
+			direction string
+			of        *boxStream
+		}{{"upstream", m.Upstream}, {"downstream", m.Downstream}} {
+			if s.of == nil {
 				continue
 			}
-			message := str(m["message"])
-			if more := str(m["system_message"]); more != "" {
-				message += " (" + more + ")"
+			message := s.of.Message
+			if s.of.System != "" {
+				message += " (" + s.of.System + ")"
 			}
 			out = append(out, stream{
-				Direction: direction, Peer: names.of(id), Status: str(m["status"]),
-				Lag: float(m["lag"]), Idle: float(m["idle"]), Message: message,
+				Direction: s.direction, Peer: names.of(number(id)), Status: s.of.Status,
+				Lag: s.of.Lag, Idle: s.of.Idle, Message: message,
 			})
 		}
 	}
 	return out
 }
 
-func vclockText(v any) string {
-	m := asMap(v)
-	var ids []uint64
-	lsn := map[uint64]uint64{}
-	for id, n := range m {
-		ids = append(ids, num(id))
-		lsn[num(id)] = num(n)
-	}
-	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
+func vclockText(clock table[number]) string {
 	var parts []string
-	for _, id := range ids {
-		parts = append(parts, fmt.Sprintf("%d: %d", id, lsn[id]))
+	for _, id := range slices.Sorted(maps.Keys(clock)) {
+		parts = append(parts, fmt.Sprintf("%d: %d", id, clock[id]))
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
-}
-
-// asMap is a decoded map, nil if it is none. A list with holes may come where
-// a map with keys 1, 2, 3 was meant: Tarantool encodes such tables so.
-func asMap(v any) map[any]any {
-	switch v := v.(type) {
-	case map[any]any:
-		return v
-	case map[string]any:
-		m := make(map[any]any, len(v))
-		for k, x := range v {
-			m[k] = x
-		}
-		return m
-	case []any:
-		m := make(map[any]any, len(v))
-		for i, x := range v {
-			m[uint64(i+1)] = x
-		}
-		return m
-	}
-	return nil
-}
-
-func str(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case []byte:
-		return string(v)
-	case fmt.Stringer: // a uuid
-		return v.String()
-	}
-	return ""
-}
-
-func truth(v any) bool { b, _ := v.(bool); return b }
-
-func float(v any) float64 {
-	switch v := v.(type) {
-	case float64:
-		return v
-	case float32:
-		return float64(v)
-	case int8, int16, int32, int64, int, uint8, uint16, uint32, uint64, uint:
-		return float64(num(v))
-	}
-	return 0
-}
-
-// num is a number that cannot be negative; what is counts as 0.
-func num(v any) uint64 {
-	var n int64
-	switch v := v.(type) {
-	case int8:
-		n = int64(v)
-	case int16:
-		n = int64(v)
-	case int32:
-		n = int64(v)
-	case int64:
-		n = v
-	case int:
-		n = int64(v)
-	case uint8:
-		return uint64(v)
-	case uint16:
-		return uint64(v)
-	case uint32:
-		return uint64(v)
-	case uint64:
-		return v
-	case uint:
-		return uint64(v)
-	case float64:
-		n = int64(v)
-	case float32:
-		n = int64(v)
-	}
-	return uint64(max(n, 0))
 }

@@ -48,38 +48,60 @@ func (in *instanceInfo) askOpenly(ctx context.Context, t target, timeout time.Du
 		return
 	}
 	defer conn.Close()
-	watch := func(key string) map[any]any {
-		out, err := conn.Do(tarantool.NewWatchOnceRequest(key).Context(ctx)).Get()
-		if err != nil || len(out) == 0 {
-			return nil
-		}
-		return asMap(out[0])
+	watch := func(key string, value any) error {
+		return request(conn, tarantool.NewWatchOnceRequest(key).Context(ctx), value)
 	}
-	status := watch("box.status")
-	if status == nil {
+	var status watchedStatus
+	if watch("box.status", &status) != nil {
 		return
 	}
-	in.open, in.ReadOnly, in.Status = true, truth(status["is_ro"]), str(status["status"])
-	id := watch("box.id")
-	in.ID, in.UUID = num(id["id"]), str(id["instance_uuid"])
-	if in.Replicaset == "" {
-		in.Replicaset = str(id["replicaset_uuid"])
+	in.open, in.ReadOnly, in.Status = true, status.RO, status.Status
+	var id watchedID
+	if watch("box.id", &id) == nil {
+		in.ID, in.UUID = uint64(id.ID), string(id.UUID)
+		if in.Replicaset == "" {
+			in.Replicaset = string(id.Replicaset)
+		}
 	}
 	names := idNames{in.ID: in.label()}
-	election := watch("box.election")
-	in.Term, in.Role = num(election["term"]), str(election["role"])
-	if leader := num(election["leader"]); leader != 0 {
-		in.Leader = names.of(leader)
+	var election watchedElection
+	if watch("box.election", &election) == nil {
+		in.Term, in.Role = uint64(election.Term), election.Role
+	}
+	if election.Leader != 0 {
+		in.Leader = names.of(election.Leader)
 	} else if !in.ReadOnly && in.Role != "leader" {
 		in.Role = "rw"
 	}
-	if leader := watch("tarragon.leader"); leader != nil { // ours alone tells that
+	var leader watchedLeader
+	if watch("tarragon.leader", &leader) == nil { // ours alone tells that
 		in.Kind = "Tarragon"
-		if name := str(leader["name"]); name != "" {
-			in.Leader = name
+		if leader.Name != "" {
+			in.Leader = leader.Name
 		}
 	}
 }
+
+// What we read of the values that all clients may watch.
+type (
+	watchedStatus struct {
+		RO     bool   `msgpack:"is_ro"`
+		Status string `msgpack:"status"`
+	}
+	watchedID struct {
+		ID         number   `msgpack:"id"`
+		UUID       uuidText `msgpack:"instance_uuid"`
+		Replicaset uuidText `msgpack:"replicaset_uuid"`
+	}
+	watchedElection struct {
+		Term   number `msgpack:"term"`
+		Role   string `msgpack:"role"`
+		Leader number `msgpack:"leader"`
+	}
+	watchedLeader struct {
+		Name string `msgpack:"name"`
+	}
+)
 
 func (in *instanceInfo) askBallot(ctx context.Context, t target) {
 	if t.uri.IsZero() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,13 +17,12 @@ type pause struct {
 	Reason string  `json:"reason,omitempty"`
 }
 
-// parsePause reads box.info().tarragon.pause; nil: there is none.
-func parsePause(v any) *pause {
-	m := asMap(v)
+// parsePause makes what we show of it; nil: there is none.
+func parsePause(m *boxPause) *pause {
 	if m == nil {
 		return nil
 	}
-	return &pause{Left: float(m["left"]), By: str(m["by"]), Reason: str(m["reason"])}
+	return &pause{m.Left, m.By, m.Reason}
 }
 
 func (p *pause) text() string {
@@ -63,7 +63,7 @@ pause, or from its start. A pause that is there already is replaced.
 				return err
 			}
 			options := map[string]any{"seconds": span.Seconds(), "reason": why}
-			if _, err := t.call(cmd.Context(), f.timeout, "tarragon.pause", options); err != nil {
+			if err := t.call(cmd.Context(), f.timeout, nil, "tarragon.pause", options); err != nil {
 				return fmt.Errorf("pause: %s: %w", t.label(), err)
 			}
 			if _, err := fmt.Fprintf(p.out, "paused: no automatic elections for %v, by %s\n", span, t.label()); err != nil {
@@ -117,12 +117,12 @@ func newResume(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := t.call(cmd.Context(), f.timeout, "tarragon.resume")
-			if err != nil {
+			var was bool
+			if err := t.call(cmd.Context(), f.timeout, &was, "tarragon.resume"); err != nil && !errors.Is(err, errNothing) {
 				return fmt.Errorf("resume: %s: %w", t.label(), err)
 			}
 			text := "it was not paused"
-			if len(answer) > 0 && truth(answer[0]) {
+			if was {
 				text = "resumed: instances elect a leader by themselves again"
 			}
 			_, err = fmt.Fprintf(p.out, "%s, by %s\n", text, t.label())

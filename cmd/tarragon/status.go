@@ -73,12 +73,12 @@ func askAll(ctx context.Context, targets []target, timeout time.Duration) []*ins
 
 // ask is what an instance says of itself, or why it does not.
 func ask(ctx context.Context, t target, timeout time.Duration) *instanceInfo {
-	answer, err := t.call(ctx, timeout, "box.info")
+	var answer boxInfo
 	var in *instanceInfo
+	err := t.call(ctx, timeout, &answer, "box.info")
 	if err == nil {
-		in, err = parseInfo(answer)
-	}
-	if err != nil {
+		in = parseInfo(&answer)
+	} else {
 		in = &instanceInfo{Error: err.Error(), Refused: refusal(err)}
 		if in.Refused != "" {
 			in.askOpenly(ctx, t, timeout)

@@ -234,7 +234,7 @@ var knows = map[string][]string{
 	"github.com/tarantool/go-tarantool/v2": {"cmd/tarragon", "internal/cluster", "internal/demo"},
 	"github.com/spf13/cobra":               {"cmd/tarragon"},
 	"go.yaml.in/yaml/v3":                   {"config"},
-	"github.com/vmihailenco/msgpack/v5":    {"internal/mp", "proc"}, // mp scans what it decodes
+	"github.com/vmihailenco/msgpack/v5":    {"internal/mp", "proc", "cmd/tarragon"}, // mp scans what it decodes
 	"net":                                  {"iproto", "replication", "server", "internal/capture", "internal/cluster", "cmd/tarragon"},
 }
 
