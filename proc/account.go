@@ -7,8 +7,6 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // account finds a user or a role by name or ID, as viewer does in _vuser: to
@@ -63,11 +61,8 @@ func passwordHash(password string) string {
 	return base64.StdEncoding.EncodeToString(second[:])
 }
 
-// appendAuth writes the map of authentication methods.
-func appendAuth(dst []byte, password string) []byte {
-	dst = msgp.AppendString(append(dst, 0x81), "chap-sha1")
-	return msgp.AppendString(dst, passwordHash(password))
-}
+// authOf is the map of authentication methods.
+func authOf(password string) mp.Pairs { return mp.Words("chap-sha1", passwordHash(password)) }
 
 // hashPassword is box.schema.user.password(password).
 func hashPassword(c *call) error {
@@ -75,7 +70,7 @@ func hashPassword(c *call) error {
 	if !ok {
 		return illegal("Usage: box.schema.user.password(password)")
 	}
-	c.reply(one(msgp.AppendString(nil, passwordHash(s))))
+	c.reply(one(mp.Encode(passwordHash(s))))
 	return nil
 }
 
@@ -87,7 +82,7 @@ func exists(role bool) handler {
 			_, err := member(s, c.User, c.arg(0), role)
 			found = err == nil
 		})
-		c.reply(one(msgp.AppendBool(nil, found)))
+		c.reply(one(mp.Encode(found)))
 		return nil
 	}
 }
@@ -103,12 +98,12 @@ func createUser(c *call) error {
 		return err
 	}
 	return c.write(true, func(t *txn) (values, error) {
-		if _, ok := t.account(msgp.AppendString(nil, name)); ok {
+		if _, ok := t.account(mp.Encode(name)); ok {
 			return nil, t.existing(name, opts, xrow.ErrUserExists)
 		}
-		auth := []byte{0x80}
+		var auth mp.Pairs
 		if opts.has("password") {
-			auth = appendAuth(nil, opts.str("password"))
+			auth = authOf(opts.str("password"))
 		}
 		id, err := t.insertAccount(opts.str("_origin"), name, "user", auth)
 		if err != nil {
@@ -136,30 +131,23 @@ func (t *txn) existing(name string, opts options, exists xrow.Code) error {
 }
 
 // insertAccount inserts a row of _user.
-func (t *txn) insertAccount(origin, name, typ string, auth []byte) (id uint64, err error) {
+func (t *txn) insertAccount(origin, name, typ string, auth mp.Pairs) (id uint64, err error) {
 	o := origins{{origin, 1}}
-	fields := byte(0x97)
-	if !o.onlyDefault() {
-		fields = 0x98
-	}
 	id = uint64(t.schema().NextUserID())
-	row := msgp.AppendUint64(msgp.AppendUint64([]byte{fields}, id), uint64(t.user.User()))
-	row = msgp.AppendString(msgp.AppendString(row, name), typ)
-	row = append(append(row, auth...), 0x90)
-	row = msgp.AppendUint64(row, t.now)
+	row := []any{id, t.user.User(), name, typ, auth, mp.Raw(noParts), t.now}
 	if !o.onlyDefault() {
-		row = o.appendUser(row)
+		row = append(row, o.ofUser())
 	}
-	return id, t.insert(xrow.SpaceUser, row)
+	return id, t.insert(xrow.SpaceUser, mp.Encode(row))
 }
 
 // firstGrants are the rights of every new user: the role public, to change
 // itself, and, given by admin, to log in and to use its rights.
 func (t *txn) firstGrants(id uint64) error {
-	if _, err := t.addPriv(originDefault, t.user.User(), id, "role", msgp.AppendUint32(nil, box.RolePublic), box.PrivExecute); err != nil {
+	if _, err := t.addPriv(originDefault, t.user.User(), id, "role", mp.Encode(box.RolePublic), box.PrivExecute); err != nil {
 		return err
 	}
-	if _, err := t.addPriv(originDefault, t.user.User(), id, "user", msgp.AppendUint64(nil, id), box.PrivAlter); err != nil {
+	if _, err := t.addPriv(originDefault, t.user.User(), id, "user", mp.Encode(id), box.PrivAlter); err != nil {
 		return err
 	}
 	_, err := t.as(box.UserAdmin).addPriv(originDefault, box.UserAdmin, id, "universe", []byte{0}, box.PrivSession|box.PrivUsage)
@@ -177,10 +165,10 @@ func createRole(c *call) error {
 		return err
 	}
 	return c.write(true, func(t *txn) (values, error) {
-		if _, ok := t.account(msgp.AppendString(nil, name)); ok {
+		if _, ok := t.account(mp.Encode(name)); ok {
 			return nil, t.existing(name, opts, xrow.ErrRoleExists)
 		}
-		_, err := t.insertAccount(opts.str("_origin"), name, "role", []byte{0x80})
+		_, err := t.insertAccount(opts.str("_origin"), name, "role", mp.Pairs{})
 		return nil, err
 	})
 }
@@ -215,11 +203,7 @@ func (t *txn) setPassword(id uint64, password string) error {
 	if id == uint64(box.UserGuest) && password != "" {
 		return xrow.Errorf(xrow.ErrGuestUserPassword)
 	}
-	ops := msgp.AppendString([]byte{0x93, 0x93}, "=")
-	ops = appendAuth(append(ops, 5), password)
-	ops = append(append(msgp.AppendString(append(ops, 0x93), "="), 6), 0x90)
-	ops = msgp.AppendUint64(append(msgp.AppendString(append(ops, 0x93), "="), 7), t.now)
-	return t.update(xrow.SpaceUser, keyOf(id), ops)
+	return t.update(xrow.SpaceUser, keyOf(id), assign(5, authOf(password), mp.Raw(noParts), t.now))
 }
 
 // dropAccount is box.schema.user.drop and box.schema.role.drop(name, options).
@@ -307,7 +291,7 @@ func (t *txn) dropAccount(id uint64, role bool) error {
 			return err
 		}
 	}
-	object := msgp.AppendUint64(msgp.AppendString([]byte{0x92}, "role"), id)
+	object := mp.Tuple("role", id)
 	if err := t.dropRows(xrow.SpacePriv, indexObject, object, privKey); err != nil {
 		return err
 	}
@@ -325,7 +309,7 @@ func (t *txn) dropAccount(id uint64, role bool) error {
 	}
 	// Tarantool leaves rights on a user behind: they would be rights on the next
 	// one that gets the number.
-	object = msgp.AppendUint64(msgp.AppendString([]byte{0x92}, "user"), id)
+	object = mp.Tuple("user", id)
 	if err := t.as(box.UserAdmin).dropRows(xrow.SpacePriv, indexObject, object, privKey); err != nil {
 		return err
 	}
@@ -351,7 +335,7 @@ func userInfo(role bool) handler {
 	return func(c *call) error {
 		who := c.arg(0)
 		if who.isNil() && !role {
-			who = msgp.AppendUint32(nil, c.User.User())
+			who = mp.Encode(c.User.User())
 		}
 		var u box.User
 		var err error

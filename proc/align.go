@@ -5,9 +5,8 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // Credentials are users and roles as a configuration wants them.
@@ -113,7 +112,7 @@ func (t *aligner) alignAccount(a *Account, role bool) (id uint64, err error) {
 	if !a.HasPassword || role || id == uint64(box.UserGuest) {
 		return id, nil
 	}
-	if auth := row.field(4); string(auth) != string(appendAuth(nil, a.Password)) {
+	if auth := row.field(4); string(auth) != string(mp.Encode(authOf(a.Password))) {
 		return id, t.setPassword(id, a.Password)
 	}
 	return id, nil
@@ -121,11 +120,11 @@ func (t *aligner) alignAccount(a *Account, role bool) (id uint64, err error) {
 
 func (t *aligner) addAccount(a *Account, role bool) (uint64, error) {
 	if role {
-		return t.insertAccount(t.origin, a.Name, "role", []byte{0x80})
+		return t.insertAccount(t.origin, a.Name, "role", mp.Pairs{})
 	}
-	auth := []byte{0x80}
+	var auth mp.Pairs
 	if a.HasPassword {
-		auth = appendAuth(nil, a.Password)
+		auth = authOf(a.Password)
 	}
 	id, err := t.insertAccount(t.origin, a.Name, "user", auth)
 	if err == nil {
@@ -136,14 +135,14 @@ func (t *aligner) addAccount(a *Account, role bool) (uint64, error) {
 
 func (t *aligner) alignGrants(grantee uint64, a *Account) error {
 	for _, role := range a.Roles {
-		u, err := t.member(msgp.AppendString(nil, role), true)
+		u, err := t.member(mp.Encode(role), true)
 		if isMissing(err) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := t.addPriv(t.origin, t.user.User(), grantee, "role", msgp.AppendUint32(nil, u.ID), box.PrivExecute); err != nil {
+		if _, err := t.addPriv(t.origin, t.user.User(), grantee, "role", mp.Encode(u.ID), box.PrivExecute); err != nil {
 			return err
 		}
 	}
@@ -160,13 +159,13 @@ func (t *aligner) alignGrants(grantee uint64, a *Account) error {
 func (t *aligner) alignGrant(grantee uint64, permissions []string, o Object) error {
 	var bits box.Priv
 	for _, p := range permissions {
-		b, err := checkPriv(msgp.AppendString(nil, p), o.Class)
+		b, err := checkPriv(mp.Encode(p), o.Class)
 		if err != nil {
 			return err
 		}
 		bits |= b
 	}
-	id, err := t.objectID(o.Class, msgp.AppendString(nil, o.Name))
+	id, err := t.objectID(o.Class, mp.Encode(o.Name))
 	if isMissing(err) {
 		return nil
 	}

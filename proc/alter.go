@@ -4,9 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // alterOptions are what index:alter takes.
@@ -64,27 +63,22 @@ func (t *txn) moveIndex(key []byte, opts options) error {
 	if also != "" {
 		return illegal("Don't know how to update both id and%s", also)
 	}
-	ops, n := []byte(nil), uint32(0)
+	var ops []any
 	for i, name := range []string{"id", "name", "type"} {
 		if v, ok := opts[name]; ok {
-			n++
-			ops = msgp.AppendInt(msgp.AppendString(append(ops, 0x93), "="), i+2)
-			ops = appendScalar(ops, v)
+			ops = append(ops, []any{"=", i + 2, v.shortest()})
 		}
 	}
-	return t.update(xrow.SpaceIndex, key, append(msgp.AppendArrayHeader(nil, n), ops...))
+	return t.update(xrow.SpaceIndex, key, mp.Tuple(ops...))
 }
 
 // alteredIndex is a row of _index with some of its parts said anew.
 func (t *txn) alteredIndex(space uint64, row tuple, opts options) ([]byte, error) {
-	b := append([]byte{0x96}, row.field(0)...)
-	b = append(b, row.field(1)...)
-	for i, name := range []string{"name", "type"} {
+	said := func(name string, field int) value {
 		if v, ok := opts[name]; ok {
-			b = append(b, v...)
-		} else {
-			b = append(b, row.field(i+2)...)
+			return v
 		}
+		return row.field(field)
 	}
 	stored, err := row.field(4).pairs()
 	if err != nil {
@@ -102,12 +96,9 @@ func (t *txn) alteredIndex(space uint64, row tuple, opts options) ([]byte, error
 		}
 		stored[at].val = v
 	}
-	b = msgp.AppendMapHeader(b, uint32(len(stored)))
-	for _, p := range stored {
-		b = appendScalar(msgp.AppendString(b, p.name), p.val)
-	}
+	altered := []any{row.field(0), row.field(1), said("name", 2), said("type", 3), pairsOf(stored)}
 	if !opts.has("parts") {
-		return append(b, row.field(5)...), nil
+		return mp.Tuple(append(altered, row.field(5))...), nil
 	}
 	def, err := t.get(xrow.SpaceSpace, 0, keyOf(space))
 	if err != nil {
@@ -124,5 +115,5 @@ func (t *txn) alteredIndex(space uint64, row tuple, opts options) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	return appendParts(b, parts), nil
+	return mp.Tuple(append(altered, partsOf(parts))...), nil
 }

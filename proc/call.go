@@ -5,9 +5,8 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // call is a request on its way to its answer.
@@ -129,11 +128,7 @@ func (c *call) mayRun(s *box.Schema) error {
 func denied(s *box.Schema, user box.Credentials, access, class, name string) error {
 	u, _ := s.User(user.User())
 	e := xrow.Errorf(xrow.ErrAccessDenied, access, class, name, u.Name)
-	f := msgp.AppendMapHeader(nil, 4)
-	for _, s := range [...]string{"object_type", class, "object_name", name, "access_type", access, "user", u.Name} {
-		f = msgp.AppendString(f, s)
-	}
-	e.Fields = f
+	e.Fields = mp.Encode(mp.Words("object_type", class, "object_name", name, "access_type", access, "user", u.Name))
 	return e
 }
 
@@ -173,11 +168,7 @@ func (c *call) undefined() error {
 		name = name[:maxNameInMessage]
 	}
 	e := xrow.Errorf(xrow.ErrNoSuchProc, name)
-	f := msgp.AppendMapHeader(nil, 2)
-	for _, s := range [...]string{"name", "NO_SUCH_PROC", "func", name} {
-		f = msgp.AppendString(f, s)
-	}
-	e.Fields = f
+	e.Fields = mp.Encode(mp.Words("name", "NO_SUCH_PROC", "func", name))
 	return e
 }
 

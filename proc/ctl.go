@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // promote and demote are box.ctl.promote() and box.ctl.demote(): the core
@@ -23,7 +22,7 @@ func demote(c *call) error {
 
 // recoveryFinished is box.ctl.is_recovery_finished(): no call is served before.
 func recoveryFinished(c *call) error {
-	c.reply(one([]byte{0xc3}))
+	c.reply(one(mp.Encode(true)))
 	return nil
 }
 
@@ -92,7 +91,7 @@ func snapshot(c *call) error {
 			c.fail(err)
 			return
 		}
-		c.reply(one(msgp.AppendString(nil, "ok")))
+		c.reply(one(mp.Encode("ok")))
 	})
 	return nil
 }
@@ -107,7 +106,7 @@ func expel(c *call) error {
 	}
 	s := c.p.state(c.User)
 	return c.writeFounding(true, func(t *txn) (values, error) {
-		rows, err := t.list(xrow.SpaceCluster, 0, []byte{0x90}, maxRows)
+		rows, err := t.list(xrow.SpaceCluster, 0, noParts, maxRows)
 		if err != nil {
 			return nil, err
 		}

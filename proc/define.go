@@ -6,15 +6,13 @@ import (
 
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // defined is what creating a space returns: its definition, as Tarantool
 // cannot encode a space object, and a word.
 func (t *txn) defined(id uint64, word string) (values, error) {
 	def, err := t.definition(id)
-	return values{def, msgp.AppendString(nil, word)}, err
+	return values{def, mp.Encode(word)}, err
 }
 
 // definition describes a space with the names of Tarantool's space object.

@@ -27,7 +27,7 @@ func needArray(v value) error {
 func keyArg(v value) []byte {
 	switch v.kind() {
 	case kindNil:
-		return []byte{0x90}
+		return noParts
 	case kindArray:
 		return v
 	}

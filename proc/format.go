@@ -1,8 +1,9 @@
 package proc
 
-import "tarragon.dev/tarragon/xrow"
-
-import "github.com/tinylib/msgp/msgp"
+import (
+	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/xrow"
+)
 
 // field is an element of a space's format as a row of _space has it.
 type field struct {
@@ -99,17 +100,16 @@ func (t *txn) collation(v value) (value, error) {
 	return nil, nil
 }
 
-func appendFormat(dst []byte, fields []field) []byte {
-	dst = msgp.AppendArrayHeader(dst, uint32(len(fields)))
-	for _, f := range fields {
-		dst = msgp.AppendMapHeader(dst, uint32(2+len(f.other)))
-		dst = msgp.AppendString(msgp.AppendString(dst, "name"), f.name)
-		dst = msgp.AppendString(msgp.AppendString(dst, "type"), f.typ)
+// formatOf is a format as a row of _space has it.
+func formatOf(fields []field) []mp.Pairs {
+	out := make([]mp.Pairs, len(fields))
+	for i, f := range fields {
+		out[i] = mp.Words("name", f.name, "type", f.typ)
 		for _, p := range f.other {
-			dst = appendScalar(msgp.AppendString(dst, p.name), p.val)
+			out[i].Put(p.name, p.val.shortest())
 		}
 	}
-	return dst
+	return out
 }
 
 // formatField is what create_index needs of a field of a stored format.

@@ -5,9 +5,8 @@ import (
 	"strings"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // privilege is what a call of grant or revoke names.
@@ -106,7 +105,7 @@ func (t *txn) privilegeArgs(c *call, role bool) (grantee uint64, p privilege, er
 	text, class, object := c.arg(1), c.arg(2), c.arg(3)
 	if object.isNil() {
 		if class.isNil() { // (who, role)
-			class, object, text = msgp.AppendString(nil, "role"), text, msgp.AppendString(nil, "execute")
+			class, object, text = mp.Encode("role"), text, mp.Encode("execute")
 		} else { // (who, privilege, class)
 			object = value{0xa0}
 		}
@@ -155,14 +154,14 @@ func (t *txn) objectID(class string, v value) (value, error) {
 		return t.objectRow(xrow.SpaceSequence, 2, v, xrow.ErrNoSuchSequence)
 	case "user", "role":
 		u, err := t.member(v, class == "role")
-		return msgp.AppendUint32(nil, u.ID), err
+		return mp.Encode(u.ID), err
 	}
 	return nil, xrow.Errorf(xrow.ErrUnknownSchemaObject, clip(class))
 }
 
 // objectRow finds the row of an object by name or ID.
 func (t *txn) objectRow(space, byName uint32, v value, missing xrow.Code) (value, error) {
-	index, key := byName, append([]byte{0x91}, v...)
+	index, key := byName, mp.Tuple(v)
 	if v.kind() == kindNumber {
 		index = 0
 	}
@@ -205,17 +204,11 @@ func (p *privilege) isRole() bool { return p.class == "role" && p.object != "" &
 
 // putPriv writes a row of _priv.
 func (t *txn) putPriv(grantor uint32, grantee uint64, class string, id value, o origins) error {
-	fields := byte(0x95)
+	row := []any{grantor, grantee, class, id.shortest(), o.all()}
 	if !o.onlyDefault() {
-		fields = 0x96
+		row = append(row, o.ofPriv())
 	}
-	row := msgp.AppendUint64(msgp.AppendUint32([]byte{fields}, grantor), grantee)
-	row = appendScalar(msgp.AppendString(row, class), id)
-	row = msgp.AppendUint32(row, uint32(o.all()))
-	if !o.onlyDefault() {
-		row = o.appendPriv(row)
-	}
-	return t.replace(xrow.SpacePriv, row)
+	return t.replace(xrow.SpacePriv, mp.Encode(row))
 }
 
 // takePriv takes bits from an origin in a row of _priv, and deletes it with its
@@ -242,7 +235,7 @@ func (t *txn) takePriv(origin string, grantee uint64, class string, id value, bi
 // revokeAll deletes all rights on an object.
 func (t *txn) revokeAll(class string, id uint64) error {
 	const indexObject = 2
-	key := msgp.AppendUint64(msgp.AppendString([]byte{0x92}, class), id)
+	key := mp.Tuple(class, id)
 	return t.dropRows(xrow.SpacePriv, indexObject, key, privKey)
 }
 
@@ -250,5 +243,5 @@ func (t *txn) revokeAll(class string, id uint64) error {
 func privKey(r tuple) []byte { return privKeyOf(r.uint(1), r.str(2), r.field(3)) }
 
 func privKeyOf(grantee uint64, class string, id value) []byte {
-	return appendScalar(msgp.AppendString(msgp.AppendUint64([]byte{0x93}, grantee), class), id)
+	return mp.Tuple(grantee, class, id.shortest())
 }

@@ -3,8 +3,6 @@ package proc
 import (
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // indexOptions are what create_index takes; what box does not serve it refuses
@@ -73,10 +71,7 @@ func (t *txn) createIndex(space uint64, name string, opts options) (values, erro
 		return nil, err
 	}
 	typ := indexType(opts)
-	b := msgp.AppendUint64(msgp.AppendUint64([]byte{0x96}, space), id)
-	b = msgp.AppendString(msgp.AppendString(b, name), typ)
-	b = appendParts(appendIndexOptions(b, opts), parts)
-	if err := t.insert(xrow.SpaceIndex, b); err != nil {
+	if err := t.insert(xrow.SpaceIndex, mp.Tuple(space, id, name, typ, indexOptionsOf(opts), partsOf(parts))); err != nil {
 		return nil, err
 	}
 	made, err := t.get(xrow.SpaceIndex, 0, keyOf(space, id))
@@ -119,22 +114,19 @@ func (t *txn) indexParts(format []formatField, opts options) ([]part, error) {
 	return []part{p}, nil
 }
 
-// appendIndexOptions writes the opts of the row; unique is always said.
-func appendIndexOptions(dst []byte, opts options) []byte {
-	at := len(dst)
-	dst = append(dst, 0x80)
+// indexOptionsOf is the opts of the row; unique is always said.
+func indexOptionsOf(opts options) (out mp.Pairs) {
 	for _, name := range storedOptions {
 		v := opts[name]
 		if v == nil && name == "unique" {
 			typ := indexType(opts)
-			v = msgp.AppendBool(nil, typ != "rtree" && typ != "bitset")
+			v = mp.Encode(typ != "rtree" && typ != "bitset")
 		}
 		if v != nil {
-			dst[at]++
-			dst = appendScalar(msgp.AppendString(dst, name), v)
+			out.Put(name, v.shortest())
 		}
 	}
-	return dst
+	return out
 }
 
 // indexByName finds a row of _index; nil: there is none.
@@ -189,6 +181,6 @@ func renameIndex(c *call) error {
 	}
 	key := keyOf(uint64(c.space.id), uint64(c.index.id))
 	return c.write(true, func(t *txn) (values, error) {
-		return nil, t.update(xrow.SpaceIndex, key, assign(3, msgp.AppendString(nil, name)))
+		return nil, t.update(xrow.SpaceIndex, key, assign(3, name))
 	})
 }

@@ -6,8 +6,6 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // Tarantool keeps who made an account and who granted a right in an eighth
@@ -121,22 +119,19 @@ func (o origins) all() (bits box.Priv) {
 // onlyDefault: the row needs no options.
 func (o origins) onlyDefault() bool { return len(o) == 1 && o[0].name == originDefault }
 
-// appendUser writes the options of a row of _user.
-func (o origins) appendUser(dst []byte) []byte {
-	return o.append(dst, func(b []byte, _ box.Priv) []byte { return msgp.AppendBool(b, true) })
-}
+// ofUser is the options of a row of _user.
+func (o origins) ofUser() mp.Pairs { return o.options(func(box.Priv) any { return true }) }
 
-// appendPriv writes the options of a row of _priv.
-func (o origins) appendPriv(dst []byte) []byte {
-	return o.append(dst, func(b []byte, bits box.Priv) []byte { return msgp.AppendUint32(b, uint32(bits)) })
-}
+// ofPriv is the options of a row of _priv.
+func (o origins) ofPriv() mp.Pairs { return o.options(func(bits box.Priv) any { return bits }) }
 
-func (o origins) append(dst []byte, one func([]byte, box.Priv) []byte) []byte {
-	dst = msgp.AppendMapHeader(msgp.AppendString(append(dst, 0x81), "origins"), uint32(len(o)))
+func (o origins) options(of func(box.Priv) any) (out mp.Pairs) {
+	var each mp.Pairs
 	for _, x := range o {
-		dst = one(msgp.AppendString(dst, x.name), x.bits)
+		each.Put(x.name, of(x.bits))
 	}
-	return dst
+	out.Put("origins", each)
+	return out
 }
 
 // addOrigin puts an origin to an account that others made.
@@ -153,13 +148,11 @@ func (t *txn) setOrigins(row tuple, o origins) error {
 	if o.onlyDefault() && row.field(fieldUserOpts).isNil() {
 		return nil
 	}
-	ops := append(msgp.AppendString([]byte{0x91, 0x93}, "="), fieldUserOpts+1)
-	if o.onlyDefault() {
-		ops = msgp.AppendNil(ops)
-	} else {
-		ops = o.appendUser(ops)
+	var opts any
+	if !o.onlyDefault() {
+		opts = o.ofUser()
 	}
-	return t.update(xrow.SpaceUser, keyOf(row.uint(0)), ops)
+	return t.update(xrow.SpaceUser, keyOf(row.uint(0)), assign(fieldUserOpts+1, opts))
 }
 
 // addPriv grants from one origin what that has not granted yet; false: nothing

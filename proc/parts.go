@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tinylib/msgp/msgp"
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 // part is a part of an index as a row of _index has it, its field counted
@@ -249,52 +249,44 @@ func alias(s string) string {
 
 func lower(s string) string { return strings.ToLower(s) }
 
-// appendParts writes parts as pairs if nothing but field and type is said, else
-// all of them as maps.
-func appendParts(dst []byte, parts []part) []byte {
-	dst = msgp.AppendArrayHeader(dst, uint32(len(parts)))
+// partsOf is parts as a row of _index has them: pairs if nothing but field and
+// type is said, else all of them maps.
+func partsOf(parts []part) []any {
 	simple := true
 	for i := range parts {
 		simple = simple && parts[i].simple()
 	}
+	out := make([]any, len(parts))
 	for i := range parts {
-		p := &parts[i]
-		if simple {
-			dst = msgp.AppendUint64(append(dst, 0x92), p.field)
-			dst = msgp.AppendString(dst, p.typ)
-			continue
+		if p := &parts[i]; simple {
+			out[i] = []any{p.field, p.typ}
+		} else {
+			out[i] = p.pairs()
 		}
-		dst = p.appendMap(dst)
 	}
-	return dst
+	return out
 }
 
 func (p *part) simple() bool {
 	return p.collation == nil && p.nullable == nil && p.excludeNull == nil && p.path == "" && p.other == nil
 }
 
-func (p *part) appendMap(dst []byte) []byte {
-	at := len(dst)
-	dst = append(dst, 0x80)
+func (p *part) pairs() (out mp.Pairs) {
+	out.Put("field", p.field)
+	out.Put("type", p.typ)
 	put := func(name string, v value) {
 		if v != nil {
-			dst[at]++
-			dst = appendScalar(msgp.AppendString(dst, name), v)
+			out.Put(name, v.shortest())
 		}
 	}
-	put("field", msgp.AppendUint64(nil, p.field))
-	put("type", msgp.AppendString(nil, p.typ))
 	put("collation", p.collation)
 	put("is_nullable", p.nullable)
 	put("exclude_null", p.excludeNull)
 	if p.path != "" {
-		put("path", msgp.AppendString(nil, p.path))
+		out.Put("path", p.path)
 	}
-	for _, o := range p.other[:min(len(p.other), maxPartOptions)] {
+	for _, o := range p.other {
 		put(o.name, o.val)
 	}
-	return dst
+	return out
 }
-
-// maxPartOptions keeps a part's map below 16 keys; box refuses unknown ones.
-const maxPartOptions = 8

@@ -225,7 +225,7 @@ func spaceLen(c *call) error {
 		return err
 	}
 	info, _ := c.spaceInfo()
-	c.reply(one(msgp.AppendUint64(nil, uint64(info.Rows))))
+	c.reply(one(mp.Encode(info.Rows)))
 	return nil
 }
 
@@ -244,7 +244,7 @@ func spaceSize(c *call) error {
 	if !ok {
 		return xrow.Errorf(xrow.ErrNoSuchSpace, c.space.name)
 	}
-	c.reply(one(msgp.AppendUint64(nil, uint64(info.Bytes))))
+	c.reply(one(mp.Encode(info.Bytes)))
 	return nil
 }
 
@@ -268,7 +268,7 @@ func count(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.reply(one(msgp.AppendUint64(nil, uint64(total))))
+	c.reply(one(mp.Encode(total)))
 	return nil
 }
 

@@ -2,8 +2,7 @@ package proc
 
 import (
 	"tarragon.dev/tarragon/box"
-
-	"github.com/tinylib/msgp/msgp"
+	"tarragon.dev/tarragon/internal/mp"
 )
 
 // sessionUser is box.session.user() and effective_user().
@@ -13,27 +12,27 @@ func sessionUser(c *call) error {
 		u, _ := s.User(c.User.User())
 		name = u.Name
 	})
-	c.reply(one(msgp.AppendString(nil, name)))
+	c.reply(one(mp.Encode(name)))
 	return nil
 }
 
 // sessionNumber is a procedure that returns a number of the session.
 func sessionNumber(f func(c *call) uint64) handler {
 	return func(c *call) error {
-		c.reply(one(msgp.AppendUint64(nil, f(c))))
+		c.reply(one(mp.Encode(f(c))))
 		return nil
 	}
 }
 
 // sessionType is box.session.type().
 func sessionType(c *call) error {
-	c.reply(one(msgp.AppendString(nil, "binary")))
+	c.reply(one(mp.Encode("binary")))
 	return nil
 }
 
 // sessionPeer is box.session.peer().
 func sessionPeer(c *call) error {
-	c.reply(one(msgp.AppendString(nil, c.p.env.SessionPeer(c.Conn))))
+	c.reply(one(mp.Encode(c.p.env.SessionPeer(c.Conn))))
 	return nil
 }
 

@@ -2,10 +2,10 @@ package proc
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,8 +13,6 @@ import (
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // Quorum is a quorum formula: for n members, of which q make the synchro
@@ -122,11 +120,13 @@ func (c Change) Bool() bool {
 
 // String is the new value in JSON.
 func (c Change) String() string {
-	var b strings.Builder
-	if _, err := msgp.UnmarshalAsJSON(&b, c.value); err != nil {
+	var v any
+	err := mp.Decode(c.value, &v)
+	text, jsonErr := json.Marshal(v)
+	if err != nil || jsonErr != nil {
 		return "?"
 	}
-	return b.String()
+	return string(text)
 }
 
 // Level is a new log level as a number from 0 to 7.
@@ -181,7 +181,7 @@ func (s *Settings) checkOne(o *option, v value) (Change, error) {
 		if err := checkType(o, v); err != nil {
 			return c, err
 		}
-		c.value = value(appendScalar(nil, v))
+		c.value = v.shortest()
 	}
 	if c.value == nil {
 		return c, nil

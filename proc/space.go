@@ -4,9 +4,8 @@ import (
 	"strings"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 var createSpaceOptions = template{
@@ -84,15 +83,11 @@ func (t *txn) createSpace(name string, opts options) (id uint64, err error) {
 	if engine == "" {
 		engine = "memtx"
 	}
-	row := msgp.AppendUint64(msgp.AppendUint64([]byte{0x97}, id), owner)
-	row = msgp.AppendString(msgp.AppendString(row, name), engine)
+	count := value{0}
 	if opts.has("field_count") {
-		row = appendScalar(row, opts["field_count"])
-	} else {
-		row = msgp.AppendUint64(row, 0)
+		count = opts["field_count"].shortest()
 	}
-	row = appendFlags(row, opts)
-	return id, t.insert(xrow.SpaceSpace, appendFormat(row, format))
+	return id, t.insert(xrow.SpaceSpace, mp.Tuple(id, owner, name, engine, count, flagsOf(opts), formatOf(format)))
 }
 
 // nextSpaceID: temporary spaces have a range of their own, and an older schema
@@ -101,8 +96,7 @@ func (t *txn) nextSpaceID(temporary bool) (uint64, error) {
 	if !temporary {
 		next := uint64(t.schema().NextSpaceID())
 		if _, kept := t.schema().LastSpaceID(); kept {
-			ops := []byte{0x91, 0x93, 0xa1, '=', 2}
-			return next, t.as(box.UserAdmin).update(xrow.SpaceSchema, keyStr("max_id"), msgp.AppendUint64(ops, next))
+			return next, t.as(box.UserAdmin).update(xrow.SpaceSchema, keyStr("max_id"), assign(2, next))
 		}
 		return next, nil
 	}
@@ -118,25 +112,20 @@ func (t *txn) nextSpaceID(temporary bool) (uint64, error) {
 	return rows[0].uint(0) + 1, nil
 }
 
-// appendFlags writes the map of flags: what was said, in a fixed order.
-func appendFlags(dst []byte, opts options) []byte {
-	at := len(dst)
-	dst = append(dst, 0x80)
+// flagsOf is the map of flags: what was said, in a fixed order.
+func flagsOf(opts options) (out mp.Pairs) {
 	if opts.isTrue("is_local") {
-		dst[at]++
-		dst = msgp.AppendUint64(msgp.AppendString(dst, "group_id"), 1)
+		out.Put("group_id", 1)
 	}
 	for _, name := range [...]string{"temporary", "type", "is_sync"} {
 		if opts.has(name) {
-			dst[at]++
-			dst = append(msgp.AppendString(dst, name), opts[name]...)
+			out.Put(name, opts[name])
 		}
 	}
 	if opts.isTrue("defer_deletes") {
-		dst[at]++
-		dst = msgp.AppendBool(msgp.AppendString(dst, "defer_deletes"), true)
+		out.Put("defer_deletes", true)
 	}
-	return dst
+	return out
 }
 
 // userOrRole resolves a name or an ID.
@@ -265,14 +254,18 @@ func renameSpace(c *call) error {
 	}
 	id := uint64(c.space.id)
 	return c.write(true, func(t *txn) (values, error) {
-		return nil, t.update(xrow.SpaceSpace, keyOf(id), assign(3, msgp.AppendString(nil, name)))
+		return nil, t.update(xrow.SpaceSpace, keyOf(id), assign(3, name))
 	})
 }
 
-// assign is the operations of an update that sets one field, counted from 1.
-func assign(field int, v []byte) []byte {
-	b := msgp.AppendString([]byte{0x91, 0x93}, "=")
-	return append(msgp.AppendInt(b, field), v...)
+// assign is the operations of an update that sets a field, counted from 1, and
+// those behind it.
+func assign(field int, values ...any) []byte {
+	ops := make([]any, len(values))
+	for i, v := range values {
+		ops[i] = []any{"=", field + i, v}
+	}
+	return mp.Encode(ops)
 }
 
 // spaceFormat is space:format() and space:format(format).
@@ -301,7 +294,7 @@ func spaceFormat(c *call) error {
 		if err != nil {
 			return nil, err
 		}
-		return nil, t.update(xrow.SpaceSpace, keyOf(id), assign(7, appendFormat(nil, format)))
+		return nil, t.update(xrow.SpaceSpace, keyOf(id), assign(7, formatOf(format)))
 	})
 }
 
@@ -309,7 +302,7 @@ func spaceFormat(c *call) error {
 func truncateSpace(c *call) error {
 	id := uint64(c.space.id)
 	return c.write(true, func(t *txn) (values, error) {
-		ops := append(msgp.AppendString([]byte{0x91, 0x93}, "+"), 1, 1)
+		ops := mp.Tuple([]any{"+", 1, 1})
 		_, err := t.tx.Execute(t.user, &xrow.DML{Type: xrow.Upsert, SpaceID: xrow.SpaceTruncate, Tuple: keyOf(id, 1), Ops: ops})
 		return nil, err
 	})

@@ -48,7 +48,7 @@ func appendToken(b []byte, d *json.Decoder, tok json.Token) ([]byte, error) {
 		return msgp.AppendString(b, v), nil
 	case json.Number:
 		if i, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
-			return appendScalar(b, msgp.AppendInt64(nil, i)), nil // as Lua encodes it
+			return append(b, value(msgp.AppendInt64(nil, i)).shortest()...), nil // as Lua encodes it
 		}
 		f, err := v.Float64()
 		return msgp.AppendFloat64(b, f), err

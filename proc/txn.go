@@ -2,9 +2,8 @@ package proc
 
 import (
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // txn is a transaction inside a Step. Statements run with the rights of user
@@ -95,13 +94,11 @@ func (t tuple) str(n int) string {
 }
 
 // keyOf is a key of unsigned parts.
-func keyOf(parts ...uint64) []byte {
-	k := msgp.AppendArrayHeader(nil, uint32(len(parts)))
-	for _, p := range parts {
-		k = msgp.AppendUint64(k, p)
-	}
-	return k
-}
+func keyOf(parts ...uint64) []byte { return mp.Encode(parts) }
 
 // keyStr is a key of one string.
-func keyStr(s string) []byte { return msgp.AppendString([]byte{0x91}, s) }
+func keyStr(s string) []byte { return mp.Tuple(s) }
+
+// noParts is the key that all tuples have; also an array without elements
+// where a row has one.
+var noParts = []byte{0x90}

@@ -5,7 +5,6 @@ import (
 
 	"tarragon.dev/tarragon/internal/mp"
 
-	"github.com/tinylib/msgp/msgp"
 	"github.com/vmihailenco/msgpack/v5"
 )
 
@@ -147,14 +146,19 @@ func (v value) pairs() ([]pair, error) {
 	return out, nil
 }
 
-// appendScalar copies a value as Lua would send it on: numbers without a
-// fraction become the shortest integers, all others stay as they are.
-func appendScalar(dst []byte, v value) []byte {
-	if v.isNil() {
-		return msgp.AppendNil(dst)
-	}
+// shortest is a value as Lua would send it on: numbers without a fraction are
+// the shortest integers, all others stay as they are.
+func (v value) shortest() value {
 	if u, ok := v.integer(); ok {
-		return msgp.AppendUint64(dst, u)
+		return mp.Encode(u)
 	}
-	return append(dst, v...)
+	return v
+}
+
+// pairsOf is a map of such values.
+func pairsOf(pairs []pair) (out mp.Pairs) {
+	for _, p := range pairs {
+		out.Put(p.name, p.val.shortest())
+	}
+	return out
 }

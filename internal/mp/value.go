@@ -29,7 +29,12 @@ func Encode(v any) []byte {
 }
 
 // Tuple is an array of values.
-func Tuple(fields ...any) []byte { return Encode(fields) }
+func Tuple(fields ...any) []byte {
+	if fields == nil {
+		fields = []any{}
+	}
+	return Encode(fields)
+}
 
 // Decode reads b, one value with nothing behind it, into what v points to. It
 // takes any bytes: they are scanned first, for v5 alone believes a header of 5
