@@ -6,10 +6,9 @@ import (
 	"sync/atomic"
 
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/proc"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // eventLeader is our own event: {id, uuid, name, uri, term} of the leader
@@ -94,41 +93,59 @@ func (f *front) becameWritable() {
 	}
 }
 
+// What clients may watch, as Tarantool's own events have it.
+type (
+	watchedID struct {
+		ID             *uint32 `msgpack:"id"`
+		InstanceUUID   mp.Raw  `msgpack:"instance_uuid"`
+		InstanceName   *string `msgpack:"instance_name"`
+		ReplicasetUUID mp.Raw  `msgpack:"replicaset_uuid"`
+		ReplicasetName *string `msgpack:"replicaset_name"`
+		ClusterName    *string `msgpack:"cluster_name"`
+	}
+	watchedStatus struct {
+		RO        bool   `msgpack:"is_ro"`
+		ROCfg     bool   `msgpack:"is_ro_cfg"`
+		Status    string `msgpack:"status"`
+		DDVersion string `msgpack:"dd_version"`
+	}
+	watchedElection struct {
+		Term   uint64 `msgpack:"term"`
+		Role   string `msgpack:"role"`
+		RO     bool   `msgpack:"is_ro"`
+		Leader uint32 `msgpack:"leader"`
+	}
+	watchedSchema struct {
+		Version uint64 `msgpack:"version"`
+	}
+	watchedLeader struct {
+		ID   *uint32 `msgpack:"id"`
+		UUID *string `msgpack:"uuid"`
+		Name *string `msgpack:"name"`
+		URI  *string `msgpack:"uri"`
+		Term uint64  `msgpack:"term"`
+	}
+)
+
 func (f *front) boxID(i *instance.Info, replicaset string) []byte {
-	b := msgp.AppendMapHeader(nil, 6)
-	b = msgp.AppendString(b, "id")
-	b = appendIDOrNil(b, i.ID)
-	b = msgp.AppendString(b, "instance_uuid")
-	b = appendUUID(b, i.UUID)
-	b = msgp.AppendString(b, "instance_name")
-	b = appendNameOrNil(b, f.s.in.Name)
-	b = msgp.AppendString(b, "replicaset_uuid")
-	b = appendUUID(b, replicaset)
-	b = msgp.AppendString(b, "replicaset_name")
-	b = appendNameOrNil(b, f.s.in.Replicaset)
-	b = msgp.AppendString(b, "cluster_name")
-	return msgp.AppendNil(b)
+	return mp.Encode(watchedID{
+		ID:             orNil(i.ID),
+		InstanceUUID:   rawUUID(i.UUID),
+		InstanceName:   orNil(f.s.in.Name),
+		ReplicasetUUID: rawUUID(replicaset),
+		ReplicasetName: orNil(f.s.in.Replicaset),
+	})
 }
 
 func boxStatus(i *instance.Info) []byte {
-	b := msgp.AppendMapHeader(nil, 4)
-	b = msgp.AppendBool(msgp.AppendString(b, "is_ro"), i.RO)
-	b = msgp.AppendBool(msgp.AppendString(b, "is_ro_cfg"), i.ROCfg)
-	b = msgp.AppendString(msgp.AppendString(b, "status"), "running")
-	return msgp.AppendString(msgp.AppendString(b, "dd_version"), "3.8.0")
+	return mp.Encode(watchedStatus{i.RO, i.ROCfg, "running", "3.8.0"})
 }
 
 func boxElection(i *instance.Info) []byte {
-	b := msgp.AppendMapHeader(nil, 4)
-	b = msgp.AppendUint64(msgp.AppendString(b, "term"), i.Term)
-	b = msgp.AppendString(msgp.AppendString(b, "role"), i.State.String())
-	b = msgp.AppendBool(msgp.AppendString(b, "is_ro"), i.RO)
-	return msgp.AppendUint32(msgp.AppendString(b, "leader"), i.Leader)
+	return mp.Encode(watchedElection{i.Term, i.State.String(), i.RO, i.Leader})
 }
 
-func boxSchema(version uint64) []byte {
-	return msgp.AppendUint64(msgp.AppendString(msgp.AppendMapHeader(nil, 1), "version"), version)
-}
+func boxSchema(version uint64) []byte { return mp.Encode(watchedSchema{version}) }
 
 func (f *front) leader(i *instance.Info) []byte {
 	id := i.Leader
@@ -141,33 +158,23 @@ func (f *front) leader(i *instance.Info) []byte {
 			uuid, name = m.UUID, m.Name
 		}
 	}
-	b := msgp.AppendMapHeader(nil, 5)
-	b = appendIDOrNil(msgp.AppendString(b, "id"), id)
-	b = appendNameOrNil(msgp.AppendString(b, "uuid"), uuid)
-	b = appendNameOrNil(msgp.AppendString(b, "name"), name)
-	b = appendNameOrNil(msgp.AppendString(b, "uri"), f.s.addressOf(uuid))
-	return msgp.AppendUint64(msgp.AppendString(b, "term"), i.Term)
+	return mp.Encode(watchedLeader{orNil(id), orNil(uuid), orNil(name), orNil(f.s.addressOf(uuid)), i.Term})
 }
 
-func appendIDOrNil(b []byte, id uint32) []byte {
-	if id == 0 {
-		return msgp.AppendNil(b)
+// orNil is nil for the zero value, which stands for none.
+func orNil[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
 	}
-	return msgp.AppendUint32(b, id)
+	return &v
 }
 
-func appendNameOrNil(b []byte, name string) []byte {
-	if name == "" {
-		return msgp.AppendNil(b)
-	}
-	return msgp.AppendString(b, name)
-}
-
-// appendUUID appends the extension type of uuids; what is none becomes nil.
-func appendUUID(b []byte, text string) []byte {
+// rawUUID is the extension type of uuids; what is none becomes nil.
+func rawUUID(text string) mp.Raw {
 	raw, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
 	if err != nil || len(raw) != 16 {
-		return msgp.AppendNil(b)
+		return nil
 	}
-	return append(append(b, 0xd8, 0x02), raw...)
+	return append(mp.Raw{0xd8, byte(mp.ExtUUID)}, raw...)
 }
