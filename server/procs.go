@@ -129,7 +129,8 @@ func (s *Server) startValues() map[string]any {
 		"election_fencing_mode": r.ElectionFencing.String(), "net_msg_max": in.IProto.NetMsgMax, "listen": s.listenAddrs(),
 		"checkpoint_interval": in.Snapshot.Interval, "checkpoint_count": max(in.Snapshot.Count, 1),
 		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize, "memtx_memory": in.Memtx.Memory,
-		"log_level": in.Log.Level,
+		"log_level": in.Log.Level, "readahead": in.IProto.Readahead, "memtx_dir": in.Snapshot.Dir, "work_dir": in.WorkDir,
+		"replication_anon": r.Anon, "replication_connect_timeout": r.ConnectTimeout, "replication": peerAddrs(r.Peers),
 	}
 	m["replication_skip_conflict"], m["bootstrap_strategy"] = r.SkipConflict, string(r.BootstrapStrategy)
 	if r.BootstrapStrategy == config.BootstrapNative {
@@ -145,6 +146,15 @@ func (s *Server) startValues() map[string]any {
 		}
 	}
 	return m
+}
+
+// peerAddrs are the addresses of peers, without logins.
+func peerAddrs(peers []config.URI) []string {
+	addrs := make([]string, len(peers))
+	for i := range peers {
+		addrs[i] = peers[i].Address()
+	}
+	return addrs
 }
 
 // applySettings carries out what does not concern the core. Every dynamic option

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -101,6 +102,33 @@ func TestSettingsAreCarriedOut(t *testing.T) {
 	if _, err := conn.Do(tarantool.NewCallRequest("box.cfg").Args([]any{map[string]any{"readahead": 4096}})).Get(); err == nil ||
 		!strings.Contains(err.Error(), "dynamically") {
 		t.Errorf("readahead means nothing here: %v", err)
+	}
+}
+
+// box.cfg shows what the file says, also of what cannot be changed.
+func TestCfgShowsTheFile(t *testing.T) {
+	s := newSet(t, 2, "memtx: {memory: 134217728}\n")
+	text, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := strings.NewReplacer("timeout: 0.3}", "timeout: 0.3, connect_timeout: 11}", "iproto: {advertise", "iproto: {readahead: 32640, advertise").Replace(string(text))
+	if err := os.WriteFile(s.file, []byte(ours), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.startAll()
+	conn := s.nodes[0].dial()
+	defer conn.Close()
+	out, err := conn.Do(tarantool.NewEvalRequest("return box.cfg").Args([]any{})).Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := out[0].(map[any]any)
+	for name, want := range map[string]any{"readahead": "32640", "replication_connect_timeout": "11", "replication_anon": "false", "work_dir": s.dir,
+		"memtx_memory": "134217728", "memtx_dir": s.nodes[0].load().Snapshot.Dir, "replication": fmt.Sprint([]string{s.nodes[0].addr, s.nodes[1].addr})} {
+		if fmt.Sprint(got[name]) != want {
+			t.Errorf("%s: %v, want %v", name, got[name], want)
+		}
 	}
 }
 
