@@ -31,8 +31,8 @@ func TestWalk(t *testing.T) {
 		what         string
 		taken, whole int // functions at most: of the Step that takes it, and of all
 	}{
-		{"write", 33, 49},
-		{"row", 46, 59},
+		{"write", 31, 47},
+		{"row", 45, 58},
 	} {
 		t.Run(w.what, func(t *testing.T) {
 			taken, whole, empty := t.TempDir(), t.TempDir(), t.TempDir()
