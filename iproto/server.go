@@ -29,6 +29,7 @@ type Server struct {
 	senders senders
 	budget  budget
 	gate    gate
+	doors   doors
 	guard   *guard
 	began   time.Time
 	second  atomic.Int64 // the clock of patience
@@ -50,6 +51,7 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 	s := &Server{cfg: cfg, backend: b, began: time.Now(), stop: make(chan struct{}), left: make(chan struct{}, 1)}
 	s.gate = gate{limits: cfg.Limits, users: map[User]int{}}
 	s.guard = newGuard(&s.gate.limits)
+	s.doors.init(&s.gate.limits)
 	s.senders.wg = &s.wg
 	s.limit.Store(int64(cfg.MaxInFlight))
 	s.budget.init(cfg.AnswerMemory, cfg.SlowTimeout)
@@ -194,14 +196,22 @@ const (
 
 // accept serves one listener until it is closed.
 func (s *Server) accept(ln net.Listener) {
+	enter, leave := s.doors.enter, s.doors.leave
+	if _, control := ln.(controlListener); control { // the gate has seats for it that nobody else takes
+		enter, leave = func() bool { return true }, func() {}
+	}
 	pause := acceptPauseMin
-	for {
+	for enter() {
 		nc, err := ln.Accept()
 		if err == nil {
 			pause = acceptPauseMin
-			s.wg.Go(func() { s.serveOf(ln, nc) })
+			s.wg.Go(func() {
+				defer leave()
+				s.serveOf(ln, nc)
+			})
 			continue
 		}
+		leave()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -267,6 +277,7 @@ func (s *Server) StopListening() {
 	default:
 	}
 	close(s.stop)
+	s.doors.close()
 	for _, ln := range s.listeners {
 		ln.Close()
 	}

@@ -16,7 +16,7 @@ import (
 // Descriptors that are set apart before clients get any: a client that comes is
 // turned away, a file of the store that cannot be opened ends all writes.
 const (
-	ownFiles      = 56   // what a process has anyway, listeners, the control socket and its sixteen, the debug listener, sixteen spools of slow joiners
+	ownFiles      = 64   // what a process has anyway, listeners, the control socket and its sixteen, the debug listener, sixteen spools of slow joiners, connections that are being closed
 	filesPerPeer  = 4    // of a node: a stream each way, a ballot, a connection that is about to replace one
 	peersAtLeast  = 4    // instances that join, whatever the file says
 	storeFiles    = 1000 // for tables of the log, where there are enough

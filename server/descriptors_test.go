@@ -48,13 +48,13 @@ func TestTooFewFiles(t *testing.T) {
 	n := s.nodes[0]
 	n.files = 80
 	n.start()
-	if err := n.ended(); err == nil || !strings.Contains(err.Error(), "may open 80 files (ulimit -n), and needs 176: 96 for the store") || strings.Contains(err.Error(), "\n") {
+	if err := n.ended(); err == nil || !strings.Contains(err.Error(), "may open 80 files (ulimit -n), and needs 184: 96 for the store") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("%v", err)
 	}
 	n.files = 200
 	n.start()
 	s.leader()
-	if log := n.log.String(); !strings.Contains(log, `"files":200,"store":96,"peers":16,"connections":32,"before_login":16,"message":"file descriptors"`) {
+	if log := n.log.String(); !strings.Contains(log, `"files":200,"store":96,"peers":16,"connections":24,"before_login":12,"message":"file descriptors"`) {
 		t.Error("the start does not say what there is")
 	}
 }

@@ -16,7 +16,7 @@ import (
 // store gets its files all the while, peers their streams, and a client that logs
 // in is served. It ends with fewer open files than the limit.
 func TestIdleSockets(t *testing.T) {
-	const files = 180
+	const files = 188
 	r := start(t, options{files: files})
 	leader := r.leader()
 	var idle []net.Conn
@@ -73,7 +73,7 @@ func TestTooFewFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.happens("it ends", n.Exited())
-	if text := n.Tail(10); n.ExitCode() <= 0 || !strings.Contains(text, "the process may open 80 files (ulimit -n), and needs 176") {
+	if text := n.Tail(10); n.ExitCode() <= 0 || !strings.Contains(text, "the process may open 80 files (ulimit -n), and needs 184") {
 		t.Errorf("exit code %d, %s", n.ExitCode(), text)
 	}
 }
