@@ -37,11 +37,11 @@ type sight struct {
 	leader uint32 // the leader that it is, or hears; 0: none
 }
 
-// take takes the effects of a Step. all: everybody has something to send; more: there
+// take takes the effects of a Step. relayed: there are relays. all: everybody has something to send; more: there
 // are more groups; turn: who gets rows and acks at once has changed.
-func (f *feed) take(e *instance.Effects) (all, more, turn bool) {
+func (f *feed) take(e *instance.Effects, relayed bool) (all, more, turn bool) {
 	if e.Group != nil {
-		f.ring.add(e.GroupNo, e.Group)
+		f.ring.add(e.GroupNo, e.Group, relayed)
 	}
 	if e.VoidPromotes != nil {
 		f.void = e.VoidPromotes

@@ -105,7 +105,7 @@ func (h *Hub) Close() {
 func (h *Hub) Handle(e *instance.Effects) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all, more, turn := h.feed.take(e)
+	all, more, turn := h.feed.take(e, len(h.relays) > 0)
 	for _, r := range h.relays {
 		if all || more && !h.holdsBack(r) {
 			r.wakeUp()

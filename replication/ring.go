@@ -3,7 +3,8 @@ package replication
 import "tarragon.dev/tarragon/xrow"
 
 // ring holds the newest groups of the log, synced or not, for all relays
-// together. Groups come with consecutive numbers.
+// together. Groups come with consecutive numbers. While there is no relay it holds
+// the newest one alone: who comes begins with the log.
 type ring struct {
 	groups []recent // groups[head:] are held
 	head   int
@@ -31,15 +32,19 @@ func newRecent(g *xrow.Group) recent {
 }
 
 // add takes the next group and lets the oldest go while there is too much; the
-// newest one always stays.
-func (r *ring) add(no uint64, g *xrow.Group) {
+// newest one always stays. relayed: there are relays.
+func (r *ring) add(no uint64, g *xrow.Group, relayed bool) {
+	limit := 0
+	if relayed {
+		limit = r.limit
+	}
 	if no != r.end() {
 		r.groups, r.head, r.bytes, r.first = r.groups[:0], 0, 0, no
 	}
 	e := newRecent(g)
 	r.groups = append(r.groups, e)
 	r.bytes += e.size
-	for r.bytes > r.limit && len(r.groups)-r.head > 1 {
+	for r.bytes > limit && len(r.groups)-r.head > 1 {
 		r.bytes -= r.groups[r.head].size
 		r.groups[r.head] = recent{}
 		r.head++
