@@ -27,7 +27,22 @@ type Config struct {
 	// Opaque lets rows of peers define what cannot be indexed or is not known
 	// here: indexes of such a kind are left out and refuse to be used.
 	Opaque bool
+	// Pages is where tuples up to 16 KiB and indexes lie; nil: Go's heap.
+	Pages Pages
 }
+
+// Pages is memory for bytes without pointers: all zero from Take, and nobody's from
+// Give on. The core calls it and nobody else, one call at a time.
+type Pages interface {
+	Take(n int) []byte
+	Give(b []byte)
+}
+
+// goPages are of Go's heap.
+type goPages struct{}
+
+func (goPages) Take(n int) []byte { return make([]byte, n) }
+func (goPages) Give([]byte)       {}
 
 // Box is the state of all spaces. The zero value is not usable, see [New].
 type Box struct {
@@ -61,7 +76,10 @@ func New(c Config) *Box {
 	c.BuildAtOnce = cmp.Or(c.BuildAtOnce, 1000)
 	c.WorkAtOnce = cmp.Or(c.WorkAtOnce, 128)
 	c.Memory = MemoryLimit(c.Memory)
-	b := &Box{config: c, mem: newArena(), version: 1}
+	if c.Pages == nil {
+		c.Pages = goPages{}
+	}
+	b := &Box{config: c, mem: newArena(c.Pages), nodes: pool{from: c.Pages}, version: 1}
 	b.dict = newSchema()
 	b.defineSystemSpaces()
 	b.head = b.dict

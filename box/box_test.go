@@ -57,7 +57,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, b: New(Config{})}
+	w := &world{t: t, b: New(Config{Pages: newPoisoned(t)})}
 	w.do(func(x *Txn) error {
 		for _, d := range BootstrapRows(Profile3_8_0, testReplicaset, testInstance, "i-001", "") {
 			if err := x.ExecuteInternal(&d); err != nil {
@@ -102,11 +102,12 @@ func (w *world) as(user uint32, d xrow.DML) (res []byte, err error) {
 		x.Abort()
 		return nil, err
 	}
+	res = append([]byte(nil), res...)
 	x.Prepare()
 	w.b.Confirm(w.seq)
 	for w.b.Work(10) {
 	}
-	return append([]byte(nil), res...), nil
+	return res, nil
 }
 
 // creds are those of whoever has the number now.

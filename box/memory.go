@@ -8,6 +8,7 @@ type Memory struct {
 	Pages   int // what these are in
 	Indexes int // nodes in use
 	Nodes   int // what these are in
+	Outside int // of Pages and Nodes: beside Go's heap
 	Taken   int // what counts against Limit: pages and nodes, as Tarantool would count them
 	Limit   int // beyond which clients' writes are refused; 0: none
 }
@@ -19,8 +20,13 @@ func (m Memory) Over() bool { return m.Limit > 0 && m.Taken > m.Limit }
 func (b *Box) Memory() Memory {
 	const leafSize, innerSize = int(unsafe.Sizeof(leaf{})), int(unsafe.Sizeof(inner{}))
 	p := &b.nodes
+	outside := 0
+	if _, inside := b.config.Pages.(goPages); !inside {
+		outside = b.mem.size - b.mem.large + p.size()
+	}
 	return Memory{
-		Tuples: b.mem.used, Pages: b.mem.size,
+		Outside: outside,
+		Tuples:  b.mem.used, Pages: b.mem.size,
 		Indexes: (int(p.nLeaves)-len(p.freeLeaves))*leafSize + (int(p.nInners)-len(p.freeInners))*innerSize,
 		Nodes:   p.size(),
 		Taken:   b.taken(), Limit: b.config.Memory,

@@ -1,5 +1,7 @@
 package box
 
+import "unsafe"
+
 // Fan-outs. A leaf is 12 bytes an entry; 64 of them keep a shift within a few
 // cache lines and random inserts at about 70 % fill.
 const (
@@ -30,6 +32,7 @@ type inner struct {
 // pool hands out nodes to all trees of a box. IDs begin with 1. Nodes hold no
 // pointers, so the garbage collector passes them over.
 type pool struct {
+	from       Pages
 	leaves     []*[leafBlock]leaf
 	inners     []*[innerBlok]inner
 	freeLeaves []uint32
@@ -51,7 +54,7 @@ func (p *pool) newLeaf() uint32 {
 	}
 	p.nLeaves++
 	if int(p.nLeaves/leafBlock) >= len(p.leaves) {
-		p.leaves = append(p.leaves, new([leafBlock]leaf))
+		p.leaves = append(p.leaves, (*[leafBlock]leaf)(p.block(unsafe.Sizeof([leafBlock]leaf{}))))
 	}
 	return p.nLeaves
 }
@@ -65,9 +68,14 @@ func (p *pool) newInner() uint32 {
 	}
 	p.nInners++
 	if int(p.nInners/innerBlok) >= len(p.inners) {
-		p.inners = append(p.inners, new([innerBlok]inner))
+		p.inners = append(p.inners, (*[innerBlok]inner)(p.block(unsafe.Sizeof([innerBlok]inner{}))))
 	}
 	return p.nInners
+}
+
+// block is memory for nodes, which have no pointers and fields of eight bytes at most.
+func (p *pool) block(size uintptr) unsafe.Pointer {
+	return unsafe.Pointer(unsafe.SliceData(p.from.Take(int(size))))
 }
 
 func (p *pool) dropLeaf(id uint32)  { p.freeLeaves = append(p.freeLeaves, id) }

@@ -23,9 +23,10 @@ const (
 )
 
 // arena hands out memory for versions. Pages of one size class each; what is
-// larger than smallMax has a page of its own. Pages that fall empty go back to
-// the garbage collector.
+// larger than smallMax has a page of its own, which is Go's, see lasts. Pages that
+// fall empty go back to where they are from.
 type arena struct {
+	from    Pages
 	pages   [][]byte
 	meta    []pageMeta
 	unused  []uint32 // free places in pages
@@ -48,8 +49,8 @@ type pageMeta struct {
 	listed     bool
 }
 
-func newArena() arena {
-	return arena{pages: make([][]byte, 1), meta: make([]pageMeta, 1)}
+func newArena(from Pages) arena {
+	return arena{from: from, pages: make([][]byte, 1), meta: make([]pageMeta, 1)}
 }
 
 // classOf is the size class for n bytes, n <= smallMax.
@@ -94,7 +95,7 @@ func (a *arena) alloc(n int) (ref, []byte, error) {
 			size, a.begun[class] = max(firstPage, classUnits(class)*unit), true
 		}
 		var err error
-		if p, err = a.newPage(make([]byte, size)); err != nil {
+		if p, err = a.newPage(a.from.Take(size)); err != nil {
 			return 0, nil, err
 		}
 		a.meta[p] = pageMeta{class: uint8(class), free: noSlot}
@@ -138,7 +139,9 @@ func (a *arena) release(r ref, n int) {
 	}
 	if m.live == 0 && (m.next != 0 || m.prev != 0) {
 		a.unlist(p)
+		page := a.pages[p]
 		a.dropPage(p)
+		a.from.Give(page)
 	}
 }
 

@@ -90,7 +90,7 @@ func (ix *index) mustBeValid(t *testing.T) {
 
 // TestSlab stores and frees versions of all sizes and finds each intact.
 func TestSlab(t *testing.T) {
-	a := newArena()
+	a := newArena(goPages{})
 	rng := rand.New(rand.NewPCG(3, 4))
 	type item struct {
 		r    ref

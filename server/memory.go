@@ -14,12 +14,16 @@ import (
 // cache and its tables before they are written, groups and queues; answers come on top.
 const heapBeside = 512 << 20
 
+// outsideStep is in what steps memory beside the heap counts: each new limit stops
+// the process for a moment.
+const outsideStep = 64 << 20
+
 // heapLimit is how large the heap may become before the collector works harder:
-// what the box may have, or has as a follower of a larger leader, an eighth of it
-// as garbage, and the rest. Without it the heap of a full box becomes
-// twice as large before a collection begins.
+// what the box may have there, or has as a follower of a larger leader, an eighth of it
+// as garbage, and the rest. Without it the heap of a box full of large tuples
+// becomes twice as large before a collection begins.
 func heapLimit(m box.Memory, answers int64) int64 {
-	most := max(m.Limit, m.Taken, m.Pages+m.Nodes)
+	most := max(m.Limit, m.Taken, m.Pages+m.Nodes) - m.Outside/outsideStep*outsideStep
 	return int64(most+most/8+heapBeside) + answers
 }
 

@@ -11,6 +11,7 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/offheap"
 	"tarragon.dev/tarragon/vclock"
 )
 
@@ -55,7 +56,7 @@ func (n *node) recover(ctx context.Context) error {
 }
 
 func newBox(in *config.Instance) *box.Box {
-	return box.New(box.Config{Memory: max(in.Memtx.Memory, 1), MaxTupleSize: in.Memtx.MaxTupleSize, Opaque: in.Tarragon.OpaqueSpaces})
+	return box.New(box.Config{Memory: max(in.Memtx.Memory, 1), MaxTupleSize: in.Memtx.MaxTupleSize, Opaque: in.Tarragon.OpaqueSpaces, Pages: offheap.New()})
 }
 
 func (n *node) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {
