@@ -129,6 +129,8 @@ func (p *pages) grow() bool {
 
 // end gives the regions to the next owners.
 func (p *pages) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, r := range p.regions {
 		if discard(r) {
 			idle.mu.Lock()
@@ -136,4 +138,5 @@ func (p *pages) end() {
 			idle.mu.Unlock()
 		}
 	}
+	p.regions, p.left, p.free = nil, nil, map[int]*pieces{}
 }
