@@ -295,7 +295,7 @@ func keep(c *iproto.Link) {
 // transaction of several rows comes whole, and all is there after a restart.
 func TestFollowsTarantool(t *testing.T) {
 	o := newScripted(t)
-	uuid := ""
+	uuid, acked := "", make(chan struct{})
 	o.follow(func(c *iproto.Link, req *xrow.SubscribeRequest) {
 		uuid = req.InstanceUUID
 		if req.VClock != (vclock.VClock{1: 100}) || req.IDFilter != 0 {
@@ -308,6 +308,7 @@ func TestFollowsTarantool(t *testing.T) {
 		if !o.ack(c, 151) {
 			t.Error("no ack")
 		}
+		close(acked)
 		keep(c)
 	})
 	n := o.replica()
@@ -316,6 +317,7 @@ func TestFollowsTarantool(t *testing.T) {
 		i, ok := n.info()
 		return ok && i.Synced == vclock.VClock{1: 151}
 	})
+	<-acked // not on its way when the instance stops
 	i, _ := n.info()
 	if i.ID != 2 || i.UUID != uuid || len(i.Members) != 2 {
 		t.Errorf("it is %d %s of %v", i.ID, i.UUID, i.Members)
