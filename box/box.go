@@ -31,8 +31,8 @@ type Config struct {
 	Pages Pages
 }
 
-// Pages is memory for bytes without pointers: all zero from Take, and nobody's from
-// Give on. The core calls it and nobody else, one call at a time.
+// Pages is memory for bytes without pointers: of any content from Take, and nobody's
+// from Give on. The core calls it and nobody else, one call at a time.
 type Pages interface {
 	Take(n int) []byte
 	Give(b []byte)

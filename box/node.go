@@ -75,7 +75,9 @@ func (p *pool) newInner() uint32 {
 
 // block is memory for nodes, which have no pointers and fields of eight bytes at most.
 func (p *pool) block(size uintptr) unsafe.Pointer {
-	return unsafe.Pointer(unsafe.SliceData(p.from.Take(int(size))))
+	b := p.from.Take(int(size))
+	clear(b)
+	return unsafe.Pointer(unsafe.SliceData(b))
 }
 
 func (p *pool) dropLeaf(id uint32)  { p.freeLeaves = append(p.freeLeaves, id) }

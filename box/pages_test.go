@@ -1,9 +1,12 @@
 package box
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
-// poisoned is memory that is spoilt when it is given back: whoever looks at it later
-// sees that. All worlds of the tests are on it.
+// poisoned is memory that is spoilt before it is taken and when it is given back:
+// whoever looks at it then sees that. All worlds of the tests are on it.
 type poisoned struct {
 	t     testing.TB
 	taken map[*byte]int
@@ -13,7 +16,7 @@ type poisoned struct {
 func newPoisoned(t testing.TB) *poisoned { return &poisoned{t: t, taken: map[*byte]int{}} }
 
 func (p *poisoned) Take(n int) []byte {
-	b := make([]byte, n)
+	b := bytes.Repeat([]byte{0xdb}, n)
 	p.taken[&b[0]] = n
 	return b
 }

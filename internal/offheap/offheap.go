@@ -4,7 +4,7 @@
 //
 // # Invariants
 //
-//  1. Memory that is handed out is zero, and nobody else's until it is given back.
+//  1. Memory that is handed out is nobody else's until it is given back. What is in it is anything.
 //  2. Address space is never given back to the system, only the memory behind it: who
 //     reads what it had given back sees wrong bytes, and the process goes on.
 //  3. Where the system gives no memory in this way, Go's heap does: Take never fails.
@@ -20,8 +20,9 @@ const (
 	// align is where each piece begins, so that structs may lie in it and the system
 	// can have it back.
 	align = 4 << 10
-	// warm is how many pieces of a size keep their memory when they are given back.
-	warm = 16
+	// warmMost is how many bytes keep their memory when they are given back: to get
+	// it anew from the system costs more than to fill it.
+	warmMost = 256 << 20
 )
 
 // Pages is memory of one owner. The zero value is not usable, see [New].
@@ -33,12 +34,13 @@ type pages struct {
 	regions [][]byte
 	left    []byte          // of the newest region
 	free    map[int]*pieces // by size
+	warm    int             // bytes of all that was given back and has its memory still
 }
 
 // pieces are what was given back of a size.
 type pieces struct {
-	warm [][]byte // with what was in them
-	cold [][]byte // zero, the system has the memory
+	warm [][]byte
+	cold [][]byte // the system has the memory
 }
 
 // New returns memory for one owner. It goes back when the Pages are garbage: they
@@ -49,7 +51,7 @@ func New() *Pages {
 	return p
 }
 
-// Take returns n bytes, all zero, n > 0. Safe for concurrent use.
+// Take returns n bytes, n > 0, of any content. Safe for concurrent use.
 func (p *Pages) Take(n int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,7 +61,7 @@ func (p *Pages) Take(n int) []byte {
 	}
 	if f := p.free[whole]; f != nil {
 		if b := pop(&f.warm); b != nil {
-			clear(b)
+			p.warm -= whole
 			return b[:n]
 		}
 		if b := pop(&f.cold); b != nil {
@@ -90,11 +92,12 @@ func (p *Pages) Give(b []byte) {
 		f = &pieces{}
 		p.free[len(b)] = f
 	}
-	if len(f.warm) < warm || !discard(b) {
-		f.warm = append(f.warm, b)
+	if p.warm+len(b) > warmMost && discard(b) {
+		f.cold = append(f.cold, b)
 		return
 	}
-	f.cold = append(f.cold, b)
+	f.warm = append(f.warm, b)
+	p.warm += len(b)
 }
 
 func pop(list *[][]byte) (b []byte) {
@@ -106,7 +109,7 @@ func pop(list *[][]byte) (b []byte) {
 	return b
 }
 
-// idle are regions whose owner has gone; zero.
+// idle are regions whose owner has gone, without memory.
 var idle struct {
 	mu      sync.Mutex
 	regions [][]byte
@@ -138,5 +141,5 @@ func (p *pages) end() {
 			idle.mu.Unlock()
 		}
 	}
-	p.regions, p.left, p.free = nil, nil, map[int]*pieces{}
+	p.regions, p.left, p.free, p.warm = nil, nil, map[int]*pieces{}, 0
 }

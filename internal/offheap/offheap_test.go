@@ -1,7 +1,6 @@
 package offheap
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -13,13 +12,12 @@ func dirty(b []byte) {
 	}
 }
 
-// Pieces are zero, of the length asked for, and nobody else's, whatever was given
-// back before them; and what was given back is used again.
+// Pieces have the length asked for, and are nobody else's, whatever was given back
+// before them; and what was given back is used again.
 func TestPieces(t *testing.T) {
 	p := New()
 	rng := rand.New(rand.NewPCG(1, 2))
 	sizes := []int{1, 4096, 4097, 50176, 64 << 10, regionSize, regionSize + 1}
-	zero := make([]byte, regionSize+1)
 	var held [][]byte
 	for i := range 3000 {
 		if len(held) > 40 || rng.IntN(3) == 0 && len(held) > 0 {
@@ -38,8 +36,8 @@ func TestPieces(t *testing.T) {
 			n = sizes[5+i/500%2]
 		}
 		b := p.Take(n)
-		if len(b) != n || !bytes.Equal(b, zero[:n]) {
-			t.Fatalf("step %d: %d bytes for %d, or not zero", i, len(b), n)
+		if len(b) != n {
+			t.Fatalf("step %d: %d bytes for %d", i, len(b), n)
 		}
 		for k := range b {
 			b[k] = byte(n)
@@ -51,26 +49,28 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// Whoever gives back much leaves it to the system, and gets zeros again.
+// Whoever gives back much leaves it to the system, and a bounded part stays at hand;
+// all of it can be had again.
 func TestColdPieces(t *testing.T) {
 	p := New()
-	const n = 64 << 10
+	const n, most = 64 << 10, warmMost / (64 << 10)
 	var all [][]byte
-	for range 4 * warm {
-		b := p.Take(n)
-		dirty(b)
-		all = append(all, b)
+	for range most + 100 {
+		all = append(all, p.Take(n))
 	}
+	had := len(p.regions)
 	for _, b := range all {
+		b[0] = 1
 		p.Give(b)
 	}
-	if f := p.free[n]; runtime.GOOS == "linux" && (len(f.warm) != warm || len(f.cold) != 3*warm) {
+	if f := p.free[n]; runtime.GOOS == "linux" && (len(f.warm) != most || len(f.cold) != 100 || p.warm != warmMost) {
 		t.Errorf("%d pieces keep their memory, %d do not", len(f.warm), len(f.cold))
 	}
 	for range all {
-		if b := p.Take(n); !bytes.Equal(b, make([]byte, n)) {
-			t.Fatal("a piece is not zero")
-		}
+		p.Take(n)
+	}
+	if p.warm != 0 || len(p.regions) != had {
+		t.Errorf("%d bytes are left, %d regions of %d", p.warm, len(p.regions), had)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// The regions of an owner that is gone are the next one's, and zero.
+// The regions of an owner that is gone are the next one's, without what was in them.
 func TestEnd(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("no regions here")
@@ -97,10 +97,10 @@ func TestEnd(t *testing.T) {
 	q := New()
 	for tries := 0; ; tries++ {
 		b := q.Take(regionSize) // each is a region
-		if !bytes.Equal(b, make([]byte, regionSize)) {
-			t.Fatal("a region is not zero")
-		}
 		if &b[0] == old {
+			if b[0] != 0 {
+				t.Error("the system did not get its memory")
+			}
 			return
 		}
 		if tries == 20 { // owners of other tests may have gone meanwhile

@@ -16,8 +16,8 @@ func reserve(n int) []byte {
 	return r
 }
 
-// discard gives the memory of a piece back to the system: it is zero when it is
-// touched again. false: the system refuses.
+// discard gives the memory of a piece back to the system, and what is in it up.
+// false: the system refuses.
 func discard(b []byte) bool { return unix.Madvise(b, unix.MADV_DONTNEED) == nil }
 
 // owns tells whether a piece is of one of the regions.
