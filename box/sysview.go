@@ -1,8 +1,10 @@
 package box
 
-import "tarragon.dev/tarragon/xrow"
+import (
+	"slices"
 
-import "slices"
+	"tarragon.dev/tarragon/xrow"
+)
 
 // viewBase is the space whose rows a _v* space shows.
 func viewBase(id uint32) uint32 {
