@@ -91,7 +91,7 @@ func (c *Conn) emit() {
 	if out != nil {
 		bytebufferpool.Put(out)
 	}
-	c.drain(true)
+	c.writeOne()
 }
 
 // append adds encoded frames; the caller holds the lock.
@@ -169,31 +169,24 @@ func (c *Conn) nextLocked() (p piece, ok bool) {
 	return p, true
 }
 
-// drain writes what is pending, and waits for the socket. Whoever comes second
-// leaves at once: the first one takes what was added meanwhile. The reader writes
-// once and leaves the rest to the senders: it has requests to read.
-func (c *Conn) drain(reader bool) {
+// writeOne is for the reader: it writes the oldest piece, waits for the socket, and
+// leaves the rest to the senders, as it has requests to read. Whoever comes second
+// leaves at once: the first one takes what was added meanwhile.
+func (c *Conn) writeOne() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.writing {
+	if c.writing || c.cause != nil {
 		return
 	}
 	c.writing = true
-	for c.cause == nil {
-		p, ok := c.nextLocked()
-		if !ok {
-			break
-		}
+	if p, ok := c.nextLocked(); ok {
 		c.finishLocked(p, 0)
-		if reader {
-			break
-		}
 	}
 	c.writtenLocked()
 }
 
-// send is drain that does not wait for the socket: where it is full, a goroutine
-// goes on.
+// send writes all that is there, and does not wait for the socket: where it is full,
+// a goroutine goes on.
 func (c *Conn) send() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -263,7 +263,7 @@ func (c *Conn) handleSelect() error {
 	c.mu.Unlock()
 	c.open()
 	c.out.B = append(c.out.B, failed...)
-	c.drain(true)
+	c.writeOne()
 	return c.waitRoom()
 }
 

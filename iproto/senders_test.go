@@ -61,7 +61,7 @@ func TestIdleConnectionsHaveOneGoroutine(t *testing.T) {
 		p.request(xrow.Call, i, []byte{0x81, 0x22, 0xa1, 'f'}) // answered by a sender
 		p.wantOK(i)
 	}
-	for until := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before+n; time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before+n; runtime.Gosched() {
 		if time.Now().After(until) {
 			t.Fatalf("%d goroutines for %d connections", runtime.NumGoroutine()-before, n)
 		}
