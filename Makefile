@@ -12,7 +12,7 @@ SEED     ?= 1
 export GOFLAGS += -tags=pebblegozstd
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim mutants mutants-sample lint bench bench-diff clean cluster interop attack model model-deep
+.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim mutants mutants-sample lint bench switchovers bench-diff clean cluster interop conformance attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -20,8 +20,9 @@ help: ## list the targets
 build: tools ## bin/tarragon
 	go build -o bin/tarragon ./cmd/tarragon
 
-demo: build ## three nodes survive the loss of their leader, within a minute
+demo: build ## three nodes survive the loss of their leader, within a minute; then replicas that have some spaces only
 	bin/tarragon demo
+	bin/tarragon demo --filter
 
 test: fmt vet check unit race cluster interop fuzz-short sim mutants-sample ## everything that CI runs
 
@@ -57,7 +58,7 @@ unit: tools ## unit tests
 	@if [ -f bench/go.mod ]; then cd bench && go test ./...; fi
 
 race: tools ## tests of the concurrent packages under the race detector
-	CGO_ENABLED=1 go test -race $(patsubst %,./%/...,$(RACE))
+	CGO_ENABLED=1 go test -race . $(patsubst %,./%/...,$(RACE))
 
 # The interop suite has no such test, and needs a Tarantool to begin with.
 attack: tools ## the tests that attack; TARANTOOL=/path/to/3.8 compares its verdicts too
@@ -90,6 +91,9 @@ interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL
 	@test/interop/need.sh
 	go test ./test/interop -count=1 -timeout 20m
 
+conformance: build ## go-tarantool's own test suites, fetched and run: writes docs/conformance.md
+	go run ./test/conformance
+
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
 
@@ -100,7 +104,7 @@ mutants-sample: tools ## the few planted faults that die at once
 	@go run ./test/mutants/cmd/mutants -sample
 
 model: tools ## the rules as a program: small bounds in full, and what breaks without each rule
-	go test ./test/model
+	go test ./test/model/...
 
 # Each pair of changes with two elections, a write and a crash; README.md of test/model says which were seen to end.
 PAIRS := "-n 3 -quorum 2" "-n 3 -members 1 -ready -promote 2" "-n 3 -members 2 -ready -promote 1 -quorum 1" \
@@ -123,6 +127,9 @@ lint: fmt vet check ## all of that, and govulncheck where its database can be re
 bench: build ## throughput and latency of three local nodes, and of the packages
 	@if [ -f bench/go.mod ]; then cd bench && go run .; fi
 	go test -run '^$$' -bench . -benchmem ./...
+
+switchovers: build ## a thousand planned moves of leadership under load: nothing may be lost
+	cd bench && go run . --switchovers 1000
 
 bench-diff: build ## this tree beside BASE=REV, in turns; PACKAGES, BENCHES, COUNT, LINES as bench/diff.sh says
 	@test -n "$(BASE)" || { echo "which revision: make bench-diff BASE=main" >&2; exit 1; }

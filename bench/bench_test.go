@@ -26,18 +26,6 @@ func TestFindFlushes(t *testing.T) {
 	}
 }
 
-func TestParseCPU(t *testing.T) {
-	const stat = "77 (a ) b) S 1 77 77 0 -1 4194560 5000 0 0 0 150 50 0 0 20 0 9 0 100 1 2"
-	if got := parseCPU(stat); got != 2*time.Second {
-		t.Errorf("%v", got)
-	}
-	for _, bad := range []string{"", "1 (x) S 1", "no bracket"} {
-		if got := parseCPU(bad); got != 0 {
-			t.Errorf("%q: %v", bad, got)
-		}
-	}
-}
-
 func TestSpread(t *testing.T) {
 	ms := func(all ...int) (out []time.Duration) {
 		for _, n := range all {

@@ -10,7 +10,7 @@ import (
 )
 
 // compared are the figures that have ratios.
-var compared = []string{opsFigure, "p50", "p99", memoryFigure, startFigure}
+var compared = []string{opsFigure, "p50", "p99", memoryFigure, connectionFigure, startFigure}
 
 // compare prints how ours and the peers compare, pair by pair.
 func (b *bench) compare() error {
@@ -38,7 +38,7 @@ func figure(name string, v float64) string {
 	switch name {
 	case opsFigure, startFigure:
 		return count(v)
-	case memoryFigure:
+	case memoryFigure, connectionFigure:
 		return fmt.Sprintf("%.0f B", v)
 	}
 	return fmt.Sprintf("%.0fus", v)

@@ -59,7 +59,7 @@ func measure(ctx context.Context, f *flags, t target, e *entry) (*line, error) {
 	if err := t.fill(ctx, want); err != nil {
 		return nil, err
 	}
-	w := load.Workload{Op: kind.Op, Keys: e.keys, ValueSize: e.value, Reads: e.reads, Fields: kind.Fields}
+	w := load.Workload{Op: kind.Op, Keys: e.keys, ValueSize: e.value, Random: e.random, Reads: e.reads, Fields: kind.Fields}
 	p := load.Plan{Driver: e.driver, Conns: e.conns, InFlight: e.inflight, Rate: f.rate, Warmup: f.warmup, Duration: f.duration}
 	if e.peak > 0 {
 		r, _, err := t.drive(ctx, w, p)

@@ -51,17 +51,21 @@ type nodeFlags struct {
 
 // lineFlags choose lines, and say how large the large ones are.
 type lineFlags struct {
-	only   string
-	all    bool
-	list   bool
-	pairs  int
-	bound  time.Duration
-	many   uint64
-	rows   uint64
-	kills  int
-	faults int
-	behind uint64
-	scan   int
+	only  string
+	all   bool
+	list  bool
+	pairs int
+	bound time.Duration
+	many  uint64
+	rows  uint64
+	kills int
+	// switchovers is how often the part of that name moves leadership; its flag given
+	// alone measures nothing else.
+	switchovers int
+	budget      bool // the part of that name alone
+	faults      int
+	behind      uint64
+	scan        int
 }
 
 // outFlags say where results go besides the output.
@@ -104,6 +108,14 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	if f.clients > 0 {
 		f.conns, f.inflight = f.clients, f.clients
 	}
+	if f.budget {
+		f.only = budgetPart
+	}
+	fs.Visit(func(given *flag.Flag) {
+		if given.Name == "switchovers" && f.only == "" {
+			f.only = "switchovers"
+		}
+	})
 	return &f, nil
 }
 
@@ -144,6 +156,8 @@ func (f *lineFlags) define(fs *flag.FlagSet) {
 	fs.Uint64Var(&f.many, "many", 6_000_000, "keys of the lines with many keys")
 	fs.Uint64Var(&f.rows, "rows", 1_000_000, "rows of the lines about memory and about the start")
 	fs.IntVar(&f.kills, "kills", 100, "how often the line kills kills the leader")
+	fs.IntVar(&f.switchovers, "switchovers", 100, "how often the line switchovers moves leadership; given without -only: that line alone")
+	fs.BoolVar(&f.budget, "budget", false, "measure what one request costs each process, and nothing else")
 	fs.IntVar(&f.faults, "faults", 5, "how often each fault of the leader is repeated; 0: none")
 	fs.Uint64Var(&f.behind, "behind", 1_000_000, "how many rows a follower is behind when it catches up; 0: do not")
 	fs.IntVar(&f.scan, "scan", 1024, "MiB of the space that is scanned beside writes; 0: do not")

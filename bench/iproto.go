@@ -124,7 +124,7 @@ func (t *iprotoTarget) drive(ctx context.Context, w load.Workload, p load.Plan) 
 		return nil, nil, err
 	}
 	defer conn.Close()
-	m := &meter{nodes: t.set.all, dev: t.dev}
+	m := &meter{nodes: t.set.all, dev: t.dev, also: p.Mark}
 	if t.groups {
 		if m.infos, err = t.connect(ctx); err != nil {
 			return nil, nil, err

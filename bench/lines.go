@@ -20,7 +20,8 @@ type entry struct {
 	conns, inflight int
 	keys            uint64
 	value           int
-	reads           int // percent
+	random          bool // values do not compress
+	reads           int  // percent
 	driver          load.Driver
 
 	peak       float64 // share of the rate that a closed loop reached just before; 0: closed loop
@@ -37,6 +38,7 @@ type entry struct {
 type shape struct {
 	nodes int
 	wal   string // "write" or "fsync"
+	mvcc  bool   // Tarantool with its transaction manager; ours always has one
 }
 
 // name of a line, by which it is chosen.
@@ -105,11 +107,16 @@ func oneNodeEntries(f *flags) []entry {
 		{short: "select, many keys", kind: "async-select", conns: 1, inflight: 512, keys: f.many},
 		{short: "select by a secondary index", kind: "secondary", conns: 1, inflight: 512, keys: million},
 		{short: "replace with three secondary indexes", kind: "indexed", conns: 1, inflight: 512},
+		{short: "transactions of three statements", kind: "async-txn", conns: 1, inflight: 64},
+		{short: "transactions of two selects", kind: "read-txn", conns: 1, inflight: 64},
+		{short: fmt.Sprintf("pages of %d", load.RangeLen), kind: "pages", conns: 1, inflight: 4, keys: million},
 		{short: "memory of a tuple", alone: memoryOfTuple},
+		{short: "memory of a connection", alone: memoryOfConnection},
 		{short: "start from the log", alone: startFromLog},
 	}
 	for i := range all {
 		all[i].group, all[i].shape = oneNode, oneWrite
+		all[i].shape.mvcc = isTxn(all[i].kind)
 	}
 	return all
 }
@@ -120,6 +127,7 @@ func threeNodesEntries() []entry {
 		{short: "replace, 64 clients", kind: "replace", conns: 64, inflight: 64, quorum: true},
 		{short: "replace, 4000 clients", kind: "replace", conns: 4000, inflight: 4000},
 		{short: "insert", kind: "insert", conns: 1, inflight: 512},
+		{short: "transactions of three statements", kind: "txn", conns: 1, inflight: 64},
 		{short: "async insert", kind: "async-insert", conns: 1, inflight: 512},
 		{short: "mixed 90/10", kind: "mixed", conns: 1, inflight: 512, reads: 90},
 		{short: "replace beside checkpoints", kind: "replace", conns: 1, inflight: 512, checkpoint: true},
@@ -128,9 +136,13 @@ func threeNodesEntries() []entry {
 	}
 	for i := range all {
 		all[i].group, all[i].shape = threeNodes, threeFsync
+		all[i].shape.mvcc = isTxn(all[i].kind)
 	}
 	return all
 }
+
+// isTxn tells whether a workload has transactions of several requests.
+func isTxn(kind string) bool { return strings.HasSuffix(kind, "txn") }
 
 // valueEntries are replaces by 64 clients of tuples that get larger.
 func valueEntries() (all []entry) {
@@ -141,6 +153,10 @@ func valueEntries() (all []entry) {
 		all = append(all, e)
 		e.short, e.shape, e.kind, e.series = fmt.Sprintf("%d B, quorum", size), threeFsync, "replace", "sync replace by bytes"
 		all = append(all, e)
+		if size >= 4<<10 { // Tarantool compresses what it logs from 2 KiB on
+			e.short, e.shape, e.kind, e.series, e.random = fmt.Sprintf("%d B, random", size), oneWrite, "async", "", true
+			all = append(all, e)
+		}
 	}
 	return all
 }
@@ -148,7 +164,7 @@ func valueEntries() (all []entry) {
 // growthEntries have more and more nodes, tuples and connections.
 func growthEntries() (all []entry) {
 	for _, nodes := range []int{1, 3, 5, 7} {
-		all = append(all, entry{short: fmt.Sprintf("%d nodes", nodes), shape: shape{nodes, "fsync"}, kind: "replace", conns: 1, inflight: 512,
+		all = append(all, entry{short: fmt.Sprintf("%d nodes", nodes), shape: shape{nodes: nodes, wal: "fsync"}, kind: "replace", conns: 1, inflight: 512,
 			series: "sync replace by nodes", x: float64(nodes)})
 	}
 	for keys := uint64(1000); keys <= 10*million; keys *= 10 {
@@ -171,7 +187,7 @@ func growthEntries() (all []entry) {
 // complete gives an entry what the flags say.
 func (e entry) complete(f *flags) entry {
 	if e.shape == (shape{}) {
-		e.shape = shape{f.nodes, f.wal}
+		e.shape = shape{nodes: f.nodes, wal: f.wal}
 	}
 	if e.keys == 0 {
 		e.keys = f.keys

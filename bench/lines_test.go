@@ -84,7 +84,9 @@ func TestChoose(t *testing.T) {
 		{[]string{"-only", "kills"}, []string{"kills"}},
 		{[]string{"-only", "sync replace"}, nil},
 		{[]string{"-peer", "etcd"}, nil},
-		{[]string{"-all", "-scan", "0"}, []string{"catch up and join", "faults", "kills"}},
+		{[]string{"-all", "-scan", "0"}, []string{"catch up and join", "faults", "kills", "budget", "switchovers"}},
+		{[]string{"-switchovers", "10"}, []string{"switchovers"}},
+		{[]string{"-switchovers", "10", "-only", "kills"}, []string{"kills"}},
 	} {
 		if got := chosen(c.args...); !slices.Equal(got, c.want) {
 			t.Errorf("%q: %q", c.args, got)

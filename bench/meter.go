@@ -17,12 +17,14 @@ type meter struct {
 	dev   string                  // block device below the data
 
 	from, to counters
+	also     func(load.Edge) // told of both ends, nearer to the window; nil: nobody
 }
 
 // counters since the start of the processes or of the machine.
 type counters struct {
 	client  time.Duration
 	nodes   time.Duration
+	each    []usage // of each node
 	groups  uint64
 	counted bool // groups is known for all nodes
 	flushes uint64
@@ -32,7 +34,11 @@ type counters struct {
 func (m *meter) mark(e load.Edge) {
 	if e == load.Open {
 		m.from = m.read()
-	} else {
+	}
+	if m.also != nil {
+		m.also(e)
+	}
+	if e == load.Close {
 		m.to = m.read()
 	}
 }
@@ -40,7 +46,9 @@ func (m *meter) mark(e load.Edge) {
 func (m *meter) read() counters {
 	c := counters{client: ownCPU(), counted: len(m.infos) > 0}
 	for _, n := range m.nodes {
-		c.nodes += processCPU(n.PID())
+		u := usageOf(n.PID())
+		c.each = append(c.each, u)
+		c.nodes += u.cpu()
 	}
 	if m.dev != "" {
 		c.flushes, c.flushed = deviceFlushes(m.dev)

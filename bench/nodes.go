@@ -26,7 +26,7 @@ type replicaset struct {
 // startNodes starts a replica set of the shape that the flags say, and waits until
 // it takes writes.
 func startNodes(ctx context.Context, f *flags, mesh *cluster.Mesh) (*replicaset, error) {
-	return startShape(ctx, f, f.binary, shape{f.nodes, f.wal}, mesh, nil)
+	return startShape(ctx, f, f.binary, shape{nodes: f.nodes, wal: f.wal}, mesh, nil)
 }
 
 // newDir makes a directory for the data of a replica set.

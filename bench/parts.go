@@ -22,6 +22,8 @@ var parts = []part{
 	{name: "beside scans", off: func(f *flags) bool { return f.scan == 0 }, run: printScans},
 	{name: "faults", off: func(f *flags) bool { return f.faults == 0 }, run: printFaults},
 	{name: "kills", named: true, off: func(f *flags) bool { return f.kills == 0 }, run: printKills},
+	{name: budgetPart, named: true, off: func(*flags) bool { return false }, run: printBudget},
+	{name: "switchovers", named: true, off: func(f *flags) bool { return f.switchovers == 0 }, run: printSwitchovers},
 }
 
 func (p *part) chosen(f *flags) bool {

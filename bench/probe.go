@@ -142,15 +142,5 @@ func (rs *replicaset) missing(ctx context.Context, space uint32, keys []uint64) 
 		return 0, err
 	}
 	defer conn.Close()
-	for _, key := range keys {
-		rows, err := conn.Do(tarantool.NewSelectRequest(space).Index(uint32(0)).Limit(1).
-			Iterator(tarantool.IterEq).Key([]any{key}).Context(ctx)).Get()
-		if err != nil {
-			return n, err
-		}
-		if len(rows) == 0 {
-			n++
-		}
-	}
-	return n, nil
+	return countMissing(ctx, conn, space, keys)
 }

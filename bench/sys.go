@@ -83,38 +83,6 @@ func ownCPU() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// tick is the unit of processor times under /proc: USER_HZ, 100 on all
-// architectures that Go runs on.
-const tick = 10 * time.Millisecond
-
-// processCPU is the processor time that a process of this machine has used.
-func processCPU(pid int) time.Duration {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	return parseCPU(string(raw))
-}
-
-// parseCPU reads utime and stime, fields 14 and 15. The name of the command,
-// which may hold blanks, ends at the last bracket.
-func parseCPU(stat string) time.Duration {
-	i := strings.LastIndexByte(stat, ')')
-	if i < 0 {
-		return 0
-	}
-	f := strings.Fields(stat[i+1:]) // f[0] is field 3
-	if len(f) < 13 {
-		return 0
-	}
-	user, err1 := strconv.ParseUint(f[11], 10, 63)
-	system, err2 := strconv.ParseUint(f[12], 10, 63)
-	if err1 != nil || err2 != nil {
-		return 0
-	}
-	return time.Duration(user+system) * tick
-}
-
 // stopped says which thread of a process still runs; nil: none does.
 func stopped(pid int) error {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))

@@ -76,6 +76,9 @@ func tarragonSystem(f *flags, name, binary string) *system {
 	if slices.Contains(f.peers, "tarantool") { // the same for both
 		env = append(env, fmt.Sprintf("TT_IPROTO_NET_MSG_MAX=%d", peer.NetMsgMax))
 	}
+	if budgetChosen(f) {
+		env = append(env, profiled)
+	}
 	return &system{
 		name: name,
 		how:  func(s shape) string { return "wal.mode " + s.wal },
@@ -97,7 +100,7 @@ func tarantoolSystem(f *flags) (*system, error) {
 	}
 	return &system{
 		name: "tarantool " + found.Version,
-		how:  func(s shape) string { return found.How(peer.Options{Nodes: s.nodes, WAL: s.wal}) },
+		how:  func(s shape) string { return found.How(peer.Options{Nodes: s.nodes, WAL: s.wal, MVCC: s.mvcc}) },
 		can:  func(e *entry) bool { return e.driver == load.Raw },
 		start: func(ctx context.Context, s shape) (target, error) {
 			set := *found
@@ -122,7 +125,7 @@ func startPeer(ctx context.Context, f *flags, s shape, p replicator) (dir string
 	if dir, err = newDir(f); err != nil {
 		return "", err
 	}
-	if err := p.Start(ctx, peer.Options{Dir: dir, Nodes: s.nodes, WAL: s.wal}); err != nil {
+	if err := p.Start(ctx, peer.Options{Dir: dir, Nodes: s.nodes, WAL: s.wal, MVCC: s.mvcc}); err != nil {
 		err = p.Blame(err)
 		p.Stop()
 		os.RemoveAll(dir)

@@ -87,7 +87,7 @@ func (b *Box) defineSystemSpaces() {
 		switch id {
 		case xrow.SpaceSpace:
 			var sp *space
-			if sp, err = parseSpace(tuple, door{}); err == nil {
+			if sp, err = parseSpace(tuple, nil, door{}); err == nil {
 				b.dict.putSpace(sp)
 			}
 		case xrow.SpaceIndex:

@@ -27,6 +27,9 @@ type Config struct {
 	// Opaque lets rows of peers define what cannot be indexed or is not known
 	// here: indexes of such a kind are left out and refuse to be used.
 	Opaque bool
+	// Hooks are functions that statements of clients run, by the names of spaces; system
+	// spaces have none.
+	Hooks map[string]*Hooks
 	// Pages is where tuples up to 16 KiB and indexes lie; nil: Go's heap.
 	Pages Pages
 }
@@ -66,6 +69,9 @@ type Box struct {
 
 	updates updater
 	views   views
+	pins    pins
+	drafts  drafts
+	drawn   map[uint32]drawn // by sequence
 	garbage trash
 	loading bool // Load was called and LoadDone was not
 }
@@ -110,6 +116,7 @@ func (b *Box) Show(seq uint64) { b.shown = max(b.shown, seq) }
 
 // Rollback makes every prepared transaction with a number >= seq vanish, newest first.
 func (b *Box) Rollback(seq uint64) {
+	b.drafts.rolledBack(seq)
 	for b.pending.Len() > 0 && (*b.pending.At(b.pending.Len() - 1)).seq >= seq {
 		t := b.pending.PopBack()
 		t.vanish()
@@ -224,7 +231,7 @@ func (b *Box) Spaces() []SpaceInfo { return b.dict.Spaces() }
 // Space describes one space. Safe for readers.
 func (b *Box) Space(id uint32) (info SpaceInfo, ok bool) {
 	if info, ok = b.dict.Space(id); ok && b.shown > b.confirmed {
-		b.addShown(b.dict.spaces[id].stats, &info)
+		b.addShown(b.dict.shown(id).stats, &info)
 	}
 	return info, ok
 }
@@ -259,6 +266,10 @@ func (b *Box) IsDDLSpace(space uint32) bool {
 	return space > xrow.LastInternalSpace && space < xrow.FirstUserSpace && space != xrow.SpaceSequenceData || b.head.isOwn(space)
 }
 
+// HasSpace tells whether there is a space, transactions that are not prepared aside.
+// For the owner: it looks at the newest dictionary.
+func (b *Box) HasSpace(id uint32) bool { return b.head.spaces[id] != nil }
+
 // IsSyncSpace tells whether a transaction that writes the space is synchronous.
 // For the owner: it looks at the newest dictionary.
 func (b *Box) IsSyncSpace(space uint32) bool {
@@ -274,8 +285,7 @@ func (b *Box) IsGlobalSpace(space uint32) bool {
 
 // ResolveSpace finds a space by name in the confirmed dictionary.
 func (b *Box) ResolveSpace(name string) (id uint32, ok bool) {
-	id, ok = b.dict.names[name]
-	return id, ok
+	return b.dict.spaceID(name)
 }
 
 // ResolveIndex finds an index by name in the confirmed dictionary.

@@ -56,8 +56,10 @@ type world struct {
 	seq uint64
 }
 
-func newWorld(t testing.TB) *world {
-	w := &world{t: t, b: New(Config{Pages: newPoisoned(t)})}
+func newWorld(t testing.TB) *world { return newWorldIn(t, newPoisoned(t)) }
+
+func newWorldIn(t testing.TB, pages Pages) *world {
+	w := &world{t: t, b: New(Config{Pages: pages})}
 	w.do(func(x *Txn) error {
 		for _, d := range BootstrapRows(Profile3_8_0, testReplicaset, testInstance, "i-001", "") {
 			if err := x.ExecuteInternal(&d); err != nil {

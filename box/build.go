@@ -1,6 +1,10 @@
 package box
 
-import "math"
+import (
+	"math"
+
+	"tarragon.dev/tarragon/xrow"
+)
 
 // walk is a pass over the tuples of a space whose definition changes: each is
 // checked against the new shape and goes into the indexes that are new.
@@ -62,15 +66,16 @@ const bytesPerUnit = 1 << 10
 // pass checks one tuple and puts it into the new indexes.
 func (w *walk) pass(b *Box, r ref, tuple []byte) error {
 	if err := w.now.format.check(tuple); err != nil {
-		return err
+		return about(err, "tuple", xrow.Raw(tuple))
 	}
+	fields := walker{b: tuple}
 	for _, ix := range w.build {
 		if ix.unique && !ix.leavesOut(tuple) {
 			if with, _ := ix.conflict(tuple, 0); with != 0 {
 				return duplicate(w.now, ix, b.mem.tuple(with), tuple)
 			}
 		}
-		ix.point(tuple, r)
+		ix.point(&fields, r)
 	}
 	return nil
 }

@@ -6,8 +6,6 @@ import (
 
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // door is how a definition comes in. What a client asks for must be served. A
@@ -16,7 +14,11 @@ import (
 type door struct {
 	peer   bool
 	opaque bool
+	knows  func(collation uint64) bool // nil: all that are asked for
 }
+
+// hasCollation tells whether there is a collation for what a client defines.
+func (d door) hasCollation(id uint64) bool { return d.peer || d.knows == nil || d.knows(id) }
 
 // lack is a part of a space's definition that the box keeps and does not act
 // upon, and what clients may not do because of it.
@@ -73,8 +75,9 @@ func foreignKey(name, of string, self uint32, def []byte) lack {
 
 // Carried is something that the box keeps and sends on, and does not serve.
 type Carried struct {
-	Space   string // empty: of no space
-	Feature string
+	Space    string // empty: of no space
+	Feature  string
+	Function Function // when it is one
 }
 
 // Carried lists what is kept without being served, by space. The list is never
@@ -111,7 +114,7 @@ func (s *Schema) anyLack() bool {
 // schema changes seldom.
 func (t *Txn) setLimits() {
 	s := t.schema()
-	s.limits, s.carried = nil, nil
+	s.limits, s.carried, s.procedures = nil, nil, nil
 	for _, id := range s.ids {
 		sp := s.spaces[id]
 		for _, l := range sp.lacks {
@@ -141,7 +144,7 @@ func (s *Schema) limit(space uint32, l lack) {
 		s.limits[space] = append(s.limits[space], l)
 	}
 	if !l.keepsUp {
-		s.carried = append(s.carried, Carried{sp.name, l.what})
+		s.carried = append(s.carried, Carried{Space: sp.name, Feature: l.what})
 	}
 }
 
@@ -175,7 +178,12 @@ func (t *Txn) limitsOfRows() {
 		if id := row.uint(0); id == funcUserInfo || id == funcLua || row.string(4) == "SQL_BUILTIN" {
 			return
 		}
-		s.carried = append(s.carried, Carried{Feature: "function '" + shortName(row.string(2)) + "' (" + shortName(row.string(4)) + ")"})
+		f := functionOf(row)
+		if f.IsGo() {
+			s.procedures = append(s.procedures, f)
+			return
+		}
+		s.carried = append(s.carried, Carried{Feature: "function '" + shortName(f.Name) + "' (" + f.Language + ")", Function: f})
 		for _, event := range splitRow(row.raw(19)) {
 			if space := s.spaceOfEvent(stringOf(event)); space != 0 {
 				s.limit(space, lack{what: named("trigger", row, 2, uint64(space)), puts: true, keepsUp: true})
@@ -213,35 +221,6 @@ func (s *Schema) spaceOfEvent(event string) uint32 {
 		name = name[:end]
 	}
 	return s.names[name]
-}
-
-// Function is a row of _func: the box keeps functions and runs none.
-type Function struct {
-	ID       uint32
-	Owner    uint32
-	Name     string
-	Language string // LUA, C, SQL_EXPR, ...
-}
-
-// Function finds a function by name in the confirmed rows. Safe for readers.
-func (b *Box) Function(name string) (f Function, ok bool) {
-	sp := b.dict.spaces[xrow.SpaceFunc]
-	ix := sp.index(2)
-	if ix == nil {
-		return f, false
-	}
-	p := ix.keyProbe(msgp.AppendString(nil, name), 1)
-	for at := ix.seek(&p, false); at.leaf != 0; at = ix.next(at) {
-		r := ix.refAt(at)
-		if ix.compare(r, &p) != 0 {
-			break
-		}
-		if r = ix.visible(r, b.bound(sp)); r != 0 {
-			row := splitRow(b.mem.tuple(r))
-			return Function{uint32(row.uint(0)), uint32(row.uint(1)), name, shortName(row.string(4))}, true
-		}
-	}
-	return f, false
 }
 
 // refused tells whether a client's statement needs something of the space that

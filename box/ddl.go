@@ -139,12 +139,15 @@ func (t *Txn) onSpace(old, new []byte, who actor) error {
 	if new == nil {
 		return t.dropSpace(t.dict.spaces[uint32(splitRow(old).uint(0))], who)
 	}
-	sp, err := parseSpace(new, t.door(who))
+	was := t.dict.spaces[uint32(splitRow(new).uint(0))]
+	sp, err := parseSpace(new, was, t.door(who))
 	if err != nil {
 		return err
 	}
-	was := t.dict.spaces[sp.id]
 	if was == nil {
+		if sp.tempType && sp.id < xrow.FirstTempSpace {
+			return xrow.Errorf(xrow.ErrCreateSpace, shortName(sp.name), "temporary space id must be at least 1073741824")
+		}
 		if err := t.allowed(who, classSpace, sp.id, sp.name, sp.owner, PrivCreate); err != nil {
 			return err
 		}
@@ -166,7 +169,9 @@ func (t *Txn) onSpace(old, new []byte, who actor) error {
 
 // door is the one by which an actor's definitions come in.
 func (t *Txn) door(who actor) door {
-	return door{peer: !who.log, opaque: !who.log && t.box.config.Opaque}
+	return door{peer: !who.log, opaque: !who.log && t.box.config.Opaque, knows: func(id uint64) bool {
+		return id <= math.MaxUint32 && t.hasRow(xrow.SpaceCollation, uint32(id))
+	}}
 }
 
 func (t *Txn) dropSpace(sp *space, who actor) error {
@@ -206,12 +211,12 @@ func appendUint(dst []byte, v uint64) []byte {
 func (t *Txn) alterSpace(was, sp *space, who actor) error {
 	fail := func(detail string) error { return xrow.Errorf(xrow.ErrAlterSpace, was.name, detail) }
 	switch {
-	case was.engine != sp.engine:
-		return fail("can not change space engine")
 	case was.local != sp.local:
 		return fail("replication group is immutable")
-	case was.temp != sp.temp && who.log || was.tempType != sp.tempType:
+	case was.tempType != sp.tempType:
 		return fail("temporariness cannot change")
+	case was.temp != sp.temp && who.log && was.stats.rows > 0:
+		return fail("can not change data-temporariness on a non-empty space")
 	}
 	sp.stats, sp.unusable = was.stats, was.unusable
 	if err := t.agree(sp, was.indexes, who); err != nil {
@@ -459,6 +464,12 @@ func (t *Txn) onTruncate(old, new []byte, who actor) error {
 	if len(sp.indexes) == 0 {
 		return nil
 	}
+	t.empty(sp)
+	return nil
+}
+
+// empty gives every index of a space a new tree.
+func (t *Txn) empty(sp *space) {
 	now := sp.copy()
 	now.stats = &stats{}
 	now.indexes = nil
@@ -470,7 +481,6 @@ func (t *Txn) onTruncate(old, new []byte, who actor) error {
 		t.dropped = append(t.dropped, garbage{ix: ix, data: ix.id == 0, bytes: sp.stats.bytes})
 	}
 	t.schema().putSpace(now)
-	return nil
 }
 
 // onCluster checks a member's row. A Tarantool leader gives a joiner with the

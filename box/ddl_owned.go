@@ -1,7 +1,9 @@
 package box
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"tarragon.dev/tarragon/xrow"
 )
@@ -89,6 +91,11 @@ func (t *Txn) onFunc(old, new []byte, who actor) error {
 	}
 	if new != nil {
 		row := splitRow(new)
+		if who.client {
+			if err := checkFunction(row); err != nil {
+				return err
+			}
+		}
 		if setuid := row.uint(3) != 0; !setuid || !who.client || old != nil && splitRow(old).uint(3) != 0 {
 			return nil
 		}
@@ -102,8 +109,11 @@ func (t *Txn) onFunc(old, new []byte, who actor) error {
 
 // onSequence creates, alters or drops a sequence.
 func (t *Txn) onSequence(old, new []byte, who actor) error {
-	if err := t.onOwned(old, new, who, classSequence); err != nil || new != nil || !who.log {
+	if err := t.onOwned(old, new, who, classSequence); err != nil || !who.log {
 		return err
+	}
+	if new != nil {
+		return checkSequence(splitRow(new), old == nil)
 	}
 	row := splitRow(old)
 	id := uint32(row.uint(0))
@@ -165,8 +175,37 @@ func (t *Txn) onCollation(old, new []byte, who actor) error {
 	if id == 0 && new == nil {
 		return xrow.Errorf(xrow.ErrDropCollation, row.string(1), "system collation")
 	}
-	return t.allowed(who, classCollation, id, row.string(1), uint32(row.uint(2)), need)
+	if err := t.allowed(who, classCollation, id, row.string(1), uint32(row.uint(2)), need); err != nil || new == nil {
+		return err
+	}
+	return checkCollation(row)
 }
+
+// checkCollation tells whether a row of _collation is one that a member of another kind
+// could make a collation of; which of these ICU has is not known here.
+func checkCollation(row rowReader) error {
+	if typ := row.string(3); typ != "ICU" && typ != "BINARY" {
+		return xrow.Errorf(xrow.ErrCantCreateCollation, "unknown collation type")
+	}
+	ok, err := eachPair(row.raw(5), func(key string, v []byte) error {
+		switch {
+		case !slices.Contains(collationOptions, key):
+			return xrow.Errorf(xrow.ErrWrongCollationOptions, "unexpected option '"+shortName(key)+"'")
+		case key == "strength" && !slices.Contains(strengths, strings.ToUpper(stringOf(v))):
+			return xrow.Errorf(xrow.ErrCantCreateCollation, "ICU wrong strength option setting, expected "+strings.Join(strengths, " | "))
+		}
+		return nil
+	})
+	if !ok {
+		return xrow.Errorf(xrow.ErrWrongCollationOptions, "expected a map with string keys")
+	}
+	return err
+}
+
+var (
+	collationOptions = []string{"french_collation", "alternate_handling", "case_first", "case_level", "normalization_mode", "strength", "numeric_collation"}
+	strengths        = []string{"PRIMARY", "SECONDARY", "TERTIARY", "QUATERNARY", "IDENTICAL"}
+)
 
 // allowedDetach checks the right to delete a row that belongs to a space: its
 // sequence, a trigger, a constraint, the function of an index.
@@ -208,4 +247,31 @@ func (t *Txn) allowedEither(space uint32, who actor, need, or Priv) error {
 		err = t.allowed(who, classSpace, space, name, owner, or)
 	}
 	return err
+}
+
+// checkSequence tells whether the numbers of a sequence's row make one (Tarantool:
+// sequence_def_new_from_tuple).
+func checkSequence(row rowReader, created bool) error {
+	code := xrow.ErrAlterSequence
+	if created {
+		code = xrow.ErrCreateSequence
+	}
+	fail := func(detail string) error { return xrow.Errorf(code, row.string(2), detail) }
+	var v [4]int64 // step, min, max, start
+	for i := range v {
+		n, ok := int64Of(row.raw(3 + i))
+		if !ok {
+			return xrow.Errorf(xrow.ErrFieldType, strconv.Itoa(4+i), "integer", "unsigned")
+		}
+		v[i] = n
+	}
+	switch step, least, most, start := v[0], v[1], v[2], v[3]; {
+	case step == 0:
+		return fail("step option must be non-zero")
+	case least > most:
+		return fail("max must be greater than or equal to min")
+	case start < least || start > most:
+		return fail("start must be between min and max")
+	}
+	return nil
 }

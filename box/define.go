@@ -2,7 +2,9 @@ package box
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
@@ -23,13 +25,14 @@ func shortName(s string) string {
 
 func checkName(name string) error {
 	if !printable(name) {
+		name, _, _ = strings.Cut(name, "\x00") // where the text of the original ends
 		return xrow.Errorf(xrow.ErrIdentifier, shortName(name))
 	}
 	return nil
 }
 
-// parseSpace reads a row of _space.
-func parseSpace(tuple []byte, d door) (*space, error) {
+// parseSpace reads a row of _space; was is what the space is now, nil for a new one.
+func parseSpace(tuple []byte, was *space, d door) (*space, error) {
 	row := splitRow(tuple)
 	sp := &space{id: uint32(row.uint(0)), owner: uint32(row.uint(1)), name: row.string(2), engine: row.string(3), stats: &stats{}}
 	if err := checkName(sp.name); err != nil {
@@ -52,6 +55,12 @@ func parseSpace(tuple []byte, d door) (*space, error) {
 	case engineMemtx, engineSysview, engineBlackhole, engineService, engineVinyl, "memcs", "quiver":
 	default:
 		return nil, xrow.Errorf(xrow.ErrNoSuchEngine, shortName(sp.engine))
+	}
+	if !d.peer && (sp.engine == "memcs" || sp.engine == "quiver") { // the Enterprise Edition's
+		return nil, xrow.Errorf(xrow.ErrNoSuchEngine, sp.engine)
+	}
+	if was != nil && was.engine != sp.engine {
+		return nil, xrow.Errorf(xrow.ErrAlterSpace, was.name, "can not change space engine")
 	}
 	if sp.engine != engineMemtx && sp.id >= xrow.FirstUserSpace {
 		if sp.engine == engineSysview || sp.engine == engineService {
@@ -90,6 +99,7 @@ func (sp *space) parseFlags(flags []byte, d door) error {
 		return nil
 	}
 	ofSpace := " of space '" + shortName(sp.name) + "'"
+	lives := 0 // options that say how long the tuples live
 	ok, err := eachPair(flags, func(key string, v []byte) error {
 		switch key {
 		case "group_id":
@@ -102,10 +112,12 @@ func (sp *space) parseFlags(flags []byte, d door) error {
 			}
 			sp.local = id == xrow.GroupLocal
 		case "temporary":
+			lives++
 			return flag(&sp.temp, key, v)
 		case "is_sync":
 			return flag(&sp.sync, key, v)
 		case "type":
+			lives++
 			switch stringOf(v) {
 			case "normal":
 			case "data-temporary":
@@ -150,8 +162,8 @@ func (sp *space) parseFlags(flags []byte, d door) error {
 	if !ok {
 		return wrong("expected a map with string keys")
 	}
-	if err == nil && sp.tempType && sp.id < xrow.FirstTempSpace {
-		return xrow.Errorf(xrow.ErrCreateSpace, shortName(sp.name), "temporary space id must be at least 1073741824")
+	if err == nil && lives > 1 {
+		return wrong("only one of 'type' or 'temporary' may be specified")
 	}
 	return err
 }
@@ -184,7 +196,8 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 		return fd, sp.knownType(&fd, d, i, pair.string(1))
 	}
 	ofField := " of field " + strconv.Itoa(i+1) + " of space '" + shortName(sp.name) + "'"
-	typeName, value := "", nilValue
+	typeName, action, value := "", "", nilValue
+	collation := uint64(0)
 	var ok bool
 	ok, err = eachPair(b, func(key string, v []byte) error {
 		switch key {
@@ -204,6 +217,11 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 				return wrong("'is_nullable' must be boolean")
 			}
 			fd.nullable = v[0] == 0xc3
+		case "nullable_action":
+			if mp.KindOf(v[0]) != mp.Str {
+				return wrong("'nullable_action' must be string")
+			}
+			action = string(mp.TextOf(v))
 		case "default":
 			value = v
 		case "default_func":
@@ -227,9 +245,7 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 				return sp.lack(d, false, lack{what: "compression" + ofField})
 			}
 		case "collation":
-			if id, _ := uintOf(v); id != 0 && id != 3 && fd.typ == typeUnknown {
-				return wrong("collation is reasonable only for string, scalar and any fields")
-			}
+			collation, _ = uintOf(v)
 		}
 		return nil
 	})
@@ -244,6 +260,19 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 	if err := sp.knownType(&fd, d, i, typeName); err != nil {
 		return fd, err
 	}
+	if d.peer {
+		action, collation = "", 0
+	}
+	switch {
+	case action != "" && !slices.Contains(nullableActions, action):
+		return fd, wrong("unknown nullable action")
+	case action != "" && fd.nullable != (action == "none"):
+		return fd, wrong("conflicting nullability and nullable action properties")
+	case collation != 0 && fd.typ != typeString && fd.typ != typeScalar && fd.typ != typeAny:
+		return fd, wrong("collation is reasonable only for 'string', 'scalar', and 'any' fields")
+	case !d.hasCollation(collation):
+		return fd, xrow.Errorf(xrow.ErrWrongCollationOptions, "collation was not found by ID")
+	}
 	if value[0] != 0xc0 { // of another type: the text of an SQL expression, as it was before 3.0, which SQL alone used
 		l := lack{what: "default" + ofField, fills: fd.typ.accepts(value), field: uint32(i), absent: true}
 		if err := sp.lack(d, false, l); err != nil {
@@ -252,6 +281,9 @@ func (sp *space) parseField(i int, b []byte, d door) (fd fieldDef, err error) {
 	}
 	return fd, checkName(fd.name)
 }
+
+// nullableActions are what may be said to happen to a nil; none: it may stand there.
+var nullableActions = []string{"none", "rollback", "abort", "fail", "ignore", "replace", "default"}
 
 // scaleOf reads the scale of a decimal of fixed size.
 func scaleOf(b []byte) (scale int, ok bool) {

@@ -144,7 +144,7 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 		}
 		p.field, name = uint32(field), pair.string(1)
 	} else {
-		seen, ok := false, false
+		var ok bool // without a field it is the first one
 		ok, err = eachPair(b, func(key string, v []byte) error {
 			switch key {
 			case "field":
@@ -152,7 +152,7 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 				if !ok || field > 1<<31 {
 					return wrong("'field' must be unsigned")
 				}
-				p.field, seen = uint32(field), true
+				p.field = uint32(field)
 			case "type":
 				name = stringOf(v)
 			case "collation":
@@ -192,13 +192,10 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 			return nil
 		})
 		if !ok {
-			return p, wrong("expected a map or an array")
+			return p, wrong("expected a map")
 		}
 		if err != nil {
 			return p, err
-		}
-		if !seen {
-			return p, wrong("field is missing")
 		}
 	}
 	if p.typ = parseType(name); p.typ == typeUnknown {
@@ -210,6 +207,9 @@ func (ix *index) parsePart(i int, b []byte, d door) (p part, err error) {
 	}
 	if collation != 0 && p.typ != typeString && p.typ != typeScalar {
 		return p, wrong("collation is only reasonable for 'string' and 'scalar' parts")
+	}
+	if !d.hasCollation(collation) {
+		return p, wrong("collation not found by id")
 	}
 	if collation != 0 && collation != 3 {
 		ix.setCannot("collation " + strconv.FormatUint(collation, 10) + " of index")

@@ -138,7 +138,7 @@ func TestSchemaErrors(t *testing.T) {
 		{"drop space with indexes", del(xrow.SpaceSpace, 512), 11, "Can't drop space 't': the space has indexes"},
 		{"drop space with truncate record", del(xrow.SpaceSpace, 514), 11, "Can't drop space 'nopk': the space has truncate record"},
 		{"truncate system space", ups(xrow.SpaceTruncate, arr(280, 1), []any{"+", 1, 1}), 137, "Can't truncate a system space, space '_space'"},
-		{"engine change", upd(xrow.SpaceSpace, arr(512), []any{"=", 3, "blackhole"}), 5, ""},
+		{"engine change", upd(xrow.SpaceSpace, arr(512), []any{"=", 3, "blackhole"}), 12, "Can't modify space 't': can not change space engine"},
 		{"group change", upd(xrow.SpaceSpace, arr(512), []any{"=", 5, m{"group_id": 1}}), 12, "Can't modify space 't': replication group is immutable"},
 		{"format does not fit", upd(xrow.SpaceSpace, arr(512), []any{"=", 6, []any{m{"name": "id", "type": "unsigned"}, m{"name": "n", "type": "string"}, m{"name": "x", "type": "any"}}}), 39, "Tuple field 3 (x) required by space format is missing"},
 		{"user exists", insert(xrow.SpaceUser, 41, 1, "u1", "user", m{}, []any{}, 0), 3, ""},

@@ -118,11 +118,11 @@ func (f *format) check(tuple []byte) error {
 		if !fd.typ.accepts(v) {
 			return xrow.Errorf(xrow.ErrFieldType, f.fieldName(i), fd.typ, mp.KindOf(v[0]))
 		}
-		if limits, bad := fd.typ.outOfRange(v); bad {
-			return xrow.Errorf(xrow.ErrFieldValueOutOfRange, f.fieldName(i), fd.typ, "expected "+limits+", got "+numberText(v))
+		if fd.typ.outOfRange(v) {
+			return fd.typ.rangeError(xrow.ErrFieldValueOutOfRange, v, f.fieldName(i), fd.typ, fd.typ.rangeText(v))
 		}
 		if fd.typ.digits() > 0 && !fd.typ.fits(v, fd.scale) {
-			return xrow.Errorf(xrow.ErrFieldIrrepresentableValue)
+			return xrow.Errorf(xrow.ErrFieldIrrepresentableValue, f.fieldName(i), xrow.Raw(mp.First(v)))
 		}
 	}
 	for i := range f.nested {
@@ -160,8 +160,8 @@ func (f *format) checkNested(d *nested, tuple []byte) error {
 	if !d.typ.accepts(v) {
 		return xrow.Errorf(xrow.ErrFieldType, d.path.name(int(d.field)), d.typ, mp.KindOf(v[0]))
 	}
-	if limits, bad := d.typ.outOfRange(v); bad {
-		return xrow.Errorf(xrow.ErrFieldValueOutOfRange, d.path.name(int(d.field)), d.typ, "expected "+limits+", got "+numberText(v))
+	if d.typ.outOfRange(v) {
+		return d.typ.rangeError(xrow.ErrFieldValueOutOfRange, v, d.path.name(int(d.field)), d.typ, d.typ.rangeText(v))
 	}
 	return nil
 }

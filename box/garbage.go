@@ -57,7 +57,7 @@ func (tr *trash) addVersion(b *Box, s *stmt, seq uint64, byWrite bool) {
 		q = &tr.local
 	}
 	q.items = append(q.items, oldVersion{*s, seq})
-	if b.views.need(seq, byWrite) {
+	if b.needed(seq, byWrite) {
 		tr.kept += versionHead + len(b.mem.tuple(s.old))
 	}
 }
@@ -65,7 +65,7 @@ func (tr *trash) addVersion(b *Box, s *stmt, seq uint64, byWrite bool) {
 // behind tells whether what transaction seq gave up has to wait: for a view, or
 // for its turn behind what is older.
 func (tr *trash) behind(b *Box, seq uint64, byWrite bool) bool {
-	if b.views.need(seq, byWrite) {
+	if b.needed(seq, byWrite) {
 		return true
 	}
 	if byWrite {
@@ -78,7 +78,7 @@ func (tr *trash) behind(b *Box, seq uint64, byWrite bool) bool {
 func (tr *trash) add(b *Box, g garbage, seq uint64) {
 	if tr.behind(b, seq, false) || tr.local.waits() {
 		tr.trees = append(tr.trees, oldTree{g, seq})
-		if g.data && b.views.need(seq, false) {
+		if g.data && b.needed(seq, false) {
 			tr.kept += g.bytes
 		}
 		return
@@ -89,14 +89,14 @@ func (tr *trash) add(b *Box, g garbage, seq uint64) {
 // sweep frees up to so many versions that the open views do not need any more,
 // oldest first, and the trees between them, and returns what is left of the number.
 func (tr *trash) sweep(b *Box, rows int) int {
-	for q := &tr.local; q.waits() && !b.views.need(q.items[q.head].seq, true); q.pop() {
+	for q := &tr.local; q.waits() && !b.needed(q.items[q.head].seq, true); q.pop() {
 		if rows <= 0 {
 			return 0
 		}
 		rows -= b.freeOld(&q.items[q.head].stmt)
 	}
 	// Versions before trees: a tree's versions hang below what it leads to.
-	for q := &tr.versions; q.waits() && !b.views.need(q.items[q.head].seq, false); q.pop() {
+	for q := &tr.versions; q.waits() && !b.needed(q.items[q.head].seq, false); q.pop() {
 		if rows <= 0 {
 			return 0
 		}
@@ -109,15 +109,15 @@ func (tr *trash) sweep(b *Box, rows int) int {
 
 // sweepable tells whether there is something for sweep to do.
 func (tr *trash) sweepable(b *Box) bool {
-	return tr.local.waits() && !b.views.need(tr.local.items[tr.local.head].seq, true) ||
-		tr.versions.waits() && !b.views.need(tr.versions.items[tr.versions.head].seq, false) ||
-		len(tr.trees) > 0 && !b.views.need(tr.trees[0].seq, false)
+	return tr.local.waits() && !b.needed(tr.local.items[tr.local.head].seq, true) ||
+		tr.versions.waits() && !b.needed(tr.versions.items[tr.versions.head].seq, false) ||
+		len(tr.trees) > 0 && !b.needed(tr.trees[0].seq, false)
 }
 
 // sweepTrees gives up the trees that ended at or before seq.
 func (tr *trash) sweepTrees(b *Box, seq uint64) {
 	n := 0
-	for n < len(tr.trees) && tr.trees[n].seq <= seq && !b.views.need(tr.trees[n].seq, false) {
+	for n < len(tr.trees) && tr.trees[n].seq <= seq && !b.needed(tr.trees[n].seq, false) {
 		tr.dismantle(b, tr.trees[n].garbage)
 		n++
 	}

@@ -98,7 +98,13 @@ func (ix *index) hint(value []byte) uint64 {
 // tupleProbe looks for a tuple by all parts.
 func (ix *index) tupleProbe(tuple []byte) probe {
 	w := walker{b: tuple}
-	return probe{hint: ix.hint(w.part(&ix.cmp[0])), data: tuple, tuple: true, parts: len(ix.cmp)}
+	return ix.walkerProbe(&w)
+}
+
+// walkerProbe is tupleProbe for a walker that goes from index to index, whose
+// fields mostly come in ascending order.
+func (ix *index) walkerProbe(w *walker) probe {
+	return probe{hint: ix.hint(w.part(&ix.cmp[0])), data: w.b, tuple: true, parts: len(ix.cmp)}
 }
 
 // keyProbe looks for the values of a key of at least one part.
@@ -113,6 +119,25 @@ func (ix *index) compare(r ref, p *probe) int {
 		return ix.compareKey(&a, p.data, p.parts)
 	}
 	return ix.compareTuples(&a, &walker{b: p.data}, p.parts)
+}
+
+// compareBehindHint is compare for a version whose hint is that of the probe.
+func (ix *index) compareBehindHint(r ref, p *probe) int {
+	a := walker{b: ix.mem.tuple(r)}
+	switch {
+	case !p.tuple:
+		return ix.compareKey(&a, p.data, p.parts)
+	case !ix.exactHint:
+		return ix.compareTuples(&a, &walker{b: p.data}, p.parts)
+	}
+	b := walker{b: p.data}
+	for i := 1; i < p.parts; i++ {
+		part := &ix.cmp[i]
+		if c := compareValues(part.typ, a.part(part), b.part(part)); c != 0 {
+			return part.sign(c)
+		}
+	}
+	return 0
 }
 
 func (ix *index) compareKey(a *walker, values []byte, parts int) int {
@@ -203,16 +228,21 @@ func (w *walker) part(p *part) []byte {
 // checkKey validates a raw key. With exact it must be full and without nil.
 func (ix *index) checkKey(key []byte, exact bool) (values []byte, parts int, err error) {
 	parts, at := mp.ArrayOf(key)
+	values = key[at:]
 	switch {
 	case exact && !ix.unique:
 		return nil, 0, xrow.Errorf(xrow.ErrMoreThanOneTuple)
 	case exact && parts != len(ix.parts):
-		return nil, 0, xrow.Errorf(xrow.ErrExactMatch, len(ix.parts), parts)
+		err = xrow.Errorf(xrow.ErrExactMatch, len(ix.parts), parts)
 	case parts > len(ix.parts):
-		return nil, 0, xrow.Errorf(xrow.ErrKeyPartCount, len(ix.parts), parts)
+		err = xrow.Errorf(xrow.ErrKeyPartCount, len(ix.parts), parts)
+	default:
+		err = ix.checkParts(values, parts, exact)
 	}
-	values = key[at:]
-	return values, parts, ix.checkParts(values, parts, exact)
+	if err != nil {
+		return nil, 0, about(err, "key", xrow.Raw(key))
+	}
+	return values, parts, nil
 }
 
 // checkParts validates the types of the first parts of cmp.
@@ -227,8 +257,8 @@ func (ix *index) checkParts(values []byte, parts int, exact bool) error {
 			}
 		} else if !p.typ.accepts(v) {
 			return xrow.Errorf(xrow.ErrKeyPartType, i, p.typ)
-		} else if _, bad := p.typ.outOfRange(v); bad {
-			return xrow.Errorf(xrow.ErrKeyPartValueOutOfRange)
+		} else if p.typ.outOfRange(v) {
+			return p.typ.rangeError(xrow.ErrKeyPartValueOutOfRange, v, i, p.typ)
 		}
 		at = mp.Skip(values, at)
 	}

@@ -11,18 +11,8 @@ func (b *Box) Load(space uint32, tuple []byte) error {
 		panic("box: Load behind a transaction")
 	}
 	b.loading = true
-	sp, err := b.dict.needSpace(space)
+	sp, pk, err := b.dict.loadable(space, tuple)
 	if err != nil {
-		return err
-	}
-	pk, err := sp.needIndex(0)
-	if err != nil {
-		return err
-	}
-	if err := checkExts(tuple); err != nil {
-		return err
-	}
-	if err := sp.format.check(tuple); err != nil {
 		return err
 	}
 	r, err := b.mem.newVersion(0, 0, tuple)
@@ -37,8 +27,9 @@ func (b *Box) Load(space uint32, tuple []byte) error {
 	if !sp.system() {
 		return nil
 	}
+	w := walker{b: tuple}
 	for _, ix := range sp.indexes[1:] {
-		ix.point(tuple, r)
+		ix.point(&w, r)
 	}
 	// The dictionary of an empty box is changed in place: nobody reads it yet.
 	t := Txn{box: b, dict: b.dict}
@@ -50,6 +41,20 @@ func (b *Box) Load(space uint32, tuple []byte) error {
 	}
 	b.version += t.schemaOps
 	return err
+}
+
+// loadable finds where a tuple that is no statement's goes, and checks its shape.
+func (s *Schema) loadable(id uint32, tuple []byte) (sp *space, pk *index, err error) {
+	if sp, err = s.needSpace(id); err != nil {
+		return nil, nil, err
+	}
+	if pk, err = sp.needIndex(0); err != nil {
+		return nil, nil, err
+	}
+	if err := checkExts(tuple); err != nil {
+		return nil, nil, err
+	}
+	return sp, pk, sp.format.check(tuple)
 }
 
 // loadKey adds a tuple to the primary index, without a search when it is the last.

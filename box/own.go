@@ -31,8 +31,13 @@ type OwnSpace struct {
 var OwnSet = OwnSpace{Name: "_tarragon_set", Level: 2, fields: [][2]string{{"name", "string"}, {"value", "any"}},
 	verbs: "'tarragon pause' (tarragon.pause) and 'tarragon resume' (tarragon.resume) write it"}
 
+// OwnFilter has the filters of replicas, see docs/protocol/filters.md.
+var OwnFilter = OwnSpace{Name: "_tarragon_filter", Level: 3, fields: [][2]string{{"name", "string"}, {"version", "unsigned"}, {"new", "boolean"},
+	{"spaces", "array"}, {"indexes", "array"}, {"sequences", "array"}, {"former", "array"}},
+	verbs: "'tarragon filter' (tarragon.filter.create, alter, drop) writes it"}
+
 // ownSpaces are all of them.
-var ownSpaces = [...]*OwnSpace{&OwnSet}
+var ownSpaces = [...]*OwnSpace{&OwnSet, &OwnFilter}
 
 // ownMark begins the keys of _schema that say which space is ours.
 const ownMark = ownKeys + "space."
@@ -94,15 +99,40 @@ func (b *Box) ownRow(s *Schema, bound uint64, o *OwnSpace, key string) (found []
 	return found
 }
 
-// PutOwn writes a row of an own space, which it makes where it is not there. A space
-// of that name that is not ours is an error, and stays what it is.
+// OwnRows are the confirmed tuples of an own space, by their keys. Safe for readers;
+// the caller must not change them, nor keep them.
+func (b *Box) OwnRows(o *OwnSpace) [][]byte { return b.ownRows(b.dict, b.confirmed, o) }
+
+// OwnRows are those that there are with the transaction's own changes, until its end.
+// Its answer stands on them.
+func (t *Txn) OwnRows(o *OwnSpace) [][]byte {
+	if id, ok := t.dict.ownID(o); ok {
+		t.saw.look(t, t.dict.spaces[id], 0) // all that is there is decided: it is a barrier
+	}
+	return t.box.ownRows(t.dict, noEnd, o)
+}
+
+func (b *Box) ownRows(s *Schema, bound uint64, o *OwnSpace) (rows [][]byte) {
+	if id, ok := s.ownID(o); ok {
+		b.each(s.spaces[id], bound, func(tuple []byte) { rows = append(rows, tuple) })
+	}
+	return rows
+}
+
+// MakeOwn makes an own space where it is not there. A space of that name that is not
+// ours is an error, and stays what it is.
+func (t *Txn) MakeOwn(o *OwnSpace) (id uint32, err error) {
+	if id, ok := t.dict.ownID(o); ok {
+		return id, nil
+	}
+	return t.makeOwn(o)
+}
+
+// PutOwn writes a row of an own space, which it makes as [Txn.MakeOwn] does.
 func (t *Txn) PutOwn(o *OwnSpace, tuple []byte) error {
-	id, ok := t.dict.ownID(o)
-	if !ok {
-		var err error
-		if id, err = t.makeOwn(o); err != nil {
-			return err
-		}
+	id, err := t.MakeOwn(o)
+	if err != nil {
+		return err
 	}
 	return t.ExecuteInternal(&xrow.DML{Type: xrow.Replace, SpaceID: id, Tuple: tuple})
 }
@@ -183,8 +213,9 @@ func (t *Txn) refuseOwnDefinition(id uint32, name string) error {
 	switch {
 	case t.dict.isOwn(id):
 		return sealed(fmt.Sprintf("The definition of space '%s' takes no changes of clients: it is Tarragon's own", was.name))
-	case strings.HasPrefix(name, ownNames) && (was == nil || was.name != name):
-		return sealed(fmt.Sprintf("Space '%s' is refused: names that begin with '%s' are Tarragon's own", shortName(name), ownNames))
+	case was != nil && was.name == name:
+	case strings.HasPrefix(name, ownNames) || strings.HasPrefix(name, ownViews):
+		return sealed(fmt.Sprintf("Space '%s' is refused: names that begin with '%s' or '%s' are Tarragon's own", shortName(name), ownNames, ownViews))
 	}
 	return nil
 }

@@ -205,6 +205,7 @@ func TestAttackOwnSpace(t *testing.T) {
 		{"unmark", del(xrow.SpaceSchema, "tarragon.space._tarragon_set")},
 		{"mark another", replace(xrow.SpaceSchema, "tarragon.space._tarragon_set", 600)},
 		{"take a name", insert(xrow.SpaceSpace, 700, 1, "_tarragon_x", "memtx", 0, m{}, []any{})},
+		{"take a name of a view", insert(xrow.SpaceSpace, 700, 1, "_vtarragon_x", "memtx", 0, m{}, []any{})},
 		{"rename to such a name", upd(xrow.SpaceSpace, arr(600), []any{"=", 2, "_tarragon_x"})},
 	} {
 		for _, seal := range []bool{false, true} {

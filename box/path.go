@@ -131,7 +131,7 @@ func (u *updater) doPath(o *op) error {
 		return err
 	}
 	if len(v) > u.maxSize {
-		return tooLarge(len(v))
+		return tooLarge(len(v), u.maxSize)
 	}
 	u.pieces[i] = piece{from: -1, n: 1, data: v}
 	return nil

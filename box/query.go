@@ -67,6 +67,9 @@ func (b *Box) Select(user Credentials, q *Query, out []byte) (res []byte, n int,
 // Query reads with the transaction's own writes, the newest versions. Rights
 // are those of user.
 func (t *Txn) Query(user Credentials, q *Query, out []byte) (res []byte, n int, err error) {
+	if t.draft != nil {
+		return t.draft.Query(user, q, out)
+	}
 	if t.isWalking(q.Space) {
 		if err := t.settleWork(); err != nil {
 			return out, 0, err
@@ -91,36 +94,48 @@ type scan struct {
 	// keys are those that are one with key by the rules of numbers, if there
 	// may be others, in the order of the scan.
 	keys [][]byte
+
+	touched uint64 // keeps the compiler from leaving out what is read ahead
 }
 
 // query reads what readers see, or, for a transaction, the newest versions.
 func (b *Box) query(dict *Schema, user Credentials, q *Query, out []byte, t *Txn) ([]byte, int, error) {
 	q.More, q.Large = false, nil
-	s, err := b.prepareScan(dict, user, q)
+	s, err := b.prepareScan(dict, dict, user, q)
 	if err != nil {
 		return out, 0, err
+	}
+	if s.sp.computed != 0 {
+		return out, 0, xrow.Errorf(xrow.ErrViewIsRO, s.sp.name) // a transaction would write it: SelectComputed is for readers
 	}
 	if t != nil {
 		s.bound, s.txn = noEnd, t
 	}
-	switch {
-	case q.resume == nil:
-		if err := s.setAfter(q); err != nil {
-			return out, 0, err
-		}
-	case !s.ix.sameOrder(q.order):
-		return out, 0, xrow.Errorf(xrow.ErrTransactionConflict)
-	}
-	q.order = s.ix
-	if q.Limit == 0 {
-		return out, 0, nil
+	if err := s.goOn(q); err != nil || q.Limit == 0 {
+		return out, 0, err
 	}
 	out, n := s.run(q, out)
 	return out, n, nil
 }
 
-// prepareScan finds the space and the index, and checks rights, iterator and key.
-func (b *Box) prepareScan(dict *Schema, user Credentials, q *Query) (s scan, err error) {
+// goOn finds where the query begins behind a position, and refuses to go on in an index
+// that is another one by now.
+func (s *scan) goOn(q *Query) error {
+	switch {
+	case q.resume == nil:
+		if err := s.setAfter(q); err != nil {
+			return err
+		}
+	case !s.ix.sameOrder(q.order):
+		return xrow.Errorf(xrow.ErrTransactionConflict)
+	}
+	q.order = s.ix
+	return nil
+}
+
+// prepareScan finds the space and the index, and checks rights, iterator and key. rights
+// is the dictionary that says what the user may do.
+func (b *Box) prepareScan(dict, rights *Schema, user Credentials, q *Query) (s scan, err error) {
 	if q.Iterator >= iterators {
 		return s, xrow.Errorf(xrow.ErrIllegalParams, "Invalid iterator type")
 	}
@@ -129,7 +144,7 @@ func (b *Box) prepareScan(dict *Schema, user Credentials, q *Query) (s scan, err
 			return s, err
 		}
 	}
-	sp, err := dict.needSpace(q.Space)
+	sp, err := dict.needShown(q.Space)
 	if err != nil {
 		return s, err
 	}
@@ -138,20 +153,28 @@ func (b *Box) prepareScan(dict *Schema, user Credentials, q *Query) (s scan, err
 			return s, err
 		}
 	}
-	if err := dict.allowedSpace(user, sp, PrivRead); err != nil {
+	if err := rights.allowedSpace(user, sp, PrivRead); err != nil {
 		return s, err
 	}
 	if s.ix, err = sp.needIndex(q.Index); err != nil {
 		return s, err
 	}
-	s.dict, s.user, s.iterator, s.bound, s.sp = dict, dict.account(user), q.Iterator, b.bound(sp), sp
-	if s.key, s.parts, err = s.ix.checkKey(q.Key, false); err != nil {
-		return s, err
-	}
+	s.dict, s.user, s.iterator, s.bound, s.sp = dict, rights.account(user), q.Iterator, b.bound(sp), sp
 	if err := s.checkIterator(sp, q); err != nil {
 		return s, err
 	}
-	if sp.engine == engineSysview {
+	if s.key, s.parts, err = s.ix.checkKey(q.Key, false); err != nil {
+		return s, aboutIndex(err, sp, s.ix)
+	}
+	if s.ix.hash {
+		if s.iterator == ALL {
+			s.parts = 0
+		}
+		if q.FetchPosition || len(q.AfterPosition) > 0 || q.AfterTuple != nil {
+			return s, s.unsupported("pagination")
+		}
+	}
+	if sp.engine == engineSysview && sp.computed == 0 {
 		s.base = viewBase(sp.id)
 		if s.ix, err = dict.spaces[s.base].needIndex(q.Index); err != nil {
 			return s, err
@@ -166,32 +189,31 @@ func (b *Box) prepareScan(dict *Schema, user Credentials, q *Query) (s scan, err
 	return s, nil
 }
 
+// unsupported is the error of what the index cannot do.
+func (s *scan) unsupported(what string) error {
+	return xrow.Errorf(xrow.ErrUnsupportedIndexFeature, s.ix.name, s.ix.typeName(), s.sp.name, s.sp.engine, what)
+}
+
+// checkIterator tells whether the index has the iterator for a key of so many parts,
+// before anybody looks at these (Tarantool: iterator_validate).
 func (s *scan) checkIterator(sp *space, q *Query) error {
 	ix := s.ix
-	feature := func(what string) error {
-		return xrow.Errorf(xrow.ErrUnsupportedIndexFeature, ix.name, ix.typeName(), sp.name, sp.engine, what)
-	}
+	parts, _ := mp.ArrayOf(q.Key)
 	known := s.iterator <= GT || s.iterator == NP || s.iterator == PP
 	if ix.hash {
 		known = s.iterator == EQ || s.iterator == ALL || s.iterator == GT
 	}
 	if !known {
-		return feature("requested iterator type")
+		return s.unsupported("requested iterator type")
 	}
 	if q.Random && sp.engine == engineSysview {
-		return feature("random()")
+		return s.unsupported("random()")
 	}
 	if !ix.hash {
 		return nil
 	}
-	if s.parts != len(ix.parts) && (s.iterator == EQ || s.iterator == GT && s.parts > 0) {
-		return xrow.Errorf(xrow.ErrPartialKey, ix.typeName(), len(ix.parts), s.parts)
-	}
-	if s.iterator == ALL {
-		s.parts = 0
-	}
-	if q.FetchPosition || len(q.AfterPosition) > 0 || q.AfterTuple != nil {
-		return feature("pagination")
+	if parts < len(ix.parts) && (parts > 0 || s.iterator == EQ) {
+		return aboutIndex(xrow.Errorf(xrow.ErrPartialKey, ix.typeName(), len(ix.parts), parts).With("key", xrow.Raw(q.Key)), sp, ix)
 	}
 	return nil
 }
@@ -349,36 +371,20 @@ func (s *scan) nextPrefix() place {
 // run collects tuples until the limit, the end, or the bound of rows to look at.
 func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 	ix, n := s.ix, 0
-	down := s.descending()
-	equal := s.parts > 0 && (s.iterator == EQ || s.iterator == REQ)
-	single := equal && s.parts == len(ix.cmp)
-	probe := probe{}
-	var more [][]byte // keys to look for when those of the probe have ended
-	at := s.start(q.resume)
+	w := s.entries(q.resume)
 	if q.Random && q.resume == nil {
-		at = ix.random(q.Seed)
-	}
-	switch {
-	case equal && len(s.keys) > 0:
-		probe, more, at = s.firstKey(q.resume, at)
-	case equal:
-		probe = ix.keyProbe(s.key, s.parts)
+		w.at = ix.random(q.Seed)
 	}
 	var last, seen ref
 	left, start := q.MaxRows, len(out)
 	if s.txn != nil {
 		s.txn.saw.look(s.txn, s.sp, 0)
 	}
-	for at.leaf != 0 || len(more) > 0 {
-		if at.leaf == 0 || equal && ix.differs(at, ix.refAt(at), &probe) {
-			if len(more) == 0 {
-				break
-			}
-			probe, at = s.seekKey(more[0])
-			more = more[1:]
-			continue
+	for ahead := 0; s.there(&w); ahead-- {
+		if ahead == 0 {
+			ahead = s.readAhead(&w, uint64(q.Limit)+uint64(q.Offset)-uint64(n))
 		}
-		r := ix.refAt(at)
+		r := ix.refAt(w.at)
 		if q.MaxRows > 0 && left == 0 || q.Large != nil {
 			q.More = true
 			break
@@ -402,15 +408,49 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 			last = u
 			n++
 		}
-		if uint32(n) == q.Limit || single && len(more) == 0 {
+		if uint32(n) == q.Limit || w.single && len(w.more) == 0 {
 			break
 		}
-		if down {
-			at = ix.previous(at)
-		} else {
-			at = ix.next(at)
+		s.step(&w)
+	}
+	s.leaveOff(q, n, last, seen)
+	return out, n
+}
+
+// aheadRows is how many versions are read ahead: about as many lines of memory as a
+// processor waits for at once.
+const aheadRows = 12
+
+// readAhead touches the versions that come next, want at most and those of one leaf
+// alone, and returns how many they are. Neighbours in an index lie anywhere in memory,
+// so a scan that looks at one after the other waits for each.
+func (s *scan) readAhead(w *entries, want uint64) int {
+	l := s.ix.pool.leaf(w.at.leaf)
+	n := int(min(want, aheadRows))
+	refs := l.refs[w.at.pos:min(w.at.pos+n, int(l.n))]
+	if w.down {
+		refs = l.refs[max(w.at.pos+1-n, 0) : w.at.pos+1]
+	}
+	if len(refs) < 2 {
+		return 1
+	}
+	if refs[0]>>12 == refs[len(refs)-1]>>12 {
+		return len(refs) // on one page, see arena.head: written one after the other, which the processor sees by itself
+	}
+	for _, r := range refs {
+		h := s.ix.mem.head(r)
+		s.touched += uint64(h[0])
+		if len(h) > cacheLine {
+			s.touched += uint64(h[cacheLine])
 		}
 	}
+	return len(refs)
+}
+
+// leaveOff notes where the next page, and the next slice, go on: behind the tuple
+// that was returned last, and the entry that was looked at last.
+func (s *scan) leaveOff(q *Query, n int, last, seen ref) {
+	ix := s.ix
 	if q.FetchPosition && last != 0 {
 		key := appendArrayHead(nil, ix.posParts)
 		key = ix.appendKey(key, ix.mem.tuple(last), ix.posParts)
@@ -420,7 +460,52 @@ func (s *scan) run(q *Query, out []byte) ([]byte, int) {
 		q.Limit -= uint32(n)
 		q.resume = ix.appendKey(make([]byte, 0, 32), ix.mem.tuple(seen), len(ix.cmp))
 	}
-	return out, n
+}
+
+// entries are those of a scan, one after the other.
+type entries struct {
+	at     place
+	probe  probe
+	more   [][]byte // keys to look for when those of the probe have ended
+	equal  bool
+	single bool // of each key there is one entry
+	down   bool
+}
+
+// entries begins where the scan does, or behind the values where a slice of it ended.
+func (s *scan) entries(resume []byte) (w entries) {
+	w = entries{at: s.start(resume), down: s.descending(), equal: s.parts > 0 && (s.iterator == EQ || s.iterator == REQ)}
+	w.single = w.equal && s.parts == len(s.ix.cmp)
+	switch {
+	case w.equal && len(s.keys) > 0:
+		w.probe, w.more, w.at = s.firstKey(resume, w.at)
+	case w.equal:
+		w.probe = s.ix.keyProbe(s.key, s.parts)
+	}
+	return w
+}
+
+// there tells whether w is at an entry; behind those of a key it goes on to
+// the next key.
+func (s *scan) there(w *entries) bool {
+	for {
+		if w.at.leaf != 0 && !(w.equal && s.ix.differs(w.at, s.ix.refAt(w.at), &w.probe)) {
+			return true
+		}
+		if len(w.more) == 0 {
+			return false
+		}
+		w.probe, w.at = s.seekKey(w.more[0])
+		w.more = w.more[1:]
+	}
+}
+
+func (s *scan) step(w *entries) {
+	if w.down {
+		w.at = s.ix.previous(w.at)
+	} else {
+		w.at = s.ix.next(w.at)
+	}
 }
 
 // fits tells whether a tuple may still go into a slice that has taken so many

@@ -42,7 +42,8 @@ type space struct {
 	temp      bool // data is not logged
 	tempType  bool // the definition is not logged either
 	sync      bool
-	view      bool // of SQL
+	view      bool   // of SQL
+	computed  uint32 // whoever may read this space sees its tuples, which are made when they are read; 0: it is none of these
 	format    *format
 	indexes   []*index // ascending by ID
 	unusable  []unusable
@@ -51,7 +52,13 @@ type space struct {
 }
 
 // stats counts what is confirmed; changed when transactions are decided.
-type stats struct{ rows, bytes int }
+type stats struct {
+	rows, bytes int
+
+	// touched is the newest transaction that changed a tuple, undecided or vanished ones
+	// too: all that is there was made and ended by it or before.
+	touched uint64
+}
 
 func (sp *space) system() bool { return sp.id < xrow.FirstUserSpace && sp.id > xrow.LastInternalSpace }
 
@@ -102,26 +109,28 @@ func (sp *space) needIndex(id uint32) (*index, error) {
 // [Box.Schema] never changes, that of [Txn.Schema] with the transaction's next
 // statement.
 type Schema struct {
-	spaces    map[uint32]*space
-	names     map[string]uint32
-	ids       []uint32 // of spaces, ascending
-	users     map[uint32]*account
-	userNames map[string]uint32
-	made      uint32  // how many users and roles were ever made, dropped ones too
-	rights    uint64  // how often users or rights changed
-	grants    []grant // in primary-key order of _priv
-	limits    map[uint32][]lack
-	carried   []Carried
-	autos     map[uint32]*autoField
-	lastID    uint32 // max_id of _schema; 0: the schema has none
-	marks     []markedSpace
-	own       []uint32 // of our own, by marks: see findOwn
+	spaces     map[uint32]*space
+	names      map[string]uint32
+	ids        []uint32 // of spaces, ascending
+	users      map[uint32]*account
+	userNames  map[string]uint32
+	made       uint32  // how many users and roles were ever made, dropped ones too
+	rights     uint64  // how often users or rights changed
+	grants     []grant // in primary-key order of _priv
+	limits     map[uint32][]lack
+	carried    []Carried
+	procedures []Function // of language GO
+	autos      map[uint32]*autoField
+	lastID     uint32 // max_id of _schema; 0: the schema has none
+	marks      []markedSpace
+	own        []uint32 // of our own, by marks: see findOwn
+	sharing    *sharing // the same for all dictionaries of a box
 }
 
 func newSchema() *Schema {
 	return &Schema{
 		spaces: map[uint32]*space{}, names: map[string]uint32{},
-		users: map[uint32]*account{}, userNames: map[string]uint32{},
+		users: map[uint32]*account{}, userNames: map[string]uint32{}, sharing: &sharing{},
 	}
 }
 
@@ -129,7 +138,7 @@ func (s *Schema) clone() *Schema {
 	return &Schema{
 		spaces: maps.Clone(s.spaces), names: maps.Clone(s.names), ids: slices.Clone(s.ids),
 		users: maps.Clone(s.users), userNames: maps.Clone(s.userNames), made: s.made, rights: s.rights, grants: slices.Clone(s.grants),
-		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID, marks: s.marks, own: s.own,
+		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID, marks: s.marks, own: s.own, sharing: s.sharing,
 	}
 }
 
@@ -176,7 +185,7 @@ func (s *Schema) isTempType(id uint32) bool {
 
 // FindSpace resolves a name; the error is NO_SUCH_SPACE.
 func (s *Schema) FindSpace(name string) (id uint32, err error) {
-	if id, ok := s.names[name]; ok {
+	if id, ok := s.spaceID(name); ok {
 		return id, nil
 	}
 	return 0, noSuchSpace(name)
@@ -184,7 +193,7 @@ func (s *Schema) FindSpace(name string) (id uint32, err error) {
 
 // FindIndex resolves a name; the error is NO_SUCH_SPACE or NO_SUCH_INDEX_NAME.
 func (s *Schema) FindIndex(space uint32, name string) (id uint32, err error) {
-	sp, err := s.needSpace(space)
+	sp, err := s.needShown(space)
 	if err != nil {
 		return 0, err
 	}
@@ -317,7 +326,7 @@ type PartInfo struct {
 
 // Space describes one space.
 func (s *Schema) Space(id uint32) (SpaceInfo, bool) {
-	sp := s.spaces[id]
+	sp := s.shown(id)
 	if sp == nil {
 		return SpaceInfo{}, false
 	}

@@ -26,6 +26,7 @@ type autoField struct {
 func (t *Txn) attachSequences() {
 	s := t.dict
 	s.autos = nil
+	clear(t.box.drawn)
 	t.box.each(s.spaces[xrow.SpaceSpaceSequence], noEnd, func(tuple []byte) {
 		row := splitRow(tuple)
 		r, _ := s.spaces[xrow.SpaceSequence].primary().find(row.raw(1))
@@ -61,7 +62,7 @@ func int64Of(b []byte) (v int64, ok bool) {
 // _sequence_data that nobody logs: whoever applies the row comes to it by itself.
 func (t *Txn) autoFill(sp *space, a *autoField, d *xrow.DML, who actor) error {
 	if who.client && !a.generated {
-		if err := t.dict.CheckDDL(who.user, classSequence, a.id, a.name, a.owner, PrivWrite); err != nil {
+		if err := t.rights().CheckDDL(who.user, classSequence, a.id, a.name, a.owner, PrivWrite); err != nil {
 			return err
 		}
 	}
@@ -134,18 +135,72 @@ func (t *Txn) setSequence(id uint32, v int64) error {
 }
 
 // moveSequence takes a given value into account: a sequence only moves in its
-// own direction.
+// own direction. A draft passes it for good, as if it had drawn it, so its own next
+// value lies behind; the sequence itself moves at its COMMIT.
 func (t *Txn) moveSequence(a *autoField, given int64) error {
-	if last, ok := t.sequenceValue(a.id); ok && (a.step > 0 && given <= last || a.step < 0 && given >= last) {
+	last, begun := t.sequenceValue(a.id)
+	if t.draft != nil {
+		last, begun = t.passed(a)
+	}
+	switch {
+	case begun && (a.step > 0 && given <= last || a.step < 0 && given >= last):
+		return nil
+	case t.draft != nil:
+		t.draw(a, given)
 		return nil
 	}
 	return t.setSequence(a.id, given)
 }
 
+// drawn is how far drafts have come with a sequence. Values are drawn for good,
+// whatever becomes of the draft: two that are open get different ones.
+type drawn struct {
+	from  int64 // what the sequence had come to
+	begun bool
+	value int64 // the newest one that was drawn
+}
+
+// passed is the last value of a sequence, those that drafts have drawn among them.
+func (t *Txn) passed(a *autoField) (last int64, begun bool) {
+	last, begun = t.sequenceValue(a.id)
+	d, ok := t.box.drawn[a.id]
+	if !ok {
+		return last, begun
+	}
+	same := d.from == last && d.begun == begun
+	further := !begun || a.step > 0 && d.value > last || a.step < 0 && d.value < last
+	if same || further && !a.cycle {
+		return d.value, true
+	}
+	delete(t.box.drawn, a.id)
+	return last, begun
+}
+
+// draw takes the value for a draft.
+func (t *Txn) draw(a *autoField, next int64) {
+	last, begun := t.sequenceValue(a.id)
+	if t.box.drawn == nil {
+		t.box.drawn = map[uint32]drawn{}
+	}
+	t.box.drawn[a.id] = drawn{from: last, begun: begun, value: next}
+}
+
 // nextValue moves the sequence by one step.
 func (t *Txn) nextValue(a *autoField) (int64, error) {
-	last, begun := t.sequenceValue(a.id)
-	next := last + a.step
+	next, err := a.after(t.passed(a))
+	if err != nil {
+		return 0, err
+	}
+	if t.draft != nil {
+		t.draw(a, next)
+		return next, nil
+	}
+	return next, t.setSequence(a.id, next)
+}
+
+// after is the value behind the last one.
+func (a *autoField) after(last int64, begun bool) (next int64, err error) {
+	next = last + a.step
 	switch {
 	case !begun:
 		next = a.start
@@ -164,5 +219,5 @@ func (t *Txn) nextValue(a *autoField) (int64, error) {
 		}
 		next = a.max
 	}
-	return next, t.setSequence(a.id, next)
+	return next, nil
 }

@@ -31,12 +31,12 @@ func (s Settings) setting(name string) []byte {
 // SelectSettings is Select for the settings of a session. Safe for readers.
 func (b *Box) SelectSettings(user Credentials, q *Query, s Settings, out []byte) (res []byte, n int, err error) {
 	q.More = false
-	scan, err := b.prepareScan(b.dict, user, q)
+	scan, err := b.prepareScan(b.dict, b.dict, user, q)
 	if err != nil {
 		return out, 0, err
 	}
 	if q.FetchPosition || len(q.AfterPosition) > 0 || q.AfterTuple != nil {
-		return out, 0, xrow.Errorf(xrow.ErrUnsupportedIndexFeature, scan.ix.name, scan.ix.typeName(), scan.sp.name, scan.sp.engine, "pagination")
+		return out, 0, scan.unsupported("pagination")
 	}
 	names := slices.Clone(settingNames[:])
 	if scan.descending() {
@@ -76,7 +76,7 @@ func (b *Box) UpdateSetting(user Credentials, d *xrow.DML, s Settings) (result [
 	}
 	key, _, err := ix.checkKey(d.Key, true)
 	if err != nil {
-		return nil, err
+		return nil, aboutIndex(err, sp, ix)
 	}
 	name := string(mp.TextOf(key))
 	if !slices.Contains(settingNames[:], name) {
@@ -91,7 +91,7 @@ func (b *Box) UpdateSetting(user Credentials, d *xrow.DML, s Settings) (result [
 		return nil, err
 	}
 	if !ix.sameKey(old, result) {
-		return nil, xrow.Errorf(xrow.ErrCantUpdatePrimaryKey, sp.name)
+		return nil, cantUpdateKey(sp, old, result)
 	}
 	w := walker{b: result}
 	v := mp.First(w.field(1))

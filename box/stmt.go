@@ -28,6 +28,20 @@ func (t *Txn) statement(sp *space, d *xrow.DML) (s stmt, result []byte, err erro
 	if err != nil {
 		return s, nil, err
 	}
+	if t.hooked != nil {
+		if t.hooked.op = d.Type; len(t.hooked.Before) > 0 {
+			if d, err = t.before(sp, ix, d); err != nil {
+				return s, nil, err
+			}
+		}
+		switch t.hooked.instead {
+		case nil:
+		case &nop:
+			return s, nil, nil
+		default:
+			ix = sp.primary()
+		}
+	}
 	switch d.Type {
 	case xrow.Insert, xrow.Replace:
 		s, err = t.put(sp, d.Tuple, d.Type == xrow.Insert)
@@ -57,7 +71,10 @@ func (b *Box) updater(sp *space, d *xrow.DML, lenient bool) *updater {
 func (t *Txn) lookup(sp *space, ix *index, key []byte) (ref, error) {
 	values, _, err := ix.checkKey(key, true)
 	if err != nil {
-		return 0, err
+		return 0, aboutIndex(err, sp, ix)
+	}
+	if t.draft != nil {
+		return t.draft.find(sp, ix, values, 0), nil
 	}
 	r, by := ix.find(values)
 	t.saw.look(t, sp, by)
@@ -72,16 +89,16 @@ func (t *Txn) update(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, 
 	u := t.box.updater(sp, d, false)
 	t.work, err = u.apply(t.work[:0], t.box.mem.tuple(old), d.Tuple)
 	if err != nil {
-		return s, nil, err
+		return s, nil, aboutIndex(err, sp, ix)
 	}
 	if err := t.checkTuple(sp, t.work); err != nil {
-		return s, nil, err
+		return s, nil, aboutIndex(err, sp, ix)
 	}
 	if pk := sp.primary(); !pk.keepsKey(t.box.mem.tuple(old), t.work) {
 		if other := t.present(sp, t.work); other != 0 {
 			return s, nil, duplicate(sp, pk, t.box.mem.tuple(other), t.work)
 		}
-		return s, nil, xrow.Errorf(xrow.ErrCantUpdatePrimaryKey, sp.name)
+		return s, nil, cantUpdateKey(sp, t.box.mem.tuple(old), t.work)
 	}
 	s, err = t.store(sp, t.work, false)
 	if err == nil {
@@ -95,8 +112,18 @@ func (t *Txn) delete(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, 
 	if err != nil || old == 0 {
 		return s, nil, err
 	}
-	t.box.mem.setEnd(old, t.seq)
 	s = stmt{sp: sp, old: old}
+	if t.draft != nil {
+		if t.hooked != nil {
+			err = t.onReplace(sp, old, 0)
+		}
+		if err == nil {
+			err = t.draft.bury(sp, old)
+		}
+		return s, t.box.mem.tuple(old), err
+	}
+	t.box.mem.setEnd(old, t.seq)
+	sp.stats.touched = t.seq
 	t.stmts = append(t.stmts, s)
 	return s, t.box.mem.tuple(old), nil
 }
@@ -106,11 +133,11 @@ func (t *Txn) delete(sp *space, ix *index, d *xrow.DML) (s stmt, result []byte, 
 // would change; what remains must have the space's shape.
 func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 	if err := t.checkTuple(sp, d.Tuple); err != nil {
-		return s, err
+		return s, aboutSpace(err, sp)
 	}
 	u := t.box.updater(sp, d, true)
 	if err := u.check(d.Ops); err != nil {
-		return s, err
+		return s, aboutSpace(err, sp)
 	}
 	pk := sp.primary()
 	old := t.present(sp, d.Tuple)
@@ -119,7 +146,7 @@ func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 	}
 	before := t.box.mem.tuple(old)
 	if t.work, err = u.apply(t.work[:0], before, d.Ops); err != nil {
-		return s, err
+		return s, aboutSpace(err, sp)
 	}
 	if bytes.Equal(t.work, before) {
 		return stmt{sp: sp}, nil
@@ -128,7 +155,7 @@ func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 		if sp.engine == engineVinyl { // it does the operations later and leaves out what fails
 			return stmt{sp: sp}, nil
 		}
-		return s, err
+		return s, aboutSpace(err, sp)
 	}
 	if !pk.keepsKey(before, t.work) {
 		return stmt{sp: sp}, nil
@@ -139,6 +166,9 @@ func (t *Txn) upsert(sp *space, d *xrow.DML) (s stmt, err error) {
 // present is the live tuple that has the primary key of another one; 0: none.
 func (t *Txn) present(sp *space, tuple []byte) ref {
 	pk := sp.primary()
+	if t.draft != nil {
+		return t.draft.findOf(sp, pk, tuple)
+	}
 	p := pk.tupleProbe(tuple)
 	var way path
 	if pk.descend(&p, &way) {
@@ -157,10 +187,10 @@ func (t *Txn) present(sp *space, tuple []byte) ref {
 // checkTuple tells whether a tuple may be stored in a space.
 func (t *Txn) checkTuple(sp *space, tuple []byte) error {
 	if err := sp.format.check(tuple); err != nil {
-		return err
+		return about(err, "tuple", xrow.Raw(tuple))
 	}
 	if versionHead+len(tuple) > t.box.config.MaxTupleSize {
-		return tooLarge(len(tuple))
+		return tooLarge(len(tuple), t.box.config.MaxTupleSize)
 	}
 	return nil
 }
@@ -168,7 +198,7 @@ func (t *Txn) checkTuple(sp *space, tuple []byte) error {
 // put stores a tuple as INSERT or REPLACE do.
 func (t *Txn) put(sp *space, tuple []byte, insert bool) (stmt, error) {
 	if err := t.checkTuple(sp, tuple); err != nil {
-		return stmt{}, err
+		return stmt{}, aboutSpace(err, sp)
 	}
 	return t.store(sp, tuple, insert)
 }
@@ -176,6 +206,9 @@ func (t *Txn) put(sp *space, tuple []byte, insert bool) (stmt, error) {
 // store makes tuple the newest version of its primary key. It fails before it
 // changes anything.
 func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
+	if t.draft != nil {
+		return t.draft.store(sp, tuple, insert)
+	}
 	mem, pk := &t.box.mem, sp.indexes[0]
 	p := pk.tupleProbe(tuple)
 	var way path
@@ -216,13 +249,15 @@ func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
 	if s.new, err = mem.newVersion(t.seq, top, tuple); err != nil {
 		return stmt{}, err
 	}
+	sp.stats.touched = t.seq
 	if found {
 		pk.set(&way, s.new)
 	} else {
 		pk.insert(&way, p.hint, s.new)
 	}
+	w := walker{b: tuple}
 	for _, ix := range sp.indexes[1:] {
-		ix.point(tuple, s.new)
+		ix.point(&w, s.new)
 	}
 	if s.old != 0 {
 		mem.setEnd(s.old, t.seq)
@@ -231,12 +266,12 @@ func (t *Txn) store(sp *space, tuple []byte, insert bool) (s stmt, err error) {
 	return s, nil
 }
 
-// point makes the entry of the tuple's key lead to r.
-func (ix *index) point(tuple []byte, r ref) {
-	if ix.leavesOut(tuple) {
+// point makes the entry of the walker's tuple lead to r.
+func (ix *index) point(w *walker, r ref) {
+	if ix.leavesOut(w.b) {
 		return
 	}
-	p := ix.tupleProbe(tuple)
+	p := ix.walkerProbe(w)
 	var way path
 	if ix.descend(&p, &way) {
 		ix.set(&way, r)
@@ -250,8 +285,14 @@ func (ix *index) point(tuple []byte, r ref) {
 func (ix *index) unpoint(r, below ref) {
 	tuple := ix.mem.tuple(r)
 	p := ix.tupleProbe(tuple)
+	ix.unpointKey(&p, r, below)
+}
+
+// unpointKey is unpoint with the probe of r's tuple.
+func (ix *index) unpointKey(p *probe, r, below ref) {
+	tuple := p.data
 	var way path
-	if ix.leavesOut(tuple) || !ix.descend(&p, &way) {
+	if ix.leavesOut(tuple) || !ix.descendTo(p, r, &way) {
 		return
 	}
 	at := way.steps[ix.tree.height]
@@ -305,9 +346,16 @@ func (b *Box) settle(s *stmt, seq uint64, byWrite bool) {
 // tells how many indexes it looked at.
 func (b *Box) freeOld(s *stmt) (indexes int) {
 	pk := s.sp.indexes[0]
+	old := walker{b: b.mem.tuple(s.old)}
+	var now walker
+	if s.new != 0 {
+		now.b = b.mem.tuple(s.new)
+	}
 	for _, ix := range s.sp.indexes[1:] {
-		if s.new == 0 || !ix.sameKey(b.mem.tuple(s.old), b.mem.tuple(s.new)) || ix.leavesOut(b.mem.tuple(s.new)) {
-			ix.unpoint(s.old, 0)
+		p := ix.walkerProbe(&old)
+		// Values that are equal have one hint.
+		if s.new == 0 || p.hint != ix.walkerProbe(&now).hint || !ix.sameKey(old.b, now.b) {
+			ix.unpointKey(&p, s.old, 0)
 		}
 	}
 	if s.new != 0 && (!pk.mixes || pk.sameKey(b.mem.tuple(s.old), b.mem.tuple(s.new))) {
@@ -324,7 +372,7 @@ func (b *Box) freeOld(s *stmt) (indexes int) {
 func (b *Box) unchain(pk *index, r ref) {
 	p := pk.tupleProbe(b.mem.tuple(r))
 	var way path
-	if !pk.descend(&p, &way) {
+	if !pk.descendTo(&p, r, &way) {
 		return
 	}
 	at := way.steps[pk.tree.height]
@@ -341,6 +389,11 @@ func (b *Box) unchain(pk *index, r ref) {
 	}
 }
 
+func cantUpdateKey(sp *space, old, new []byte) error {
+	return xrow.Errorf(xrow.ErrCantUpdatePrimaryKey, sp.name, sp.id, xrow.Raw(old), xrow.Raw(new))
+}
+
+// duplicate is ER_TUPLE_FOUND.
 func duplicate(sp *space, ix *index, old, new []byte) error {
-	return xrow.Errorf(xrow.ErrTupleFound, ix.name, sp.name, tupleText(old), tupleText(new))
+	return xrow.Errorf(xrow.ErrTupleFound, ix.name, sp.name, tupleText(old), tupleText(new), xrow.Raw(old), xrow.Raw(new))
 }

@@ -40,6 +40,9 @@ func (a *account) seesUser(id, owner uint32) bool {
 }
 
 func (s *Schema) seesSpace(a *account, id uint32) bool {
+	if sp := computed[id]; sp != nil {
+		return a.readsAll(sp.computed)
+	}
 	sp := s.spaces[id]
 	return (a.universe|a.allSpace|a.spaces[id])&use != 0 || sp != nil && sp.owner == a.ID
 }
@@ -48,6 +51,16 @@ func (s *Schema) seesSpace(a *account, id uint32) bool {
 func (s *Schema) SeesUser(viewer Credentials, u *User) bool {
 	a := s.account(viewer)
 	return a != nil && (a.readsAll(xrow.SpaceUser) || a.seesUser(u.ID, u.Owner))
+}
+
+// SeesFunction tells whether a user finds a function in _vfunc.
+func (s *Schema) SeesFunction(viewer Credentials, id, owner uint32) bool {
+	a := s.account(viewer)
+	return a != nil && (a.readsAll(xrow.SpaceFunc) || a.seesFunction(id, owner))
+}
+
+func (a *account) seesFunction(id, owner uint32) bool {
+	return owner == a.ID || (a.universe|a.classes[classFunction]|a.objects[object{classFunction, id}])&(use|PrivExecute) != 0
 }
 
 // SeesSpace tells whether a user finds a space in _vspace, and its indexes in
@@ -72,7 +85,7 @@ func (s *Schema) visibleRow(base uint32, a *account, tuple []byte) bool {
 	case xrow.SpaceSpace, xrow.SpaceIndex:
 		return s.seesSpace(a, uint32(id))
 	case xrow.SpaceFunc:
-		return owns || (a.universe|a.classes[classFunction]|a.objects[object{classFunction, uint32(id)}])&(use|PrivExecute) != 0
+		return a.seesFunction(uint32(id), uint32(second))
 	case xrow.SpaceSequence:
 		return owns || (a.universe|a.classes[classSequence]|a.objects[object{classSequence, uint32(id)}])&use != 0
 	case xrow.SpaceSpaceSequence:

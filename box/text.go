@@ -1,8 +1,10 @@
 package box
 
 import (
-	"encoding/hex"
+	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"tarragon.dev/tarragon/internal/mp"
@@ -89,15 +91,26 @@ func appendQuoted(dst, s []byte) []byte {
 func numberText(v []byte) string {
 	switch mp.KindOf(v[0]) {
 	case mp.Float:
-		return strconv.FormatFloat(float(v), 'g', -1, 32)
+		return floatText(float(v), 32)
 	case mp.Double:
-		return strconv.FormatFloat(float(v), 'g', -1, 64)
+		return floatText(float(v), 64)
 	}
 	u, neg := mp.IntOf(v)
 	if neg {
 		return strconv.FormatInt(int64(u), 10)
 	}
 	return strconv.FormatUint(u, 10)
+}
+
+// floatText is %g of C, which Tarantool's messages have: six digits.
+func floatText(v float64, bits int) string {
+	switch {
+	case math.IsNaN(v):
+		return "nan"
+	case math.IsInf(v, 0):
+		return strings.TrimPrefix(strings.ToLower(strconv.FormatFloat(v, 'g', -1, bits)), "+")
+	}
+	return strconv.FormatFloat(v, 'g', 6, bits)
 }
 
 func extText(v []byte) string {
@@ -109,10 +122,10 @@ func extText(v []byte) string {
 		}
 	case mp.ExtUUID:
 		if id, err := uuid.FromBytes(p); err == nil {
-			return strconv.Quote(id.String())
+			return id.String()
 		}
 	}
-	return "(ext " + strconv.Itoa(int(typ)) + ": " + hex.EncodeToString(p) + ")"
+	return fmt.Sprintf("(extension: type %d, len %d)", typ, len(p))
 }
 
 // printable tells whether a name may be given to an object: not empty, not too

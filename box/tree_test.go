@@ -3,6 +3,7 @@ package box
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tinylib/msgp/msgp"
@@ -148,5 +149,86 @@ func TestSlab(t *testing.T) {
 		if units := classUnits(class); classOf(units*unit) != class || class > 0 && classOf((classUnits(class-1)+1)*unit) != class {
 			t.Errorf("class %d of %d units", class, units)
 		}
+	}
+}
+
+// TestBefore holds the count of lower hints against a walk over them; behind the last
+// entry there may be anything.
+func TestBefore(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for range 20000 {
+		var hints [leafCap]uint64
+		for i := range hints {
+			hints[i] = rng.Uint64()
+		}
+		n, most := rng.IntN(leafCap+1), uint64(1)<<rng.IntN(64)
+		for i := range n {
+			hints[i] = rng.Uint64() % most
+		}
+		slices.Sort(hints[:n])
+		from := min(rng.IntN(2), n)
+		hint := rng.Uint64() % most
+		want := from
+		for want < n && hints[want] < hint {
+			want++
+		}
+		if got := before(&hints, from, n, hint); got != want {
+			t.Fatalf("%d of %d..%d are below %d, want %d: %v", got, from, n-1, hint, want, hints[:n])
+		}
+	}
+}
+
+// TestEqualHints has runs of entries with one hint that go over several leaves:
+// each entry is found by its tuple and by its version, in whatever order they come and go.
+func TestEqualHints(t *testing.T) {
+	const n, values = 6000, 20
+	for _, typ := range []string{"unsigned", "string"} {
+		t.Run(typ, func(t *testing.T) {
+			b := New(Config{})
+			ix := &index{id: 1, parts: []part{{field: 1, typ: parseType(typ)}}, pool: &b.nodes, mem: &b.mem, tree: b.newTree()}
+			ix.setOrder([]part{{typ: typeUnsigned}})
+			refs := make([]ref, n)
+			rng := rand.New(rand.NewPCG(9, 10))
+			for i, k := range rng.Perm(n) {
+				tuple := msgp.AppendUint64([]byte{0x92}, uint64(k))
+				if typ == "string" {
+					tuple = msgp.AppendString(tuple, fmt.Sprintf("a common head %d", k%values))
+				} else {
+					tuple = msgp.AppendUint64(tuple, uint64(k%values))
+				}
+				var err error
+				if refs[k], err = ix.mem.newVersion(1, 0, tuple); err != nil {
+					t.Fatal(err)
+				}
+				ix.point(&walker{b: ix.mem.tuple(refs[k])}, refs[k])
+				if i%1000 == 0 {
+					ix.mustBeValid(t)
+				}
+			}
+			ix.mustBeValid(t)
+			var way path
+			for k, r := range refs {
+				p := ix.tupleProbe(ix.mem.tuple(r))
+				if !ix.descendTo(&p, r, &way) {
+					t.Fatalf("entry %d is not found by its version", k)
+				}
+				at := way.steps[ix.tree.height]
+				if got := ix.refAt(place{at.node, at.slot}); got != r {
+					t.Fatalf("entry %d: version %d, want %d", k, got, r)
+				}
+				if !ix.descendTo(&p, r+1, &way) || way.steps[ix.tree.height] != at {
+					t.Fatalf("entry %d is not found by its tuple when another version stands for it", k)
+				}
+			}
+			for i, k := range rng.Perm(n) {
+				ix.unpoint(refs[k], 0)
+				if i%1000 == 0 {
+					ix.mustBeValid(t)
+				}
+			}
+			if at := ix.first(); at.leaf != 0 || ix.tree.height != 0 {
+				t.Errorf("entries are left, height %d", ix.tree.height)
+			}
+		})
 	}
 }

@@ -21,7 +21,9 @@ type Txn struct {
 	buf   []byte   // what rows point to where no version holds it
 	work  []byte   // the tuple that a statement builds
 
-	saw sight
+	saw    sight
+	hooked *hooked // the functions that the present statement runs; nil: none
+	draft  *Draft  // whose statements it runs; nil: it is a transaction of the log
 
 	client  bool // some statement is a client's
 	sealed  bool // see Seal
@@ -79,14 +81,23 @@ func (b *Box) Begin(seq uint64) *Txn {
 // statement. After an error the statement is undone and the transaction usable.
 // The slices of d passed mp.Scan and are not kept.
 func (t *Txn) Execute(user Credentials, d *xrow.DML) (result []byte, err error) {
-	sp, err := t.dict.needSpace(d.SpaceID)
+	sp, err := t.dict.needShown(d.SpaceID)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.dict.allowedSpace(user, sp, PrivWrite); err != nil {
+	if err := t.rights().allowedSpace(user, sp, PrivWrite); err != nil {
 		return nil, err
 	}
 	return t.run(sp, d, actor{user: user, client: true, log: true})
+}
+
+// rights is the dictionary that says what a user may do. A draft may stand at an older
+// moment, but a right that is gone is gone.
+func (t *Txn) rights() *Schema {
+	if t.draft != nil {
+		return t.box.dict
+	}
+	return t.dict
 }
 
 // ExecuteInternal is Execute for the node itself: no rights are checked. No number
@@ -139,6 +150,9 @@ func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) 
 			return nil, err
 		}
 	}
+	if t.draft != nil && sp.id < xrow.FirstUserSpace && sp.stored() {
+		return nil, xrow.Errorf(xrow.ErrMultistatementTransaction, "a change of space '"+sp.name+"'")
+	}
 	t.client = t.client || who.client
 	t.bounded = who.client && !sp.system()
 	mark := t.mark()
@@ -151,8 +165,22 @@ func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) 
 		}
 	}
 	var s stmt
+	if t.box.config.Hooks != nil {
+		t.hooked = nil
+		if who.client {
+			t.hook(sp)
+		}
+	}
 	if err == nil {
 		s, result, err = t.statement(sp, d)
+	}
+	if t.hooked != nil && err == nil {
+		if t.draft == nil && (s.old != 0 || s.new != 0) {
+			err = t.onReplace(sp, s.old, s.new)
+		}
+		if t.hooked.instead != nil {
+			d = t.hooked.instead
+		}
 	}
 	if err == nil && (s.old != 0 || s.new != 0) && sp.id < xrow.FirstUserSpace {
 		if err = t.trigger(&s, who); err == nil {
@@ -163,10 +191,14 @@ func (t *Txn) run(sp *space, d *xrow.DML, who actor) (result []byte, err error) 
 		t.undoTo(mark)
 		return nil, err
 	}
-	if s.old == 0 && s.new == 0 && d.Type != xrow.Upsert {
+	switch {
+	case s.old == 0 && s.new == 0 && d.Type != xrow.Upsert:
 		return nil, nil
+	case t.draft != nil:
+		t.draft.note(d)
+	default:
+		t.note(&s, d, who)
 	}
-	t.note(&s, d, who)
 	return result, nil
 }
 

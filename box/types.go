@@ -134,31 +134,38 @@ func extType(b []byte) mp.ExtType {
 	return t
 }
 
-// outOfRange tells whether an integer that fits the kind of t is too small or
-// too large for it, and what the range is.
-func (t fieldType) outOfRange(b []byte) (limits string, bad bool) {
-	if t < typeInt8 || t > typeUint64 {
-		return "", false
-	}
-	u, neg := mp.IntOf(b)
-	signed := func(lo int64, hi uint64) bool { return neg && int64(u) < lo || !neg && u > hi }
+// limits of the values of an integer type of a fixed size.
+func (t fieldType) limits() (lo int64, hi uint64) {
 	switch t {
 	case typeInt8:
-		return "[-128..127]", signed(math.MinInt8, math.MaxInt8)
+		return math.MinInt8, math.MaxInt8
 	case typeUint8:
-		return "[0..255]", u > math.MaxUint8
+		return 0, math.MaxUint8
 	case typeInt16:
-		return "[-32768..32767]", signed(math.MinInt16, math.MaxInt16)
+		return math.MinInt16, math.MaxInt16
 	case typeUint16:
-		return "[0..65535]", u > math.MaxUint16
+		return 0, math.MaxUint16
 	case typeInt32:
-		return "[-2147483648..2147483647]", signed(math.MinInt32, math.MaxInt32)
+		return math.MinInt32, math.MaxInt32
 	case typeUint32:
-		return "[0..4294967295]", u > math.MaxUint32
+		return 0, math.MaxUint32
 	case typeInt64:
-		return "[-9223372036854775808..9223372036854775807]", signed(math.MinInt64, math.MaxInt64)
+		return math.MinInt64, math.MaxInt64
 	}
-	return "", false
+	return 0, math.MaxUint64
+}
+
+// outOfRange tells whether an integer, which the type accepts, does not fit it.
+func (t fieldType) outOfRange(b []byte) bool {
+	if t < typeInt8 || t > typeUint64 {
+		return false
+	}
+	lo, hi := t.limits()
+	if u, neg := mp.IntOf(b); !neg {
+		return u > hi
+	} else {
+		return int64(u) < lo
+	}
 }
 
 // contains tells whether every value of u is a value of t, so that a field may

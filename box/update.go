@@ -85,7 +85,10 @@ func (o *op) wrongType(expected string) error {
 
 // check validates the operations without a tuple.
 func (u *updater) check(ops []byte) error {
-	return u.each(ops, func(*op) error { return nil })
+	if err := u.each(ops, func(*op) error { return nil }); err != nil {
+		return about(err, "ops", xrow.Raw(ops))
+	}
+	return nil
 }
 
 // each decodes the operations one by one.
@@ -262,7 +265,7 @@ func (u *updater) apply(dst, tuple, ops []byte) ([]byte, error) {
 		return err
 	})
 	if err != nil {
-		return dst, err
+		return dst, about(err, "ops", xrow.Raw(ops), "tuple", xrow.Raw(tuple))
 	}
 	dst = appendArrayHead(dst, u.n)
 	for i := range u.pieces {
@@ -350,6 +353,7 @@ func (u *updater) do(o *op) error {
 		if no < 0 {
 			return o.missing()
 		}
+		o.no = no // from now on it is called by its place
 	}
 	switch o.code {
 	case '=', '!':
@@ -387,7 +391,7 @@ func (u *updater) single(no int) int {
 // put assigns or inserts; fields between the end and no become nil.
 func (u *updater) put(o *op, no int) error {
 	if no > u.maxSize {
-		return tooLarge(no)
+		return tooLarge(no, u.maxSize)
 	}
 	value := piece{from: -1, n: 1, data: o.arg}
 	if o.code == '=' && no < u.n {

@@ -88,6 +88,6 @@ func (a *arena) at(r ref, bound uint64) ref {
 	return r
 }
 
-func tooLarge(size int) error {
-	return xrow.Errorf(xrow.ErrMemtxMaxTupleSize, size+versionHead)
+func tooLarge(size, limit int) error {
+	return xrow.Errorf(xrow.ErrMemtxMaxTupleSize, size+versionHead, limit)
 }

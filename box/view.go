@@ -15,6 +15,9 @@ type View struct {
 	bound uint64 // transactions up to here are seen
 	local uint64 // the same for spaces that are decided by their write
 	kept  int    // see Pins
+
+	sharing *Sharing // what is not here is not shown; nil: all is
+	among   []uint32 // these spaces alone; nil: all
 }
 
 // views are the open ones, oldest first.
@@ -31,9 +34,14 @@ func (v *views) need(seq uint64, byWrite bool) bool {
 	return v.open[0].bound < seq
 }
 
+// needed tells whether an open view or draft sees what transaction seq replaced.
+func (b *Box) needed(seq uint64, byWrite bool) bool {
+	return b.views.need(seq, byWrite) || b.pins.need(seq, byWrite)
+}
+
 // OpenView pins the confirmed state of this moment. For the owner only.
 func (b *Box) OpenView() *View {
-	v := &View{box: b, dict: b.dict, bound: b.confirmed, local: b.last, kept: b.garbage.kept}
+	v := &View{box: b, dict: b.dict, bound: b.confirmed, local: b.last, kept: b.garbage.kept, sharing: b.dict.sharing.now}
 	if b.current != nil {
 		v.local = b.current.seq - 1 // it may be aborted
 	}
@@ -41,11 +49,28 @@ func (b *Box) OpenView() *View {
 	return v
 }
 
+// Narrow leaves out the spaces that a share does not have.
+func (v *View) Narrow(s *xrow.Share) { v.sharing = &Sharing{Share: s} }
+
+// Among leaves out all but some spaces.
+func (v *View) Among(spaces []uint32) { v.among = spaces }
+
+// shows tells whether the tuples of a space are in the view.
+func (v *View) shows(sp *space) bool {
+	switch {
+	case sp.temp || sp.primary() == nil || !sp.stored():
+		return false
+	case v.among != nil && !slices.Contains(v.among, sp.id):
+		return false
+	}
+	return v.dict.isHere(v.sharing, sp)
+}
+
 // Rows is about how many tuples Next has: those that there are now. Safe for
 // readers.
 func (v *View) Rows() (n int) {
 	for _, id := range v.dict.ids {
-		if sp := v.dict.spaces[id]; !sp.temp && sp.primary() != nil && sp.stored() {
+		if sp := v.dict.spaces[id]; v.shows(sp) {
 			n += sp.stats.rows
 		}
 	}
@@ -93,7 +118,7 @@ func (v *View) next(c *Cursor, left *slice, f func(space uint32, tuple []byte) e
 		if id != c.space {
 			c.space, c.key = id, c.key[:0]
 		}
-		if sp.temp || sp.primary() == nil || !sp.stored() {
+		if !v.shows(sp) {
 			continue
 		}
 		if err := v.scan(sp, c, left, f); err != nil || left.over() {

@@ -98,6 +98,8 @@ type Database struct {
 	InstanceUUID      string // empty: random
 	ReplicasetUUID    string // empty: the bootstrapper's
 	TxnSynchroTimeout time.Duration
+	TxnTimeout        time.Duration // of a transaction of a stream
+	TxnIsolation      string        // read-committed, read-confirmed or best-effort
 }
 
 // Failover says who decides which instance may write.
@@ -183,29 +185,35 @@ type Log struct {
 
 // Tarragon is the section of our own.
 type Tarragon struct {
-	SnapshotThreshold int64         // rows of log since the last checkpoint that start one; 0: no limit
-	MaxLogEntries     int64         // rows of log kept for slow replicas; 0: no limit
-	MaxLogBytes       int64         // the same in bytes
-	AnswerMemory      int64         // bytes of answers that clients have not read, all together; one may have half of it
-	SyncAll           bool          // every transaction is synchronous
-	StallTimeout      time.Duration // a leader whose disk is silent for longer resigns
-	LearnerTimeout    time.Duration // a member that does not count yet and is silent for longer is deleted
-	AcceptLoss        bool          // go on with what the disk still has after a stop that may have lost rows
-	Members           []string      // names of instances that may be registered; nil: all, and those without one
-	MaxMembers        int           // who would be one more is not registered
-	AllowTarantool    bool          // register Tarantool instances where the strong rules are in effect
-	DebugListen       string        // host:port of net/http/pprof; empty: off
-	MaxConnections    int           // of clients; 0: what file descriptors leave
-	MaxPerUser        int           // logged in as one user; 0: no limit
-	MaxBeforeLogin    int           // that have not logged in; 0: half of all
-	LoginTimeout      time.Duration // for the first request of a connection
-	FrameTimeout      time.Duration // for the rest of a request
-	ControlSocket     string        // of the local administrator; empty: none
-	FileMode          fs.FileMode   // of files that are made: stores, logs
-	DirMode           fs.FileMode   // of directories that are made
-	SocketMode        fs.FileMode   // of unix sockets of iproto.listen
-	BootstrapProfile  string        // schema version of a new replica set: 3.8.0 or 2.10.4
-	OpaqueSpaces      bool          // carry what peers define and cannot be indexed here
+	SnapshotThreshold   int64         // rows of log since the last checkpoint that start one; 0: no limit
+	MaxLogEntries       int64         // rows of log kept for slow replicas; 0: no limit
+	MaxLogBytes         int64         // the same in bytes
+	AnswerMemory        int64         // bytes of answers that clients have not read, all together; one may have half of it
+	SyncAll             bool          // every transaction is synchronous
+	ForwardWrites       bool          // a write that another leader can take goes to that
+	HandoverGrace       time.Duration // the same for so long behind a handover of ours; 0: not at all
+	TxnKeeps            int64         // bytes that one transaction of a stream may keep alive
+	StallTimeout        time.Duration // a leader whose disk is silent for longer resigns
+	LearnerTimeout      time.Duration // a member that does not count yet and is silent for longer is deleted
+	AcceptLoss          bool          // go on with what the disk still has after a stop that may have lost rows
+	Members             []string      // names of instances that may be registered; nil: all, and those without one
+	MaxMembers          int           // who would be one more is not registered
+	AllowTarantool      bool          // register Tarantool instances where the strong rules are in effect
+	DebugListen         string        // host:port of net/http/pprof; empty: off
+	MaxConnections      int           // of clients; 0: what file descriptors leave
+	MaxPerUser          int           // logged in as one user; 0: no limit
+	MaxBeforeLogin      int           // that have not logged in; 0: half of all
+	LoginTimeout        time.Duration // for the first request of a connection
+	FrameTimeout        time.Duration // for the rest of a request
+	ControlSocket       string        // of the local administrator; empty: none
+	FileMode            fs.FileMode   // of files that are made: stores, logs
+	DirMode             fs.FileMode   // of directories that are made
+	SocketMode          fs.FileMode   // of unix sockets of iproto.listen
+	BootstrapProfile    string        // schema version of a new replica set: 3.8.0 or 2.10.4
+	OnRoleChange        []string      // program and arguments, run when the role changes; empty: none
+	OnRoleChangeTimeout time.Duration // it is killed then
+	Filter              string        // of this anonymous replica, by its name; empty: it has all spaces
+	OpaqueSpaces        bool          // carry what peers define and cannot be indexed here
 }
 
 // Warning is something that works and is probably not meant.

@@ -132,6 +132,10 @@ func (l *loader) checkAnon(in *Instance, peers []peer) {
 	anon := 0
 	for _, p := range peers {
 		if !p.anon {
+			if filter := p.text("tarragon.filter"); filter != "" {
+				l.mistake(p.options.where("tarragon.filter"), "tarragon.filter", "tarragon.filter = %q is set for instance %q of replicaset %q of group %q, which is a member and has all spaces; a filter is for anonymous replicas: set replication.anon = true for this instance",
+					filter, p.name, in.Replicaset, in.Group)
+			}
 			continue
 		}
 		anon++

@@ -51,6 +51,8 @@ func (o *options) database() Database {
 		InstanceUUID:      strings.ToLower(o.text("database.instance_uuid")),
 		ReplicasetUUID:    strings.ToLower(o.text("database.replicaset_uuid")),
 		TxnSynchroTimeout: o.timeout("database.txn_synchro_timeout"),
+		TxnTimeout:        o.timeout("database.txn_timeout"),
+		TxnIsolation:      o.text("database.txn_isolation"),
 	}
 }
 
@@ -127,29 +129,47 @@ func (o *options) log() Log {
 
 func (o *options) tarragon() Tarragon {
 	return Tarragon{
-		SnapshotThreshold: o.integer("tarragon.snapshot_threshold"),
-		MaxLogEntries:     o.integer("tarragon.max_log_entries"),
-		MaxLogBytes:       o.size("tarragon.max_log_bytes"),
-		AnswerMemory:      o.size("tarragon.answer_memory"),
-		SyncAll:           o.boolean("tarragon.sync_all"),
-		StallTimeout:      o.timeout("tarragon.stall_timeout"),
-		LearnerTimeout:    o.timeout("tarragon.learner_timeout"),
-		MaxConnections:    int(o.integer("tarragon.max_connections")),
-		MaxPerUser:        int(o.integer("tarragon.max_connections_per_user")),
-		MaxBeforeLogin:    int(o.integer("tarragon.max_connections_before_login")),
-		LoginTimeout:      o.timeout("tarragon.login_timeout"),
-		FrameTimeout:      o.timeout("tarragon.frame_timeout"),
-		AcceptLoss:        o.boolean("tarragon.accept_loss"),
-		MaxMembers:        int(o.integer("tarragon.max_members")),
-		AllowTarantool:    o.boolean("tarragon.allow_tarantool"),
-		DebugListen:       o.debugListen(),
-		ControlSocket:     o.controlSocket(),
-		FileMode:          o.mode("tarragon.file_mode"),
-		DirMode:           o.mode("tarragon.dir_mode"),
-		SocketMode:        o.mode("tarragon.socket_mode"),
-		BootstrapProfile:  o.text("tarragon.bootstrap_profile"),
-		OpaqueSpaces:      o.boolean("tarragon.opaque_spaces"),
+		SnapshotThreshold:   o.integer("tarragon.snapshot_threshold"),
+		MaxLogEntries:       o.integer("tarragon.max_log_entries"),
+		MaxLogBytes:         o.size("tarragon.max_log_bytes"),
+		AnswerMemory:        o.size("tarragon.answer_memory"),
+		SyncAll:             o.boolean("tarragon.sync_all"),
+		TxnKeeps:            o.size("tarragon.txn_keeps"),
+		ForwardWrites:       o.boolean("tarragon.forward_writes"),
+		HandoverGrace:       o.timeout("tarragon.handover_grace"),
+		StallTimeout:        o.timeout("tarragon.stall_timeout"),
+		LearnerTimeout:      o.timeout("tarragon.learner_timeout"),
+		MaxConnections:      int(o.integer("tarragon.max_connections")),
+		MaxPerUser:          int(o.integer("tarragon.max_connections_per_user")),
+		MaxBeforeLogin:      int(o.integer("tarragon.max_connections_before_login")),
+		LoginTimeout:        o.timeout("tarragon.login_timeout"),
+		FrameTimeout:        o.timeout("tarragon.frame_timeout"),
+		AcceptLoss:          o.boolean("tarragon.accept_loss"),
+		MaxMembers:          int(o.integer("tarragon.max_members")),
+		AllowTarantool:      o.boolean("tarragon.allow_tarantool"),
+		DebugListen:         o.debugListen(),
+		ControlSocket:       o.controlSocket(),
+		FileMode:            o.mode("tarragon.file_mode"),
+		DirMode:             o.mode("tarragon.dir_mode"),
+		SocketMode:          o.mode("tarragon.socket_mode"),
+		BootstrapProfile:    o.text("tarragon.bootstrap_profile"),
+		Filter:              o.text("tarragon.filter"),
+		OpaqueSpaces:        o.boolean("tarragon.opaque_spaces"),
+		OnRoleChange:        o.command(OnRoleChange),
+		OnRoleChangeTimeout: o.timeout(OnRoleChange + "_timeout"),
 	}
+}
+
+// OnRoleChange is the path of that option, for those who speak of it.
+const OnRoleChange = "tarragon.on_role_change"
+
+// command is a program and its arguments; nil: none.
+func (o *options) command(path string) (argv []string) {
+	argv = strs(o.get(path))
+	if len(argv) > 0 && argv[0] == "" {
+		o.bad(path, "a program expected")
+	}
+	return argv
 }
 
 // controlSocket is a file; empty: there is none.

@@ -19,12 +19,12 @@ func (c *Core) takeRows(ev Rows) {
 	if c.out.failed != nil || c.members.expelled {
 		return
 	}
-	if c.gate.cut&(1<<ev.From) != 0 {
-		return // what was on its way when we refused the stream
+	if c.gate.cut&(1<<ev.From) != 0 || ev.Gen != c.share.gen {
+		return // what was on its way when we refused the stream, or asked for another share
 	}
 	if c.gate.build != nil || len(c.gate.backlog.events) > 0 {
 		kind := FactRowsHeld
-		if !c.gate.holdRows(ev.From, ev.Rows, c.cfg.BacklogMaxSize, &c.eff) {
+		if !c.gate.holdRows(&ev, c.cfg.BacklogMaxSize, &c.eff) {
 			kind = FactBacklogFull
 		}
 		c.trace(kind, ev.From, 0, "")
@@ -42,16 +42,17 @@ func (c *Core) takeRows(ev Rows) {
 		return
 	}
 	if len(rest) > 0 {
-		c.gate.backlog.add(ev.From, rest)
+		c.gate.backlog.add(ev.From, ev.Gen, rest)
 	}
 	c.raft.VClockGrew()
 }
 
 // takeEach takes transaction after transaction. rest begins with one that stays
-// open to be built, and waits in the backlog.
+// open to be built, and waits in the backlog. What is behind a row that gives this replica
+// other spaces is dropped: it was cut for the earlier ones, and is asked for anew.
 func (c *Core) takeEach(from uint32, rows []xrow.Row) (rest []xrow.Row, err error) {
-	for len(rows) > 0 {
-		a := c.arrive(rows)
+	for gen := c.share.gen; len(rows) > 0 && gen == c.share.gen; {
+		a := c.arrive(rows, nil)
 		if a.rows == nil {
 			return nil, protocolError("a transaction without its last row")
 		}
@@ -90,9 +91,11 @@ func (c *Core) takeTxn(from uint32, a *arrival) error {
 			return protocolError(fmt.Sprintf("LSN %d of instance %d, which leads and has written %d", last.LSN, c.members.self, c.out.vclock[c.members.self]))
 		}
 	}
-	if first.LSN <= c.out.vclock[last.ReplicaID] {
+	if held := c.out.vclock[last.ReplicaID]; first.First() <= held && len(a.rows) == 1 && first.Type == xrow.Nop {
+		first.From = held + 1 // of what was cut we have the beginning by another path
+	} else if first.First() <= held {
 		return protocolError(fmt.Sprintf("a transaction that begins with LSN %d of instance %d, of which %d is held",
-			first.LSN, last.ReplicaID, c.out.vclock[last.ReplicaID]))
+			first.First(), last.ReplicaID, held))
 	}
 	if c.cfg.Kind == xrow.Tarantool {
 		a.stamp(0)
@@ -122,6 +125,10 @@ func (c *Core) checkTxn(rows []xrow.Row) error {
 			return &xrow.Error{Code: xrow.ErrUnsupported, Message: "replication does not support interleaving transactions"}
 		case i > 0 && r.LSN <= rows[i-1].LSN:
 			return xrow.Errorf(xrow.ErrInvalidOrder, origin, rows[i-1].LSN, r.LSN)
+		case r.From > r.LSN || r.From != 0 && i > 0 && r.From <= rows[i-1].LSN:
+			return xrow.Errorf(xrow.ErrInvalidOrder, origin, r.LSN, r.From)
+		case r.From != 0 && c.share.filter == "":
+			return protocolError("a row that stands for others, which were cut, in a stream that has all")
 		case r.GroupID == xrow.GroupLocal:
 			return protocolError("a local row in a stream")
 		case r.Type.IsSynchro() && len(rows) > 1:
@@ -172,7 +179,7 @@ func (a *arrival) void() {
 	for i := range a.rows {
 		nops[i] = voidNop(&a.rows[i])
 	}
-	a.rows, a.empty = nops, true
+	a.rows, a.empty, a.frames = nops, true, nil
 }
 
 // applyTxn applies statements as an undecided transaction; without a term it
@@ -186,6 +193,9 @@ func (c *Core) applyTxn(a *arrival, v *verdict) error {
 	if n := len(c.limbo.Pending()); n > 0 && last.Term != 0 {
 		c.trace(FactBehindPromote, last.ReplicaID, last.LSN, "")
 	}
+	if a.ddl {
+		c.restartCopy(a)
+	}
 	c.seq++
 	tx := c.box.Begin(c.seq)
 	a.empty = true
@@ -195,6 +205,10 @@ func (c *Core) applyTxn(a *arrival, v *verdict) error {
 		}
 		err := a.err
 		if err == nil || i != a.bad {
+			if c.share.filter != "" && !c.takes(a.dml[i].SpaceID) {
+				c.leaveOut(a, i)
+				continue
+			}
 			err = tx.Apply(&a.dml[i])
 		}
 		if err == nil {
@@ -261,7 +275,7 @@ func (c *Core) keepNops(a *arrival) {
 // applied puts a transaction whose statements ran into the log and the queue.
 func (c *Core) applied(tx *box.Txn, a *arrival, rules terms.Rules) {
 	last := a.last()
-	p := payload{ddl: tx.IsDDL(), since: c.now.Mono}
+	p := payload{ddl: tx.IsDDL(), copied: a.copied, since: c.now.Mono}
 	e := entry{Origin: last.ReplicaID, LSN: last.LSN, Term: last.Term, Seq: c.seq, Sync: a.isSync(tx)}
 	tx.Prepare()
 	p.frames = c.log(a)
@@ -302,14 +316,17 @@ func (c *Core) applyAgain(again []entry) {
 }
 
 // redo runs the statements of rows as they are in the log.
-func (c *Core) redo(tx *box.Txn, frames []byte) error {
+func (c *Core) redo(tx *box.Txn, frames []byte) error { return c.redoSome(tx, frames, c.takes) }
+
+// redoSome is redo for some spaces.
+func (c *Core) redoSome(tx *box.Txn, frames []byte, takes func(space uint32) bool) error {
 	for _, frame := range splitFrames(frames) {
 		r, err := xrow.Decode(frame[xrow.FrameHead:])
 		if err != nil || r.Type == xrow.Nop {
 			continue // a row of ours decodes
 		}
 		d, err := xrow.DecodeDML(r.Type, r.Body)
-		if err == nil {
+		if err == nil && takes(d.SpaceID) {
 			err = tx.Apply(&d)
 		}
 		if err != nil {
@@ -337,6 +354,9 @@ func (c *Core) applyRequest(a *arrival, v *verdict) error {
 		c.tookEffect(v.rules == terms.Strong)
 	}
 	c.settle()
+	if a.synchro.Move != nil && v.row.Kind == limbo.Confirmation && v.rules == terms.Strong {
+		c.takeHandover(a)
+	}
 	return nil
 }
 
@@ -357,13 +377,18 @@ func (c *Core) confirm(term, lsn uint64) error {
 // the connection. It returns their frames. Of what is in the log already only the
 // vclock follows.
 func (c *Core) log(a *arrival) []byte {
+	if at := a.last().Timestamp; at > c.lead.calm.row {
+		c.lead.calm.row = at
+	}
 	if !a.logged {
 		return c.out.addForeign(c.members.self, a)
 	}
-	var frames []byte
+	frames := a.frames
 	for i := range a.rows {
 		c.out.vclock.Follow(a.rows[i].ReplicaID, a.rows[i].LSN)
-		frames = a.rows[i].Append(frames)
+		if a.frames == nil {
+			frames = a.rows[i].Append(frames)
+		}
 	}
 	return frames
 }
@@ -378,5 +403,5 @@ func voidNop(r *xrow.Row) xrow.Row {
 
 // nopOf is the row that keeps the place of another.
 func nopOf(r *xrow.Row) xrow.Row {
-	return xrow.Row{Type: xrow.Nop, ReplicaID: r.ReplicaID, LSN: r.LSN, TSN: r.TSN, Timestamp: r.Timestamp, Flags: r.Flags, Term: r.Term}
+	return xrow.Row{Type: xrow.Nop, ReplicaID: r.ReplicaID, LSN: r.LSN, TSN: r.TSN, Timestamp: r.Timestamp, Flags: r.Flags, Term: r.Term, From: r.From}
 }

@@ -20,30 +20,34 @@ type arrival struct {
 	err     error        // why; nil: all do
 	empty   bool         // it consists of NOPs
 	ddl     bool         // it writes a system space
+	copied  bool         // it writes a space whose base copy is not here yet
 
-	logged  bool // recovery: it is in our log, so it was judged when it came
-	partial bool // recovery: it was open at a checkpoint, and CONFIRMs between such rows are gone
+	logged  bool   // recovery: it is in our log, so it was judged when it came
+	frames  []byte // recovery: the rows as they are in the log; nil: they were changed since
+	partial bool   // recovery: it was open at a checkpoint, and CONFIRMs between such rows are gone
 }
 
-// arrive decodes the first transaction of rows. Without rows of its own it lacks
-// the last one. It is valid until the next one.
-func (c *Core) arrive(rows []xrow.Row) arrival {
+// arrive decodes the first transaction of rows, as far as decoded does not have
+// that already. Without rows of its own it lacks the last one. It is valid until
+// the next one.
+func (c *Core) arrive(rows []xrow.Row, decoded []statement) arrival {
 	a := arrival{dml: c.statements[:0], empty: true, logged: c.replay, partial: c.restoring}
 	for i := range rows {
 		r := &rows[i]
-		var d xrow.DML
-		var err error
+		var s statement
 		switch {
-		case r.Type.IsDML():
-			d, err = xrow.DecodeDML(r.Type, r.Body)
-			a.ddl = a.ddl || err == nil && c.box.IsDDLSpace(d.SpaceID)
 		case r.Type.IsSynchro():
-			a.synchro, err = xrow.DecodeSynchro(r.Body)
+			a.synchro, s.err = xrow.DecodeSynchro(r.Body)
+		case decoded != nil:
+			s = decoded[i]
+		case r.Type.IsDML():
+			s.dml, s.err = xrow.DecodeDML(r.Type, r.Body)
 		}
-		if err != nil && a.err == nil {
-			a.bad, a.err = i, err
+		a.ddl = a.ddl || r.Type.IsDML() && s.err == nil && c.box.IsDDLSpace(s.dml.SpaceID)
+		if s.err != nil && a.err == nil {
+			a.bad, a.err = i, s.err
 		}
-		a.dml = append(a.dml, d)
+		a.dml = append(a.dml, s.dml)
 		a.empty = a.empty && r.Type == xrow.Nop
 		if r.Flags&xrow.FlagCommit != 0 {
 			a.rows = rows[:i+1]
@@ -58,6 +62,7 @@ func (a *arrival) last() *xrow.Row { return &a.rows[len(a.rows)-1] }
 
 // stamp gives all rows a term.
 func (a *arrival) stamp(term uint64) {
+	a.frames = nil
 	for i := range a.rows {
 		a.rows[i].Term = term
 	}
@@ -81,6 +86,8 @@ func (c *Core) judge(a *arrival) (v verdict, err error) {
 	r := &a.rows[0]
 	synchro := r.Type.IsSynchro()
 	switch {
+	case synchro && a.synchro.Rules != xrow.RulesStrong && r.Type == xrow.Promote && c.share.filter != "":
+		return v, protocolError("a term under Tarantool's rules, which a filtered replica cannot follow")
 	case synchro && a.err != nil:
 		return v, a.err
 	case synchro && a.synchro.ReplicaID >= vclock.Max:
@@ -146,12 +153,17 @@ var kindsOf = [...]limbo.Kind{xrow.Confirm: limbo.Confirmation, xrow.Rollback: l
 // rowOf is what the limbo needs to know of an arrival.
 func (c *Core) rowOf(a *arrival, rules terms.Rules) limbo.Row {
 	r, s := &a.rows[0], &a.synchro
-	l := limbo.Row{Kind: kindsOf[r.Type], Origin: r.ReplicaID, LSN: r.LSN, Term: r.Term, Taken: a.logged, Partial: a.partial,
+	l := limbo.Row{Kind: kindsOf[r.Type], Origin: r.ReplicaID, LSN: r.First(), Term: r.Term, Taken: a.logged, Partial: a.partial,
 		WaitSync: a.last().Flags&xrow.FlagWaitSync != 0, Empty: a.empty}
 	if l.Kind == limbo.Transaction {
 		return l
 	}
 	l.Owner, l.UpTo, l.Begins, l.PrevTerm, l.Known = s.ReplicaID, s.LSN, s.Term, s.PrevTerm, c.out.vclock[s.ReplicaID]
+	l.At = terms.Micros(r.Timestamp)
+	if l.Kind == limbo.Promotion || l.Kind == limbo.Demotion {
+		began := beganBy(s.Move, l.At)
+		l.Began = &began
+	}
 	if rules == terms.Strong {
 		l.UpTo, l.Named = s.Strong(), s.LSN
 		return l

@@ -17,6 +17,7 @@ type backlog struct {
 // heldRows are whole transactions of one peer's stream, copied.
 type heldRows struct {
 	from uint32
+	gen  uint64 // see Rows
 	rows []xrow.Row
 	size int
 }
@@ -27,8 +28,8 @@ const rowOverhead = 112
 func (b *backlog) head() *heldRows { return &b.events[0] }
 
 // add copies rows: their bytes belong to the sender.
-func (b *backlog) add(from uint32, rows []xrow.Row) {
-	h := heldRows{from: from, rows: slices.Clone(rows), size: sizeOf(rows)}
+func (b *backlog) add(from uint32, gen uint64, rows []xrow.Row) {
+	h := heldRows{from: from, gen: gen, rows: slices.Clone(rows), size: sizeOf(rows)}
 	buf := make([]byte, 0, h.size-rowOverhead*len(rows))
 	for i := range h.rows {
 		if r := &h.rows[i]; r.Body != nil {

@@ -2,9 +2,11 @@ package instance
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // building is the transaction that stays open between two Steps: a change of
@@ -88,7 +90,8 @@ func (c *Core) builtForeign(err error) {
 	rows := c.gate.backlog.takeTxn()
 	last := &rows[len(rows)-1]
 	c.trace(FactBuiltForeign, last.ReplicaID, last.LSN, "")
-	a := c.arrive(rows)
+	a := c.arrive(rows, nil)
+	a.copied = slices.ContainsFunc(a.dml, func(d xrow.DML) bool { return c.share.isLacking(d.SpaceID) })
 	c.applied(b.tx, &a, c.rulesOf(&a))
 	c.raft.VClockGrew()
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
@@ -62,14 +63,25 @@ type Config struct {
 	BacklogMaxSize     int                      // bytes of rows that wait behind a schema change, beyond which streams end; 64 MiB
 	Memory             int                      // what Configure makes of box.Config.Memory; 0: it stays as it is
 	GatherMaxSize      int                      // bytes that wait for the disk, beyond which peers' rows wait, see gather.go; 16 MiB, as QueueMaxSize
+	TxnTimeout         time.Duration            // a transaction of a stream is ended so late; 0: never
+	TxnIsolation       box.Isolation            // of those that ask for none; best-effort
+	TxnMemory          int                      // bytes that all of them may take, beside their tuples; 512 MiB
+	TxnKeeps           int                      // bytes of replaced tuples that one may keep alive; 256 MiB
 	SyncAll            bool                     // every transaction is synchronous
+	ForwardWrites      bool                     // what a client asks of us and another leader can take goes to that
+	HandoverGrace      time.Duration            // the same for so long behind a handover of ours; 5s, negative: not at all
 	SkipConflict       bool                     // a foreign row that finds its key taken becomes a NOP (replication_skip_conflict)
 	Members            []string                 // names of those that may be registered; nil: all, and those without one
 	MaxMembers         int                      // who would be one more is not registered; 31
 	AllowTarantool     bool                     // register members of Tarantool's kind where the strong rules are in effect
 	Address            func(uuid string) string // where clients reach a member, for READONLY errors; nil: not told
 
-	Feature uint32 // the newest feature level that this version reads; [FeatureLevel], another one in tests
+	Feature    uint32           // the newest feature level that this version reads; [FeatureLevel], another one in tests
+	Procedures []xrow.Procedure // that this program has
+
+	// Filter is the name of the filter that says which spaces this anonymous replica has;
+	// empty: all.
+	Filter string
 
 	Trusted bool // an operator says that this disk is to be believed, whatever others say of it
 
@@ -99,6 +111,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.WaitLimit, 5*time.Second)
 	setDefault(&c.PromoteTimeout, 5*time.Second)
 	setDefault(&c.LearnerTimeout, time.Hour)
+	setDefault(&c.HandoverGrace, DefaultGrace)
 	if c.MaxMembers == 0 {
 		c.MaxMembers = vclock.MaxID
 	}
@@ -117,6 +130,12 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.BuildPause, 100*time.Microsecond)
 	if c.BacklogMaxSize == 0 {
 		c.BacklogMaxSize = 64 << 20
+	}
+	if c.TxnMemory == 0 {
+		c.TxnMemory = 512 << 20
+	}
+	if c.TxnKeeps == 0 {
+		c.TxnKeeps = 256 << 20
 	}
 	if c.GatherMaxSize == 0 {
 		c.GatherMaxSize = 16 << 20

@@ -89,6 +89,7 @@ func (c *Core) refreshMembers() {
 	c.members.noteLearners(c.now.Mono)
 	c.members.alignQuorum = true // others are a majority now
 	c.refreshNewest()
+	c.noteFilter()
 	c.eff.Members = true
 }
 

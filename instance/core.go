@@ -27,6 +27,11 @@ type Core struct {
 	beats   beats
 	pause   pausing
 
+	forwards forwards
+	txns     txns
+	share    sharing
+	ownTold  int // Tarragon's own spaces that relays know of
+
 	seq        uint64        // local transaction number
 	statements []xrow.DML    // of the arrival under way
 	tidyAt     time.Duration // when dropped data is freed on
@@ -49,6 +54,8 @@ func New(cfg Config, b *box.Box) (*Core, error) {
 	}
 	c := &Core{cfg: cfg, box: b, out: outbox{nextNo: 1, unstamped: cfg.Kind == xrow.Tarantool}}
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: 1})
+	c.share.filter = cfg.Filter
+	c.restoreShare(nil)
 	return c, nil
 }
 
@@ -92,12 +99,30 @@ func (c *Core) handle(ev Event) {
 		c.journalFailed(ev.Err)
 	case LinearRead:
 		c.linearRead(ev)
+	case Streams:
+		for i := range ev.Requests {
+			c.streamRequest(&ev.Requests[i])
+		}
+	case StreamsGone:
+		c.streamsGone(ev.Conn)
 	case PromoteRequest:
 		c.promote(ev)
 	case DemoteRequest:
 		c.demote(ev)
+	case SwitchoverRequest:
+		c.switchover(ev)
+	case ForwardAnswer:
+		c.forwards.answered(&ev, c.raft.Term(), c.now.Mono+c.cfg.Heartbeat)
 	case StartCheckpoint:
 		c.startCheckpoint(ev)
+	case CopyRequest:
+		c.copyRequest(ev)
+	case CopyBegins:
+		c.copyBegins(ev)
+	case CopyRows:
+		c.copyRows(ev)
+	case CopyEnds:
+		c.copyEnds(ev)
 	case CloseView:
 		if !ev.Goes {
 			c.members.viewClosed(ev.View, c.now.Mono)
@@ -121,9 +146,17 @@ func (c *Core) handle(ev Event) {
 		c.pauseElections(ev)
 	case ResumeElections:
 		c.resumeElections(ev)
+	case CreateFilter:
+		c.createFilter(ev)
+	case AlterFilter:
+		c.alterFilter(ev)
+	case DropFilter:
+		c.dropFilter(ev)
 	case AdoptTerm:
 		c.adopt(ev.Term)
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
+	case LeaderTold:
+		c.leaderTold(ev)
 	case Shutdown:
 		c.shutdown()
 	case GiveWay:
@@ -163,7 +196,9 @@ func (c *Core) runDeadlines() {
 		c.eff.Beat = true
 		c.beats.at = now + c.cfg.Heartbeat
 		c.expireLearners()
+		c.trimTxns()
 	}
+	c.txns.expire(now)
 	for e := c.waits.oldest(&c.limbo); e != nil && now >= e.P.until; e = c.waits.oldest(&c.limbo) {
 		// Its client may go. The transaction stays: only a quorum or a newer PROMOTE decides it.
 		c.trace(FactUnknown, e.Origin, e.LSN, "")
@@ -185,6 +220,12 @@ func (c *Core) Deadline() time.Duration {
 		earliest(c.lead.confirmAt)
 	}
 	earliest(c.waits.deadline(&c.limbo))
+	if c.lead.move != nil {
+		earliest(c.lead.move.deadline())
+	}
+	earliest(c.forwards.deadline())
+	earliest(c.txns.deadline())
+	earliest(c.share.deadline())
 	earliest(c.members.leaveAt)
 	earliest(c.peers.claims.deadline(c.now.Mono, c.cfg.DeathTimeout, c.members.otherVoters()))
 	if c.tidyAt > c.now.Mono {
@@ -209,24 +250,30 @@ func (c *Core) finish() {
 	c.alignRules()
 	c.stepQuorum()
 	c.clearPause()
+	if c.lead.move != nil {
+		c.stepHandover()
+	}
 	c.releaseChores()
 	c.releaseHeld()
+	if c.forwards.open > 0 {
+		c.stepForwards()
+	}
 	c.completeSet()
+	c.stepShare()
 	c.raft.Holds(&c.out.vclock)
 	c.answerWaits()
 	c.leave()
 	c.flush()
 	c.tidy()
 	c.show()
+	c.noteCalm()
 	c.noteStatus()
 }
 
 // show is what peers may hear of us, once all else is decided.
 func (c *Core) show() {
-	if c.raft.TakeShow() {
-		m := c.raft.Shown(&c.out.vclock)
-		c.eff.Raft = toRaftBody(m)
-		c.eff.Raft.Quorum = c.cfg.Quorum
+	if c.raft.TakeShow() || c.eff.Beat && c.whyUnfit() != c.lead.unfit {
+		c.eff.Raft = c.shownRaft()
 	}
 	if l := c.raft.Leader(); c.raft.State() != raft.StateLeader && c.raft.SeesLeader() {
 		c.eff.Lazy = l
@@ -237,7 +284,19 @@ func (c *Core) show() {
 		c.eff.Ack = nil
 	}
 	c.eff.Relay = c.out.written
+	if own := c.box.OwnSpaces(); len(own) != c.ownTold {
+		c.eff.Own, c.ownTold = own, len(own)
+	}
 	c.eff.VoidPromotes = c.lead.tellVoid()
+}
+
+// shownRaft is what peers see of us now.
+func (c *Core) shownRaft() *xrow.Raft {
+	body := toRaftBody(c.raft.Shown(&c.out.vclock))
+	unfit := c.whyUnfit()
+	c.lead.unfit = unfit
+	body.Quorum, body.Unfit, body.Move = c.cfg.Quorum, &unfit, c.lead.word
+	return body
 }
 
 // answerWaits answers all who waited and whose outcome is known now, or whose time
@@ -249,6 +308,7 @@ func (c *Core) answerWaits() {
 	w.linear = sweep(w.linear, now, eff, c.judgeRead)
 	w.sweepFates(now, eff, c.judgeFate)
 	w.tellings = sweep(w.tellings, now, eff, c.judgeTelling)
+	w.copies = sweep(w.copies, now, eff, c.judgeCopy)
 }
 
 // tidy frees a slice of what dropped spaces and indexes held: a large one

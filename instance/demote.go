@@ -87,6 +87,8 @@ func (w *waits) endDemotion(o outcome, eff *Effects) {
 func (c *Core) writeDemote(term uint64) {
 	cur := c.limbo.Current()
 	req := limbo.Row{Kind: limbo.Demotion, Origin: c.members.self, Owner: cur.Owner, UpTo: c.limbo.LastSync(), Begins: term}
+	began := beganBy(nil, terms.Micros(c.now.Wall))
+	req.Began = &began
 	body := xrow.Synchro{ReplicaID: req.Owner, LSN: req.UpTo, Term: term}
 	by := c.author()
 	by.term = c.raft.Term()

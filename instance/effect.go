@@ -25,19 +25,26 @@ type Effects struct {
 	Relay    uint64     // groups up to this number may go to the relays
 	Lazy     uint32     // hold rows back from peers that see this leader (0: from none); see replication
 	Snaps    []Snapshot // answers to StartCheckpoint and JoinRequest
+	Forwards []Forward  // requests for another leader, each answered by a ForwardAnswer. They stay valid
 	// VoidPromotes, if it is not nil, are the LSNs of all PROMOTEs of ours that
 	// are void under Tarantool's rules. Peers of Tarantool's kind must never
 	// get them: relays send NOPs in their place.
 	VoidPromotes []uint64
-	Refused      []Refusal // peers whose stream cannot go on
-	Ended        []Refusal // peers that get no more of our log by the connection that they have: they say what cannot be
-	Expelled     bool      // our _cluster row is gone: stop replicating, stay read-only
-	GaveWay      bool      // answer to GiveWay: the set that we founded is given up
-	Status       bool      // something that box.status, box.election or tarragon.leader tells has changed
-	Schema       bool      // the schema version has changed
-	Rights       bool      // confirmed users, roles or rights have changed
-	Members      bool      // the confirmed _cluster has changed
-	Fatal        error     // it is proven that this disk has lost something, see ErrLostData; nothing more is written
+	Refused      []Refusal   // peers whose stream cannot go on
+	Ended        []Refusal   // peers that get no more of our log by the connection that they have: they say what cannot be
+	Expelled     bool        // our _cluster row is gone: stop replicating, stay read-only
+	GaveWay      bool        // answer to GiveWay: the set that we founded is given up
+	Status       bool        // something that box.status, box.election or tarragon.leader tells has changed
+	Tell         uint64      // publish who leads since this term, then answer with LeaderTold: writes wait for that; 0: nobody waits
+	Schema       bool        // the schema version has changed
+	Rights       bool        // confirmed users, roles or rights have changed
+	Members      bool        // the confirmed _cluster has changed
+	Share        *ShareState // a filtered replica has another share: its streams begin anew; nil: as before
+	Copy         *CopyOrder  // it needs a base copy: this order takes the place of an earlier one; nil: as before
+	CopyReady    uint64      // tuples of this order may come; 0: of none yet
+	Own          []uint32    // these are Tarragon's own spaces from now on, which every stream has; nil: as before
+	Checkpoint   bool        // a checkpoint is worth its while: without one a base copy is lost with this process
+	Fatal        error       // it is proven that this disk has lost something, see ErrLostData; nothing more is written
 }
 
 // Reply answers a request. Data is a raw array, the DATA of the answer; nil:
@@ -46,6 +53,7 @@ type Reply struct {
 	Conn, Sync uint64
 	Data       []byte
 	Err        *xrow.Error
+	Long       any // see StreamRequest; nil: this is the answer
 }
 
 // Refusal ends the stream from a peer: what it sent cannot be taken.
@@ -86,6 +94,7 @@ type State struct {
 	VoidPromotes []uint64
 	Undecided    *xrow.Group // a checkpoint: rows before NextGroup whose fate is open, in log order
 	NextGroup    uint64      // a checkpoint: where replay of the log goes on
+	Share        *xrow.Share // of a filtered replica, without the spaces whose base copy is under way; nil: all is there
 }
 
 // reply answers a client; conn 0 is nobody.

@@ -32,9 +32,20 @@ type Request struct {
 	DML  xrow.DML
 	// Do, when set, stands for DML: it runs statements in one transaction, inside
 	// the Step, and returns the raw DATA array of the answer. It must not block.
-	Do      func(*box.Txn) ([]byte, error)
+	Do func(*box.Txn) ([]byte, error)
+	// Commit, when set, stands for DML: what it would change becomes a transaction. It is
+	// for this instance alone.
+	Commit  *box.Draft
 	Barrier bool // Do writes system spaces: wait until nothing is undecided, hold back what comes later
 	IsSync  bool // synchronous whatever its spaces are
+	// Call is what Do was asked by; nil with Do: it is for this instance alone, and goes to
+	// no other leader.
+	Call *Call
+	// Forwarded is the term in which another instance takes us for the leader, which asks in
+	// the name of User; 0: it is a client's own. The answer is [data, origin, lsn].
+	Forwarded uint64
+	// waits is what a gate that holds it has counted; its transaction may shrink meanwhile.
+	waits int
 	// Internal: it is no client's, or lets a member go, so it is taken while the
 	// set is being founded.
 	Internal bool
@@ -43,6 +54,7 @@ type Request struct {
 // Rows are whole transactions from the stream of a peer, in its log order.
 type Rows struct {
 	From    uint32
+	Gen     uint64 // of the ShareState that the stream was asked for with; 0: it has all
 	Rows    []xrow.Row
 	Release func()
 }
@@ -77,17 +89,20 @@ type Upstream struct {
 	Kind  xrow.Kind
 	// Feature is the newest feature level that the peer reads; 0: not said.
 	Feature uint32
-	Back    bool // the answer to our SUBSCRIBE has less than the peer had acked before we sent it
+	// Procedures are those that the peer has. They are the core's own.
+	Procedures []xrow.Procedure
+	Back       bool // the answer to our SUBSCRIBE has less than the peer had acked before we sent it
 }
 
 // Downstream reports that a peer's applier subscribed to us or left. Anonymous
 // ones are not reported. Kind is as in Upstream.
 type Downstream struct {
-	Peer    uint32
-	Up      bool
-	Kind    xrow.Kind
-	Feature uint32        // as in Upstream
-	VClock  vclock.VClock // of its SUBSCRIBE
+	Peer       uint32
+	Up         bool
+	Kind       xrow.Kind
+	Feature    uint32           // as in Upstream
+	Procedures []xrow.Procedure // as in Upstream
+	VClock     vclock.VClock    // of its SUBSCRIBE
 }
 
 // ShownBefore is what a peer says that our present life has shown to it, in its
@@ -114,7 +129,10 @@ type Written struct{ Group uint64 }
 type WriteFailed struct{ Err error }
 
 // PromoteRequest asks this instance to become leader (box.ctl.promote).
-type PromoteRequest struct{ Conn, Sync uint64 }
+type PromoteRequest struct {
+	Conn, Sync uint64
+	By         string // who asks
+}
 
 // DemoteRequest asks this instance to give leadership up (box.ctl.demote).
 type DemoteRequest struct{ Conn, Sync uint64 }
@@ -166,6 +184,7 @@ type JoinRequest struct {
 	// has 0.
 	Incarnation uint64
 	Feature     uint32 // the newest feature level that the joiner reads; 0: not said
+	Filter      string // the name of an anonymous joiner's filter; empty: it has all
 }
 
 // JoinKind is the request that a JoinRequest stands for.
@@ -204,6 +223,9 @@ type SetQuorum struct {
 // more. We were away when that was decided. Nothing to a lone founder (GiveWay).
 type Removed struct{}
 
+// LeaderTold answers Effects.Tell: whoever watches was told who leads in a term.
+type LeaderTold struct{ Term uint64 }
+
 // Shutdown makes a leader resign and refuses writes from then on.
 type Shutdown struct{}
 
@@ -234,5 +256,6 @@ func (BootstrapRows) event()   {}
 func (SetQuorum) event()       {}
 func (Configure) event()       {}
 func (Removed) event()         {}
+func (LeaderTold) event()      {}
 func (Shutdown) event()        {}
 func (GiveWay) event()         {}

@@ -24,6 +24,11 @@ const (
 	FactInEffect        FactKind = "promote in effect"   // on the leader by its quorum, on followers by CONFIRM
 	FactPromoteVoid     FactKind = "promote void"        // a PROMOTE that a newer term leaves out
 	FactCommitted       FactKind = "committed"           // transactions up to LSN
+	FactHandoverBegins  FactKind = "handover begins"     // writes wait, and leadership is about to move
+	FactHandoverGivenUp FactKind = "handover given up"   // before its row was written
+	FactHandedOver      FactKind = "handed over"         // the row that hands over is in the log
+	FactForwarded       FactKind = "forwarded"           // a request of a client went to the leader
+	FactForwardUnknown  FactKind = "forward unknown"     // it was sent, and what became of it is not known
 	FactVoided          FactKind = "voided"              // an undecided transaction
 	FactVoidedAsync     FactKind = "voided async"        // one that its client was told is done
 	FactLate            FactKind = "late row"            // a row of an older term became NOP
@@ -60,6 +65,9 @@ const (
 	FactBadQuorum       FactKind = "bad quorum"       // the row says what cannot be read here
 	FactExpelled        FactKind = "expelled"
 	FactSkipped         FactKind = "conflict skipped"   // a row whose key is taken became NOP
+	FactShare           FactKind = "share"              // the replica has what another version of its filter gives
+	FactCopied          FactKind = "base copy"          // of spaces that were lacking is here
+	FactCopyFailed      FactKind = "base copy given up" // it begins anew
 	FactAgain           FactKind = "row taken again"    // one without a term, behind others that were voided
 	FactNotAgain        FactKind = "row set aside"      // what was voided had made room for it
 	FactSplitBrain      FactKind = "split brain"        // a peer's rows contradict ours

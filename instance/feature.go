@@ -25,7 +25,7 @@ import (
 
 const (
 	// FeatureLevel is the newest level that this version reads and writes.
-	FeatureLevel = 2
+	FeatureLevel = 3
 	// baseLevel is what there was before levels: nothing says it.
 	baseLevel = 1
 
@@ -98,7 +98,7 @@ func (p *peers) heardFeature(from, reads uint32, kind xrow.Kind) {
 // refuseFeature tells why a joiner may have nothing of this replica set; nil: it may.
 func (c *Core) refuseFeature(j *JoinRequest) *xrow.Error {
 	if j.Incarnation == 0 && j.Feature == 0 {
-		return nil // an instance of Tarantool
+		return c.refuseTarantool()
 	}
 	return RefuseFeature(c.newestFeature(), j.Feature)
 }

@@ -25,13 +25,15 @@ type gate struct {
 	backlog  backlog   // rows of peers behind it
 	ddlWaits bool      // the backlog's first transaction waits for our disk
 
+	moving bool // leadership is about to move, or has, and it is not known where
+
 	splits []SplitBrain // peers whose rows contradict ours, until the operator acts
 	cut    uint32       // peers whose stream was refused and has not begun anew, a bit each
 }
 
 // shut tells whether requests wait.
 func (g *gate) shut() bool {
-	return g.build != nil || g.barrier || len(g.held) > 0 || g.choresWait()
+	return g.build != nil || g.barrier || g.moving || len(g.held) > 0 || g.choresWait()
 }
 
 // choresWait tells whether changes of our own wait for a moment at which nothing
@@ -46,21 +48,37 @@ func (g *gate) hold(r *Request, limit int) bool {
 	if g.size+size > limit {
 		return false
 	}
-	h := *r
-	h.DML.Key, h.DML.Tuple, h.DML.Ops = bytes.Clone(r.DML.Key), bytes.Clone(r.DML.Tuple), bytes.Clone(r.DML.Ops)
-	g.held = append(g.held, h)
+	kept := r.kept()
+	kept.waits = size
+	g.held = append(g.held, kept)
 	g.size += size
 	return true
 }
 
+// kept is a copy that points into no read buffer.
+func (r *Request) kept() Request {
+	h := *r
+	h.DML.Key, h.DML.Tuple, h.DML.Ops = bytes.Clone(r.DML.Key), bytes.Clone(r.DML.Tuple), bytes.Clone(r.DML.Ops)
+	return h
+}
+
 // heldSize is what a copy takes, about.
-func (r *Request) heldSize() int { return len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128 }
+func (r *Request) heldSize() int {
+	n := len(r.DML.Key) + len(r.DML.Tuple) + len(r.DML.Ops) + 128
+	if r.Call != nil {
+		n += len(r.Call.Name) + len(r.Call.Args)
+	}
+	if r.Commit != nil {
+		n += r.Commit.Size()
+	}
+	return n
+}
 
 // takeHeld lets the first request out.
 func (g *gate) takeHeld() Request {
 	r := g.held[0]
 	g.barrier = false
-	g.size -= r.heldSize()
+	g.size -= r.waits
 	g.held = g.held[1:]
 	return r
 }
@@ -87,10 +105,10 @@ func (g *gate) failHeld(eff *Effects, why func(*Request) *xrow.Error) {
 	g.held, g.size = g.held[:0], 0
 	for i := range held {
 		if err := why(&held[i]); err != nil {
-			eff.reply(held[i].Conn, held[i].Sync, nil, err)
+			eff.turnAway(&held[i], err)
 			continue
 		}
-		g.size += held[i].heldSize()
+		g.size += held[i].waits
 		g.held = append(g.held, held[i])
 	}
 	clear(held[len(g.held):])

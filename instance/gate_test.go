@@ -3,6 +3,7 @@ package instance
 import (
 	"testing"
 
+	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -51,14 +52,49 @@ func TestGateHolds(t *testing.T) {
 	}
 }
 
+// A transaction whose COMMIT waits may be ended meanwhile: it takes nothing then, and what
+// was counted for it is given back.
+func TestGateForgetsWhatItHeld(t *testing.T) {
+	b := box.New(box.Config{})
+	for _, r := range box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "") {
+		if err := b.Load(r.SpaceID, r.Tuple); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.LoadDone(); err != nil {
+		t.Fatal(err)
+	}
+	var g gate
+	for range 2 {
+		d := b.NewDraft(0)
+		if err := d.Forward(false); err != nil {
+			t.Fatal(err)
+		}
+		q := box.Query{Space: xrow.SpaceSpace, Key: []byte{0x90}, Iterator: box.ALL, Limit: 1}
+		if _, _, err := d.Query(box.UserAdmin, &q, nil); err != nil || d.Size() == 0 {
+			t.Fatal(d.Size(), err)
+		}
+		if !g.hold(&Request{Conn: 1, Commit: d}, 1<<20) {
+			t.Fatal("it is not held")
+		}
+		_ = d.Fail(xrow.Errorf(xrow.ErrTransactionConflict))
+	}
+	g.takeHeld()
+	g.failHeld(new(Effects), func(*Request) *xrow.Error { return nil })
+	g.takeHeld()
+	if g.size != 0 {
+		t.Errorf("an empty gate holds %d bytes", g.size)
+	}
+}
+
 func TestStreamsBeginAnew(t *testing.T) {
 	var g gate
 	var eff Effects
 	rows := []xrow.Row{{LSN: 1, Flags: xrow.FlagCommit}}
-	if !g.holdRows(2, rows, 1, &eff) { // whatever it takes: else it would never come
+	if !g.holdRows(&Rows{From: 2, Rows: rows}, 1, &eff) { // whatever it takes: else it would never come
 		t.Error("the first rows are not held")
 	}
-	if g.holdRows(3, rows, 1, &eff) || g.cut != 1<<3 || len(eff.Refused) != 1 {
+	if g.holdRows(&Rows{From: 3, Rows: rows}, 1, &eff) || g.cut != 1<<3 || len(eff.Refused) != 1 {
 		t.Errorf("streams cut %b, refused %v", g.cut, eff.Refused)
 	}
 	g.streamBegins(3, &eff)

@@ -27,7 +27,7 @@ const ownGather = 1 << 30
 // moment would depose their leader. Where the disk stalls, it may be: this instance
 // campaigns no more, and says no longer that there is a leader.
 func (c *Core) notePark() {
-	if now := c.out.crowded(c.cfg.GatherMaxSize); now != c.out.parked {
+	if now := c.out.crowded(c.cfg.GatherMaxSize) || c.share.crowded(c.cfg.BacklogMaxSize); now != c.out.parked {
 		if c.out.parked = now; now {
 			c.trace(FactParked, 0, 0, fmt.Sprintf("%d bytes wait for the disk", c.out.gathered()))
 		}

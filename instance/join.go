@@ -42,7 +42,7 @@ func (c *Core) joinRequest(ev JoinRequest) {
 	}
 	j := ev
 	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) { return nil, c.register(tx, &j) }}
-	if c.gate.barrier || c.limbo.Len() > 0 || c.gate.build != nil {
+	if c.gate.barrier || c.limbo.Len() > 0 || c.gate.build != nil || c.gate.moving {
 		c.gate.joins = append(c.gate.joins, j)
 		return
 	}
@@ -157,8 +157,15 @@ func (c *Core) registered(j *JoinRequest) {
 	if s.State.Vote == 0 {
 		s.State.Vote = s.ID // no leader is known: it votes for nobody else in this term
 	}
+	if err := c.narrow(j, &s.State); err != nil {
+		c.eff.failJoin(j, err)
+		return
+	}
 	if j.Kind != JoinID {
 		s.View = c.box.OpenView()
+		if s.State.Share != nil {
+			s.View.Narrow(s.State.Share)
+		}
 	}
 	if l := c.members.learner(s.ID); l != nil {
 		l.view, l.heard = s.View, c.now.Mono

@@ -6,10 +6,10 @@ func (c *Core) flush() {
 	if c.out.failed != nil || c.out.busy() || c.replay {
 		return
 	}
-	if untold := c.limbo.Untold(c.raft.Term()); untold != 0 && c.lead.leading && c.lead.confirmDue(c.now.Mono, c.out.open != nil) {
+	if untold := c.limbo.Untold(c.raft.Term()); untold != 0 && c.lead.leading && !c.gate.moving && c.lead.confirmDue(c.now.Mono, c.out.open != nil, c.out.gap) {
 		c.addConfirm(untold)
 	}
-	c.eff.Group, c.eff.Lost = c.out.depart(c.now.Mono)
+	c.eff.Group, c.eff.Lost = c.out.depart(c.now.Mono, c.members.self)
 	c.eff.GroupNo = c.out.flight.no
 }
 

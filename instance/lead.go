@@ -30,6 +30,28 @@ func (c *Core) becomeLeader() {
 	c.writePromote(&p)
 }
 
+// howWon says how the leadership that begins came about.
+func (c *Core) howWon(prevTerm uint64) *terms.Move {
+	c.noteCalm()
+	asked := c.lead.promotedIn == c.raft.Term()
+	m := &terms.Move{Kind: terms.Election, To: c.members.self, Reason: terms.ClipMove(c.raft.Lost())}
+	m.Gap, m.Loose = c.lead.calm.gap(c.now)
+	switch h := &c.lead.heir; {
+	case prevTerm == 0:
+		*m = terms.Move{Kind: terms.Bootstrap, To: c.members.self}
+	case h.To == c.members.self && c.lead.heirOf == prevTerm && c.raft.Term() == prevTerm+1:
+		*m = *h
+		m.Gap += micros(c.now.Mono - c.lead.heirAt)
+	case c.lead.realigned == c.raft.Term():
+		m.Reason = "the rules of failover follow the members"
+	case asked && c.raft.Forced():
+		m.Kind, m.By, m.Reason = terms.Forced, c.lead.promotedBy, ""
+	case asked:
+		m.Kind, m.By = terms.ByHand, c.lead.promotedBy
+	}
+	return m
+}
+
 // leadTarantool does as Tarantool: it waits until a quorum has the last
 // synchronous transaction, and confirms by its PROMOTE whatever it has. Until
 // then nothing is written, and every ack asks again.
@@ -55,6 +77,11 @@ func (c *Core) writePromote(p *limbo.Promote) {
 		c.promoteAtOnce(p)
 		return
 	}
+	var how *terms.Move
+	if p.Rules == terms.Strong {
+		how = c.howWon(p.PrevTerm)
+	}
+	p.Began = beganBy(how, terms.Micros(c.now.Wall))
 	body := promoteBody(p)
 	p.LSN = c.out.addSynchro(c.author(), xrow.Promote, &body, p.Term)
 	void, err := c.limbo.AddPromote(*p)
@@ -73,7 +100,7 @@ func (c *Core) writePromote(p *limbo.Promote) {
 
 // promoteBody is the body of a PROMOTE. Of a strong one, LSN is for Tarantools.
 func promoteBody(p *limbo.Promote) xrow.Synchro {
-	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: xrow.RulesStrong}
+	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term, PrevTerm: p.PrevTerm, Rules: xrow.RulesStrong, Move: moveOf(p)}
 	if p.Rules == terms.Tarantool {
 		body.Rules = 0
 	} else if p.Named != p.PrevLSN {
@@ -87,7 +114,8 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 	body := xrow.Synchro{ReplicaID: p.PrevOwner, LSN: p.PrevLSN, Term: p.Term}
 	p.LSN = c.out.addSynchro(c.author(), xrow.Promote, &body, p.Term)
 	c.limbo.Lead(p.LSN)
-	if err := c.limbo.Take(terms.Tarantool, limbo.Row{Kind: limbo.Promotion, Origin: c.members.self, LSN: p.LSN, Owner: p.PrevOwner, UpTo: p.PrevLSN, Begins: p.Term}); err != nil {
+	began := beganBy(nil, terms.Micros(c.now.Wall))
+	if err := c.limbo.Take(terms.Tarantool, limbo.Row{Kind: limbo.Promotion, Origin: c.members.self, LSN: p.LSN, Owner: p.PrevOwner, UpTo: p.PrevLSN, Begins: p.Term, Began: &began}); err != nil {
 		panic("instance: " + err.Error())
 	}
 	c.tookEffect(false)
@@ -98,7 +126,7 @@ func (c *Core) promoteAtOnce(p *limbo.Promote) {
 // Tarantool was registered, or the last one is gone.
 func (c *Core) alignRules() {
 	cur := c.limbo.Current()
-	if !c.lead.leading || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == terms.Tarantool) == (c.members.kinds.tarantools != 0) {
+	if !c.lead.leading || c.gate.moving || cur.Term != c.raft.Term() || c.gate.barrier && c.limbo.Len() > 0 || c.gate.build != nil || len(c.gate.welcome) > 0 || (cur.Rules == terms.Tarantool) == (c.members.kinds.tarantools != 0) {
 		return
 	}
 	if c.cfg.Kind == xrow.Tarantool {
@@ -106,6 +134,7 @@ func (c *Core) alignRules() {
 	}
 	c.tellSchema() // a Tarantool takes no PROMOTE that names more than it was told
 	if c.raft.Promote(c.now.Mono) {
+		c.lead.realigned = c.raft.Term()
 		c.trace(FactRulesChange, 0, 0, "")
 		c.afterRaft()
 	}
@@ -118,7 +147,7 @@ type promoteWaiter struct {
 }
 
 func (c *Core) promote(ev PromoteRequest) {
-	if c.lead.leading && c.limbo.Current().Term == c.raft.Term() {
+	if c.lead.leading && !c.lead.handed && c.limbo.Current().Term == c.raft.Term() {
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 		return
 	}
@@ -127,11 +156,13 @@ func (c *Core) promote(ev PromoteRequest) {
 		return
 	}
 	// One that leads and waits for a quorum on its PROMOTE needs no other term:
-	// in a mixed set two PROMOTEs at once are a split brain.
-	if !c.lead.leading && !c.raft.Promote(c.now.Mono) {
+	// in a mixed set two PROMOTEs at once are a split brain. One that has handed its term
+	// over begins another one.
+	if (!c.lead.leading || c.lead.handed) && !c.raft.Promote(c.now.Mono) {
 		c.eff.reply(ev.Conn, ev.Sync, nil, c.readonly())
 		return
 	}
+	c.lead.promotedBy, c.lead.promotedIn = terms.ClipMove(ev.By), c.raft.Term()
 	c.waits.promotes = append(c.waits.promotes, promoteWaiter{client{ev.Conn, ev.Sync, c.now.Mono + c.cfg.PromoteTimeout}, c.raft.Term()})
 }
 

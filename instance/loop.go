@@ -19,8 +19,7 @@ type Journal interface {
 
 // Peers carries effects to relays and appliers. Handle is called once for each
 // Step that has something for them, on the Loop's goroutine: it must not block
-// and not keep e. g is the group that was handed to the journal just now, nil
-// if none was.
+// and not keep e, but for what stays valid of it.
 type Peers interface {
 	Handle(e *Effects)
 }
@@ -81,6 +80,8 @@ func work(ev Event) (n int) {
 			d := &ev.Requests[i].DML
 			n += 1 + (len(d.Tuple)+len(d.Ops)+len(d.Key))>>8
 		}
+	case Streams:
+		n = len(ev.Requests)
 	case Rows:
 		for i := range ev.Rows {
 			n += 1 + len(ev.Rows[i].Body)>>8
@@ -117,7 +118,7 @@ func systemClock() func() Now {
 func (l *Loop) Submit(ev Event) error {
 	to := l.urgent
 	switch ev.(type) {
-	case Write, LinearRead:
+	case Write, LinearRead, Streams, StreamsGone:
 		to = l.events
 	}
 	l.gate.RLock()
@@ -205,6 +206,10 @@ func refusals(events []Event) (out []Reply) {
 			}
 		case LinearRead:
 			add(ev.Conn, ev.Sync)
+		case Streams:
+			for i := range ev.Requests {
+				add(ev.Requests[i].Conn, ev.Requests[i].Sync)
+			}
 		case PromoteRequest:
 			add(ev.Conn, ev.Sync)
 		case DemoteRequest:
@@ -244,14 +249,16 @@ func (l *Loop) step(timer *time.Timer) {
 	l.latch.longestStep.note(time.Since(began))
 	l.latch.Unlock()
 	l.release()
-	if e.Group != nil {
-		l.cfg.Journal.Append(e.GroupNo, e.Group, e.Lost)
-	}
 	l.cfg.Peers.Handle(e)
 	if len(e.Replies) > 0 {
 		l.cfg.Clients.Reply(e.Replies)
 	}
-	if e.Status || e.Schema || e.Rights || e.Members || e.Expelled || e.GaveWay || e.Fatal != nil || len(e.Lost) > 0 || len(e.Snaps) > 0 {
+	// Whom a goroutine has woken last runs next in its place: the journal, so that the
+	// sync begins, and relays and senders run beside it and not before it.
+	if e.Group != nil {
+		l.cfg.Journal.Append(e.GroupNo, e.Group, e.Lost)
+	}
+	if e.Status || e.Schema || e.Rights || e.Members || e.Expelled || e.GaveWay || e.Fatal != nil || len(e.Lost) > 0 || len(e.Snaps) > 0 || e.Checkpoint {
 		l.cfg.Watcher.Changed(e)
 	}
 	timer.Reset(max(deadline-l.cfg.Clock().Mono, 0))
@@ -266,6 +273,14 @@ func (l *Loop) release() {
 				ev.Release()
 			}
 		case Rows:
+			if ev.Release != nil {
+				ev.Release()
+			}
+		case Streams:
+			if ev.Release != nil {
+				ev.Release()
+			}
+		case CopyRows:
 			if ev.Release != nil {
 				ev.Release()
 			}

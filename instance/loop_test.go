@@ -261,3 +261,36 @@ func TestLoopGathersWhoIsReady(t *testing.T) {
 		t.Errorf("%d Steps for %d requests", a.steps, n)
 	}
 }
+
+// orderOf notes which adapters a Step calls, one after the other.
+type orderOf struct{ calls []string }
+
+func (o *orderOf) Append(uint64, *xrow.Group, []xrow.LostRow) { o.calls = append(o.calls, "journal") }
+func (o *orderOf) Handle(*Effects)                            { o.calls = append(o.calls, "peers") }
+func (o *orderOf) Reply([]Reply)                              { o.calls = append(o.calls, "clients") }
+func (o *orderOf) Changed(*Effects)                           { o.calls = append(o.calls, "watcher") }
+
+// Of those that a Step wakes the journal is the last: Go runs it next, in the Loop's
+// place, so that the sync has begun before relays and senders run.
+func TestLoopWakesTheJournalLast(t *testing.T) {
+	c := leaderCrowd(t, 0)
+	o := &orderOf{}
+	l := &Loop{core: c.core, cfg: LoopConfig{Journal: o, Peers: o, Clients: o, Watcher: o, Clock: func() Now { return c.now }}}
+	l.latch.init()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	step := func(events ...Event) []string {
+		o.calls = nil
+		l.batch = events
+		l.step(timer)
+		return o.calls
+	}
+	first, second := replaces(513), replaces(513)
+	if got := step(Write{Requests: first}); !slices.Equal(got, []string{"peers", "journal"}) {
+		t.Errorf("of writes: %q", got)
+	}
+	// The first group is on disk, its clients are answered, and the second one goes.
+	if got := step(Write{Requests: second}, Written{Group: c.core.out.flight.no}); !slices.Equal(got, []string{"peers", "clients", "journal"}) {
+		t.Errorf("of writes and a group on disk: %q", got)
+	}
+}

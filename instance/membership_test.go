@@ -288,7 +288,7 @@ func (w *world) send(from, to *host, groups int) {
 	}
 	for _, g := range from.log[:min(groups, len(from.log))] {
 		var rows []xrow.Row
-		for _, run := range g.Cut(&pos, 0, nil) {
+		for _, run := range g.Cut(&pos, 0, nil, nil) {
 			for _, f := range splitFrames(run) {
 				r, err := xrow.Decode(f[xrow.FrameHead:])
 				if err != nil {

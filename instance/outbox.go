@@ -23,12 +23,16 @@ type outbox struct {
 	lost    []xrow.LostRow // what open voids. Invariant: none while open is nil
 	stamp   float64        // of the newest row of another instance in open
 	flight  flight         // with the journal; zero: it is idle
+	left    time.Duration  // when the newest group went to the journal
+	gap     time.Duration  // between that moment and the same of the group before
 	nextNo  uint64         // number that open will get
 	written uint64
 
 	unstamped           bool   // rows go without their term: this is a Tarantool
 	scratch             []byte // body being encoded
 	lastRows, lastTable int    // sizes of the last group: the next one will need about as much
+
+	trail trail // how far back our newest groups are
 
 	failed  error // the journal's; nothing is ever written again
 	stalled bool
@@ -169,13 +173,17 @@ func (o *outbox) stallAt(timeout time.Duration) time.Duration {
 }
 
 // depart gives what gathered to the journal, which must be idle, and what is
-// voided by it; nil: there is nothing.
-func (o *outbox) depart(now time.Duration) (*xrow.Group, []xrow.LostRow) {
+// voided by it; nil: there is nothing. self is our ID, for the trail.
+func (o *outbox) depart(now time.Duration, self uint32) (*xrow.Group, []xrow.LostRow) {
 	if o.open == nil {
 		return nil, nil
 	}
 	o.flight = flight{no: o.nextNo, group: o.open, record: o.record, since: now, stamp: o.stamp}
+	o.gap, o.left = now-o.left, now
 	o.lastRows, o.lastTable = len(o.open.Rows), len(o.open.Table)
+	o.trail.total += uint64(o.lastRows)
+	o.trail.marks[o.nextNo%uint64(len(o.trail.marks))] = mark{o.open.After[self], o.trail.total}
+	o.trail.newest = o.nextNo
 	lost := o.lost
 	o.open, o.record, o.lost, o.stamp = nil, nil, nil, 0
 	o.nextNo++

@@ -35,7 +35,7 @@ func (o *outbox) check(t *testing.T) {
 func TestOutbox(t *testing.T) {
 	o := outbox{nextNo: 1}
 	o.check(t)
-	if g, _ := o.depart(0); g != nil {
+	if g, _ := o.depart(0, 1); g != nil {
 		t.Error("nothing departs")
 	}
 	by := author{id: 1, term: 2, wall: 3}
@@ -46,7 +46,7 @@ func TestOutbox(t *testing.T) {
 	o.addRecord(3, raft.Record{Term: 2, Vote: 1})
 	first := o.addTxn(by, []box.LogRow{insert(true), insert(false)}, xrow.FlagCommit)
 	o.check(t)
-	o.depart(5)
+	o.depart(5, 1)
 	f := o.flight
 	if f.no != 1 || f.record == nil || f.record.Term != 2 || f.stamp != 0 || f.since != 5 {
 		t.Errorf("departed %+v", f)
@@ -67,7 +67,7 @@ func TestOutbox(t *testing.T) {
 		t.Error("the group that arrived is another one")
 	}
 	o.check(t)
-	if _, lost := o.depart(6); len(lost) != 1 || o.flight.stamp != 8 || o.flight.record != nil {
+	if _, lost := o.depart(6, 1); len(lost) != 1 || o.gap != 1 || o.flight.stamp != 8 || o.flight.record != nil {
 		t.Errorf("departed %+v with %v", o.flight, lost)
 	}
 	o.arrived(2)
@@ -96,6 +96,6 @@ func TestOutboxKnowsItsFlight(t *testing.T) {
 	}()
 	o := outbox{nextNo: 1}
 	o.addLocal(0, xrow.Nop, nil)
-	o.depart(0)
+	o.depart(0, 1)
 	o.arrived(2)
 }

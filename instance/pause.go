@@ -7,6 +7,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -172,7 +173,7 @@ func (c *Core) clearPause() {
 
 // pauseElections is tarragon.pause.
 func (c *Core) pauseElections(ev PauseElections) {
-	p := Pause{For: ev.For, By: ev.By, Reason: ev.Reason}
+	p := Pause{For: ev.For, By: terms.ClipMove(ev.By), Reason: ev.Reason}
 	if p.For == 0 {
 		p.For = DefaultPause
 	}

@@ -41,6 +41,9 @@ func (w words) ownRow() (t xrow.Type, d xrow.DML, ok bool) {
 
 // ownText is what ownRow reads; empty: it is no such row.
 func ownText(d *xrow.DML, raw []byte) string {
+	if text := ownFilterText(d, raw); text != "" {
+		return text
+	}
 	switch {
 	case d.SpaceID == xrow.SpaceSchema && strings.Contains(string(raw), "tarragon.space."):
 		return "mark"

@@ -14,6 +14,7 @@ type linearRead struct {
 	beat   uint64        // heartbeats from this number on count
 	heard  uint32        // members that answered one, a bit each
 	target vclock.VClock // what they hold
+	begins *openTxn      // the transaction whose BEGIN it is; nil: it is a read
 }
 
 func (c *Core) linearRead(ev LinearRead) {
@@ -39,6 +40,9 @@ func (c *Core) judgeRead(r *linearRead, late bool) outcome {
 	case c.quorumHeard(r.heard) && c.decided(&r.target):
 		return succeeds(nil)
 	case late:
+		if r.begins != nil && c.txns.open[r.begins.id] == r.begins {
+			c.txns.remove(r.begins)
+		}
 		return fails(xrow.Errorf(xrow.ErrTimeout))
 	}
 	return outcome{}

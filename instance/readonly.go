@@ -12,6 +12,9 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
+// Writable tells whether this instance takes writes to replicated spaces. For readers.
+func (c *Core) Writable() bool { return c.writable() }
+
 // writable tells whether this instance takes writes to replicated spaces.
 func (c *Core) writable() bool {
 	if c.members.self == 0 || c.out.failed != nil || c.members.expelled || c.closing || c.cfg.ReadOnly {

@@ -16,6 +16,7 @@ func (c *Core) Restore(s State) error {
 	c.raft = raft.New(c.raftConfig(), raft.Record{Term: s.Term, Vote: s.Vote})
 	c.limbo.Restore(s.History, s.Confirmed, s.ConfirmedOf)
 	c.lead.restore(s.VoidPromotes)
+	c.restoreShare(s.Share)
 	if s.NextGroup > 0 {
 		c.out.nextNo = s.NextGroup
 		c.out.written = s.NextGroup - 1
@@ -36,18 +37,27 @@ func (c *Core) restoreUndecided(g *xrow.Group) error {
 		ref := &g.Table[i]
 		c.out.vclock[ref.Origin] = min(c.out.vclock[ref.Origin], ref.LSN-1)
 	}
-	return c.replayRows(g)
+	var d Decoded
+	d.Decode(g)
+	return c.replayRows(&d)
 }
 
 // Replay applies one group of the own log. Its conclusions are the same as
 // when the rows came; nothing is written.
 func (c *Core) Replay(no uint64, g *xrow.Group) error {
+	var d Decoded
+	d.Decode(g)
+	return c.ReplayDecoded(no, &d)
+}
+
+// ReplayDecoded is Replay for a group that was decoded before.
+func (c *Core) ReplayDecoded(no uint64, d *Decoded) error {
 	if no != c.out.nextNo {
 		return fmt.Errorf("instance: group %d of the log follows %d", no, c.out.nextNo-1)
 	}
 	c.replay = true
 	defer func() { c.replay = false }()
-	if err := c.replayRows(g); err != nil {
+	if err := c.replayRows(d); err != nil {
 		return fmt.Errorf("replay group %d: %w", no, err)
 	}
 	c.out.nextNo = no + 1
@@ -57,15 +67,14 @@ func (c *Core) Replay(no uint64, g *xrow.Group) error {
 	return c.out.failed
 }
 
-func (c *Core) replayRows(g *xrow.Group) error {
+func (c *Core) replayRows(d *Decoded) error {
 	var txn []xrow.Row
-	for i := range g.Table {
-		r, err := g.Row(i)
-		if err != nil {
-			return err
-		}
+	var statements []statement // of txn
+	first := 0                 // row of txn
+	for i := range d.rows {
+		r := &d.rows[i]
 		if r.ReplicaID == 0 {
-			if err := c.replayLocal(&r); err != nil {
+			if err := c.replayLocal(r, &d.statements[i]); err != nil {
 				return err
 			}
 			if r.Flags&xrow.FlagCommit == 0 {
@@ -73,17 +82,26 @@ func (c *Core) replayRows(g *xrow.Group) error {
 			}
 			continue
 		}
-		txn = append(txn, r)
+		if len(txn) == 0 {
+			first = i
+		}
+		txn, statements = append(txn, *r), append(statements, d.statements[i])
 		if r.Flags&xrow.FlagCommit == 0 {
 			continue
 		}
 		if last := &txn[len(txn)-1]; last.LSN > c.out.vclock[last.ReplicaID] {
-			a := c.arrive(txn)
+			a := c.arrive(txn, statements)
+			if i+1-first == len(txn) {
+				a.frames = d.group.Frames(first, i+1)
+			}
 			if err := c.apply(&a); err != nil {
 				return err
 			}
 		}
-		txn = txn[:0]
+		txn, statements = txn[:0], statements[:0]
+	}
+	if d.err != nil {
+		return d.err
 	}
 	if len(txn) > 0 {
 		return fmt.Errorf("instance: the log ends within a transaction of instance %d", txn[0].ReplicaID)
@@ -92,7 +110,7 @@ func (c *Core) replayRows(g *xrow.Group) error {
 }
 
 // replayLocal takes {term, vote} and rows of local spaces.
-func (c *Core) replayLocal(r *xrow.Row) error {
+func (c *Core) replayLocal(r *xrow.Row, s *statement) error {
 	if r.LSN <= c.out.vclock[0] {
 		return nil
 	}
@@ -108,13 +126,12 @@ func (c *Core) replayLocal(r *xrow.Row) error {
 	if r.Type == xrow.Nop {
 		return nil
 	}
-	d, err := xrow.DecodeDML(r.Type, r.Body)
-	if err != nil {
-		return err
+	if s.err != nil {
+		return s.err
 	}
 	c.seq++
 	tx := c.box.Begin(c.seq)
-	if err := tx.Apply(&d); err != nil {
+	if err := tx.Apply(&s.dml); err != nil {
 		tx.Abort()
 		return err
 	}
@@ -129,6 +146,9 @@ func (c *Core) Start(now Now) {
 	c.beats.at = now.Mono
 	c.started = true
 	c.refreshMembers()
+	if c.share.filter != "" {
+		c.showShare()
+	}
 	c.raft.Holds(&c.out.vclock)
 }
 

@@ -25,6 +25,9 @@ func (c *Core) releaseWelcome() {
 // a barrier. They go before requests of clients: each is short.
 func (c *Core) releaseChores() {
 	g := &c.gate
+	if g.moving {
+		return
+	}
 	if g.choresWait() && !c.writable() {
 		g.failChores(&c.eff, c.readonly())
 		c.members.listenToLearners(c.now.Mono) // what was to make voters of them is among those
@@ -42,7 +45,11 @@ func (c *Core) releaseChores() {
 // deposed leader cannot do any more are answered; those of local spaces stay.
 func (c *Core) releaseHeld() {
 	g := &c.gate
+	if g.moving {
+		return
+	}
 	if len(g.held) > 0 && !c.writable() {
+		c.forwardHeld()
 		g.failHeld(&c.eff, c.refuse)
 	}
 	for len(g.held) > 0 && g.build == nil {
@@ -70,6 +77,11 @@ func (c *Core) releaseRows() {
 		}
 		h := c.gate.backlog.head()
 		from, size := h.from, h.size
+		if h.gen != c.share.gen { // of another share, see takeEach
+			c.gate.ddlWaits = false
+			c.gate.backlog.setHead(nil)
+			continue
+		}
 		rest, err := c.takeEach(from, h.rows)
 		if err != nil {
 			c.cutStream(from, clientError(err))

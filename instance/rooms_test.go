@@ -9,22 +9,25 @@ import (
 	"tarragon.dev/tarragon/vclock"
 )
 
-// A CONFIRM goes with whatever gathers, or by itself after a while, and never
-// for a leadership that has ended.
+// A CONFIRM goes with whatever gathers, or by itself after a while, which is longer
+// where groups follow each other, and never for a leadership that has ended.
 func TestConfirmDue(t *testing.T) {
 	var l leadership
-	for _, step := range []struct {
-		now     time.Duration
-		gathers bool
-		due     bool
-	}{
-		{1, false, false},
-		{1 + confirmDelay - 1, false, false}, // the first one counts
-		{1 + confirmDelay - 1, true, true},
-		{1 + confirmDelay, false, true},
-	} {
-		if due := l.confirmDue(step.now, step.gathers); due != step.due {
-			t.Errorf("at %v, gathering %t: due %t", step.now, step.gathers, due)
+	for _, gap := range []struct{ is, delay time.Duration }{{confirmDelayBusy + 1, confirmDelay}, {confirmDelayBusy, confirmDelayBusy}} {
+		l = leadership{}
+		for _, step := range []struct {
+			now     time.Duration
+			gathers bool
+			due     bool
+		}{
+			{1, false, false},
+			{1 + gap.delay - 1, false, false}, // the first one counts
+			{1 + gap.delay - 1, true, true},
+			{1 + gap.delay, false, true},
+		} {
+			if due := l.confirmDue(step.now, step.gathers, gap.is); due != step.due {
+				t.Errorf("at %v, gathering %t, with groups %v apart: due %t", step.now, step.gathers, gap.is, due)
+			}
 		}
 	}
 	l.leading = true

@@ -87,6 +87,8 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			s.oldSchema = true
 		case "skip":
 			s.cfg.SkipConflict = true
+		case "forward":
+			s.cfg.ForwardWrites = true
 		case "allow":
 			s.cfg.AllowTarantool = true
 		case "members": // names that may join
@@ -102,6 +104,8 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			}
 		case "reads": // levels up to
 			s.cfg.Feature = uint32(a.Vals[0][0] - '0')
+		case "procs": // NAME:VERSION of each that the program has
+			s.cfg.Procedures = procedures(a.Vals)
 		case "learners": // that are silent go soon
 			s.cfg.LearnerTimeout = 2 * time.Second
 		case "quorum":
@@ -208,7 +212,14 @@ func (s *script) restart() {
 
 // step takes events and prints what follows from them.
 func (s *script) step(events ...Event) {
-	s.effects(s.core.Step(s.now, events))
+	s.now.Wall = 1 + (s.now.Mono - start).Seconds()
+	e := s.core.Step(s.now, events)
+	tell := e.Tell
+	s.effects(e)
+	if tell != 0 {
+		s.say("  tell who leads since term %d", tell)
+		s.step(LeaderTold{Term: tell})
+	}
 	for s.auto && len(s.log) > s.synced {
 		s.written()
 	}
@@ -265,11 +276,19 @@ func (s *script) effects(e *Effects) {
 		switch {
 		case r.Err != nil:
 			s.say("  reply #%d: %d %s", r.Sync, r.Err.Code, r.Err.Message)
+		case len(r.Data) > 5 && r.Data[4] == 3 && r.Data[0] == 0xdd: // to another instance
+			rest, _ := msgp.Skip(r.Data[5:])
+			origin, rest, _ := msgp.ReadUint32Bytes(rest)
+			lsn, _, _ := msgp.ReadUint64Bytes(rest)
+			s.say("  reply #%d: done, %d:%d", r.Sync, origin, lsn)
 		case bytes.Equal(r.Data, noValues) && &r.Data[0] != &noValues[0]:
 			s.say("  reply #%d: done, nothing", r.Sync)
 		default:
 			s.say("  reply #%d: done", r.Sync)
 		}
+	}
+	for _, f := range e.Forwards {
+		s.say("  forward %d to %d, leader of term %d, for %s: %s", f.No, f.To, f.Term, f.User, forwardText(&f))
 	}
 	if e.VoidPromotes != nil {
 		s.say("  void promotes %v", e.VoidPromotes)
@@ -325,11 +344,15 @@ func (s *script) snapshot(snap *Snapshot) {
 }
 
 // read prints the keys that default readers see in a space.
-func (s *script) read(name string) {
-	q := box.Query{Space: spaceID(s.t, name), Iterator: box.ALL, Limit: 1 << 20}
-	raw, n, err := s.core.Box().Select(box.UserAdmin, &q, nil)
+func (s *script) read(name string) { s.readIn(TxnID{}, name) }
+
+// readIn is read within a stream.
+func (s *script) readIn(id TxnID, name string) {
+	q := box.Query{Space: spaceID(s.t, name), Iterator: box.ALL, Key: []byte{0x90}, Limit: 1 << 20}
+	raw, n, err := s.core.StreamSelect(id, box.UserAdmin, &q, nil)
 	if err != nil {
-		s.t.Fatal(err)
+		s.say("  sees no more: %v", err)
+		return
 	}
 	var keys []string
 	for range n {
@@ -338,6 +361,36 @@ func (s *script) read(name string) {
 		raw, _ = msgp.Skip(raw)
 	}
 	s.say("  sees %s", strings.Join(keys, " "))
+}
+
+// refused tells whether the newest Step answered a request by an error.
+func (s *script) refused(sync uint64) bool {
+	return slices.ContainsFunc(s.core.eff.Replies, func(r Reply) bool { return r.Sync == sync && r.Err != nil })
+}
+
+// stream sends a request of a stream.
+func (s *script) stream(w words) {
+	s.sync++
+	s.say("  #%d", s.sync)
+	ev := StreamRequest{ID: TxnID{1, w.Number(w.Word(0))}, Conn: 1, Sync: s.sync, User: box.UserAdmin, IsSync: w.Has("sync!")}
+	rest := strings.TrimSpace(strings.TrimPrefix(w.Line, "stream "+w.Word(0)))
+	switch verb := w.Word(1); verb {
+	case "begin":
+		ev.Op, ev.Isolation, ev.Timeout = StreamBegin, box.Isolation(w.Num("level")), time.Duration(w.Num("ms"))*time.Millisecond
+	case "commit":
+		ev.Op = StreamCommit
+	case "rollback":
+		ev.Op = StreamRollback
+	case "read":
+		ev.Op, ev.DML.SpaceID = StreamRead, spaceID(s.t, w.Word(2))
+		if s.step(Streams{Requests: []StreamRequest{ev}}); !s.refused(s.sync) {
+			s.readIn(ev.ID, w.Word(2))
+		}
+		return
+	default:
+		ev.Op, ev.DML = StreamWrite, parse(s.t, rest).dml()
+	}
+	s.step(Streams{Requests: []StreamRequest{ev}})
 }
 
 // kept prints the voided rows on disk, in the order in which they came there.
@@ -377,6 +430,12 @@ func (s *script) info() {
 	if p := i.Pause; p.Left > 0 {
 		s.say("  paused: %v of %v left, by %s: %s", p.Left, p.For, p.By, p.Reason)
 	}
+	if m := i.Moving; m.To != 0 {
+		s.say("  moving to %d for %v, written %t, it lacks %d rows, by %s: %s", m.To, m.For, m.Written, m.Lacks, m.By, m.Reason)
+	}
+	if f := i.Forwards; f != (Forwarding{}) {
+		s.say("  forwards: %d open, %d answered, %d unknown, %d refused", f.Open, f.Answered, f.Unknown, f.Refused)
+	}
 	if f := i.Founding; f.Need > 0 {
 		s.say("  founding: %d of %d, lone %t", f.Have, f.Need, f.Lone)
 	}
@@ -386,6 +445,13 @@ func (s *script) info() {
 	for _, b := range i.SplitBrains {
 		s.say("  split brain with %d: %s", b.Peer, b.Text)
 	}
+}
+
+func forwardText(f *Forward) string {
+	if f.Call != nil {
+		return f.Call.Name
+	}
+	return fmt.Sprintf("%v in %s", f.DML.Type, scriptSpaces[f.DML.SpaceID-512])
 }
 
 func spaceID(t testing.TB, name string) uint32 {
@@ -404,6 +470,12 @@ func raftText(r *xrow.Raft) string {
 	}
 	if r.VClock != nil {
 		fmt.Fprintf(&b, " vclock %s", r.VClock)
+	}
+	if r.Unfit != nil && *r.Unfit != "" {
+		b.WriteString(" unfit: " + *r.Unfit)
+	}
+	if r.Move != nil {
+		fmt.Fprintf(&b, " moves to %d", r.Move.To)
 	}
 	return b.String()
 }

@@ -2,8 +2,10 @@ package instance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/raft"
@@ -67,13 +69,16 @@ func (s *script) line(line string) {
 		s.step()
 	case "up": // and its first message, as a relay sends it
 		first := xrow.Raft{Term: max(s.core.Info(s.now.Mono).Term, s.core.ShownBy(w.Peer()).Term), State: uint8(raft.StateFollower)}
+		if !w.Has("older") {
+			first.Unfit = new(string)
+		}
 		kind := xrow.Tarragon
 		if s.tarantools[w.Peer()] {
 			kind = xrow.Tarantool
 		}
-		s.step(Upstream{Peer: w.Peer(), State: UpstreamFollow, Kind: kind, Feature: uint32(w.Num("reads")), Back: w.Has("back")}, RaftMsg{From: w.Peer(), Msg: first})
+		s.step(Upstream{Peer: w.Peer(), State: UpstreamFollow, Kind: kind, Feature: uint32(w.Num("reads")), Procedures: w.procedures(), Back: w.Has("back")}, RaftMsg{From: w.Peer(), Msg: first})
 	case "subscribe": // a peer, to us
-		s.step(Downstream{Peer: w.Peer(), Up: true, Kind: xrow.Tarragon, Feature: uint32(w.Num("reads")), VClock: w.VClock(w.Word(1))})
+		s.step(Downstream{Peer: w.Peer(), Up: true, Kind: xrow.Tarragon, Feature: uint32(w.Num("reads")), Procedures: w.procedures(), VClock: w.VClock(w.Word(1))})
 	case "shown": // what a peer says that we have shown it
 		s.step(ShownBefore{From: w.Peer(), Shown: Shown{Term: w.Num("term"), Vote: uint32(w.Num("vote")), Ack: w.VClock(w.Word(1))}})
 	case "say": // on a new stream
@@ -92,7 +97,7 @@ func (s *script) line(line string) {
 		s.written()
 	case "fail":
 		s.step(WriteFailed{Err: fmt.Errorf("%s", strings.Join(w.Plain, " "))})
-	case "insert", "update", "delete", "upsert", "both", "query", "ddl", "index":
+	case "insert", "update", "delete", "upsert", "both", "query", "ddl", "index", "function":
 		s.step(Write{Requests: s.requests(line)})
 	case "from":
 		s.step(Rows{From: w.Peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.Word(0)))})
@@ -106,6 +111,7 @@ func (s *script) line(line string) {
 		if w.Named["reads"] != "" { // another version
 			s.cfg.Feature = uint32(w.Num("reads"))
 		}
+		s.cfg.Procedures = w.procedures()
 		s.restart()
 	default:
 		s.rare(w)
@@ -115,6 +121,10 @@ func (s *script) line(line string) {
 // rare are the events that few scripts need.
 func (s *script) rare(w words) {
 	switch w.Verb {
+	case "stream": // NUMBER begin|commit|rollback|read|a statement
+		s.stream(w)
+	case "streams-gone":
+		s.step(StreamsGone{Conn: 1})
 	case "linear":
 		s.sync++
 		s.say("  #%d", s.sync)
@@ -125,10 +135,29 @@ func (s *script) rare(w words) {
 	case "promote":
 		s.sync++
 		s.say("  #%d", s.sync)
-		s.step(PromoteRequest{Conn: 1, Sync: s.sync})
+		s.step(PromoteRequest{Conn: 1, Sync: s.sync, By: w.Named["by"]})
 	case "demote":
 		s.sync++
 		s.step(DemoteRequest{Conn: 1, Sync: s.sync})
+	case "switchover":
+		s.sync++
+		s.say("  #%d", s.sync)
+		ev := SwitchoverRequest{Conn: 1, Sync: s.sync, To: w.Named["to"], Fast: w.Has("fast"), MaxLag: int(w.Num("lag")), By: "admin", Reason: w.Named["reason"], Join: w.Has("join")}
+		if w.Named["hold"] != "" {
+			d, err := time.ParseDuration(w.Named["hold"])
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			ev.Hold = d
+		}
+		s.step(ev)
+	case "forwarded": // what has become of one: NUMBER FATE origin= lsn=
+		fate := ForwardFate(slices.Index([]string{"done", "refused", "unsent", "never", "lost"}, w.Word(1)))
+		ev := ForwardAnswer{No: w.Number(w.Word(0)), Fate: fate, Data: noValues, Origin: uint32(w.Num("origin")), LSN: w.Num("lsn")}
+		if why := w.Named["error"]; why != "" {
+			ev.Data, ev.Err = nil, &xrow.Error{Code: xrow.ErrTupleFound, Message: why}
+		}
+		s.step(ev)
 	case "checkpoint":
 		s.tag++
 		s.step(StartCheckpoint{Tag: s.tag})
@@ -182,6 +211,11 @@ func (s *script) rare(w words) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		s.step(ResumeElections{Conn: 1, Sync: s.sync})
+	case "acked": // a peer has all that we have, and heard our newest heartbeat
+		i := s.core.Info(s.now.Mono)
+		s.step(&Ack{From: w.Peer(), VClock: i.Synced, Term: i.Term, Sync: s.core.beats.sync})
+	case "filter", "define":
+		s.filterLine(w)
 	case "wish": // the files of a peer ask for a quorum
 		i := s.core.Info(s.now.Mono)
 		s.step(RaftMsg{From: w.Peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,
@@ -203,6 +237,8 @@ func (s *script) rare(w words) {
 		s.step(Configure{Conn: 1, Sync: s.sync, Apply: func(c *Config) { c.ReadOnly = true }})
 	case "info":
 		s.info()
+	case "history":
+		s.began()
 	default:
 		s.t.Fatalf("unknown event %s", w.Verb)
 	}

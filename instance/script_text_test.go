@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/internal/testscript"
 	"tarragon.dev/tarragon/raft"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -47,6 +49,12 @@ func (w words) raft() xrow.Raft {
 			m.State = uint8(state)
 		}
 	}
+	if unfit := w.Named["unfit"]; !w.Has("older") {
+		m.Unfit = &unfit
+	}
+	if to := w.Num("move"); to != 0 {
+		m.Move = &terms.Move{Kind: terms.Switchover, To: uint32(to)}
+	}
 	if text, ok := w.Named["vclock"]; ok {
 		v := w.VClock(text)
 		m.VClock = &v
@@ -67,6 +75,8 @@ func (s *script) requests(line string) (rs []Request) {
 			r.DML = xrow.DML{Type: xrow.Insert, SpaceID: 280, Tuple: spaceRow(w.Number(w.Word(0)))}
 		case "index":
 			r.DML = w.index(0)
+		case "function": // ID NAME version=
+			r.DML = xrow.DML{Type: xrow.Replace, SpaceID: xrow.SpaceFunc, Tuple: functionRow(w.Number(w.Word(0)), w.Word(1), w.Num("version"))}
 		case "both": // writes a local space, too
 			first := w.dml()
 			second := xrow.DML{Type: xrow.Replace, SpaceID: spaceID(s.t, "local"), Tuple: []byte{0x91, 1}}
@@ -84,10 +94,40 @@ func (s *script) requests(line string) (rs []Request) {
 		default:
 			r.DML = w.dml()
 		}
-		r.IsSync = w.Has("sync!")
+		r.IsSync, r.Forwarded = w.Has("sync!"), w.Num("forwarded")
+		if n := w.Num("conn"); n != 0 {
+			r.Conn = n
+		}
+		if w.Has("travels") {
+			r.Call = &Call{Type: xrow.Call, Name: "travels", Args: []byte{0x90}}
+		}
 		rs = append(rs, r)
 	}
 	return rs
+}
+
+// procedures are those that somebody says it has: procs=NAME:VERSION,NAME:VERSION.
+func (w words) procedures() []xrow.Procedure {
+	if w.Named["procs"] == "" {
+		return nil
+	}
+	return procedures(strings.Split(w.Named["procs"], ","))
+}
+
+func procedures(all []string) (out []xrow.Procedure) {
+	for _, text := range all {
+		name, version, _ := strings.Cut(text, ":")
+		out = append(out, xrow.Procedure{Name: name, Version: uint32(version[0] - '0')})
+	}
+	return out
+}
+
+// functionRow is a row of _func of language GO.
+func functionRow(id uint64, name string, version uint64) []byte {
+	var opts mp.Pairs
+	opts.Put("version", version)
+	none := []string{}
+	return mp.Tuple(id, box.UserAdmin, name, 0, box.LanguageGo, "", "function", none, "any", "none", "none", false, false, true, none, opts, "", "", "", none)
 }
 
 // dml is a statement on one tuple: VERB SPACE KEY value=. A word in place of the
@@ -184,7 +224,7 @@ func (s *script) row(text string) xrow.Row {
 	head, sync := strings.CutSuffix(verb, "!")
 	at, term, _ := strings.Cut(head, "/")
 	origin, lsn, _ := strings.Cut(at, ":")
-	r := xrow.Row{ReplicaID: uint32(w.Number(origin)), LSN: w.Number(lsn), Timestamp: 1}
+	r := xrow.Row{ReplicaID: uint32(w.Number(origin)), LSN: w.Number(lsn), Timestamp: 1 + float64(w.Num("ms"))/1e3}
 	if term != "" {
 		r.Term = w.Number(term)
 	}
@@ -248,6 +288,9 @@ func (s *script) row(text string) xrow.Row {
 		r.Type = xrow.Confirm
 		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.Number(w.Word(1))}
 		w.names(&body)
+		if to := w.Num("to"); to != 0 {
+			body.Move = &terms.Move{Kind: terms.Switchover, To: uint32(to), By: "admin", Reason: w.Named["reason"], Gap: w.Num("gap")}
+		}
 		r.Body = body.AppendBody(nil)
 	case "CONFIRM", "ROLLBACK", "PROMOTE", "DEMOTE": // of Tarantool: owner/lsn term=
 		r.Type = map[string]xrow.Type{"CONFIRM": xrow.Confirm, "ROLLBACK": xrow.Rollback, "PROMOTE": xrow.Promote, "DEMOTE": xrow.Demote}[w.Word(0)]
@@ -259,6 +302,9 @@ func (s *script) row(text string) xrow.Row {
 		prev := strings.Split(w.Word(1), "/")
 		body := xrow.Synchro{Term: r.Term, PrevTerm: w.Number(prev[0]), ReplicaID: uint32(w.Number(prev[1])), LSN: w.Number(prev[2]), Rules: xrow.RulesStrong}
 		w.names(&body)
+		if kind := w.Num("kind"); kind != 0 {
+			body.Move = &terms.Move{Kind: terms.MoveKind(kind), To: r.ReplicaID, Reason: w.Named["reason"], Gap: w.Num("gap")}
+		}
 		r.Body = body.AppendBody(nil)
 	default:
 		t, d, ok := w.ownRow()
@@ -284,6 +330,48 @@ func namesText(body *xrow.Synchro) string {
 		return ""
 	}
 	return fmt.Sprintf(" names=%d/%d", body.ReplicaID, body.LSN)
+}
+
+// moveText is empty for a row that moves nothing.
+func moveText(m *terms.Move) string {
+	if m == nil {
+		return ""
+	}
+	text := fmt.Sprintf(" to=%d %s", m.To, m.Kind)
+	if m.By != "" {
+		text += " by " + m.By
+	}
+	if m.Reason != "" {
+		text += ": " + m.Reason
+	}
+	return text
+}
+
+// began prints how the terms in effect began.
+func (s *script) began() {
+	for _, span := range s.core.limbo.History() {
+		b := &span.Began
+		text := fmt.Sprintf("  term %d of %d, LSN %d to %d: %s", span.Term, span.Owner, span.First, span.Last, b.Kind)
+		if b.By != "" {
+			text += " by " + b.By
+		}
+		if b.Reason != "" {
+			text += ": " + b.Reason
+		}
+		if b.At != 0 {
+			text += fmt.Sprintf(", at %dms", b.At/1000-1000)
+		}
+		if b.Gap != 0 {
+			text += fmt.Sprintf(", nobody led for %v", time.Duration(b.Gap)*time.Microsecond)
+		}
+		if b.Loose {
+			text += " at most"
+		}
+		if b.Took != 0 {
+			text += fmt.Sprintf(", wrote %v later", time.Duration(b.Took)*time.Microsecond)
+		}
+		s.say("%s", text)
+	}
 }
 
 // groupText prints rows in the form that row reads.
@@ -338,9 +426,9 @@ func rowText(t testing.TB, r *xrow.Row) string {
 		case r.Type == xrow.Rollback || r.Type == xrow.Confirm && r.Term == 0:
 			return fmt.Sprintf("%s %v %d/%d", at, r.Type, body.ReplicaID, body.LSN)
 		case r.Type == xrow.Confirm:
-			return fmt.Sprintf("%s confirm %d%s", at, body.Strong(), namesText(&body))
+			return fmt.Sprintf("%s confirm %d%s%s", at, body.Strong(), namesText(&body), moveText(body.Move))
 		}
-		return fmt.Sprintf("%s promote %d/%d/%d%s", at, body.PrevTerm, body.ReplicaID, body.Strong(), namesText(&body))
+		return fmt.Sprintf("%s promote %d/%d/%d%s%s", at, body.PrevTerm, body.ReplicaID, body.Strong(), namesText(&body), moveText(body.Move))
 	case xrow.Nop:
 		return at + " nop"
 	}

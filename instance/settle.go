@@ -57,6 +57,7 @@ func (c *Core) showAsync() {
 func (c *Core) tookEffect(counted bool) {
 	c.abortBuild() // of a row that this PROMOTE may void
 	cur := c.limbo.Current()
+	c.raft.Succeeded(cur.Term)
 	c.trace(FactInEffect, cur.Owner, cur.First, "")
 	voided := c.noteVoidPromotes()
 	for range voided {
@@ -71,6 +72,9 @@ func (c *Core) settle() {
 	done := c.limbo.TakeCommitted()
 	if n := len(done); n > 0 {
 		c.box.Confirm(done[n-1].Seq)
+		if c.share.copy != nil {
+			c.share.keepForCopy(done)
+		}
 		ddl := false
 		for i := range done {
 			if ddl = ddl || done[i].P.ddl; !done[i].P.ddl {

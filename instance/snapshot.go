@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tarragon.dev/tarragon/limbo"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -32,7 +33,7 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 	}
 	s := State{VClock: c.out.vclock, Term: c.raft.Term(), Vote: c.raft.Vote(), History: slices.Clone(c.limbo.History()),
 		Confirmed: c.limbo.Confirmed(), ConfirmedOf: c.limbo.ConfirmedOf(), VoidPromotes: slices.Clone(c.lead.voidPromotes),
-		NextGroup: c.out.nextNo}
+		NextGroup: c.out.nextNo, Share: c.share.complete()}
 	snap := pendingSnap{snap: Snapshot{Tag: ev.Tag, View: c.box.OpenView(), State: s, undecided: undecided(&c.limbo)}, group: last}
 	if snap.group <= c.out.written {
 		c.eff.Snaps = append(c.eff.Snaps, snap.snap)
@@ -52,7 +53,7 @@ func (w *waits) failSnaps(err *xrow.Error, eff *Effects) {
 // pendingFrame is the row of a PROMOTE that is not in effect.
 func pendingFrame(p *limbo.Promote) []byte {
 	body := promoteBody(p)
-	r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Flags: xrow.FlagCommit,
+	r := xrow.Row{Type: xrow.Promote, ReplicaID: p.Owner, LSN: p.LSN, TSN: p.LSN, Timestamp: terms.Seconds(p.Began.At), Flags: xrow.FlagCommit,
 		Term: p.Term, Body: body.AppendBody(nil)}
 	return r.Append(nil)
 }

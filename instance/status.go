@@ -38,8 +38,8 @@ type Info struct {
 	QuorumFile    string        // what this instance's configuration asks for
 	Voters        uint32        // confirmed, a bit each
 	Members       []box.Member
-	History       []terms.Span
-	Confirmed     uint64 // LSN of the queue's owner up to which all is committed
+	History       []terms.Span // the newest of them, infoTerms at most: see HistoryPage
+	Confirmed     uint64       // LSN of the queue's owner up to which all is committed
 	GroupsWritten uint64
 	Failed        error
 	Doubted       string // what a member claims to have seen of this disk, which has no voice until that is settled; empty: nothing
@@ -51,6 +51,10 @@ type Info struct {
 	Feature       Feature
 	Founding      Founding // zero: the set is complete
 	Pause         Pause    // of automatic elections
+	Share         ShareInfo
+	Moving        Moving // leadership, by our hand
+	Forwards      Forwarding
+	Txns          TxnCount
 }
 
 // Info describes the state at a moment of monotonic time.
@@ -59,9 +63,9 @@ func (c *Core) Info(now time.Duration) Info {
 	i := Info{ID: c.members.self, UUID: c.cfg.UUID, RO: !c.writable() || c.members.founding > 0, Founding: c.foundingInfo(), ROCfg: c.cfg.ReadOnly, VClock: c.out.vclock, Synced: c.out.onDisk, Term: c.raft.Saved().Term,
 		Vote: c.raft.Saved().Vote, Mode: c.cfg.Mode, State: c.raft.State(), Leader: c.raft.Leader(), LeaderIdle: c.raft.LeaderIdle(now), LeaderSeen: c.raft.SeesLeader(),
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.members.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.members.confirmed.voters,
-		Members: c.members.ids, History: slices.Clone(c.limbo.History()), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
+		Members: c.members.ids, History: c.newestTerms(), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
 		Failed: c.out.failed, Doubted: c.doubtText(), Stalled: c.out.stalled, Expelled: c.members.expelled,
-		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == terms.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo(), Pause: c.pauseInfo(now)}
+		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == terms.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo(), Pause: c.pauseInfo(now), Share: c.shareInfo(), Moving: c.movingInfo(now), Forwards: c.forwards.count(), Txns: c.txnCount()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))
@@ -78,6 +82,15 @@ func (c *Core) Info(now time.Duration) Info {
 // Registers tells whether this instance writes what it must by itself: it leads
 // a set that is being founded, or takes writes of anybody.
 func (i *Info) Registers() bool { return !i.RO || i.ROReason == reasonFounding }
+
+// LeaderInEffect is the leader whose PROMOTE is in effect here, if it is this instance or
+// is heard; else 0.
+func (i *Info) LeaderInEffect() uint32 {
+	if !i.LeaderSeen || i.QueueTerm != i.Term || i.QueueOwner != i.Leader {
+		return 0
+	}
+	return i.Leader
+}
 
 // HasAll tells whether this instance holds all that is committed: it leads in effect,
 // by the strong rules. Rows of others that it lacks are void.
@@ -113,6 +126,8 @@ type watched struct {
 	status statusKey
 	schema uint64
 	rights uint64 // version of users and rights
+
+	procedures []box.Function
 }
 
 // noteStatus tells whether something that is watched has changed.
@@ -128,8 +143,15 @@ func (c *Core) noteStatus() {
 		c.watched.schema = v
 		c.eff.Schema = true
 	}
+	if all := c.box.Schema().Procedures(); !sameList(all, c.watched.procedures) {
+		c.watched.procedures = all
+		c.eff.Schema = true
+	}
 	if v := c.box.Schema().RightsVersion(); v != c.watched.rights {
 		c.watched.rights = v
 		c.eff.Rights = true
 	}
 }
+
+// sameList tells whether two lists that are never changed are one.
+func sameList[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }

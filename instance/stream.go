@@ -32,13 +32,13 @@ func (g *gate) refuse(from uint32, err *xrow.Error, eff *Effects) {
 
 // holdRows puts rows behind those that wait already. false: they are more than
 // the limit, and the stream ends.
-func (g *gate) holdRows(from uint32, rows []xrow.Row, limit int, eff *Effects) bool {
-	if g.backlog.size+sizeOf(rows) > limit && len(g.backlog.events) > 0 {
+func (g *gate) holdRows(ev *Rows, limit int, eff *Effects) bool {
+	if g.backlog.size+sizeOf(ev.Rows) > limit && len(g.backlog.events) > 0 {
 		// Such an error makes an applier come back.
-		g.refuse(from, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", limit)), eff)
+		g.refuse(ev.From, xrow.Errorf(xrow.ErrSystem, fmt.Sprintf("more than %d bytes wait for a change of the schema", limit)), eff)
 		return false
 	}
-	g.backlog.add(from, rows)
+	g.backlog.add(ev.From, ev.Gen, ev.Rows)
 	return true
 }
 
@@ -70,6 +70,7 @@ func (c *Core) upstream(ev Upstream) {
 			return
 		}
 		c.peers.heardFeature(ev.Peer, ev.Feature, ev.Kind)
+		c.peers.heardProcedures(ev.Peer, ev.Procedures)
 	}
 	c.raft.Upstream(c.now.Mono, ev.Peer, begins, ev.State == UpstreamRefused)
 	if !begins {
@@ -92,6 +93,7 @@ func (c *Core) downstream(ev Downstream) {
 		return
 	}
 	c.peers.heardFeature(ev.Peer, ev.Feature, ev.Kind)
+	c.peers.heardProcedures(ev.Peer, ev.Procedures)
 	if ev.Peer == 0 || ev.Peer >= vclock.Max || !c.knowsNoMore(&ev) {
 		return
 	}

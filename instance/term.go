@@ -41,6 +41,7 @@ func (c *Core) afterRaft() {
 		c.becomeLeader()
 	case !leads && c.lead.leading:
 		c.lead.end()
+		c.gate.moving = c.lead.moving()
 		c.limbo.Rest()
 	}
 }
@@ -82,4 +83,10 @@ func (c *Core) takeRaft(ev RaftMsg) {
 	}
 	c.raft.Receive(c.now.Mono, ev.From, m, mine)
 	c.noteWish(ev.From, ev.Msg.Quorum)
+	if isID(ev.From) {
+		c.peers.unfit[ev.From] = ev.Msg.Unfit
+	}
+	if ev.Msg.Move != nil && ev.Msg.Term == c.raft.Term() {
+		c.heardMove(ev.From, ev.Msg.Move)
+	}
 }

@@ -25,6 +25,7 @@ type waits struct {
 	fates    []fate // answers that stand on something open
 	fateSize int    // their bytes
 	tellings []telling
+	copies   []copyWaiter // replicas that ask for a base copy
 
 	local []waiter // for the disk alone
 	snaps []pendingSnap
@@ -188,5 +189,28 @@ func (w *waits) data(t xrow.Type, tuple []byte) []byte {
 	at := len(w.results)
 	w.results = binary.BigEndian.AppendUint32(append(w.results, 0xdd), n)
 	w.results = append(w.results, tuple...)
+	return w.results[at:len(w.results):len(w.results)]
+}
+
+// rowsHead is what rows puts in front of tuples.
+const rowsHead = 5
+
+// room is memory for tuples of an answer, of so many bytes at least, behind what rows
+// needs.
+func (w *waits) room(bytes int) []byte {
+	if cap(w.results)-len(w.results) < bytes+rowsHead {
+		w.results = make([]byte, 0, max(16<<10, bytes+rowsHead))
+	}
+	return w.results[len(w.results)+rowsHead : len(w.results)+rowsHead]
+}
+
+// rows makes the DATA array of n tuples that begin in the room.
+func (w *waits) rows(tuples []byte, n int) []byte {
+	at := len(w.results)
+	if cap(w.results)-at < len(tuples)+rowsHead { // they have outgrown it
+		w.results, at = make([]byte, 0, max(16<<10, len(tuples)+rowsHead)), 0
+	}
+	w.results = binary.BigEndian.AppendUint32(append(w.results, 0xdd), uint32(n))
+	w.results = append(w.results, tuples...)
 	return w.results[at:len(w.results):len(w.results)]
 }

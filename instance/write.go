@@ -18,6 +18,7 @@ type payload struct {
 	waiting    bool // a client waits for the outcome
 	answered   bool // it was told that it is done (asynchronous)
 	ddl        bool
+	copied     bool          // it writes spaces whose base copy was not here when it came
 	data       []byte        // its answer
 	until      time.Duration // it waits so long
 	since      time.Duration // when it was queued
@@ -37,7 +38,7 @@ func (c *Core) author() author {
 // execute runs one transaction. join is set for the registration of a member.
 func (c *Core) execute(r *Request, join *JoinRequest) {
 	if err := c.refuse(r); err != nil {
-		c.eff.reply(r.Conn, r.Sync, nil, err)
+		c.eff.turnAway(r, err)
 		c.eff.failJoin(join, err)
 		return
 	}
@@ -51,10 +52,11 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 		tx.Seal()
 	}
 	data, err := c.run(tx, r)
+	if err == nil && r.Forwarded != 0 {
+		err = refuseForwarded(tx)
+	}
 	if err == nil && tx.IsDDL() {
-		if err = c.members.refuseOwnExpulsion(c.box.NewestMembers()); err == nil {
-			err = c.keepLastID(tx)
-		}
+		err = c.completeDDL(tx)
 	}
 	if err != nil {
 		e := clientError(err)
@@ -82,16 +84,34 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	if later {
 		c.gate.barrier = true
 		c.gate.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
-			req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync}}
+			req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync, Forwarded: r.Forwarded}}
 		return
 	}
 	c.submit(by, tx, r, p)
 }
 
+// completeDDL refuses what a change of system spaces may not do, and adds the rows that
+// follow from it.
+func (c *Core) completeDDL(tx *box.Txn) error {
+	if err := c.members.refuseOwnExpulsion(c.box.NewestMembers()); err != nil {
+		return err
+	}
+	if err := c.keepLastID(tx); err != nil {
+		return err
+	}
+	if err := c.refuseProcedures(tx); err != nil {
+		return err
+	}
+	return c.tidyFilters(tx)
+}
+
 // run executes the statements and gives the raw DATA of the answer.
 func (c *Core) run(tx *box.Txn, r *Request) ([]byte, error) {
-	if r.Do != nil {
+	switch {
+	case r.Do != nil:
 		return r.Do(tx)
+	case r.Commit != nil:
+		return nil, c.commitDraft(r.Commit, tx)
 	}
 	tuple, err := tx.Execute(r.User, &r.DML)
 	if err != nil {
@@ -105,7 +125,7 @@ func (c *Core) refuse(r *Request) *xrow.Error {
 	if c.out.failed != nil {
 		return c.unwritable()
 	}
-	if !c.writable() && (r.Do != nil || c.box.IsGlobalSpace(r.DML.SpaceID)) {
+	if !c.writable() && (c.isGlobal(r) || r.Forwarded != 0) || r.Forwarded != 0 && r.Forwarded != c.raft.Term() {
 		return c.readonly()
 	}
 	if c.limbo.Size()+c.waits.fateSize >= c.cfg.QueueMaxSize {
@@ -125,6 +145,9 @@ func (c *Core) submit(by author, tx *box.Txn, r *Request, p payload) {
 	rows := tx.Rows()
 	sync := by.term != 0 && !tx.IsLocal() && (tx.IsSync() || r.IsSync || c.cfg.SyncAll || tx.IsDDL())
 	if len(rows) == 0 {
+		if r.Forwarded != 0 {
+			p.data = c.withOrigin(p.data)
+		}
 		c.answerEmpty(tx, r, by.term, p.data, nil)
 		tx.Prepare()
 		if p.join != nil {
@@ -145,6 +168,9 @@ func (c *Core) submit(by author, tx *box.Txn, r *Request, p payload) {
 		e.Term = 0 // decided by this write
 	}
 	p.frames = c.out.addTxn(by, rows, flags)
+	if r.Forwarded != 0 {
+		p.data = c.withOrigin(p.data)
+	}
 	if tx.IsLocal() {
 		c.submitLocal(by.term, tx, r, &p)
 		return
@@ -183,12 +209,16 @@ func (c *Core) submitLocal(term uint64, tx *box.Txn, r *Request, p *payload) {
 func (c *Core) write(requests []Request) {
 	for i := range requests {
 		r := &requests[i]
-		r.Barrier = r.Barrier || r.Do == nil && c.box.IsDDLSpace(r.DML.SpaceID)
+		r.Barrier = r.Barrier || r.Do == nil && r.Commit == nil && c.box.IsDDLSpace(r.DML.SpaceID)
 		if c.members.founding > 0 {
 			if err := c.refuseFounding(r); err != nil {
-				c.eff.reply(r.Conn, r.Sync, nil, err)
+				c.eff.turnAway(r, err)
 				continue
 			}
+		}
+		if (!c.writable() || r.Forwarded != 0 || c.forwards.open > 0) && c.elsewhere(r) {
+			c.forward(r)
+			continue
 		}
 		if c.gate.shut() || c.limbo.Len() > 0 && r.Barrier {
 			c.hold(r)
@@ -202,13 +232,13 @@ func (c *Core) write(requests []Request) {
 // while a change of the schema is built, which may take long.
 func (c *Core) hold(r *Request) {
 	var err *xrow.Error
-	if c.gate.build != nil {
+	if c.gate.build != nil && !c.mayForward(r) {
 		err = c.refuse(r)
 	}
 	if err == nil && !c.gate.hold(r, c.cfg.QueueMaxSize) {
 		err = queueFull()
 	}
 	if err != nil {
-		c.eff.reply(r.Conn, r.Sync, nil, err)
+		c.eff.turnAway(r, err)
 	}
 }

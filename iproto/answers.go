@@ -6,6 +6,7 @@ import "tarragon.dev/tarragon/xrow"
 // goroutine: Reply for each answer, Flush once behind the last one.
 type Answers struct {
 	srv   *Server
+	last  *Conn // that was found for the answer before; nil: none since the last Flush
 	dirty []*Conn
 }
 
@@ -15,16 +16,47 @@ func (s *Server) Answers() *Answers { return &Answers{srv: s} }
 // Reply appends one answer to the output of its connection: data is the raw
 // array for DATA, nil: an empty body. A connection that is gone is no error.
 func (a *Answers) Reply(conn, sync uint64, data []byte, err *xrow.Error) {
-	c := a.srv.conns.find(conn)
+	c := a.find(conn)
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.replyLocked(sync, a.srv.backend.SchemaVersion(), data, err)
-	fresh := !c.dirty
-	c.dirty = true
-	c.mu.Unlock()
-	if fresh {
+	a.dirtyLocked(c)
+}
+
+// ReplyStream is Reply to the request of a stream that is under way.
+func (a *Answers) ReplyStream(conn, stream uint64, data []byte, err *xrow.Error) {
+	c := a.find(conn)
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replyStreamLocked(stream, a.srv.backend.SchemaVersion(), data, err)
+	a.dirtyLocked(c)
+}
+
+// FinishStream is Conn.FinishStream for a connection that may be gone.
+func (a *Answers) FinishStream(q *Select) {
+	if c := a.find(q.Conn); c != nil {
+		c.FinishStream(q)
+	}
+}
+
+// find is the connection of that number, mostly that of the answer before; nil: it is gone.
+func (a *Answers) find(conn uint64) *Conn {
+	if a.last == nil || a.last.id != conn {
+		a.last = a.srv.conns.find(conn)
+	}
+	return a.last
+}
+
+// dirtyLocked notes that there is something to flush.
+func (a *Answers) dirtyLocked(c *Conn) {
+	if !c.dirty {
+		c.dirty = true
 		a.dirty = append(a.dirty, c)
 	}
 }
@@ -44,5 +76,5 @@ func (a *Answers) Flush() {
 		a.srv.senders.call(call...)
 	}
 	clear(a.dirty)
-	a.dirty = a.dirty[:0]
+	a.dirty, a.last = a.dirty[:0], nil
 }

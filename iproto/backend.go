@@ -46,6 +46,11 @@ type Backend interface {
 	// was a tuple: the text of POSITION. It must not keep q or anything in it.
 	Select(q *Select, to Sink) (n uint32, position []byte, err error)
 
+	// Lookups answers what it can of several lookups, each as Select would. Their
+	// tuples lie in room, as far as that goes. Those that are not Done it gets again,
+	// each by Select. It must not keep anything in them.
+	Lookups(all []Lookup, room []byte)
+
 	// UpdateSetting is UPDATE of a setting of a session: it reads and changes
 	// settings, and returns the raw array of DATA. d points into the read buffer.
 	UpdateSetting(user User, d *xrow.DML, settings map[string][]byte) ([]byte, error)
@@ -62,9 +67,22 @@ type Backend interface {
 	Linear(c *Conn, q *Select)
 
 	// Call hands over CALL, CALL_16 or EVAL. The backend owns q and answers with
-	// one Reply, at once or later from any goroutine. It may call Conn.LargeAnswer,
+	// one ReplyCall, at once or later from any goroutine. It may call Conn.LargeAnswer,
 	// and must not block but for that.
 	Call(c *Conn, q *Call)
+
+	// Stream hands over requests of different streams, which it has to see in this
+	// order. What they point to is the backend's until it answers them, and the slice itself
+	// until it returns. Each is answered once, and is the only one of its
+	// stream until then: by ReplyStream of Answers or of the connection, with DATA as
+	// for a Batch, or an empty body to BEGIN, COMMIT and ROLLBACK; a SELECT by FinishStream
+	// of either when it may run, or by ReplyStream with an error. Stream may block. Config.Streams must be set.
+	Stream(c *Conn, requests []StreamRequest)
+
+	// StreamsGone is called when a connection whose client has used streams has ended:
+	// nothing more comes of them. Where the server has ended it some requests may not be
+	// answered yet.
+	StreamsGone(conn uint64)
 
 	// AppendBallot appends the body of the answer to a VOTE, {BALLOT: map}. request is
 	// the body of the VOTE; nil: it has none.
@@ -85,6 +103,7 @@ type Backend interface {
 // one that was handed to Backend.Linear.
 type Select struct {
 	Sync          uint64
+	Conn, Stream  uint64 // of which connection's stream it is; 0: of none
 	User          User
 	Space, Index  uint32
 	Iterator      uint32
@@ -93,7 +112,7 @@ type Select struct {
 	FetchPosition bool
 	AfterPosition []byte // nil: none; may be empty: from the start
 	AfterTuple    []byte // raw array; nil: none
-	// Settings of the session, raw values by name; nil: none, as in Linear.
+	// Settings of the session, raw values by name; nil: none. It must not be changed.
 	Settings map[string][]byte
 }
 
@@ -118,13 +137,26 @@ type Write struct {
 	DML  xrow.DML
 }
 
+// StreamRequest is a request of a stream that the node has to see.
+type StreamRequest struct {
+	Stream uint64
+	User   User
+	Type   xrow.Type   // BEGIN, COMMIT, ROLLBACK, SELECT, or that of DML
+	DML    xrow.DML    // of a change
+	Select *Select     // of SELECT
+	Linear bool        // of SELECT: outside of a transaction it is to see everything acknowledged before it
+	Txn    TxnOptions  // of BEGIN and COMMIT
+	Fault  *xrow.Error // of BEGIN: the answer to its options, where there is no transaction yet; nil: they are well
+}
+
 // Call is a CALL, CALL_16 or EVAL request.
 type Call struct {
-	Sync uint64
-	User User
-	Type xrow.Type
-	Name string // of the function; the text of EVAL
-	Args []byte // raw array
+	Sync   uint64
+	Stream uint64 // 0: it is in none
+	User   User
+	Type   xrow.Type
+	Name   string // of the function; the text of EVAL
+	Args   []byte // raw array
 	// Features are the client's: without FeatureErrorExtension an error object
 	// among the results is sent as a string.
 	Features Features

@@ -29,9 +29,16 @@ func (n *benchNode) ResolveSpace([]byte) (uint32, error)            { return 512
 func (n *benchNode) ResolveIndex(uint32, []byte) (uint32, error)    { return 0, nil }
 func (n *benchNode) Linear(*Conn, *Select)                          {}
 func (n *benchNode) Call(*Conn, *Call)                              {}
+func (n *benchNode) StreamsGone(uint64)                             {}
 func (n *benchNode) AppendBallot(d, _ []byte) ([]byte, *xrow.Error) { return d, nil }
 func (n *benchNode) VClock() (v vclock.VClock)                      { return v }
 func (n *benchNode) Replicate(*Link, User, *xrow.Row) error         { return nil }
+func (n *benchNode) Lookups(all []Lookup, room []byte) {
+	for i := range all {
+		at := copy(room, n.tuple[1:])
+		all[i].Done, all[i].N, all[i].Tuples, room = true, 1, room[:at], room[at:]
+	}
+}
 func (n *benchNode) Select(q *Select, to Sink) (uint32, []byte, error) {
 	return 1, nil, to.Take(n.tuple[1:])
 }
@@ -42,6 +49,17 @@ func (n *benchNode) Submit(b *Batch) {
 	}
 	n.answers.Flush()
 	b.Release()
+}
+
+func (n *benchNode) Stream(c *Conn, requests []StreamRequest) {
+	for i := range requests {
+		if q := &requests[i]; q.Select != nil {
+			c.FinishStream(q.Select)
+		} else {
+			n.answers.ReplyStream(c.ID(), q.Stream, n.tuple, nil)
+		}
+	}
+	n.answers.Flush()
 }
 
 // pipelined is a client that has always more of the same frames to send.
@@ -150,3 +168,24 @@ func benchmarkLoopback(b *testing.B, frame []byte, inFlight int) {
 func BenchmarkLoopbackReplace1(b *testing.B)   { benchmarkLoopback(b, replaceFrame(), 1) }
 func BenchmarkLoopbackReplace512(b *testing.B) { benchmarkLoopback(b, replaceFrame(), 512) }
 func BenchmarkLoopbackSelect512(b *testing.B)  { benchmarkLoopback(b, selectFrame(), 512) }
+
+// BenchmarkDecode is a header and a body, the short way and the long one.
+func BenchmarkDecode(b *testing.B) {
+	for name, frame := range map[string][]byte{"select": selectFrame(), "replace": replaceFrame()} {
+		frame = frame[xrow.FrameHead:]
+		var h header
+		var q body
+		b.Run(name+"/plain", func(b *testing.B) {
+			for b.Loop() {
+				n, _ := h.decode(frame)
+				_ = q.decode(frame[n:])
+			}
+		})
+		b.Run(name+"/any", func(b *testing.B) {
+			for b.Loop() {
+				n, _ := h.decodeAny(frame)
+				_ = q.decodeAny(frame[n:])
+			}
+		})
+	}
+}

@@ -16,6 +16,7 @@ type Config struct {
 	InstanceUUID string        // of the greeting; required
 	Hub          *Hub          // watchable keys; required
 	Pagination   bool          // the backend serves FETCH_POSITION, AFTER_POSITION and AFTER_TUPLE
+	Streams      bool          // the backend serves streams and transactions in them
 	SocketMode   fs.FileMode   // of the files of unix sockets; 0600
 	MaxInFlight  int           // requests of one connection that wait for the node; 768, as net_msg_max
 	AnswerMemory int           // bytes of all answers that have not left; one may have half of it; 512 MiB

@@ -25,9 +25,9 @@ type Conn struct {
 	control bool  // it came by a control socket
 	place   place // the gate's
 	patience
+	settings settings
 
 	// The reader's own.
-	settings map[string][]byte // what the session changed of _session_settings; nil: nothing yet
 	salt     [saltUsed]byte
 	features Features // what the client announced last
 	maxFrame int
@@ -35,14 +35,18 @@ type Conn struct {
 	r, w     int // buf.data[r:w] was read and not yet cut
 	base     int // size of the next buffer, following what the client sends
 	quiet    int // reads in a row that would have fitted a smaller one
-	head     header
-	body     body
+	request      // the one that is handled
 	sel      Select
 	gather   gather
+	lookups  *lookups                   // that wait for their answers; nil: none does
+	given    *lookups                   // the ones before, which another goroutine looks up; nil: none
 	batch    *Batch                     // writes of the current buffer; nil: none
 	credit   int                        // how many more of them may wait for the node
 	pause    time.Duration              // for which the answer to a login is held back
+	fresh    bool                       // the buffer has brought requests of streams that nobody has begun
 	out      *bytebufferpool.ByteBuffer // answers made by the reader since the last emit, which hands it on; nil: none
+
+	streams streams
 
 	// Guarded by the Hub's lock.
 	watchers  map[string]*watcher
@@ -66,6 +70,9 @@ func (c *Conn) ID() uint64 { return c.id }
 
 // RemoteAddr is the address of the client, as text.
 func (c *Conn) RemoteAddr() string { return c.peer }
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // User is the user that the session runs as.
 func (c *Conn) User() User { return User(c.user.Load()) }
@@ -117,17 +124,25 @@ func (c *Conn) consume() error {
 		if err := c.handle(frame); err != nil {
 			return err
 		}
-		if c.out != nil && len(c.out.B) > outputSoft {
-			c.emit()
-			if err := c.waitRoom(); err != nil {
-				return err
-			}
+		if err := c.drain(); err != nil {
+			return err
 		}
 	}
 }
 
+// drain lets answers that are many go out before there are more.
+func (c *Conn) drain() error {
+	if c.out == nil || len(c.out.B) <= outputSoft {
+		return nil
+	}
+	c.emitOwn()
+	defer c.open()
+	return c.waitRoom()
+}
+
 // refuse answers bytes that cannot be cut into frames; the connection is over.
 func (c *Conn) refuse(err error) error {
+	c.answerLookups()
 	var fe *frameError
 	if errors.As(err, &fe) {
 		c.open()
@@ -244,8 +259,14 @@ func (c *Conn) takeCredit() error {
 	return err
 }
 
-// submit hands the batch to the node.
+// submit hands the batch to the node, once the reads that came with it are answered, and
+// begins what is in streams.
 func (c *Conn) submit() {
+	c.answerLookups()
+	if c.fresh {
+		c.fresh = false
+		c.beginStreams()
+	}
 	if c.batch == nil {
 		return
 	}
@@ -275,11 +296,49 @@ func (c *Conn) Reply(sync uint64, data []byte, err *xrow.Error) {
 	c.reply(sync, c.srv.backend.SchemaVersion(), data, err)
 }
 
+// ReplyCall is Reply to what Backend.Call was given, and has it sent.
+func (c *Conn) ReplyCall(q *Call, data []byte, err *xrow.Error) {
+	if q.Stream != 0 {
+		c.ReplyStream(q.Stream, data, err)
+	} else {
+		c.Reply(q.Sync, data, err)
+	}
+	c.Flush()
+}
+
+// PushCall sends a raw value that belongs to what Backend.Call was given, before its
+// answer. It waits until the client has read enough of what was sent before, and must not
+// be called by the reader; an error: the connection has ended.
+func (c *Conn) PushCall(q *Call, v []byte) error {
+	if err := c.waitRoomy(); err != nil {
+		return err
+	}
+	version := c.srv.backend.SchemaVersion()
+	c.mu.Lock()
+	if c.cause == nil {
+		b := c.room()
+		b.B = appendChunk(b.B, q.Sync, version, v)
+		c.chargeLocked()
+	}
+	err := c.cause
+	c.mu.Unlock()
+	c.Flush()
+	return err
+}
+
 // LargeAnswer waits for the turn to make an answer that is large, and for room for
-// it. done ends the turn, behind the Reply. For the reader alone, within Backend.Call.
-func (c *Conn) LargeAnswer() (done func(), err error) {
-	c.emit()
-	defer c.open()
+// it. done ends the turn, behind the Reply. For who has called Backend.Call with q
+// alone, within that.
+func (c *Conn) LargeAnswer(q *Call) (done func(), err error) {
+	if q.Stream == 0 { // it is the reader, who has answers in hand
+		c.emit()
+		defer c.open()
+	}
+	return c.LargeAnswerLater()
+}
+
+// LargeAnswerLater is LargeAnswer on a goroutine of the caller's own, behind Backend.Call.
+func (c *Conn) LargeAnswerLater() (done func(), err error) {
 	b := &c.srv.budget
 	if err := b.takeWith(b.forLarge()-b.maxAnswer(), c.done); err != nil {
 		return nil, err
@@ -293,17 +352,23 @@ func (c *Conn) LargeAnswer() (done func(), err error) {
 func (c *Conn) FinishSelect(q *Select) {
 	c.finishing.Lock()
 	defer c.finishing.Unlock()
+	c.answer(c.makeAnswer(q))
+	c.Flush()
+}
+
+// makeAnswer runs a read for others than the reader, when the client has read enough:
+// the answer is a frame or the chunks of one; nothing: there is nobody to answer.
+func (c *Conn) makeAnswer(q *Select) (frame []byte, chunks []piece) {
 	if c.waitRoomy() != nil {
-		return
+		return nil, nil
 	}
 	g := gather{srv: c.srv, done: c.done}
-	var chunks []piece
-	out, ok := []byte(nil), true
 	if err := c.srv.budget.wait(c.srv.budget.limit, c.done); err != nil {
-		out = g.fail(nil, q, err)
-	} else if out, ok = g.small(nil, q); !ok {
-		chunks, out = g.inChunks(q)
+		return g.fail(nil, q.Sync, err), nil
 	}
-	c.answer(out, chunks)
-	c.Flush()
+	frame, ok := g.small(nil, q)
+	if !ok {
+		chunks, frame = g.inChunks(q)
+	}
+	return frame, chunks
 }

@@ -18,6 +18,13 @@ type header struct {
 // decode reads the header map at the head of b and returns its length. Values
 // read before a fault stay, so that the answer carries the sync if there was one.
 func (h *header) decode(b []byte) (n int, ok bool) {
+	if n = h.decodePlain(b); n > 0 {
+		return n, true
+	}
+	return h.decodeAny(b)
+}
+
+func (h *header) decodeAny(b []byte) (n int, ok bool) {
 	*h = header{}
 	pairs, n, ok := mp.ReadMapHeader(b)
 	if !ok {
@@ -75,17 +82,15 @@ const (
 // body is every key that a client request may have. All slices point into the
 // frame; those of arrays are raw, those of strings are the text.
 type body struct {
-	shape shape
-	raw   []byte // the whole body
+	plainBody
 
-	has [2]uint64 // bit set of the known keys that are present
-
-	space, index, limit, offset, iterator, indexBase uint32
+	// What is behind it is set. Invariant: where more is false it is zero.
+	more bool
 
 	fetchPosition bool
 	isolation     uint64
 
-	key, tuple, ops, afterTuple, features                       []byte // raw arrays
+	afterTuple, features                                        []byte // raw arrays
 	arrow                                                       []byte // a raw extension
 	function, expr, user, event, spaceName, indexName, afterPos []byte // text
 }
@@ -97,7 +102,14 @@ func (q *body) present(k xrow.Key) bool { return q.has[k>>6]&(1<<(k&63)) != 0 }
 // that is not well-formed gets; a body of the wrong shape is judged by the
 // caller, who knows the request type.
 func (q *body) decode(b []byte) *xrow.Error {
-	*q = body{raw: b}
+	if q.decodePlain(b) {
+		return nil
+	}
+	return q.decodeAny(b)
+}
+
+func (q *body) decodeAny(b []byte) *xrow.Error {
+	*q = body{plainBody: plainBody{raw: b}, more: true}
 	if len(b) == 0 {
 		return nil
 	}
@@ -241,9 +253,7 @@ func skip(b []byte) (n int, ok bool) {
 func errMalformed(b []byte) *xrow.Error {
 	n, err := xrow.ScanStrict(b)
 	if err == nil {
-		details := "junk after input"
-		e := xrow.Errorf(xrow.ErrInvalidMsgpack, details)
-		return errBody(withFields(e, "details", details, "offset", uint64(n)))
+		return errBody(errMsgpack("junk after input").With("offset", n))
 	}
 	details := "truncated input"
 	switch {
@@ -253,6 +263,5 @@ func errMalformed(b []byte) *xrow.Error {
 	case mp.KindOf(b[n]) == mp.Ext:
 		details = "invalid extension"
 	}
-	e := xrow.Errorf(xrow.ErrInvalidMsgpack, details)
-	return errBody(withFields(e, "details", details, "offset", uint64(n)))
+	return errBody(errMsgpack(details).With("offset", n))
 }

@@ -18,7 +18,9 @@
 // node's loop, a watcher's key, a procedure) has left in the output, a few
 // senders write for all connections: what the socket takes at once. A socket
 // that is full gets a goroutine of its own until it has taken the rest. One of
-// them writes at any time; nobody else ever waits for a socket.
+// them writes at any time; nobody else ever waits for a socket. A connection with
+// requests behind others in streams has a goroutine that begins these, and up to
+// four that carry out what may take long, while there is something to do.
 //
 // # Invariants
 //

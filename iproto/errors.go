@@ -4,8 +4,6 @@ import (
 	"errors"
 
 	"tarragon.dev/tarragon/xrow"
-
-	"github.com/tinylib/msgp/msgp"
 )
 
 // Causes with which a server closes a connection; Trace.Closed is told.
@@ -26,27 +24,20 @@ var (
 	ErrTakenOver = errors.New("iproto: the replication stream has ended")
 )
 
-// withFields gives an error its payload: the symbol of the code as "name",
-// then the pairs, as Tarantool does since 3.1.
-func withFields(e *xrow.Error, pairs ...any) *xrow.Error {
-	f := msgp.AppendMapHeader(nil, uint32(1+len(pairs)/2))
-	f = msgp.AppendString(f, "name")
-	f = msgp.AppendString(f, e.Code.Error())
-	for i := 0; i < len(pairs); i += 2 {
-		f = msgp.AppendString(f, pairs[i].(string))
-		switch v := pairs[i+1].(type) {
-		case string:
-			f = msgp.AppendString(f, v)
-		case uint64:
-			f = msgp.AppendUint64(f, v)
-		}
-	}
-	e.Fields = f
-	return e
+func errMsgpack(details string) *xrow.Error { return xrow.Errorf(xrow.ErrInvalidMsgpack, details) }
+
+func errMissing(key string) *xrow.Error { return xrow.Errorf(xrow.ErrMissingRequestField, key) }
+
+func errUnknownType(t xrow.Type) *xrow.Error {
+	return xrow.Errorf(xrow.ErrUnknownRequestType, uint32(t))
 }
 
-func errMsgpack(details string) *xrow.Error {
-	return withFields(xrow.Errorf(xrow.ErrInvalidMsgpack, details), "details", details)
+func errInStream(t xrow.Type) *xrow.Error {
+	return xrow.Errorf(xrow.ErrUnableToProcessInStream, t.String())
+}
+
+func errOutOfStream(t xrow.Type) *xrow.Error {
+	return xrow.Errorf(xrow.ErrUnableToProcessOutOfStream, t.String())
 }
 
 // errBody is what a body that cannot be read gets; cause is the second element
@@ -59,32 +50,13 @@ func errBody(cause *xrow.Error) *xrow.Error {
 	return e
 }
 
-func errMissing(key string) *xrow.Error {
-	return withFields(xrow.Errorf(xrow.ErrMissingRequestField, key), "value", key)
-}
-
-func errUnknownType(t xrow.Type) *xrow.Error {
-	return withFields(xrow.Errorf(xrow.ErrUnknownRequestType, uint32(t)), "value", uint64(t))
-}
-
-func errInStream(t xrow.Type) *xrow.Error {
-	name := t.String()
-	return withFields(xrow.Errorf(xrow.ErrUnableToProcessInStream, name), "request", name)
-}
-
-func errOutOfStream(t xrow.Type) *xrow.Error {
-	name := t.String()
-	return withFields(xrow.Errorf(xrow.ErrUnableToProcessOutOfStream, name), "request", name)
-}
-
 func errUnsupported(what string) *xrow.Error {
-	return withFields(xrow.Errorf(xrow.ErrUnsupported, "Tarragon", what), "object", "Tarragon", "feature", what)
+	return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", what)
 }
 
 // errSchemaVersion prints the two numbers swapped, as Tarantool does.
 func errSchemaVersion(current, requested uint64) *xrow.Error {
-	return withFields(xrow.Errorf(xrow.ErrWrongSchemaVersion, requested, current),
-		"actual", requested, "expected", current)
+	return xrow.Errorf(xrow.ErrWrongSchemaVersion, requested, current)
 }
 
 // asError is what the client is told of err.

@@ -1,8 +1,11 @@
 package iproto
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"net"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,6 +40,9 @@ type fakeNode struct {
 	linear []*Select     // reads that wait for finish
 	conns  []*Conn       // their connections
 
+	streamed []streamed // every request of a stream; held, they wait for answerStream
+	ended    []uint64   // connections whose streams are gone
+
 	arrived   chan struct{} // a batch, a linear read or a takeover has come
 	replicate func(l *Link, user User, row *xrow.Row) error
 	onCall    func(c *Conn, q *Call)
@@ -68,7 +74,7 @@ func (n *fakeNode) AppendBallot(d, _ []byte) ([]byte, *xrow.Error) {
 }
 
 func (n *fakeNode) UpdateSetting(_ User, d *xrow.DML, settings map[string][]byte) ([]byte, error) {
-	settings["x"] = d.Tuple
+	settings["x"] = slices.Clone(d.Tuple)
 	return []byte{0x91, 0x91, byte(len(settings))}, nil
 }
 
@@ -119,6 +125,9 @@ func (n *fakeNode) ResolveIndex(space uint32, name []byte) (uint32, error) {
 	}
 	return 0, xrow.Errorf(xrow.ErrNoSuchIndexName, string(name), "test")
 }
+
+// Lookups leaves all to Select.
+func (n *fakeNode) Lookups([]Lookup, []byte) {}
 
 func (n *fakeNode) Select(q *Select, to Sink) (uint32, []byte, error) {
 	n.mu.Lock()
@@ -188,6 +197,68 @@ func (n *fakeNode) Linear(c *Conn, q *Select) {
 	n.arrive()
 }
 
+// streamed is a request of a stream as it came, and whose.
+type streamed struct {
+	StreamRequest
+	given StreamRequest // what the connection keeps until the answer
+	conn  *Conn
+}
+
+func newStreamed(c *Conn, q *StreamRequest) streamed {
+	s := streamed{*q, *q, c}
+	if q.Select != nil {
+		s.Select = q.Select.clone()
+	}
+	s.DML.Key, s.DML.Tuple, s.DML.Ops = bytes.Clone(q.DML.Key), bytes.Clone(q.DML.Tuple), bytes.Clone(q.DML.Ops)
+	return s
+}
+
+func (n *fakeNode) Stream(c *Conn, requests []StreamRequest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i := range requests {
+		q := newStreamed(c, &requests[i])
+		n.streamed = append(n.streamed, q)
+		if !n.hold {
+			n.answerStreamLocked(q)
+		}
+	}
+	n.arrive()
+}
+
+// answerStream answers the nth request of a stream that has come.
+func (n *fakeNode) answerStream(nth int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.answerStreamLocked(n.streamed[nth])
+}
+
+func (n *fakeNode) answerStreamLocked(q streamed) {
+	if want := newStreamed(q.conn, &q.given).StreamRequest; !reflect.DeepEqual(q.StreamRequest, want) {
+		panic(fmt.Sprintf("the request has changed before its answer: %+v, was %+v", want, q.StreamRequest))
+	}
+	switch {
+	case q.Select != nil:
+		q.conn.FinishStream(q.given.Select)
+	case q.Fault != nil:
+		q.conn.ReplyStream(q.Stream, nil, q.Fault)
+		q.conn.Flush()
+	default:
+		var data []byte
+		if q.DML.Type != 0 {
+			data = append([]byte{0x91}, q.DML.Tuple...)
+		}
+		n.answers.ReplyStream(q.conn.ID(), q.Stream, data, nil)
+		n.answers.Flush()
+	}
+}
+
+func (n *fakeNode) StreamsGone(conn uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ended = append(n.ended, conn)
+}
+
 func (n *fakeNode) Call(c *Conn, q *Call) {
 	n.mu.Lock()
 	n.calls = append(n.calls, q)
@@ -196,8 +267,7 @@ func (n *fakeNode) Call(c *Conn, q *Call) {
 		n.onCall(c, q)
 		return
 	}
-	c.Reply(q.Sync, q.Args, nil)
-	c.Flush()
+	c.ReplyCall(q, q.Args, nil)
 }
 
 func (n *fakeNode) Replicate(l *Link, user User, row *xrow.Row) error {

@@ -1,7 +1,7 @@
 package iproto
 
-// ProtocolVersion is the newest protocol version whose features we all have
-// but for streams and transactions (Tarantool, src/box/iproto_features.h: version 6
+// ProtocolVersion is the newest protocol version whose features we all have,
+// streams and transactions where the backend serves them (Tarantool, src/box/iproto_features.h: version 6
 // added WATCH_ONCE, version 7 tuples as an extension type, which we do not send).
 const ProtocolVersion = 6
 
@@ -17,6 +17,7 @@ const (
 	FeaturePagination     Feature = 4
 	FeatureNames          Feature = 5
 	FeatureWatchOnce      Feature = 6
+	FeatureIsSync         Feature = 11
 )
 
 // Features is a set of features; those numbered 64 and above are not kept.

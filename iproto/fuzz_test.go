@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +47,74 @@ func FuzzFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzPlain compares what the short way makes of a request with what the long one
+// does, in a body that had another request before.
+func FuzzPlain(f *testing.F) {
+	for _, b := range clientFrames(f) {
+		if head, size, err := frameHead(b, xrow.MaxFrame); err == nil && head > 0 && head+size <= len(b) {
+			f.Add(b[head : head+size])
+		}
+	}
+	for _, b := range [][]byte{selectFrame(), replaceFrame()} {
+		b = b[xrow.FrameHead:]
+		f.Add(b)
+		f.Add(append(slices.Clone(b), 0x80)) // junk behind it
+		f.Add(b[:len(b)-1])
+	}
+	head := []byte{0x82, 0, 1, 1, 7}
+	f.Add([]byte{0x82, 0, 0xcc, 1, 7, 0x80}) // a wide type
+	f.Add([]byte{0x82, 0, 1, 1, 0xa0, 0x80})
+	f.Add(append(slices.Clone(head), 0x81, byte(xrow.KeyFeatures), 0x91, 1))
+	f.Add(append(slices.Clone(head), 0x82, byte(xrow.KeyLimit), 1, byte(xrow.KeyLimit), 0xcf, 1, 0, 0, 0, 0, 0, 0, 2)) // twice, and wide
+	full := []byte{0x83, byte(xrow.KeyFetchPosition), 0xc3, byte(xrow.KeyAfterTuple), 0x91, 1, byte(xrow.KeySpaceName), 0xa1, 'x'}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		var short, long header
+		if n := short.decodePlain(frame); n > 0 {
+			if m, ok := long.decodeAny(frame); !ok || m != n || long != short {
+				t.Fatalf("header: %d bytes, %+v; the long way %d, %v, %+v", n, short, m, ok, long)
+			}
+		}
+		n, ok := long.decodeAny(frame)
+		if !ok {
+			return
+		}
+		for _, before := range [][]byte{full, {0x80}, frame[n:]} {
+			var a, b body
+			_ = a.decode(before)
+			if !a.decodePlain(frame[n:]) {
+				continue
+			}
+			if e := b.decodeAny(frame[n:]); e != nil {
+				t.Fatalf("the long way: %v", e)
+			}
+			b.more = false
+			if !reflect.DeepEqual(a, b) {
+				t.Fatalf("%+v, the long way %+v", a, b)
+			}
+		}
+	})
+}
+
+// The requests of connectors and of the benchmark go the short way.
+func TestPlainRequests(t *testing.T) {
+	plain := 0
+	for _, b := range append(clientFrames(t), selectFrame(), replaceFrame()) {
+		var h header
+		var q body
+		head, size, err := frameHead(b, xrow.MaxFrame)
+		if err != nil || head == 0 || head+size > len(b) {
+			continue
+		}
+		n := h.decodePlain(b[head : head+size])
+		if n > 0 && q.decodePlain(b[head+n:head+size]) {
+			plain++
+		}
+	}
+	if plain < 15 {
+		t.Errorf("%d requests are plain", plain)
+	}
 }
 
 // FuzzRequest feeds decoders, and compares what they make of a body with what
@@ -97,15 +167,23 @@ func FuzzConnection(f *testing.F) {
 		all = append(all, b...)
 	}
 	f.Add(all)
+	var streams []byte
+	for i, t := range []xrow.Type{xrow.Begin, xrow.Insert, xrow.Select, xrow.Call, xrow.Ping, xrow.Commit, xrow.RollbackTxn, xrow.Watch} {
+		body := map[xrow.Type][]byte{xrow.Insert: insertBody(1), xrow.Select: selectBody(1), xrow.Call: {0x81, 0x22, 0xa1, 'f'}}[t]
+		for stream := range uint64(2) {
+			streams = (&xrow.Row{Type: t, Sync: uint64(i), StreamID: 1 + stream, Body: body}).Append(streams)
+		}
+	}
+	f.Add(streams)
 	hub := NewHub()
 	node := &fakeNode{ballot: []byte{0x80}, arrived: make(chan struct{}, 1), tuples: [][]byte{{0x91, 1}}}
-	srv, err := NewServer(Config{Version: "3.8.0", InstanceUUID: testUUID, Hub: hub, Pagination: true}, node)
+	srv, err := NewServer(Config{Version: "3.8.0", InstanceUUID: testUUID, Hub: hub, Pagination: true, Streams: true}, node)
 	if err != nil {
 		f.Fatal(err)
 	}
 	node.answers = srv.Answers()
 	f.Fuzz(func(t *testing.T, b []byte) {
-		node.writes, node.calls, node.linear, node.conns = nil, nil, nil, nil
+		node.writes, node.calls, node.linear, node.conns, node.streamed, node.ended = nil, nil, nil, nil, nil, nil
 		nc := &scriptedConn{in: bytes.NewReader(b)}
 		srv.Serve(nc)
 		out := nc.written()

@@ -65,7 +65,7 @@ func (g *gather) small(out []byte, q *Select) ([]byte, bool) {
 	case err == errLarge:
 		return out[:at], false
 	case err != nil:
-		return g.fail(out[:at], q, err), true
+		return g.fail(out[:at], q.Sync, err), true
 	}
 	binary.BigEndian.PutUint32(out[body+3:], n)
 	if position != nil {
@@ -79,7 +79,7 @@ func (g *gather) small(out []byte, q *Select) ([]byte, bool) {
 // there is an error, told in out.
 func (g *gather) inChunks(q *Select) (chunks []piece, out []byte) {
 	if err := g.srv.budget.take(g.done); err != nil {
-		return nil, g.fail(nil, q, err)
+		return nil, g.fail(nil, q.Sync, err)
 	}
 	defer g.srv.budget.give()
 	g.chunks, g.taken, g.large = nil, 0, true
@@ -99,7 +99,7 @@ func (g *gather) inChunks(q *Select) (chunks []piece, out []byte) {
 		for _, c := range chunks {
 			c.release(&g.srv.budget)
 		}
-		return nil, g.fail(nil, q, err)
+		return nil, g.fail(nil, q.Sync, err)
 	}
 	first := chunks[0].buf.B
 	binary.BigEndian.PutUint32(first[body+3:], n)
@@ -118,7 +118,7 @@ func appendPosition(dst, position []byte) []byte {
 	return msgp.AppendStringFromBytes(append(dst, byte(xrow.KeyPosition)), position)
 }
 
-func (g *gather) fail(out []byte, q *Select, err error) []byte {
+func (g *gather) fail(out []byte, sync uint64, err error) []byte {
 	g.srv.meter.add(countErrors, 1)
-	return xrow.AppendErrorReply(out, asError(err), q.Sync, g.srv.backend.SchemaVersion())
+	return xrow.AppendErrorReply(out, asError(err), sync, g.srv.backend.SchemaVersion())
 }

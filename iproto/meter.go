@@ -11,12 +11,20 @@ import (
 // a mean of the last five.
 type Counter struct{ Total, Rate uint64 }
 
+// StreamID is a stream of a connection.
+type StreamID struct{ Conn, Stream uint64 }
+
 // Stats is what a server has counted. Requests are by their types; Errors are
 // among the answers to them.
 type Stats struct {
 	Requests                    map[xrow.Type]Counter
 	All, Errors, Sent, Received Counter
 	Connections                 Counter
+	// Times that a stream had a request again, and requests that came behind one of their
+	// stream. UnderWay: such streams as have requests now; QueuedNow: such requests.
+	Streams, Queued Counter
+	UnderWay        []StreamID
+	QueuedNow       uint64
 	// Logins with a wrong password, those whose answers were held back, and those
 	// that were refused without saying whether the password was right.
 	Failed, Delayed, Refused Counter
@@ -33,6 +41,8 @@ const (
 	countFailed
 	countDelayed
 	countRefused
+	countStreams
+	countQueued
 	countAll
 	counts
 )
@@ -95,7 +105,13 @@ func (s *Server) Stats() Stats {
 	st := Stats{Requests: map[xrow.Type]Counter{}}
 	for _, c := range s.conns.all() {
 		st.Open++
-		st.InProgress += uint64(c.inFlight())
+		c.mu.Lock()
+		st.InProgress += uint64(c.inflight)
+		for number := range c.streams.at {
+			st.UnderWay = append(st.UnderWay, StreamID{c.id, number})
+		}
+		st.QueuedNow += uint64(c.streams.queued)
+		c.mu.Unlock()
 	}
 	s.meter.mu.Lock()
 	defer s.meter.mu.Unlock()
@@ -104,6 +120,7 @@ func (s *Server) Stats() Stats {
 	}
 	st.All, st.Errors, st.Connections = s.meter.read(countAll), s.meter.read(countErrors), s.meter.read(countConns)
 	st.Failed, st.Delayed, st.Refused = s.meter.read(countFailed), s.meter.read(countDelayed), s.meter.read(countRefused)
+	st.Streams, st.Queued = s.meter.read(countStreams), s.meter.read(countQueued)
 	st.Sent, st.Received = s.meter.read(countSent), s.meter.read(countReceived)
 	return st
 }

@@ -40,7 +40,9 @@ type output struct {
 	writing  bool                       // somebody writes what was taken out
 	waitsFor func() bool                // what the reader waits for on changed; nil: it does not
 	detached bool                       // the connection is a replication stream: nothing may be pushed
-	inflight int                        // requests that the node has not answered
+	wasCut   bool                       // it ends with its stream: see Server.Cut
+	parting  bool                       // it is closed once all that was answered is written
+	inflight int                        // requests that the node has not answered, and those in streams
 	typical  int                        // size of its answers, the large ones remembered for long
 	dirty    bool                       // in the list of an Answers
 	cause    error                      // why the connection is closed; nil: it is open
@@ -66,9 +68,15 @@ func (c *Conn) open() {
 	}
 }
 
-// emit hands the reader's own answers over and writes them, unless somebody is
-// writing: then that one takes them along.
+// emit answers the reads that wait, hands the reader's own answers over and writes
+// them, unless somebody is writing: then that one takes them along.
 func (c *Conn) emit() {
+	c.answerLookups()
+	c.emitOwn()
+}
+
+// emitOwn is emit for who answers the reads.
+func (c *Conn) emitOwn() {
 	if c.out == nil {
 		return
 	}
@@ -240,8 +248,11 @@ func (c *Conn) finishLocked(p piece, from int) {
 // writtenLocked ends the turn of whoever writes.
 func (c *Conn) writtenLocked() {
 	c.writing = false
-	if c.unsent() > 0 {
+	switch {
+	case c.unsent() > 0:
 		c.Flush()
+	case c.parting:
+		c.closeLocked(ErrServerClosed)
 	}
 	c.notifyLocked()
 }
@@ -285,6 +296,9 @@ func (c *Conn) writeAll(b []byte) error {
 
 // slowClient names the error of a write whose time is over.
 func slowClient(err error) error {
+	if err == nil {
+		return nil // before ne, which is on the heap
+	}
 	var ne net.Error
 	if errors.As(err, &ne) && ne.Timeout() {
 		return ErrSlowClient
@@ -348,6 +362,10 @@ func (c *Conn) dataLocked(sync, schemaVersion uint64, data []byte) {
 func (c *Conn) answer(frame []byte, chunks []piece) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.answerLocked(frame, chunks)
+}
+
+func (c *Conn) answerLocked(frame []byte, chunks []piece) {
 	c.inflight--
 	c.enqueue(chunks)
 	if c.cause == nil && len(frame) > 0 {
@@ -396,7 +414,25 @@ func (c *Conn) close(cause error) {
 	c.closeLocked(cause)
 }
 
+// part closes the connection as soon as what has been answered is written, and behind
+// grace in any case.
+func (c *Conn) part(grace time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writing && c.unsent() == 0 {
+		c.closeLocked(ErrServerClosed)
+		return
+	}
+	c.parting = true
+	time.AfterFunc(grace, func() { c.close(ErrServerClosed) })
+	c.Flush()
+}
+
 func (c *Conn) closeLocked(cause error) {
+	if cause == ErrServerClosed {
+		c.streams.dropLocked()
+		c.notifyLocked() // its client may have gone before, and its streams go on
+	}
 	if c.cause != nil {
 		return
 	}
@@ -478,6 +514,10 @@ func (c *Conn) waitSilence() error {
 func (c *Conn) window() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.windowLocked()
+}
+
+func (c *Conn) windowLocked() int {
 	return min(c.srv.maxInFlight(), max(1, windowBytes/max(c.typical, 1)))
 }
 

@@ -48,6 +48,14 @@ func appendDataKey(dst []byte, n uint32) []byte {
 	return binary.BigEndian.AppendUint32(dst, n)
 }
 
+// appendChunk encodes a CHUNK: what belongs to a request that is not answered yet.
+func appendChunk(dst []byte, sync, schemaVersion uint64, v []byte) []byte {
+	at := len(dst)
+	dst = xrow.AppendReplyHead(dst, xrow.Chunk, sync, schemaVersion)
+	dst = append(appendDataKey(dst, 1), v...)
+	return endFrame(dst, at)
+}
+
 // AppendEvent encodes an EVENT. value is raw; nil: the key has none.
 func AppendEvent(dst []byte, sync uint64, key string, value []byte) []byte {
 	at := len(dst)

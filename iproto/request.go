@@ -14,6 +14,12 @@ const isolationLinearizable = 4
 // iteratorEQ is the iterator of a lookup by key.
 const iteratorEQ = 0
 
+// request is a request as it was decoded.
+type request struct {
+	head header
+	body body
+}
+
 // handle serves one frame. The error ends the connection.
 func (c *Conn) handle(frame []byte) error {
 	c.open()
@@ -26,6 +32,9 @@ func (c *Conn) handle(frame []byte) error {
 	}
 	c.hears()
 	c.srv.meter.request(c.head.typ)
+	if c.head.stream != 0 && c.srv.cfg.Streams {
+		return c.handleStream(frame[n:])
+	}
 	if e := c.body.decode(frame[n:]); e != nil {
 		c.bad(e)
 		c.fail(e)
@@ -37,11 +46,14 @@ func (c *Conn) handle(frame []byte) error {
 			return nil
 		}
 	}
-	switch t := c.head.typ; t {
+	switch c.head.typ {
 	case xrow.Select:
 		return c.handleSelect()
 	case xrow.Insert, xrow.Replace, xrow.Update, xrow.Delete, xrow.Upsert:
 		return c.handleWrite()
+	}
+	c.answerLookups()
+	switch t := c.head.typ; t {
 	case xrow.Call, xrow.Call16, xrow.Eval:
 		return c.handleCall()
 	case xrow.Join, xrow.Subscribe, xrow.Register, xrow.FetchSnap:
@@ -54,7 +66,7 @@ func (c *Conn) handle(frame []byte) error {
 	}
 }
 
-// checkStream judges a request with a STREAM_ID. We serve no streams, and a
+// checkStream judges a request with a STREAM_ID where no streams are served: a
 // client that believes so must not see half of its transaction executed.
 func checkStream(t xrow.Type) *xrow.Error {
 	switch t {
@@ -117,7 +129,9 @@ func (c *Conn) ok() {
 	c.out.B = AppendEmpty(c.out.B, c.head.sync, c.srv.backend.SchemaVersion())
 }
 
+// fail answers the request with an error, behind those that wait for their answers.
 func (c *Conn) fail(e *xrow.Error) {
+	c.answerLookups()
 	c.srv.meter.add(countErrors, 1)
 	c.out.B = xrow.AppendErrorReply(c.out.B, e, c.head.sync, c.srv.backend.SchemaVersion())
 }
@@ -161,7 +175,7 @@ func (q *body) checkArrow() *xrow.Error {
 	case q.shape == bodyMistyped || q.shape == bodyForeign || q.arrow != nil && !isArrow(q.arrow):
 		return errBody(nil)
 	case q.arrow != nil:
-		return withFields(xrow.Errorf(xrow.ErrUnsupported, "CE version", "arrow format"), "object", "CE version", "feature", "arrow format")
+		return xrow.Errorf(xrow.ErrUnsupported, "CE version", "arrow format")
 	case !q.present(xrow.KeySpaceID) && q.spaceName == nil:
 		return errMissing("SPACE_ID")
 	}
@@ -174,27 +188,27 @@ func isArrow(v []byte) bool {
 }
 
 // checkNode is what the node has to say before data is touched.
-func (c *Conn) checkNode() *xrow.Error {
-	if want := c.head.schemaVersion; want != 0 {
-		if have := c.srv.backend.SchemaVersion(); have != want {
+func (r *request) checkNode(b Backend) *xrow.Error {
+	if want := r.head.schemaVersion; want != 0 {
+		if have := b.SchemaVersion(); have != want {
 			return errSchemaVersion(have, want)
 		}
 	}
-	return c.srv.backend.Ready()
+	return b.Ready()
 }
 
 // resolve replaces names by numbers; a name wins over a number.
-func (c *Conn) resolve(withIndex bool) error {
-	q := &c.body
+func (r *request) resolve(b Backend, withIndex bool) error {
+	q := &r.body
 	if q.spaceName != nil {
-		id, err := c.srv.backend.ResolveSpace(q.spaceName)
+		id, err := b.ResolveSpace(q.spaceName)
 		if err != nil {
 			return err
 		}
 		q.space = id
 	}
 	if withIndex && q.indexName != nil {
-		id, err := c.srv.backend.ResolveIndex(q.space, q.indexName)
+		id, err := b.ResolveIndex(q.space, q.indexName)
 		if err != nil {
 			return err
 		}
@@ -205,32 +219,31 @@ func (c *Conn) resolve(withIndex bool) error {
 
 // prepare makes all checks of a SELECT or DML request that come before the
 // space is looked at.
-func (c *Conn) prepare(withIndex bool) *xrow.Error {
-	if e := c.body.checkData(c.head.typ); e != nil {
+func (r *request) prepare(b Backend, withIndex bool) *xrow.Error {
+	if e := r.body.checkData(r.head.typ); e != nil {
 		return e
 	}
-	if e := c.checkNode(); e != nil {
+	if e := r.checkNode(b); e != nil {
 		return e
 	}
-	if err := c.resolve(withIndex); err != nil {
+	if err := r.resolve(b, withIndex); err != nil {
 		return asError(err)
 	}
 	return nil
 }
 
 func (c *Conn) handleSelect() error {
-	if e := c.prepare(true); e != nil {
+	if e := c.prepare(c.srv.backend, true); e != nil {
 		c.fail(e)
 		return nil
 	}
 	q := &c.body
-	c.sel = Select{
-		Sync: c.head.sync, User: c.User(), Space: q.space, Index: q.index, Iterator: q.iterator, Offset: q.offset,
-		Limit: q.limit, Key: q.key, Settings: c.settings,
+	if q.isLookup() {
+		c.addLookup()
+		return nil
 	}
-	if c.srv.cfg.Pagination {
-		c.sel.FetchPosition, c.sel.AfterPosition, c.sel.AfterTuple = q.fetchPosition, q.afterPos, q.afterTuple
-	}
+	c.submit() // writes that came before must not wait for a scan
+	c.sel = c.selects(c)
 	switch {
 	case q.isolation == isolationLinearizable:
 		if err := c.reserve(); err != nil {
@@ -239,25 +252,24 @@ func (c *Conn) handleSelect() error {
 		c.srv.backend.Linear(c, c.sel.clone())
 		return nil
 	case q.isolation > isolationLinearizable:
-		c.fail(xrow.Errorf(xrow.ErrIllegalParams, "unknown isolation level"))
+		c.fail(errIsolation())
 		return nil
 	}
-	if q.iterator != iteratorEQ || q.key[0] == 0x90 {
-		c.submit() // writes that came before must not wait for a scan
+	if err := c.waitBudget(); err != nil {
+		c.out.B = c.gather.fail(c.out.B, c.sel.Sync, err)
+		return c.closeCause()
 	}
-	if c.srv.budget.over() {
-		if err := c.waitBudget(); err != nil {
-			c.fail(asError(err))
-			return c.closeCause()
-		}
-	}
+	return c.answerSelect(&c.sel)
+}
+
+// answerSelect makes the answer, whatever its size, behind those that were made.
+func (c *Conn) answerSelect(q *Select) error {
 	var small bool
-	if c.out.B, small = c.gather.small(c.out.B, &c.sel); small {
-		return nil
+	if c.out.B, small = c.gather.small(c.out.B, q); small {
+		return c.drain()
 	}
-	c.submit()
-	c.emit() // what was answered before does not wait for room
-	chunks, failed := c.gather.inChunks(&c.sel)
+	c.emitOwn() // what was answered before does not wait for room
+	chunks, failed := c.gather.inChunks(q)
 	c.mu.Lock()
 	c.enqueue(chunks)
 	c.mu.Unlock()
@@ -269,8 +281,10 @@ func (c *Conn) handleSelect() error {
 
 // waitBudget waits until answers of others have left, with nothing in hand.
 func (c *Conn) waitBudget() error {
-	c.submit()
-	c.emit()
+	if !c.srv.budget.over() {
+		return nil
+	}
+	c.emitOwn()
 	defer c.open()
 	return c.srv.budget.wait(c.srv.budget.limit, c.done)
 }
@@ -278,23 +292,52 @@ func (c *Conn) waitBudget() error {
 // clone returns a copy that does not point into the read buffer.
 func (q *Select) clone() *Select {
 	own := *q
-	own.Settings = nil // the reader's own
 	own.Key = bytes.Clone(q.Key)
 	own.AfterPosition = bytes.Clone(q.AfterPosition)
 	own.AfterTuple = bytes.Clone(q.AfterTuple)
 	return &own
 }
 
+// selects is the SELECT that the request is.
+func (r *request) selects(c *Conn) Select {
+	q := &r.body
+	s := Select{
+		Sync: r.head.sync, User: c.User(), Space: q.space, Index: q.index, Iterator: q.iterator, Offset: q.offset,
+		Limit: q.limit, Key: q.key, Settings: c.settings.all(),
+	}
+	if c.srv.cfg.Pagination {
+		s.FetchPosition, s.AfterPosition, s.AfterTuple = q.fetchPosition, q.afterPos, q.afterTuple
+	}
+	return s
+}
+
 func (c *Conn) handleWrite() error {
-	t := c.head.typ
-	byKey := t == xrow.Update || t == xrow.Delete
-	if e := c.prepare(byKey); e != nil {
+	if e := c.prepare(c.srv.backend, hasIndex(c.head.typ)); e != nil {
 		c.fail(e)
 		return nil
 	}
-	q := &c.body
+	d := c.writes()
+	if isSetting(&d) {
+		own := d // escapes, and d must not
+		c.answerLookups()
+		if data, e := c.updateSetting(&own); e != nil {
+			c.fail(e)
+		} else {
+			c.out.B = AppendData(c.out.B, c.head.sync, c.srv.backend.SchemaVersion(), data)
+		}
+		return nil
+	}
+	return c.addWrite(&d)
+}
+
+// hasIndex tells of which requests that change data INDEX_ID is heeded.
+func hasIndex(t xrow.Type) bool { return t == xrow.Update || t == xrow.Delete }
+
+// writes is the change that the request is, with what is heeded for its type.
+func (r *request) writes() xrow.DML {
+	t, q := r.head.typ, &r.body
 	d := xrow.DML{Type: t, SpaceID: q.space}
-	if byKey {
+	if hasIndex(t) {
 		d.IndexID, d.Key = q.index, q.key
 	}
 	if t != xrow.Delete {
@@ -306,57 +349,50 @@ func (c *Conn) handleWrite() error {
 	if t == xrow.Update || t == xrow.Upsert {
 		d.IndexBase = q.indexBase
 	}
-	if d.SpaceID == xrow.SpaceSessionSettings && t == xrow.Update {
-		own := d // escapes, and d must not
-		c.updateSetting(&own)
-		return nil
-	}
-	return c.addWrite(&d)
-}
-
-func (c *Conn) updateSetting(d *xrow.DML) {
-	if c.settings == nil {
-		c.settings = map[string][]byte{}
-	}
-	data, err := c.srv.backend.UpdateSetting(c.User(), d, c.settings)
-	if err != nil {
-		c.fail(asError(err))
-		return
-	}
-	c.out.B = AppendData(c.out.B, c.head.sync, c.srv.backend.SchemaVersion(), data)
+	return d
 }
 
 // emptyArray is the default of a call's arguments.
 var emptyArray = []byte{0x90}
 
 func (c *Conn) handleCall() error {
-	q, t := &c.body, c.head.typ
-	e := q.checkBody()
-	switch {
-	case e != nil:
-	case t == xrow.Eval && !q.present(xrow.KeyExpr):
-		e = errMissing("EXPR")
-	case t != xrow.Eval && !q.present(xrow.KeyFunctionName):
-		e = errMissing("FUNCTION_NAME")
-	default:
-		e = c.checkNode()
-	}
-	if e != nil {
+	if e := c.checkCall(c.srv.backend); e != nil {
 		c.fail(e)
 		return nil
 	}
-	call := &Call{
-		Sync: c.head.sync, User: c.User(), Type: t, Name: string(q.function), Args: emptyArray, Features: c.features,
+	call := c.calls(c.User(), c.features)
+	if err := c.reserve(); err != nil {
+		return err
 	}
+	c.srv.backend.Call(c, call)
+	return nil
+}
+
+// checkCall makes all checks of CALL, CALL_16 and EVAL that come before the function is
+// looked for.
+func (r *request) checkCall(b Backend) *xrow.Error {
+	q, t := &r.body, r.head.typ
+	if e := q.checkBody(); e != nil {
+		return e
+	}
+	switch {
+	case t == xrow.Eval && !q.present(xrow.KeyExpr):
+		return errMissing("EXPR")
+	case t != xrow.Eval && !q.present(xrow.KeyFunctionName):
+		return errMissing("FUNCTION_NAME")
+	}
+	return r.checkNode(b)
+}
+
+// calls is the call that the request is; it does not point into the request.
+func (r *request) calls(user User, features Features) *Call {
+	q, t := &r.body, r.head.typ
+	call := &Call{Sync: r.head.sync, User: user, Type: t, Name: string(q.function), Args: emptyArray, Features: features}
 	if t == xrow.Eval {
 		call.Name = string(q.expr)
 	}
 	if q.tuple != nil {
 		call.Args = bytes.Clone(q.tuple)
 	}
-	if err := c.reserve(); err != nil {
-		return err
-	}
-	c.srv.backend.Call(c, call)
-	return nil
+	return call
 }

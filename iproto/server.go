@@ -6,7 +6,10 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +30,7 @@ type Server struct {
 	limit   atomic.Int64       // requests of one connection that may wait for the node
 	meter   meter
 	senders senders
+	helpers helpers
 	budget  budget
 	gate    gate
 	doors   doors
@@ -53,6 +57,7 @@ func NewServer(cfg Config, b Backend) (*Server, error) {
 	s.guard = newGuard(&s.gate.limits)
 	s.doors.init(&s.gate.limits)
 	s.senders.wg = &s.wg
+	s.helpers.limit = int32(runtime.GOMAXPROCS(0) / 2)
 	s.limit.Store(int64(cfg.MaxInFlight))
 	s.budget.init(cfg.AnswerMemory, cfg.SlowTimeout)
 	s.salt = func(b []byte) error { _, err := rand.Read(b); return err }
@@ -76,6 +81,16 @@ func (s *Server) Peer(conn uint64) string {
 		return c.peer
 	}
 	return ""
+}
+
+// From is the [Site] of a connection's other end. local: it came over a unix socket.
+func (s *Server) From(conn uint64) (site netip.Addr, local bool) {
+	c := s.conns.find(conn)
+	if c == nil {
+		return site, false
+	}
+	addr := c.nc.RemoteAddr()
+	return Site(addr), addr.Network() == "unix"
 }
 
 // Su makes a session go on as another user: requests behind the present one run
@@ -256,6 +271,7 @@ func (s *Server) serveConn(c *Conn) {
 	}
 	c.close(c.serve())
 	s.cfg.Hub.drop(c)
+	c.endStreams()
 	s.conns.remove(c)
 	s.gate.leave(c)
 	if f := s.cfg.Trace.Closed; f != nil {
@@ -312,6 +328,23 @@ func (s *Server) waitedFor() bool {
 		}
 	}
 	return false
+}
+
+// Cut ends all connections but streams of replication, and waits until they have ended.
+// What has been answered is written first, where the client reads it within grace. The
+// port stays open. A stream that comes back ends then. The backend must still take what it is given
+// meanwhile.
+func (s *Server) Cut(grace time.Duration) {
+	var cut []*Conn
+	for _, c := range s.conns.all() {
+		if !c.outliveCut() {
+			c.part(grace)
+			cut = append(cut, c)
+		}
+	}
+	for slices.ContainsFunc(cut, func(c *Conn) bool { return s.conns.find(c.id) == c }) {
+		<-s.left
+	}
 }
 
 // Close ends all connections and waits for their goroutines. The backend must

@@ -113,7 +113,9 @@ type countingNode struct {
 }
 
 func (n *countingNode) Select(q *Select, to Sink) (uint32, []byte, error) {
+	n.mu.Lock()
 	n.selects++
+	n.mu.Unlock()
 	return n.fakeNode.Select(q, to)
 }
 
@@ -736,8 +738,8 @@ func TestConnTable(t *testing.T) {
 	}
 }
 
-// Settings are the session's: an UPDATE of one is no write of the node's, and no
-// SELECT that outlives its request refers to them.
+// Settings are the session's: an UPDATE of one is no write of the node's, and a SELECT
+// that outlives its request keeps those that there were.
 func TestSessionSettings(t *testing.T) {
 	f := newFixture(t, nil)
 	p := f.connect()
@@ -746,12 +748,16 @@ func TestSessionSettings(t *testing.T) {
 	p.wantOK(1)
 	p.request(xrow.Select, 2, []byte{0x83, 0x10, 0xcd, 0x02, 0x00, 0x12, 0x01, 0x20, 0x90})
 	p.wantOK(2)
+	was := bytes.Clone(body[10:])
+	body[14] = 2
+	p.request(xrow.Update, 3, body)
+	p.wantOK(3)
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
 	if len(f.node.writes) != 0 || f.node.before != 0 {
 		t.Error("the update went to the node")
 	}
-	if len(f.node.last.Settings) != 0 {
-		t.Error("a clone of a SELECT has the reader's settings")
+	if got := f.node.last.Settings["x"]; !bytes.Equal(got, was) {
+		t.Errorf("a SELECT has the setting %x, want %x", got, was)
 	}
 }

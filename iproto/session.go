@@ -43,6 +43,9 @@ func (s *Server) features() Features {
 	if s.cfg.Pagination {
 		f = f.With(FeaturePagination)
 	}
+	if s.cfg.Streams {
+		f = f.With(FeatureStreams).With(FeatureTransactions).With(FeatureIsSync)
+	}
 	return f
 }
 
@@ -119,8 +122,7 @@ func decodeChap(b []byte) ([]byte, *xrow.Error) {
 		return nil, errMsgpack("authentication request body")
 	}
 	if string(method) != MethodChapSHA1 {
-		e := xrow.Errorf(xrow.ErrUnknownAuthMethod, string(method))
-		return nil, withFields(e, "value", string(method))
+		return nil, xrow.Errorf(xrow.ErrUnknownAuthMethod, string(method))
 	}
 	scramble, ok := readText(b[n+size:])
 	if !ok {
@@ -133,8 +135,7 @@ func decodeChap(b []byte) ([]byte, *xrow.Error) {
 }
 
 func errAuthRequest(details string) *xrow.Error {
-	return withFields(xrow.Errorf(xrow.ErrInvalidAuthRequest, MethodChapSHA1, details),
-		"auth_method", MethodChapSHA1, "details", details)
+	return xrow.Errorf(xrow.ErrInvalidAuthRequest, MethodChapSHA1, details)
 }
 
 // readText reads a str or a bin of a value that was found well-formed.

@@ -30,7 +30,9 @@ func (c *Conn) handleReplication(frame []byte) error {
 	if err != nil && !errors.As(err, &e) {
 		return err
 	}
-	c.attach(link)
+	if !c.attach(link) {
+		return ErrServerClosed
+	}
 	if e != nil {
 		c.fail(e)
 	}
@@ -66,17 +68,30 @@ func (c *Conn) detach() (*Link, error) {
 	return l, nil
 }
 
+// outliveCut tells of a stream that it goes on, but is no client's connection any more.
+func (c *Conn) outliveCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wasCut = true
+	return c.detached
+}
+
 // attach takes the connection back with the bytes that the link has read and
-// not used.
-func (c *Conn) attach(l *Link) {
+// not used; false: whom it was logged in at is gone.
+func (c *Conn) attach(l *Link) bool {
 	c.nc.SetDeadline(time.Time{}) // fails only on a closed connection
 	c.srv.gate.streams(c, false)
 	c.mu.Lock()
 	c.detached = false
+	cut := c.wasCut
 	c.mu.Unlock()
+	if cut {
+		return false
+	}
 	c.open()
 	rest := l.buf[l.r:l.w]
 	next := newReadBuf(max(c.base, len(rest)))
 	c.buf.release()
 	c.buf, c.r, c.w = next, 0, copy(next.data, rest)
+	return true
 }

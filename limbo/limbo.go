@@ -19,6 +19,7 @@ type Promote struct {
 	Named     uint64      // strong rules: what PrevLSN is for a Tarantool, see Names
 	Last      uint64      // greatest LSN held of its term; set by the limbo
 	Rules     terms.Rules // of its term
+	Began     terms.Began // how its term begins, but for Took
 }
 
 // Entry is a transaction whose outcome is open.

@@ -63,12 +63,14 @@ type Row struct {
 	Empty    bool // it consists of NOPs
 
 	// Of a row that acts on the queue.
-	Owner    uint32 // whose transactions are meant
-	UpTo     uint64 // LSN of them; ROLLBACK: from there on
-	Named    uint64 // strong rules: what UpTo is for a Tarantool
-	Begins   uint64 // term of a promotion or demotion
-	PrevTerm uint64 // ours: term of the PROMOTE that a promotion follows; 0: not told
-	Known    uint64 // greatest LSN of Owner that is held
+	Owner    uint32       // whose transactions are meant
+	UpTo     uint64       // LSN of them; ROLLBACK: from there on
+	Named    uint64       // strong rules: what UpTo is for a Tarantool
+	Begins   uint64       // term of a promotion or demotion
+	PrevTerm uint64       // ours: term of the PROMOTE that a promotion follows; 0: not told
+	Known    uint64       // greatest LSN of Owner that is held
+	At       uint64       // when it was written, see [terms.Micros]
+	Began    *terms.Began // of a promotion or demotion: how its term begins; nil: not told
 }
 
 // Verdict is what becomes of a row that arrives.

@@ -76,12 +76,20 @@ func (s strong[P]) take(r Row) error {
 	if r.Term >= s.Current().Term {
 		s.noteConfirmed(r.Owner, r.Named)
 	}
-	return s.Confirm(r.Term, r.UpTo)
+	err := s.Confirm(r.Term, r.UpTo)
+	if r.LSN == s.Current().First+1 {
+		s.Opened(r.Term, r.LSN, r.At)
+	}
+	return err
 }
 
 // promote is the PROMOTE of a promotion.
 func (r *Row) promote(rules terms.Rules) Promote {
-	return Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevTerm: r.PrevTerm, PrevOwner: r.Owner, PrevLSN: r.UpTo, Named: r.Named, Rules: rules}
+	p := Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevTerm: r.PrevTerm, PrevOwner: r.Owner, PrevLSN: r.UpTo, Named: r.Named, Rules: rules}
+	if r.Began != nil {
+		p.Began = *r.Began
+	}
+	return p
 }
 
 // checkConfirm is the error that Confirm would give.
@@ -128,6 +136,7 @@ func (s strong[P]) settle(p *Promote) {
 	s.voidFrom(s.settled)
 	if n := len(s.spans); n > 0 && p.PrevOwner != 0 {
 		s.spans[n-1].Last = p.PrevLSN
+		s.closed()
 	}
 	s.open(p)
 	s.confirmed, s.claimed = p.LSN, 0

@@ -175,7 +175,11 @@ func (t tarantool[P]) takePromote(r Row) error {
 		}
 	}
 	t.dropPending(func(p Promote) bool { return p.Term < r.Begins })
-	t.begin(&Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevLSN: r.UpTo, Last: r.LSN, Rules: terms.Tarantool})
+	p := Promote{Term: r.Begins, Owner: r.Origin, LSN: r.LSN, PrevLSN: r.UpTo, Last: r.LSN, Rules: terms.Tarantool}
+	if r.Began != nil {
+		p.Began = *r.Began
+	}
+	t.begin(&p)
 	if r.Kind == Demotion {
 		t.spans[len(t.spans)-1].Owner = 0
 		t.own()

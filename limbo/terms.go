@@ -152,7 +152,32 @@ func (l *Limbo[P]) begin(p *Promote) {
 // open adds the term of a PROMOTE to those in effect.
 func (l *Limbo[P]) open(p *Promote) {
 	l.lastSync = 0
-	l.spans = append(l.spans, terms.Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Rules: p.Rules})
+	l.spans = append(l.spans, terms.Span{Term: p.Term, Owner: p.Owner, First: p.LSN, Last: p.Last, Writer: p.Owner, Rules: p.Rules, Began: p.Began})
+}
+
+// Opened takes down when the CONFIRM of the PROMOTE in effect was written, as
+// [terms.Micros]: the row of its writer behind it. Rows that are not that change nothing.
+func (l *Limbo[P]) Opened(term, lsn, at uint64) {
+	n := len(l.spans)
+	if n == 0 {
+		return
+	}
+	s := &l.spans[n-1]
+	if s.Term != term || s.First+1 != lsn || s.Rules != terms.Strong || s.Began.At == 0 {
+		return
+	}
+	s.Began.Took = 1 // clocks may go back
+	if at > s.Began.At {
+		s.Began.Took = at - s.Began.At
+	}
+}
+
+// closed drops what the CONFIRM of the newest term told if that is void: whoever else has
+// this history may never have had it.
+func (l *Limbo[P]) closed() {
+	if s := &l.spans[len(l.spans)-1]; s.Last <= s.First {
+		s.Began.Took = 0
+	}
 }
 
 func (l *Limbo[P]) find(term uint64) int {

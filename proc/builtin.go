@@ -17,6 +17,9 @@ var builtinGlobals = func() map[string]bool {
 	return m
 }()
 
+// IsBuiltin tells whether a name leads into such a global.
+func IsBuiltin(name string) bool { return builtin(name) }
+
 // builtin tells whether a name leads into such a global.
 func builtin(name string) bool {
 	if at := strings.IndexAny(name, ".:["); at >= 0 {

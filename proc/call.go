@@ -1,11 +1,8 @@
 package proc
 
 import (
-	"strings"
-
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
-	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -18,6 +15,8 @@ type call struct {
 	proc string // the full name of the procedure; empty: it is a method
 
 	done func() // ends a large answer; nil: there is none
+
+	forwarded uint64 // see instance.Request.Forwarded
 
 	function box.Function // the row of _func, if it has one:
 	isStored bool
@@ -52,11 +51,13 @@ func (c *call) serve() error {
 	if c.Type == xrow.Eval {
 		return c.eval()
 	}
-	if err := c.stored(); err != nil {
-		return err
-	}
-	if err := c.mayCall(); err != nil {
-		return err
+	if c.Name != xrow.ForwardCall { // it has a right of its own
+		if err := c.mayCall(); err != nil {
+			return err
+		}
+		if is, err := c.procedure(); is || err != nil {
+			return err
+		}
 	}
 	h, err := c.find()
 	if err != nil {
@@ -68,25 +69,6 @@ func (c *call) serve() error {
 	return h(c)
 }
 
-// stored is the error of a function that a peer created: it is kept, and who
-// may run it learns that it does not run here.
-func (c *call) stored() (err error) {
-	if _, ours := procedures[c.Name]; ours {
-		return nil
-	}
-	c.p.env.Loop.Read(func(core *instance.Core) {
-		b := core.Box()
-		f, ok := b.Function(c.Name)
-		if !ok {
-			return
-		}
-		if err = b.Schema().CheckDDL(c.User, "function", f.ID, f.Name, f.Owner, box.PrivExecute); err == nil {
-			err = unsupported("function '" + f.Name + "' (" + f.Language + ")")
-		}
-	})
-	return err
-}
-
 // mayCall: what has a row in _func, as a peer may have given it, needs the right
 // to execute that; all else what lua_call grants, or the right on universe. What
 // is not there at all is asked for too: a name is no secret to who may call it.
@@ -94,7 +76,9 @@ func (c *call) mayCall() (err error) {
 	c.p.env.Loop.Read(func(core *instance.Core) {
 		b := core.Box()
 		c.function, c.isStored = b.Function(c.Name)
-		err = c.mayRun(b.Schema())
+		if err = c.mayRun(b.Schema()); err != nil && !c.isStored && c.Name == historyProc && mayReadHistory(b.Schema(), c.User) {
+			err = nil
+		}
 	})
 	return err
 }
@@ -127,9 +111,7 @@ func (c *call) mayRun(s *box.Schema) error {
 // denied is ACCESS_DENIED with the fields of Tarantool.
 func denied(s *box.Schema, user box.Credentials, access, class, name string) error {
 	u, _ := s.User(user.User())
-	e := xrow.Errorf(xrow.ErrAccessDenied, access, class, name, u.Name)
-	e.Fields = mp.Encode(mp.Words("object_type", class, "object_name", name, "access_type", access, "user", u.Name))
-	return e
+	return xrow.AccessDenied(access, class, name, u.Name)
 }
 
 // schema runs f with the confirmed dictionary.
@@ -167,9 +149,7 @@ func (c *call) undefined() error {
 	if len(name) > maxNameInMessage {
 		name = name[:maxNameInMessage]
 	}
-	e := xrow.Errorf(xrow.ErrNoSuchProc, name)
-	e.Fields = mp.Encode(mp.Words("name", "NO_SUCH_PROC", "func", name))
-	return e
+	return xrow.Errorf(xrow.ErrNoSuchProc, name)
 }
 
 // maxNameInMessage bounds what is repeated of a foreign name.
@@ -232,33 +212,21 @@ func (c *call) findIndex(b *box.Box, s step) error {
 	return c.undefined()
 }
 
+// defines are the methods that change definitions.
+var defines = map[string]bool{"alter": true, "create_index": true, "drop": true, "rename": true, "truncate": true}
+
 // method finds a method by name; it must have been called with a colon.
 func (c *call) method(in map[string]handler, of, name string, colon bool) (handler, error) {
 	h, ok := in[name]
 	switch {
 	case ok && !colon:
 		return nil, illegal("Use %s:%s(...) instead of %s.%s(...)", of, name, of, name)
+	case ok && c.space.id > xrow.LastSpace && defines[name]:
+		return nil, xrow.Errorf(xrow.ErrViewIsRO, c.space.name) // no row defines it
 	case ok:
 		return h, nil
 	case of == "space" && name == "index":
 		return nil, c.table()
 	}
 	return nil, c.undefined()
-}
-
-// eval serves the two texts that tools send to read the configuration and the
-// state.
-func (c *call) eval() (err error) {
-	c.schema(func(s *box.Schema) { err = s.CheckEval(c.User) })
-	if err != nil {
-		return err
-	}
-	switch strings.TrimSuffix(strings.TrimSpace(c.Name), ";") {
-	case "return box.cfg":
-		c.reply(one(c.p.env.Settings.get()))
-		return nil
-	case "return box.info", "return box.info()":
-		return boxInfo(c)
-	}
-	return unsupported("Lua: EVAL serves only \"return box.cfg\" and \"return box.info\", CALL the functions of box by their names")
 }

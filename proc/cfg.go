@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/raft"
 )
@@ -20,6 +21,9 @@ func boxCfg(c *call) error {
 		return luaError("Error: cfg should be a table")
 	}
 	if err := c.mayAdminister(); err != nil {
+		return err
+	}
+	if err := c.outside(); err != nil {
 		return err
 	}
 	s := c.p.env.Settings
@@ -99,6 +103,14 @@ func coreChange(c Change) func(*instance.Config) {
 		return func(cfg *instance.Config) { cfg.LinearizableQuorum = c.Quorum }
 	case "replication_synchro_timeout":
 		return func(cfg *instance.Config) { cfg.PromoteTimeout = d }
+	case "tarragon_forward_writes":
+		return func(cfg *instance.Config) { cfg.ForwardWrites = c.Bool() }
+	case "tarragon_handover_grace":
+		return func(cfg *instance.Config) { cfg.HandoverGrace = instance.GraceOf(d) }
+	case "txn_timeout":
+		return func(cfg *instance.Config) { cfg.TxnTimeout = d }
+	case "txn_isolation":
+		return func(cfg *instance.Config) { cfg.TxnIsolation = box.ParseIsolation(c.Text()) }
 	case "txn_synchro_timeout":
 		return func(cfg *instance.Config) { cfg.WaitLimit = d }
 	case "replication_synchro_queue_max_size":

@@ -36,6 +36,7 @@ func TestCfgErrors(t *testing.T) {
 	const bad = "! 59: Incorrect value for option "
 	tests := []struct{ options, want string }{
 		{`{"nosuch": 1}`, bad + "'nosuch': unexpected option"},
+		{`{"on_role_change": ["sh"]}`, bad + "'on_role_change': unexpected option"}, // what is run here stands in the file here
 		{`[1]`, bad + "'1': unexpected option"},
 		{`5`, "! 32 LuajitError: Error: cfg should be a table"},
 		{`{"read_only": "yes"}`, bad + "'read_only': should be of type boolean"},

@@ -142,7 +142,7 @@ func TestConnectorInfo(t *testing.T) {
 	for _, part := range []string{`"name": "i1"`, `"replicaset": {"uuid": "` + testReplicaset + `", "name": "r1"}`, `"listen": "127.0.0.1:3301"`,
 		`"election": {"state": "leader", "term": 2, "vote": 1, "leader": 1, "leader_name": "i1", "leader_idle": 0f}`,
 		`"synchro": {"quorum": 2, "queue": {"owner": 1, "term": 2, `, `"tarragon": {"mode": "candidate", "stalled": false, "expelled": false, "failed": nil`,
-		`"rules": "strong", "kinds": {1: "Tarragon", 2: "Tarragon"}, "split_brain": [], "not_served": []`, `"replication_anon": {"count": 1}`, `"history": [{"term": 2, "owner": 1, "first": `, `"first_group": 3`, `"memory": []`, `"uptime": 1`,
+		`"rules": "strong", "kinds": {1: "Tarragon", 2: "Tarragon"}, "split_brain": [], "not_served": []`, `"replication_anon": {"count": 1}`, `"history": [{"term": 2, "owner": 1, "uuid": `, `"first_group": 3`, `"memory": []`, `"uptime": 1`,
 		`"hierarchy": {"group": "g1", "replicaset": "r1", "instance": "i1"}`} {
 		if !strings.Contains(whole, part) {
 			t.Errorf("box.info lacks %s: %s", part, whole)

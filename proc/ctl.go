@@ -13,7 +13,7 @@ import (
 // promote and demote are box.ctl.promote() and box.ctl.demote(): the core
 // answers once it is settled.
 func promote(c *call) error {
-	return c.submit(instance.PromoteRequest{Conn: c.Conn, Sync: c.Sync})
+	return c.submit(instance.PromoteRequest{Conn: c.Conn, Sync: c.Sync, By: c.userName()})
 }
 
 func demote(c *call) error {
@@ -129,11 +129,7 @@ func acceptLoss(c *call) error {
 	if c.p.state(c.User).info.Doubted != "" {
 		return c.submit(instance.Trust{Conn: c.Conn, Sync: c.Sync})
 	}
-	if err := c.p.env.AcceptLoss(); err != nil {
-		return err
-	}
-	c.reply(nil)
-	return nil
+	return c.p.env.AcceptLoss(func() { c.reply(nil) })
 }
 
 // adoptTerm is tarragon.adopt_term(term): this instance follows a term that no

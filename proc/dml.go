@@ -12,6 +12,10 @@ import (
 // core answers with the tuple.
 func (c *call) dml(d xrow.DML) error {
 	d.SpaceID, d.IndexID = c.space.id, c.index.id
+	if c.Txn != nil {
+		r := instance.StreamRequest{ID: c.Txn.ID, Conn: c.Conn, Sync: c.Sync, Op: instance.StreamWrite, User: c.User, DML: d, Within: true}
+		return c.hand(instance.Streams{Requests: []instance.StreamRequest{r}})
+	}
 	return c.submit(instance.Write{Requests: []instance.Request{{Conn: c.Conn, Sync: c.Sync, User: c.User, DML: d}}})
 }
 

@@ -1,8 +1,8 @@
 // Package proc serves CALL, CALL_16 and EVAL: the functions of the box module
 // by their Tarantool names, and a few of ours under tarragon.
 //
-// It is no Lua. Names are looked up in a table; EVAL serves two texts that
-// operators' tools send and refuses all others.
+// It is no Lua. Names are looked up in a table; EVAL tells what a text returns that
+// needs no Lua, such as tools and pools send, and refuses all others by name.
 //
 // A [Procs] is an adapter like the server of client connections: its methods
 // are called on the goroutines of many connections and never block long. What

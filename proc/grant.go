@@ -181,7 +181,7 @@ func (p *privilege) granted(who string) error {
 	if p.class != "universe" && p.class != "lua_eval" && p.class != "sql" {
 		object = fmt.Sprintf("%s '%s'", p.class, p.object)
 	}
-	return xrow.Errorf(xrow.ErrPrivGranted, who, p.text, object)
+	return xrow.Errorf(xrow.ErrPrivGranted, who, p.text, object, p.class, p.object)
 }
 
 // notGranted is the error of a right that an origin did not give; all is what
@@ -191,6 +191,7 @@ func (p *privilege) notGranted(who, origin string, all box.Priv) error {
 	if p.isRole() {
 		e = xrow.Errorf(xrow.ErrRoleNotGranted, who, p.object)
 	}
+	e.Fields = nil // Tarantool says this in Lua, by the text alone
 	if p.bits&all != 0 {
 		if origin == originDefault {
 			origin = "default"

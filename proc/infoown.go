@@ -24,7 +24,12 @@ type infoOwn struct {
 	Undecided  infoUndecided `msgpack:"undecided"`
 	Confirmed  uint64        `msgpack:"confirmed"`
 	Feature    infoFeature   `msgpack:"feature"`
+	Filter     *infoFilter   `msgpack:"filter,omitempty"`
 	Pause      *infoPause    `msgpack:"pause,omitempty"`
+	Moving     *infoMoving   `msgpack:"moving,omitempty"`
+	Forwards   infoForwards  `msgpack:"forwards"`
+	Txns       infoTxns      `msgpack:"transactions"`
+	Procedures *infoProcs    `msgpack:"procedures,omitempty"`
 	Rules      *string       `msgpack:"rules"`
 	Kinds      mp.Pairs      `msgpack:"kinds"`
 	SplitBrain []infoSplit   `msgpack:"split_brain"`
@@ -33,7 +38,7 @@ type infoOwn struct {
 	Memory     infoTaken     `msgpack:"memory"`
 	Longest    infoLongest   `msgpack:"longest"`
 	Quorum     infoFormula   `msgpack:"quorum"`
-	History    []infoTerm    `msgpack:"history"`
+	History    []infoTerm    `msgpack:"history"` // the newest terms
 	Log        infoLog       `msgpack:"log"`
 }
 
@@ -50,6 +55,54 @@ type infoFeature struct {
 	Level   uint32   `msgpack:"level"`
 	Reads   uint32   `msgpack:"reads"`
 	Members mp.Pairs `msgpack:"members"`
+}
+
+// infoTxns is how transactions of streams stand, and how they ended since the start.
+type infoTxns struct {
+	Open       int    `msgpack:"open"`
+	Bytes      int    `msgpack:"bytes"` // of what they would change and have read
+	Keeps      int    `msgpack:"keeps"` // bytes of replaced tuples that one of them keeps in memory, the most
+	Committed  uint64 `msgpack:"committed"`
+	RolledBack uint64 `msgpack:"rolled_back"`
+	Conflicts  uint64 `msgpack:"conflicts"`
+	TimedOut   uint64 `msgpack:"timed_out"`
+	Abandoned  uint64 `msgpack:"abandoned"` // the connection was gone
+}
+
+// infoProcs is how the procedures of the program stand.
+type infoProcs struct {
+	Running int      `msgpack:"running"`
+	Limit   int      `msgpack:"limit"`
+	All     mp.Pairs `msgpack:"registered"` // infoProc by name
+}
+
+type infoProc struct {
+	Version uint32 `msgpack:"version"`
+	Running int    `msgpack:"running"`
+	Calls   uint64 `msgpack:"calls"`
+	Failed  uint64 `msgpack:"failed"`
+	Again   uint64 `msgpack:"again"` // attempts behind a conflict
+}
+
+func (p *Procs) infoProcs() *infoProcs {
+	if p.env.Procedures == nil {
+		return nil
+	}
+	i := p.env.Procedures.Info()
+	out := &infoProcs{Running: i.Running, Limit: i.Limit}
+	for _, x := range i.All {
+		out.All.Put(x.Name, infoProc{x.Version, x.Running, x.Calls, x.Failed, x.Again})
+	}
+	return out
+}
+
+// infoForwards counts writes of clients that went to other leaders, since the start.
+type infoForwards struct {
+	Open     int    `msgpack:"open"` // not answered yet
+	Bytes    int    `msgpack:"bytes"`
+	Answered uint64 `msgpack:"answered"` // by a leader, with an error too
+	Unknown  uint64 `msgpack:"unknown"`  // whether it was executed
+	Refused  uint64 `msgpack:"refused"`  // no leader has executed it
 }
 
 type infoSplit struct {
@@ -73,14 +126,6 @@ type infoFormula struct {
 	File  string  `msgpack:"file"`
 }
 
-type infoTerm struct {
-	Term      uint64 `msgpack:"term"`
-	Owner     uint32 `msgpack:"owner"`
-	First     uint64 `msgpack:"first"`
-	Last      uint64 `msgpack:"last"`
-	Tarantool bool   `msgpack:"tarantool"`
-}
-
 type infoLog struct {
 	Last  uint64  `msgpack:"last_group"`
 	First *uint64 `msgpack:"first_group,omitempty"`
@@ -100,15 +145,20 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Undecided:  infoUndecided{i.QueueOwner, i.QueueLen, i.QueueSize, i.QueueAge.Seconds()},
 		Confirmed:  i.Confirmed,
 		Feature:    featureOf(i),
+		Filter:     filterOf(i),
 		Pause:      pauseOf(i),
+		Moving:     movingOf(i),
+		Forwards:   infoForwards{i.Forwards.Open, i.Forwards.Bytes, i.Forwards.Answered, i.Forwards.Unknown, i.Forwards.Refused},
+		Txns:       infoTxns(i.Txns),
+		Procedures: p.infoProcs(),
 		Rules:      orNil(rules(i)),
 		SplitBrain: []infoSplit{},
-		NotServed:  notServed(s.carried),
+		NotServed:  p.notServed(s.carried),
 		Learners:   []uint32{},
 		Memory:     infoTaken{s.memory.Taken, s.memory.Limit},
 		Longest:    infoLongest{step.Seconds(), scan.Seconds()},
 		Quorum:     infoFormula{orNil(i.QuorumText), i.QuorumFile},
-		History:    []infoTerm{},
+		History:    termsOf(i.History, i.Members),
 		Log:        infoLog{Last: i.GroupsWritten},
 	}
 	for _, m := range i.Members {
@@ -119,9 +169,6 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 	}
 	for _, x := range i.SplitBrains {
 		own.SplitBrain = append(own.SplitBrain, infoSplit{x.Peer, x.Text})
-	}
-	for _, t := range i.History {
-		own.History = append(own.History, infoTerm{t.Term, t.Owner, t.First, t.Last, t.Rules == terms.Tarantool})
 	}
 	if p.env.OldestGroup != nil {
 		first := p.env.OldestGroup()
@@ -151,11 +198,17 @@ func (p *Procs) failure(i *instance.Info) (failed, last string) {
 // maxCarried bounds a list that grows with the schema.
 const maxCarried = 100
 
-// notServed names what is carried; each feature names its space.
-func notServed(carried []box.Carried) []string {
+// notServed names what is carried; each feature names its space. A function that the
+// program has is served.
+func (p *Procs) notServed(carried []box.Carried) []string {
 	out := []string{}
 	for k, c := range carried {
-		if k == maxCarried {
+		if f := &c.Function; f.MayBeGo() {
+			if _, ok := p.hasProcedure(f.Name); ok {
+				continue
+			}
+		}
+		if len(out) == maxCarried {
 			return append(out, fmt.Sprintf("and %d more", len(carried)-k))
 		}
 		out = append(out, c.Feature)

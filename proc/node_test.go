@@ -32,7 +32,7 @@ func newTestNode(t testing.TB, mode instance.Mode) *testNode {
 	t.Helper()
 	n := &testNode{t: t, replies: map[uint64]instance.Reply{}, now: instance.Now{Mono: time.Second, Wall: 1700000000.5}}
 	core, err := instance.New(instance.Config{UUID: testUUID, Name: "i1", Mode: mode, Rand: rand.New(rand.NewPCG(1, 2)),
-		Trace: func(instance.Fact) {}}, box.New(box.Config{}))
+		Procedures: []xrow.Procedure{{Name: "f", Version: 2}}, Trace: func(instance.Fact) {}}, box.New(box.Config{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (n *testNode) takeRows() []xrow.DML {
 	return rows
 }
 
-// Submit, Read, Select, Longest and Now make it a Node.
+// Submit, Read, StreamSelect, Longest and Now make it a Node.
 func (n *testNode) Submit(ev instance.Event) error {
 	n.submit(ev)
 	return nil
@@ -106,8 +106,8 @@ func (n *testNode) Submit(ev instance.Event) error {
 
 func (n *testNode) Read(f func(*instance.Core)) { f(n.core) }
 
-func (n *testNode) Select(user box.Credentials, q *box.Query, to instance.Sink) (int, error) {
-	raw, count, err := n.core.Box().Select(user, q, nil)
+func (n *testNode) StreamSelect(id instance.TxnID, user box.Credentials, q *box.Query, to instance.Sink) (int, error) {
+	raw, count, err := n.core.StreamSelect(id, user, q, nil)
 	if err == nil && len(raw) > 0 {
 		err = to.Take(raw)
 	}
@@ -159,7 +159,7 @@ func (c *caller) call(user uint32, typ xrow.Type, name string, args []byte) (a *
 	c.sync++
 	sync := c.sync
 	creds, _ := c.node.core.Box().Schema().Credentials(user)
-	c.p.Call(Call{Conn: 5, Sync: sync, User: creds, Type: typ, Name: name, Args: args,
+	c.p.Call(Call{Conn: 5, Sync: sync, Session: Session{5, sync}, User: creds, Type: typ, Name: name, Args: args,
 		Reply: func(data []byte, err *xrow.Error) {
 			if a != nil {
 				c.t.Fatalf("%s was answered twice", name)

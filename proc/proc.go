@@ -16,7 +16,7 @@ type Node interface {
 	Submit(instance.Event) error
 	Read(func(*instance.Core))
 	Longest() (step, scan time.Duration)
-	Select(user box.Credentials, q *box.Query, to instance.Sink) (n int, err error)
+	StreamSelect(id instance.TxnID, user box.Credentials, q *box.Query, to instance.Sink) (n int, err error)
 	Now() instance.Now
 }
 
@@ -52,12 +52,20 @@ type Env struct {
 	Checkpoints func() []vclock.VClock
 	// SessionPeer is the address of a connection's other end.
 	SessionPeer func(conn uint64) string
+	// FromMember tells whether a connection comes from where a member is; nil: each does.
+	FromMember func(conn uint64) bool
 	// Su changes the user of a connection.
 	Su func(conn uint64, user box.Credentials) error
-	// AcceptLoss ends the doubt about this instance's disk, see tarragon.accept_loss.
-	AcceptLoss func() error
+	// Voided counts what the store keeps of voided transactions, and calls done once, on
+	// any goroutine; nil: not told.
+	Voided func(done func([]Voided, error))
+	// AcceptLoss ends the doubt about this instance's disk, see tarragon.accept_loss. It
+	// ends the connections with it: answer is called before.
+	AcceptLoss func(answer func()) error
 	// ShutdownTimeout sets how long a shutdown waits for clients.
 	ShutdownTimeout func(time.Duration)
+	// Procedures are those of the program that the instance is part of; nil: it has none.
+	Procedures Procedures
 	// MaxAnswer bounds the bytes of tuples in one answer; 0: nothing does.
 	MaxAnswer int
 	// After calls f once d has passed, unless stop was called; nil: the
@@ -107,6 +115,8 @@ type Downstream struct {
 // Call is a CALL, CALL_16 or EVAL request.
 type Call struct {
 	Conn, Sync uint64          // name the request in the Loop's Reply
+	Session    Session         // whose it is
+	Txn        *Txn            // the transaction that it is in; nil: none
 	User       box.Credentials // effective user
 	Type       xrow.Type
 	Name       string // of the function; the text of EVAL
@@ -119,6 +129,23 @@ type Call struct {
 	// once, and waits until there is room for one. done is called behind the Reply.
 	// nil: there always is.
 	Large func() (done func(), err error)
+	// Later is Large for an answer that is made when Procs.Call has returned.
+	Later func() (done func(), err error)
+	// Push sends a raw value out of band, before the Reply (box.session.push). It waits until
+	// the client has read enough of what was sent before. nil: there is nobody to send it to.
+	Push func(v []byte) error
+}
+
+// Session is the connection that a call came by, and its SYNC there.
+type Session struct{ Conn, Sync uint64 }
+
+// Txn is an open transaction of a stream.
+type Txn struct {
+	ID instance.TxnID
+	// Forward waits until the transaction may read in a space, which the user does.
+	Forward func(user box.Credentials, space uint32) *xrow.Error
+	// Gone is closed when nobody can commit it any more; nil: it is not told.
+	Gone <-chan struct{}
 }
 
 // Procs serves procedures. It is safe for concurrent use.
@@ -183,7 +210,7 @@ func (c *call) transaction(barrier bool, f do) instance.Write {
 	now := uint64(c.p.env.Loop.Now().Wall)
 	typ, user := c.Type, c.User
 	return instance.Write{Requests: []instance.Request{{
-		Conn: c.Conn, Sync: c.Sync, User: user, Barrier: barrier,
+		Conn: c.Conn, Sync: c.Sync, User: user, Barrier: barrier, Call: c.travels(), Forwarded: c.forwarded,
 		Do: func(tx *box.Txn) ([]byte, error) {
 			if err := c.mayRun(tx.Schema()); err != nil {
 				return nil, err
@@ -197,8 +224,24 @@ func (c *call) transaction(barrier bool, f do) instance.Write {
 	}}}
 }
 
-// submit hands an event over; the core answers it.
+// submit hands an event over; the core answers it. What it does is not done in a
+// transaction of a client.
 func (c *call) submit(ev instance.Event) error {
+	if err := c.outside(); err != nil {
+		return err
+	}
+	return c.hand(ev)
+}
+
+// outside is the error of what a transaction of a client cannot have in it.
+func (c *call) outside() error {
+	if c.Txn == nil {
+		return nil
+	}
+	return unsupported(c.Name + " in a transaction of a stream")
+}
+
+func (c *call) hand(ev instance.Event) error {
 	if err := c.p.env.Loop.Submit(ev); err != nil {
 		return xrow.Errorf(xrow.ErrShutdown)
 	}

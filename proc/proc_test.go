@@ -111,7 +111,7 @@ func TestWait(t *testing.T) {
 	c.node.onStep = func() { c.p.StatusChanged() }
 	c.expect("box.ctl.wait_rw", "[]", "=> []")
 	c.expect("box.ctl.wait_rw", "[5]", "=> []")
-	c.expect("box.ctl.wait_ro", "[0]", "! 78 TimedOut: Timeout exceeded")
+	c.expect("box.ctl.wait_ro", "[0]", "! 115 TimedOut: timed out")
 	c.expect("box.ctl.wait_ro", `["x"]`, "! 1 IllegalParams: timeout should be a number")
 	c.expect("box.ctl.wait_ro", `[-1]`, "! 1 IllegalParams: timeout should be a number")
 
@@ -132,7 +132,7 @@ func TestWait(t *testing.T) {
 		t.Errorf("timer of %s", last.after)
 	}
 	last.f()
-	if len(got) != 1 || got[0] != "box.ctl.wait_ro ! 78 TimedOut: Timeout exceeded" {
+	if len(got) != 1 || got[0] != "box.ctl.wait_ro ! 115 TimedOut: timed out" {
 		t.Fatalf("after the timeout: %s", got)
 	}
 	if a := c.cfg(`{"read_only": true}`); a.String() != "=> []" {
@@ -228,7 +228,11 @@ func TestSession(t *testing.T) {
 			t.Errorf("su to %s: %s", name, a)
 		}
 	}
-	if show(became) != "[0 32]" {
+	c.admin("box.schema.user.grant", `["u", "execute", "lua_call", "box.session.su"]`)
+	if a := c.call(32, xrow.Call, "box.session.su", []byte("\x91\xa5admin")); a.err != nil {
+		t.Errorf("su to admin, by a grant of its name: %s", a)
+	}
+	if show(became) != "[0 32 1]" {
 		t.Errorf("became %v", became)
 	}
 }

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"math"
+	"slices"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
@@ -36,14 +37,29 @@ func (g *gather) Take(b []byte) error {
 	return nil
 }
 
-// query reads confirmed state in slices, with the caller's rights.
+// query reads in slices, with the caller's rights: confirmed state, or what its
+// transaction sees.
 func (c *call) query(q *box.Query) (raw []byte, n int, err error) {
-	return c.queryAs(c.User, q)
+	g := gather{c: c}
+	n, err = c.read(q, &g)
+	return g.raw, n, err
 }
 
-func (c *call) queryAs(user box.Credentials, q *box.Query) (raw []byte, n int, err error) {
+func (c *call) read(q *box.Query, to instance.Sink) (n int, err error) {
+	var id instance.TxnID
+	if t := c.Txn; t != nil {
+		if e := t.Forward(c.User, q.Space); e != nil {
+			return 0, e
+		}
+		id = t.ID
+	}
+	return c.p.env.Loop.StreamSelect(id, c.User, q, to)
+}
+
+// definition reads rows of a system space, for what the caller is told anyway.
+func (c *call) definition(q *box.Query) (raw []byte, n int, err error) {
 	g := gather{c: c}
-	n, err = c.p.env.Loop.Select(user, q, &g)
+	n, err = c.p.env.Loop.StreamSelect(instance.TxnID{}, box.UserAdmin, q, &g)
 	return g.raw, n, err
 }
 
@@ -63,6 +79,16 @@ func (c *call) seesSpace() (err error) {
 	return err
 }
 
+// aboutIndex names the index of the call, one of those of its space, among the fields
+// of an error.
+func (c *call) aboutIndex(info box.SpaceInfo, e *xrow.Error) error {
+	i := slices.IndexFunc(info.Indexes, func(ix box.IndexInfo) bool { return ix.ID == c.index.id })
+	if i < 0 {
+		return e
+	}
+	return e.With("index", info.Indexes[i].Name, "index_id", c.index.id, "space", c.space.name, "space_id", c.space.id)
+}
+
 // get is :get(key).
 func get(c *call) error {
 	if err := c.mayRead(); err != nil {
@@ -77,9 +103,9 @@ func get(c *call) error {
 	n, _, _ := mp.ReadArrayHeader(key)
 	switch {
 	case !unique:
-		return xrow.Errorf(xrow.ErrMoreThanOneTuple)
+		return c.aboutIndex(info, xrow.Errorf(xrow.ErrMoreThanOneTuple))
 	case n != parts:
-		return xrow.Errorf(xrow.ErrExactMatch, parts, n)
+		return c.aboutIndex(info, xrow.Errorf(xrow.ErrExactMatch, parts, n).With("key", xrow.Raw(key)))
 	}
 	raw, n, err := c.query(&box.Query{Space: c.space.id, Index: c.index.id, Key: key, Limit: 1})
 	if err != nil {
@@ -98,11 +124,11 @@ func get(c *call) error {
 func (c *call) indexShape(info box.SpaceInfo) (unique bool, parts int) {
 	for _, ix := range info.Indexes {
 		if ix.ID == c.index.id {
-			unique = ix.Unique
+			return ix.Unique, len(ix.Parts)
 		}
 	}
 	key := keyOf(uint64(c.space.id), uint64(c.index.id))
-	raw, n, err := c.queryAs(box.UserAdmin, &box.Query{Space: xrow.SpaceIndex, Key: key, Limit: 1})
+	raw, n, err := c.definition(&box.Query{Space: xrow.SpaceIndex, Key: key, Limit: 1})
 	if err != nil || n == 0 {
 		return unique, 0
 	}
@@ -219,10 +245,13 @@ var iteratorNames = map[string]uint32{"EQ": box.EQ, "REQ": box.REQ, "ALL": box.A
 	"GE": box.GE, "GT": box.GT, "BITS_ALL_SET": 7, "BITS_ANY_SET": 8, "BITS_ALL_NOT_SET": 9, "OVERLAPS": 10,
 	"NEIGHBOR": 11, "NP": box.NP, "PP": box.PP}
 
-// spaceLen is space:len() and index:len().
+// spaceLen is space:len() and index:len(). What a transaction sees it has to count.
 func spaceLen(c *call) error {
 	if err := c.mayRead(); err != nil {
 		return err
+	}
+	if c.Txn != nil {
+		return count(c)
 	}
 	info, _ := c.spaceInfo()
 	c.reply(one(mp.Encode(info.Rows)))
@@ -264,7 +293,7 @@ func count(c *call) error {
 	if q.Iterator, err = iterator(c.arg(1), q.Key); err != nil {
 		return err
 	}
-	total, err := c.p.env.Loop.Select(c.User, &q, nowhere{})
+	total, err := c.read(&q, nowhere{})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/tinylib/msgp/msgp"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // TestScripts runs testdata: each line of a command is a call, its name and its
@@ -32,6 +33,7 @@ func runScripts(t *testing.T, dir string) {
 			e.Snapshot = func(done func(error)) { done(nil) }
 			e.Su = func(uint64, box.Credentials) error { return nil }
 			e.ShutdownTimeout = func(time.Duration) {}
+			e.Procedures = programOf{"f": 2, "fails": 1}
 		})
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd != "call" && d.Cmd != "eval" {
@@ -92,12 +94,27 @@ func (a *answer) String() string {
 			class = " " + c
 		}
 		s := fmt.Sprintf("! %d%s: %s", a.err.Code, class, a.err.Message)
-		if a.err.Fields != nil {
+		if a.err.Fields != nil && !repeats(a.err) {
 			s += " " + text(a.err.Fields)
 		}
 		return s
 	}
 	return "=> " + text(a.data)
+}
+
+// repeats tells whether the fields of an error are its name, and words of its text.
+func repeats(e *xrow.Error) bool {
+	var fields map[string]any
+	if err := msgpack.Unmarshal(e.Fields, &fields); err != nil || fields["name"] != e.Code.Error() {
+		return false
+	}
+	delete(fields, "name")
+	for _, v := range fields {
+		if !strings.Contains(e.Message, fmt.Sprint(v)) {
+			return false
+		}
+	}
+	return true
 }
 
 // TestTextOfJSON keeps the tests' own tools honest.

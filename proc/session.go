@@ -3,6 +3,7 @@ package proc
 import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // sessionUser is box.session.user() and effective_user().
@@ -32,24 +33,31 @@ func sessionType(c *call) error {
 
 // sessionPeer is box.session.peer().
 func sessionPeer(c *call) error {
-	c.reply(one(mp.Encode(c.p.env.SessionPeer(c.Conn))))
+	c.reply(one(mp.Encode(c.p.env.SessionPeer(c.Session.Conn))))
 	return nil
 }
 
 // su is box.session.su(user): the session goes on as another user. Without Lua
 // there is no reason to let everybody become admin who may call a procedure, as
-// Tarantool does: it takes all rights on universe, or one's own name, and who
-// has neither does not learn whether there is such a user. As there, the other
-// user needs no right to log in.
+// Tarantool does: it takes what an administrative procedure takes (decision 0019), or
+// one's own name, and who has neither does not learn whether there is such a user. As
+// there, the other user needs no right to log in.
 func su(c *call) error {
 	if len(c.args) > 1 {
 		return unsupported("functions as arguments")
 	}
+	if len(c.args) == 0 {
+		return xrow.Errorf(xrow.ErrIllegalParams, "session.su(): bad arguments")
+	}
 	var to box.Credentials
 	var err error
 	c.schema(func(s *box.Schema) {
-		u, ok := account(s, c.User, c.arg(0))
-		if (!ok || u.ID != c.User.User()) && !s.IsSuper(c.User) {
+		sees, anybody := c.User, s.CheckAdministrative(c.User, "box.session.su") == nil
+		if anybody {
+			sees = box.UserAdmin
+		}
+		u, ok := account(s, sees, c.arg(0))
+		if (!ok || u.ID != c.User.User()) && !anybody {
 			err = denied(s, c.User, "Session", "user", valueText(c.arg(0)))
 		} else if to, _ = s.Credentials(u.ID); !ok || u.Role {
 			err = noSuchUser(c.arg(0))
@@ -58,7 +66,7 @@ func su(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.p.env.Su(c.Conn, to); err != nil {
+	if err := c.p.env.Su(c.Session.Conn, to); err != nil {
 		return err
 	}
 	c.reply(nil)

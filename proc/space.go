@@ -272,9 +272,16 @@ func assign(field int, values ...any) []byte {
 func spaceFormat(c *call) error {
 	id := uint64(c.space.id)
 	given := c.arg(0)
+	if c.space.id > xrow.LastSpace && !given.isNil() {
+		return xrow.Errorf(xrow.ErrViewIsRO, c.space.name)
+	}
 	if given.isNil() {
 		if err := c.seesSpace(); err != nil {
 			return err
+		}
+		if c.space.id > xrow.LastSpace {
+			c.reply(one(c.computedFormat()))
+			return nil
 		}
 		rows, err := c.rows(&box.Query{Space: xrow.ViewSpace, Key: keyOf(id), Limit: 1})
 		if err == nil && len(rows) == 0 { // dropped meanwhile
@@ -296,6 +303,21 @@ func spaceFormat(c *call) error {
 		}
 		return nil, t.update(xrow.SpaceSpace, keyOf(id), assign(7, formatOf(format)))
 	})
+}
+
+// computedFormat is the format of a space that no row defines.
+func (c *call) computedFormat() []byte {
+	type field struct {
+		Name     string `msgpack:"name"`
+		Type     string `msgpack:"type"`
+		Nullable bool   `msgpack:"is_nullable"`
+	}
+	info, _ := c.spaceInfo()
+	format := make([]field, len(info.Fields))
+	for i, f := range info.Fields {
+		format[i] = field(f)
+	}
+	return mp.Encode(format)
 }
 
 // truncateSpace is space:truncate(): the row of _truncate empties the space.

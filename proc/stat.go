@@ -18,6 +18,8 @@ type Stats struct {
 	All, Sent, Received, Connections Counter
 	Failed, Delayed, Refused         Counter // logins, see box.stat.net
 	Open, InProgress                 uint64
+	Streams, Queued                  Counter // of streams, and of requests in them that came behind another one
+	StreamsNow, QueuedNow            uint64
 }
 
 // Heap is what the runtime takes: bytes in use, and what it has of the machine.
@@ -58,8 +60,8 @@ func boxStatNet(c *call) error {
 	now("CONNECTIONS", st.Connections, st.Open)
 	now("REQUESTS", st.All, st.InProgress)
 	now("REQUESTS_IN_PROGRESS", st.All, st.InProgress)
-	now("REQUESTS_IN_STREAM_QUEUE", Counter{}, 0)
-	now("STREAMS", Counter{}, 0)
+	now("REQUESTS_IN_STREAM_QUEUE", st.Queued, st.QueuedNow)
+	now("STREAMS", st.Streams, st.StreamsNow)
 	out.Put("SENT", answerOf(st.Sent))
 	out.Put("RECEIVED", answerOf(st.Received))
 	out.Put("LOGINS_FAILED", answerOf(st.Failed)) // these are ours

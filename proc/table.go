@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // procedures by their full names.
@@ -13,8 +14,9 @@ var procedures map[string]handler
 
 // administrative procedures are about the instance or the replica set, not about
 // data (decision 0019). box.cfg is one when it is given options.
-var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.snapshot",
-	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.expel", "tarragon.feature_raise", "tarragon.pause", "tarragon.resume"}
+var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.ctl.switchover", "box.snapshot",
+	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.expel", "tarragon.feature_raise", "tarragon.filter.alter", "tarragon.filter.create",
+	"tarragon.filter.drop", "tarragon.filter.list", "tarragon.filter.show", "tarragon.pause", "tarragon.resume"}
 
 // spaceMethods and indexMethods are called with a colon.
 var spaceMethods, indexMethods map[string]handler
@@ -41,12 +43,17 @@ func init() {
 		"box.ctl.is_recovery_finished":    recoveryFinished,
 		"box.ctl.promote":                 promote,
 		"box.ctl.set_on_shutdown_timeout": shutdownTimeout,
+		"box.ctl.switchover":              switchover,
 		"box.ctl.wait_ro":                 wait(true),
 		"box.ctl.wait_rw":                 wait(false),
 
 		"box.schema.create_space": createSpace,
 		"box.schema.space.create": createSpace,
 		"box.schema.space.drop":   dropSpaceByID,
+
+		"box.schema.func.create": createFunction,
+		"box.schema.func.drop":   dropFunction,
+		"box.schema.func.exists": functionExists,
 
 		"box.schema.role.create": createRole,
 		"box.schema.role.drop":   dropAccount(true),
@@ -68,10 +75,10 @@ func init() {
 
 		"box.session.effective_user": sessionUser,
 		"box.session.euid":           sessionNumber(func(c *call) uint64 { return uint64(c.User.User()) }),
-		"box.session.id":             sessionNumber(func(c *call) uint64 { return c.Conn }),
+		"box.session.id":             sessionNumber(func(c *call) uint64 { return c.Session.Conn }),
 		"box.session.peer":           sessionPeer,
 		"box.session.su":             su,
-		"box.session.sync":           sessionNumber(func(c *call) uint64 { return c.Sync }),
+		"box.session.sync":           sessionNumber(func(c *call) uint64 { return c.Session.Sync }),
 		"box.session.type":           sessionType,
 		"box.session.uid":            sessionNumber(func(c *call) uint64 { return uint64(c.User.User()) }),
 		"box.session.user":           sessionUser,
@@ -80,6 +87,13 @@ func init() {
 		"tarragon.adopt_term":    adoptTerm,
 		"tarragon.expel":         expel,
 		"tarragon.feature_raise": featureRaise,
+		"tarragon.filter.alter":  alterFilter,
+		"tarragon.filter.create": createFilter,
+		"tarragon.filter.drop":   dropFilter,
+		"tarragon.filter.list":   listFilters,
+		"tarragon.filter.show":   showFilter,
+		xrow.ForwardCall:         forward,
+		"tarragon.history":       history,
 		"tarragon.pause":         pause,
 		"tarragon.resume":        resume,
 	}

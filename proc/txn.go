@@ -6,6 +6,12 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
+// isInTxn is box.is_in_txn().
+func isInTxn(c *call) error {
+	c.reply(one(mp.Encode(c.Txn != nil)))
+	return nil
+}
+
 // txn is a transaction inside a Step. Statements run with the rights of user
 // unless they say otherwise; reads see everything.
 type txn struct {

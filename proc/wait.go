@@ -36,7 +36,10 @@ func wait(ro bool) handler {
 	}
 }
 
-func timedOut() error { return xrow.Errorf(xrow.ErrTimeout) }
+// timedOut is the error of Tarantool's conditions, which has no code of its own.
+func timedOut() error {
+	return &xrow.Error{Code: xrow.ErrSystem, Type: "TimedOut", Message: "timed out"}
+}
 
 func (p *Procs) readOnly() (ro bool) {
 	now := p.env.Loop.Now()

@@ -19,6 +19,9 @@
 //     or leader of the same term.
 //  5. A leader that had no word of a quorum for the fencing interval resigns.
 //  6. While elections are paused an instance campaigns only when it is told to.
+//  7. Who holds the row by which the leader of its term has handed over does not see
+//     that leader any more, and does not campaign during the head start of the target,
+//     which campaigns at once.
 //
 // Sources: Ongaro, Raft thesis, sections 3.4, 9.6; Tarantool, src/lib/raft;
 // docs/protocol/election.md.

@@ -116,9 +116,14 @@ type Raft struct {
 
 	votes    uint32        // candidate: bit per member that voted for us
 	answered uint32        // candidate: bit per member that spoke in this term
-	byHand   bool          // the candidacy or leadership was asked for by hand
+	byHand   bool          // the candidacy or leadership is not of our own accord: by Promote
+	forced   bool          // while another leader was seen
+	lost     string        // why the leader that we knew last leads no more
 	at       time.Duration // candidate: when to give up; follower: when to campaign, 0: not set
 	paused   time.Duration // until then we campaign by hand only; 0: not at all
+	next     succession
+	given    succession // what we gave away as leader of the term givenIn, this one or an older one
+	givenIn  uint64
 	peers    [vclock.Max]peer
 	show     bool // Shown has changed
 }
@@ -257,9 +262,7 @@ func (r *Raft) Receive(now time.Duration, from uint32, m Message, mine *vclock.V
 		r.plan(now)
 		return
 	}
-	if m.Term > r.term {
-		r.newTerm(m.Term)
-	}
+	r.enter(m.Term, now)
 	p.term, p.seesLead = m.Term, m.IsLeaderSeen || m.State == StateLeader
 	if m.VClock != nil {
 		p.vclock = *m.VClock
@@ -311,12 +314,25 @@ func (r *Raft) consider(now time.Duration, from uint32, theirs, mine *vclock.VCl
 	r.trace(FactVote, from, "")
 }
 
-// Adopt follows a greater term that a row or an ack told of.
+// Adopt follows a greater term that a row told of.
 func (r *Raft) Adopt(term uint64, now time.Duration) {
-	if term > r.term {
-		r.newTerm(term)
+	if r.enter(term, now) {
 		r.plan(now)
 	}
+}
+
+// enter follows a greater term that others tell of. The one behind a handover is the
+// heir's, whose own word may come later than theirs.
+func (r *Raft) enter(term uint64, now time.Duration) (greater bool) {
+	if term <= r.term {
+		return false
+	}
+	start, next := r.headStart(), term == r.term+1
+	r.newTerm(term)
+	if next && start > now {
+		r.at = start
+	}
+	return true
 }
 
 func (r *Raft) newTerm(term uint64) {
@@ -324,6 +340,7 @@ func (r *Raft) newTerm(term uint64) {
 	r.state, r.waiting, r.byHand = StateFollower, false, false
 	r.leader, r.seen = 0, false
 	r.votes, r.answered, r.at = 0, 0, 0
+	r.next = succession{}
 	r.show = true
 	r.trace(FactNewTerm, 0, "")
 }
@@ -333,18 +350,18 @@ func (r *Raft) follow(now time.Duration, from uint32) {
 		r.trace(FactConflict, from, "")
 		return
 	}
-	if r.leader == from && r.seen {
+	if r.leader == from && (r.seen || r.next.heir != 0) {
 		return
 	}
-	r.state, r.waiting, r.votes, r.at = StateFollower, false, 0, 0
-	r.leader, r.seen, r.show = from, true, true
+	r.state, r.waiting, r.votes, r.at, r.lost, r.given = StateFollower, false, 0, 0, "", succession{}
+	r.leader, r.seen, r.show = from, r.next.heir == 0, true
 	r.trace(FactFollow, from, "")
 }
 
 func (r *Raft) leaderResigned(now time.Duration) {
 	r.leader, r.seen, r.show = 0, false, true
-	r.at = 0
-	r.trace(FactLeaderLost, 0, "it resigned")
+	r.at, r.lost = 0, "it resigned"
+	r.trace(FactLeaderLost, 0, r.lost)
 }
 
 // isPeer tells whether an ID is that of another instance.
@@ -357,7 +374,7 @@ func (r *Raft) Heard(now time.Duration, from uint32) {
 	}
 	p := &r.peers[from]
 	p.heard, p.live = now, true
-	if from == r.leader && !r.seen && r.state == StateFollower {
+	if from == r.leader && !r.seen && r.state == StateFollower && r.next.heir == 0 {
 		r.seen, r.show, r.at = true, true, 0
 		r.trace(FactFollow, from, "heard again")
 	}
@@ -391,6 +408,22 @@ func (r *Raft) Live(now time.Duration, id uint32) bool {
 	p := &r.peers[id]
 	death := r.deathOf(id)
 	return p.live && now < p.heard+death || p.acked != 0 && now < p.acked+death
+}
+
+// Hears tells whether the stream from a peer runs, and brought word within the death
+// timeout.
+func (r *Raft) Hears(now time.Duration, id uint32) bool {
+	return r.isPeer(id) && r.peers[id].live && now < r.peers[id].heard+r.deathOf(id)
+}
+
+// Acks tells whether a peer acked rows of ours within the death timeout, or we lead for
+// no longer than that.
+func (r *Raft) Acks(now time.Duration, id uint32) bool {
+	if !r.isPeer(id) {
+		return false
+	}
+	p := &r.peers[id]
+	return p.acked != 0 && now < p.acked+r.deathOf(id)
 }
 
 // deathOf is the silence after which an instance counts as gone.
@@ -427,11 +460,17 @@ func (r *Raft) Upstream(now time.Duration, from uint32, live, gone bool) {
 	if gone && from == r.leader && r.seen {
 		r.loseLeader(now, "its process is gone")
 	}
+	if !live && from == r.given.heir {
+		r.given.until = now
+	}
+	if !live && from == r.next.heir {
+		r.heirGone(now)
+	}
 	r.plan(now)
 }
 
 func (r *Raft) loseLeader(now time.Duration, why string) {
-	r.seen, r.show, r.at = false, true, 0
+	r.seen, r.show, r.at, r.lost = false, true, 0, why
 	r.trace(FactLeaderLost, r.leader, why)
 	r.plan(now)
 }
@@ -442,10 +481,19 @@ func (r *Raft) Promote(now time.Duration) bool {
 	if r.self == 0 || !r.able || r.cfg.Mode == Voter || !r.who.Newest.has(r.self) {
 		return false
 	}
+	forced := r.seen
 	r.campaign(now)
-	r.byHand = true
+	r.byHand, r.forced = true, forced
 	return true
 }
+
+// Forced tells whether the candidacy or leadership was asked for by [Raft.Promote] while
+// another leader was seen.
+func (r *Raft) Forced() bool { return r.byHand && r.forced }
+
+// Lost is why the leader that was known last leads no more; empty: none was known since
+// our start, or it does.
+func (r *Raft) Lost() string { return r.lost }
 
 // Pause keeps this instance from elections of its own accord until a moment; what is
 // past or 0 ends that. It votes as ever, and Promote asks nobody. A candidacy that is
@@ -467,10 +515,10 @@ func (r *Raft) Resign(now time.Duration, why string) {
 		return
 	}
 	if r.state == StateLeader {
-		r.leader = 0
+		r.leader, r.lost = 0, why
 	}
 	r.state, r.waiting, r.byHand, r.votes = StateFollower, false, false, 0
-	r.show = true
+	r.show, r.given = true, succession{}
 	r.at = now + r.cfg.DeathTimeout
 	r.trace(FactResign, 0, why)
 }
@@ -488,7 +536,12 @@ func (r *Raft) Tick(now time.Duration) {
 	if r.state == StateLeader {
 		if d := r.fencedAt(); d != 0 && now >= d {
 			r.Resign(now, "no quorum")
+		} else if d := r.headStart(); d != 0 && now >= d {
+			r.succeedNobody(now)
 		}
+		return
+	}
+	if d := r.takeBackAt(); d != 0 && now >= d && r.takeBack(now) {
 		return
 	}
 	if r.at == 0 || now < r.at || r.waiting {
@@ -499,7 +552,7 @@ func (r *Raft) Tick(now time.Duration) {
 		return
 	}
 	r.at = 0
-	if r.mayCampaign() {
+	if now >= r.headStart() && r.mayCampaign() {
 		r.campaign(now)
 		return
 	}
@@ -532,11 +585,13 @@ func (r *Raft) Deadline() (d time.Duration) {
 	}
 	if r.state == StateLeader {
 		earliest(r.fencedAt())
+		earliest(r.headStart())
 		return d
 	}
 	if !r.waiting {
 		earliest(r.at)
 	}
+	earliest(r.takeBackAt())
 	return d
 }
 
@@ -595,7 +650,7 @@ func (r *Raft) plan(now time.Duration) {
 		return
 	}
 	step := r.cfg.DeathTimeout / 50
-	r.at = now + time.Duration(r.rank())*step + r.shift(step/2)
+	r.at = max(now, r.headStart()) + time.Duration(r.rank())*step + r.shift(step/2)
 }
 
 // rank counts the live members that should campaign before us.

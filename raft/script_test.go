@@ -188,6 +188,10 @@ func (s *script) event(line string) {
 			s.t.Fatal(err)
 		}
 		s.r.Pause(time.Second+d, s.now)
+	case "handover": // to whom, by a row in the log
+		s.r.HandOver(s.now, w.Num("term"), w.Peer())
+	case "effect": // a term took effect in the log
+		s.r.Succeeded(w.Number(w.Plain[0]))
 	case "resume":
 		s.r.Pause(0, s.now)
 	case "resign":

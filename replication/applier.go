@@ -50,6 +50,7 @@ type applier struct {
 	home     chan *batch
 	followed uint32 // the peer that we followed last and that may turn out to be gone; 0: none
 	failures failures
+	compared bool      // with the peer's history, see compare
 	stranger xrow.Code // by which the last SUBSCRIBE found no row of ours at the peer, see strangerBy
 
 	upstream // guarded by the hub's lock
@@ -123,9 +124,12 @@ func (a *applier) run() {
 // gives way, its next SUBSCRIBE here kicks us.
 const foreignPause = 30 * time.Second
 
-// isForeign tells that the peer is of another replica set: nobody's to follow,
-// until that set gives way and the peer joins ours (founding.go).
+// isForeign tells that the peer is of another replica set, or another line: nobody's to
+// follow, until that set gives way and the peer joins ours (founding.go).
 func isForeign(err error) bool {
+	if errors.Is(err, ErrParted) {
+		return true
+	}
 	var e *xrow.Error
 	return errors.As(err, &e) && e.Code == xrow.ErrReplicasetUUIDMismatch
 }
@@ -179,7 +183,10 @@ func (a *applier) failed(err error) (again bool) {
 // classify is what applier_f of Tarantool makes of an error (src/box/applier.cc).
 func classify(err error) (state State, again bool) {
 	var e *xrow.Error
-	if !errors.As(err, &e) {
+	switch {
+	case errors.Is(err, ErrParted):
+		return StateStopped, false
+	case !errors.As(err, &e):
 		return StateDisconnected, true
 	}
 	switch e.Class() {
@@ -231,6 +238,9 @@ func (a *applier) session(ctx context.Context) (wasUp bool, err error) {
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if err := a.compare(ctx, c); err != nil {
+		return false, err
+	}
 	removed := a.stranger != 0 && a.lacksUs(ctx)
 	at, err := a.subscribe(c)
 	before := a.stranger
@@ -338,13 +348,15 @@ func hello(c *iproto.Client, p *Peer, auth func()) error {
 // subscription is what was agreed on with a peer.
 type subscription struct {
 	peer    uint32
-	from    vclock.VClock // what we held
-	target  vclock.VClock // what the peer held: with that we have caught up
-	kind    xrow.Kind     // of the peer
-	feature uint32        // the newest feature level that it reads; 0: not told
-	back    bool          // it has less than it had acked before
-	runs    bool          // rows or a heartbeat came
-	process uint64        // of the peer; 0: not told
+	from    vclock.VClock    // what we held
+	target  vclock.VClock    // what the peer held: with that we have caught up
+	kind    xrow.Kind        // of the peer
+	feature uint32           // the newest feature level that it reads; 0: not told
+	procs   []xrow.Procedure // that it has
+	gen     uint64           // of the share that was asked for; 0: all was
+	back    bool             // it has less than it had acked before
+	runs    bool             // rows or a heartbeat came
+	process uint64           // of the peer; 0: not told
 }
 
 // subscribe asks for the stream.
@@ -392,7 +404,10 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	if row.ReplicaID == 0 || row.ReplicaID >= vclock.Max {
 		return at, xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("SUBSCRIBE answered by instance %d", row.ReplicaID))
 	}
-	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, kind: ok.Kind, feature: ok.Feature, process: ok.Process}
+	at = subscription{peer: row.ReplicaID, from: info.Synced, target: ok.VClock, kind: ok.Kind, feature: ok.Feature, procs: ok.Procedures, process: ok.Process}
+	if info.Share != nil {
+		at.gen = info.Share.Gen
+	}
 	if m, found := info.member(c.Greeting.UUID); found && m.ID == at.peer {
 		at.back = !ok.VClock.Covers(&m.Shown.Ack)
 	}
@@ -458,19 +473,33 @@ func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 		incarnation = m.Incarnation
 	}
 	req := xrow.SubscribeRequest{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, InstanceUUID: h.cfg.UUID, InstanceName: h.cfg.Name,
-		VClock: info.Synced, ServerVersion: h.cfg.Version, Kind: xrow.Tarragon, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group, Feature: h.cfg.Feature}
+		VClock: info.Synced, ServerVersion: h.cfg.Version, Kind: xrow.Tarragon, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group, Feature: h.cfg.Feature, Procedures: h.cfg.Procedures}
 	if h.cfg.Anon {
 		req.Incarnation = 0
 		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
+		if info.Share != nil {
+			req.Share = info.Share.Share
+		}
 	}
 	return req
+}
+
+// refuseBegun tells why a stream that a peer gives is not followed. The lock is held.
+func (h *Hub) refuseBegun(uuid string, at *subscription) error {
+	if err := h.meet(uuid, at.process, false); err != nil {
+		return err
+	}
+	if at.gen < h.shareGen {
+		return errShare // it changed while we asked
+	}
+	return nil
 }
 
 // follow reads the stream until it ends.
 func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c *iproto.Client, at subscription) error {
 	h, peer := a.hub, at.peer
 	h.mu.Lock()
-	if err := h.meet(a.uuid, at.process, false); err != nil {
+	if err := h.refuseBegun(a.uuid, &at); err != nil {
 		h.mu.Unlock()
 		return err
 	}
@@ -482,7 +511,7 @@ func (a *applier) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
-	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Kind: at.kind, Feature: at.feature, Back: at.back}); err != nil {
+	if err := h.node.Submit(instance.Upstream{Peer: peer, State: instance.UpstreamFollow, Kind: at.kind, Feature: at.feature, Procedures: at.procs, Back: at.back}); err != nil {
 		return err
 	}
 	done := make(chan struct{})
@@ -526,6 +555,7 @@ func (a *applier) readStream(ctx context.Context, c *iproto.Client, at *subscrip
 	s := stream{link: c.Link, from: peer, done: ctx.Done(), home: a.home}
 	defer s.drop()
 	s.onRows = func(ev instance.Rows) error {
+		ev.Gen = at.gen
 		a.runs(at)
 		if err := a.waitRoom(ctx); err != nil {
 			return err

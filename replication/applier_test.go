@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"reflect"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ type scripted struct {
 	srv    *iproto.Server
 	subs   chan *sub
 	ballot xrow.Ballot // what VOTE gets
+
+	backend *backend
 }
 
 // sub is one subscribed connection, at the relay's end.
@@ -52,6 +55,7 @@ func newScripted(t testing.TB, id uint32, addr string) *scripted {
 			return io.EOF
 		}
 	}}
+	s.backend = b
 	s.srv, s.addr = serve(t, testUUID(id), addr, b)
 	t.Cleanup(func() { close(quit) })
 	return s
@@ -130,7 +134,7 @@ func TestApplierEvents(t *testing.T) {
 	h, s := follower(t)
 	c := s.accept(2, vclock.VClock{3: 4})
 	wait(t, h.node, func(ev instance.Upstream) bool {
-		return ev == instance.Upstream{Peer: 2, State: instance.UpstreamFollow, Kind: xrow.Tarantool}
+		return reflect.DeepEqual(ev, instance.Upstream{Peer: 2, State: instance.UpstreamFollow, Kind: xrow.Tarantool})
 	})
 	rows := []xrow.Row{
 		testRow(3, 1, 1, true, 2, 10),
@@ -296,7 +300,7 @@ func TestApplierRefused(t *testing.T) {
 	c.end(io.EOF)
 	lost := wait(t, h.node, func(ev instance.Upstream) bool { return true })
 	gone := wait(t, h.node, func(ev instance.Upstream) bool { return true })
-	if lost.State != instance.UpstreamLost || gone != (instance.Upstream{Peer: 2, State: instance.UpstreamRefused}) {
+	if lost.State != instance.UpstreamLost || !reflect.DeepEqual(gone, instance.Upstream{Peer: 2, State: instance.UpstreamRefused}) {
 		t.Errorf("%+v, then %+v", lost, gone)
 	}
 }
@@ -329,7 +333,7 @@ func TestApplierGoneBehindProxy(t *testing.T) {
 	wait(t, h.node, func(ev instance.Upstream) bool { return ev.State == instance.UpstreamFollow })
 	c.end(io.EOF)
 	wait(t, h.node, func(ev instance.Upstream) bool {
-		return ev == instance.Upstream{Peer: 2, State: instance.UpstreamRefused}
+		return reflect.DeepEqual(ev, instance.Upstream{Peer: 2, State: instance.UpstreamRefused})
 	})
 }
 
@@ -533,7 +537,7 @@ func TestSilence(t *testing.T) {
 	h.show(2)
 	p := subscribe(t, h.addr, 3, vclock.VClock{})
 	p.expectType(xrow.RaftState)
-	wait(t, h.node, func(ev instance.Downstream) bool { return ev == instance.Downstream{Peer: 3} })
+	wait(t, h.node, func(ev instance.Downstream) bool { return reflect.DeepEqual(ev, instance.Downstream{Peer: 3}) })
 	if _, err := p.ReadRow(); !errors.Is(err, io.EOF) {
 		t.Errorf("then %v", err)
 	}

@@ -20,6 +20,7 @@ func (h *Hub) Ballot() xrow.Ballot {
 	b := xrow.Ballot{Group: h.cfg.Group, IsROCfg: info.ROCfg, IsRO: info.RO, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
 		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Kind: xrow.Tarragon,
 		Replicaset: info.ReplicasetUUID, Founding: info.Founding}
+	b.SetName, b.Leads = info.ReplicasetName, h.leads(&info)
 	if h.cfg.NameSelf && !info.RO {
 		b.BootstrapLeader = h.cfg.UUID
 	}
@@ -32,6 +33,20 @@ func (h *Hub) Ballot() xrow.Ballot {
 		}
 	}
 	return b
+}
+
+// leads is who leads the replica set, for who has not joined yet.
+func (h *Hub) leads(info *Info) xrow.BallotLeader {
+	l := xrow.BallotLeader{Term: info.InEffect, UUID: info.Leader}
+	if l.UUID == "" {
+		return l
+	}
+	m, _ := info.member(l.UUID)
+	l.Name = m.Name
+	if h.cfg.AddressOf != nil {
+		l.Addr = h.cfg.AddressOf(l.UUID)
+	}
+	return l
 }
 
 // AppendBallot appends the body of the answer to a VOTE.

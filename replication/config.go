@@ -20,11 +20,14 @@ type Config struct {
 	Name        string // own instance name; empty: none
 	Incarnation uint64 // of our store, see instance.JoinRequest
 	Feature     uint32 // the newest feature level that we read; instance.FeatureLevel
+	// Procedures are those that we have, by name.
+	Procedures []xrow.Procedure
 	// TakesMark: a Tarantool may have registered us in the row of a former life, whose
 	// incarnation it leaves there. It is ours until the next start makes it so.
 	TakesMark bool
 	Process   uint64 // drawn when the process starts, see doubles; 0: it is not told
 	Anon      bool   // an anonymous replica: it follows, and is no member
+	Filter    string // the name of our filter, on a filtered replica; empty: we have all
 	Version   uint32 // SERVER_VERSION of our requests: major<<16 | minor<<8 | patch; required
 	Peers     []Peer // all members as configured; ourselves may be among them
 
@@ -53,6 +56,10 @@ type Config struct {
 	// Registers is told before a registration is asked of the core; nil: nobody is.
 	// It may read the configuration anew, and blocks for no longer than that.
 	Registers func()
+	// Line tells where this instance stands, see compare; nil: it does not compare itself.
+	Line func() instance.Line
+	// AddressOf is where clients reach a member; nil: it is not told.
+	AddressOf func(uuid string) string
 	// MustJoin is told once that no peer has the rows that we need any more, and that we do not lead:
 	// this instance has to join anew. It must not block.
 	MustJoin func(cause error)
@@ -94,6 +101,8 @@ type Node interface {
 	Submit(ev instance.Event) error
 	Now() instance.Now
 	Info() Info
+	// Filter is the confirmed filter of a name; nil: there is none.
+	Filter(name string) *instance.Filter
 	// Read runs f while the core does not change.
 	Read(f func())
 	// Scan is Read for one slice of many.
@@ -110,11 +119,14 @@ type Info struct {
 	RO             bool // it registers nobody now
 	ROCfg          bool // read-only by configuration
 	CanLead        bool
-	HasAll         bool        // that is committed, for it leads: see instance.Info.HasAll
-	Raft           bool        // elections are on
-	Readonly       *xrow.Error // what a registration gets; nil: it may be made
-	Feature        uint32      // level of the replica set, also where the row of it is undecided
-	Founding       int         // voters that the set needs before it is complete; 0: it is
+	HasAll         bool                 // that is committed, for it leads: see instance.Info.HasAll
+	Raft           bool                 // elections are on
+	Readonly       *xrow.Error          // what a registration gets; nil: it may be made
+	Share          *instance.ShareState // what our streams are to have; nil: all
+	Feature        uint32               // level of the replica set, also where the row of it is undecided
+	Founding       int                  // voters that the set needs before it is complete; 0: it is
+	InEffect       uint64               // term in effect
+	Leader         string               // UUID of its leader; empty: none is heard
 	Members        []Member
 	Undecided      []Member // by rows of the log whose fate is open, as far as no committed row has that life
 }
@@ -136,6 +148,11 @@ type loopNode struct{ *instance.Loop }
 
 func (n loopNode) Read(f func()) { n.Loop.Read(func(*instance.Core) { f() }) }
 
+func (n loopNode) Filter(name string) (f *instance.Filter) {
+	n.Loop.Read(func(c *instance.Core) { f = c.Filter(name) })
+	return f
+}
+
 func (n loopNode) Scan(f func()) { n.Loop.Scan(func(*instance.Core) { f() }) }
 
 func (n loopNode) Info() (i Info) {
@@ -144,13 +161,16 @@ func (n loopNode) Info() (i Info) {
 		in := c.Info(now)
 		i = Info{ID: in.ID, ReplicasetUUID: c.Box().ReplicasetUUID(), ReplicasetName: c.Box().ReplicasetName(), Synced: in.Synced.Global(), Term: in.Term, RO: !in.Registers(),
 			ROCfg: in.ROCfg, HasAll: in.HasAll(), CanLead: in.Mode == instance.ModeCandidate || in.Mode == instance.ModeManual,
-			Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Feature: max(in.Feature.Level, in.Feature.Newest), Founding: in.Founding.Need}
+			Share: c.ShareState(), Raft: in.Mode != instance.ModeOff, Readonly: c.ReadonlyError(), Feature: max(in.Feature.Level, in.Feature.Newest), Founding: in.Founding.Need, InEffect: in.QueueTerm}
 		for _, m := range c.UndecidedMembers() {
 			i.Undecided = append(i.Undecided, Member{ID: m.ID, UUID: m.UUID, Name: m.Name, Incarnation: m.Incarnation})
 		}
 		i.Members = make([]Member, len(in.Members))
 		for k, m := range in.Members {
 			i.Members[k] = Member{ID: m.ID, UUID: m.UUID, Name: m.Name, Incarnation: m.Incarnation, Shown: c.ShownBy(m.ID)}
+			if m.ID == in.LeaderInEffect() {
+				i.Leader = m.UUID
+			}
 		}
 	})
 	return i

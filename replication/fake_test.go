@@ -58,6 +58,8 @@ func (n *fakeNode) advance(d time.Duration) {
 	n.now.Wall += d.Seconds()
 }
 
+func (n *fakeNode) Filter(string) *instance.Filter { return nil }
+
 func (n *fakeNode) Info() Info {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -244,12 +246,24 @@ type backend struct {
 	hub       func() *Hub
 	ballot    func(dst []byte) []byte
 	replicate func(l *iproto.Link, row *xrow.Row) error // instead of the hub
+	call      func(c *iproto.Conn, q *iproto.Call)      // nil: there are no functions
 }
 
-func (b *backend) Ready() *xrow.Error                      { return nil }
-func (b *backend) SchemaVersion() uint64                   { return 1 }
-func (b *backend) User([]byte) (iproto.User, []byte, bool) { return 0, nil, false }
-func (b *backend) CanLogin(iproto.User) error              { return nil }
+func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
+	if b.call != nil {
+		b.call(c, q)
+		return
+	}
+	c.Reply(q.Sync, nil, xrow.Errorf(xrow.ErrNoSuchProc, q.Name))
+	c.Flush()
+}
+
+func (b *backend) Stream(*iproto.Conn, []iproto.StreamRequest) {}
+func (b *backend) StreamsGone(uint64)                          {}
+func (b *backend) Ready() *xrow.Error                          { return nil }
+func (b *backend) SchemaVersion() uint64                       { return 1 }
+func (b *backend) User([]byte) (iproto.User, []byte, bool)     { return 0, nil, false }
+func (b *backend) CanLogin(iproto.User) error                  { return nil }
 func (b *backend) AppendBallot(dst, _ []byte) ([]byte, *xrow.Error) {
 	return b.ballot(dst), nil
 }
@@ -326,7 +340,12 @@ func testConfig(id uint32, log Log) Config {
 
 func newTestHub(t testing.TB, id uint32, change func(*Config)) *testHub {
 	t.Helper()
-	h := &testHub{t: t, node: newFakeNode(id), log: newMemLog(), lines: make(logLines, 1024)}
+	return newTestHubOf(t, id, newFakeNode(id), change)
+}
+
+func newTestHubOf(t testing.TB, id uint32, node *fakeNode, change func(*Config)) *testHub {
+	t.Helper()
+	h := &testHub{t: t, node: node, log: newMemLog(), lines: make(logLines, 1024)}
 	cfg := testConfig(id, h.log)
 	cfg.Logger = zerolog.New(h.lines)
 	if change != nil {

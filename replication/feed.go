@@ -16,6 +16,7 @@ type feed struct {
 	raft     raftState         // what we show
 	beats    uint64            // heartbeats asked for so far
 	beatSync uint64            // VCLOCK_SYNC of heartbeats
+	own      []uint32          // Tarragon's own spaces, which no filter leaves out; never changed, only replaced
 	void     []uint64          // LSNs of own PROMOTEs that go out as NOPs; never changed, only replaced
 	lazy     uint32            // the leader that we hear; 0: none, or ourselves
 	sees     [vclock.Max]sight // what peers show, by their IDs
@@ -43,6 +44,9 @@ func (f *feed) take(e *instance.Effects, relayed bool) (all, more, turn bool) {
 	if e.Group != nil {
 		f.ring.add(e.GroupNo, e.Group, relayed)
 	}
+	if e.Own != nil {
+		f.own = e.Own
+	}
 	if e.VoidPromotes != nil {
 		f.void = e.VoidPromotes
 	}
@@ -66,7 +70,7 @@ func (s *raftState) show(msg *xrow.Raft) {
 	row := xrow.Row{Type: xrow.RaftState, Body: msg.AppendBody(nil)}
 	*s = raftState{seq: s.seq + 1, term: msg.Term, vote: msg.Vote, frame: row.Append(nil)}
 	plain := *msg
-	plain.Quorum = ""
+	plain.Quorum, plain.Unfit, plain.Move = "", nil, nil
 	row.Body = plain.AppendBody(nil)
 	s.plain = row.Append(nil)
 	row.GroupID = xrow.GroupLocal

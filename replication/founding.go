@@ -88,7 +88,7 @@ func (b *Boot) Rival(ctx context.Context, set string, alone bool) (r Rival, ok b
 }
 
 func (b *Boot) rival(seen []candidate, set string, alone bool) (r Rival, ok bool) {
-	others := slices.DeleteFunc(booted(seen), func(c candidate) bool { return c.uuid == b.Self.UUID || b.isOurs(&c, set) })
+	others := slices.DeleteFunc(booted(seen), func(c candidate) bool { return c.uuid == b.Self.UUID || c.saysNothing() || b.isOurs(&c, set) })
 	if others = oneSet(others, ""); len(others) == 0 {
 		return r, false
 	}
@@ -98,6 +98,12 @@ func (b *Boot) rival(seen []candidate, set string, alone bool) (r Rival, ok bool
 		own.ballot.Registered = make([]string, 2)
 	}
 	return Rival{Replicaset: other.ballot.Replicaset, Addr: other.peer.Addr, Firmer: firmer(other, own) < 0}, true
+}
+
+// saysNothing tells of the answer of one that only begins to load its data: it may be of
+// any set, so nobody gives way for it. The next look knows more.
+func (c *candidate) saysNothing() bool {
+	return c.ballot.Replicaset == "" && len(c.ballot.Registered) == 0 && c.ballot.VClock.Signature() == 0
 }
 
 // isOurs tells whether a booted candidate is of the set that we found. The UUID

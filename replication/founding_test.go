@@ -25,6 +25,12 @@ func unknown(id uint32, members ...uint32) candidate {
 	return c
 }
 
+// holding has rows.
+func holding(c candidate) candidate {
+	c.ballot.VClock[1] = 5
+	return c
+}
+
 // Which set a joiner takes, and whether a founder gives way, by the same order.
 func TestPreferredSet(t *testing.T) {
 	const a, b = "a0000000-0000-4000-8000-000000000000", "b0000000-0000-4000-8000-000000000000"
@@ -76,7 +82,8 @@ func TestRival(t *testing.T) {
 		{"a lone one that stays", []candidate{ofSet(2, a, 2, 2)}, true, a, true},
 		{"one of ours", []candidate{ofSet(2, b, 2, 1, 2)}, false, "-", false},
 		{"a set with our uuid, which does not know us", []candidate{ofSet(2, b, 0, 2, 3)}, true, b, true},
-		{"a Tarantool that does not know us", []candidate{unknown(2)}, true, "", true},
+		{"a Tarantool that does not know us", []candidate{holding(unknown(2))}, true, "", true},
+		{"one that only begins to load its data", []candidate{unknown(2)}, true, "-", false},
 		{"a Tarantool that we registered", []candidate{unknown(2, 1, 2)}, false, "-", false},
 		{"we are several, and the other is complete", []candidate{ofSet(2, c, 0, 2, 3, 4)}, false, c, true},
 		{"we are several, and the other is lone", []candidate{ofSet(2, a, 3, 2)}, false, a, false},

@@ -30,6 +30,9 @@ type Hub struct {
 	closed   bool
 	gapTold  bool
 	refused  refusals // has a lock of its own
+	forwards forwarder
+	copier   copier
+	shareGen uint64 // of the share that streams are to have, see reshare
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -51,6 +54,7 @@ func New(cfg Config) (*Hub, error) {
 	h := &Hub{cfg: cfg, feed: feed{ring: ring{limit: cfg.RingBytes}}, joins: newJoins(), doubles: newDoubles()}
 	h.times.Store(&times{death: cfg.DeathTimeout, tarantool: cfg.TarantoolTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
+	h.forwards.hub = h
 	return h, nil
 }
 
@@ -89,6 +93,7 @@ func (h *Hub) Start(node Node) {
 		h.appliers = append(h.appliers, a)
 		h.wg.Go(a.run)
 	}
+	h.beginCopy()
 }
 
 // Close ends all connections and waits for the goroutines. Loop and log must
@@ -105,6 +110,9 @@ func (h *Hub) Close() {
 func (h *Hub) Handle(e *instance.Effects) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(e.Forwards) > 0 && !h.closed && !h.expelled {
+		h.forwards.take(e.Forwards)
+	}
 	all, more, turn := h.feed.take(e, len(h.relays) > 0)
 	for _, r := range h.relays {
 		if all || more && !h.holdsBack(r) {
@@ -113,6 +121,10 @@ func (h *Hub) Handle(e *instance.Effects) {
 	}
 	h.acking.mute = e.Mute
 	h.park(e)
+	h.orderCopy(e)
+	if e.Share != nil {
+		h.reshare(e.Share)
+	}
 	if e.Ack != nil || turn {
 		h.wakeAcks(e.Ack, turn)
 	}

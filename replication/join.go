@@ -23,6 +23,7 @@ type Identity struct {
 	Version     uint32 // SERVER_VERSION
 	Feature     uint32 // the newest feature level that we read; 0: it is not told
 	Anon        bool   // an anonymous replica: it takes the state without being registered
+	Filter      string // the name of our filter; empty: we take all
 	Raft        bool   // elections are on
 	// What the old store knows, zero where there is none: the persisted term, the
 	// newest term in effect, and the LSN of its owner up to which all is
@@ -65,6 +66,9 @@ func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink 
 	kind := xrow.Join
 	if id.Anon {
 		kind, req.InstanceName = xrow.FetchSnap, ""
+		if id.Filter != "" {
+			req.Share = &xrow.Share{Filter: id.Filter}
+		}
 	}
 	if err := c.WriteRow(&xrow.Row{Type: kind, Body: req.AppendBody(nil)}); err != nil {
 		return err

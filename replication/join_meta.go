@@ -33,7 +33,10 @@ func (j *joiner) meta(row *xrow.Row) error {
 		return j.metaTarantool(&promote)
 	}
 	j.told.expect(meta.Tuples)
-	s.History = meta.History
+	s.History, s.Share = meta.History, meta.Share
+	if j.id.Filter != "" && meta.Share == nil {
+		return xrow.Errorf(xrow.ErrUnsupported, "This instance", "filters: it is of an earlier version")
+	}
 	return j.checkMeta(&meta, &promote)
 }
 

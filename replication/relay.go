@@ -39,11 +39,12 @@ type relay struct {
 type subscriber struct {
 	peer    uint32 // 0: anonymous
 	uuid    string
-	process uint64    // of the peer; 0: not told
-	kind    xrow.Kind // of the peer
-	feature uint32    // the newest feature level that it reads; 0: not told
-	version uint32    // of the peer
-	sync    uint64    // of the SUBSCRIBE
+	process uint64           // of the peer; 0: not told
+	kind    xrow.Kind        // of the peer
+	feature uint32           // the newest feature level that it reads; 0: not told
+	procs   []xrow.Procedure // that it has
+	version uint32           // of the peer
+	sync    uint64           // of the SUBSCRIBE
 	from    vclock.VClock
 }
 
@@ -58,6 +59,7 @@ type cutter struct {
 	reader   LogReader     // nil: from the ring
 	groups   []recent      // to be sent by this write
 	void     []uint64      // LSNs of PROMOTEs that a Tarantool must not get
+	gap      *xrow.Gap     // what the share of the peer cuts; nil: it has all
 	out      [][]byte
 	bufs     net.Buffers
 	scratch  []byte
@@ -133,6 +135,7 @@ func (r *relay) sendSome() (n int64, err error) {
 		return 0, r.say(todo.end)
 	}
 	r.out = r.out[:0]
+	r.gap.Reset()
 	if todo.raft.seq != r.sentRaft {
 		if r.takesRaft() {
 			r.out = append(r.out, r.raftFrame(&todo.raft))
@@ -155,6 +158,7 @@ func (r *relay) sendSome() (n int64, err error) {
 		r.cut(&r.groups[i])
 		r.groups[i] = recent{}
 	}
+	r.out = r.gap.Flush(r.out)
 	if todo.beats != r.sentBeat {
 		r.out = append(r.out, r.heartbeat(todo.beatSync, r.next > todo.upTo))
 		r.sentBeat = todo.beats
@@ -193,6 +197,7 @@ func (r *relay) take() (t todo) {
 	}
 	r.pos.Merge(&r.acked)
 	r.void = h.feed.void
+	r.gap.Always(h.feed.own)
 	r.groups = r.groups[:0]
 	bytes := 0
 	for r.next <= t.upTo && bytes < writeBytes && len(r.groups) < writeGroups {
@@ -246,7 +251,7 @@ func (r *relay) cut(e *recent) {
 	if r.pos[r.peer] >= r.ownUpTo {
 		skip |= 1 << r.peer
 	}
-	r.out = g.Cut(&r.pos, skip, r.out)
+	r.out = g.Cut(&r.pos, skip, r.gap, r.out)
 }
 
 // heartbeat encodes one. Within a backlog it has no time: the peer would take

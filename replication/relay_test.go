@@ -3,6 +3,7 @@ package replication
 import (
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 
 	"tarragon.dev/tarragon/instance"
@@ -31,10 +32,10 @@ func TestRelayLogThenRing(t *testing.T) {
 	}
 	wait(t, h.node, func(ev instance.Downstream) bool {
 		ev.VClock = vclock.VClock{}
-		return ev == instance.Downstream{Peer: 2, Up: true, Kind: xrow.Tarragon}
+		return reflect.DeepEqual(ev, instance.Downstream{Peer: 2, Up: true, Kind: xrow.Tarragon})
 	})
 	p.Close()
-	wait(t, h.node, func(ev instance.Downstream) bool { return ev == instance.Downstream{Peer: 2} })
+	wait(t, h.node, func(ev instance.Downstream) bool { return reflect.DeepEqual(ev, instance.Downstream{Peer: 2}) })
 }
 
 // A group that is not synced here does not leave.

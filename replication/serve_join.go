@@ -137,6 +137,12 @@ func (h *Hub) serveFetch(link *iproto.Link, user iproto.User, row *xrow.Row) err
 	case req.Checkpoint: // our checkpoints are no files that rows could be counted in
 		return xrow.Errorf(xrow.ErrMissingSnapshot)
 	}
+	if err := h.servesAll(); err != nil {
+		return err
+	}
+	if req.Copy != nil {
+		return h.serveCopy(link, row.Sync, &req)
+	}
 	who := req.InstanceUUID
 	if who == "" { // not told before 3.3
 		who = link.RemoteAddr().String()
@@ -155,7 +161,11 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 		return err
 	}
 	defer h.endJoin(place)
-	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: kind, Incarnation: req.Incarnation, Feature: req.Feature})
+	ask := instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: kind, Incarnation: req.Incarnation, Feature: req.Feature}
+	if req.Share != nil {
+		ask.Filter = req.Share.Filter
+	}
+	snap, err := h.requestState(func(tag uint64) instance.Event { ask.Tag = tag; return ask })
 	if err != nil {
 		return err
 	}
@@ -223,15 +233,14 @@ func (h *Hub) endJoin(uuid string) {
 }
 
 // requestState asks the core for a state, or a registration, and waits for it.
-func (h *Hub) requestState(ev instance.JoinRequest) (instance.Snapshot, error) {
+func (h *Hub) requestState(ask func(tag uint64) instance.Event) (instance.Snapshot, error) {
 	answer := make(chan instance.Snapshot, 1)
 	h.mu.Lock()
 	h.joins.tags++
 	tag := h.joins.tags | tagJoin
 	h.joins.answers[tag] = answer
 	h.mu.Unlock()
-	ev.Tag = tag
-	if err := h.node.Submit(ev); err != nil {
+	if err := h.node.Submit(ask(tag)); err != nil {
 		return instance.Snapshot{}, err
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.JoinTimeout)
@@ -327,7 +336,7 @@ func (j *joinStream) meta(s *instance.State) {
 	}
 	var about []byte
 	if j.ours {
-		meta := xrow.JoinMetaBody{History: s.History, Term: newest.Term, LSN: s.Confirmed, Tuples: j.told.expected()}
+		meta := xrow.JoinMetaBody{History: s.History, Term: newest.Term, LSN: s.Confirmed, Tuples: j.told.expected(), Share: s.Share}
 		about = meta.AppendBody(nil)
 	}
 	j.row(xrow.JoinMeta, 0, about)

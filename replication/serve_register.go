@@ -37,7 +37,9 @@ func (h *Hub) serveRegister(link *iproto.Link, user iproto.User, row *xrow.Row) 
 	case err != nil:
 		return fmt.Errorf("register: %w", err)
 	}
-	snap, err := h.requestState(instance.JoinRequest{UUID: req.InstanceUUID, Name: req.InstanceName, Kind: instance.JoinID, Incarnation: req.Incarnation, Feature: req.Feature})
+	snap, err := h.requestState(func(tag uint64) instance.Event {
+		return instance.JoinRequest{Tag: tag, UUID: req.InstanceUUID, Name: req.InstanceName, Kind: instance.JoinID, Incarnation: req.Incarnation, Feature: req.Feature}
+	})
 	if err != nil {
 		return err
 	}
@@ -84,7 +86,7 @@ func (h *Hub) sendUpTo(link *iproto.Link, sync, next uint64, pos, stop *vclock.V
 		if err != nil {
 			return err
 		}
-		out = withoutVoid(g, self, void).Cut(pos, 0, out[:0])
+		out = withoutVoid(g, self, void).Cut(pos, 0, nil, out[:0])
 		bufs := net.Buffers(out)
 		if err := h.armWrite(link); err != nil {
 			return err

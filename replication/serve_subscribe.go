@@ -19,14 +19,14 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row)
 		return err
 	}
 	from := req.VClock.Global()
-	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from}, heard: heard{acked: from},
-		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, feature: req.Feature, version: req.ServerVersion, sync: row.Sync, from: from}}
+	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from, gap: xrow.NewGap(req.Share)}, heard: heard{acked: from},
+		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, feature: req.Feature, procs: req.Procedures, version: req.ServerVersion, sync: row.Sync, from: from}}
 	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Kind: r.kind, Group: h.cfg.Group}
 	if r.kind == xrow.Tarragon {
 		ok.Process = h.cfg.Process
 	}
 	if r.feature != 0 { // the first versions know of no levels
-		ok.Feature = h.cfg.Feature
+		ok.Feature, ok.Procedures = h.cfg.Feature, h.cfg.Procedures
 	}
 	if m, found := info.member(req.InstanceUUID); found {
 		r.peer, r.ownUpTo = m.ID, info.Synced[m.ID]
@@ -85,6 +85,9 @@ func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRe
 	}
 	if !h.cfg.CanLog {
 		return errNoLog()
+	}
+	if err := h.checkShare(req); err != nil {
+		return err
 	}
 	if req.Kind == xrow.Tarragon {
 		return instance.RefuseFeature(info.Feature, req.Feature)
@@ -173,7 +176,7 @@ func (r *relay) tell(up bool) error {
 	}
 	ev := instance.Downstream{Peer: r.peer, Up: up}
 	if up {
-		ev.Kind, ev.Feature, ev.VClock = r.kind, r.feature, r.from
+		ev.Kind, ev.Feature, ev.Procedures, ev.VClock = r.kind, r.feature, r.procs, r.from
 	}
 	return r.hub.node.Submit(ev)
 }

@@ -30,8 +30,8 @@ func (s *Server) learnAddresses(members []box.Member) {
 			out[m.UUID] = addr
 		}
 	}
-	if out[s.main.life.UUID] == "" && len(s.port.clients.Addrs()) > 0 {
-		out[s.main.life.UUID] = s.port.clients.Addrs()[0].String()
+	if out[s.main().life.UUID] == "" && len(s.port.clients.Addrs()) > 0 {
+		out[s.main().life.UUID] = s.port.clients.Addrs()[0].String()
 	}
 	s.addrs.m.Store(&out)
 }

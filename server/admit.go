@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
 )
 
@@ -21,6 +22,13 @@ type admission struct {
 // readAgain is how often at most the configuration is read anew: peers that are
 // refused come again and again.
 const readAgain = time.Second
+
+// reset takes what the instance was started with.
+func (a *admission) reset(in *config.Instance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.members, a.most = in.Tarragon.Members, in.Tarragon.MaxMembers
+}
 
 // reloadMembers reads tarragon.members and max_members anew before somebody is
 // registered. A configuration that has mistakes by now changes nothing.

@@ -221,7 +221,7 @@ func TestAttackReader(t *testing.T) {
 	if err := down.halt(); err != nil {
 		t.Fatal(err)
 	}
-	set := lead.server().main.engine.Load().box.ReplicasetUUID()
+	set := lead.server().main().engine.Load().box.ReplicasetUUID()
 	var lost box.Member
 	for _, m := range before.Members {
 		if m.ID == i.ID {
@@ -264,7 +264,7 @@ func TestAttackReaderTakesPlace(t *testing.T) {
 		return lead.joinAs("replicator", "r", xrow.JoinRequest{InstanceUUID: id, InstanceName: "i9", Incarnation: 7})
 	}
 	stream, state := uuid.NewString(), uuid.NewString()
-	sub := xrow.SubscribeRequest{ReplicasetUUID: lead.server().main.engine.Load().box.ReplicasetUUID(), InstanceUUID: stream, Anon: true, Kind: xrow.Tarragon, Process: 5,
+	sub := xrow.SubscribeRequest{ReplicasetUUID: lead.server().main().engine.Load().box.ReplicasetUUID(), InstanceUUID: stream, Anon: true, Kind: xrow.Tarragon, Process: 5,
 		VClock: mustInfo(t, lead).Synced.Global(), ServerVersion: 3<<16 | 8<<8}
 	if _, err := lead.rogue("reader", "q").Do(xrow.Subscribe, sub.AppendBody(nil)); err != nil {
 		t.Fatal(err)
@@ -287,7 +287,7 @@ func TestAttackReaderAcks(t *testing.T) {
 	s.level()
 	lead := s.leader()
 	before := mustInfo(t, lead)
-	set := lead.server().main.engine.Load().box.ReplicasetUUID()
+	set := lead.server().main().engine.Load().box.ReplicasetUUID()
 	sub := xrow.SubscribeRequest{ReplicasetUUID: set, InstanceUUID: uuid.NewString(), Anon: true, Kind: xrow.Tarragon, Process: 5,
 		VClock: before.Synced.Global(), ServerVersion: 3<<16 | 8<<8}
 	c := lead.rogue("reader", "q")

@@ -30,7 +30,7 @@ func (s *set) newRogue(name string) *rogue {
 	s.t.Helper()
 	r := &rogue{s: s, uuid: uuid.NewString(), incarnation: 77, streams: map[*node1]*iproto.Client{}, heard: map[*node1]chan error{}}
 	lead := s.leader()
-	lead.server().main.engine.Load().loop.Read(func(c *instance.Core) { r.set = c.Box().ReplicasetUUID() })
+	lead.server().main().engine.Load().loop.Read(func(c *instance.Core) { r.set = c.Box().ReplicasetUUID() })
 	s.until("the rogue has joined", func() bool { return r.join(s.leader(), name) == nil })
 	info, _ := s.leader().info()
 	for _, m := range info.Members {

@@ -217,7 +217,7 @@ func TestAttackRevokedWithinRead(t *testing.T) {
 	} {
 		s.makeUserAnew("bob", []any{"read", "space", "t"})
 		var bob box.Credentials
-		loop := s.leader().server().main.engine.Load().loop
+		loop := s.leader().server().main().engine.Load().loop
 		loop.Read(func(core *instance.Core) {
 			u, _ := core.Box().UserByName("bob")
 			bob, _ = core.Box().Schema().Credentials(u.ID)

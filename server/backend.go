@@ -16,20 +16,21 @@ import (
 // the node of the replica set.
 type backend struct{ s *Server }
 
-func (b *backend) engine() *engine { return b.s.main.engine.Load() }
+func (b *backend) engine() *engine { return b.s.main().engine.Load() }
 
 func (b *backend) Ready() *xrow.Error {
-	if b.s.main.ready.Load() {
+	n := b.s.main()
+	if n.ready.Load() && !n.leaving.Load() {
 		return nil
 	}
 	e := xrow.Errorf(xrow.ErrLoading)
-	if boot := b.s.main.boot.Load(); boot != nil && b.s.main.hub.Load() == nil {
+	if boot := n.boot.Load(); boot != nil && n.hub.Load() == nil {
 		if rows, bytes := boot.Progress.Read(); rows > 0 { // status shows it
 			e.Message += fmt.Sprintf(" - joining: %d rows, %d MiB so far", rows, bytes>>20)
 			if share := boot.Progress.Share(); share != "" {
 				e.Message += ", " + share
 			}
-		} else if g := b.s.main.after; g != nil {
+		} else if g := n.after; g != nil {
 			e.Message += " - " + g.Error()
 		}
 	}
@@ -103,10 +104,14 @@ func (b *backend) ResolveIndex(space uint32, name []byte) (id uint32, err error)
 func (b *backend) Select(q *iproto.Select, to iproto.Sink) (n uint32, position []byte, err error) {
 	query := box.Query{Space: q.Space, Index: q.Index, Iterator: q.Iterator, Key: q.Key, Offset: q.Offset, Limit: q.Limit,
 		FetchPosition: q.FetchPosition, AfterPosition: q.AfterPosition, AfterTuple: q.AfterTuple}
+	e := b.engine()
+	if e == nil { // a linearizable read that its connection did not wait for
+		return 0, nil, xrow.Errorf(xrow.ErrLoading)
+	}
 	var count int
 	if q.Space == xrow.SpaceSessionSettings {
 		var rows []byte
-		b.engine().loop.Read(func(c *instance.Core) {
+		e.loop.Read(func(c *instance.Core) {
 			rows, count, err = c.Box().SelectSettings(box.Credentials(q.User), &query, q.Settings, nil)
 		})
 		if err == nil {
@@ -114,8 +119,27 @@ func (b *backend) Select(q *iproto.Select, to iproto.Sink) (n uint32, position [
 		}
 		return uint32(count), nil, err
 	}
-	count, err = b.engine().loop.Select(box.Credentials(q.User), &query, to)
+	count, err = e.loop.StreamSelect(instance.TxnID{Conn: q.Conn, Stream: q.Stream}, box.Credentials(q.User), &query, to)
 	return uint32(count), query.Position, err
+}
+
+var lookupPool = sync.Pool{New: func() any { return new([]box.Lookup) }}
+
+// Lookups answers those by key of one read buffer under one hold of the latch.
+func (b *backend) Lookups(all []iproto.Lookup, room []byte) {
+	pooled := lookupPool.Get().(*[]box.Lookup)
+	qs := (*pooled)[:0]
+	for i := range all {
+		q := &all[i]
+		qs = append(qs, box.Lookup{User: box.Credentials(q.User), Space: q.Space, Index: q.Index, Limit: q.Limit, Key: q.Key})
+	}
+	b.engine().loop.Lookups(qs, room)
+	for i := range all {
+		all[i].Done, all[i].N, all[i].Tuples = qs[i].Done, qs[i].N, qs[i].Tuples
+	}
+	clear(qs)
+	*pooled = qs
+	lookupPool.Put(pooled)
 }
 
 // UpdateSetting changes a setting of the session that asks.
@@ -162,51 +186,50 @@ func (b *backend) refuse(batch *iproto.Batch) {
 
 // Linear runs a read once a quorum round says that all it must see is here.
 func (b *backend) Linear(c *iproto.Conn, q *iproto.Select) {
-	e := b.engine()
-	if !b.linearizable(q.Space) {
-		c.Reply(q.Sync, nil, &xrow.Error{Code: xrow.ErrUnsupported, Message: "space \"" + b.spaceName(q.Space) + "\" does not support linearizable operations"})
-		c.Flush()
-		return
-	}
-	conn := b.s.port.calls.add(func(r instance.Reply) {
-		if r.Err != nil {
-			c.Reply(q.Sync, nil, r.Err)
+	b.whenLinear(q.User, q.Space, func(e *xrow.Error) {
+		if e != nil {
+			c.Reply(q.Sync, nil, e)
 			c.Flush()
 			return
 		}
 		go c.FinishSelect(q)
 	})
-	if err := e.loop.Submit(instance.LinearRead{Conn: conn}); err != nil {
+}
+
+// whenLinear calls then behind such a round, or with the error. It may be the Loop that
+// calls.
+func (b *backend) whenLinear(user iproto.User, space uint32, then func(*xrow.Error)) {
+	if e := b.engine().notLinearizable(box.Credentials(user), space); e != nil {
+		then(e)
+		return
+	}
+	conn := b.s.port.calls.add(func(r instance.Reply) { then(r.Err) })
+	if err := b.engine().loop.Submit(instance.LinearRead{Conn: conn}); err != nil {
 		b.s.port.calls.answer(instance.Reply{Conn: conn, Err: xrow.Errorf(xrow.ErrShutdown)})
 	}
 }
 
-// linearizable: asynchronous rows may be lost with their leader, so no round
-// can promise anything of them. A space that is not there gets its usual error
-// from the read.
-func (b *backend) linearizable(space uint32) (ok bool) {
-	b.engine().loop.Read(func(c *instance.Core) {
-		bx := c.Box()
-		ok = bx.IsSyncSpace(space) || !bx.IsGlobalSpace(space) || bx.IsDDLSpace(space) || b.s.in.Tarragon.SyncAll
-	})
-	return ok
-}
-
-func (b *backend) spaceName(id uint32) (name string) {
-	b.engine().loop.Read(func(c *instance.Core) {
-		if info, ok := c.Box().Space(id); ok {
-			name = info.Name
+// notLinearizable is the error of a space of which no round can promise anything. One that
+// is not there gets its usual error from the read.
+func (e *engine) notLinearizable(user box.Credentials, space uint32) (err *xrow.Error) {
+	e.loop.Read(func(c *instance.Core) {
+		if !c.Linearizable(space) {
+			err = c.NotLinearizable(user, space, box.PrivRead)
 		}
 	})
-	return name
+	return err
 }
 
 func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
-	b.engine().front.procs.Call(proc.Call{Conn: c.ID(), Sync: q.Sync, User: box.Credentials(q.User), Type: q.Type, Name: q.Name, Args: q.Args, Large: c.LargeAnswer,
-		Reply: func(data []byte, err *xrow.Error) {
-			c.Reply(q.Sync, data, err)
-			c.Flush()
-		}})
+	call := proc.Call{Conn: c.ID(), Sync: q.Sync, Session: proc.Session{Conn: c.ID(), Sync: q.Sync}, User: box.Credentials(q.User), Type: q.Type, Name: q.Name, Args: q.Args,
+		Large: func() (func(), error) { return c.LargeAnswer(q) },
+		Later: c.LargeAnswerLater,
+		Push:  func(v []byte) error { return c.PushCall(q, v) },
+		Reply: func(data []byte, err *xrow.Error) { c.ReplyCall(q, data, err) }}
+	if q.Stream != 0 {
+		b.inStream(c, q.Stream, &call)
+	}
+	b.engine().front.procs.Call(call)
 }
 
 // AppendBallot answers for the node of the group that is asked.

@@ -23,7 +23,7 @@ func (s *Server) publishBallots(ctx context.Context) {
 		case <-t.C:
 		}
 		s.publishBallot()
-		if s.main.ready.Load() {
+		if s.main().ready.Load() {
 			t.Reset(s.tuning.death())
 		} else {
 			t.Reset(bootBallots)
@@ -33,7 +33,7 @@ func (s *Server) publishBallots(ctx context.Context) {
 
 // publishBallot tells watchers of the ballot if it has changed.
 func (s *Server) publishBallot() {
-	if ballot, err := s.main.appendBallot(nil); err == nil {
+	if ballot, err := s.main().appendBallot(nil); err == nil {
 		s.port.events.Update(iproto.EventBallot, ballot)
 	}
 }

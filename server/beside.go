@@ -8,14 +8,14 @@ import (
 	"tarragon.dev/tarragon/config"
 )
 
-// seat is the place of a node beside that of the replica set: for another group, over
-// the same store, journal and port. Nothing in the configuration makes one yet.
+// seat is the place of a node: for the replica set, or for another group, over
+// the same store, journal and port. Nothing in the configuration makes one of those yet.
 //
-// A node there that cannot go on ends and begins anew by itself, while all others run.
+// A node that cannot go on ends and begins anew by itself, while all others run.
 type seat struct {
-	group string
+	group string               // empty: the replica set
 	core  uint32               // in the store
-	node  atomic.Pointer[node] // of the present run; nil: it is between two
+	node  atomic.Pointer[node] // of the present run; nil: it is between two, which is never so for the replica set
 }
 
 func newSeats(groups []string) map[string]*seat {
@@ -47,7 +47,7 @@ func (s *Server) startSeats(ctx context.Context) {
 // keep runs the node of a seat again and again.
 func (s *Server) keep(ctx context.Context, b *seat) {
 	log := s.log.With().Str("core", b.group).Logger()
-	next := newComeback(&slots{store: s.store, core: b.core}, log)
+	next := newComeback(&home{store: s.store, core: b.core}, log)
 	for ctx.Err() == nil {
 		began := time.Now()
 		end := s.runBeside(ctx, b, newNode(b.group, s.hostBeside(b.group), next))
@@ -65,17 +65,14 @@ func (s *Server) runBeside(ctx context.Context, b *seat, n *node) error {
 		return err
 	}
 	n.store = slot
-	run, stop := context.WithCancelCause(ctx)
+	run := n.begin(ctx)
 	b.node.Store(n)
 	err = n.run(run)
 	n.noteSet(err)
 	b.node.Store(nil)
-	n.resign()
-	n.endReplication()
-	stop(errStopped)
-	n.bg.Wait()
-	n.endLoop()
-	n.endWriter()
+	for _, step := range n.ending(func() {}) {
+		step.run()
+	}
 	n.noteShown(err)
 	return err
 }
@@ -85,7 +82,7 @@ func (s *Server) runBeside(ctx context.Context, b *seat, n *node) error {
 func (s *Server) hostBeside(group string) host {
 	h := s.host()
 	conf := *s.in
-	conf.Database.InstanceUUID, conf.Database.ReplicasetUUID = s.main.life.UUID, ""
+	conf.Database.InstanceUUID, conf.Database.ReplicasetUUID = s.main().life.UUID, ""
 	conf.Replicaset, conf.Credentials, conf.Tarragon.AllowTarantool = group, config.Credentials{}, false
 	h.in, h.log = &conf, s.log.With().Str("core", group).Logger()
 	h.serves, h.tick = func() {}, func() {}
@@ -94,7 +91,7 @@ func (s *Server) hostBeside(group string) host {
 
 // nodes are all that run now.
 func (s *Server) nodes() []*node {
-	all := []*node{s.main}
+	all := []*node{s.main()}
 	for _, b := range s.beside {
 		if n := b.node.Load(); n != nil {
 			all = append(all, n)

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"weak"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/replication"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
@@ -41,7 +45,7 @@ func (n *node1) of(group string) *node {
 	case s == nil:
 		return nil
 	case group == "":
-		return s.main
+		return s.main()
 	}
 	if b := s.beside[group]; b != nil {
 		return b.node.Load()
@@ -318,6 +322,112 @@ func TestJoinAnewAlone(t *testing.T) {
 	}
 }
 
+// The replica set's node has to join anew: it fills a slot beside its own, while the other
+// two Cores of the process, leaders and streams to their peers, go on. Clients are told that it loads.
+func TestReplicaSetJoinsAnewAlone(t *testing.T) {
+	for name, newLife := range map[string]bool{"beyond the log": false, "a lost disk": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSet(t, 3, "").groups()
+			s.startGroups()
+			for _, g := range allGroups {
+				s.put(g, "mark", "of "+g)
+			}
+			n := s.groupLeader(top)
+			left, goOn := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			n.anew = func() {
+				once.Do(func() { close(left) })
+				<-goOn
+			}
+			before, _ := n.groupInfo("")
+			was, slot := n.of(""), n.server().store.Core(0)
+			engines := map[string]*engine{top: n.of(top).engine.Load(), side: n.of(side).engine.Load()}
+			was.broken(&rejoin{cause: errors.New(name), newLife: newLife})
+			<-left
+			for _, g := range []string{top, side} {
+				s.put(g, "meanwhile", g)
+				if got := n.downstreams(g); got != 2 {
+					t.Errorf("%d peers follow it in group '%s'", got, g)
+				}
+			}
+			if err := n.login(); !errors.Is(err, xrow.ErrLoading) {
+				t.Errorf("a client: %v", err)
+			}
+			// It has not asked anybody yet. What says nothing would pass for a member.
+			if raw, err := n.of("").appendBallot(nil); err != nil {
+				t.Error(err)
+			} else if b, err := xrow.DecodeBallot(raw); err != nil || b.IsBooted {
+				t.Errorf("its ballot says %+v, %v", b, err)
+			}
+			close(goOn)
+			s.until("it is back", func() bool { return n.of("") != was && n.groupReady("") })
+			s.until("it is a member", func() bool {
+				i, ok := n.groupInfo("")
+				return ok && (i.ID != before.ID) == newLife && i.Leader != 0
+			})
+			s.until("it has its data", func() bool { return n.mark("", "mark") == "of " })
+			s.put("", "mark", "behind")
+			for g, e := range engines {
+				if n.of(g).engine.Load() != e {
+					t.Errorf("group '%s' began anew as well", g)
+				}
+			}
+			check := func() {
+				t.Helper()
+				if n.server().store.Core(0).Number() == slot.Number() {
+					t.Error("it has its former slot")
+				}
+				want := 0
+				if newLife {
+					want = 1
+				}
+				if all := n.formers(); len(all) != want || newLife && (all[0].Slot != slot.Number() || all[0].Core != 0 || all[0].Why != name) {
+					t.Errorf("former slots: %+v", all)
+				}
+				for _, g := range []string{top, side} {
+					s.until("group '"+g+"' has its data", func() bool { return n.mark(g, "mark") == "of "+g && n.mark(g, "meanwhile") == g })
+				}
+				s.until("so has the replica set", func() bool { return n.mark("", "mark") == "behind" })
+			}
+			check()
+			if n.runs != 1 {
+				t.Errorf("%d runs of the process", n.runs)
+			}
+			if err := n.halt(); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := xlog.Verify(nil, storeDir(n.load())); err != nil || !r.OK() || len(r.Cores) != 3 {
+				t.Errorf("%v, %v", r, err)
+			}
+			n.start()
+			s.until("it is back after a restart", func() bool { return n.groupReady(top) && n.groupReady(side) && n.groupReady("") })
+			check()
+		})
+	}
+}
+
+// downstreams counts the peers that follow a node.
+func (n *node1) downstreams(group string) (follow int) {
+	for _, p := range n.of(group).hub.Load().Status() {
+		if p.Downstream != nil && p.Downstream.Status == "follow" {
+			follow++
+		}
+	}
+	return follow
+}
+
+// login is a try of a client.
+func (n *node1) login() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, err := iproto.Dial(ctx, n.addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	return c.Login("admin1", "a")
+}
+
 // A store that fails ends the writes of all Cores, and no node.
 func TestStoreFailsForAll(t *testing.T) {
 	s := newSet(t, 1, "").groups()
@@ -391,4 +501,82 @@ func TestPeerWithoutTheGroup(t *testing.T) {
 		}
 	}
 	s.put("", "mark", "x")
+}
+
+// What a run of the replica set's node had in memory is let go when the next one begins, and
+// is not there twice: nothing of the process still refers to it.
+func TestRunLeavesNoMemory(t *testing.T) {
+	s := newSet(t, 3, "").groups()
+	s.startGroups()
+	s.makeSpace()
+	s.fill(0, 10)
+	s.level()
+	n := s.nodes[0]
+	s.until("a client is let in", func() bool { return n.login() == nil })
+	end := func() weak.Pointer[engine] {
+		was := n.of("")
+		defer was.broken(&rejoin{cause: errors.New("a test")})
+		return weak.Make(was.engine.Load())
+	}
+	was := end()
+	s.until("it is back", func() bool {
+		return n.groupReady("") && n.of("").engine.Load() != was.Value() && n.of("").life.anew == nil
+	})
+	s.until("the run before is gone from memory", func() bool {
+		runtime.GC()
+		return was.Value() == nil
+	})
+}
+
+// A node whose run is over lets nobody in: who came in then would stay in the next run as
+// a user of this one.
+func TestLeavingNodeServesNobody(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	n := s.nodes[0]
+	s.until("a client is let in", func() bool { return n.login() == nil })
+	n.of("").leaving.Store(true)
+	if err := n.login(); !errors.Is(err, xrow.ErrLoading) {
+		t.Error(err)
+	}
+}
+
+// Clients come, read and write all the while in which the replica set's node joins anew,
+// again and again. Each gets an answer or the end of its connection.
+func TestClientsOfANodeThatJoinsAnew(t *testing.T) {
+	s := newSet(t, 3, "")
+	s.startAll()
+	s.makeSpace()
+	n := s.nodes[0]
+	ctx, stop := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	for range 6 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				c, err := iproto.Dial(ctx, n.addr)
+				if err != nil {
+					continue
+				}
+				end := context.AfterFunc(ctx, func() { _ = c.Close() })
+				for err = c.Login("admin1", "a"); err == nil; {
+					_, err = c.Call("box.info", []byte{0x90})
+				}
+				end()
+				_ = c.Close()
+			}
+		})
+	}
+	for round := range 4 {
+		before := n.of("")
+		s.until("it serves", func() bool { return n.login() == nil })
+		before.broken(&rejoin{cause: errors.New("a test")})
+		s.until("it is back", func() bool { return n.of("") != before && n.groupReady("") && n.of("").life.anew == nil })
+		s.fill(round*10, round*10+10)
+	}
+	stop()
+	clients.Wait()
+	s.level()
+	if got := n.rows(); got != 40 || n.runs != 1 {
+		t.Errorf("%d rows, %d runs of the process", got, n.runs)
+	}
 }

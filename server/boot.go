@@ -76,8 +76,17 @@ func (n *node) settle(ctx context.Context) (bootstrap bool, err error) {
 	}
 }
 
+// announce lets a node without a state say so from the moment on in which it can be
+// asked: an answer that says nothing passes for a member, as that of a Tarantool which starts, and
+// a founder would give way to it.
+func (n *node) announce() {
+	if n.life.anew != nil || len(n.store.Checkpoints()) == 0 && n.store.Last() == 0 {
+		n.boot.Store(n.newBoot())
+	}
+}
+
 // decide is the decision where the state comes from. Who is in doubt about its disk has
-// its old store yet, and waits not for ever for somebody who can give it a state.
+// its old state yet, and waits not for ever for somebody who can give it a state.
 func (n *node) decide(ctx context.Context, boot *replication.Boot) (replication.Decision, error) {
 	if n.life.anew == nil || !n.life.anew.newLife || n.life.anew.former {
 		return boot.Decide(ctx)
@@ -133,7 +142,7 @@ func (p *joinPace) rest(ctx context.Context, err error) bool {
 }
 
 func (n *node) replicaIdentity() replication.Identity {
-	id := replication.Identity{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, Version: versionNumber(), Feature: n.feature, Anon: n.in.Replication.Anon,
+	id := replication.Identity{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, Version: versionNumber(), Feature: n.feature, Anon: n.in.Replication.Anon, Filter: n.in.Tarragon.Filter,
 		Raft: n.in.Replication.ElectionMode != instance.ModeOff}
 	if n.life.anew != nil && !n.life.anew.newLife {
 		id.Term, id.InEffect, id.Confirmed = n.life.anew.shown.Term, n.life.anew.inEffect, n.life.anew.confirmed
@@ -229,10 +238,10 @@ func (n *node) newHub() (*replication.Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return replication.New(replication.Config{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, TakesMark: outside == registered, Process: process, Feature: n.feature,
-		Anon: r.Anon, Version: versionNumber(), Peers: n.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
+	return replication.New(replication.Config{Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, TakesMark: outside == registered, Process: process, Feature: n.feature, Procedures: n.procedures,
+		Anon: r.Anon, Filter: n.in.Tarragon.Filter, Version: versionNumber(), Peers: n.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
-		Log:      storeLog{n.store}, CanLog: n.store.Mode() != xlog.None, Rights: n.rights, Registers: n.registers, MustJoin: n.joinAnew, SpoolDir: filepath.Dir(storeDir(n.in)), Logger: n.log})
+		Log:      storeLog{n.store}, CanLog: n.store.Mode() != xlog.None, Rights: n.rights, Registers: n.registers, AddressOf: n.addressOf, Line: n.line, MustJoin: n.joinAnew, SpoolDir: filepath.Dir(storeDir(n.in)), Logger: n.log})
 }
 
 // bootstrap begins the replica set with this instance.

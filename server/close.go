@@ -15,6 +15,9 @@ const (
 	// closeLimit is how long all the rest may take: a sync that hangs must not
 	// keep the process from ending.
 	closeLimit = 15 * time.Second
+	// cutGrace is how long clients of a node that ends may take to read what it has
+	// answered.
+	cutGrace = time.Second
 )
 
 // errStuck: a part did not end in time. Its goroutine and the store stay as
@@ -24,7 +27,7 @@ var errStuck = errors.New("the shutdown hangs")
 // close ends the parts, each before what it needs, and gives up when that takes
 // too long.
 func (s *Server) close(cause error) error {
-	drain := s.drainTime(cause)
+	drain := s.drainTime()
 	began := time.Now()
 	s.log.Info().AnErr("cause", cause).Msg("stopping")
 	err := runSteps(s.closing(drain), drain+closeLimit)
@@ -57,12 +60,8 @@ func runSteps(steps []closeStep, limit time.Duration) error {
 	}
 }
 
-// drainTime: clients of an instance that only takes a new store come back in a
-// moment, and are not asked to leave.
-func (s *Server) drainTime(cause error) time.Duration {
-	if again, way := new(rejoin), new(givingWay); errors.As(cause, &again) || errors.As(cause, &way) || errors.Is(cause, errJoined) {
-		return 0
-	}
+// drainTime is how long clients have to leave by themselves.
+func (s *Server) drainTime() time.Duration {
 	if d := s.drain.Load(); d > 0 {
 		return time.Duration(d)
 	}
@@ -77,32 +76,39 @@ type closeStep struct {
 // closing is the order of a stop. Every step may rely on what comes after it.
 func (s *Server) closing(drain time.Duration) []closeStep {
 	return []closeStep{
-		{"resignation", s.resign},
-		{"clients", func() { // those that watch box.shutdown leave by themselves
-			if drain > 0 {
-				ctx, cancel := context.WithTimeout(context.Background(), drain)
-				s.port.clients.Drain(ctx)
-				cancel()
-			}
+		{"handover", s.handOver}, // while all still works
+		{"resignation", func() {
+			s.resign()
+			s.hook.leave() // its program runs while clients leave
 		}},
+		{"clients", func() { // those that watch box.shutdown leave by themselves
+			ctx, cancel := context.WithTimeout(context.Background(), drain)
+			defer cancel()
+			s.port.clients.Drain(ctx)
+		}},
+		{"procedures", s.procs.close}, // their clients had their time
 		{"nodes of other groups", func() { // each by itself, from its replication to its last group
 			s.stopSeats(errStopped)
 			s.seats.Wait()
 		}},
 		{"replication", func() { // before connections: readers wait in JOINs that only this ends
 			s.port.clients.StopListening()
-			s.main.endReplication()
+			s.main().endReplication()
 		}},
 		{"connections", s.port.clients.Close}, // nobody submits any more
 		{"background work", func() { // a checkpoint is given up
 			s.stop(errStopped)
+			s.hook.close()
 			s.closeDebug()
-			s.main.bg.Wait()
+			s.main().endBackground()
 			s.bg.Wait()
 		}},
-		{"loop", s.main.endLoop},
+		{"loop", func() {
+			s.main().endLoop()
+			s.port.calls.end()
+		}},
 		{"journal", func() {
-			s.main.endWriter()
+			s.main().endWriter()
 			s.journal.Close()
 		}},
 		{"store", func() {
@@ -110,6 +116,32 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 				s.log.Error().Err(err).Msg("the store did not close cleanly")
 			}
 		}},
+	}
+}
+
+// ending is the end of one node, while the process goes on. Every step may rely on what
+// comes after it. cut closes the connections of its clients.
+func (n *node) ending(cut func()) []closeStep {
+	return []closeStep{
+		{"resignation", n.resign},
+		{"replication", n.endReplication},
+		{"connections", func() { // nobody submits any more
+			n.leaving.Store(true)
+			cut()
+		}},
+		{"background work", n.endBackground}, // a checkpoint is given up
+		{"loop", n.endLoop},
+		{"journal", n.endWriter},
+	}
+}
+
+// cutClients ends the sessions of a node that clients see, and takes away what it has
+// published. Peers of other groups stay.
+func (s *Server) cutClients() {
+	s.procs.cut()
+	s.port.clients.Cut(cutGrace)
+	for _, key := range published {
+		s.port.events.Update(key, nil)
 	}
 }
 

@@ -100,8 +100,15 @@ const loginPause = 500 * time.Millisecond
 
 // memberAt tells whether a configured member was found at an address.
 func (s *Server) memberAt(site netip.Addr) bool {
-	hub := s.main.hub.Load()
+	hub := s.main().hub.Load()
 	return hub != nil && hub.PeerAt(site)
+}
+
+// fromMember tells whether a connection comes from an address of a configured member, or
+// over a unix socket, which its mode guards.
+func (s *Server) fromMember(conn uint64) bool {
+	site, local := s.port.clients.From(conn)
+	return local || s.memberAt(site)
 }
 
 // seconds rounds up: 0 would be the default.

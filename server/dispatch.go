@@ -17,7 +17,7 @@ func (s *Server) nodeOf(request []byte) (*node, *xrow.Error) {
 		return nil, e
 	}
 	if group == "" {
-		return s.main, nil
+		return s.main(), nil
 	}
 	b := s.beside[group]
 	if b == nil {
@@ -47,7 +47,7 @@ func (n *node) appendBallot(dst []byte) ([]byte, *xrow.Error) {
 // replicate serves a peer.
 func (n *node) replicate(l *iproto.Link, user iproto.User, row *xrow.Row) error {
 	hub := n.hub.Load()
-	if hub == nil || !n.ready.Load() {
+	if hub == nil || !n.ready.Load() || n.leaving.Load() {
 		return xrow.Errorf(xrow.ErrLoading)
 	}
 	return hub.Serve(l, user, row)

@@ -14,14 +14,16 @@
 //  5. What may have been shown to others is never forgotten under the same
 //     identity: a store that lost rows, or a state that lacks some of ours,
 //     makes a new incarnation.
-//  6. Until a swap of stores is complete one of them is whole: every step of it
-//     can be the last before a crash.
+//  6. The slot of a node that counts is whole at any moment: the next one is filled
+//     beside it, and one edit of the store switches. What may have rows that nobody
+//     else has is noted by that edit, and removed by an operator only.
 //  7. A disk that fails ends writes, not the process: reads go on, and status
 //     tells.
 //  8. What an operator reads is bounded: a state is logged when it begins and
 //     when it ends, not while it lasts.
 //  9. A node waits for no other one, and ends none: what all of them share is
-//     the store, its journal and the port.
+//     the store, its journal and the port, which outlive their runs. An end of the
+//     replica set's node that no run follows ends the process.
 //
 // Sources: docs/architecture.md, docs/protocol/store.md.
 package server

@@ -19,11 +19,11 @@ import (
 // errAccepted ends a run in doubt: an operator says that the disk is to be believed.
 var errAccepted = errors.New("what this disk may have lost is accepted")
 
-// errNoGiver ends a run that has put its store away for a state that nobody gives.
-var errNoGiver = errors.New("no member can give a state any more: going on with the old store")
+// errNoGiver ends a run that has left its data for a state that nobody gives.
+var errNoGiver = errors.New("no member can give a state any more: going on with the old one")
 
 const (
-	// giverPatience is how long an instance that has left its store looks for a
+	// giverPatience is how long an instance that has left its data looks for a
 	// member that takes it.
 	giverPatience = 10 * time.Second
 	// giverPause is between two looks at the peers' ballots.
@@ -67,13 +67,14 @@ func (n *node) leaveWhenLost(ctx context.Context) {
 	n.broken(&rejoin{cause: cause, newLife: true})
 }
 
-// acceptLoss is tarragon.accept_loss.
-func (n *node) acceptLoss() error {
+// acceptLoss is tarragon.accept_loss; answer is called before the run ends for it.
+func (n *node) acceptLoss(answer func()) error {
 	var failed error
 	n.engine.Load().loop.Read(func(c *instance.Core) { failed = c.Info(0).Failed })
 	if !errors.Is(failed, instance.ErrLostData) {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "this instance is in no doubt about its disk"}
 	}
+	answer()
 	n.broken(errAccepted)
 	return nil
 }

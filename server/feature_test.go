@@ -16,7 +16,7 @@ func (s *set) raise(level int) error {
 	s.t.Helper()
 	conn := s.leader().dial()
 	defer conn.Close()
-	var args []any
+	args := []any{}
 	if level != 0 {
 		args = []any{level}
 	}

@@ -10,19 +10,14 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// kept is the content of the store that a received state makes, with what must be
-// kept of the old store. That one is whole: the run that ended has closed it.
+// kept is the content of the slot that a received state makes, with what must be
+// kept of the old one. That is whole: the run that ended has written all it had.
 func (l *life) kept(st instance.State) (kept instance.Kept, err error) {
 	r := l.anew
 	if r == nil || r.newLife {
 		return instance.Kept{State: st}, nil
 	}
-	former, err := l.home.former()
-	if err != nil {
-		return kept, err
-	}
-	defer func() { err = errors.Join(err, l.home.leave(former)) }()
-	old, failed := readOld(former)
+	old, failed := readOld(l.home.present())
 	if *failed != nil {
 		return kept, *failed
 	}
@@ -31,7 +26,7 @@ func (l *life) kept(st instance.State) (kept instance.Kept, err error) {
 	return kept, errors.Join(err, *failed)
 }
 
-// readOld looks at the old store. failed is why its log could not be read, if it
+// readOld looks at the old slot. failed is why its log could not be read, if it
 // could not.
 func readOld(slot *xlog.Slot) (old *instance.Old, failed *error) {
 	failed = new(error)

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -100,23 +99,23 @@ func (g *givingWay) Error() string {
 		g.set, cmp.Or(g.rival.Replicaset, "another one"), g.rival.Addr)
 }
 
-// setAside puts an empty store in the place of ours, which stays as that of a
-// lost life does. It is another life: the ID that the store has may be anybody's
+// setAside puts an empty slot in the place of ours, which stays as that of a
+// lost life does. It is another life: the ID that the data has may be anybody's
 // in the other set.
-func (g *givingWay) setAside(h home) error {
+func (g *givingWay) setAside(h *home) error {
 	slot, err := h.fresh()
 	if err != nil {
 		return err
 	}
 	id := g.identity
 	id.Incarnation = freshIncarnation()
-	if err := errors.Join(id.save(slot), h.leave(slot)); err != nil {
+	if err := id.save(slot); err != nil {
 		return err
 	}
-	return h.take(true)
+	return h.take(g.Error())
 }
 
-// heldSet is the set whose store a rejoining instance has: it joins no other. A
+// heldSet is the set whose data a rejoining instance has: it joins no other. A
 // lone founder may.
 func (n *node) heldSet() (set string) {
 	if n.life.anew != nil {

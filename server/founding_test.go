@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -28,13 +27,16 @@ func (n *node1) sees(peers ...*node1) {
 }
 
 func (n *node1) setUUID() (uuid string) {
-	if _, ok := n.info(); ok {
-		n.server().main.engine.Load().loop.Read(func(c *instance.Core) { uuid = c.Box().ReplicasetUUID() })
+	if _, ok := n.info(); !ok {
+		return ""
+	}
+	if e := n.of("").engine.Load(); e != nil { // it may have begun anew since
+		e.loop.Read(func(c *instance.Core) { uuid = c.Box().ReplicasetUUID() })
 	}
 	return uuid
 }
 
-func (n *node1) incarnation() uint64 { return n.server().main.life.identity.Incarnation }
+func (n *node1) incarnation() uint64 { return n.server().main().life.identity.Incarnation }
 
 // found has an instance begin a replica set that nobody else sees, and stops it.
 func (n *node1) found() (set string) {
@@ -85,8 +87,11 @@ func (n *node1) gaveWay(before uint64) {
 	if !strings.Contains(n.log.String(), "giving way to another replica set") {
 		n.set.t.Errorf("%s does not say that it gave way", n.name)
 	}
-	if _, err := os.Stat(oldDir(storeDir(n.load()))); err != nil {
-		n.set.t.Error(err)
+	all := n.formers()
+	if len(all) != 1 || !strings.Contains(all[0].Why, "gives way") {
+		n.set.t.Errorf("former slots: %+v", all)
+	} else if _, was := StoredIdentity(all[0].Values); was != before {
+		n.set.t.Errorf("the former slot is of incarnation %d, not %d", was, before)
 	}
 }
 

@@ -11,16 +11,21 @@ import (
 	"tarragon.dev/tarragon/proc"
 )
 
-// eventLeader is our own event: {id, uuid, name, uri, term} of the leader
+// eventLeader is our own event: {id, uuid, name, uri, term, kind, lsn} of the leader
 // whose PROMOTE is in effect, nil values while there is none that this instance
-// hears.
+// hears. kind is how it came to lead, lsn that of its PROMOTE: where the write role moved.
 const eventLeader = "tarragon.leader"
+
+// published are the values that a front keeps, which end with its node.
+var published = []string{iproto.EventID, iproto.EventStatus, iproto.EventElection, iproto.EventSchema, eventLeader}
 
 // front is what clients see of a node: procedures, and the values that they watch.
 type front struct {
 	s       *Server
 	e       *engine
 	procs   *proc.Procs
+	ready   *atomic.Bool // the node's
+	hook    *roleHook    // nil: nobody asked for one
 	schema  atomic.Uint64
 	wasRW   bool
 	rights  uint64 // version of users and rights by which sessions were looked at
@@ -32,7 +37,7 @@ func (s *Server) newFront(n *node, e *engine) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &front{s: s, e: e, procs: procs}
+	f := &front{s: s, e: e, procs: procs, ready: &n.ready, hook: s.hook}
 	f.schema.Store(e.box.SchemaVersion())
 	s.watchMemory(e)
 	return f, nil
@@ -45,6 +50,7 @@ func (f *front) changed(e *instance.Effects) {
 	}
 	if e.Status {
 		f.procs.StatusChanged()
+		f.s.procs.statusChanged(f.e)
 	}
 }
 
@@ -67,6 +73,10 @@ func (f *front) publish(l *look) {
 // published is told when the node has drawn its conclusions of a look.
 func (f *front) published(l *look) {
 	f.s.publishBallot()
+	f.s.noteProcedures(f.e)
+	if f.ready.Load() {
+		f.hook.look(l, f.s.addressOf)
+	}
 	if schema := f.schema.Load(); l.Registers() && (!f.wasRW || schema != f.aligned) {
 		f.aligned = schema
 		f.becameWritable()
@@ -124,6 +134,8 @@ type (
 		Name *string `msgpack:"name"`
 		URI  *string `msgpack:"uri"`
 		Term uint64  `msgpack:"term"`
+		Kind *string `msgpack:"kind"`
+		LSN  *uint64 `msgpack:"lsn"`
 	}
 )
 
@@ -148,17 +160,19 @@ func boxElection(i *instance.Info) []byte {
 func boxSchema(version uint64) []byte { return mp.Encode(watchedSchema{version}) }
 
 func (f *front) leader(i *instance.Info) []byte {
-	id := i.Leader
-	if !i.LeaderSeen || i.QueueTerm != i.Term || i.QueueOwner != id {
-		id = 0
-	}
+	id := i.LeaderInEffect()
 	var uuid, name string
 	for _, m := range i.Members {
 		if m.ID == id {
 			uuid, name = m.UUID, m.Name
 		}
 	}
-	return mp.Encode(watchedLeader{orNil(id), orNil(uuid), orNil(name), orNil(f.s.addressOf(uuid)), i.Term})
+	var kind string
+	var lsn uint64
+	if n := len(i.History); n > 0 && id != 0 {
+		kind, lsn = i.History[n-1].Began.Kind.String(), i.History[n-1].First
+	}
+	return mp.Encode(watchedLeader{orNil(id), orNil(uuid), orNil(name), orNil(f.s.addressOf(uuid)), i.Term, orNil(kind), orNil(lsn)})
 }
 
 // orNil is nil for the zero value, which stands for none.

@@ -56,6 +56,15 @@ func loadIdentity(store metaStore, in *config.Instance) (id identity, err error)
 	return id, id.save(store)
 }
 
+// StoredIdentity is who an instance was by the named values of a store: its uuid and the
+// incarnation of the life that the store had; empty and 0: it had none yet.
+func StoredIdentity(values map[string][]byte) (uuid string, incarnation uint64) {
+	if raw := values[metaIncarnation]; len(raw) == 8 {
+		incarnation = binary.BigEndian.Uint64(raw)
+	}
+	return string(values[metaUUID]), incarnation
+}
+
 // process tells this process from a copy of it on another machine.
 var process = rand.Uint64() | 1
 

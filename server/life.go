@@ -20,9 +20,9 @@ type life struct {
 	store   lifeStore
 	conf    *config.Instance
 	log     zerolog.Logger
-	home    home
+	home    *home
 	trusted bool    // an operator says that the disk is to be believed
-	anew    *rejoin // set: this run fills a new store
+	anew    *rejoin // set: this run fills a fresh slot
 	doubt   error   // why this disk is in doubt at the start; nil: it is not
 }
 
@@ -36,7 +36,7 @@ type lifeStore interface {
 	Last() uint64
 }
 
-// begin reads who we are from our store, or makes a new one beside it for a run
+// begin reads who we are from our slot, or makes a fresh one beside it for a run
 // that takes a state anew.
 func (l *life) begin() (*xlog.Slot, error) {
 	if l.anew != nil {
@@ -45,7 +45,7 @@ func (l *life) begin() (*xlog.Slot, error) {
 	return l.openOwn()
 }
 
-// openOwn opens the store and reads who we are.
+// openOwn reads who we are.
 func (l *life) openOwn() (*xlog.Slot, error) {
 	slot, err := l.home.own()
 	if err != nil {
@@ -56,23 +56,20 @@ func (l *life) openOwn() (*xlog.Slot, error) {
 		err = l.checkEmptyLoss()
 	}
 	if err != nil {
-		return nil, leaveOver(l.home, slot, err)
+		return nil, err
 	}
 	return slot, nil
 }
 
-// openAnew opens an empty second store beside the old one, which stays until
-// the new one is complete.
+// openAnew makes an empty slot beside the old one, which stays until the new one is
+// complete.
 func (l *life) openAnew() (*xlog.Slot, error) {
-	old, err := l.home.former()
-	if err != nil {
-		return nil, err
-	}
+	old := l.home.present()
 	id, err := loadIdentity(old, l.conf)
 	if err == nil {
 		err = markLost(old, l.anew)
 	}
-	if err = errors.Join(err, l.home.leave(old)); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if l.anew.newLife {
@@ -83,7 +80,7 @@ func (l *life) openAnew() (*xlog.Slot, error) {
 		return nil, err
 	}
 	if err := id.save(slot); err != nil {
-		return nil, leaveOver(l.home, slot, err)
+		return nil, err
 	}
 	l.store, l.identity = slot, id
 	return slot, nil

@@ -43,12 +43,13 @@ func (n *node1) crashMachine() {
 }
 
 // Rule 13: a member whose machine went down under wal.mode write comes back
-// under a new replica ID, with all rows, and its old store is kept.
+// under a new replica ID, with all rows, and its old data is kept as a former slot.
 func TestLostLogIsANewLife(t *testing.T) {
 	s := newSet(t, 3, "wal: {mode: write}\n")
 	s.startAll()
 	s.makeSpace()
 	s.fill(0, 50)
+	s.level() // its log is to have them all
 	victim := s.nodes[0]
 	before, _ := victim.info()
 	if err := victim.halt(); err != nil {
@@ -69,8 +70,12 @@ func TestLostLogIsANewLife(t *testing.T) {
 	if len(after.Members) != 3 {
 		t.Errorf("members %+v", after.Members)
 	}
-	if _, err := os.Stat(oldDir(storeDir(victim.load()))); err != nil {
-		t.Errorf("the old store: %v", err)
+	if all := victim.formers(); len(all) != 1 || all[0].Why != errMayHaveLost.Error() {
+		t.Errorf("former slots: %+v", all)
+	}
+	rows := 0
+	if err := xlog.Cat(nil, storeDir(victim.load()), xlog.Filter{Slot: victim.formers()[0].Slot, Spaces: []uint32{512}}, func(xlog.Entry) error { rows++; return nil }); err != nil || rows != 50 {
+		t.Errorf("%d rows of it, %v", rows, err)
 	}
 	if err := victim.halt(); err != nil {
 		t.Fatal(err)
@@ -106,7 +111,7 @@ func TestLostLogGoesOn(t *testing.T) {
 			if got := s.leader().rows(); got != 30 {
 				t.Errorf("%d rows", got)
 			}
-			if n := s.nodes[0]; !strings.Contains(n.log.String(), "ROWS MAY BE LOST") || n.server().main.store.MayHaveLost() {
+			if n := s.nodes[0]; !strings.Contains(n.log.String(), "ROWS MAY BE LOST") || n.server().main().store.MayHaveLost() {
 				t.Errorf("no warning, or it was not taken down: %s", n.log.String())
 			}
 		})
@@ -125,11 +130,11 @@ func TestEmptyLossIsANewLife(t *testing.T) {
 	}
 	open := func() {
 		t.Helper()
-		slot, err := l.begin()
-		if err != nil {
+		store := l.openHome(t)
+		if _, err := l.begin(); err != nil {
 			t.Fatal(err)
 		}
-		if err := slot.Store().Close(); err != nil {
+		if err := store.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -289,7 +294,7 @@ func TestAcceptLossOfOwnRows(t *testing.T) {
 	if err := third.halt(); err != nil {
 		t.Fatal(err)
 	}
-	if err := lead.server().main.engine.Load().loop.Submit(instance.Rows{From: ours.ID, Rows: []xrow.Row{lost}}); err != nil {
+	if err := lead.server().main().engine.Load().loop.Submit(instance.Rows{From: ours.ID, Rows: []xrow.Row{lost}}); err != nil {
 		t.Fatal(err)
 	}
 	s.until("the row is there", func() bool { i, ok := lead.info(); return ok && i.Synced[ours.ID] == 5 })

@@ -18,7 +18,7 @@ import (
 
 // memory is what an instance counts.
 func (n *node1) memory() (m box.Memory) {
-	n.server().main.engine.Load().loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
+	n.server().main().engine.Load().loop.Read(func(c *instance.Core) { m = c.Box().Memory() })
 	return m
 }
 

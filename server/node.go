@@ -39,29 +39,38 @@ type node struct {
 	hub       atomic.Pointer[replication.Hub]  // nil until the core runs
 	engine    atomic.Pointer[engine]           // nil until the core runs
 	ready     atomic.Bool                      // a member of a replica set, with its data
+	leaving   atomic.Bool                      // its run is over: nobody is served any more
 	rival     atomic.Pointer[givingWay]        // whom a lone founder gives way to
 	troubles  troubles                         // what status shows as the last error
 
-	lost chan error // the core is in doubt; capacity 1
-	fail chan error // a part that cannot go on says why
-	bg   sync.WaitGroup
+	stop context.CancelCauseFunc // ends the run's background work
+	// endWatch ends the watch, which goes on behind that: a core that moves leadership at
+	// the stop waits until its watchers know who leads. nil: it was not started.
+	endWatch context.CancelFunc
+	lost     chan error // the core is in doubt; capacity 1
+	fail     chan error // a part that cannot go on says why
+	bg       sync.WaitGroup
+
+	counting sync.Mutex // held by who counts voided rows
 }
 
 // host is what a node knows of the process around it.
 type host struct {
-	in        *config.Instance
-	log       zerolog.Logger
-	tuning    *tuning
-	patience  time.Duration           // instead of [giverPatience]; 0: that
-	feature   uint32                  // the newest level that this version reads
-	replies   func() instance.Clients // takes the answers of one core
-	addressOf func(uuid string) string
-	rights    func(user iproto.User, member bool) *xrow.Error
-	registers func()                                        // told before somebody is registered
-	begins    func(ctx context.Context, group string) error // see Config
-	tick      func()                                        // called once a second while the node runs
-	serves    func()                                        // told once, when the node is ready
-	writer    func(slot *xlog.Slot, written func(group uint64), failed func(error)) writer
+	in         *config.Instance
+	hooks      map[string]*box.Hooks // of the program, by space
+	log        zerolog.Logger
+	tuning     *tuning
+	patience   time.Duration           // instead of [giverPatience]; 0: that
+	feature    uint32                  // the newest level that this version reads
+	procedures []xrow.Procedure        // that the program has, by name
+	replies    func() instance.Clients // takes the answers of one core
+	addressOf  func(uuid string) string
+	rights     func(user iproto.User, member bool) *xrow.Error
+	registers  func()                                        // told before somebody is registered
+	begins     func(ctx context.Context, group string) error // see Config
+	tick       func()                                        // called once a second while the node runs
+	serves     func()                                        // told once, when the node is ready
+	writer     func(slot *xlog.Slot, written func(group uint64), failed func(error)) writer
 }
 
 // writer takes the groups of one core to the log.
@@ -87,6 +96,12 @@ type engine struct {
 func newNode(group string, h host, by *comeback) *node {
 	l := life{conf: h.in, log: h.log, home: by.home, trusted: by.trusted, anew: by.anew}
 	return &node{group: group, host: h, life: l, after: by.way, lost: make(chan error, 1), fail: make(chan error, 8)}
+}
+
+// begin makes the context of a run, which ends with ctx or by stop.
+func (n *node) begin(ctx context.Context) context.Context {
+	ctx, n.stop = context.WithCancelCause(ctx)
+	return ctx
 }
 
 // run brings the node into a replica set and runs it until ctx ends or a part cannot
@@ -126,9 +141,23 @@ func (n *node) run(ctx context.Context) error {
 }
 
 func (n *node) background(ctx context.Context, e *engine) {
-	for _, f := range []func(context.Context){e.watch.run, e.keeper.run, func(ctx context.Context) { n.watchRivals(ctx, e) }, n.leaveWhenLost} {
+	watching, end := context.WithCancel(context.WithoutCancel(ctx))
+	n.endWatch = end
+	n.bg.Go(func() { e.watch.run(watching) })
+	for _, f := range []func(context.Context){e.keeper.run, func(ctx context.Context) { n.watchRivals(ctx, e) }, n.leaveWhenLost} {
 		n.bg.Go(func() { f(ctx) })
 	}
+}
+
+// endBackground ends what background has started, and waits for it.
+func (n *node) endBackground() {
+	if n.stop != nil { // its run has begun
+		n.stop(errStopped)
+	}
+	if n.endWatch != nil {
+		n.endWatch()
+	}
+	n.bg.Wait()
 }
 
 // broken tells the run why a part cannot go on. The first one counts.

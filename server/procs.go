@@ -8,6 +8,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/proc"
 	"tarragon.dev/tarragon/vclock"
@@ -49,9 +50,12 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		Heap:        heap,
 		Checkpoints: s.checkpointClocks,
 		SessionPeer: s.port.clients.Peer,
+		FromMember:  s.fromMember,
 		Su:          func(conn uint64, user box.Credentials) error { return s.port.clients.Su(conn, iproto.User(user)) },
 		AcceptLoss:  n.acceptLoss,
+		Voided:      n.countVoided,
 		MaxAnswer:   s.port.clients.MaxAnswer(),
+		Procedures:  s.procs,
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
 		},
@@ -63,7 +67,8 @@ func (s *Server) stats() proc.Stats {
 	st := s.port.clients.Stats()
 	out := proc.Stats{Requests: map[string]proc.Counter{"ERROR": proc.Counter(st.Errors)}, All: proc.Counter(st.All), Sent: proc.Counter(st.Sent),
 		Received: proc.Counter(st.Received), Connections: proc.Counter(st.Connections), Open: st.Open, InProgress: st.InProgress,
-		Failed: proc.Counter(st.Failed), Delayed: proc.Counter(st.Delayed), Refused: proc.Counter(st.Refused)}
+		Streams: proc.Counter(st.Streams), Queued: proc.Counter(st.Queued),
+		StreamsNow: s.streamsNow(st.UnderWay), QueuedNow: st.QueuedNow, Failed: proc.Counter(st.Failed), Delayed: proc.Counter(st.Delayed), Refused: proc.Counter(st.Refused)}
 	for t, n := range st.Requests {
 		name := t.String()
 		if t == xrow.Call16 {
@@ -75,6 +80,21 @@ func (s *Server) stats() proc.Stats {
 	return out
 }
 
+// streamsNow counts streams as Tarantool does: one is there while it has requests under
+// way, or a transaction open.
+func (s *Server) streamsNow(underWay []iproto.StreamID) (n uint64) {
+	n = uint64(len(underWay))
+	s.main().engine.Load().loop.Read(func(core *instance.Core) {
+		n += uint64(core.OpenTxns())
+		for _, id := range underWay {
+			if core.InTxn(instance.TxnID{Conn: id.Conn, Stream: id.Stream}) {
+				n--
+			}
+		}
+	})
+	return n
+}
+
 // heap reads what the runtime counts by itself.
 func heap() proc.Heap {
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}}
@@ -83,10 +103,19 @@ func heap() proc.Heap {
 }
 
 func (s *Server) checkpointClocks() (out []vclock.VClock) {
-	for _, cp := range s.main.store.Checkpoints() {
+	for _, cp := range s.main().store.Checkpoints() {
 		out = append(out, cp.State.VClock)
 	}
 	return out
+}
+
+// shown is addresses as box.cfg has them: one stands alone, as a script of Tarantool
+// sets it. Pools tell instances apart by it.
+func shown(addrs []string) any {
+	if len(addrs) == 1 {
+		return addrs[0]
+	}
+	return addrs
 }
 
 func (s *Server) listenAddrs() (out []string) {
@@ -121,12 +150,12 @@ func (s *Server) settings() (*proc.Settings, error) {
 func (s *Server) startValues() map[string]any {
 	in, r := s.in, &s.in.Replication
 	m := map[string]any{
-		"read_only": in.ReadOnly, "instance_uuid": s.main.life.UUID, "wal_mode": string(in.WAL.Mode), "wal_dir": in.WAL.Dir,
+		"read_only": in.ReadOnly, "instance_uuid": s.main().life.UUID, "wal_mode": string(in.WAL.Mode), "wal_dir": in.WAL.Dir,
 		"replication_timeout": r.Timeout, "replication_synchro_quorum": r.SynchroQuorum.String(),
 		"replication_linearizable_quorum": r.LinearizableQuorum.String(), "replication_synchro_queue_max_size": int(r.SynchroQueueMaxSize),
 		"replication_synchro_timeout": r.SynchroTimeout, "txn_synchro_timeout": in.Database.TxnSynchroTimeout,
 		"election_mode": r.ElectionMode.String(), "election_timeout": r.ElectionTimeout,
-		"election_fencing_mode": r.ElectionFencing.String(), "net_msg_max": in.IProto.NetMsgMax, "listen": s.listenAddrs(),
+		"election_fencing_mode": r.ElectionFencing.String(), "net_msg_max": in.IProto.NetMsgMax, "listen": shown(s.listenAddrs()),
 		"checkpoint_interval": in.Snapshot.Interval, "checkpoint_count": max(in.Snapshot.Count, 1),
 		"checkpoint_wal_threshold": float64(in.Snapshot.WALSize), "memtx_max_tuple_size": in.Memtx.MaxTupleSize, "memtx_memory": in.Memtx.Memory,
 		"log_level": in.Log.Level, "readahead": in.IProto.Readahead, "memtx_dir": in.Snapshot.Dir, "work_dir": in.WorkDir,
@@ -136,6 +165,8 @@ func (s *Server) startValues() map[string]any {
 	if r.BootstrapStrategy == config.BootstrapNative {
 		m["bootstrap_strategy"] = string(config.BootstrapSupervised) // as Tarantool's box.cfg has it
 	}
+	m["txn_timeout"], m["txn_isolation"] = in.Database.TxnTimeout, in.Database.TxnIsolation
+	m["tarragon_forward_writes"], m["tarragon_handover_grace"] = in.Tarragon.ForwardWrites, in.Tarragon.HandoverGrace
 	if r.ReconnectTimeout > 0 {
 		m["replication_reconnect_timeout"] = r.ReconnectTimeout
 	}
@@ -185,7 +216,7 @@ func (s *Server) applySettings(changes []proc.Change) error {
 }
 
 func (s *Server) applyTimes() {
-	if hub := s.main.hub.Load(); hub != nil {
+	if hub := s.main().hub.Load(); hub != nil {
 		hub.SetTimes(s.tuning.death(), time.Duration(s.tuning.reconnect.Load()))
 	}
 }
@@ -206,7 +237,7 @@ var logLevels = [config.Levels]zerolog.Level{
 func SetLogLevel(n int) { zerolog.SetGlobalLevel(logLevels[min(max(n, 0), len(logLevels)-1)]) }
 
 func (s *Server) peerStatus() (out []proc.PeerStatus) {
-	hub := s.main.hub.Load()
+	hub := s.main().hub.Load()
 	if hub == nil {
 		return nil
 	}

@@ -21,7 +21,7 @@ const progressEvery = 2 * time.Second
 // recover builds the core from the newest valid checkpoint and the log behind
 // it.
 func (n *node) recover(ctx context.Context) error {
-	b := newBox(n.in)
+	b := newBox(n.in, n.hooks)
 	core, err := instance.New(n.coreConfig(), b)
 	if err != nil {
 		return err
@@ -55,8 +55,8 @@ func (n *node) recover(ctx context.Context) error {
 	return n.start(core, b)
 }
 
-func newBox(in *config.Instance) *box.Box {
-	return box.New(box.Config{Memory: max(in.Memtx.Memory, 1), MaxTupleSize: in.Memtx.MaxTupleSize, Opaque: in.Tarragon.OpaqueSpaces, Pages: offheap.New()})
+func newBox(in *config.Instance, hooks map[string]*box.Hooks) *box.Box {
+	return box.New(box.Config{Memory: max(in.Memtx.Memory, 1), MaxTupleSize: in.Memtx.MaxTupleSize, Opaque: in.Tarragon.OpaqueSpaces, Pages: offheap.New(), Hooks: hooks})
 }
 
 func (n *node) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.Box) (from uint64, err error) {
@@ -94,6 +94,9 @@ func (n *node) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.B
 		return 0, fmt.Errorf("checkpoint %d: %w", all[0].ID, err)
 	}
 	state := instance.State(r.State())
+	if f := state.Share; f != nil && n.in.Tarragon.Filter == "" {
+		return 0, fmt.Errorf("the store has what filter '%s' gives, and the configuration has no tarragon.filter: an instance that is to have all begins with an empty directory", f.Filter)
+	}
 	n.log.Info().Uint64("checkpoint", all[0].ID).Uint64("tuples", count).Stringer("vclock", state.VClock).
 		Dur("took", time.Since(began)).Msg("checkpoint loaded")
 	return state.NextGroup, core.Restore(state)
@@ -104,24 +107,24 @@ func (n *node) replayLog(ctx context.Context, core *instance.Core, from uint64) 
 	if from > last {
 		return nil
 	}
-	r := n.store.Read(from)
+	r := readAhead(ctx, n.store.Read(from))
 	defer r.Close()
 	began, told, rows := time.Now(), time.Now(), 0
 	for ctx.Err() == nil {
-		no, g, err := r.Next()
-		if errors.Is(err, io.EOF) {
+		read := r.Next(ctx)
+		if errors.Is(read.err, io.EOF) {
 			break
 		}
-		if err != nil {
-			return fmt.Errorf("log: %w", err)
+		if read.err != nil {
+			return fmt.Errorf("log: %w", read.err)
 		}
-		if err := core.Replay(no, g); err != nil {
+		if err := core.ReplayDecoded(read.no, read.d); err != nil {
 			return err
 		}
-		rows += len(g.Table)
+		rows += read.d.Rows()
 		if time.Since(told) > progressEvery {
 			told = time.Now()
-			n.log.Info().Uint64("group", no).Uint64("of", last).Int("rows", rows).Msg("replaying the log")
+			n.log.Info().Uint64("group", read.no).Uint64("of", last).Int("rows", rows).Msg("replaying the log")
 		}
 	}
 	if ctx.Err() != nil {
@@ -139,10 +142,12 @@ func (n *node) coreConfig() instance.Config {
 		ReadOnly: n.in.ReadOnly, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
 		StallTimeout: n.in.Tarragon.StallTimeout, WaitLimit: n.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: n.in.Tarragon.SyncAll,
+		TxnTimeout: n.in.Database.TxnTimeout, TxnIsolation: box.ParseIsolation(n.in.Database.TxnIsolation), TxnKeeps: int(n.in.Tarragon.TxnKeeps),
+		ForwardWrites: n.in.Tarragon.ForwardWrites, HandoverGrace: instance.GraceOf(n.in.Tarragon.HandoverGrace),
 		SkipConflict: r.SkipConflict, Members: n.in.Tarragon.Members, MaxMembers: n.in.Tarragon.MaxMembers, AllowTarantool: n.in.Tarragon.AllowTarantool || n.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: n.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
-		Address: n.addressOf, Trace: n.traceCore, Trusted: n.life.trusted, Feature: n.feature,
+		Address: n.addressOf, Trace: n.traceCore, Trusted: n.life.trusted, Feature: n.feature, Procedures: n.procedures, Filter: n.in.Tarragon.Filter,
 	}
 	return c
 }

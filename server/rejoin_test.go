@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -22,8 +23,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// A swap of stores that dies anywhere is completed by the next start.
-func TestSwapSurvivesCrashes(t *testing.T) {
+// A swap of stores by a release before, which died anywhere, is completed by the start: a
+// complete new store takes the place of the old one, which stays, and no other one is left.
+func TestElderSwapIsCompleted(t *testing.T) {
 	for stopAt := range 5 {
 		dir := filepath.Join(t.TempDir(), "store")
 		write := func(d, text string) {
@@ -50,7 +52,7 @@ func TestSwapSurvivesCrashes(t *testing.T) {
 			}
 		}
 		for range 2 {
-			if err := finishSwap(dir); err != nil {
+			if err := finishElder(dir); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -68,8 +70,10 @@ func TestSwapSurvivesCrashes(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(earlier, "who")); err != nil || string(got) != "of an earlier swap" {
 			t.Errorf("died before step %d: the store that was kept before: %q, %v", stopAt, got, err)
 		}
-		if ok, _ := exists(readyDir(dir)); ok {
-			t.Errorf("died before step %d: the ready store is still there", stopAt)
+		for _, rest := range []string{newDir(dir), readyDir(dir)} {
+			if ok, _ := exists(rest); ok {
+				t.Errorf("died before step %d: %s is still there", stopAt, rest)
+			}
 		}
 	}
 }
@@ -102,7 +106,7 @@ func TestGapJoinsAnew(t *testing.T) {
 	for _, n := range s.nodes[:2] {
 		n.call("box.snapshot")
 		s.until("old log is gone", func() bool {
-			old := n.server().main.store.Oldest()
+			old := n.server().main().store.Oldest()
 			return !before.Synced.Covers(&old)
 		})
 	}
@@ -110,7 +114,7 @@ func TestGapJoinsAnew(t *testing.T) {
 	s.until("it has joined anew", func() bool {
 		late.mu.Lock()
 		defer late.mu.Unlock()
-		return late.runs >= 4 // before, with the gap, joining, and with the new store
+		return late.mainRuns >= 4 // before, with the gap, joining, and with the new state
 	})
 	s.until("it serves", func() bool { _, ok := late.info(); return ok })
 	s.level()
@@ -121,8 +125,8 @@ func TestGapJoinsAnew(t *testing.T) {
 	if got, want := late.rows(), s.leader().rows(); got != want {
 		t.Errorf("%d rows, the leader has %d", got, want)
 	}
-	if ok, _ := exists(oldDir(storeDir(late.load()))); ok {
-		t.Error("the old store is still there")
+	if all := late.formers(); len(all) != 0 {
+		t.Errorf("former slots: %+v", all)
 	}
 }
 
@@ -150,9 +154,9 @@ func TestInDoubtAlone(t *testing.T) {
 	s.until("it is somebody else", func() bool { i, ok := n.info(); return ok && i.ID > 3 && i.Failed == nil })
 }
 
-// The leader for whose state an instance has left its store is gone before it gave
-// it: the instance goes back to the old store.
-func TestBackToTheOldStore(t *testing.T) {
+// The leader for whose state an instance has left its data is gone before it gave
+// it: the instance goes back to the old slot.
+func TestBackToTheOldSlot(t *testing.T) {
 	s := newSet(t, 3, "wal: {mode: write}\n")
 	s.startAll()
 	s.makeSpace()
@@ -167,12 +171,9 @@ func TestBackToTheOldStore(t *testing.T) {
 	n.giverPatience = time.Second
 	var once sync.Once
 	left, gone := make(chan struct{}), make(chan struct{})
-	n.openStore = func(o xlog.Options) (*xlog.Store, error) {
-		if strings.HasSuffix(o.Dir, ".new") {
-			once.Do(func() { close(left) })
-			<-gone
-		}
-		return xlog.Open(o)
+	n.anew = func() {
+		once.Do(func() { close(left) })
+		<-gone
 	}
 	n.start()
 	<-left
@@ -184,7 +185,7 @@ func TestBackToTheOldStore(t *testing.T) {
 	close(gone)
 	s.until("it is back in doubt", func() bool {
 		i, ok := n.info()
-		return ok && n.server().main.life.anew == nil && errors.Is(i.Failed, instance.ErrLostData) && strings.Contains(n.log.String(), errNoGiver.Error())
+		return ok && n.server().main().life.anew == nil && errors.Is(i.Failed, instance.ErrLostData) && strings.Contains(n.log.String(), errNoGiver.Error())
 	})
 	if got := n.rows(); got != 10 {
 		t.Errorf("%d rows", got)
@@ -195,17 +196,16 @@ func TestBackToTheOldStore(t *testing.T) {
 	s.until("it is somebody else", func() bool { i, ok := n.info(); return ok && i.ID > 3 && i.Failed == nil })
 }
 
-// What must be kept of the old store is read from its disk, once its run is over:
+// What must be kept of the old slot is read from the disk, once its run is over:
 // term and vote, rows that the state does not settle, rows that were voided.
 func TestKept(t *testing.T) {
 	in := &config.Instance{}
 	in.WAL.Dir = t.TempDir()
 	l := newLife(in)
 	l.anew = &rejoin{self: 2, shown: instance.Shown{Term: 4, Vote: 2, Ack: vclock.VClock{2: 5}}}
-	old, err := xlog.Open(storeOptions(in, storeDir(in)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := l.openHome(t)
+	defer func() { _ = store.Close() }()
+	old := store.Core(0)
 	g := &xrow.Group{}
 	for lsn := uint64(1); lsn <= 5; lsn++ {
 		g.Add(&xrow.Row{Type: xrow.Insert, ReplicaID: 2, LSN: lsn, TSN: lsn, Term: 3, Flags: xrow.FlagCommit,
@@ -213,7 +213,7 @@ func TestKept(t *testing.T) {
 	}
 	vote := xrow.Raft{Term: 4, Vote: 2}
 	g.Add(&xrow.Row{Type: xrow.RaftState, GroupID: xrow.GroupLocal, LSN: 1, TSN: 1, Flags: xrow.FlagCommit, Body: vote.AppendBody(nil)}, 0, true, 0)
-	if err := errors.Join(old.Core(0).Append([]*xrow.Group{g}), old.Core(0).PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: 9}}), old.Close()); err != nil {
+	if err := errors.Join(old.Append([]*xrow.Group{g}), old.PutLost([]xrow.LostRow{{Term: 1, Origin: 2, LSN: 9}})); err != nil {
 		t.Fatal(err)
 	}
 	st := instance.State{VClock: vclock.VClock{1: 7, 2: 3}, Term: 4, Vote: 1, Confirmed: 7,
@@ -241,9 +241,9 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// Each write to the new store fails, one after the other: a rejoin ends with what
+// Each write since it was in doubt fails, one after the other: a rejoin ends with what
 // is the matter, and the next start begins it anew. It neither asks its peers for
-// ever nor takes a store that is not complete.
+// ever nor takes a state that is not complete.
 func TestRejoinOnAFailingDisk(t *testing.T) {
 	s := newSet(t, 3, "wal: {mode: write}\n")
 	s.startAll()
@@ -256,16 +256,19 @@ func TestRejoinOnAFailingDisk(t *testing.T) {
 	}
 	n.crashMachine()
 	for nth := int64(1); ; nth += nth/20 + 1 {
+		var doubt atomic.Bool
 		var writes atomic.Int64
+		n.begins = func(context.Context, string) error {
+			doubt.Store(true)
+			return nil
+		}
 		n.openStore = func(o xlog.Options) (*xlog.Store, error) {
-			if strings.HasSuffix(o.Dir, ".new") {
-				o.FS = errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
-					if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFilePreallocate && writes.Add(1) >= nth {
-						return syscall.EIO
-					}
-					return nil
-				}))
-			}
+			o.FS = errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if doubt.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFilePreallocate && writes.Add(1) >= nth {
+					return syscall.EIO
+				}
+				return nil
+			}))
 			return xlog.Open(o)
 		}
 		n.mu.Lock()

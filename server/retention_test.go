@@ -51,7 +51,7 @@ func TestRetention(t *testing.T) {
 func TestFirstCheckpoint(t *testing.T) {
 	s := newSet(t, 1, "")
 	s.startAll()
-	slot := s.nodes[0].server().main.store
+	slot := s.nodes[0].server().main().store
 	s.until("a checkpoint", func() bool { return len(slot.Checkpoints()) > 0 })
 	if c := slot.Checkpoints()[0]; c.Tuples == 0 {
 		t.Errorf("%+v", c)
@@ -65,7 +65,7 @@ func TestNeed(t *testing.T) {
 	s.makeSpace()
 	s.level()
 	l := s.leader()
-	k := l.server().main.engine.Load().keeper
+	k := l.server().main().engine.Load().keeper
 	s.until("acks of both", func() bool { n := k.need(); return !n.unknown })
 	var self uint32
 	k.core.Read(func(c *instance.Core) { self = c.Info(0).ID })
@@ -82,8 +82,8 @@ func TestRetentionOfReaders(t *testing.T) {
 	s.makeSpace()
 	s.fill(0, 20)
 	srv := s.nodes[0].server()
-	k := srv.main.engine.Load().keeper
-	slot := srv.main.store
+	k := srv.main().engine.Load().keeper
+	slot := srv.main().store
 	last := slot.Last()
 	if got := k.wanted(&need{alone: true}); got != last+1 {
 		t.Errorf("nobody reads: from group %d, the last is %d", got, last)
@@ -123,9 +123,9 @@ func TestIdleCoreKeepsNothing(t *testing.T) {
 	s := newSet(t, 1, "")
 	s.startAll()
 	srv := s.nodes[0].server()
-	slot := srv.main.store
+	slot := srv.main().store
 	s.until("a checkpoint", func() bool { return len(slot.Checkpoints()) > 0 })
-	k := *srv.main.engine.Load().keeper
+	k := *srv.main().engine.Load().keeper
 	k.tuning = new(tuning)
 	k.tuning.checkpointBytes.Store(1000)
 	k.tuning.checkpointCount.Store(2)

@@ -39,6 +39,10 @@ type Config struct {
 	// serves data; nil: nobody asks.
 	Ready func()
 
+	// Hooks are functions that statements of clients run, by the names of spaces: they run in
+	// the core's Steps, so they wait for nothing. nil: there are none.
+	Hooks map[string]*box.Hooks
+
 	// SetHeapLimit is told how many bytes of memory the configuration leaves to the
 	// process, at the start and when that changes: for debug.SetMemoryLimit. nil:
 	// nobody asks.
@@ -48,10 +52,19 @@ type Config struct {
 	// who may become a member. nil: there is no other than Instance.
 	Reload func() (*config.Instance, error)
 
+	// NoHandover has a leader that is told to stop resign at once, instead of moving
+	// leadership to another member first.
+	NoHandover bool
+
+	// Procedures are the functions of the program that clients may CALL.
+	Procedures []Procedure
+	// ProceduresAtOnce bounds how many calls of them run at the same time; 0: 1000.
+	ProceduresAtOnce int
+
 	giverPatience time.Duration // instead of [giverPatience]; 0: that
 	feature       uint32        // instead of [instance.FeatureLevel]; 0: that
 	fileLimit     int           // instead of the limit of the process; 0: that
-	opened        func(*Server) // told of each run, before it opens anything; nil: nobody asks
+	opened        func(*Server) // told of the server before it opens anything; nil: nobody asks
 	openStore     func(xlog.Options) (*xlog.Store, error)
 	beside        []string // groups of Cores beside the replica set's: nothing configures them yet
 	// begins is told of each run of a node, before it looks for its state; an error
@@ -60,7 +73,8 @@ type Config struct {
 }
 
 // Server is a running instance: the process around its nodes. The store, the port
-// and what box.cfg changes are the process's, all else is a node's.
+// and what box.cfg changes are the process's, all else is a node's. It outlives the runs
+// of all of them.
 type Server struct {
 	cfg       Config
 	in        *config.Instance
@@ -68,16 +82,20 @@ type Server struct {
 	files     descriptors
 	store     *xlog.Store
 	journal   *xlog.Journal    // writes the groups of all Cores
-	main      *node            // the replica set's
+	own       seat             // of the replica set's node
+	next      *comeback        // its next run
 	beside    map[string]*seat // those of other groups, by their names; never changed
 	port      port
 	drain     atomic.Int64 // limit of a shutdown, a time.Duration
 	addrs     addresses
 	tuning    tuning // what box.cfg changes and the core does not know
 	admission admission
+	hook      *roleHook // nil: none is configured
+	procs     *procedures
 	troubles  troubles // of the process; those of nodes are theirs
 	started   time.Time
-	heapLimit int64 // what SetHeapLimit was told last; the keeper's
+	over      atomic.Bool // Run has returned
+	heapLimit int64       // what SetHeapLimit was told last; the keeper's
 
 	bg        sync.WaitGroup
 	stop      context.CancelCauseFunc
@@ -90,9 +108,10 @@ type port struct {
 	events   *iproto.Hub
 	clients  *iproto.Server
 	calls    calls
-	debug    *http.Server // nil: off
-	badBytes limiter      // of log lines about foreign bytes
-	turned   limiter      // of those about connections that were closed to protect the others
+	locals   atomic.Uint64 // sessions without a socket that were opened
+	debug    *http.Server  // nil: off
+	badBytes limiter       // of log lines about foreign bytes
+	turned   limiter       // of those about connections that were closed to protect the others
 }
 
 // errStopped is the cause of an orderly stop.
@@ -101,54 +120,128 @@ var errStopped = errors.New("stopped")
 // Run opens the instance, serves until ctx ends or something breaks, and
 // closes it. An instance that has to join anew does so without returning. A
 // disk that fails is no reason to return: reads go on, and status tells.
-func Run(ctx context.Context, cfg Config) error {
-	at := &directories{conf: cfg.Instance}
-	next := newComeback(at, cfg.Log)
-	for {
-		began := time.Now()
-		end := runOnce(ctx, cfg, at, next)
-		if again, err := next.after(ctx, end, began); !again {
-			return err
-		}
-	}
-}
+func Run(ctx context.Context, cfg Config) error { return New(cfg).Run(ctx) }
 
-func runOnce(ctx context.Context, cfg Config, at *directories, next *comeback) error {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), beside: newSeats(cfg.beside), port: port{events: iproto.NewHub()}}
-	at.open = s.openStore
-	s.main = newNode("", s.host(), next)
-	s.main.newFront = s.newFront
-	s.tuning.read(cfg.Instance)
-	s.admission.members, s.admission.most = s.in.Tarragon.Members, s.in.Tarragon.MaxMembers
-	if cfg.openStore == nil {
-		s.cfg.openStore = xlog.Open
-	}
+// New is an instance that has opened nothing yet: it does in Run.
+func New(cfg Config) *Server {
+	s := newServer(cfg)
 	if cfg.opened != nil {
 		cfg.opened(s)
 	}
-	if err := s.shareFiles(); err != nil {
-		return err
+	return s
+}
+
+// Run is [Run] of an instance that New has made. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	defer func() { // whatever hangs, nobody waits for it any more
+		s.over.Store(true)
+		s.port.calls.end()
+	}()
+	err := checkProcedures(s.cfg.Procedures)
+	if err == nil {
+		err = s.shareFiles()
 	}
-	if err := s.openOr(ctx); err != nil {
-		return err
+	if err == nil {
+		err = s.openOr(ctx)
 	}
+	if err == nil {
+		err = s.serve(ctx)
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		return nil // asked to stop
+	}
+	return err
+}
+
+func newServer(cfg Config) *Server {
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), beside: newSeats(cfg.beside), port: port{events: iproto.NewHub()}}
+	if cfg.openStore == nil {
+		s.cfg.openStore = xlog.Open
+	}
+	s.procs = newProcedures(s, cfg.Procedures, cfg.ProceduresAtOnce)
+	s.next = newComeback(&home{}, cfg.Log)
+	s.own.node.Store(s.newMain())
+	return s
+}
+
+// newMain makes the replica set's node for one run. What box.cfg has changed ends with the
+// run before.
+func (s *Server) newMain() *node {
+	n := newNode("", s.host(), s.next)
+	n.newFront = s.newFront
+	s.tuning.read(s.in)
+	s.admission.reset(s.in)
+	return n
+}
+
+// main is the replica set's node: that of the present run, or of the one before until the
+// next one has its identity.
+func (s *Server) main() *node { return s.own.node.Load() }
+
+// serve runs all nodes until the replica set's cannot go on, and closes the process.
+func (s *Server) serve(ctx context.Context) error {
 	s.journal = xlog.NewJournal(s.store)
 	run, stop := context.WithCancelCause(ctx)
 	s.stop = stop
 	s.bg.Go(func() { s.publishBallots(run) })
 	s.startSeats(run)
-	err := s.main.run(run)
-	s.main.noteSet(err)
+	s.hook = s.startHook()
+	err := s.keepMain(run)
+	if errors.Is(err, errStuck) { // what hangs still holds the store
+		s.log.Error().Err(err).Msg("giving up: the next start recovers from the log")
+		return err
+	}
 	if stuck := s.close(err); stuck != nil {
 		return errors.Join(err, stuck)
 	}
-	s.main.noteShown(err)
 	return err
+}
+
+// keepMain runs the replica set's node again and again, and returns at an end that no run
+// follows: then the process ends.
+func (s *Server) keepMain(ctx context.Context) error {
+	for {
+		began, n := time.Now(), s.main()
+		end := n.run(n.begin(ctx))
+		n.noteSet(end)
+		if !goesOn(end) { // close ends the node, behind its clients
+			return end
+		}
+		if err := runSteps(n.ending(s.cutClients), closeLimit); err != nil {
+			return errors.Join(end, err)
+		}
+		s.port.calls.end()
+		s.hook.resigned()
+		n.noteShown(end)
+		if again, err := s.next.after(ctx, end, began); !again {
+			return cmp.Or(err, context.Cause(ctx))
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := s.beginMain(); err != nil {
+			return err
+		}
+	}
+}
+
+// beginMain puts a node for the next run in the place of the one before.
+func (s *Server) beginMain() error {
+	n := s.newMain()
+	slot, err := n.life.begin()
+	if err != nil {
+		return err
+	}
+	n.store = slot
+	n.announce()
+	s.port.clients.SetMaxInFlight(s.in.IProto.NetMsgMax)
+	s.own.node.Store(n)
+	return nil
 }
 
 // host is what nodes know of this process.
 func (s *Server) host() host {
-	return host{in: s.in, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), replies: s.newReplies,
+	return host{in: s.in, hooks: s.cfg.Hooks, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), procedures: announced(s.cfg.Procedures), replies: s.newReplies,
 		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter, begins: s.cfg.begins}
 }
 
@@ -166,7 +259,7 @@ func (s *Server) nowReady() {
 // tick is the clock of the chores of the process.
 func (s *Server) tick() {
 	s.port.clients.Tick()
-	s.watchMemory(s.main.engine.Load())
+	s.watchMemory(s.main().engine.Load())
 }
 
 func (s *Server) newWriter(slot *xlog.Slot, written func(group uint64), failed func(error)) writer {
@@ -175,7 +268,7 @@ func (s *Server) newWriter(slot *xlog.Slot, written func(group uint64), failed f
 
 // rights of a user that wants to replicate; member: as a member of the set.
 func (s *Server) rights(user iproto.User, member bool) *xrow.Error {
-	e := s.main.engine.Load()
+	e := s.main().engine.Load()
 	if e == nil {
 		return xrow.Errorf(xrow.ErrLoading)
 	}
@@ -244,14 +337,18 @@ func (s *Server) open() (err error) {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	s.resetModes()
-	if err := finishSwap(dir); err != nil {
+	if err := finishElder(dir); err != nil {
 		return err
 	}
-	slot, err := s.main.life.begin()
-	if err != nil {
+	if s.store, err = s.openStore(dir); err != nil {
 		return err
 	}
-	s.store, s.main.store = slot.Store(), slot
+	s.next.home.store = s.store
+	n := s.main()
+	if n.store, err = n.life.begin(); err != nil {
+		return closeOver(s.store, err)
+	}
+	n.announce()
 	if err := s.openSeats(); err != nil {
 		return closeOver(s.store, err)
 	}
@@ -266,7 +363,7 @@ func (s *Server) open() (err error) {
 }
 
 func (s *Server) openClients() error {
-	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.main.life.UUID, Hub: s.port.events, Pagination: true,
+	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.main().life.UUID, Hub: s.port.events, Pagination: true, Streams: true,
 		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
 		Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})

@@ -45,14 +45,18 @@ type node1 struct {
 	files         int               // Config.fileLimit
 	heap          func(bytes int64) // Config.SetHeapLimit
 	beside        []string          // Config.beside
+	procedures    []Procedure       // Config.Procedures
+	atOnce        int               // Config.ProceduresAtOnce
 	begins        func(ctx context.Context, group string) error
+	anew          func() // called when the replica set's node begins to fill a slot
 	log           lockedBuffer
 
-	mu   sync.Mutex
-	srv  *Server // of the present run of Run
-	runs int
-	stop context.CancelFunc
-	done chan error
+	mu       sync.Mutex
+	srv      *Server // of the present run of Run
+	runs     int     // of Run
+	mainRuns int     // of the replica set's node
+	stop     context.CancelFunc
+	done     chan error
 }
 
 type lockedBuffer struct {
@@ -126,15 +130,33 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, feature: n.feature, SetHeapLimit: n.heap, fileLimit: n.files, beside: n.beside, begins: n.begins}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, feature: n.feature, SetHeapLimit: n.heap, fileLimit: n.files, Procedures: n.procedures, ProceduresAtOnce: n.atOnce, beside: n.beside, begins: n.nodeBegins}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s
 		n.runs++
 		n.mu.Unlock()
 	}
+	n.mu.Lock()
+	n.srv = nil // or the server that has ended would answer for this one
+	n.mu.Unlock()
 	n.stop, n.done = stop, make(chan error, 1)
 	go func() { n.done <- Run(ctx, cfg) }()
+}
+
+func (n *node1) nodeBegins(ctx context.Context, group string) error {
+	if group == "" {
+		n.mu.Lock()
+		n.mainRuns++
+		n.mu.Unlock()
+	}
+	if n.anew != nil && group == "" && n.server().main().life.anew != nil {
+		n.anew()
+	}
+	if n.begins == nil {
+		return nil
+	}
+	return n.begins(ctx, group)
 }
 
 // halt stops the instance and tells how it ended; nil if it did not run.
@@ -168,13 +190,24 @@ func (n *node1) server() *Server {
 // info is the state of the core; ok: there is one, and it is served.
 func (n *node1) info() (i instance.Info, ok bool) {
 	s := n.server()
-	if s == nil || s.main.engine.Load() == nil || !s.main.ready.Load() {
+	if s == nil {
 		return i, false
 	}
-	loop := s.main.engine.Load().loop
+	main := s.main()
+	if main.engine.Load() == nil || !main.ready.Load() {
+		return i, false
+	}
+	loop := main.engine.Load().loop
 	now := loop.Now().Mono
 	loop.Read(func(c *instance.Core) { i = c.Info(now) })
 	return i, true
+}
+
+// readyInfo is info of a node that will be ready: its upstreams may fail before it is.
+func (n *node1) readyInfo() (i instance.Info) {
+	n.set.t.Helper()
+	n.set.until(n.name+" is ready", func() (ok bool) { i, ok = n.info(); return ok })
+	return i
 }
 
 // until waits for a condition.

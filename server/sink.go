@@ -37,7 +37,7 @@ func newSink(store sinkStore, l *life) (replication.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sink{CheckpointWriter: w, store: store, life: l, schema: newBox(l.conf)}, nil
+	return &sink{CheckpointWriter: w, store: store, life: l, schema: newBox(l.conf, nil)}, nil
 }
 
 // Add takes a tuple, unless it says that this is another replica set.

@@ -94,9 +94,9 @@ func TestSettingsAreCarriedOut(t *testing.T) {
 		t.Errorf("%v", tu.every())
 	}
 	s.makeSpace()
-	had := len(n.server().main.store.Checkpoints())
+	had := len(n.server().main().store.Checkpoints())
 	s.fill(0, 20) // more than 1000 bytes of log
-	s.until("a checkpoint by bytes of log", func() bool { return len(n.server().main.store.Checkpoints()) > had })
+	s.until("a checkpoint by bytes of log", func() bool { return len(n.server().main().store.Checkpoints()) > had })
 	conn := n.dial()
 	defer conn.Close()
 	if _, err := conn.Do(tarantool.NewCallRequest("box.cfg").Args([]any{map[string]any{"readahead": 4096}})).Get(); err == nil ||
@@ -125,7 +125,7 @@ func TestCfgShowsTheFile(t *testing.T) {
 	}
 	got := out[0].(map[any]any)
 	for name, want := range map[string]any{"readahead": "32640", "replication_connect_timeout": "11", "replication_anon": "false", "work_dir": s.dir,
-		"memtx_memory": "134217728", "memtx_dir": s.nodes[0].load().Snapshot.Dir, "replication": fmt.Sprint([]string{s.nodes[0].addr, s.nodes[1].addr})} {
+		"memtx_memory": "134217728", "memtx_dir": s.nodes[0].load().Snapshot.Dir, "listen": s.nodes[0].addr, "replication": fmt.Sprint([]string{s.nodes[0].addr, s.nodes[1].addr})} {
 		if fmt.Sprint(got[name]) != want {
 			t.Errorf("%s: %v, want %v", name, got[name], want)
 		}
@@ -174,7 +174,7 @@ func TestRefusals(t *testing.T) {
 func TestWrongSet(t *testing.T) {
 	s := newSet(t, 1, "database: {replicaset_uuid: 11111111-1111-4111-8111-111111111111}\n")
 	l := newLife(s.nodes[0].load())
-	k := &sink{life: l, CheckpointWriter: new(xlog.CheckpointWriter), schema: newBox(l.conf)}
+	k := &sink{life: l, CheckpointWriter: new(xlog.CheckpointWriter), schema: newBox(l.conf, nil)}
 	tuple := func(key, value string) []byte {
 		b, err := msgpack.Marshal([]any{key, value})
 		if err != nil {

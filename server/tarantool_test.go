@@ -260,10 +260,10 @@ func (o *scripted) replica(more ...config.Flag) *node1 {
 // upstream is what status tells of the stream from o.
 func (n *node1) upstream() (status, message string) {
 	s := n.server()
-	if s == nil || s.main.hub.Load() == nil {
+	if s == nil || s.main().hub.Load() == nil {
 		return "", ""
 	}
-	for _, p := range s.main.hub.Load().Status() {
+	for _, p := range s.main().hub.Load().Status() {
 		if p.Upstream != nil {
 			return string(p.Upstream.Status), p.Upstream.Message
 		}
@@ -273,7 +273,7 @@ func (n *node1) upstream() (status, message string) {
 
 // tuples counts those of a space.
 func (n *node1) tuples(space uint32) (count int) {
-	n.server().main.engine.Load().loop.Read(func(c *instance.Core) {
+	n.server().main().engine.Load().loop.Read(func(c *instance.Core) {
 		if info, ok := c.Box().Space(space); ok {
 			count = info.Rows
 		}
@@ -411,8 +411,7 @@ func TestRefusesBadStreams(t *testing.T) {
 			if !strings.Contains(n.log.String(), o.addr) {
 				t.Error("the log does not name the peer")
 			}
-			i, _ := n.info()
-			if i.Synced != (vclock.VClock{1: 101}) || n.tuples(512) != 50 || i.Term > 2 {
+			if i := n.readyInfo(); i.Synced != (vclock.VClock{1: 101}) || n.tuples(512) != 50 || i.Term > 2 {
 				t.Errorf("it holds %s in term %d, %d rows", i.Synced, i.Term, n.tuples(512))
 			}
 		})
@@ -456,7 +455,7 @@ func TestRefusedByTarantool(t *testing.T) {
 				}
 				return false
 			})
-			if i, _ := n.info(); i.Synced[1] != 101 {
+			if i := n.readyInfo(); i.Synced[1] != 101 {
 				t.Errorf("it holds %s", i.Synced)
 			}
 		})

@@ -23,6 +23,7 @@ var levels = map[instance.FactKind]zerolog.Level{
 	instance.FactWokeLate: zerolog.WarnLevel, instance.FactRegistered: zerolog.InfoLevel, instance.FactNewLife: zerolog.WarnLevel,
 	instance.FactExpelled: zerolog.ErrorLevel, instance.FactVoter: zerolog.InfoLevel, instance.FactLearnerGone: zerolog.WarnLevel,
 	instance.FactPaused: zerolog.WarnLevel, instance.FactResumed: zerolog.WarnLevel, instance.FactPauseOver: zerolog.WarnLevel,
+	instance.FactHandoverBegins: zerolog.InfoLevel, instance.FactHandedOver: zerolog.InfoLevel, instance.FactHandoverGivenUp: zerolog.WarnLevel,
 	instance.FactQuorum: zerolog.WarnLevel, instance.FactBadQuorum: zerolog.ErrorLevel,
 }
 

@@ -18,6 +18,8 @@ const (
 	areaFounding
 	areaMemory
 	areaMembers
+	areaHook
+	areaProcedures
 	areas
 )
 

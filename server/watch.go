@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync/atomic"
 
 	"tarragon.dev/tarragon/instance"
 )
@@ -12,6 +13,7 @@ type watch struct {
 	n    *node
 	e    *engine
 	kick chan struct{}
+	tell atomic.Uint64 // the core waits until clients are told who leads since this term; 0: it does not
 }
 
 func newWatch(n *node, e *engine) *watch { return &watch{n: n, e: e, kick: make(chan struct{}, 1)} }
@@ -25,6 +27,9 @@ func (w *watch) Changed(e *instance.Effects) {
 		w.n.log.Warn().Int("transactions", len(e.Lost)).Uint64("term", e.Lost[0].Term).Uint64("lsn", e.Lost[len(e.Lost)-1].LSN).
 			Msg("a newer term, or a ROLLBACK, voided transactions: they are kept for you to read (tarragon xlog cat --lost)")
 	}
+	if e.Checkpoint {
+		w.e.keeper.ask(func(error) {}) // one that fails is told, and the copy is made anew if need be
+	}
 	if e.GaveWay {
 		w.n.gaveWay()
 	}
@@ -33,6 +38,9 @@ func (w *watch) Changed(e *instance.Effects) {
 	}
 	if w.e.front != nil {
 		w.e.front.changed(e)
+	}
+	if e.Tell != 0 {
+		w.tell.Store(e.Tell)
 	}
 	select {
 	case w.kick <- struct{}{}:
@@ -54,6 +62,7 @@ func (w *watch) run(ctx context.Context) {
 		if w.e.front != nil {
 			w.e.front.publish(&l)
 		}
+		w.told(&l)
 		w.n.noteReady(&l)
 		if w.e.front != nil {
 			w.e.front.published(&l)
@@ -63,6 +72,14 @@ func (w *watch) run(ctx context.Context) {
 			return
 		case <-w.kick:
 		}
+	}
+}
+
+// told answers a core that waits for it, once all that a look shows is published: the
+// words of it stand in the output of each connection before any answer that comes now.
+func (w *watch) told(l *look) {
+	if term := w.tell.Load(); term != 0 && l.QueueTerm >= term && w.tell.CompareAndSwap(term, 0) {
+		_ = w.e.loop.Submit(instance.LeaderTold{Term: l.QueueTerm}) // else the loop has ended
 	}
 }
 

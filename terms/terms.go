@@ -21,4 +21,6 @@ type Span struct {
 
 	Writer uint32 // who wrote its PROMOTE or DEMOTE: Owner, but for a DEMOTE
 	Rules  Rules  // Strong or Tarantool
+
+	Began Began
 }

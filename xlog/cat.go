@@ -73,6 +73,7 @@ func (e Entry) String() string {
 // Filter chooses rows. A zero field chooses all.
 type Filter struct {
 	Cores     []uint32
+	Slot      uint32 // a former one, or that of a Core; 0: of all Cores the present ones
 	Spaces    []uint32
 	Replicas  []uint32
 	Types     []xrow.Type
@@ -90,9 +91,16 @@ func HoldsData(fs vfs.FS, dir string) (bool, error) {
 		return false, err
 	}
 	found := errors.New("found")
+	who := r.holders()
 	v := visitor{
+		core:  who.core,
 		group: func(uint64, []byte, string) error { return found },
-		chunk: func(uint32, uint64, uint32, []byte) error { return found },
+		chunk: func(slot uint32, _ uint64, _ uint32, _ []byte) error {
+			if who.isFormer(slot) {
+				return nil
+			}
+			return found
+		},
 	}
 	if err := r.visit(&v); err != nil && err != found {
 		return false, err
@@ -125,6 +133,23 @@ func (f *Filter) wantsCore(core uint32) bool {
 	return len(f.Cores) == 0 || slices.Contains(f.Cores, core)
 }
 
+// wantsSlot tells of a slot whether it is chosen: a former one is by its number only.
+func (f *Filter) wantsSlot(slot uint32, former bool) bool {
+	return f.Slot == slot || f.Slot == 0 && !former
+}
+
+func (f *Filter) wantsGroup(no uint64) bool {
+	return no >= f.FromGroup && (f.ToGroup == 0 || no <= f.ToGroup)
+}
+
+// checkSlot tells that there is nothing of a slot.
+func (h holders) checkSlot(slot uint32) error {
+	if _, ok := h.present[slot]; ok || slot == 0 || h.isFormer(slot) {
+		return nil
+	}
+	return fmt.Errorf("%w: slot %d is no Core's, nor a former one", ErrNotFound, slot)
+}
+
 func (f *Filter) wants(ref *xrow.Ref) bool {
 	return (len(f.Spaces) == 0 || slices.Contains(f.Spaces, ref.SpaceID)) &&
 		(len(f.Replicas) == 0 || slices.Contains(f.Replicas, ref.Origin)) &&
@@ -141,37 +166,42 @@ func Cat(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
 		return err
 	}
 	who := r.holders()
-	v := visitor{core: who.core, group: func(pos uint64, value []byte, file string) error {
-		h, g, err := decodeValue(value, vclock.VClock{})
+	print := func(o owner, at uint64, value []byte, file string, former bool) error {
+		_, g, err := decodeValue(value, vclock.VClock{})
 		if err != nil {
-			r.problem(Problem{File: file, Group: pos, Text: err.Error()})
+			r.problem(Problem{File: file, Group: at, Text: err.Error()})
 			return nil
 		}
-		o := h.ownerAt(pos)
-		if o.no < f.FromGroup || f.ToGroup != 0 && o.no > f.ToGroup || !f.wantsCore(o.core) {
-			return nil
-		}
-		_, known := who[o.slot]
 		for i := range g.Table {
 			if !f.wants(&g.Table[i]) {
 				continue
 			}
 			e := entry(o.no, g, i)
-			e.Core, e.Former = o.core, !known && len(who) > 0
+			e.Core, e.Former = o.core, former
 			if err := emit(e); err != nil {
 				return err
 			}
 		}
 		return nil
+	}
+	v := visitor{core: who.core, group: func(pos uint64, value []byte, file string) error {
+		h, _, err := decodeHead(value)
+		o := h.ownerAt(pos)
+		if err == nil && (!f.wantsGroup(o.no) || !f.wantsCore(o.core) || !f.wantsSlot(o.slot, false) || who.isFormer(o.slot)) {
+			return nil
+		}
+		return print(o, pos, value, file, !who.isPresent(o.slot))
+	}, kept: func(slot uint32, no uint64, value []byte, file string) error {
+		o := owner{core: who.coreOf(slot), slot: slot, no: no}
+		if !who.isFormer(slot) || !f.wantsSlot(slot, true) || !f.wantsGroup(no) || !f.wantsCore(o.core) {
+			return nil
+		}
+		return print(o, no, value, file, true)
 	}}
 	if err := r.visit(&v); err != nil {
 		return err
 	}
-	var all []error
-	for _, p := range r.problems {
-		all = append(all, damaged("%s", p))
-	}
-	return errors.Join(all...)
+	return errors.Join(who.checkSlot(f.Slot), r.damage())
 }
 
 // entry reads row i of a group.

@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// CatLost prints the rows that a newer term voided, by term, author and LSN, as
+// CatLost prints the rows that a newer term voided, by slot, term, author and LSN, as
 // Cat does those of the log. They are in no group.
 func CatLost(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
 	r, err := openRaw(fs, dir)
@@ -36,22 +36,18 @@ func CatLost(fs vfs.FS, dir string, f Filter, emit func(Entry) error) error {
 		return bytes.Compare(lostKey(a.slot, a.Term, a.Origin, a.LSN), lostKey(b.slot, b.Term, b.Origin, b.LSN))
 	})
 	for _, l := range all {
-		core, known := who[l.slot]
-		if !f.wantsCore(core.ID) || !known && len(who) > 0 {
+		core, former := who.coreOf(l.slot), who.isFormer(l.slot)
+		if !f.wantsCore(core) || !f.wantsSlot(l.slot, former) || !former && !who.isPresent(l.slot) {
 			continue // what a removed slot has left goes with it
 		}
 		if err := catTransaction(l.LostRow, f, func(e Entry) error {
-			e.Core = core.ID
+			e.Core, e.Former = core, former
 			return emit(e)
 		}); err != nil {
 			return err
 		}
 	}
-	var damage []error
-	for _, p := range r.problems {
-		damage = append(damage, damaged("%s", p))
-	}
-	return errors.Join(damage...)
+	return errors.Join(who.checkSlot(f.Slot), r.damage())
 }
 
 // catTransaction prints the rows of one voided transaction.

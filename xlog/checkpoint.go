@@ -213,6 +213,9 @@ func (w *CheckpointWriter) Finish(state State) (id uint64, err error) {
 	if err := sl.writable(); err != nil {
 		return 0, err
 	}
+	if err := sl.keepMoves(state.History); err != nil {
+		return 0, err
+	}
 	paths := make([]string, len(w.done))
 	for i := range w.done {
 		paths[i] = w.done[i].path
@@ -312,6 +315,9 @@ func (sl *Slot) loadCheckpoints() error {
 			if err != nil {
 				return fmt.Errorf("checkpoint %d: %w", id, err)
 			}
+			if err := sl.addMoves(end.state.History); err != nil {
+				return err
+			}
 			sl.ckpts = append(sl.ckpts, end.info(id))
 		} else if err := it.Error(); err != nil { // First forgets it
 			return sl.s.readError(fmt.Sprintf("checkpoint %d", id), err)
@@ -376,6 +382,9 @@ func (sl *Slot) OpenCheckpoint(id uint64) (*CheckpointReader, error) {
 	value, err := it.ValueAndErr()
 	if err == nil {
 		r.want, err = decodeEnd(value)
+	}
+	if err == nil {
+		err = sl.addMoves(r.want.state.History)
 	}
 	if err != nil {
 		r.Close()

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
-
-	"github.com/cockroachdb/pebble/v2"
+	"time"
 )
 
 // CoreInfo tells of a Core.
@@ -17,30 +17,91 @@ type CoreInfo struct {
 }
 
 type core struct {
-	CoreInfo
+	record
 	slot *Slot
 }
 
-// The record of a Core: version, number of its slot, name. One edit of the
-// manifest replaces it.
-const coreVersion = 1
-
-func appendCore(dst []byte, c *CoreInfo) []byte {
-	dst = append(dst, coreVersion)
-	dst = binary.AppendUvarint(dst, uint64(c.Slot))
-	return append(dst, c.Name...)
+// record is what is on disk of a Core. One edit of the manifest replaces it.
+type record struct {
+	CoreInfo
+	formers []Former // oldest first
 }
 
-func decodeCore(id uint32, value []byte) (c CoreInfo, err error) {
-	r := reader{b: value}
-	if version := r.byte(); version > coreVersion {
-		return c, newer("the record of a Core", uint64(version), coreVersion)
+// The record of a Core: version, number of its slot, name. Version 2, where there are
+// former slots: version, number of its slot, name and former slots with their lengths and
+// count in front of them; of each the number, when it was left in Unix seconds, why. These
+// numbers are on disk.
+const (
+	coreVersion        = 1
+	coreVersionFormers = 2
+)
+
+func appendCore(dst []byte, c *record) []byte {
+	if len(c.formers) == 0 {
+		dst = append(dst, coreVersion)
+		dst = binary.AppendUvarint(dst, uint64(c.Slot))
+		return append(dst, c.Name...)
 	}
-	c = CoreInfo{ID: id, Slot: r.u32(), Name: string(r.b)}
+	dst = append(dst, coreVersionFormers)
+	dst = binary.AppendUvarint(dst, uint64(c.Slot))
+	dst = appendText(dst, c.Name)
+	dst = binary.AppendUvarint(dst, uint64(len(c.formers)))
+	for i := range c.formers {
+		f := &c.formers[i]
+		dst = binary.AppendUvarint(dst, uint64(f.Slot))
+		dst = binary.AppendUvarint(dst, uint64(max(f.Left.Unix(), 0)))
+		dst = appendText(dst, f.Why)
+	}
+	return dst
+}
+
+func appendText(dst []byte, text string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+}
+
+// text reads what appendText wrote.
+func (r *reader) text() string {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad = true
+		return ""
+	}
+	text := string(r.b[:n])
+	r.b = r.b[n:]
+	return text
+}
+
+func decodeCore(id uint32, value []byte) (c record, err error) {
+	r := reader{b: value}
+	version := r.byte()
+	if version > coreVersionFormers {
+		return c, newer("the record of a Core", uint64(version), coreVersionFormers)
+	}
+	c.ID, c.Slot = id, r.u32()
+	if version == coreVersionFormers {
+		c.Name = r.text()
+		c.formers = r.formers(id)
+		r.bad = r.bad || len(r.b) > 0
+	} else {
+		c.Name = string(r.b)
+	}
 	if r.bad || c.Slot == 0 {
 		return c, damaged("bad record of Core %d", id)
 	}
 	return c, nil
+}
+
+func (r *reader) formers(core uint32) (all []Former) {
+	n := r.uvarint()
+	if n > uint64(len(r.b)) {
+		r.bad = true
+		return nil
+	}
+	for range n {
+		f := Former{Core: core, Slot: r.u32(), Left: time.Unix(int64(r.uvarint()&math.MaxInt64), 0), Why: r.text()}
+		all = append(all, f)
+	}
+	return all
 }
 
 // Cores lists them by ID.
@@ -92,10 +153,11 @@ func (s *Store) addCore(id uint32, name string) (*Slot, error) {
 		return nil, err
 	}
 	sl := s.newSlot(id)
-	if err := s.setCore(&CoreInfo{ID: id, Name: name, Slot: sl.number}); err != nil {
+	r := record{CoreInfo: CoreInfo{ID: id, Name: name, Slot: sl.number}}
+	if err := s.setCore(&r); err != nil {
 		return nil, err
 	}
-	s.insertCore(core{CoreInfo{ID: id, Name: name, Slot: sl.number}, sl})
+	s.insertCore(core{r, sl})
 	return sl, nil
 }
 
@@ -103,11 +165,6 @@ func (s *Store) insertCore(c core) {
 	s.cores = append(s.cores, c)
 	slices.SortFunc(s.cores, func(a, b core) int { return cmp.Compare(a.ID, b.ID) })
 	s.slots[c.slot.number] = c.slot
-}
-
-func (s *Store) setCore(c *CoreInfo) error {
-	key := coreKey(c.ID)
-	return s.ingestOne(key, appendCore(nil, c), pebble.KeyRange{Start: key, End: successor(key)})
 }
 
 // loadCores reads the records.
@@ -131,6 +188,10 @@ func (s *Store) loadCores() error {
 			return err
 		}
 		s.nextSlot = max(s.nextSlot, c.Slot+1)
+		for i := range c.formers {
+			s.nextSlot = max(s.nextSlot, c.formers[i].Slot+1)
+			s.log(Info, nil, "a former slot is kept: %s", c.formers[i])
+		}
 		s.insertCore(core{c, newSlot(s, id, c.Slot)})
 	}
 	if err := it.Error(); err != nil {
@@ -166,7 +227,11 @@ func (sl *Slot) Fresh() (*Slot, error) {
 
 // Switch makes a fresh slot that of its Core, durably and at once. The old one is
 // removed and answers ErrClosed from then on; nobody may append to it any more.
-func (sl *Slot) Switch() error {
+func (sl *Slot) Switch() error { return sl.replace(nil, nil) }
+
+// replace is Switch. keep notes the old slot as a former one; nil: it is removed. log is
+// the copy of its groups.
+func (sl *Slot) replace(keep *Former, log []string) error {
 	s := sl.s
 	s.metaMu.Lock()
 	defer s.metaMu.Unlock()
@@ -178,13 +243,27 @@ func (sl *Slot) Switch() error {
 	if old == sl {
 		return nil
 	}
-	next := CoreInfo{ID: c.ID, Name: c.Name, Slot: sl.number}
-	if err := s.setCore(&next); err != nil {
+	if s.opts.Mode != Fsync { // groups of the fresh slot may be with the kernel yet, and the edit is durable
+		if err := s.edit("flush the log", s.db.Flush); err != nil {
+			return err
+		}
+	}
+	next := c.record
+	next.Slot = sl.number
+	if keep != nil {
+		next.formers = append(slices.Clone(next.formers), *keep)
+	}
+	if err := s.setCore(&next, log...); err != nil {
 		return err
 	}
-	c.CoreInfo, c.slot = next, sl
+	c.record, c.slot = next, sl
 	if err := s.forgetLoss(old); err != nil {
 		return err
+	}
+	if keep != nil {
+		old.leave()
+		s.log(Info, nil, "a former slot is kept: %s", keep)
+		return nil
 	}
 	return s.dropSlot(old)
 }
@@ -213,10 +292,15 @@ func (s *Store) newSlot(core uint32) *Slot {
 
 // dropSlot removes what lies under a slot. Its groups go when they are pruned.
 func (s *Store) dropSlot(sl *Slot) error {
-	delete(s.slots, sl.number)
+	sl.leave()
+	return s.clearSlot(sl.number)
+}
+
+// leave ends all use of a slot.
+func (sl *Slot) leave() {
+	delete(sl.s.slots, sl.number)
 	sl.gone.Store(true)
 	sl.wake()
-	return s.clearSlot(sl.number)
 }
 
 func (s *Store) clearSlot(number uint32) error {
@@ -227,8 +311,8 @@ func (s *Store) clearSlot(number uint32) error {
 	return err
 }
 
-// clearSlots removes what lies under slots that are no Core's: a crash came while
-// one was filled, or before the old one was removed.
+// clearSlots removes what lies under slots that are no Core's, nor a former one: a
+// crash came while one was filled, or before the old one was removed.
 func (s *Store) clearSlots() error {
 	numbers, err := s.slotsOnDisk()
 	if err != nil {
@@ -236,7 +320,7 @@ func (s *Store) clearSlots() error {
 	}
 	for _, number := range numbers {
 		s.nextSlot = max(s.nextSlot, number+1)
-		if s.slots[number] == nil && !s.readOnly {
+		if s.slots[number] == nil && !s.isFormer(number) && !s.readOnly {
 			s.log(Info, nil, "slot %d is no Core's: removed", number)
 			if err := s.clearSlot(number); err != nil {
 				return err

@@ -29,7 +29,9 @@
 //     long, and nothing is ever compacted.
 //  6. A voided row is on disk with the group that voids it, or neither is.
 //  7. What lies under a slot that no Core has, and its groups, are seen by nobody,
-//     and its number is not given again while anything bears it.
+//     and its number is not given again while anything bears it. A former slot is
+//     a Core's: what lies under it, with a copy of its groups, stays until it is
+//     dropped by its number.
 //  8. Bytes that were synced are never cut off silently: Open goes over the
 //     newest journal file itself before Pebble may repair its tail.
 //
@@ -39,11 +41,13 @@
 //
 //	'c' | core u32                                            the record of a Core
 //	'd' | slot u32 | 'c' | id u64 | space u32 | ordinal u64   tuples of a checkpoint
+//	'd' | slot u32 | 'l' | number u64                         a group of a former slot
 //	'd' | slot u32 | 'm' | name                               a named value
 //	'l' | position u64                                        a group
 //	'v' | slot u32 | term u64 | origin u32 | LSN u64          a voided row
 //
-// The record of a Core: version u8 = 1, slot uvarint, name. A group:
+// The record of a Core: version u8 = 1, slot uvarint, name; or, where it has former
+// slots, version u8 = 2, see appendCore. A group:
 //
 //	version u8 = 2
 //	flags u8: 1 = the clock is whole, else it has the authors of the rows only;

@@ -290,7 +290,12 @@ func (l *life) joinAnew(s *Store) error {
 	if err := sl.SetMeta("joins", fmt.Append(nil, l.joins+1)); err != nil {
 		return err
 	}
-	if err := sl.Switch(); err != nil {
+	if l.joins%2 == 0 { // the first time the old slot stays
+		err = sl.SwitchKeeping(leftAt, "a test")
+	} else {
+		err = sl.Switch()
+	}
+	if err != nil {
 		return err
 	}
 	l.core, l.joins = fresh, l.joins+1
@@ -328,6 +333,10 @@ func (l *life) checkSecond(t *testing.T, s *Store) {
 	}
 	if n := len(sl.Checkpoints()); n != want {
 		t.Errorf("Core 1 has %d checkpoints after %d joins", n, joins)
+	}
+	formers := s.Formers()
+	if len(formers) != (joins+1)/2 {
+		t.Errorf("after %d joins there are former slots %v", joins, formers)
 	}
 	f := &fixture{t: t, sl: sl, clock: sl.VClock()}
 	if err := sl.Append([]*xrow.Group{f.group(10, 1)}); err != nil {

@@ -15,6 +15,7 @@ const (
 	spaceLost byte = 'v' // slot u32, term u64, origin u32, LSN u64: a voided row
 
 	dataCheckpoint byte = 'c' // id u64, space u32, ordinal u64: a chunk of tuples; the end record has the greatest space and ordinal
+	dataLog        byte = 'l' // number u64: a group of a former slot
 	dataMeta       byte = 'm' // name
 )
 
@@ -67,6 +68,20 @@ func parseDataKey(key []byte) (slot uint32, kind byte, rest []byte, ok bool) {
 }
 
 func metaKey(slot uint32, name string) []byte { return append(dataKey(slot, dataMeta), name...) }
+
+// keptKey is the key of a former slot's group.
+func keptKey(slot uint32, no uint64) []byte {
+	return binary.BigEndian.AppendUint64(dataKey(slot, dataLog), no)
+}
+
+// parseKeptKey tells which group of a former slot a key belongs to.
+func parseKeptKey(key []byte) (slot uint32, no uint64, ok bool) {
+	slot, kind, rest, ok := parseDataKey(key)
+	if !ok || kind != dataLog || len(rest) != 8 {
+		return 0, 0, false
+	}
+	return slot, binary.BigEndian.Uint64(rest), true
+}
 
 func chunkKey(slot uint32, id uint64, space uint32, ordinal uint64) []byte {
 	key := binary.BigEndian.AppendUint64(dataKey(slot, dataCheckpoint), id)

@@ -80,3 +80,42 @@ func (sl *Slot) EachLost(f func(xrow.LostRow) bool) error {
 	}
 	return nil
 }
+
+// LostCount is how many voided transactions are kept of a term and an author.
+type LostCount struct {
+	Term   uint64
+	Origin uint32
+	Count  uint64
+}
+
+// CountLost calls f for each term and author of voided rows, in this order. It reads keys
+// only, but all of them, until the store is closed or fails.
+func (sl *Slot) CountLost(f func(LostCount)) error {
+	if err := sl.usable(); err != nil {
+		return err
+	}
+	it, err := sl.s.newIter(lostStart(sl.number), lostStart(sl.number+1))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = it.Close() }()
+	var c LostCount
+	for ok := it.First(); ok; ok = it.Next() {
+		_, term, origin, _, _ := parseLostKey(it.Key())
+		if c.Count > 0 && (c.Term != term || c.Origin != origin) {
+			f(c)
+			c.Count = 0
+		}
+		c = LostCount{term, origin, c.Count + 1}
+		if c.Count%4096 == 0 && sl.usable() != nil {
+			return sl.usable()
+		}
+	}
+	if c.Count > 0 {
+		f(c)
+	}
+	if err := it.Error(); err != nil {
+		return sl.s.readError("voided rows", err)
+	}
+	return nil
+}

@@ -208,7 +208,7 @@ func (s *Store) partTables() error {
 	if err != nil {
 		return err
 	}
-	return s.ingestAndExcise("part tables", path, span)
+	return s.ingestAndExcise("part tables", []string{path}, span)
 }
 
 // copyToTable writes a table with all that is in a span.

@@ -2,9 +2,11 @@ package xlog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,8 +54,9 @@ type rawStore struct {
 	tables  int
 	files   int // journal files
 
-	last     uint64          // position of the group that was visited last
-	done     map[string]bool // tables that were visited
+	last     uint64            // position of the group that was visited last
+	kept     map[uint32]uint64 // number of the group of each former slot that was visited last
+	done     map[string]bool   // tables that were visited
 	problems []Problem
 	notes    []string
 }
@@ -70,6 +73,7 @@ type visitor struct {
 	chunk func(slot uint32, id uint64, space uint32, value []byte) error
 	end   func(slot uint32, id uint64, value []byte) error
 	group func(pos uint64, value []byte, file string) error
+	kept  func(slot uint32, no uint64, value []byte, file string) error // a group of a former slot, in ascending order
 	meta  func(slot uint32, name string, value []byte) error
 	lost  func(slot uint32, row xrow.LostRow) error
 }
@@ -158,28 +162,70 @@ func (r *rawStore) newTables() ([]rawTable, error) {
 	return tables, nil
 }
 
-// holders are the Cores by their slots.
-type holders map[uint32]CoreInfo
+// holders are the Cores by their slots, and the former slots by theirs.
+type holders struct {
+	present map[uint32]CoreInfo
+	former  map[uint32]Former
+}
 
 // holders begins with what needs no record.
 func (r *rawStore) holders() holders {
+	h := holders{present: map[uint32]CoreInfo{}, former: map[uint32]Former{}}
 	if r.format == oldVersion {
-		return holders{upgradedSlot: {Slot: upgradedSlot}}
+		h.present[upgradedSlot] = CoreInfo{Slot: upgradedSlot}
 	}
-	return holders{}
+	return h
 }
 
 // core takes a record. One that is damaged tells nothing.
 func (h holders) core(id uint32, value []byte) error {
 	if c, err := decodeCore(id, value); err == nil {
-		h[c.Slot] = c
+		h.present[c.Slot] = c.CoreInfo
+		for _, f := range c.formers {
+			h.former[f.Slot] = f
+		}
 	}
 	return nil
+}
+
+// isPresent tells of a slot that it is a Core's; where no record was found, all are.
+func (h holders) isPresent(slot uint32) bool {
+	_, ok := h.present[slot]
+	return ok || len(h.present) == 0
+}
+
+func (h holders) isFormer(slot uint32) bool {
+	_, ok := h.former[slot]
+	return ok
+}
+
+// coreOf is the Core that a slot is or was of.
+func (h holders) coreOf(slot uint32) uint32 {
+	if f, ok := h.former[slot]; ok {
+		return f.Core
+	}
+	return h.present[slot].ID
+}
+
+// formers lists the former slots, by Core and from the oldest on.
+func (h holders) formers() []Former {
+	return slices.SortedFunc(maps.Values(h.former), func(a, b Former) int {
+		return cmp.Or(cmp.Compare(a.Core, b.Core), cmp.Compare(a.Slot, b.Slot))
+	})
 }
 
 var errStop = errors.New("stop")
 
 func (r *rawStore) problem(p Problem) { r.problems = append(r.problems, p) }
+
+// damage is all problems as one error.
+func (r *rawStore) damage() error {
+	var all []error
+	for _, p := range r.problems {
+		all = append(all, damaged("%s", p))
+	}
+	return errors.Join(all...)
+}
 
 // badTable notes a table that cannot be read. Beside a running instance it is
 // one that is being written or has been removed.
@@ -191,7 +237,7 @@ func (r *rawStore) badTable(name string, err error) {
 
 // visit goes over the whole store once.
 func (r *rawStore) visit(v *visitor) error {
-	r.last, r.done, r.tables, r.files = 0, map[string]bool{}, 0, 0
+	r.last, r.kept, r.done, r.tables, r.files = 0, map[uint32]uint64{}, map[string]bool{}, 0, 0
 	seen := map[string]bool{}
 	if err := r.visitTables(v, seen); err != nil {
 		return err
@@ -200,6 +246,33 @@ func (r *rawStore) visit(v *visitor) error {
 		return err
 	}
 	return r.visitTables(v, seen)
+}
+
+// visitRange goes over the keys from start to end, which are in tables only.
+func (r *rawStore) visitRange(start, end []byte, v *visitor) error {
+	r.done = map[string]bool{}
+	tables, err := r.newTables()
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, t := range tables {
+		var stop error
+		err := r.scanRange(t.name, start, func(key, value []byte) error {
+			if bytes.Compare(key, end) >= 0 {
+				return errStop
+			}
+			stop = r.pair(v, seen, key, value, t.name)
+			return stop
+		})
+		if stop != nil {
+			return stop
+		}
+		if err != nil {
+			r.badTable(t.name, err)
+		}
+	}
+	return nil
 }
 
 // visitTables goes over the tables that were not visited yet.
@@ -236,6 +309,14 @@ func (r *rawStore) group(v *visitor, pos uint64, value []byte, file string) erro
 	return v.group(pos, value, file)
 }
 
+func (r *rawStore) keptGroup(v *visitor, slot uint32, no uint64, value []byte, file string) error {
+	if v.kept == nil || no <= r.kept[slot] {
+		return nil
+	}
+	r.kept[slot] = no
+	return v.kept(slot, no, value, file)
+}
+
 // passesOver tells of a key of the other format: of what an upgrade has begun to
 // write, or has not removed yet.
 func (r *rawStore) passesOver(key []byte) bool {
@@ -259,6 +340,9 @@ func (r *rawStore) pair(v *visitor, seen map[string]bool, key, value []byte, fil
 			return v.chunk(slot, id, space, value)
 		}
 		return nil
+	}
+	if slot, no, ok := parseKeptKey(key); ok {
+		return r.keptGroup(v, slot, no, value, file)
 	}
 	if seen[string(key)] {
 		return nil
@@ -355,7 +439,12 @@ func (r *rawStore) batch(v *visitor, seen map[string]bool, rec []byte, file stri
 
 // scanTable calls f with the pairs of a table until it returns an error;
 // errStop is not passed on.
-func (r *rawStore) scanTable(name string, f func(key, value []byte) error) (err error) {
+func (r *rawStore) scanTable(name string, f func(key, value []byte) error) error {
+	return r.scanRange(name, nil, f)
+}
+
+// scanRange is scanTable from a key on.
+func (r *rawStore) scanRange(name string, start []byte, f func(key, value []byte) error) (err error) {
 	file, err := r.fs.Open(r.fs.PathJoin(r.dir, name))
 	if err != nil {
 		return err
@@ -379,7 +468,7 @@ func (r *rawStore) scanTable(name string, f func(key, value []byte) error) (err 
 		}
 		err = errors.Join(err, it.Close())
 	}()
-	for kv := it.First(); kv != nil; kv = it.Next() {
+	for kv := it.SeekGE(start, 0); kv != nil; kv = it.Next() {
 		value, _, err := kv.Value(nil)
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ type CoreRepair struct {
 // Repair makes a new store of what is whole in a damaged one, of the present format
 // or the one before it, and puts it in its place; the damaged one stays beside it.
 // It keeps valid checkpoints and of each Core the stretch of the log that the newest
-// of them goes on with (without one: the stretch from group 1). The new store counts as one that may have lost rows.
+// of them goes on with (without one: the stretch from group 1). Former slots stay in the damaged store. The new store counts as one that may have lost rows.
 // The store must not be in use. fs nil is the operating system's.
 func Repair(fs vfs.FS, dir string) (*RepairReport, error) {
 	if fs == nil {
@@ -114,13 +114,21 @@ func (s *surveyor) copyTo(to *Store, report *RepairReport) error {
 			return err
 		}
 	}
-	if err := s.raw.visit(&visitor{group: c.group}); err != nil {
+	for _, f := range s.holders.formers() {
+		c.drop("former %s", f)
+	}
+	return c.copy(s.raw, &visitor{group: c.group}, s.present())
+}
+
+// copy takes groups by a visitor, and then the rest.
+func (c *copier) copy(from *rawStore, groups *visitor, cores []CoreInfo) error {
+	if err := from.visit(groups); err != nil {
 		return err
 	}
-	if err := s.raw.visit(&visitor{chunk: c.chunk, end: c.end, meta: c.meta, lost: c.lost}); err != nil {
+	if err := from.visit(&visitor{chunk: c.chunk, end: c.end, meta: c.meta, lost: c.lost}); err != nil {
 		return err
 	}
-	return c.finish(s.present())
+	return c.finish(cores)
 }
 
 // choose tells which groups of a slot to keep, or, where the newest checkpoint has
@@ -135,12 +143,12 @@ func (s *surveyor) choose(c CoreInfo) (keep stretch, base *State, err error) {
 	if newest != nil {
 		next = newest.NextGroup
 	}
-	for _, r := range s.slot(slot).stretches {
+	for _, r := range s.of(slot).stretches {
 		if r.first <= next && next <= r.last+1 {
 			return r, nil, nil
 		}
 	}
-	if newest == nil && (c.ID == 0 || s.slot(slot).report.Groups > 0) {
+	if newest == nil && (c.ID == 0 || s.of(slot).report.Groups > 0) {
 		return stretch{}, nil, fmt.Errorf("%w: there is no valid checkpoint, and the log does not begin with group 1", ErrNotFound)
 	}
 	return stretch{first: next, last: next - 1}, newest, nil
@@ -148,7 +156,7 @@ func (s *surveyor) choose(c CoreInfo) (keep stretch, base *State, err error) {
 
 // newestState is the state of the slot's valid checkpoint that goes on furthest.
 func (s *surveyor) newestState(slot uint32) (newest *State, err error) {
-	whole := s.slot(slot).ckpts.whole
+	whole := s.of(slot).ckpts.whole
 	err = s.raw.visit(&visitor{end: func(of uint32, id uint64, value []byte) error {
 		end, err := decodeEnd(value)
 		if err == nil && of == slot && slices.Contains(whole, id) && (newest == nil || end.state.NextGroup >= newest.NextGroup) {
@@ -165,15 +173,20 @@ func (s *surveyor) clockBefore(slot uint32, r stretch) (clock vclock.VClock, err
 		return clock, nil
 	}
 	var between []head
-	err = s.raw.visit(&visitor{group: func(pos uint64, value []byte, _ string) error {
+	look := func(at uint64, value []byte, _ string) error {
 		h, _, err := decodeHead(value)
-		o := h.ownerAt(pos)
+		o := h.ownerAt(at)
 		if err != nil || o.slot != slot || o.no < r.first || len(between) > 0 && between[len(between)-1].full {
 			return nil
 		}
 		between = append(between, h)
 		return nil
-	}})
+	}
+	v := visitor{group: look}
+	if s.holders.isFormer(slot) {
+		v = visitor{kept: func(_ uint32, no uint64, value []byte, file string) error { return look(no, value, file) }}
+	}
+	err = s.raw.visit(&v)
 	if err != nil {
 		return clock, err
 	}
@@ -208,7 +221,7 @@ func (c *copier) begin(s *surveyor, core CoreInfo) error {
 	if err != nil {
 		return err
 	}
-	sl := &slotCopier{to: to, whole: s.slot(core.Slot).ckpts.whole}
+	sl := &slotCopier{to: to, whole: s.of(core.Slot).ckpts.whole}
 	var base *State
 	if sl.keep, base, err = s.choose(core); err != nil {
 		return err
@@ -219,6 +232,11 @@ func (c *copier) begin(s *surveyor, core CoreInfo) error {
 	sl.clock, err = s.clockBefore(core.Slot, sl.keep)
 	c.slots[core.Slot] = sl
 	return err
+}
+
+// kept takes a group of a former slot.
+func (c *copier) kept(_ uint32, no uint64, value []byte, file string) error {
+	return c.group(no, value, file)
 }
 
 func (c *copier) group(pos uint64, value []byte, _ string) error {

@@ -93,6 +93,9 @@ func (sl *Slot) ofCore() string {
 	return fmt.Sprintf(" of Core %d", sl.core)
 }
 
+// Number names the slot in the store.
+func (sl *Slot) Number() uint32 { return sl.number }
+
 // Store is the store that the slot is in.
 func (sl *Slot) Store() *Store { return sl.s }
 

@@ -22,6 +22,7 @@ type State struct {
 	VoidPromotes []uint64      // LSNs of own PROMOTEs that are void
 	Undecided    *xrow.Group   // rows before NextGroup whose fate is open; nil: none
 	NextGroup    uint64        // where replay of the log goes on
+	Share        *xrow.Share   // of a filtered replica: the spaces that the checkpoint has; nil: it has all
 }
 
 // maxSpans bounds the history that a decoder believes.
@@ -46,11 +47,16 @@ func appendState(dst []byte, s *State) []byte {
 	for _, lsn := range s.VoidPromotes {
 		dst = binary.AppendUvarint(dst, lsn)
 	}
-	if s.Undecided == nil {
-		return binary.AppendUvarint(dst, 0)
+	var group []byte
+	if s.Undecided != nil {
+		group = appendValue(nil, owner{}, s.Undecided, extras{full: true})
 	}
-	group := appendValue(nil, owner{}, s.Undecided, extras{full: true})
-	return append(binary.AppendUvarint(dst, uint64(len(group))), group...)
+	dst = append(binary.AppendUvarint(dst, uint64(len(group))), group...)
+	if s.Share != nil {
+		share := s.Share.Append(nil)
+		dst = append(binary.AppendUvarint(dst, uint64(len(share))), share...)
+	}
+	return dst
 }
 
 func bit(set bool) uint64 {
@@ -108,7 +114,18 @@ func (r *reader) state(version byte) (s State, err error) {
 		_, s.Undecided, err = decodeValue(slices.Clone(r.b[:size]), vclock.VClock{})
 		r.b = r.b[size:]
 	}
-	return s, err
+	if err != nil || version < endShare {
+		return s, err
+	}
+	if size = r.uvarint(); r.bad || size > uint64(len(r.b)) {
+		return s, damaged("bad state")
+	}
+	var ok bool
+	if s.Share, ok = xrow.ReadShare(r.b[:size]); !ok {
+		return s, damaged("bad share")
+	}
+	r.b = r.b[size:]
+	return s, nil
 }
 
 // endRecord makes a checkpoint valid: the state, and what was written before it.
@@ -121,12 +138,20 @@ type endRecord struct {
 }
 
 // endVersion 2 has the writer and the rules of each term, ConfirmedOf and
-// VoidPromotes.
-const endVersion = 2
+// VoidPromotes. endShare has a share behind that: only the store of a filtered replica has
+// such checkpoints, which earlier versions must not take for all there is.
+const (
+	endVersion = 2
+	endShare   = 3
+)
 
 func appendEnd(dst []byte, e *endRecord) []byte {
 	start := len(dst)
-	dst = append(dst, endVersion)
+	version := byte(endVersion)
+	if e.state.Share != nil {
+		version = endShare
+	}
+	dst = append(dst, version)
 	dst = binary.AppendUvarint(dst, e.chunks)
 	dst = binary.AppendUvarint(dst, e.tuples)
 	dst = binary.AppendUvarint(dst, e.bytes)
@@ -145,8 +170,8 @@ func decodeEnd(value []byte) (e endRecord, err error) {
 	}
 	r := reader{b: body}
 	version := r.byte()
-	if version > endVersion {
-		return e, newer("checkpoint", uint64(version), endVersion)
+	if version > endShare {
+		return e, newer("checkpoint", uint64(version), endShare)
 	}
 	e.chunks, e.tuples, e.bytes = r.uvarint(), r.uvarint(), r.uvarint()
 	if r.bad || len(r.b) < crcLen {

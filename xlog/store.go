@@ -77,8 +77,12 @@ const (
 const MinOpenFiles = 96
 
 const (
-	defaultCacheSize    = 8 << 20
-	defaultMemTableSize = 64 << 20
+	defaultCacheSize = 8 << 20
+	// defaultMemTableSize is what is kept of the log until it becomes a table. Pebble has two
+	// of them: one that is written to disk, or waits to be used again. Larger ones are
+	// memory for nothing, since tables of the log are never merged; smaller ones
+	// are more files.
+	defaultMemTableSize = 32 << 20
 )
 
 // Store is an open store: what all Cores of a process share. Its methods may be

@@ -54,10 +54,10 @@ func (s *Store) ingest(what string, paths []string) error {
 	return s.edit(what, func() error { return s.db.Ingest(context.Background(), paths) })
 }
 
-// ingestAndExcise replaces all that is in a span by a table.
-func (s *Store) ingestAndExcise(what, path string, span pebble.KeyRange) error {
+// ingestAndExcise replaces all that is in a span by tables. Some may lie elsewhere.
+func (s *Store) ingestAndExcise(what string, paths []string, span pebble.KeyRange) error {
 	return s.edit(what, func() error {
-		_, err := s.db.IngestAndExcise(context.Background(), []string{path}, nil, nil, span)
+		_, err := s.db.IngestAndExcise(context.Background(), paths, nil, nil, span)
 		return err
 	})
 }
@@ -83,8 +83,9 @@ func (s *Store) checkEdges(span pebble.KeyRange) error {
 	return nil
 }
 
-// ingestOne replaces all that is in span by one pair.
-func (s *Store) ingestOne(key, value []byte, span pebble.KeyRange) error {
+// ingestOne replaces all that is in span by one pair, and takes in tables that lie
+// elsewhere.
+func (s *Store) ingestOne(key, value []byte, span pebble.KeyRange, tables ...string) error {
 	if err := s.checkEdges(span); err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (s *Store) ingestOne(key, value []byte, span pebble.KeyRange) error {
 	if err != nil {
 		return err
 	}
-	return s.ingestAndExcise("write a value", path, span)
+	return s.ingestAndExcise("write a value", append([]string{path}, tables...), span)
 }
 
 // excise removes all keys of a span. Where whole tables are in it this costs

@@ -168,7 +168,7 @@ func (u *upgrader) convert() error {
 			return err
 		}
 	}
-	return u.s.setCore(&CoreInfo{Slot: upgradedSlot})
+	return u.s.setCore(&record{CoreInfo: CoreInfo{Slot: upgradedSlot}})
 }
 
 func (u *upgrader) keyspace(kind byte) error {

@@ -15,22 +15,34 @@ import (
 
 // Report is what Verify found.
 type Report struct {
-	Dir         string       `json:"dir"`
-	Format      uint64       `json:"format"`
-	Mode        string       `json:"mode"`          // of the last opening
-	MayHaveLost bool         `json:"may_have_lost"` // as far as the card tells
-	InUse       bool         `json:"in_use"`        // a process has it open: the tail may move
-	Tables      int          `json:"tables"`
-	Journals    int          `json:"journals"`
-	Cores       []CoreReport `json:"cores"`
-	Problems    []Problem    `json:"problems"`
-	Notes       []string     `json:"notes,omitempty"`
+	Dir         string         `json:"dir"`
+	Format      uint64         `json:"format"`
+	Mode        string         `json:"mode"`          // of the last opening
+	MayHaveLost bool           `json:"may_have_lost"` // as far as the card tells
+	InUse       bool           `json:"in_use"`        // a process has it open: the tail may move
+	Tables      int            `json:"tables"`
+	Journals    int            `json:"journals"`
+	Cores       []CoreReport   `json:"cores"`
+	Formers     []FormerReport `json:"former,omitempty"`
+	Problems    []Problem      `json:"problems"`
+	Notes       []string       `json:"notes,omitempty"`
 }
 
 // CoreReport tells of one Core.
 type CoreReport struct {
-	ID          uint32             `json:"core"`
-	Name        string             `json:"name,omitempty"`
+	ID   uint32 `json:"core"`
+	Name string `json:"name,omitempty"`
+	SlotReport
+}
+
+// FormerReport tells of one former slot.
+type FormerReport struct {
+	Former
+	SlotReport
+}
+
+// SlotReport tells what there is of a slot.
+type SlotReport struct {
 	Groups      uint64             `json:"groups"`
 	Rows        uint64             `json:"rows"`
 	First       uint64             `json:"first_group"`
@@ -59,7 +71,14 @@ func (r *Report) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: format %d, mode %s, %d tables, %d journals\n", r.Dir, r.Format, r.Mode, r.Tables, r.Journals)
 	for i := range r.Cores {
+		if r.Cores[i].ID != 0 {
+			fmt.Fprintf(&b, "Core %d %s\n", r.Cores[i].ID, r.Cores[i].Name)
+		}
 		r.Cores[i].write(&b)
+	}
+	for i := range r.Formers {
+		fmt.Fprintf(&b, "former %s\n", r.Formers[i].Former)
+		r.Formers[i].write(&b)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
@@ -73,10 +92,7 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-func (r *CoreReport) write(b *strings.Builder) {
-	if r.ID != 0 {
-		fmt.Fprintf(b, "Core %d %s\n", r.ID, r.Name)
-	}
+func (r *SlotReport) write(b *strings.Builder) {
 	fmt.Fprintf(b, "log: groups %d to %d, %d groups, %d rows, vclock %s\n", r.First, r.Last, r.Groups, r.Rows, r.VClock)
 	for _, c := range r.Checkpoints {
 		state := "valid"
@@ -111,14 +127,15 @@ type surveyor struct {
 	report  Report
 	holders holders
 	slots   map[uint32]*slotSurvey
-	last    uint64 // position of the newest group
+	kept    map[uint32]*slotSurvey // logs of former slots
+	last    uint64                 // position of the newest group
 	gaps    []*positionGap
 }
 
 // slotSurvey is what there is of a slot.
 type slotSurvey struct {
 	core      uint32 // as its groups say
-	report    CoreReport
+	report    SlotReport
 	ckpts     checkpointCheck
 	clock     vclock.VClock
 	known     bool      // clock is that behind group report.Last
@@ -149,7 +166,7 @@ func survey(fs vfs.FS, dir string) (*surveyor, error) {
 	if rawErr != nil {
 		return nil, rawErr
 	}
-	s := &surveyor{raw: raw, card: c, holders: raw.holders(), slots: map[uint32]*slotSurvey{}}
+	s := &surveyor{raw: raw, card: c, holders: raw.holders(), slots: map[uint32]*slotSurvey{}, kept: map[uint32]*slotSurvey{}}
 	if err != nil {
 		raw.problem(Problem{File: cardName, Text: err.Error()})
 	}
@@ -158,7 +175,7 @@ func survey(fs vfs.FS, dir string) (*surveyor, error) {
 	if raw.openErr != nil {
 		raw.problem(Problem{Text: "does not open: " + raw.openErr.Error()})
 	}
-	err = raw.visit(&visitor{core: s.core, group: s.group,
+	err = raw.visit(&visitor{core: s.core, group: s.group, kept: s.keptGroup,
 		chunk: func(slot uint32, id uint64, _ uint32, value []byte) error { return s.slot(slot).ckpts.chunk(id, value) },
 		end:   func(slot uint32, id uint64, value []byte) error { return s.slot(slot).ckpts.end(id, value) },
 		lost:  func(slot uint32, _ xrow.LostRow) error { s.slot(slot).report.Lost++; return nil }})
@@ -166,11 +183,22 @@ func survey(fs vfs.FS, dir string) (*surveyor, error) {
 	return s, err
 }
 
-func (s *surveyor) slot(number uint32) *slotSurvey {
-	sl := s.slots[number]
+func (s *surveyor) slot(number uint32) *slotSurvey { return surveyIn(s.slots, number) }
+
+// of is the survey that has the log of a slot. For a former one it is complete behind
+// finish.
+func (s *surveyor) of(number uint32) *slotSurvey {
+	if s.holders.isFormer(number) {
+		return surveyIn(s.kept, number)
+	}
+	return s.slot(number)
+}
+
+func surveyIn(slots map[uint32]*slotSurvey, number uint32) *slotSurvey {
+	sl := slots[number]
 	if sl == nil {
 		sl = &slotSurvey{}
-		s.slots[number] = sl
+		slots[number] = sl
 	}
 	return sl
 }
@@ -190,18 +218,18 @@ func (s *surveyor) guessHolders() {
 			newest[sl.core] = number
 		}
 	}
-	for _, c := range s.holders {
+	for _, c := range s.holders.present {
 		delete(newest, c.ID)
 	}
 	for core, number := range newest {
 		s.raw.problem(Problem{Text: fmt.Sprintf("there is no record of Core %d; its newest groups are of slot %d", core, number)})
-		s.holders[number] = CoreInfo{ID: core, Slot: number}
+		s.holders.present[number] = CoreInfo{ID: core, Slot: number}
 	}
 }
 
 // present are the Cores by ID.
 func (s *surveyor) present() (cores []CoreInfo) {
-	for _, c := range s.holders {
+	for _, c := range s.holders.present {
 		cores = append(cores, c)
 	}
 	slices.SortFunc(cores, func(a, b CoreInfo) int { return cmpUint(uint64(a.ID), uint64(b.ID)) })
@@ -221,10 +249,7 @@ func (s *surveyor) group(pos uint64, value []byte, file string) error {
 	if sl := s.slots[o.slot]; sl != nil {
 		clock = sl.clock
 	}
-	_, g, err := decodeValue(value, clock)
-	for i := 0; err == nil && i < len(g.Table); i++ {
-		_, err = readRow(g, i)
-	}
+	g, err := wholeGroup(value, clock)
 	if err == nil && h.list != nil && !h.list.located(pos) {
 		err = damaged("bad owner list")
 	}
@@ -241,12 +266,46 @@ func (s *surveyor) group(pos uint64, value []byte, file string) error {
 		s.account(missing, pos, sl.pos)
 	}
 	sl.core, sl.pos = o.core, pos
+	sl.count(&h, g)
+	return nil
+}
+
+// wholeGroup reads a group with all its rows.
+func wholeGroup(value []byte, before vclock.VClock) (*xrow.Group, error) {
+	_, g, err := decodeValue(value, before)
+	for i := 0; err == nil && i < len(g.Table); i++ {
+		_, err = readRow(g, i)
+	}
+	return g, err
+}
+
+// keptGroup checks a group of a former slot, and that it follows the one before it.
+func (s *surveyor) keptGroup(slot uint32, no uint64, value []byte, file string) error {
+	sl := surveyIn(s.kept, slot)
+	h, _, err := decodeHead(value)
+	if o := h.ownerAt(no); err == nil && (o.slot != slot || o.no != no) {
+		err = damaged("is group %d of slot %d", o.no, o.slot)
+	}
+	var g *xrow.Group
+	if err == nil {
+		g, err = wholeGroup(value, sl.clock)
+	}
+	if err != nil {
+		s.raw.problem(Problem{File: file, Group: no, Text: err.Error()})
+		return nil
+	}
+	sl.take(no, file)
+	sl.count(&h, g)
+	return nil
+}
+
+// count adds a group that was taken.
+func (sl *slotSurvey) count(h *head, g *xrow.Group) {
 	if sl.known = sl.known || h.full; sl.known {
 		sl.clock = g.After
 	}
 	sl.report.Groups++
 	sl.report.Rows += uint64(len(g.Table))
-	return nil
 }
 
 // take notes a group of the slot, and how many are missing in front of it.
@@ -285,14 +344,20 @@ func (s *surveyor) finish() *Report {
 	end := s.last
 	for _, c := range s.present() {
 		sl := s.slot(c.Slot)
-		needed := s.finishCore(&c, sl)
+		needed := s.finishSlot(sl, "")
 		if r.Format == oldVersion {
 			end = max(end, max(needed, 1)-1)
 		}
-		r.Cores = append(r.Cores, sl.report)
+		r.Cores = append(r.Cores, CoreReport{c.ID, c.Name, sl.report})
+	}
+	for _, f := range s.holders.formers() {
+		sl := surveyIn(s.kept, f.Slot)
+		sl.ckpts, sl.report.Lost = s.slot(f.Slot).ckpts, s.slot(f.Slot).report.Lost
+		s.finishSlot(sl, fmt.Sprintf("former slot %d: ", f.Slot))
+		r.Formers = append(r.Formers, FormerReport{f, sl.report})
 	}
 	for number, sl := range s.slots {
-		if _, ok := s.holders[number]; !ok && sl.report.Groups > 0 {
+		if !s.holders.isPresent(number) && !s.holders.isFormer(number) && sl.report.Groups > 0 {
 			s.raw.notes = append(s.raw.notes, fmt.Sprintf("%d groups are of data that a Core has left (slot %d)", sl.report.Groups, number))
 		}
 	}
@@ -309,22 +374,22 @@ func (s *surveyor) finish() *Report {
 	return r
 }
 
-// finishCore sums a Core up. needed is the group that its newest checkpoint goes on
-// with.
-func (s *surveyor) finishCore(c *CoreInfo, sl *slotSurvey) (needed uint64) {
+// finishSlot sums a slot up, which messages name by of. needed is the group that its
+// newest checkpoint goes on with.
+func (s *surveyor) finishSlot(sl *slotSurvey, of string) (needed uint64) {
 	r := &sl.report
-	r.ID, r.Name = c.ID, c.Name
 	r.Checkpoints = sl.ckpts.reports()
 	for _, cp := range r.Checkpoints {
 		if cp.Problem == noEndRecord { // left over from a removal; a damaged table was told already
-			s.raw.notes = append(s.raw.notes, fmt.Sprintf("checkpoint %d: %s", cp.ID, cp.Problem))
+			s.raw.notes = append(s.raw.notes, fmt.Sprintf("%scheckpoint %d: %s", of, cp.ID, cp.Problem))
 		} else if cp.Problem != "" {
-			s.raw.problem(Problem{Text: fmt.Sprintf("checkpoint %d: %s", cp.ID, cp.Problem)})
+			s.raw.problem(Problem{Text: fmt.Sprintf("%scheckpoint %d: %s", of, cp.ID, cp.Problem)})
 		} else {
 			needed = max(needed, cp.NextGroup)
 		}
 	}
 	for _, gap := range sl.gaps {
+		gap.Text = of + gap.Text
 		if sl.resumes(gap.Group) > needed {
 			s.raw.problem(gap)
 		} else {
@@ -332,7 +397,7 @@ func (s *surveyor) finishCore(c *CoreInfo, sl *slotSurvey) (needed uint64) {
 		}
 	}
 	if r.Groups > 0 && needed > r.Last+1 {
-		s.raw.problem(Problem{Group: r.Last + 1, Text: fmt.Sprintf("the newest checkpoint goes on with group %d", needed)})
+		s.raw.problem(Problem{Group: r.Last + 1, Text: fmt.Sprintf("%sthe newest checkpoint goes on with group %d", of, needed)})
 	}
 	r.VClock = "unknown"
 	if sl.known {

@@ -2,6 +2,7 @@ package xrow
 
 import (
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
@@ -23,7 +24,16 @@ type Ballot struct {
 	Kind            Kind          // as in a SubscribeRequest
 	Replicaset      string        // ours: UUID of the replica set; empty: none, or not told
 	Founding        int           // ours: voters that the set needs before it is complete; 0: it is
+	SetName         string        // ours: of the replica set; empty: none, or not told
+	Leads           BallotLeader  // ours: who leads it; zero: not told
 	Group           string        // ours: whose ballot it is; empty: the replica set's
+}
+
+// BallotLeader is the leader whose PROMOTE is in effect, for who has not joined yet.
+type BallotLeader struct {
+	Term       uint64 // in effect, whether its leader is heard or not
+	UUID, Name string // empty: none is heard
+	Addr       string // for clients; empty: not known
 }
 
 // Keys of a ballot (Tarantool: IPROTO_BALLOT_KEYS).
@@ -69,7 +79,7 @@ func (b *Ballot) AppendBody(dst []byte) []byte {
 	m.kind(b.Kind)
 	if b.Replicaset != "" {
 		m.key(KeySet)
-		m.dst = msgp.AppendInt(msgp.AppendString(append(m.dst, 0x92), b.Replicaset), b.Founding)
+		m.dst = b.appendSet(m.dst)
 	}
 	if b.Group != "" {
 		m.dst = msgp.AppendString(append(m.dst, byte(KeyGroup)), b.Group)
@@ -155,7 +165,27 @@ func (b *Ballot) update(m []byte) (told, ok bool) {
 	return told, !f.bad
 }
 
-// readSet reads [replica set UUID, voters needed].
+// appendSet encodes [replica set UUID, voters needed, name, term, leader's UUID, name, address].
+func (b *Ballot) appendSet(dst []byte) []byte {
+	l := &b.Leads
+	told := b.SetName != "" || *l != BallotLeader{}
+	elems := byte(0x92)
+	if told {
+		elems = 0x97
+	}
+	dst = msgp.AppendInt(msgp.AppendString(append(dst, elems), b.Replicaset), b.Founding)
+	if !told {
+		return dst
+	}
+	dst = msgp.AppendUint64(msgp.AppendString(dst, terms.ClipMove(b.SetName)), l.Term)
+	for _, text := range [...]string{l.UUID, l.Name, l.Addr} {
+		dst = msgp.AppendString(dst, terms.ClipMove(text))
+	}
+	return dst
+}
+
+// readSet reads [replica set UUID, voters needed], and what later versions add: who leads.
+// A longer text than that of a move is cut.
 func (b *Ballot) readSet(v []byte) (ok bool) {
 	elems, n, ok := mp.ReadArrayHeader(v)
 	if !ok || elems < 2 {
@@ -168,9 +198,14 @@ func (b *Ballot) readSet(v []byte) (ok bool) {
 	if b.Replicaset, ok = readUUID(v[n : n+m]); !ok {
 		return false
 	}
-	need, _, ok := mp.ReadUint(v[n+m:])
+	need, used, ok := mp.ReadUint(v[n+m:])
 	b.Founding = int(min(need, vclock.Max))
-	return ok
+	if !ok || elems < 7 {
+		return ok
+	}
+	e := elements{rest: v[n+m+used:]}
+	b.SetName, b.Leads = e.text(), BallotLeader{Term: e.uint(1<<64 - 1), UUID: e.text(), Name: e.text(), Addr: e.text()}
+	return !e.bad
 }
 
 // readUUIDs reads fewer than 32 UUIDs.

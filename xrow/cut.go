@@ -13,9 +13,12 @@ import "tarragon.dev/tarragon/vclock"
 // What is left of a transaction is a whole one again: its first row's LSN is
 // the TSN of all, and its last row has the flags. As the rows of a transaction
 // have one origin but for local ones, which come first, nothing needs to be
-// encoded anew for that but in transactions that others wrote differently.
-func (g *Group) Cut(pos *vclock.VClock, skip uint32, out [][]byte) [][]byte {
-	c := cutter{g: g, pos: pos, skip: skip | 1<<0, out: out}
+// encoded anew for that but in transactions that others wrote differently, and
+// in those that a share has in part.
+//
+// gap is what the stream has cut by its share and not told yet; nil: it has no share.
+func (g *Group) Cut(pos *vclock.VClock, skip uint32, gap *Gap, out [][]byte) [][]byte {
+	c := cutter{g: g, pos: pos, skip: skip | 1<<0, gap: gap, out: out}
 	for from := 0; from < len(g.Table); {
 		to := g.endOfTransaction(from)
 		c.transaction(from, to)
@@ -34,35 +37,52 @@ type cutter struct {
 	g          *Group
 	pos        *vclock.VClock
 	skip       uint32
+	gap        *Gap
 	out        [][]byte
 	start, end uint32 // the open run; empty: none
 }
 
-// lacks tells whether row i is to be sent.
+// lacks tells whether the peer is behind row i.
 func (c *cutter) lacks(i int) bool {
 	ref := &c.g.Table[i]
 	return c.skip>>ref.Origin&1 == 0 && ref.LSN > c.pos[ref.Origin]
 }
 
+// has tells whether row i is of a space that the peer has.
+func (c *cutter) has(i int) bool { return c.gap.has(c.g.Table[i].SpaceID) }
+
 // transaction sends what is lacking of rows from..to-1.
 func (c *cutter) transaction(from, to int) {
 	first, last := -1, -1
+	lacked, had := 0, 0
 	for i := from; i < to; i++ {
-		if c.lacks(i) {
-			if first < 0 {
-				first = i
-			}
-			last = i
+		if !c.lacks(i) {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		last = i
+		lacked++
+		if c.has(i) {
+			had++
 		}
 	}
-	if first < 0 {
+	switch {
+	case lacked == 0:
 		return
+	case had == 0:
+		c.flush()
+		c.out = c.gap.add(c.g, first, last, c.out)
+		return
+	case c.gap != nil:
+		c.flushGap()
 	}
 	global := from // the row that TSN names
 	for c.g.Table[global].Origin == 0 {
 		global++
 	}
-	if first != global || last != to-1 {
+	if first != global || last != to-1 || had < lacked {
 		c.encodeAnew(from, to)
 		return
 	}
@@ -70,6 +90,14 @@ func (c *cutter) transaction(from, to int) {
 		if c.lacks(i) {
 			c.add(c.g.Table[i].Offset, c.g.end(i))
 		}
+	}
+}
+
+// flushGap tells what was cut before a row that is sent.
+func (c *cutter) flushGap() {
+	if c.gap.row != nil {
+		c.flush()
+		c.out = c.gap.Flush(c.out)
 	}
 }
 
@@ -96,15 +124,30 @@ func (c *cutter) encodeAnew(from, to int) {
 	c.flush()
 	var rows []Row
 	var flags Flags
+	cut := uint64(0) // LSN of the first row that was cut since the last one of rows; 0: none was
 	for i := from; i < to; i++ {
 		row, err := c.g.Row(i)
 		if err != nil {
 			panic("xrow: a group holds a damaged row: " + err.Error())
 		}
 		flags = row.Flags
-		if c.lacks(i) {
-			rows = append(rows, row)
+		if !c.lacks(i) {
+			continue
 		}
+		if !c.has(i) {
+			if cut == 0 {
+				cut = row.First()
+			}
+			if i < to-1 {
+				continue
+			}
+			row = Row{Type: Nop, ReplicaID: row.ReplicaID, LSN: row.LSN, Timestamp: row.Timestamp, Term: row.Term}
+		}
+		if cut != 0 && cut != row.LSN {
+			row.From = cut
+		}
+		cut = 0
+		rows = append(rows, row)
 	}
 	var run []byte
 	for i := range rows {

@@ -310,6 +310,12 @@ const (
 	ErrNoSuchReadView                Code = 305
 )
 
+// Errors of our own, far from Tarantool's.
+const (
+	ErrNotReplicated Code = 20001 // the filter of this replica leaves the space out
+	ErrBeingCopied   Code = 20002 // the tuples of the space are on their way here
+)
+
 // errCodes has the symbol (without ER_) and the text of each code, with verbs of fmt.
 var errCodes = map[Code]struct{ symbol, text string }{
 	ErrUnknown:                       {"UNKNOWN", "Unknown error"},
@@ -618,4 +624,6 @@ var errCodes = map[Code]struct{ symbol, text string }{
 	ErrXlogNotFound:                  {"XLOG_NOT_FOUND", "xlog file not found"},
 	ErrRecoveryPointTxnLastRow:       {"RECOVERY_POINT_TXN_LAST_ROW", "Last row of recovery point transaction should not be local"},
 	ErrNoSuchReadView:                {"NO_SUCH_READ_VIEW", "Read view was not found by id"},
+	ErrNotReplicated:                 {"NOT_REPLICATED", "Space '%s' is not replicated to instance '%s' (filter '%s')"},
+	ErrBeingCopied:                   {"BEING_COPIED", "Space '%s' is being copied to instance '%s' (%d %%)"},
 }

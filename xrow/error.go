@@ -2,8 +2,7 @@ package xrow
 
 import (
 	"fmt"
-
-	"github.com/tinylib/msgp/msgp"
+	"strings"
 )
 
 // Code is Tarantool's number of an error. A Code is an error too, so that
@@ -32,24 +31,30 @@ func (e *Error) Error() string        { return e.Message }
 func (e *Error) Unwrap() error        { return e.Err }
 func (e *Error) Is(target error) bool { return target == e.Code }
 
-// Errorf makes the error of a code, its text filled in with args.
+// OutcomeUnknown tells whether an error says that nobody knows whether what was asked for was,
+// or will be, done. All others are certain. Only code and text cross the wire.
+func (e *Error) OutcomeUnknown() bool {
+	return e.Code == ErrSyncTimeout || e.Code == ErrWALIO && strings.Contains(e.Message, "utcome") // of the transaction is unknown
+}
+
+// Errorf makes the error of a code, its text filled in with args, which it has as
+// fields too, by the names that Tarantool gives them. Arguments beyond those of the text
+// are fields alone.
 func Errorf(c Code, args ...any) *Error {
-	return &Error{Code: c, Message: fmt.Sprintf(errCodes[c].text, args...)}
+	text := errCodes[c].text
+	e := &Error{Code: c, Message: fmt.Sprintf(text, args[:min(len(args), strings.Count(text, "%"))]...)}
+	if e.Class() == "ClientError" {
+		e.Fields = appendArgs(c, args)
+	}
+	return e
 }
 
 // AccessDenied makes ER_ACCESS_DENIED: access ("Read", "Write", "Execute" ...)
 // to an object of a type ("space", "universe" ...) is denied for user. Its
 // class has fields of its own.
 func AccessDenied(access, objectType, object, user string) *Error {
-	e := Errorf(ErrAccessDenied, access, objectType, object, user)
-	e.Fields = msgp.AppendMapHeader(nil, 4)
-	for _, field := range [...][2]string{
-		{"object_type", objectType}, {"object_name", object}, {"access_type", access}, {"user", user},
-	} {
-		e.Fields = msgp.AppendString(e.Fields, field[0])
-		e.Fields = msgp.AppendString(e.Fields, field[1])
-	}
-	return e
+	return Errorf(ErrAccessDenied, access, objectType, object, user).
+		With("object_type", objectType, "object_name", object, "access_type", access, "user", user)
 }
 
 // AnswerTooLarge is what a read gets whose answer would be of n bytes at least: a
@@ -84,9 +89,11 @@ func (e *Error) Class() string {
 }
 
 func badMsgpack(what string, cause error) error {
-	return &Error{Code: ErrInvalidMsgpack, Message: "Invalid MsgPack - " + what, Err: cause}
+	e := Errorf(ErrInvalidMsgpack, what)
+	e.Err = cause
+	return e
 }
 
 func missing(field string) error {
-	return &Error{Code: ErrMissingRequestField, Message: fmt.Sprintf("Missing mandatory field '%s' in request", field)}
+	return Errorf(ErrMissingRequestField, field)
 }

@@ -22,8 +22,8 @@ func TestErrorReplyLayout(t *testing.T) {
 		t.Errorf("got  %x\nwant %s", got, want)
 	}
 	body := AppendErrorBody(nil, Errorf(ErrNoSuchSpace, "x"))
-	if !bytes.HasSuffix(body, unhex(t, "05 24 06 81 a4"+hexOf("name")+"ad"+hexOf("NO_SUCH_SPACE"))) {
-		t.Errorf("a ClientError has no name: %x", body)
+	if !bytes.HasSuffix(body, unhex(t, "05 24 06 82 a4"+hexOf("name")+"ad"+hexOf("NO_SUCH_SPACE")+"a5"+hexOf("space")+"a1"+hexOf("x"))) {
+		t.Errorf("a ClientError has no name, or no argument: %x", body)
 	}
 	row := Errorf(ErrReadonly).Row(3, 0)
 	if back, err := Decode(row.Append(nil)[FrameHead:]); err != nil || back.Type != 0x8007 || back.Sync != 3 {

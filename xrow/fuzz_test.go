@@ -149,7 +149,7 @@ func FuzzCut(f *testing.F) {
 		}
 		pos := vclock.VClock{1: uint64(at1), 2: uint64(at2)}
 		twinPos := pos
-		runs := g.Cut(&pos, skip, nil)
+		runs := g.Cut(&pos, skip, nil, nil)
 		if want := slowCut(t, &g, &twinPos, skip); !bytes.Equal(bytes.Join(runs, nil), want) || pos != twinPos {
 			t.Fatalf("got %x at %s, want %x at %s", runs, pos, want, twinPos)
 		}

@@ -33,6 +33,11 @@ type Ref struct {
 // Frame is the wire form of row i.
 func (g *Group) Frame(i int) []byte { return g.Rows[g.Table[i].Offset:g.end(i)] }
 
+// Frames is the wire form of the rows from..to-1, from < to.
+func (g *Group) Frames(from, to int) []byte {
+	return g.Rows[g.Table[from].Offset:g.end(to-1):g.end(to-1)]
+}
+
 // end is the offset behind row i.
 func (g *Group) end(i int) uint32 {
 	if i+1 < len(g.Table) {

@@ -107,7 +107,7 @@ func TestCutIsItsSlowTwin(t *testing.T) {
 		}
 		skip := rapid.Uint32Range(0, 15).Draw(t, "skip")
 		twinPos := pos
-		runs := g.Cut(&pos, skip, nil)
+		runs := g.Cut(&pos, skip, nil, nil)
 		want := slowCut(t, &g, &twinPos, skip)
 		if got := bytes.Join(runs, nil); !bytes.Equal(got, want) {
 			t.Fatalf("got  %x\nwant %x", got, want)
@@ -152,7 +152,7 @@ func TestCut(t *testing.T) {
 	} {
 		pos := clock(t, c.pos)
 		got := ""
-		for i, run := range g.Cut(&pos, c.skip, nil) {
+		for i, run := range g.Cut(&pos, c.skip, nil, nil) {
 			if i > 0 {
 				got += "| "
 			}
@@ -214,7 +214,7 @@ func TestAddAndCutDoNotAllocate(t *testing.T) {
 		for from, to := range g.Transactions() {
 			pos[2] += uint64(to - from)
 		}
-		if out = g.Cut(pos, 1<<2, out[:0]); len(out) != 1 {
+		if out = g.Cut(pos, 1<<2, nil, out[:0]); len(out) != 1 {
 			t.Fatalf("%d runs", len(out))
 		}
 	}); n != 0 {
@@ -249,6 +249,6 @@ func BenchmarkCut512(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		pos = vclock.VClock{}
-		out = g.Cut(&pos, 1<<2, out[:0])
+		out = g.Cut(&pos, 1<<2, nil, out[:0])
 	}
 }

@@ -14,14 +14,27 @@ type JoinMetaBody struct {
 	History   []terms.Span // terms in effect, oldest first
 	Term, LSN uint64       // committed: all rows of the term's owner up to this LSN
 	Tuples    uint64       // about how many follow, for people; 0: not told
+	Share     *Share       // what of the state a filtered replica gets; nil: all
 }
 
+// maxBegan bounds what JOIN_META tells of how terms began, in bytes: it is one frame. The
+// oldest terms go without.
+const maxBegan = 16 << 20
+
 // AppendBody encodes {HISTORY: [[term, owner, first, last], ...], COMMITTED: [term, LSN], TUPLES: n}.
-// A term under Tarantool's rules has two elements more: its writer, and 1.
+// A term under Tarantool's rules has two elements more: its writer, and 1. MOVE has an array
+// for each term of which is known how it began.
 func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	pairs := byte(2)
 	if j.Tuples != 0 {
-		pairs = 3
+		pairs++
+	}
+	moves := AppendMoves(nil, j.History, maxBegan)
+	if len(moves) > 1 {
+		pairs++
+	}
+	if j.Share != nil {
+		pairs++
 	}
 	dst = append(dst, 0x80|pairs, byte(KeyHistory))
 	dst = msgp.AppendArrayHeader(dst, uint32(len(j.History)))
@@ -45,6 +58,12 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	if j.Tuples != 0 {
 		dst = msgp.AppendUint64(append(dst, byte(KeyTuples)), j.Tuples)
 	}
+	if len(moves) > 1 {
+		dst = append(append(dst, byte(KeyMove)), moves...)
+	}
+	if j.Share != nil {
+		dst = j.Share.Append(append(dst, 0xcc, byte(KeyShare)))
+	}
 	return dst
 }
 
@@ -55,10 +74,13 @@ func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 	if body == nil {
 		return j, false, nil
 	}
+	var moves []byte
 	f := openFields(body)
 	for f.next() {
 		var ok bool
 		switch f.key {
+		case KeyMove:
+			moves = f.val
 		case KeyHistory:
 			if j.History, ok = readSpans(f.val); !ok {
 				return j, false, badMsgpack("invalid HISTORY", nil)
@@ -70,6 +92,10 @@ func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 				return j, false, badMsgpack("invalid COMMITTED", nil)
 			}
 			j.Term, j.LSN = at[0], at[1]
+		case KeyShare:
+			if j.Share, ok = ReadShare(f.val); !ok {
+				return j, false, badMsgpack("invalid SHARE", nil)
+			}
 		case KeyTuples:
 			if j.Tuples, ok = u64(f.val); !ok {
 				return j, false, badMsgpack("invalid TUPLES", nil)
@@ -78,6 +104,9 @@ func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 	}
 	if f.bad {
 		return j, false, badMsgpack("request body", nil)
+	}
+	if moves != nil && !ReadMoves(moves, j.History) {
+		return j, false, badMsgpack("invalid MOVE", nil)
 	}
 	return j, ours, nil
 }

@@ -18,6 +18,9 @@ func openMap(dst []byte) mapWriter { return mapWriter{append(dst, 0x80), len(dst
 
 func (m *mapWriter) key(k Key) {
 	m.dst[m.at]++
+	if k > 0x7f {
+		m.dst = append(m.dst, 0xcc)
+	}
 	m.dst = append(m.dst, byte(k))
 }
 

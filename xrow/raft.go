@@ -2,7 +2,10 @@ package xrow
 
 import (
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/vclock"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // Raft is the body of a RAFT row: on the network what an instance shows of
@@ -17,6 +20,12 @@ type Raft struct {
 	// Quorum is the synchronous quorum that the sender's configuration asks for, a
 	// number or a formula; of ours only.
 	Quorum string
+	// Unfit is why the sender may not lead; empty: it may. nil: it is of an earlier
+	// version, which knows no handover, or of Tarantool's kind.
+	Unfit *string
+	// Move is a leader's word, in a term under Tarantool's rules, on who is to lead next; of
+	// ours only, nil: there is none.
+	Move *terms.Move
 }
 
 // Keys of a RAFT body (Tarantool: IPROTO_RAFT_KEYS).
@@ -28,6 +37,7 @@ const (
 	raftLeaderID     Key = 4
 	raftIsLeaderSeen Key = 5
 	raftQuorum       Key = 0x78 // ours
+	raftUnfit        Key = 0x7e // ours
 )
 
 // AppendBody encodes the body in Tarantool's order, which is not that of
@@ -46,6 +56,14 @@ func (r *Raft) AppendBody(dst []byte) []byte {
 	}
 	if r.Quorum != "" {
 		m.string(raftQuorum, r.Quorum)
+	}
+	if r.Unfit != nil {
+		m.key(raftUnfit)
+		m.dst = msgp.AppendString(m.dst, *r.Unfit)
+	}
+	if r.Move != nil {
+		m.key(KeyMove)
+		m.dst = appendMove(m.dst, r.Move)
 	}
 	return m.dst
 }
@@ -79,6 +97,13 @@ func DecodeRaft(body []byte) (r Raft, err error) {
 			var text []byte
 			text, _, ok = mp.ReadString(f.val)
 			r.Quorum = string(text)
+		case raftUnfit:
+			var text []byte
+			text, _, ok = mp.ReadString(f.val)
+			unfit := string(text)
+			r.Unfit = &unfit
+		case KeyMove:
+			r.Move, ok = readMove(f.val)
 		}
 		if !ok {
 			return r, badMsgpack("raft body", nil)

@@ -16,6 +16,8 @@ type JoinRequest struct {
 	Checkpoint    bool   // FETCH_SNAPSHOT: out of a checkpoint file
 	Group         string // ours: whose state; empty: the replica set's
 	Feature       uint32 // ours: the newest feature level that the joiner reads; 0: not told
+	Share         *Share // ours: what a filtered replica takes, by the name of its filter alone; nil: all
+	Copy          *Copy  // ours: a base copy of some spaces is asked for, and not a state; nil: a state
 }
 
 // AppendBody encodes the body; empty fields are left out.
@@ -30,13 +32,15 @@ func (j *JoinRequest) AppendBody(dst []byte) []byte {
 	}
 	m.string(KeyGroup, j.Group)
 	m.uintNonzero(KeyFeature, uint64(j.Feature))
+	m.share(j.Share)
+	m.copy(j.Copy)
 	return m.dst
 }
 
 // DecodeJoin reads the body of JOIN or FETCH_SNAPSHOT.
 func DecodeJoin(body []byte) (j JoinRequest, err error) {
-	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation|useGroup|useFeature)
-	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint, d.Group, d.Feature}, err
+	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation|useGroup|useFeature|useShare|useCopy)
+	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint, d.Group, d.Feature, d.Share, d.copy}, err
 }
 
 // RegisterRequest is the body of REGISTER.
@@ -76,12 +80,14 @@ type SubscribeRequest struct {
 	VClock         vclock.VClock
 	ServerVersion  uint32 // major<<16 | minor<<8 | patch
 	Anon           bool
-	IDFilter       uint32 // bit i: rows of origin i must not be sent
-	Kind           Kind   // ours say so; who says nothing is a Tarantool
-	Incarnation    uint64 // ours: as in a JoinRequest
-	Process        uint64 // ours: drawn by each process; 0: not told
-	Group          string // ours: as in a JoinRequest
-	Feature        uint32 // ours: as in a JoinRequest
+	IDFilter       uint32      // bit i: rows of origin i must not be sent
+	Kind           Kind        // ours say so; who says nothing is a Tarantool
+	Incarnation    uint64      // ours: as in a JoinRequest
+	Process        uint64      // ours: drawn by each process; 0: not told
+	Group          string      // ours: as in a JoinRequest
+	Feature        uint32      // ours: as in a JoinRequest
+	Share          *Share      // ours: what the stream is to have, see Share; nil: all
+	Procedures     []Procedure // ours: that the one that asks has; nil: not told
 }
 
 // AppendBody encodes the body; empty names and zero values of ours are left out.
@@ -100,12 +106,14 @@ func (s *SubscribeRequest) AppendBody(dst []byte) []byte {
 	m.uintNonzero(KeyProcess, s.Process)
 	m.string(KeyGroup, s.Group)
 	m.uintNonzero(KeyFeature, uint64(s.Feature))
+	m.share(s.Share)
+	m.procedures(s.Procedures)
 	return m.dst
 }
 
 // DecodeSubscribe reads the body of SUBSCRIBE.
 func DecodeSubscribe(body []byte) (s SubscribeRequest, err error) {
-	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation|useProcess|useGroup|useFeature)
+	d, err := decodeRequest(body, useReplicaset|useInstance|useVClock|useVersion|useAnon|useRules|useIncarnation|useProcess|useGroup|useFeature|useShare|useProcedures)
 	return d.SubscribeRequest, err
 }
 
@@ -114,11 +122,12 @@ type SubscribeOK struct {
 	ReplicasetUUID string // empty: absent or nil
 	ReplicasetName string // empty: none
 	VClock         vclock.VClock
-	Kind           Kind   // as in a SubscribeRequest
-	Shown          Shown  // ours: what the one that asked has shown to us before
-	Process        uint64 // ours: as in a SubscribeRequest
-	Group          string // ours: that of the SubscribeRequest
-	Feature        uint32 // ours: the newest feature level that the one that answers reads; 0: not told
+	Kind           Kind        // as in a SubscribeRequest
+	Shown          Shown       // ours: what the one that asked has shown to us before
+	Process        uint64      // ours: as in a SubscribeRequest
+	Group          string      // ours: that of the SubscribeRequest
+	Feature        uint32      // ours: the newest feature level that the one that answers reads; 0: not told
+	Procedures     []Procedure // ours: as in a SubscribeRequest
 }
 
 // Shown is what a life of an instance has shown to a peer.
@@ -142,6 +151,7 @@ func (s *SubscribeOK) AppendBody(dst []byte) []byte {
 	m.uintNonzero(KeyProcess, s.Process)
 	m.string(KeyGroup, s.Group)
 	m.uintNonzero(KeyFeature, uint64(s.Feature))
+	m.procedures(s.Procedures)
 	return m.dst
 }
 
@@ -179,8 +189,8 @@ func readShown(v []byte, s *Shown) (ok bool) {
 
 // DecodeSubscribeOK reads the body of the answer to SUBSCRIBE.
 func DecodeSubscribeOK(body []byte) (s SubscribeOK, err error) {
-	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess|useGroup|useFeature)
-	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Kind, d.shown, d.Process, d.Group, d.Feature}, err
+	d, err := decodeRequest(body, useReplicaset|useVClock|useRules|useShown|useProcess|useGroup|useFeature|useProcedures)
+	return SubscribeOK{d.ReplicasetUUID, d.ReplicasetName, d.VClock, d.Kind, d.shown, d.Process, d.Group, d.Feature, d.Procedures}, err
 }
 
 // AppendVClockBody encodes {VCLOCK: v}, the OK rows of JOIN, REGISTER and
@@ -239,6 +249,9 @@ const (
 	useProcess
 	useGroup
 	useFeature
+	useShare
+	useCopy
+	useProcedures
 )
 
 // usedBy tells what has the key; 0: no request.
@@ -266,6 +279,12 @@ func usedBy(k Key) use {
 		return useGroup
 	case KeyFeature:
 		return useFeature
+	case KeyShare:
+		return useShare
+	case KeyCopy:
+		return useCopy
+	case KeyProcedures:
+		return useProcedures
 	}
 	return 0
 }
@@ -274,6 +293,7 @@ func usedBy(k Key) use {
 type request struct {
 	SubscribeRequest
 	checkpoint bool
+	copy       *Copy
 	shown      Shown
 }
 
@@ -328,6 +348,15 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 		case KeyFeature:
 			what = "invalid FEATURE"
 			d.Feature, ok = u32(f.val)
+		case KeyCopy:
+			what = "invalid COPY"
+			d.copy, ok = readCopy(f.val)
+		case KeyShare:
+			what = "invalid SHARE"
+			d.Share, ok = ReadShare(f.val)
+		case KeyProcedures:
+			what = "invalid PROCEDURES"
+			d.Procedures, ok = readProcedures(f.val)
 		case KeyGroup:
 			what = "invalid GROUP"
 			d.Group, ok = readName(f.val)

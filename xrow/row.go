@@ -22,6 +22,7 @@ type Row struct {
 	StreamID      uint64
 	SchemaVersion uint64
 	Term          uint64 // ours: term of the leader that wrote the row; 0: none
+	From          uint64 // ours: LSN of the first row that this one stands for, the others were cut; 0: it stands for itself. See First
 	Body          []byte // raw value, a map but in PING; nil: no body. Points into the input of Decode
 }
 
@@ -93,8 +94,20 @@ func (r *Row) AppendHeader(dst []byte) []byte {
 		dst = appendField(dst, KeyTerm, r.Term)
 		pairs++
 	}
+	if r.From != 0 {
+		dst = appendField(dst, KeyFrom, r.From)
+		pairs++
+	}
 	dst[at] |= pairs
 	return dst
+}
+
+// First is the LSN of the first row that this one stands for.
+func (r *Row) First() uint64 {
+	if r.From != 0 {
+		return r.From
+	}
+	return r.LSN
 }
 
 // isSingle tells whether the row is a transaction of its own, or in none:
@@ -184,6 +197,8 @@ func (r *Row) DecodeHeader(b []byte) (n int, err error) {
 			r.SchemaVersion = v
 		case KeyTerm:
 			r.Term = v
+		case KeyFrom:
+			r.From = v
 		}
 	}
 	r.finishHeader(hasTSN)

@@ -33,6 +33,10 @@ const (
 	ViewSpaceSequence = 341
 )
 
+// ViewHistory, _vtarragon_history, is the history of leaders: a view that no row defines.
+// Its ID is beyond those that rows can give, LastSpace of them.
+const ViewHistory = 1<<31 + 1
+
 // Limits of space IDs.
 const (
 	LastInternalSpace = 256 // up to here none is a system space

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/xrow"
@@ -33,6 +34,7 @@ const (
 type template struct {
 	frame   []byte
 	keyAt   int
+	valueAt int // of the bytes of a write's value
 	fieldAt int // of the first further field's number
 	fields  int
 }
@@ -69,6 +71,7 @@ func newWrite(typ xrow.Type, space uint32, value []byte, fields int) template {
 	t := template{keyAt: len(b), fields: fields}
 	b = binary.BigEndian.AppendUint64(b, 0)
 	b = msgp.AppendStringFromBytes(b, value)
+	t.valueAt = len(b) - len(value)
 	t.fieldAt = len(b) + 1
 	for range fields {
 		b = binary.BigEndian.AppendUint64(append(b, 0xcf), 0)
@@ -88,6 +91,15 @@ func (t *template) append(dst []byte, sync uint32, key, first uint64) []byte {
 		binary.BigEndian.PutUint64(dst[at+t.fieldAt+i*fieldSize:], first+uint64(i))
 	}
 	return dst
+}
+
+// scramble gives a request another value: whole words of chance, which nobody can make
+// smaller.
+func (t *template) scramble(frame []byte, rng *rand.PCG) {
+	value := frame[t.valueAt : t.fieldAt-1]
+	for ; len(value) >= 8; value = value[8:] {
+		binary.LittleEndian.PutUint64(value, rng.Uint64())
+	}
 }
 
 // answer is one reply.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -260,6 +261,21 @@ func TestRunCountsFaults(t *testing.T) {
 	}
 }
 
+// A rate that no server keeps up with leaves no request without an answer: with the
+// window the sending ends, and what is on its way is waited for.
+func TestRunBehindItsRate(t *testing.T) {
+	addr := server(t, math.MaxInt)
+	for range 20 {
+		r, err := Run(context.Background(), Workload{Op: Replace}, Plan{Addr: addr, Conns: 1, InFlight: 64, Rate: 1e9, Duration: 5 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Unanswered != 0 || r.OK == 0 {
+			t.Fatalf("%d ok, %s", r.OK, r.Faults())
+		}
+	}
+}
+
 func TestRunNeedsAServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -269,5 +285,22 @@ func TestRunNeedsAServer(t *testing.T) {
 	l.Close()
 	if _, err := Run(context.Background(), Workload{}, Plan{Addr: addr}); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Random values are others each time, and nothing else of a request changes.
+func TestRandomValues(t *testing.T) {
+	w := Workload{Op: Replace, Keys: 10, ValueSize: 1 << 10, Fields: 1, Random: true}
+	c := newChooser(&w, 0, 1)
+	a, b := c.append(nil, 1, 2, false), c.append(nil, 1, 2, false)
+	value := func(frame []byte) []byte { return frame[c.write.valueAt : c.write.fieldAt-1] }
+	if va, vb := value(a), value(b); len(va) != w.ValueSize || bytes.Equal(va[:8], vb[:8]) || bytes.Equal(va[len(va)-8:], vb[len(vb)-8:]) {
+		t.Errorf("%d bytes: %x, %x", len(va), va, vb)
+	}
+	copy(value(a), Value(w.ValueSize))
+	c.random = false
+	c.rng = newChooser(&w, 0, 1).rng
+	if want := c.append(nil, 1, 2, false); !bytes.Equal(a, want) {
+		t.Errorf("got %x, want %x", a, want)
 	}
 }

@@ -49,7 +49,8 @@ func (c *rawConn) paced(ctx context.Context, win *window) error {
 	}
 }
 
-// send writes what is due, many requests in one call when it is behind.
+// send writes what is due, many requests in one call when it is behind. Behind the
+// window it sends nothing: what was due by then and had no slot is late.
 func (c *rawConn) send(ctx context.Context, win *window, mu *sync.Mutex, free chan uint32) error {
 	step := time.Duration(float64(time.Second) / c.rate)
 	for due := time.Duration(0); due < win.close; {
@@ -60,6 +61,9 @@ func (c *rawConn) send(ctx context.Context, win *window, mu *sync.Mutex, free ch
 		select {
 		case i = <-free:
 		case <-ctx.Done():
+			return nil
+		}
+		if win.now() >= win.close {
 			return nil
 		}
 		mu.Lock()

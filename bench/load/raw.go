@@ -16,6 +16,9 @@ type slot struct {
 	since time.Duration // handed to the socket, or due
 	read  bool          // a select
 	busy  bool
+
+	stage int    // of a unit that takes several requests
+	key   uint64 // that it is about
 }
 
 // rawConn is a connection that writes prepared bytes. One goroutine does all:
@@ -24,6 +27,8 @@ type rawConn struct {
 	*tally
 	nc      net.Conn
 	choose  *chooser
+	steps   *steps // nil: a request is a unit
+	load    *Workload
 	slots   []slot
 	waiting int // busy slots
 	rate    float64
@@ -39,7 +44,7 @@ func newRawConn(ctx context.Context, w *Workload, p *Plan, i int, t *tally) (wor
 	}
 	slots := share(p.InFlight, p.Conns, i)
 	return &rawConn{
-		tally: t, nc: nc, choose: newChooser(w, i, p.Conns), slots: make([]slot, slots), rate: p.Rate / float64(p.Conns),
+		tally: t, nc: nc, choose: newChooser(w, i, p.Conns), steps: newSteps(w, slots), load: w, slots: make([]slot, slots), rate: p.Rate / float64(p.Conns),
 		in: make([]byte, min(slots*w.bytes(), readBuf)),
 	}, nil
 }
@@ -100,7 +105,11 @@ func (c *rawConn) request(i uint32, since time.Duration) {
 	key, read := c.choose.draw()
 	c.slots[i] = slot{since: since, read: read, busy: true}
 	c.waiting++
-	c.out = c.choose.append(c.out, i, key, read)
+	if c.steps == nil {
+		c.out = c.choose.append(c.out, i, key, read)
+	} else {
+		c.out = c.steps.append(c.out, c.load, i, &c.slots[i], key)
+	}
 }
 
 func (c *rawConn) flush() error {
@@ -145,6 +154,12 @@ func (c *rawConn) answers(next func(i uint32), win *window, now time.Duration) e
 			return fmt.Errorf("%w: to a request %d that was not asked", errAnswer, a.sync)
 		}
 		s := &c.slots[a.sync]
+		if c.steps != nil && c.steps.goesOn(uint32(a.sync), s, &a) {
+			key, _ := c.choose.draw()
+			c.out = c.steps.append(c.out, c.load, uint32(a.sync), s, key)
+			c.r += n
+			continue
+		}
 		s.busy = false
 		c.waiting--
 		if counts {

@@ -134,6 +134,7 @@ type chooser struct {
 	stride uint64
 	write  template
 	read   template
+	random bool // each value is another one
 }
 
 func newChooser(w *Workload, conn, conns int) *chooser {
@@ -150,6 +151,7 @@ func newChooser(w *Workload, conn, conns int) *chooser {
 		rng: rand.NewPCG(uint64(conn), 0x9e3779b97f4a7c15), keys: w.Keys, reads: reads,
 		insert: w.Op == Insert, next: uint64(conn) + 1, stride: uint64(conns),
 		write: newWrite(typ, w.Space, Value(w.ValueSize), w.Fields), read: newRead(w.Op, w.Space),
+		random: w.Random,
 	}
 }
 
@@ -176,5 +178,9 @@ func (c *chooser) append(dst []byte, sync uint32, key uint64, read bool) []byte 
 	if c.write.fields > 0 {
 		first = c.rng.Uint64()%c.keys + 1
 	}
-	return c.write.append(dst, sync, key, first)
+	dst = c.write.append(dst, sync, key, first)
+	if c.random {
+		c.write.scramble(dst[len(dst)-len(c.write.frame):], c.rng)
+	}
+	return dst
 }

@@ -19,6 +19,9 @@ const (
 	Mixed               // Select and Replace
 	Range               // RangeLen tuples in the order of the primary key, from a random one on
 	Secondary           // one tuple by its first secondary index
+	Txn                 // an interactive transaction: a tuple is read and replaced, and another one is replaced
+	ReadTxn             // one that reads two tuples
+	Pages               // RangeLen tuples of the whole space, in pages one after the other
 )
 
 // RangeLen is how many tuples a Range asks for.
@@ -32,6 +35,7 @@ type Workload struct {
 	Space     uint32
 	Keys      uint64 // keys are 1..Keys; 100000
 	ValueSize int    // bytes of the string; 64
+	Random    bool   // each write has other bytes, which do not compress; the raw driver's alone
 	Reads     int    // of 100 requests, for Mixed
 	Fields    int    // further fields; each write gives them other numbers
 }
@@ -58,6 +62,10 @@ var Kinds = []Kind{
 	{Name: "async-mixed", Op: Mixed, Help: "select and replace in an asynchronous space"},
 	{Name: "range", Op: Range, Help: fmt.Sprintf("select %d tuples from a random key on", RangeLen)},
 	{Name: "indexed", Op: Replace, Fields: 3, Help: "replace random keys of an asynchronous space with three secondary indexes"},
+	{Name: "txn", Op: Txn, Sync: true, Help: "interactive transactions of three statements, each request in flight in a stream of its own"},
+	{Name: "async-txn", Op: Txn, Help: "the same in an asynchronous space"},
+	{Name: "read-txn", Op: ReadTxn, Help: "interactive transactions of two selects"},
+	{Name: "pages", Op: Pages, Help: fmt.Sprintf("select a whole space in pages of %d", RangeLen)},
 	{Name: "secondary", Op: Secondary, Fields: 1, Help: "select one tuple by a secondary index"},
 }
 
@@ -187,7 +195,7 @@ func Check(w Workload, p Plan) error {
 // bytes is what a request and its answer have in flight, at most.
 func (w *Workload) bytes() int {
 	one := w.ValueSize + frameOverhead + w.Fields*fieldSize
-	if w.Op == Range {
+	if w.Op == Range || w.Op == Pages {
 		return RangeLen * one
 	}
 	return one

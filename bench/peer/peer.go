@@ -17,6 +17,7 @@ type Options struct {
 	Dir   string // for data and logs; required, and there
 	Nodes int    // 1 or more
 	WAL   string // "write" or "fsync"; etcd and PostgreSQL know the second alone
+	MVCC  bool   // Tarantool's transaction manager, without which no transaction has several requests
 }
 
 // quorum is how many of the nodes have to have a row.

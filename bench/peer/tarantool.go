@@ -92,11 +92,11 @@ func (t *Tarantool) script(i int, o Options) string {
 	}
 	return fmt.Sprintf(`box.cfg{
 	listen = '%s', work_dir = '%s', log_level = 'warn',
-	memtx_memory = %d, wal_mode = '%s', net_msg_max = %d,
+	memtx_memory = %d, memtx_use_mvcc_engine = %t, wal_mode = '%s', net_msg_max = %d,
 	replication_synchro_quorum = %d, replication_timeout = 1, checkpoint_interval = 0%s
 }
 if not box.info.ro then box.schema.user.grant('guest', 'super', nil, nil, {if_not_exists = true}) end
-`, t.nodes[i].addr, t.nodes[i].dir, MemtxMemory, o.WAL, NetMsgMax, o.quorum(), more)
+`, t.nodes[i].addr, t.nodes[i].dir, MemtxMemory, o.MVCC, o.WAL, NetMsgMax, o.quorum(), more)
 }
 
 // Options that are the same for Tarantool and for ours.
@@ -109,7 +109,11 @@ const (
 
 // How says the settings that a reader of results wants to know.
 func (t *Tarantool) How(o Options) string {
-	return fmt.Sprintf("wal_mode %s, replication_synchro_quorum %d, net_msg_max %d, one network thread, no transaction manager", o.WAL, o.quorum(), NetMsgMax)
+	manager := "no transaction manager"
+	if o.MVCC {
+		manager = "with the transaction manager"
+	}
+	return fmt.Sprintf("wal_mode %s, replication_synchro_quorum %d, net_msg_max %d, one network thread, %s", o.WAL, o.quorum(), NetMsgMax, manager)
 }
 
 // uris lists nodes as Lua does.

@@ -72,6 +72,8 @@ type tarragonInfo struct {
 	Rules      string        `msgpack:"rules"`
 	Feature    *boxFeature   `msgpack:"feature"`
 	Pause      *boxPause     `msgpack:"pause"`
+	Moving     *boxMoving    `msgpack:"moving"`
+	Forwards   *boxForwards  `msgpack:"forwards"`
 	Kinds      table[string] `msgpack:"kinds"` // by ID
 	SplitBrain []boxSplit    `msgpack:"split_brain"`
 	NotServed  []string      `msgpack:"not_served"`
@@ -84,6 +86,22 @@ type boxFeature struct {
 	Level   number        `msgpack:"level"`
 	Reads   number        `msgpack:"reads"`
 	Members table[number] `msgpack:"members"` // by ID
+}
+
+type boxMoving struct {
+	Name    string  `msgpack:"name"`
+	For     float64 `msgpack:"seconds"`
+	Written bool    `msgpack:"written"`
+	Lacks   number  `msgpack:"lacks"` // rows
+	By      string  `msgpack:"by"`
+	Reason  string  `msgpack:"reason"`
+}
+
+type boxForwards struct {
+	Open     number `msgpack:"open"`
+	Answered number `msgpack:"answered"`
+	Unknown  number `msgpack:"unknown"`
+	Refused  number `msgpack:"refused"`
 }
 
 type boxPause struct {

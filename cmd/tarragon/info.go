@@ -41,6 +41,8 @@ type instanceInfo struct {
 	Memory     *memory    `json:"memory,omitempty"`
 	Feature    *feature   `json:"feature,omitempty"`
 	Pause      *pause     `json:"pause,omitempty"` // of automatic elections
+	Moving     *moving    `json:"moving,omitempty"`
+	Forwards   *forwards  `json:"forwards,omitempty"`
 	QuorumSet  string     `json:"quorum_of_set,omitempty"`
 	QuorumFile string     `json:"quorum_of_file,omitempty"` // where it is another one
 
@@ -135,6 +137,8 @@ func (in *instanceInfo) parseOwn(m *tarragonInfo, names idNames) {
 	in.Rules = m.Rules
 	in.Feature = parseFeature(m.Feature, names)
 	in.Pause = parsePause(m.Pause)
+	in.Moving = parseMoving(m.Moving)
+	in.Forwards = parseForwards(m.Forwards)
 	for id, kind := range m.Kinds {
 		if kind != "Tarragon" {
 			in.Tarantools = append(in.Tarantools, names.of(number(id)))

@@ -28,8 +28,9 @@ func heapLimit(log zerolog.Logger) func(int64) {
 }
 
 // heapFloor keeps the collector from running for every few MiB: the rows are beside
-// the heap, so there is little in it. Nobody touches these bytes, so they take no memory.
-var heapFloor = make([]byte, 64<<20)
+// the heap, so there is little in it. Nobody touches these bytes, so they take no
+// memory; what is above them may become garbage of as many bytes again before it runs.
+var heapFloor = make([]byte, 24<<20)
 
 // serveNode runs the node until ctx is done. Of damage it says what to do.
 func serveNode(ctx context.Context, cfg server.Config) error {

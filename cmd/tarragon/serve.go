@@ -23,6 +23,7 @@ type serveFlags struct {
 	logLevel string
 	set      []string
 	check    bool
+	resign   bool
 }
 
 const serveHelp = `Serve runs one node.
@@ -60,6 +61,7 @@ func newServe(p process) *cobra.Command {
 	fl.StringVar(&f.walMode, "wal-mode", "", "what an acknowledged write survives: fsync the machine, write the process, none nothing (wal.mode)")
 	fl.StringVar(&f.logLevel, "log-level", "", "fatal, error, warn, info, verbose or debug (log.level)")
 	fl.StringArrayVar(&f.set, "set", nil, "any option of the configuration as path=value, may be repeated")
+	fl.BoolVar(&f.resign, "no-handover", false, "when told to stop as leader, resign at once instead of moving leadership first")
 	fl.BoolVar(&f.check, "check", false, "check the configuration and stop")
 	return cmd
 }
@@ -84,7 +86,7 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 	}
 	defer func() { _ = closeLog() }() // a complaint would go to that log
 	logWarnings(log, cfg.Warnings)
-	run := server.Config{Instance: cfg, Log: log, SetHeapLimit: heapLimit(log)}
+	run := server.Config{Instance: cfg, Log: log, SetHeapLimit: heapLimit(log), NoHandover: f.resign}
 	if lone == nil {
 		run.Reload = func() (*config.Instance, error) {
 			cfg, _, err := resolveServe(p, f)

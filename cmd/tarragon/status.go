@@ -164,11 +164,16 @@ func (in *instanceInfo) label() string {
 }
 
 func printJSON(w io.Writer, all []*instanceInfo) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(map[string]any{
+	return printIndented(w, map[string]any{
 		"instances": all,
 		"problems":  append([]string{}, problems(all)...),
 		"healthy":   len(problems(all)) == 0,
 	})
+}
+
+// printIndented prints a value as JSON that people can read.
+func printIndented(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }

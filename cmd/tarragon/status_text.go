@@ -23,6 +23,8 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	printStreams(&b, all)
 	printRules(&b, all)
 	printPauses(&b, all)
+	printMoves(&b, all)
+	printForwards(&b, all)
 	for _, p := range problems(all) {
 		fmt.Fprintln(&b, "problem:", p)
 	}

@@ -27,7 +27,7 @@ func newXlog(p process) *cobra.Command {
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newXlogCat(p), newXlogVerify(p), newXlogRepair(p), newXlogUpgrade(p))
+	cmd.AddCommand(newXlogCat(p), newXlogVerify(p), newXlogRepair(p), newXlogUpgrade(p), newXlogFormer(p))
 	return cmd
 }
 
@@ -50,6 +50,7 @@ func storeOf(a []string) (string, error) {
 // catFlags choose rows and how they are printed.
 type catFlags struct {
 	cores              []uint
+	slot               uint
 	spaces, replicas   []uint
 	types              []string
 	fromLSN, toLSN     uint64
@@ -70,6 +71,9 @@ With --lost it prints the rows that this instance wrote or took over as a
 minority and that a newer leader voided, instead of the log. No write among them
 was acknowledged as committed, but for asynchronous ones.
 
+With --slot it prints those of a former slot, which an instance has left for a new
+copy: tarragon xlog former list.
+
 ` + storeHelp + `
 
 It exits with 3 if something could not be read; all the rest is printed.`,
@@ -88,6 +92,7 @@ It exits with 3 if something could not be read; all the rest is printed.`,
 	}
 	fl := cmd.Flags()
 	fl.UintSliceVar(&f.cores, "core", nil, "rows of this Core only, 0 is the replica set, may be repeated")
+	fl.UintVar(&f.slot, "slot", 0, "rows of this slot only, which may be a former one")
 	fl.UintSliceVar(&f.spaces, "space", nil, "rows of this space id only, may be repeated")
 	fl.UintSliceVar(&f.replicas, "replica", nil, "rows that this replica id wrote only, may be repeated")
 	fl.StringSliceVar(&f.types, "type", nil, "rows of this type only, as insert or confirm, may be repeated")
@@ -110,6 +115,10 @@ func (f *catFlags) filter() (xlog.Filter, error) {
 		}
 		out.Cores = append(out.Cores, uint32(id))
 	}
+	if uint(uint32(f.slot)) != f.slot {
+		return out, usagef("--slot %d: too large", f.slot)
+	}
+	out.Slot = uint32(f.slot)
 	for _, id := range f.spaces {
 		if uint(uint32(id)) != id {
 			return out, usagef("--space %d: too large", id)
@@ -170,8 +179,8 @@ func newXlogVerify(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [DIRECTORY]",
 		Short: "check every byte of a store",
-		Long: `Verify goes over the log and the checkpoints, compares all checksums, and names
-the position of all damage. The store may be in use; nothing is changed.
+		Long: `Verify goes over the log, the checkpoints and former slots, compares all checksums, and
+names the position of all damage. The store may be in use; nothing is changed.
 
 ` + storeHelp + `
 
@@ -217,8 +226,8 @@ func newXlogRepair(p process) *cobra.Command {
 		Short: "make a new store of what is whole in a damaged one",
 		Long: `Repair writes a new store with the valid checkpoints and the longest stretch of
 the log that goes on from them, and puts it in the place of the damaged one,
-which stays beside it under another name. A store without damage is left alone.
-The store must not be in use.
+which stays beside it under another name, with its former slots. A store without
+damage is left alone. The store must not be in use.
 
 Rows that only this instance had may be gone. In a replica set the better cure
 is often to move the directory away: the instance joins anew by itself.

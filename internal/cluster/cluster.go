@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,10 @@ type Options struct {
 	YAML   string   // more options of the global scope, indented as YAML
 	WAL    string   // wal.mode; fsync
 	Env    []string // added to ours
-	Files  int      // how many files each node may open; 0: as many as we
+	Keep   bool     // its processes go on when ours ends
+	// Filters makes an anonymous replica for each name of a filter.
+	Filters []string
+	Files   int // how many files each node may open; 0: as many as we
 	// Peer gives the address under which node from reaches node to: for a proxy
 	// in between, see Mesh. It is asked once for each pair, a node and itself
 	// included. nil: the node's own address.
@@ -35,9 +39,10 @@ type Options struct {
 
 // Cluster is a replica set of processes.
 type Cluster struct {
-	Nodes  []*Node
-	Config string // path of the YAML file; each node has its own if there is a Peer
-	opts   Options
+	Nodes   []*Node
+	Readers []*Node // in the order of Options.Filters
+	Config  string  // path of the YAML file; each node has its own if there is a Peer
+	opts    Options
 }
 
 // Node is one of its processes.
@@ -64,19 +69,31 @@ func New(o Options) (*Cluster, error) {
 			return nil, err
 		}
 	}
+	for _, filter := range o.Filters {
+		n, err := c.newNode("r-" + filter)
+		if err != nil {
+			return nil, err
+		}
+		c.Readers = append(c.Readers, n)
+	}
 	return c, c.write()
 }
 
 // addNode makes up a node.
 func (c *Cluster) addNode() (*Node, error) {
+	n, err := c.newNode(fmt.Sprintf("i-%03d", len(c.Nodes)+1))
+	if err == nil {
+		c.Nodes = append(c.Nodes, n)
+	}
+	return n, err
+}
+
+func (c *Cluster) newNode(name string) (*Node, error) {
 	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("i-%03d", len(c.Nodes)+1)
-	n := &Node{Name: name, Addr: addr, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log")}, Config: c.Config, c: c, work: c.opts.Dir}
-	c.Nodes = append(c.Nodes, n)
-	return n, nil
+	return &Node{Name: name, Addr: addr, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log"), Outlives: c.opts.Keep}, Config: c.Config, c: c, work: c.opts.Dir}, nil
 }
 
 // Add writes a further node into the configuration. Nodes that run learn of it
@@ -139,6 +156,9 @@ func (c *Cluster) yaml(from int) string {
 			fmt.Fprintf(&b, "              advertise: {client: '%s', peer: {uri: '%s', login: replicator}}\n", n.Addr, c.opts.Peer(from, i, n.Addr))
 		}
 	}
+	for i, n := range c.Readers {
+		fmt.Fprintf(&b, "          %s: {replication: {anon: true, election_mode: 'off'}, tarragon: {filter: %s}, iproto: {listen: [{uri: '%s'}]}}\n", n.Name, c.opts.Filters[i], n.Addr)
+	}
 	return b.String()
 }
 
@@ -154,12 +174,13 @@ func (c *Cluster) Start() error {
 
 // Stop ends all processes, by SIGTERM first and by SIGKILL for those that stay.
 func (c *Cluster) Stop() {
-	for _, n := range c.Nodes {
+	all := slices.Concat(c.Nodes, c.Readers)
+	for _, n := range all {
 		n.Signal(syscall.SIGCONT)
 		n.Signal(syscall.SIGTERM)
 	}
 	limit := time.After(10 * time.Second)
-	for _, n := range c.Nodes {
+	for _, n := range all {
 		done := n.Exited()
 		if done == nil {
 			continue

@@ -11,7 +11,8 @@ import (
 // Process is a program that is started, killed, paused and started again. It
 // writes into one log.
 type Process struct {
-	Log string // path of its log; fixed before Start
+	Log      string // path of its log; fixed before Start
+	Outlives bool   // it goes on when our process ends; fixed before Start
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -19,7 +20,8 @@ type Process struct {
 	end  string        // how the last one that has ended did
 }
 
-// Start runs cmd, whose output goes to the log. The process ends with ours.
+// Start runs cmd, whose output goes to the log. The process ends with ours, unless it
+// outlives that.
 func (p *Process) Start(cmd *exec.Cmd) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -29,7 +31,11 @@ func (p *Process) Start(cmd *exec.Cmd) error {
 	}
 	defer func() { _ = log.Close() }() // the process has its own
 	cmd.Stdout, cmd.Stderr = log, log
-	endWithUs(cmd)
+	if p.Outlives {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	} else {
+		endWithUs(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}

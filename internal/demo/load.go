@@ -24,6 +24,7 @@ type load struct {
 	last    time.Time     // of the newest acknowledgement
 	longest time.Duration // between two of them
 	unknown int           // answers that never came: written again under the same key
+	patient bool          // answers are waited for although another one leads
 	ack     chan struct{} // closed and replaced at each acknowledgement
 }
 
@@ -69,8 +70,12 @@ func (l *load) once(ctx context.Context, key uint64, value string) bool {
 	}
 	try, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	stop := context.AfterFunc(leader.Lost, cancel)
-	defer stop()
+	l.mu.Lock()
+	patient := l.patient
+	l.mu.Unlock()
+	if !patient {
+		defer context.AfterFunc(leader.Lost, cancel)()
+	}
 	req := tarantool.NewReplaceRequest(l.space).Tuple([]any{key, value}).Context(try)
 	if _, err := leader.Conn.Do(req).Get(); err != nil {
 		l.mu.Lock()
@@ -126,6 +131,20 @@ func (l *load) gap() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.longest, l.last = 0, time.Now()
+}
+
+// failed is how many answers never came, or were errors.
+func (l *load) failed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.unknown
+}
+
+// trust has writers wait for the answers of a leader that moves leadership on purpose.
+func (l *load) trust(patient bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.patient = patient
 }
 
 func (l *load) longestGap() time.Duration {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"tarragon.dev/tarragon/internal/cluster"
@@ -18,6 +19,7 @@ type Options struct {
 	Binary string    // the tarragon executable
 	Dir    string    // empty: a temporary directory, removed at the end
 	Keep   bool      // leave the cluster running
+	Filter bool      // the story of replicas that have some spaces only
 	Out    io.Writer // where the story goes
 }
 
@@ -51,13 +53,17 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer func() {
 		if err != nil && s.cluster != nil {
-			for _, n := range s.cluster.Nodes {
+			for _, n := range slices.Concat(s.cluster.Nodes, s.cluster.Readers) {
 				s.say("the last words of %s:\n%s", n.Name, n.Tail(12))
 			}
 		}
 	}()
 	defer s.end()
-	for _, chapter := range []func(context.Context) error{s.start, s.schema, s.writes, s.kill, s.restart, s.stall, s.check} {
+	chapters := []func(context.Context) error{s.start, s.schema, s.writes, s.kill, s.restart, s.stall, s.moves, s.history, s.check}
+	if o.Filter {
+		chapters = []func(context.Context) error{s.startFiltered, s.filtered, s.share, s.addSpace, s.removeSpace, s.dieInCopy, s.compareShares}
+	}
+	for _, chapter := range chapters {
 		if err := chapter(ctx); err != nil {
 			s.say("FAILED: %v", err)
 			return err
@@ -92,13 +98,13 @@ func (s *story) keep() {
 	s.say("look at it:     tarragon status --config %s", s.cluster.Config)
 	s.say("connect in Go:  tarantool.Connect(ctx, tarantool.NetDialer{Address: %q, User: %q, Password: %q}, tarantool.Opts{})",
 		s.cluster.Nodes[0].Addr, cluster.User, cluster.Password)
-	for _, n := range s.cluster.Nodes {
+	for _, n := range slices.Concat(s.cluster.Nodes, s.cluster.Readers) {
 		s.say("%s is process %d, its log is %s", n.Name, n.PID(), n.Log)
 	}
 }
 
 func (s *story) start(ctx context.Context) (err error) {
-	if s.cluster, err = cluster.New(cluster.Options{Binary: s.o.Binary, Dir: s.o.Dir}); err != nil {
+	if s.cluster, err = cluster.New(cluster.Options{Binary: s.o.Binary, Dir: s.o.Dir, Keep: s.o.Keep}); err != nil {
 		return err
 	}
 	s.say("three processes start in %s", s.o.Dir)
@@ -187,7 +193,7 @@ func (s *story) schema(ctx context.Context) error {
 }
 
 func call(conn *tarantool.Connection, name string, args ...any) error {
-	_, err := conn.Do(tarantool.NewCallRequest(name).Args(args)).Get()
+	_, err := conn.Do(tarantool.NewCallRequest(name).Args(append([]any{}, args...))).Get()
 	return err
 }
 

@@ -1,6 +1,9 @@
 package mp
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // The readers here take any bytes.
 
@@ -52,6 +55,45 @@ func ReadArrayHeader(b []byte) (elems, n int, ok bool) {
 	}
 	size, inside, err := step(b)
 	return int(inside), size, err == nil
+}
+
+// ReadFlatArray measures the array at the head of b if it has fewer than 65536
+// elements, and these are scalars and texts of less than 64 KiB. 0: it is another
+// value, or is cut.
+func ReadFlatArray(b []byte) (n int) {
+	elems := 0
+	switch {
+	case len(b) == 0:
+		return 0
+	case b[0]&0xf0 == 0x90:
+		elems, n = int(b[0]&0x0f), 1
+	case b[0] == 0xdc && len(b) >= 3:
+		elems, n = int(binary.BigEndian.Uint16(b[1:])), 3
+	default:
+		return 0
+	}
+	for range elems {
+		if n >= len(b) {
+			return 0
+		}
+		c := b[n]
+		if size := int(scalar[c]); size > 0 {
+			n += size
+			continue
+		}
+		switch {
+		case (c == 0xd9 || c == 0xc4) && len(b)-n >= 2:
+			n += 2 + int(b[n+1])
+		case (c == 0xda || c == 0xc5) && len(b)-n >= 3:
+			n += 3 + int(binary.BigEndian.Uint16(b[n+1:]))
+		default:
+			return 0
+		}
+	}
+	if n > len(b) {
+		return 0
+	}
+	return n
 }
 
 // ReadString reads a str (not a bin); s points into b.

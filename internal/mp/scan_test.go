@@ -348,3 +348,31 @@ func TestReadInt(t *testing.T) {
 		}
 	}
 }
+
+// A flat array is measured as Scan does, and not before it is whole.
+func TestReadFlatArray(t *testing.T) {
+	text := func(head ...byte) []byte { return append(head, make([]byte, 300)...) }
+	wide := append([]byte{0xdc, 0, 3, 0xcd, 1}, 2, 0xa1, 'x', 0xc0)
+	for _, b := range [][]byte{
+		{0x90}, {0x93, 1, 0xe0, 0xc3}, {0x92, 0xcf, 1, 2, 3, 4, 5, 6, 7, 8, 0xa2, 'a', 'b'}, {0x92, 0x90, 0x80}, wide,
+		append([]byte{0x91}, text(0xd9, 44)[:46]...), append([]byte{0x91}, text(0xc4, 255)[:257]...), append([]byte{0x91}, text(0xda, 1, 4)[:263]...),
+		append([]byte{0x92}, append(text(0xc5, 1, 44)[:303], 7)...),
+	} {
+		if n, err := Scan(b); err != nil || n != len(b) {
+			t.Fatalf("% x is no value", b)
+		}
+		for i := range b {
+			if n := ReadFlatArray(b[:i:i]); n != 0 {
+				t.Errorf("%d bytes of %x: %d", i, b, n)
+			}
+		}
+		if n := ReadFlatArray(append(b, 1, 2)); n != len(b) {
+			t.Errorf("%x: %d", b, n)
+		}
+	}
+	for _, b := range [][]byte{{}, {0x91, 0x91, 1}, {0x91, 0x81, 1, 1}, {0x91, 0xd4, 1, 1}, {0x91, 0xc1}, {0x80}, {0xdd, 0, 0, 0, 0}, {1}, {0xdc}} {
+		if n := ReadFlatArray(b); n != 0 {
+			t.Errorf("%x: %d", b, n)
+		}
+	}
+}

@@ -35,6 +35,10 @@ type pages struct {
 	left    []byte          // of the newest region
 	free    map[int]*pieces // by size
 	warm    int             // bytes of all that was given back and has its memory still
+
+	touched  int  // so far the newest region was touched, see goAhead
+	touching bool // somebody is about it
+	ahead    sync.WaitGroup
 }
 
 // pieces are what was given back of a size.
@@ -73,6 +77,7 @@ func (p *Pages) Take(n int) []byte {
 	}
 	b := p.left[:whole:whole]
 	p.left = p.left[whole:]
+	p.goAhead()
 	return b[:n]
 }
 
@@ -126,7 +131,7 @@ func (p *pages) grow() bool {
 	if r == nil {
 		return false
 	}
-	p.regions, p.left = append(p.regions, r), r
+	p.regions, p.left, p.touched = append(p.regions, r), r, 0
 	return true
 }
 

@@ -20,6 +20,10 @@ func reserve(n int) []byte {
 // false: the system refuses.
 func discard(b []byte) bool { return unix.Madvise(b, unix.MADV_DONTNEED) == nil }
 
+// touch gives a piece its memory, and changes nothing in it. A system that cannot (before
+// 5.14), or has none, does so when somebody writes there.
+func touch(b []byte) { _ = unix.Madvise(b, unix.MADV_POPULATE_WRITE) }
+
 // owns tells whether a piece is of one of the regions.
 func (p *pages) owns(b []byte) bool {
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(b)))

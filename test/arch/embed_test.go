@@ -35,6 +35,7 @@ func TestEmbeddedByReplace(t *testing.T) {
 import (
 	"context"
 
+	"tarragon.dev/tarragon"
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/server"
 )
@@ -43,6 +44,9 @@ func main() {
 	in, err := config.Load(config.Source{File: "cluster.yaml", Instance: "i-001"})
 	if err == nil {
 		err = server.Run(context.Background(), server.Config{Instance: in})
+	}
+	if err == nil {
+		_, err = tarragon.Open(context.Background(), tarragon.Config{Dir: "data"})
 	}
 	if err != nil {
 		panic(err)

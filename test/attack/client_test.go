@@ -20,7 +20,8 @@ const patience = 30 * time.Second
 // client is a session of one user.
 type client struct {
 	*iproto.Client
-	t *testing.T
+	t      *testing.T
+	stream uint64 // that its requests go in; 0: none
 }
 
 // node is a running server of either kind.
@@ -84,7 +85,7 @@ func (c *client) read(t xrow.Type, f fields) ([]any, verdict) {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		c.t.Fatal(err)
 	}
-	row, err := c.Do(t, body)
+	row, err := c.do(t, body)
 	if err != nil {
 		return nil, c.judge(err)
 	}

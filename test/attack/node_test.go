@@ -70,13 +70,13 @@ func runOurs(t testing.TB, yaml string) (addr string) {
 	return addr
 }
 
-// startTheirs runs a Tarantool.
-func startTheirs(t *testing.T, path string) *node {
+// startTheirs runs a Tarantool; options are more of its box.cfg.
+func startTheirs(t *testing.T, path, options string) *node {
 	t.Helper()
 	dir, addr := t.TempDir(), freeAddr(t)
 	file := filepath.Join(dir, "node.lua")
-	lua := fmt.Sprintf("box.cfg{work_dir = '%s'}\nbox.schema.user.create('%s', {password = '%s'})\nbox.schema.user.grant('%[2]s', 'super')\nbox.cfg{listen = '%[4]s'}\n",
-		dir, bossName, password, addr)
+	lua := fmt.Sprintf("box.cfg{work_dir = '%s', %s}\nbox.schema.user.create('%s', {password = '%s'})\nbox.schema.user.grant('%[3]s', 'super')\nbox.cfg{listen = '%[5]s'}\n",
+		dir, options, bossName, password, addr)
 	if err := os.WriteFile(file, []byte(lua), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,9 @@ var calls = map[string]arguments{
 	"box.schema.create_space":         args("made2", map[string]any{"id": madeSpace + 1}),
 	"box.schema.space.create":         args("made2", map[string]any{"id": madeSpace + 1}),
 	"box.schema.space.drop":           args(madeSpace, "made"),
+	"box.schema.func.create":          args("a-new"),
+	"box.schema.func.drop":            args("a-func"),
+	"box.schema.func.exists":          args("a-func"),
 	"box.schema.role.create":          args("a-new"),
 	"box.schema.role.drop":            args("a-role"),
 	"box.schema.role.exists":          args("a-role"),
@@ -33,11 +36,18 @@ var calls = map[string]arguments{
 	"box.schema.user.passwd":          args("a-other", "new"),
 	"box.schema.user.password":        args("x"),
 	"box.schema.user.revoke":          args("a-other", "read", "space", "open"),
+	"box.ctl.switchover":              args(map[string]any{"to": "nobody"}),
 	"box.session.su":                  args("admin"),
 	"tarragon.accept_loss":            args(),
 	"tarragon.adopt_term":             args(1),
 	"tarragon.expel":                  args(31),
+	"tarragon.history":                args(map[string]any{"limit": 1}),
 	"tarragon.feature_raise":          args(),
+	"tarragon.forward":                args(1, "admin", 2, map[any]any{0x10: openSpace, 0x21: []any{3, 30}}),
+	"tarragon.filter.alter":           args(filterName, map[string]any{"rename": "a-renamed"}),
+	"tarragon.filter.create":          args("a-new", map[string]any{"full": true}),
+	"tarragon.filter.drop":            args(filterName),
+	"tarragon.filter.show":            args(filterName),
 	"tarragon.pause":                  args(map[string]any{"seconds": 60}),
 
 	"box.space.*:auto_increment": args([]any{1}),
@@ -67,6 +77,9 @@ var more = []struct {
 	{"box.cfg", "box.cfg without options", args()},
 	{"box.broadcast", "box.broadcast of a key `internal.*`", args("internal.ballot", 1)},
 	{"box.broadcast", "box.broadcast of a key `box.*`", args("box.status", 1)},
+	{"box.schema.func.create", "box.schema.func.create of language GO", args("a-new", map[string]any{"language": "GO"})},
+	{"box.schema.func.create", "box.schema.func.create with setuid", args("a-new", map[string]any{"setuid": true})},
+	{"box.schema.func.create", "box.schema.func.create of one that is there, if_not_exists", args("a-func", map[string]any{"if_not_exists": true})},
 	{"box.schema.user.info", "box.schema.user.info of oneself", args()},
 	{"box.schema.user.info", "box.schema.user.info of admin", args("admin")},
 	{"box.schema.user.exists", "box.schema.user.exists of admin", args("admin")},
@@ -84,6 +97,8 @@ var more = []struct {
 	{"box.space._tarragon_set:truncate", "box.space._tarragon_set:truncate", args()},
 	{"box.space._tarragon_set:create_index", "box.space._tarragon_set:create_index", args("second")},
 	{"box.space._tarragon_set.index.primary:drop", "box.space._tarragon_set.index.primary:drop", args()},
+	{"box.space._tarragon_filter:drop", "box.space._tarragon_filter:drop", args()},
+	{"box.space._tarragon_filter:truncate", "box.space._tarragon_filter:truncate", args()},
 	{"box.schema.space.create", "box.schema.space.create of a name `_tarragon_*`", args("_tarragon_mine", map[string]any{"id": madeSpace + 1})},
 }
 
@@ -114,6 +129,7 @@ func prepareObjects(n *node, _ string) {
 	n.do("box.space.made:insert", []any{1, 10})
 	n.do("box.schema.user.create", "a-other", map[string]any{"password": password})
 	n.do("box.schema.user.grant", "a-other", "read", "space", "open")
+	n.do("box.schema.func.create", "a-func")
 	n.do("box.schema.role.create", "a-role")
 	n.do("box.schema.role.grant", "a-role", "read", "space", "open")
 }
@@ -122,15 +138,24 @@ func prepareObjects(n *node, _ string) {
 func dropObjects(n *node, user string) {
 	if n.theirs {
 		n.do("box.ctl.demote") // and all may write
+		n.do("box.space.made2:rename", ownName)
+		n.makeOwn() // whoever was allowed to drop it
 	} else {
 		n.do("box.ctl.promote") // the boss may have been deposed
 		n.do("tarragon.resume")
+		for _, name := range []string{"a-new", "a-renamed"} {
+			n.do("tarragon.filter.drop", name)
+		}
+		n.do("tarragon.filter.create", filterName, map[string]any{"full": true})
 	}
 	for _, id := range []int{madeSpace, madeSpace + 1} {
 		n.do("box.schema.space.drop", id, "made", map[string]any{"if_exists": true})
 	}
 	for _, name := range []string{"a-other", "a-new"} {
 		n.do("box.schema.user.drop", name, map[string]any{"if_exists": true})
+	}
+	for _, name := range []string{"a-func", "a-new"} {
+		n.do("box.schema.func.drop", name, map[string]any{"if_exists": true})
 	}
 	for _, name := range []string{"a-role", "a-new"} {
 		n.do("box.schema.role.drop", name, map[string]any{"if_exists": true})

@@ -51,7 +51,7 @@ func requestAttempts() (out []*attempt) {
 		add(t, "of no function", fixed(fields{xrow.KeyFunctionName: "no_such_function", xrow.KeyTuple: []any{}}))
 	}
 	add(xrow.Eval, "of `return box.cfg`", fixed(fields{xrow.KeyExpr: "return box.cfg", xrow.KeyTuple: []any{}}))
-	add(xrow.Eval, "of other Lua", fixed(fields{xrow.KeyExpr: "return 1", xrow.KeyTuple: []any{}}))
+	add(xrow.Eval, "of other Lua", fixed(fields{xrow.KeyExpr: "local x = 1", xrow.KeyTuple: []any{}}))
 	add(xrow.Execute, "", fixed(fields{xrow.KeySQLText: "SELECT 1", 0x41: []any{}}))
 	add(xrow.Prepare, "", fixed(fields{xrow.KeySQLText: "SELECT 1"}))
 	for _, t := range []xrow.Type{xrow.Begin, xrow.Commit, xrow.RollbackTxn} {

@@ -103,7 +103,7 @@ func TestAttackTable(t *testing.T) {
 	ours := startOurs(t).ask(all)
 	var theirs map[string][]verdict
 	if path := tarantool(t); path != "" {
-		theirs = startTheirs(t, path).ask(all)
+		theirs = startTheirs(t, path, "").ask(all)
 	}
 	var rows []*row
 	for _, a := range all {

@@ -51,14 +51,14 @@ func login(kind string) string {
 // setUp makes the users, a space that some may use, and one that is nobody's.
 func (n *node) setUp() {
 	n.t.Helper()
-	if n.theirs { // as it gets one by replication
-		n.must("box.schema.space.create", ownName, map[string]any{"id": ownSpace})
-		n.must("box.space."+ownName+":create_index", "primary", map[string]any{"parts": []any{[]any{1, "string"}}})
+	if n.theirs { // as it gets them by replication
+		n.makeOwn()
 	} else {
 		n.must("box.ctl.promote")
 		n.must("tarragon.feature_raise")
 		n.must("tarragon.pause", map[string]any{"seconds": 60, "reason": "to make it"})
 		n.must("tarragon.resume")
+		n.must("tarragon.filter.create", filterName, map[string]any{"full": true})
 	}
 	for _, s := range []struct {
 		name string
@@ -81,6 +81,15 @@ func (n *node) setUp() {
 	}
 	for _, name := range append(logins(), victim) {
 		n.ids[name] = n.id(name)
+	}
+}
+
+// makeOwn makes what a Tarantool gets of our own spaces by replication, where it is not there.
+func (n *node) makeOwn() {
+	n.t.Helper()
+	for id, name := range map[int]string{ownSpace: ownName, filterSpace: filterSpaceName} {
+		n.must("box.schema.space.create", name, map[string]any{"id": id, "if_not_exists": true})
+		n.must("box.space."+name+":create_index", "primary", map[string]any{"parts": []any{[]any{1, "string"}}, "if_not_exists": true})
 	}
 }
 
@@ -122,11 +131,14 @@ func number(v any) uint64 {
 
 // What cases are about.
 const (
-	ownSpace    = 512 // of Tarragon's own, which is made first
+	ownSpace    = 512 // of Tarragon's own, which are made first
+	filterSpace = 513
 	openSpace   = 600
 	hiddenSpace = 601
 	madeSpace   = 700 // made for one case
 
-	ownName = "_tarragon_set"
-	victim  = "a-victim"
+	ownName         = "_tarragon_set"
+	filterSpaceName = "_tarragon_filter"
+	filterName      = "a-filter"
+	victim          = "a-victim"
 )

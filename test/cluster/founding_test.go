@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,8 +61,8 @@ func TestTwoBootstrappers(t *testing.T) {
 				}
 				r.until(n.Name+" follows two", func() error { return r.follows(n, 2) })
 			}
-			if _, err := os.Stat(filepath.Join(first.DataDir(), "store.old")); err != nil {
-				t.Error(err)
+			if out, exit := r.tool("xlog", "former", "list", first.DataDir()); exit != 0 || !strings.Contains(out, "gives way") {
+				t.Errorf("former slots: %d, %s", exit, out)
 			}
 			for _, n := range r.Nodes {
 				r.until(n.Name+" counts three", func() error { return r.knows(n, 3) })

@@ -21,6 +21,7 @@ type load struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 	payload string
+	known   func(err error) bool // an error by which the row is not there, and will not be
 
 	mu      sync.Mutex
 	tried   map[uint64]string
@@ -35,13 +36,19 @@ const writers = 8
 
 // startLoad writes rows with so many bytes until stop or the end of the test.
 func (r *rig) startLoad(bytes int) *load {
+	return r.startLoadBy(writers, bytes, isRefusal, (*load).once)
+}
+
+// startLoadBy has so many goroutines write by once, each row when the one before has
+// its outcome.
+func (r *rig) startLoadBy(writers, bytes int, known func(err error) bool, once func(l *load, ctx context.Context)) *load {
 	ctx, cancel := context.WithCancel(r.ctx)
-	l := &load{r: r, cancel: cancel, payload: strings.Repeat("x", bytes), tried: map[uint64]string{},
+	l := &load{r: r, cancel: cancel, payload: strings.Repeat("x", bytes), known: known, tried: map[uint64]string{},
 		acked: map[uint64]bool{}, refused: map[uint64]error{}, unknown: map[uint64]error{}, news: make(chan struct{})}
 	for range writers {
 		l.wg.Go(func() {
 			for ctx.Err() == nil {
-				l.once(ctx)
+				once(l, ctx)
 			}
 		})
 	}
@@ -90,7 +97,7 @@ func (l *load) note(key uint64, err error) {
 	switch {
 	case err == nil:
 		l.acked[key] = true
-	case isRefusal(err):
+	case l.known(err):
 		l.refused[key] = err
 	default:
 		l.unknown[key] = err

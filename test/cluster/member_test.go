@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -142,7 +141,7 @@ func (r *rig) dropLog(l *load, nodes []*cluster.Node) {
 	}
 }
 
-// joinedAnew: a node has given up its old store for a new one, as the same
+// joinedAnew: a node has given up its data for a new copy, as the same
 // member.
 func (r *rig) joinedAnew(n *cluster.Node, id uint64) {
 	r.t.Helper()
@@ -152,10 +151,8 @@ func (r *rig) joinedAnew(n *cluster.Node, id uint64) {
 	if log := r.log(n); !strings.Contains(log, "joining the replica set anew") {
 		r.t.Errorf("%s did not join anew", n.Name)
 	}
-	for _, rest := range []string{"store.new", "store.ready"} {
-		if _, err := os.Stat(filepath.Join(n.DataDir(), rest)); err == nil {
-			r.t.Errorf("%s has a %s left", n.Name, rest)
-		}
+	if out, exit := r.tool("xlog", "former", "list", n.DataDir()); exit != 0 || out != "" {
+		r.t.Errorf("%s has kept: %d, %s", n.Name, exit, out)
 	}
 }
 

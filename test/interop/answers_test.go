@@ -200,6 +200,11 @@ func (d *duel) end(asked int) {
 
 // listed names a difference of an older Tarantool from 3.8.
 func (d *duel) listed(c *clash) string {
+	for _, l := range always {
+		if l.is(c) {
+			return l.name
+		}
+	}
 	if d.p.version >= "2.8.1" {
 		return ""
 	}

@@ -65,6 +65,7 @@ func TestMemory(t *testing.T) {
 			r.follows(replica)
 			master.must("box.space." + shape.space + ":truncate")
 			r.catchesUp(replica, master)
+			master.givesBack()
 			replica.must("box.snapshot")
 			replica.restart() // else it keeps a slab for each size that it has seen
 			r.up(replica)
@@ -72,6 +73,21 @@ func TestMemory(t *testing.T) {
 		}
 		r.equal()
 		r.healthy(replica)
+	})
+}
+
+// givesBack waits until the room of what was dropped is free again, which takes a while.
+func (n *node) givesBack() {
+	n.r.t.Helper()
+	n.r.until(n.name+" has room again", func() error {
+		info, err := n.call("box.slab.info")
+		if err != nil {
+			return err
+		}
+		if used := (value{info[0]}).at("arena_used").num(); used > 8<<20 {
+			return fmt.Errorf("%d bytes are used", used)
+		}
+		return nil
 	})
 }
 

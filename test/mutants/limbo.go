@@ -79,7 +79,7 @@ var limboRules = []Mutant{
 	},
 	{
 		Name: "rows are taken from the leader alone", Area: "limbo", File: "instance/apply.go",
-		Old:     `if c.gate.cut&(1<<ev.From) != 0 {`,
+		Old:     `if c.gate.cut&(1<<ev.From) != 0 || ev.Gen != c.share.gen {`,
 		New:     `if c.gate.cut&(1<<ev.From) != 0 || ev.From != c.raft.Leader() {`,
 		Killers: []string{"liveness", "fatal", "stream", "convergence"},
 	},

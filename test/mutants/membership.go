@@ -61,7 +61,7 @@ var membership = []Mutant{
 	},
 	{
 		Name: "a change of members is no barrier", Area: "membership", File: "instance/join.go",
-		Old:     `if c.gate.barrier || c.limbo.Len() > 0 || c.gate.build != nil {`,
+		Old:     `if c.gate.barrier || c.limbo.Len() > 0 || c.gate.build != nil || c.gate.moving {`,
 		New:     `if c.gate.build != nil {`,
 		Killers: []string{"barrier"},
 	},
@@ -158,8 +158,8 @@ var membership = []Mutant{
 	},
 	{
 		Name: "a leader deletes its own row", Area: "membership", File: "instance/write.go", By: "instance TestScripts/member",
-		Old: `if err = c.members.refuseOwnExpulsion(c.box.NewestMembers()); err == nil {`,
-		New: `if err == nil {`,
+		Old: `if err := c.members.refuseOwnExpulsion(c.box.NewestMembers()); err != nil {`,
+		New: `if err := c.members.refuseOwnExpulsion(c.box.NewestMembers()); false {`,
 	},
 	{
 		Name: "a set that is being founded takes writes", Area: "membership", File: "instance/founding.go", By: "instance TestScripts/founding",

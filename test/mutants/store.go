@@ -15,8 +15,8 @@ var store = []Mutant{
 	},
 	{
 		Name: "recovery passes over the group that gathered", Area: "store", File: "instance/snapshot.go",
-		Old:     `		NextGroup: c.out.nextNo}`,
-		New:     `		NextGroup: c.out.nextNo + 1}`,
+		Old:     `		NextGroup: c.out.nextNo, Share`,
+		New:     `		NextGroup: c.out.nextNo + 1, Share`,
 		Killers: []string{"recovery", "panic", "promise"},
 	},
 	{
@@ -44,5 +44,20 @@ var store = []Mutant{
 		Old: `	skips := w.last != 0 && first > w.last+1
 	second := w.behind`,
 		New: `	skips, second := false, false`,
+	},
+	{
+		Name: "a start clears former slots", Area: "store", File: "xlog/core.go", By: "xlog TestFormerSlotStays",
+		Old: ` && !s.isFormer(number)`,
+		New: ``,
+	},
+	{
+		Name: "a switch does not wait for the fresh slot's groups", Area: "store", File: "xlog/core.go", By: "xlog TestSwitchDiesAtEachWrite",
+		Old: `if s.opts.Mode != Fsync { // groups`,
+		New: `if false { // groups`,
+	},
+	{
+		Name: "a switch clears the old slot first", Area: "store", File: "xlog/core.go", By: "xlog TestSwitchDiesAtEachWrite",
+		Old: "\tif err := s.setCore(&next, log...); err != nil {",
+		New: "\tif err := s.clearSlot(old.number); err != nil {\n\t\treturn err\n\t}\n\tif err := s.setCore(&next, log...); err != nil {",
 	},
 }

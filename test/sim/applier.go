@@ -266,7 +266,7 @@ func (n *node) watch(life int) {
 // expire closes a side that heard nothing for the death timeout.
 func (c *conn) expire(side int) {
 	e := &c.ends[side]
-	if c.net.w.now-e.heard <= c.net.w.plan.config.DeathTimeout {
+	if c.net.w.now-e.heard <= max(c.patience, c.net.w.plan.config.DeathTimeout) || c.patience != 0 && side == acceptor {
 		return
 	}
 	hangUp := e.hangUp

@@ -17,6 +17,9 @@ type Break struct {
 	WipedVotes             bool // an instance that lost its disk votes at once
 	BackUnnoticed          bool // a disk that shows less than before is taken as it is
 	DeadlinesAfterRequests bool // a Step runs deadlines last
+	ForwardTwice           bool // a request is forwarded by two packets
+	ForwardAgain           bool // what was lost with a connection is sent once more
+	LostIsUnsent           bool // what was lost counts as never sent
 }
 
 // planted are the breaks by name.
@@ -32,6 +35,9 @@ var planted = []struct {
 	{"wiped-votes", func(b *Break) { b.WipedVotes = true }},
 	{"back-unnoticed", func(b *Break) { b.BackUnnoticed = true }},
 	{"deadlines-after-requests", func(b *Break) { b.DeadlinesAfterRequests = true }},
+	{"forward-twice", func(b *Break) { b.ForwardTwice = true }},
+	{"forward-again", func(b *Break) { b.ForwardAgain = true }},
+	{"lost-is-unsent", func(b *Break) { b.LostIsUnsent = true }},
 }
 
 // BreakNames lists the planted faults.

@@ -25,7 +25,13 @@ type checks struct {
 	barrier barrierChecker
 	pause   pauseChecker
 
+	handover handoverChecker
+	forward  forwardChecker
+	line     lineChecker
+	filtered filteredChecker
+
 	conditional conditionalChecker
+	txn         txnChecker
 }
 
 func newChecks(w *World) *checks {
@@ -43,7 +49,9 @@ func newChecks(w *World) *checks {
 	c.void.init(w)
 	c.barrier.init(w)
 	c.pause.init(w)
-	c.conditional.w = w
+	c.handover.init(w)
+	c.forward.init(w)
+	c.conditional.w, c.txn.w, c.line.w, c.filtered.w = w, w, w, w
 	return c
 }
 
@@ -199,6 +207,11 @@ func (c *checks) logged(n *node, g *xrow.Group) logged {
 		return logged{Group: g}
 	}
 	if c.w.mixed() {
+		for _, r := range rows {
+			if r.origin == n.id {
+				c.handover.wrote(n, r.row)
+			}
+		}
 		return logged{g, rows} // rows come without stamps: what they decide is checked at the end
 	}
 	c.rows.logged(n, rows)
@@ -207,6 +220,8 @@ func (c *checks) logged(n *node, g *xrow.Group) logged {
 		if r.origin == n.id {
 			c.leader.wrote(n, r.row)
 			c.history.wrote(n, r.row)
+			c.handover.wrote(n, r.row)
+			c.forward.wrote(n, r.row)
 			c.barrier.wrote(n, r)
 		}
 	}
@@ -223,6 +238,7 @@ func (c *checks) synced(n *node, g logged) {
 	}
 	c.rows.synced(n, g.rows)
 	c.history.held(n)
+	c.handover.synced(n, g.rows)
 	c.reader.synced(n)
 	c.void.synced(n, g.rows)
 }
@@ -269,6 +285,7 @@ func (c *checks) shown(n *node, r *xrow.Raft) {
 	c.vote.shown(n, r)
 	c.promise.shown(n, r)
 	c.leader.shown(n, r)
+	c.handover.shown(n, r)
 	c.w.ambush.shown(n, r)
 }
 

@@ -69,7 +69,7 @@ func (c *clientChecker) acknowledged(o *op) {
 	case opLinear:
 		c.linear(o)
 		return
-	case opRead, opByHand:
+	case opRead, opByHand, opStep:
 		return
 	}
 	if o.kind == opLocal {
@@ -100,6 +100,10 @@ func (c *clientChecker) stepped(n *node, batch []instance.Event, eff *instance.E
 	limit := c.w.plan.config.DeathTimeout + c.w.plan.config.Heartbeat
 	if slept < limit || c.w.plan.config.Fencing == instance.FencingOff || c.w.voters() < 3 ||
 		n.shown == nil || n.shown.State != stateLeader {
+		return
+	}
+	if c.w.check.forward.may(n) {
+		c.w.check.forward.slept(n, batch)
 		return
 	}
 	refused := map[uint64]bool{}

@@ -244,6 +244,7 @@ func (w *World) compareContent(f *final) {
 		survived[r.op] = true
 	}
 	w.check.conditional.judge(rows)
+	w.check.txn.judge(rows)
 	for _, t := range f.tuples {
 		if !isClientSpace(t.space) {
 			continue

@@ -11,7 +11,7 @@ import (
 )
 
 // pauseChecker: nobody becomes a candidate of its own accord while elections are
-// paused at it. It reads the row of the pause from the spaces, its fate open or not,
+// paused at it, but for whom a leader hands over to, and for that leader where this fails. It reads the row of the pause from the spaces, its fate open or not,
 // and counts by the clock of the host; what a core makes of the row it does not ask.
 // That elections begin again behind the pause is for the liveness half.
 type pauseChecker struct {
@@ -27,6 +27,7 @@ type countedPause struct {
 	since, until time.Duration // by the clock of the host; 0: there is no pause
 	known        []countedPause
 	byHand       time.Duration // when somebody asked this host last to lead, by the world's clock
+	handed       time.Duration // when the journal got its last group, by that clock
 }
 
 func (c *pauseChecker) init(w *World) { c.w, c.rows = w, make([]countedPause, len(w.hosts)) }
@@ -44,7 +45,7 @@ func (c *pauseChecker) stepped(n *node, batch []instance.Event) {
 		return
 	}
 	if p.core != n.core {
-		*p = countedPause{core: n.core, byHand: p.byHand}
+		*p = countedPause{core: n.core, byHand: p.byHand, handed: p.handed}
 	} else {
 		p.known = append(p.known, countedPause{tuple: p.tuple, since: p.since, until: p.until})
 	}
@@ -88,12 +89,14 @@ func pauseSpan(tuple []byte) time.Duration {
 // so only a pause that began well before counts.
 func (c *pauseChecker) logged(n *node, g *xrow.Group) {
 	p := &c.rows[n.slot]
-	if p.core != n.core || p.until == 0 || !campaigns(n, g) {
+	term, began := campaigns(n, g), p.handed
+	p.handed = c.w.now
+	if p.core != n.core || p.until == 0 || term == 0 || inherits(n, g) || c.w.check.handover.takesBack(n, term) {
 		return
 	}
 	slack := c.w.plan.config.DeathTimeout / 2
 	now := n.mono()
-	if c.w.now-p.byHand < slack || now < p.since+slack || now >= p.until {
+	if c.w.now-p.byHand < slack || p.byHand >= began || now < p.since+slack || now >= p.until {
 		return
 	}
 	c.w.fail("pause", "%s is a candidate, %v before the end of a pause that began %v ago", n.label(), p.until-now, now-p.since)

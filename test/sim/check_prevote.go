@@ -72,7 +72,8 @@ func (c *prevoteChecker) logged(n *node, g *xrow.Group) {
 	}
 	began -= 5 * time.Millisecond // what has arrived waits for a Step
 	c.handed[n.slot] = c.w.now
-	if c.w.half == booting || c.w.mixed() || c.byHand[n.slot] >= began || !campaigns(n, g) {
+	term := campaigns(n, g)
+	if c.w.half == booting || c.w.mixed() || c.byHand[n.slot] >= began || term == 0 || inherits(n, g) || c.w.check.handover.takesBack(n, term) {
 		return
 	}
 	if c.look(n); c.free[n.slot] < began {
@@ -80,15 +81,38 @@ func (c *prevoteChecker) logged(n *node, g *xrow.Group) {
 	}
 }
 
-// campaigns tells whether a group has a vote of a node for itself.
-func campaigns(n *node, g *xrow.Group) bool {
+// campaigns is the term in which a group has a vote of a node for itself, 0 if it has none.
+func campaigns(n *node, g *xrow.Group) uint64 {
 	for i, ref := range g.Table {
 		if ref.Origin != 0 || ref.Type != xrow.RaftState {
 			continue
 		}
 		if row, err := g.Row(i); err == nil {
 			if r, err := xrow.DecodeRaft(row.Body); err == nil && r.Vote == n.id && n.id != 0 {
-				return true
+				return r.Term
+			}
+		}
+	}
+	return 0
+}
+
+// inherits tells whether a group has the row that hands over to a node, and right behind
+// it the vote of that for itself in the next term.
+func inherits(n *node, g *xrow.Group) bool {
+	var term uint64
+	for i, ref := range g.Table {
+		row, err := g.Row(i)
+		if err != nil {
+			return false
+		}
+		switch {
+		case ref.Origin != 0 && ref.Type == xrow.Confirm:
+			if s, err := xrow.DecodeSynchro(row.Body); err == nil && s.Move != nil && s.Move.To == n.id {
+				term = row.Term
+			}
+		case ref.Type == xrow.RaftState:
+			if r, err := xrow.DecodeRaft(row.Body); err == nil && r.Vote == n.id {
+				return term != 0 && r.Term == term+1
 			}
 		}
 	}

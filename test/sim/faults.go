@@ -43,7 +43,7 @@ var faultKinds = []faultKind{
 }
 
 func faultsNamed(names []string) (kinds []faultKind) {
-	for _, k := range slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds) {
+	for _, k := range slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds, handoverKinds, filterKinds) {
 		if slices.Contains(names, k.name) {
 			kinds = append(kinds, k)
 		}
@@ -59,6 +59,7 @@ func (w *World) trouble(until time.Duration) {
 		}
 		k := w.plan.faults[w.rng.IntN(len(w.plan.faults))]
 		w.mix(uint64(len(k.name)), uint64(k.name[0]))
+		w.check.line.compare()
 		if !w.wentBack() {
 			k.strike(w)
 		}

@@ -40,12 +40,14 @@ const (
 	opLock                   // inserts a lock, which fails if there is one
 	opUnlock                 // deletes a lock and notes that in the journal; without a lock it changes nothing
 	opSwap                   // replaces a lock if it is the one that its client saw last
+	opTxn                    // the COMMIT of several requests
 	opAsync                  // into the cache
 	opMixed                  // the cache and the own notes, in one transaction
 	opLocal                  // into the own notes, on any node
 	opRead                   // of the node that is asked, confirmed state
 	opLinear                 // with a quorum round
 	opByHand                 // of an operator
+	opStep                   // a request of a transaction before its COMMIT
 )
 
 type outcome uint8
@@ -67,9 +69,12 @@ type op struct {
 	began    time.Duration
 	ended    time.Duration
 	outcome  outcome
-	empty    bool                  // it was answered that there was nothing to change
-	saw      opID                  // conditional: what it was answered that it found; 0: nothing
-	expect   opID                  // opSwap: what must be there
+	empty    bool   // it was answered that there was nothing to change
+	saw      opID   // conditional: what it was answered that it found; 0: nothing
+	expect   opID   // opSwap: what must be there
+	conn     uint64 // of its batch
+	readonly bool   // it was refused by READONLY
+	do       func(*box.Txn) ([]byte, error)
 	gaveUp   bool                  // the client left before the answer
 	answered func(err *xrow.Error) // called once, when the outcome is set; may be nil
 }
@@ -121,6 +126,10 @@ func (l *load) draw(n int) opKind {
 // that travel in the same batch.
 func (l *load) invoke() {
 	w := l.w
+	if w.plan.txns && w.chance(2) {
+		l.interact()
+		return
+	}
 	kind := l.draw(len(kinds))
 	n := l.choose(kind)
 	if n == nil {
@@ -132,6 +141,10 @@ func (l *load) invoke() {
 		o := l.begin(n, kind, 1+uint64(w.rng.IntN(registers)))
 		if len(batch) == 0 {
 			o.answered = func(*xrow.Error) { l.next() }
+		}
+		o.conn = uint64(o.id)
+		if len(batch) > 0 {
+			o.conn = batch[0].Conn
 		}
 		l.limit(o)
 		if kind >= opRead {
@@ -167,7 +180,7 @@ func (e leaving) happen() {
 func (l *load) choose(kind opKind) *node {
 	w := l.w
 	among := w.nodes
-	if kind < opLocal && !w.chance(20) {
+	if kind < opLocal && !w.plan.config.ForwardWrites && !w.chance(20) {
 		var leaders []*node
 		for _, n := range w.nodes {
 			if n.running() && n.core != nil && n.shown != nil && n.shown.State == stateLeader {
@@ -206,7 +219,7 @@ func (l *load) read(o *op) {
 
 // request is the transaction of a write.
 func (l *load) request(o *op) instance.Request {
-	r := instance.Request{Conn: 1, Sync: uint64(o.id), User: admin}
+	r := instance.Request{Conn: max(o.conn, 1), Sync: uint64(o.id), User: admin}
 	switch o.kind {
 	case opInsert:
 		r.DML = insert(spaceJournal, uint64(o.id), o.id)
@@ -227,7 +240,16 @@ func (l *load) request(o *op) instance.Request {
 	case opMixed:
 		r.Do = both(replace(spaceCache, o.key, o.id), insert(spaceNotes, uint64(o.id), o.id))
 	}
+	if o.do = r.Do; o.do != nil && o.kind != opMixed && l.w.plan.forwards { // that one is about a local space, too
+		r.Call = &instance.Call{Type: xrow.Call, Name: "op", Args: msgp.AppendUint64([]byte{0x91}, uint64(o.id))}
+	}
 	return r
+}
+
+// opOf is the operation that a call names.
+func opOf(c *instance.Call) opID {
+	id, _, _ := msgp.ReadUint64Bytes(c.Args[1:])
+	return opID(id)
 }
 
 // both runs two statements in one transaction.
@@ -274,11 +296,12 @@ func (l *load) answer(n *node, r instance.Reply) {
 	}
 	switch {
 	case r.Err == nil:
-		o.empty = o.kind == opUpdate && len(r.Data) == emptyData
+		o.empty = o.empty || o.kind == opUpdate && len(r.Data) == emptyData
 		l.found(o, r.Data, nil)
 		l.end(o, acknowledged, nil)
 		l.w.check.client.acknowledged(o)
 	case isFinal(r.Err.Code):
+		o.readonly = r.Err.Code == xrow.ErrReadonly
 		l.found(o, nil, r.Err)
 		l.end(o, refused, r.Err)
 	default:
@@ -292,7 +315,7 @@ const emptyData = 5
 // isFinal tells whether an error says that nothing was committed, now or ever.
 func isFinal(c xrow.Code) bool {
 	switch c {
-	case xrow.ErrReadonly, xrow.ErrSyncRollback, xrow.ErrSyncQueueFull, xrow.ErrSyncQueueUnclaimed, xrow.ErrTupleFound:
+	case xrow.ErrReadonly, xrow.ErrSyncRollback, xrow.ErrSyncQueueFull, xrow.ErrSyncQueueUnclaimed, xrow.ErrTupleFound, xrow.ErrTransactionConflict, xrow.ErrTransactionTimeout:
 		return true
 	}
 	return false
@@ -306,6 +329,9 @@ func (l *load) end(o *op, out outcome, err *xrow.Error) {
 		if o.kind < opAsync {
 			l.done = append(l.done, o)
 		}
+	}
+	if !l.w.mixed() {
+		l.w.check.forward.answered(o, err)
 	}
 	if o.answered != nil {
 		o.answered(err)

@@ -103,6 +103,10 @@ func (w *World) endMixed() {
 			w.met.Strong++
 		}
 	}
+	if w.split && w.movesOnly() {
+		w.fail("handover", "a move of leadership split the set: %s", w.describe())
+		return
+	}
 	if newest == nil {
 		if !w.split {
 			w.fail("convergence", "nobody owns the queue: %s", w.describe())

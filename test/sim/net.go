@@ -44,6 +44,8 @@ type conn struct {
 	net   *network
 	ends  [2]end
 	pipes [2]pipe // pipes[i] leads to ends[i]
+
+	patience time.Duration // of the dialler, who leaves first: how long it may be silent; 0: the death timeout, of both
 }
 
 // end is one side of a connection, as its process sees it.
@@ -95,6 +97,10 @@ type packet struct {
 	ack    *instance.AckState
 	hello  *hello
 	part   *joinPart
+
+	forward *instance.Forward
+	body    []byte
+	err     *xrow.Error
 }
 
 type packetKind uint8
@@ -108,6 +114,8 @@ const (
 	packetBeat                        // heartbeat
 	packetAck                         // applier's answer
 	packetJoin                        // part of a state transfer
+	packetForward                     // a request for the leader; the first of a connection has none
+	packetForwarded                   // its answer
 	packetFin                         // closed in order
 	packetConnReset                   // closed by the kernel
 )

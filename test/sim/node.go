@@ -73,8 +73,12 @@ type node struct {
 	joining *joiner
 	served  []*joinServer
 	snaps   map[uint64]func(instance.Snapshot)
-	tag     uint64
-	saving  bool // a checkpoint is being made
+
+	forwards []*forwarding // to others
+	asked    []*conn       // by which others forward to us
+
+	tag    uint64
+	saving bool // a checkpoint is being made
 }
 
 func (n *node) label() string {
@@ -119,6 +123,7 @@ func (n *node) reset() {
 	n.turn = &turn{n, n.life}
 	n.inbox, n.taken, n.stepPlanned, n.timerAt, n.idle = nil, nil, false, 0, 0
 	n.relays, n.joining, n.served, n.saving = nil, nil, nil, false
+	n.forwards, n.asked = nil, nil
 	n.snaps = map[uint64]func(instance.Snapshot){}
 	n.links = make([]*applier, len(n.w.hosts))
 	n.core, n.box, n.parked = nil, nil, false
@@ -350,10 +355,21 @@ func (n *node) run(eff *instance.Effects) {
 		n.ack(eff.Ack)
 	}
 	for _, r := range eff.Replies {
+		if r.Conn >= forwardConn {
+			n.answerForwarded(r)
+			continue
+		}
 		w.load.answer(n, r)
+	}
+	for _, f := range eff.Forwards {
+		w.check.handover.met.Forwarded++
+		n.forward(f)
 	}
 	for _, s := range eff.Snaps {
 		n.giveSnapshot(s)
+	}
+	if eff.Tell != 0 {
+		n.post(instance.LeaderTold{Term: eff.Tell})
 	}
 	n.park(eff.Park)
 	if len(eff.Lost) > 0 {

@@ -33,11 +33,15 @@ type plan struct {
 	pace   spread      // between two faults
 
 	tarantools []int // slots of the hosts of Tarantool's kind; nil: a set of ours
+	forwards   bool  // leadership is handed over, and writes are forwarded then
+	txns       bool  // clients have transactions of several requests, too
+	filters    bool  // there are replicas with a filter
 	async      bool  // clients write asynchronously, too: in a mixed set that makes split brains
 
 	broken          Break
 	blindToPromises bool // planted faults: watch the damage, not the broken promise
 	lostApart       bool // planted fault: voided rows are kept by a write of their own
+	filterFault     string
 }
 
 // Options bend a seed's plan; the zero value leaves it as drawn.
@@ -48,6 +52,10 @@ type Options struct {
 	LostApart       bool // planted fault of the disk: voided rows are written behind the group that voids them
 	Hosts           int
 	Mixed           bool // some hosts are of Tarantool's kind
+	Txns            bool // clients have transactions of several requests, too
+	// FilterFault is a planted fault of filtered readers or their streams: "view at once", "no
+	// key", "resumed", "sender's filter"; empty: none.
+	FilterFault string
 }
 
 // draw makes the plan of a seed.
@@ -90,7 +98,13 @@ func draw(seed uint64, o Options) plan {
 	p.config.BacklogMaxSize = []int{0, 0, 2000}[rng.IntN(3)]
 	// Drawn apart, so that the rest of a world is what it was before there was this.
 	p.config.GatherMaxSize = []int{0, 0, 200, 1000}[rand.New(rand.NewPCG(seed, 0x676174)).IntN(4)]
-	p.broken, p.blindToPromises, p.lostApart = o.Break, o.BlindToPromises, o.LostApart
+	if slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "handover" }) {
+		p.forwards = true
+		p.config.ForwardWrites = rand.New(rand.NewPCG(seed, 0x666f72)).IntN(2) == 0
+	}
+	p.filters = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "filter" })
+	p.filterFault = o.FilterFault
+	p.broken, p.blindToPromises, p.lostApart, p.txns = o.Break, o.BlindToPromises, o.LostApart, o.Txns
 	p.async = true
 	switch {
 	case o.Mixed:

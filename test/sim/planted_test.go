@@ -24,7 +24,7 @@ func TestPlantedFaults(t *testing.T) {
 		{"relay-before-sync", Options{}, []string{"promise"}},
 		{"relay-before-sync", Options{BlindToPromises: true}, []string{"same row", "stream", "fatal"}},
 		{"no-exchange", Options{}, []string{"liveness", "stream", "convergence"}},
-		{"wiped-votes", Options{Hosts: 3, Faults: []string{"wipe", "pause", "oneway"}}, []string{"same row", "stream", "history"}},
+		{"wiped-votes", Options{Hosts: 3, Faults: []string{"wipe", "pause", "oneway"}}, []string{"same row", "stream", "history", "fatal"}},
 		{"lost-apart", Options{LostApart: true, Faults: []string{"crash", "pause", "pair", "isolate"}}, []string{"voided rows"}},
 		{"deadlines-after-requests", Options{Faults: []string{"pause", "clock", "checkpoint"}}, []string{"fencing"}},
 	} {

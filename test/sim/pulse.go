@@ -9,7 +9,7 @@ import (
 
 // Bounds far beyond what any life needs.
 const (
-	maxEvents = 2_000_000       // in a second of the world
+	maxEvents = 6_000_000       // in a second of the world
 	maxDraws  = 1_000_000       // of chance, in an event
 	maxLife   = 5 * time.Minute // of real time
 )

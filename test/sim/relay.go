@@ -25,11 +25,15 @@ type relay struct {
 
 // accept takes what arrives on a connection that a peer opened.
 func (n *node) accept(c *conn, p *packet) {
-	if p.kind != packetDial {
+	if p.kind != packetDial && p.kind != packetForward {
 		return
 	}
 	if n.core == nil {
 		c.refuse(refusedBusy)
+		return
+	}
+	if p.kind == packetForward {
+		n.serveForward(c)
 		return
 	}
 	if p.hello.join {
@@ -183,7 +187,7 @@ func (r *relay) pump() {
 				return
 			}
 		}
-		if runs := g.Cut(&r.pos, 0, nil); len(runs) > 0 {
+		if runs := g.Cut(&r.pos, 0, nil, nil); len(runs) > 0 {
 			if r.peer.isTarantool() {
 				runs = r.n.withoutVoid(runs)
 			}

@@ -31,6 +31,9 @@ type Result struct {
 	Split   bool // somebody reported a split brain
 	Readers ReaderMet
 	Paused  Paused
+	Moved   Moved
+	Txns    TxnMet
+	Filters FilterMet
 }
 
 // half of the run: what a fault plans for its own end holds within one half.
@@ -111,7 +114,7 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met}
+		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads
@@ -272,6 +275,7 @@ func (w *World) inEffect() *node {
 func (w *World) strike() {
 	w.half = safety
 	w.load.start(w.plan.clients)
+	w.check.filtered.start()
 	began, leaders := w.now, w.check.leader.changes
 	end := began + w.plan.safety
 	w.trouble(end)
@@ -396,6 +400,9 @@ func (w *World) healEverything() {
 	}
 	w.countChain()
 	w.compare()
+	if w.failure == nil && w.plan.filters && !w.run(w.now+convergeLimit, w.check.filtered.whole) && w.failure == nil {
+		w.fail("filter", "a reader does not get all that its filter gives: %s", w.check.filtered.describe())
+	}
 	if w.failure == nil {
 		w.run(max(w.now, time.Minute), nil)
 	}

@@ -159,6 +159,7 @@ func (w *World) fact(n *node, f instance.Fact) {
 		w.count(r)
 	}
 	w.met.fact(f)
+	w.check.handover.told(n, f)
 	if f.Kind == "resign" {
 		switch f.Text {
 		case "no quorum":

@@ -116,7 +116,7 @@ func (w *world) insert(key byte) {
 	w.leader.inbox = append(w.leader.inbox, instance.Write{Requests: []instance.Request{{Conn: 1, Sync: 1, User: box.Credentials(box.UserAdmin),
 		DML: xrow.DML{Type: xrow.Insert, SpaceID: space, Tuple: []byte{0x91, key}}}}})
 	w.settle()
-	w.now.Mono += 2 * time.Millisecond // an idle leader writes the CONFIRM by then
+	w.now.Mono += 10 * time.Millisecond // an idle leader writes the CONFIRM by then
 	w.settle()
 	if w.answers != before+1 {
 		panic("walk: no answer")

@@ -5,21 +5,24 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"tarragon.dev/tarragon/config"
 )
 
-// A rejoin fills a second store; the old one stays until the new one is
-// complete. "new" exists only while it is being filled, "ready" only once it is
-// complete and waits to take the place of the old one, which is then "old".
+// Releases before had the replica set's node join anew in a second store beside the
+// first: "store.new" while it was being filled, "store.ready" once it was complete. Then
+// "store" became "store.old", and "store.ready" became "store". What a crash has left of
+// that is made good at the start. There was one Core in a store then, so no other one loses by it.
+
 func newDir(dir string) string   { return dir + ".new" }
 func readyDir(dir string) string { return dir + ".ready" }
 func oldDir(dir string) string   { return dir + ".old" }
 
-// finishSwap puts a complete new store in the place of the old one. Every step
-// leaves what the next call goes on from, so a crash anywhere in between is made
-// good by the next start.
-func finishSwap(dir string) error {
+// finishElder puts a complete new store in the place of the old one, which stays for
+// the operator, and removes one that is not complete. Every step leaves what the next call goes on
+// from.
+func finishElder(dir string) error {
+	if err := os.RemoveAll(newDir(dir)); err != nil {
+		return err
+	}
 	ready, old := readyDir(dir), oldDir(dir)
 	if ok, err := exists(ready); err != nil || !ok {
 		return err
@@ -72,21 +75,4 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// swapStores makes the complete new store the store. The old one is removed
-// unless it may hold rows that nobody else has: then it stays beside the new
-// one for the operator.
-func swapStores(in *config.Instance, keepOld bool) error {
-	dir := storeDir(in)
-	if err := os.Rename(newDir(dir), readyDir(dir)); err != nil {
-		return err
-	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
-		return err
-	}
-	if err := finishSwap(dir); err != nil || keepOld {
-		return err
-	}
-	return os.RemoveAll(oldDir(dir))
 }

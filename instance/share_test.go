@@ -1,0 +1,325 @@
+package instance
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// The spaces of a shareReader: it has people by version 1 of its filter, and orders by
+// version 2.
+const (
+	sharePeople = 512
+	shareOrders = 513
+)
+
+// shareReader is the core of a filtered replica, which follows instance 2.
+type shareReader struct {
+	t      *testing.T
+	core   *Core
+	now    Now
+	lsn    uint64
+	gen    uint64 // of the share that it began with
+	orders []CopyOrder
+	fails  []string
+	park   bool
+}
+
+func newShareReader(t *testing.T, state State, tuples ...xrow.DML) *shareReader {
+	t.Helper()
+	r := &shareReader{t: t, now: Now{Mono: start, Wall: 1}, lsn: state.VClock[2]}
+	b := box.New(box.Config{BuildAtOnce: 1})
+	cfg := Config{UUID: uuidOf(9), Name: "reader", Mode: ModeOff, ReadOnly: true, Filter: "hr", Rand: rand.New(rand.NewPCG(1, 2)),
+		BuildRows: 1, BuildPause: time.Second, BacklogMaxSize: 1500}
+	cfg.Trace = func(f Fact) {
+		if f.Kind == FactCopyFailed {
+			r.fails = append(r.fails, f.Text)
+		}
+	}
+	var err error
+	if r.core, err = New(cfg, b); err != nil {
+		t.Fatal(err)
+	}
+	rows := shareRows(t)
+	for _, row := range slices.Concat(rows, tuples) {
+		if err := b.Load(row.SpaceID, row.Tuple); err != nil {
+			t.Fatalf("space %d: %v", row.SpaceID, err)
+		}
+	}
+	if err := b.LoadDone(); err != nil {
+		t.Fatal(err)
+	}
+	state.Term, state.NextGroup = 1, 1
+	if err := r.core.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	r.core.Start(r.now)
+	r.step()
+	r.gen = r.core.share.gen
+	r.step(Upstream{Peer: 2, State: UpstreamFollow, Kind: xrow.Tarragon, Feature: FeatureLevel})
+	return r
+}
+
+// shareRows define people, orders and the space of filters, in which is version 1.
+func shareRows(t *testing.T) []xrow.DML {
+	t.Helper()
+	rows := box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "")
+	rows = append(rows, xrow.DML{SpaceID: xrow.SpaceCluster, Tuple: MemberTuple(2, uuidOf(2), "", 2)})
+	for id, name := range map[uint64]string{sharePeople: "people", shareOrders: "orders"} {
+		row := msgp.AppendString(append(msgp.AppendUint64([]byte{0x97}, id), 1), name)
+		rows = append(rows, xrow.DML{SpaceID: xrow.SpaceSpace, Tuple: append(append(msgp.AppendString(row, "memtx"), 0), 0x80, 0x90)},
+			xrow.DML{SpaceID: xrow.SpaceIndex, Tuple: indexRow(id)})
+	}
+	bySpace := func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) }
+	slices.SortStableFunc(rows, bySpace)
+	b := box.New(box.Config{})
+	for _, row := range rows {
+		if err := b.Load(row.SpaceID, row.Tuple); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.LoadDone(); err != nil {
+		t.Fatal(err)
+	}
+	tx := b.Begin(1)
+	if err := tx.PutOwn(&box.OwnFilter, shareFilter(1).Tuple()); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range tx.Rows() {
+		rows = append(rows, xrow.DML{SpaceID: row.DML.SpaceID, Tuple: bytes.Clone(row.DML.Tuple)})
+	}
+	slices.SortStableFunc(rows, bySpace)
+	return rows
+}
+
+func shareFilter(version uint64) *Filter {
+	f := &Filter{Share: xrow.Share{Filter: "hr", Version: version, Spaces: []uint32{sharePeople, shareOrders}}}
+	f.Spaces = f.Spaces[:version]
+	return f
+}
+
+func (r *shareReader) step(events ...Event) {
+	r.t.Helper()
+	eff := r.core.Step(r.now, events)
+	for {
+		if len(eff.Refused) > 0 {
+			r.t.Fatal(eff.Refused[0].Err)
+		}
+		if eff.Copy != nil {
+			r.orders = append(r.orders, *eff.Copy)
+		}
+		if r.park = eff.Park; eff.Group == nil {
+			return
+		}
+		eff = r.core.Step(r.now, []Event{Written{Group: eff.GroupNo}})
+	}
+}
+
+// built lets time pass until nothing is built and no row waits.
+func (r *shareReader) built() {
+	r.t.Helper()
+	for r.core.gate.build != nil || len(r.core.gate.backlog.events) > 0 {
+		r.now.Mono = max(r.now.Mono, r.core.Deadline())
+		r.step()
+	}
+}
+
+// take brings rows by the stream of one share.
+func (r *shareReader) take(gen uint64, rows ...xrow.Row) {
+	r.t.Helper()
+	for i := range rows {
+		r.lsn++
+		row := &rows[i]
+		row.ReplicaID, row.LSN, row.TSN, row.Term, row.Timestamp, row.Flags = 2, r.lsn, r.lsn, 2, 1, row.Flags|xrow.FlagCommit
+		if row.Type == xrow.Confirm {
+			s := xrow.Synchro{ReplicaID: 2, LSN: r.lsn - 1}
+			row.Body = s.AppendBody(nil)
+		}
+	}
+	r.step(Rows{From: 2, Gen: gen, Rows: rows})
+}
+
+// promoted begins term 2 of instance 2, with the share that the state has.
+func (r *shareReader) promoted() *shareReader {
+	r.t.Helper()
+	body := xrow.Synchro{Term: 2, Rules: xrow.RulesStrong}
+	r.take(r.gen, xrow.Row{Type: xrow.Promote, Body: body.AppendBody(nil)}, confirmRow)
+	return r
+}
+
+// ofPeople is a reader that has people.
+func ofPeople(t *testing.T) *shareReader {
+	t.Helper()
+	return newShareReader(t, State{Share: &shareFilter(1).Share}).promoted()
+}
+
+// copying is one to which the filter gives orders now: a base copy is under way.
+func copyingOrders(t *testing.T) *shareReader {
+	t.Helper()
+	r := ofPeople(t)
+	r.take(r.gen, replaceRow(sharePeople, key(1)), replaceRow(sharePeople, key(2)), r.filterRow(2), confirmRow)
+	if len(r.orders) != 1 || !slices.Equal(r.orders[0].Spaces, []uint32{shareOrders}) {
+		t.Fatalf("orders %+v", r.orders)
+	}
+	r.step(CopyBegins{Order: 1, VClock: r.core.Decided(), Tuples: 2})
+	r.step(CopyRows{Order: 1, Space: shareOrders, Tuples: [][]byte{key(1)}})
+	return r
+}
+
+var confirmRow = xrow.Row{Type: xrow.Confirm}
+
+func key(n uint64) []byte { return msgp.AppendUint64([]byte{0x91}, n) }
+
+func statementRow(d xrow.DML) xrow.Row { return xrow.Row{Type: d.Type, Body: d.AppendBody(nil)} }
+
+func replaceRow(space uint32, tuple []byte) xrow.Row {
+	return statementRow(xrow.DML{Type: xrow.Replace, SpaceID: space, Tuple: tuple})
+}
+
+func (r *shareReader) filterRow(version uint64) xrow.Row {
+	return replaceRow(r.core.box.OwnSpaces()[0], shareFilter(version).Tuple())
+}
+
+// len is how many tuples a client finds; -1: it is told that they are not here.
+func (r *shareReader) len(space uint32) int {
+	r.t.Helper()
+	tuples, _, err := r.core.box.Select(box.UserAdmin, &box.Query{Space: space, Iterator: box.ALL, Key: []byte{0x90}, Limit: 100}, nil)
+	if err != nil {
+		return -1
+	}
+	return bytes.Count(tuples, []byte{0x91})
+}
+
+// Rows that were cut for an earlier share are not taken behind the row that changes it,
+// wherever they wait: the base copy is of what was held when it was ordered, and nobody
+// would send what they stand for.
+func TestShareDropsWhatWasCutBefore(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		r := ofPeople(t)
+		r.take(r.gen, replaceRow(sharePeople, key(1)), replaceRow(sharePeople, key(2)), confirmRow)
+		if waits { // behind an index that is built in slices
+			r.take(r.gen, statementRow(xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceIndex, Tuple: indexOn(sharePeople, 1, "again", 0)}), confirmRow)
+			if r.core.gate.build == nil {
+				t.Fatal("nothing is built")
+			}
+		}
+		r.take(r.gen, r.filterRow(2), confirmRow, xrow.Row{Type: xrow.Nop})
+		held := r.lsn - 1
+		r.take(r.gen, xrow.Row{Type: xrow.Nop})
+		r.built()
+		if got := r.core.out.vclock[2]; got != held || len(r.orders) != 1 || r.orders[0].VClock[2] != held {
+			t.Errorf("behind a build %t: LSN %d is held, %d is the CONFIRM of the filter; orders %+v", waits, got, held, r.orders)
+		}
+	}
+}
+
+// A copy that is whole while an index is built waits: no transaction may begin.
+func TestShareOpensBehindABuild(t *testing.T) {
+	r := copyingOrders(t)
+	r.take(r.gen+1, statementRow(xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceIndex, Tuple: indexOn(sharePeople, 1, "again", 0)}), confirmRow)
+	if r.core.gate.build == nil {
+		t.Fatal("nothing is built")
+	}
+	if r.step(CopyEnds{Order: 1}); r.len(shareOrders) != -1 {
+		t.Error("orders is open")
+	}
+	r.built()
+	if n := r.len(shareOrders); n != 1 {
+		t.Errorf("%d orders", n)
+	}
+}
+
+// Rows of a space that is copied are kept, too, where their transaction is built in slices.
+func TestShareKeepsRowsOfABuild(t *testing.T) {
+	r := copyingOrders(t)
+	txn := []xrow.Row{replaceRow(shareOrders, key(9)),
+		statementRow(xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceIndex, Tuple: indexOn(sharePeople, 1, "again", 0)})}
+	for i := range txn {
+		r.lsn++
+		row := &txn[i]
+		row.ReplicaID, row.LSN, row.TSN, row.Term, row.Timestamp = 2, r.lsn, r.lsn-uint64(i), 2, 1
+	}
+	txn[1].Flags = xrow.FlagCommit
+	r.step(Rows{From: 2, Gen: r.gen + 1, Rows: txn})
+	if r.core.gate.build == nil {
+		t.Fatal("nothing is built")
+	}
+	r.built()
+	r.take(r.gen+1, confirmRow)
+	if r.step(CopyEnds{Order: 1}); r.len(shareOrders) != 2 {
+		t.Errorf("%d orders; %q", r.len(shareOrders), r.fails)
+	}
+}
+
+// A copy that has held up the streams lets them go on when it is whole: it may wait for
+// the CONFIRM of a change of the schema.
+func TestShareParksNoConfirm(t *testing.T) {
+	r := copyingOrders(t)
+	var rows []xrow.Row
+	for n := range uint64(60) {
+		rows = append(rows, replaceRow(shareOrders, key(10+n)))
+	}
+	r.take(r.gen+1, append(rows, confirmRow, r.filterRow(2))...)
+	if !r.park {
+		t.Fatal("rows of peers do not wait")
+	}
+	if r.step(CopyEnds{Order: 1}); r.park || r.len(shareOrders) != -1 {
+		t.Fatalf("rows wait: %t; %d orders", r.park, r.len(shareOrders))
+	}
+	if r.take(r.gen+1, confirmRow); r.len(shareOrders) != 61 {
+		t.Errorf("%d orders", r.len(shareOrders))
+	}
+}
+
+// A copy that ends in the middle begins anew, also where there is always something undecided.
+func TestShareCopiesAnewUnderLoad(t *testing.T) {
+	r := copyingOrders(t)
+	r.take(r.gen+1, replaceRow(sharePeople, key(3)), replaceRow(shareOrders, key(4)))
+	r.step(CopyEnds{Order: 1, Err: xrow.Errorf(xrow.ErrSystem, "gone")})
+	r.now.Mono += copyPause
+	if r.step(); len(r.orders) != 2 || r.core.limbo.Len() != 2 {
+		t.Fatalf("%d orders beside %d undecided transactions", len(r.orders), r.core.limbo.Len())
+	}
+	view := r.core.out.vclock
+	view[2]--
+	r.take(r.gen+1, confirmRow)
+	r.step(CopyBegins{Order: 2, VClock: view.Global(), Tuples: 2})
+	r.step(CopyRows{Order: 2, Space: shareOrders, Tuples: [][]byte{key(1), key(2)}})
+	r.step(CopyEnds{Order: 2})
+	if people, orders := r.len(sharePeople), r.len(shareOrders); people != 3 || orders != 3 {
+		t.Errorf("%d people, %d orders", people, orders)
+	}
+}
+
+// Tuples of a space that nobody has ordered end the copy, and go nowhere.
+func TestShareTakesWhatItOrdered(t *testing.T) {
+	r := copyingOrders(t)
+	r.step(CopyRows{Order: 1, Space: sharePeople, Tuples: [][]byte{key(7)}})
+	if r.len(sharePeople) != 2 || len(r.fails) != 1 || !strings.Contains(r.fails[0], "tuples of space 512 in a base copy of [513]") {
+		t.Errorf("%d people; %q", r.len(sharePeople), r.fails)
+	}
+}
+
+// What a replica kept under another filter, or without one, is nothing to this one: rows
+// behind that may have been cut by what is not known any more.
+func TestShareOfAnotherFilter(t *testing.T) {
+	for _, had := range []*xrow.Share{nil, {Filter: "old", Version: 7, New: true}} {
+		r := newShareReader(t, State{Share: had}, xrow.DML{SpaceID: sharePeople, Tuple: key(1)}, xrow.DML{SpaceID: shareOrders, Tuple: key(1)})
+		if len(r.orders) != 1 || !slices.Equal(r.orders[0].Spaces, []uint32{sharePeople}) || r.len(sharePeople) != -1 || r.len(shareOrders) != -1 {
+			t.Fatalf("%+v: orders %+v", had, r.orders)
+		}
+		r.step(CopyBegins{Order: 1, VClock: r.core.Decided(), Tuples: 1})
+		r.step(CopyRows{Order: 1, Space: sharePeople, Tuples: [][]byte{key(1), key(2)}})
+		if r.step(CopyEnds{Order: 1}); r.len(sharePeople) != 2 {
+			t.Errorf("%+v: %d people", had, r.len(sharePeople))
+		}
+	}
+}

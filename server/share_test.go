@@ -1,0 +1,172 @@
+package server
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"tarragon.dev/tarragon/xrow"
+
+	"github.com/tarantool/go-tarantool/v2"
+)
+
+// filteredSet is a leader and an anonymous replica that has what a filter gives.
+func filteredSet(t *testing.T) (s *set, lead, reader *node1) {
+	t.Helper()
+	s = newSet(t, 2, "")
+	file, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(file), "i2: {", "i2: {replication: {anon: true, election_mode: 'off'}, tarragon: {filter: hr}, ", 1)
+	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s, s.nodes[0], s.nodes[1]
+}
+
+// count is how many tuples a space has for clients, or the error that they get.
+func (n *node1) count(space string) (int, error) {
+	conn := n.dial()
+	defer conn.Close()
+	data, err := conn.Do(tarantool.NewSelectRequest(space).Iterator(tarantool.IterAll).Limit(1 << 20)).Get()
+	return len(data), err
+}
+
+// A replica with a filter takes the spaces that it gives, follows them, says of others that
+// they are not there, and gets and loses spaces while it runs and the leader writes; also over a restart of it.
+func TestFilteredReplica(t *testing.T) {
+	s, lead, reader := filteredSet(t)
+	lead.start()
+	lead.readyInfo()
+	conn := lead.dial()
+	defer conn.Close()
+	for _, name := range []string{"people", "orders"} {
+		makeNamedSpace(t, conn, name)
+		insertRange(t, conn, name, 0, 100)
+	}
+	s.until("the level is raised", func() bool { return s.raise(0) == nil })
+	s.mustFilter(conn, "create", "hr", map[string]any{"empty": true})
+	s.mustFilter(conn, "alter", "hr", map[string]any{"add": items("space", "people")})
+	reader.start()
+	s.until("it has people", func() bool { _, ok := reader.info(); return ok })
+	has := func(space string, want int) func() bool {
+		return func() bool { n, err := reader.count(space); return err == nil && n == want }
+	}
+	s.until("100 people", has("people", 100))
+	absent := func() {
+		t.Helper()
+		_, err := reader.count("orders")
+		var e tarantool.Error
+		if !errors.As(err, &e) || uint32(e.Code) != uint32(xrow.ErrNotReplicated) || e.Msg != "Space 'orders' is not replicated to instance 'i2' (filter 'hr')" {
+			t.Errorf("orders: %v", err)
+		}
+	}
+	absent()
+	insertRange(t, conn, "orders", 100, 200)
+	insertRange(t, conn, "people", 100, 150)
+	s.until("150 people", has("people", 150))
+	absent()
+	if reader.logHas("orders") {
+		t.Error("its log has rows of orders")
+	}
+	s.mustFilter(conn, "alter", "hr", map[string]any{"add": items("space", "orders")})
+	insertRange(t, conn, "orders", 200, 300)
+	s.until("300 orders", has("orders", 300))
+	insertRange(t, conn, "orders", 300, 310)
+	s.until("310 orders", has("orders", 310))
+	if err := reader.halt(); err != nil {
+		t.Fatal(err)
+	}
+	insertRange(t, conn, "orders", 310, 320)
+	reader.start()
+	s.until("320 orders", func() bool { _, ok := reader.info(); return ok && has("orders", 320)() })
+	s.mustFilter(conn, "alter", "hr", map[string]any{"remove": items("space", "people")})
+	s.until("people are gone", func() bool {
+		_, err := reader.count("people")
+		return errors.Is(codeOf(err), xrow.ErrNotReplicated)
+	})
+	if i, _ := reader.info(); i.Share.Filter != "hr" || i.Share.Version != 4 || len(i.Share.Absent) != 1 || i.Share.Absent[0] != "people" || len(i.Share.Copied) != 0 {
+		t.Errorf("%+v", i.Share)
+	}
+}
+
+// A replica whose filter was renamed is started anew with the new name, and has what that gives.
+func TestFilteredReplicaOfAnotherName(t *testing.T) {
+	s, lead, reader := filteredSet(t)
+	lead.start()
+	lead.readyInfo()
+	conn := lead.dial()
+	defer conn.Close()
+	makeNamedSpace(t, conn, "people")
+	insertRange(t, conn, "people", 0, 10)
+	s.until("the level is raised", func() bool { return s.raise(0) == nil })
+	s.mustFilter(conn, "create", "hr", map[string]any{"full": true})
+	reader.start()
+	s.until("10 people", func() bool { n, err := reader.count("people"); return err == nil && n == 10 })
+	s.mustFilter(conn, "alter", "hr", map[string]any{"rename": "staff"})
+	s.until("its filter is no more", func() bool { i, _ := reader.info(); return i.Share.Gone })
+	if err := reader.halt(); err != nil {
+		t.Fatal(err)
+	}
+	insertRange(t, conn, "people", 10, 15)
+	file, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.file, []byte(strings.Replace(string(file), "filter: hr", "filter: staff", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader.start()
+	s.until("15 people", func() bool { n, err := reader.count("people"); return err == nil && n == 15 })
+	if i, _ := reader.info(); i.Share.Filter != "staff" || i.Share.Version != 2 || i.Share.Gone {
+		t.Errorf("%+v", i.Share)
+	}
+}
+
+func codeOf(err error) error {
+	var e tarantool.Error
+	if errors.As(err, &e) {
+		return xrow.Code(e.Code)
+	}
+	return err
+}
+
+// logHas tells whether the log of an instance has a row of a space.
+func (n *node1) logHas(space string) (has bool) {
+	id, _ := n.of("").engine.Load().core.Box().ResolveSpace(space)
+	slot := n.of("").store
+	r := slot.Read(slot.First())
+	defer r.Close()
+	for {
+		_, g, err := r.Next()
+		if err != nil {
+			return has
+		}
+		for i := range g.Table {
+			has = has || g.Table[i].SpaceID == id
+		}
+	}
+}
+
+func makeNamedSpace(t *testing.T, conn *tarantool.Connection, name string) {
+	t.Helper()
+	for _, call := range []tarantool.Request{
+		tarantool.NewCallRequest("box.schema.space.create").Args([]any{name, map[string]any{"is_sync": true}}),
+		tarantool.NewCallRequest("box.space." + name + ":create_index").Args([]any{"pk", map[string]any{"parts": []any{[]any{1, "unsigned"}}}}),
+	} {
+		if _, err := conn.Do(call).Get(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func insertRange(t *testing.T, conn *tarantool.Connection, space string, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		if _, err := conn.Do(tarantool.NewInsertRequest(space).Tuple([]any{i, "x"})).Get(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package mutants
+
+var filters = []Mutant{
+	{
+		Name: "a view is opened whatever is decided", Area: "filters", File: "instance/copy.go", By: "test/sim TestFilters",
+		Old: `case c.hasDecidedAll(&w.req.CopyOrder):`,
+		New: `case true:`,
+	},
+	{
+		Name: "rows of the term in effect count as decided", Area: "filters", File: "instance/copy.go", By: "test/sim TestFilters",
+		Old: `if cur.Term == o.Term && uint32(id) == cur.Owner || !c.everLed(uint32(id)) {`,
+		New: `if !c.everLed(uint32(id)) {`,
+	},
+	{
+		Name: "a copy begins before its view is decided here", Area: "filters", File: "instance/share.go", By: "test/sim TestFilters",
+		Old: `if v := c.Decided(); v.Covers(&s.copy.view) {`,
+		New: `if true {`,
+	},
+	{
+		Name: "what was committed during a copy is lost", Area: "filters", File: "instance/settle.go", By: "test/sim TestFilters", Quick: true,
+		Old: `if c.share.copy != nil {`,
+		New: `if false {`,
+	},
+	{
+		Name: "an undecided row of a filter counts", Area: "filters", File: "instance/filter.go", By: "test/sim TestFilters",
+		Old: `readFilter(c.box.Own(&box.OwnFilter, name))`,
+		New: `readFilter(c.box.NewestOwn(&box.OwnFilter, name))`,
+	},
+	{
+		Name: "rows that came for another share are taken", Area: "filters", File: "instance/apply.go", By: "test/sim TestFilters",
+		Old: ` || ev.Gen != c.share.gen {`,
+		New: ` {`,
+	},
+	{
+		Name: "a space that is removed keeps its tuples", Area: "filters", File: "instance/share.go", By: "test/sim TestFilters",
+		Old: `			s.drops = insertID(s.drops, sp.ID)
+		}
+	}
+	if s.copy != nil`,
+		New: `		}
+	}
+	if s.copy != nil`,
+	},
+	{
+		Name: "a change of a definition leaves a copy as it is", Area: "filters", File: "instance/apply.go", By: "test/sim TestFilters",
+		Old: `	if a.ddl {
+		c.restartCopy(a)
+	}
+`,
+		New: ``,
+	},
+}

@@ -1,0 +1,274 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
+)
+
+// filterKinds are not drawn: they strike in worlds of their own (TestFilters), which have
+// replicas with a filter.
+var filterKinds = []faultKind{{"filter", strikeFilter}}
+
+// filterName is the filter of all filtered readers of a world.
+const filterName = "share"
+
+// FilterMet counts what filtered readers met.
+type FilterMet struct {
+	Changes         int // of the filter, that an operator was told are there
+	Joins, Moves    int // states taken; hosts that a reader went to
+	Crashes         int
+	Ordered, Copied int // base copies
+	Broken, Failed  int // that a sender, a change of the schema or the reader itself ended
+	Compared        int // with a reader that has all, at the same decided state
+	Absent, Lacking int // spaces in these, not there and on their way
+	Gaps            int // rows that stand for others, in logs of readers
+	Behind          int // hosts that did not know the reader's share yet
+	Undecided       int // base copies that opened above undecided rows
+}
+
+// Add sums.
+func (m *FilterMet) Add(o FilterMet) {
+	for i, v := range o.values() {
+		*m.values()[i] += *v
+	}
+}
+
+func (m *FilterMet) values() []*int {
+	return []*int{&m.Changes, &m.Joins, &m.Moves, &m.Crashes, &m.Ordered, &m.Copied, &m.Broken, &m.Failed, &m.Compared, &m.Absent, &m.Lacking, &m.Gaps,
+		&m.Behind, &m.Undecided}
+}
+
+// filteredChecker has pairs of anonymous readers, one with a filter and one with all. They
+// read the same host; where both have decided the same, the first has the filter's share of
+// what the second has, and says of all else that it is not there. Nothing of an absent space is in its log.
+type filteredChecker struct {
+	w         *World
+	followers []*follower
+	met       FilterMet
+}
+
+// follower is such a pair.
+type follower struct {
+	w               *World
+	c               *filteredChecker
+	no              int
+	rng             *rand.Rand
+	slot            int // of the host
+	left            int // turns that it stays there
+	all, part       *shadow
+	wantsCheckpoint bool
+}
+
+// start begins the readers of a world that has some.
+func (c *filteredChecker) start() {
+	if !c.w.plan.filters {
+		return
+	}
+	for no := range 2 {
+		f := &follower{w: c.w, c: c, no: no, rng: rand.New(rand.NewPCG(c.w.seed, uint64(500+no)))}
+		f.all = &shadow{f: f, rng: f.rng}
+		f.part = &shadow{f: f, rng: f.rng, filter: filterName}
+		c.followers = append(c.followers, f)
+		f.soon()
+	}
+}
+
+func (f *follower) soon() {
+	f.w.after(time.Duration(1+f.rng.IntN(30))*time.Millisecond, func() {
+		if f.w.failure == nil {
+			f.turn()
+			f.soon()
+		}
+	})
+}
+
+// turn lets the readers read on, and some of them crash or go elsewhere.
+func (f *follower) turn() {
+	if f.left--; f.left < 0 && f.w.half < ending {
+		f.slot, f.left = f.w.nodes[f.rng.IntN(len(f.w.nodes))].slot, 1+f.rng.IntN(60)
+		f.all.next, f.part.next = 0, 0
+		f.c.met.Moves++
+	}
+	n := f.w.hosts[f.slot]
+	if !n.active() || n.id == 0 || n.relayed == 0 {
+		return
+	}
+	for _, s := range []*shadow{f.all, f.part} {
+		if s.core == nil {
+			if s.filter == "" || n.core.Filter(s.filter) != nil {
+				s.join(n)
+			}
+			continue
+		}
+		if s.step(); f.rng.IntN(3) > 0 {
+			s.sync()
+		}
+		if f.w.failure == nil {
+			s.pull(n, s == f.all || f.rng.IntN(2) == 0 || f.w.half >= liveness)
+		}
+	}
+	p := f.part
+	if p.core == nil || f.w.failure != nil {
+		return
+	}
+	p.copy.goOn(p, n)
+	switch {
+	case f.wantsCheckpoint || f.rng.IntN(60) == 0:
+		f.wantsCheckpoint = false
+		p.checkpoint()
+	case f.w.half == safety && f.rng.IntN(80) == 0:
+		f.c.met.Crashes++
+		p.crash()
+	}
+	if f.w.failure == nil {
+		f.compare()
+	}
+}
+
+// traced counts what the core of a reader tells.
+func (c *filteredChecker) traced(s *shadow, f instance.Fact) {
+	switch {
+	case s.filter == "":
+	case f.Kind == instance.FactCopyFailed:
+		c.met.Failed++
+	case f.Kind == instance.FactCopied && s.core.Undecided() > 0:
+		c.met.Undecided++
+	}
+}
+
+// logged looks at a group of a filtered reader: nothing of a space that its share leaves
+// out may be in it.
+func (c *filteredChecker) logged(s *shadow, g *xrow.Group) {
+	for i := range g.Table {
+		ref := &g.Table[i]
+		if s.state != nil && ref.SpaceID >= spaceRegisters && isClientSpace(ref.SpaceID) && ref.LSN > s.shared[ref.Origin] && !s.state.Share.Has(ref.SpaceID) {
+			s.fail("logs a row of space %d, which %+v leaves out", ref.SpaceID, s.state.Share)
+		}
+		if r, err := g.Row(i); err == nil && r.From != 0 {
+			c.met.Gaps++
+		}
+	}
+}
+
+// compare holds the reader with a filter against the one that has all.
+func (f *follower) compare() {
+	if f.all.core == nil {
+		return
+	}
+	a, b := f.all.core.Decided(), f.part.core.Decided()
+	if a != b {
+		return
+	}
+	filter := f.all.core.Filter(filterName)
+	if filter == nil {
+		return
+	}
+	f.c.met.Compared++
+	for _, space := range []uint32{xrow.SpaceSpace, xrow.SpaceIndex, xrow.SpaceCluster, xrow.SpaceSchema, spaceRegisters, spaceJournal, spaceCache, spaceLocks} {
+		f.compareSpace(space, &filter.Share)
+	}
+}
+
+func (f *follower) compareSpace(space uint32, share *xrow.Share) {
+	query := func(s *shadow) ([]byte, error) {
+		tuples, _, err := s.box.Select(admin, &box.Query{Space: space, Iterator: iterAll, Key: []byte{0x90}, Limit: 1 << 30}, nil)
+		return tuples, err
+	}
+	want, err := query(f.all)
+	if err != nil {
+		return // it was dropped, or is not there yet
+	}
+	got, err := query(f.part)
+	has := share.Has(space)
+	switch {
+	case errors.Is(err, xrow.ErrNotReplicated):
+		if f.c.met.Absent++; has {
+			f.part.fail("space %d is not replicated, and %+v has it", space, share)
+		}
+	case errors.Is(err, xrow.ErrBeingCopied):
+		if f.c.met.Lacking++; !has {
+			f.part.fail("space %d is being copied, and %+v leaves it out", space, share)
+		}
+	case err != nil:
+		f.part.fail("space %d: %v", space, err)
+	case !has:
+		f.part.fail("space %d is served, and %+v leaves it out", space, share)
+	case !bytes.Equal(got, want):
+		f.part.fail("space %d at %v is\n%x, where all is\n%x; %s", space, f.part.core.Decided(), got, want, f.part.copyState())
+	}
+}
+
+func (s *shadow) copyState() string {
+	return fmt.Sprintf("share %+v, log from group %d, at %v", s.state, s.first, s.vclock)
+}
+
+// describe tells how the readers stand.
+func (c *filteredChecker) describe() (text string) {
+	for _, f := range c.followers {
+		for _, s := range []*shadow{f.all, f.part} {
+			if s.core == nil {
+				text += fmt.Sprintf("reader %d (filter %q) has no state; ", f.no, s.filter)
+				continue
+			}
+			text += fmt.Sprintf("reader %d (filter %q) of n%d: decided %v, %s, copy %+v; ", f.no, s.filter, f.slot, s.core.Decided(), s.copyState(), s.copy.order)
+		}
+	}
+	return text
+}
+
+// whole tells whether all readers stand where the set stands, with all that their filter gives.
+func (c *filteredChecker) whole() bool {
+	for _, f := range c.followers {
+		if f.all.core == nil || f.part.core == nil {
+			return c.w.inEffect() != nil && c.w.inEffect().core.Filter(filterName) == nil
+		}
+		a, b := f.all.core.Decided(), f.part.core.Decided()
+		if a != b {
+			return false
+		}
+		for _, space := range []uint32{spaceRegisters, spaceJournal, spaceCache, spaceLocks} {
+			if _, _, err := f.part.box.Select(admin, &box.Query{Space: space, Iterator: iterAll, Key: []byte{0x90}, Limit: 1}, nil); errors.Is(err, xrow.ErrBeingCopied) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// strikeFilter lets an operator give the filter another share.
+func strikeFilter(w *World) {
+	n := w.leader()
+	if n == nil || n.core == nil || !n.active() {
+		return
+	}
+	c := &w.check.filtered
+	f := instance.Filter{Share: xrow.Share{Filter: filterName, Version: 1, New: w.chance(2)}}
+	for _, id := range []uint32{spaceRegisters, spaceJournal, spaceCache, spaceLocks} {
+		if w.chance(2) {
+			f.Spaces = append(f.Spaces, id)
+		}
+	}
+	o := w.load.begin(n, opByHand, 0)
+	o.answered = func(*xrow.Error) {
+		if o.outcome == acknowledged {
+			c.met.Changes++
+		}
+	}
+	core := n.core
+	n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, IsSync: true, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
+		if was := core.Filter(filterName); was != nil {
+			f.Former = append([]xrow.Share{was.Share}, was.Former...)
+			f.Former = slices.Clip(f.Former[:min(len(f.Former), 16)])
+			f.Version = was.Version + 1
+		}
+		return []byte{0x90}, tx.PutOwn(&box.OwnFilter, f.Tuple())
+	}}}})
+}

@@ -1,0 +1,47 @@
+package sim
+
+import "testing"
+
+// filterFaults are what strikes in worlds with filtered readers.
+var filterFaults = []string{"filter", "crash", "pair", "oneway", "pause", "slowdisk", "stall", "schema", "checkpoint", "prune", "handover"}
+
+// TestFilters lives clusters with replicas that have some spaces only, while their filter
+// changes, base copies break and leaders fall.
+func TestFilters(t *testing.T) {
+	count := 20
+	if testing.Short() {
+		count = 6
+	}
+	var met FilterMet
+	for _, r := range runSeeds(*firstSeed, count, Options{Faults: filterFaults}) {
+		met.Add(r.Filters)
+		if r.Err != nil {
+			t.Errorf("seed %d: %v", r.Seed, r.Err)
+		}
+	}
+	t.Logf("%+v", met)
+	if met.Changes < 2*count || met.Copied < 3*count || met.Broken < 3*count || met.Compared < 1000*count || met.Absent < 2000*count || met.Lacking < 200*count ||
+		met.Gaps < 200*count || met.Undecided < count/4 || met.Crashes < 10*count {
+		t.Errorf("that proves too little: %+v", met)
+	}
+}
+
+// Faults that are planted in readers and their streams are seen by the checkers of these
+// worlds, each within some seeds; the one that sees it is well without.
+func TestFilterFaults(t *testing.T) {
+	for fault, seeds := range map[string][2]uint64{"view at once": {36, 40}, "no key": {1, 3}, "resumed": {36, 40}, "sender's filter": {1, 12}} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			for seed := seeds[0]; seed <= seeds[1]; seed++ {
+				if r := Run(seed, Options{Faults: filterFaults, FilterFault: fault}, nil); r.Err != nil {
+					t.Logf("seed %d: %.200v", r.Seed, r.Err)
+					if r = Run(seed, Options{Faults: filterFaults}, nil); r.Err != nil {
+						t.Errorf("seed %d without the fault: %v", seed, r.Err)
+					}
+					return
+				}
+			}
+			t.Errorf("no checker sees it in seeds %d", seeds)
+		})
+	}
+}
