@@ -138,6 +138,57 @@ func TestLocalSession(t *testing.T) {
 	wantCode(t, err, xrow.ErrNoSuchUser)
 }
 
+// endsAtLook is a context that has ended at the nth look at its error.
+type endsAtLook struct {
+	context.Context
+	left int
+}
+
+func (c *endsAtLook) Err() error {
+	if c.left--; c.left > 0 {
+		return nil
+	}
+	return context.Canceled
+}
+
+// A COMMIT whose context ended before it was handed over leaves the transaction open, whenever
+// that is seen.
+func TestLocalCommitUnsent(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeSpace()
+	n, ctx := s.leader(), t.Context()
+	l := n.local()
+	space, err := l.ResolveSpace("t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := l.Begin(ctx, TxnOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	insertInto(t, x, space, 1, "one")
+	for look := 1; ; look++ {
+		late := &endsAtLook{ctx, look}
+		err := x.Commit(late, false)
+		if late.left > 0 { // it was not looked at so often
+			if err != nil || look < 3 {
+				t.Fatalf("look %d: %v", look, err)
+			}
+			break
+		}
+		if err == nil || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrTxnEnded) {
+			t.Fatalf("look %d: %v", look, err)
+		}
+		if got := n.open(); got != 1 {
+			t.Fatalf("look %d: %d transactions are open", look, got)
+		}
+	}
+	if got := n.rows(); got != 1 {
+		t.Errorf("%d rows", got)
+	}
+}
+
 // Rights are those of the session's user, at each request.
 func TestLocalRights(t *testing.T) {
 	s := newSet(t, 1, "")

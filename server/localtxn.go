@@ -192,8 +192,10 @@ func (x *Txn) Commit(ctx context.Context, isSync bool) error {
 		return err
 	}
 	defer x.give()
-	x.ended = true
 	_, err := x.request(ctx, instance.StreamRequest{Op: instance.StreamCommit, IsSync: isSync})
+	var gone *abandoned
+	var said *xrow.Error
+	x.ended = err == nil || errors.As(err, &gone) || errors.As(err, &said) // else nothing was handed over
 	return outcome(err)
 }
 
