@@ -252,6 +252,7 @@ func TestDiskThatWentBack(t *testing.T) {
 	s.until("it is back", func() bool { i, ok := victim.info(); return ok && i.ID == before.ID })
 	s.fill(20, 50)
 	s.level()
+	victim.shown() // to both: one that was not may bring the rows before the other says what it was shown
 	if err := victim.halt(); err != nil {
 		t.Fatal(err)
 	}
@@ -259,8 +260,8 @@ func TestDiskThatWentBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	victim.start()
-	// If the other follower was shown as much it comes back under a new identity; if the
-	// leader is alone with that, as one who has all again. Either way it counts.
+	// If both say so before the rows are here again it comes back under a new identity, else
+	// as one who has all again. Either way it counts.
 	s.until("it is noticed", func() bool { return strings.Contains(victim.log.String(), string(instance.FactClaim)) })
 	s.until("it takes part", func() bool { i, ok := victim.info(); return ok && i.ID != 0 && i.Failed == nil && i.Doubted == "" })
 	s.level()

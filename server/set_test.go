@@ -187,20 +187,26 @@ func (n *node1) server() *Server {
 	return n.srv
 }
 
-// info is the state of the core; ok: there is one, and it is served.
-func (n *node1) info() (i instance.Info, ok bool) {
+// read shows f the core, if there is one and it is served.
+func (n *node1) read(f func(c *instance.Core, now time.Duration)) bool {
 	s := n.server()
 	if s == nil {
-		return i, false
+		return false
 	}
 	main := s.main()
 	if main.engine.Load() == nil || !main.ready.Load() {
-		return i, false
+		return false
 	}
 	loop := main.engine.Load().loop
 	now := loop.Now().Mono
-	loop.Read(func(c *instance.Core) { i = c.Info(now) })
-	return i, true
+	loop.Read(func(c *instance.Core) { f(c, now) })
+	return true
+}
+
+// info is the state of the core; ok: there is one, and it is served.
+func (n *node1) info() (i instance.Info, ok bool) {
+	ok = n.read(func(c *instance.Core, now time.Duration) { i = c.Info(now) })
+	return i, ok
 }
 
 // readyInfo is info of a node that will be ready: its upstreams may fail before it is.
@@ -270,6 +276,27 @@ func (s *set) level() {
 			}
 		}
 		return true
+	})
+}
+
+// shown waits until all others that run know by acks what the instance holds. The
+// leader hears that at once, a follower with the answer to a heartbeat; who stops
+// before has shown it to nobody else.
+func (n *node1) shown() {
+	n.set.t.Helper()
+	n.set.until("all know what "+n.name+" holds", func() bool {
+		i, ok := n.info()
+		held := i.Synced.Global()
+		for _, other := range n.set.nodes {
+			if other == n || other.stop == nil {
+				continue
+			}
+			ok = other.read(func(c *instance.Core, _ time.Duration) {
+				acked, _ := c.Acked(i.ID)
+				ok = ok && acked.Covers(&held)
+			}) && ok
+		}
+		return ok
 	})
 }
 
