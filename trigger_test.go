@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -197,14 +198,15 @@ func TestReplicaSet(t *testing.T) {
 	runs := make([]atomic.Int64, len(names))
 	out := make([]logs, len(names))
 	opened := make(chan error, len(names))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx := t.Context()
+	opening, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for i, name := range names {
 		go func() {
 			c := tarragon.Config{File: file, Instance: name, Log: zerolog.New(&out[i])}
 			c.BeforeReplace("s", lower(&runs[i]))
 			var err error
-			dbs[i], err = tarragon.Open(ctx, c)
+			dbs[i], err = tarragon.Open(opening, c)
 			opened <- err
 		}()
 	}
@@ -222,6 +224,12 @@ func TestReplicaSet(t *testing.T) {
 		if err := <-opened; err != nil {
 			t.Fatal(err)
 		}
+	}
+	for i, db := range dbs { // or the others may be no quorum once one is closed
+		until(t, names[i]+" knows three voters", func() bool {
+			members, err := tarragon.Select[[]any](ctx, db.Space("_cluster"), nil)
+			return err == nil && len(members) == len(names) && !slices.ContainsFunc(members, func(m []any) bool { return len(m) > 4 && m[4] == true })
+		})
 	}
 	leads := func() (leader int) {
 		until(t, "a leader", func() bool {
