@@ -53,8 +53,8 @@ func (h *Hub) checkShare(req *xrow.SubscribeRequest) *xrow.Error {
 	switch gives, behind := f.Gives(req.Share); {
 	case behind:
 		return &xrow.Error{Code: xrow.ErrLoading, Message: fmt.Sprintf("Version %d of filter '%s' is not known here yet, the newest is %d", req.Share.Version, name, f.Version)}
-	case !gives:
-		return &xrow.Error{Code: xrow.ErrUnsupported, Message: fmt.Sprintf("Filter '%s' has version %d and gives no such spaces by version %d: the replica has to join anew", name, f.Version, req.Share.Version)}
+	case !gives: // what was cut by it nobody can tell any more: as with a log that is gone
+		return gapError(fmt.Errorf("%w: filter '%s' has version %d, and what it gave by version %d is not known any more", ErrGap, name, f.Version, req.Share.Version))
 	}
 	return nil
 }
