@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,8 @@ type options struct {
 	proxied bool   // nodes reach each other through proxies
 	yaml    string // more of the global scope
 	env     []string
-	files   int // each node may open so many
+	files   int      // each node may open so many
+	filters []string // of readers, see filtered_test.go
 }
 
 // newRig writes the configuration; nothing runs yet.
@@ -59,7 +61,7 @@ func newRig(t *testing.T, o options) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), byHand: map[uint64]bool{}}
-	co := cluster.Options{Binary: binary, Dir: r.dir, Nodes: o.nodes, YAML: o.yaml, Env: o.env, Files: o.files}
+	co := cluster.Options{Binary: binary, Dir: r.dir, Nodes: o.nodes, YAML: o.yaml, Env: o.env, Files: o.files, Filters: o.filters}
 	if o.proxied {
 		r.mesh = cluster.NewMesh()
 		t.Cleanup(r.mesh.Close)
@@ -108,7 +110,7 @@ func (r *rig) end() {
 	if r.tracker != nil {
 		r.tracker.Close()
 	}
-	for _, n := range r.Nodes {
+	for _, n := range slices.Concat(r.Nodes, r.Readers) {
 		n.Kill()
 		for _, bad := range []string{"DATA RACE", "panic:", "fatal error:", "limbo: ", "without the PROMOTE"} {
 			if log, err := os.ReadFile(n.Log); err == nil && strings.Contains(string(log), bad) {
@@ -120,7 +122,7 @@ func (r *rig) end() {
 		r.t.Errorf("open to others: %v, %v", open, err)
 	}
 	if r.t.Failed() {
-		for _, n := range r.Nodes {
+		for _, n := range slices.Concat(r.Nodes, r.Readers) {
 			r.t.Logf("the last words of %s:\n%s", n.Name, n.Tail(40))
 		}
 	}
@@ -197,7 +199,7 @@ func (r *rig) call(name string, args ...any) {
 		if err != nil {
 			return err
 		}
-		_, err = l.Conn.Do(tarantool.NewCallRequest(name).Args(args).Context(ctx)).Get()
+		_, err = l.Conn.Do(tarantool.NewCallRequest(name).Args(append([]any{}, args...)).Context(ctx)).Get()
 		return err
 	})
 }
