@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tarragon.dev/tarragon/internal/cluster"
@@ -193,18 +194,12 @@ func (s *story) removeSpace(ctx context.Context) error {
 
 // dieInCopy kills a reader while a space is copied to it.
 func (s *story) dieInCopy(ctx context.Context) error {
-	l, err := s.leader(ctx)
-	if err != nil {
-		return err
-	}
-	if err := s.alter(l.conn, filterNames[0], "add", archiveName); err != nil {
-		return err
-	}
-	if err := s.says(ctx, 0, archiveName, beingCopied); err != nil {
-		return err
-	}
 	n := s.cluster.Readers[0]
-	n.Kill()
+	said, err := s.killInCopy(ctx, 0, filterNames[0], archiveName)
+	if err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	s.say("%s: %s", n.Name, said)
 	s.say("SIGKILL for %s in the middle of the copy", n.Name)
 	if err := n.Start(); err != nil {
 		return err
@@ -214,6 +209,46 @@ func (s *story) dieInCopy(ctx context.Context) error {
 	}
 	s.say("%s is back, and has %s", n.Name, archiveName)
 	return nil
+}
+
+// killInCopy adds a space to a reader's filter, and kills the reader once a part of the copy has come. A copy that
+// was too fast to be seen is made again.
+func (s *story) killInCopy(ctx context.Context, reader int, filter, space string) (said string, err error) {
+	l, err := s.leader(ctx)
+	if err != nil {
+		return "", err
+	}
+	conn, err := s.reader(ctx, reader)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := s.alter(l.conn, filter, "add", space); err != nil {
+		return "", err
+	}
+	for ctx.Err() == nil {
+		err := read(conn, space)
+		var e tarantool.Error
+		switch {
+		case err == nil:
+			s.say("the copy was there before it was seen: once more")
+			if err := s.alter(l.conn, filter, "remove", space); err != nil {
+				return "", err
+			}
+			if err := s.says(ctx, reader, space, notReplicated); err != nil {
+				return "", err
+			}
+			if err := s.alter(l.conn, filter, "add", space); err != nil {
+				return "", err
+			}
+		case !errors.As(err, &e):
+			return "", err
+		case e.Code == beingCopied && !strings.Contains(e.Msg, "(0 %)"):
+			s.cluster.Readers[reader].Kill()
+			return e.Msg, nil
+		}
+	}
+	return "", context.Cause(ctx)
 }
 
 // compareShares holds what the readers have against the leader.
