@@ -16,12 +16,15 @@ import "tarragon.dev/tarragon/vclock"
 // encoded anew for that but in transactions that others wrote differently, and
 // in those that a share has in part.
 //
-// gap is what the stream has cut by its share and not told yet; nil: it has no share.
+// gap is what the stream has cut by its share and not told yet, and holds small runs back until its
+// Flush; nil: the stream has no share.
 func (g *Group) Cut(pos *vclock.VClock, skip uint32, gap *Gap, out [][]byte) [][]byte {
 	c := cutter{g: g, pos: pos, skip: skip | 1<<0, gap: gap, out: out}
 	for from := 0; from < len(g.Table); {
 		to := g.endOfTransaction(from)
-		c.transaction(from, to)
+		if to-from > 1 || gap == nil || !c.cutOne(from) {
+			c.transaction(from, to)
+		}
 		for i := from; i < to; i++ {
 			ref := &g.Table[i]
 			pos[ref.Origin] = max(pos[ref.Origin], ref.LSN)
@@ -51,6 +54,17 @@ func (c *cutter) lacks(i int) bool {
 // has tells whether row i is of a space that the peer has.
 func (c *cutter) has(i int) bool { return c.gap.has(c.g.Table[i].SpaceID) }
 
+// cutOne cuts a row that is a transaction of its own, and tells whether that is all: of what a
+// filtered stream passes over most are such, and nothing is as cheap.
+func (c *cutter) cutOne(i int) bool {
+	if c.has(i) || !c.lacks(i) {
+		return false
+	}
+	c.flush()
+	c.gap.add(c.g, i, i)
+	return true
+}
+
 // transaction sends what is lacking of rows from..to-1.
 func (c *cutter) transaction(from, to int) {
 	first, last := -1, -1
@@ -73,7 +87,7 @@ func (c *cutter) transaction(from, to int) {
 		return
 	case had == 0:
 		c.flush()
-		c.out = c.gap.add(c.g, first, last, c.out)
+		c.gap.add(c.g, first, last)
 		return
 	case c.gap != nil:
 		c.flushGap()
@@ -95,9 +109,9 @@ func (c *cutter) transaction(from, to int) {
 
 // flushGap tells what was cut before a row that is sent.
 func (c *cutter) flushGap() {
-	if c.gap.row != nil {
+	if c.gap.group != nil {
 		c.flush()
-		c.out = c.gap.Flush(c.out)
+		c.gap.stand()
 	}
 }
 
@@ -112,7 +126,7 @@ func (c *cutter) add(start, end uint32) {
 
 func (c *cutter) flush() {
 	if c.start != c.end {
-		c.out = append(c.out, c.g.Rows[c.start:c.end:c.end])
+		c.out = c.gap.send(c.g.Rows[c.start:c.end:c.end], c.out)
 	}
 	c.start, c.end = 0, 0
 }
@@ -158,5 +172,5 @@ func (c *cutter) encodeAnew(from, to int) {
 		}
 		run = rows[i].Append(run)
 	}
-	c.out = append(c.out, run)
+	c.out = c.gap.send(run, c.out)
 }

@@ -3,18 +3,29 @@ package xrow
 import "slices"
 
 // Gap is the rows of whole transactions that a stream has cut by the share of its peer, and not told
-// yet. They follow each other in the log, and are of one origin and one term.
+// yet. They follow each other in the log, and are of one origin and one term. Behind it goes what
+// there is to send between them: pieces that are small are copied into one.
 //
 // Invariant: it is told, by Flush, before a row is sent and before the stream waits
 // for anything. What it points into may be used again behind Flush.
 type Gap struct {
 	share  *Share
 	always []uint32
+	known  [knownSpaces]uint64 // what has told of a space, by its last bits: ID << 1, and 1 where it is sent; 0: nothing
 	origin uint32
 	from   uint64
-	row    []byte // the last one's frame; nil: nothing was cut
-	buf    []byte // frames since Reset
+	group  *Group // of the last one; nil: nothing was cut
+	last   int    // its row there
+	buf    []byte // bytes that were copied since Reset
+	piece  int    // buf[piece:] is not handed out yet
 }
+
+// knownSpaces is a power of two. Spaces that meet there cost a search each time.
+const knownSpaces = 64
+
+// smallRun is what is copied rather than handed out as it lies: a piece of a write costs the kernel
+// more than so many bytes cost us.
+const smallRun = 2 << 10
 
 // NewGap is nil where the peer has all.
 func NewGap(s *Share) *Gap {
@@ -27,52 +38,91 @@ func NewGap(s *Share) *Gap {
 // Always says which spaces pass whatever the share is: those of Tarragon's own that there
 // are at the sender. The list is not changed while it is in use.
 func (p *Gap) Always(spaces []uint32) {
-	if p != nil {
-		p.always = spaces
+	if p == nil || len(spaces) == len(p.always) && (len(spaces) == 0 || &spaces[0] == &p.always[0]) {
+		return
 	}
+	p.always, p.known = spaces, [knownSpaces]uint64{}
 }
 
 // has tells whether rows of a space are sent.
 func (p *Gap) has(space uint32) bool {
-	return p == nil || p.share.Has(space) || slices.Contains(p.always, space)
+	if p == nil || space < FirstUserSpace {
+		return true
+	}
+	k := &p.known[space%knownSpaces]
+	if *k>>1 != uint64(space) {
+		*k = uint64(space) << 1
+		if p.share.Has(space) || slices.Contains(p.always, space) {
+			*k |= 1
+		}
+	}
+	return *k&1 != 0
 }
 
 // add takes rows first..last of a transaction, behind those that were cut before.
-func (p *Gap) add(g *Group, first, last int, out [][]byte) [][]byte {
+func (p *Gap) add(g *Group, first, last int) {
 	ref := &g.Table[first]
-	if p.row != nil && p.origin != ref.Origin {
-		out = p.Flush(out)
+	if p.group != nil && p.origin != ref.Origin {
+		p.stand()
 	}
-	if p.row == nil {
+	if p.group == nil {
 		p.origin, p.from = ref.Origin, ref.LSN
 	}
-	p.row = g.Frame(last)
-	return out
+	p.group, p.last = g, last
 }
 
-// Flush appends the row that stands for what was cut: a NOP with its last LSN, and its
-// first one in From. The frame is valid until Reset.
-func (p *Gap) Flush(out [][]byte) [][]byte {
-	if p == nil || p.row == nil {
-		return out
+// stand writes the row that stands for what was cut: a NOP with its last LSN, and its first one in From.
+func (p *Gap) stand() {
+	if p.group == nil {
+		return
 	}
 	var last Row
-	if _, err := last.DecodeHeader(p.row[FrameHead:]); err != nil {
+	if _, err := last.DecodeHeader(p.group.Frame(p.last)[FrameHead:]); err != nil {
 		panic("xrow: a group holds a damaged row: " + err.Error())
 	}
 	nop := Row{Type: Nop, ReplicaID: last.ReplicaID, LSN: last.LSN, Timestamp: last.Timestamp, Term: last.Term}
 	if p.from != last.LSN {
 		nop.From = p.from
 	}
-	at := len(p.buf)
 	p.buf = nop.Append(p.buf)
-	p.row = nil
-	return append(out, p.buf[at:len(p.buf):len(p.buf)])
+	p.group = nil
 }
 
-// Reset gives the memory of frames that were sent back.
+// send appends bytes behind all that was sent.
+func (p *Gap) send(run []byte, out [][]byte) [][]byte {
+	switch {
+	case p == nil:
+		return append(out, run)
+	case len(run) < smallRun:
+		p.buf = append(p.buf, run...)
+		return out
+	}
+	return append(p.handOut(out), run)
+}
+
+// handOut appends what was copied. It is valid until Reset.
+func (p *Gap) handOut(out [][]byte) [][]byte {
+	if p.piece == len(p.buf) {
+		return out
+	}
+	from := p.piece
+	p.piece = len(p.buf)
+	return append(out, p.buf[from:p.piece:p.piece])
+}
+
+// Flush appends what there is to send, behind the rows that were cut last the one that stands for
+// them.
+func (p *Gap) Flush(out [][]byte) [][]byte {
+	if p == nil {
+		return out
+	}
+	p.stand()
+	return p.handOut(out)
+}
+
+// Reset gives the memory of what was sent back.
 func (p *Gap) Reset() {
 	if p != nil {
-		p.buf = p.buf[:0]
+		p.buf, p.piece = p.buf[:0], 0
 	}
 }

@@ -129,32 +129,41 @@ func checkStream(t *testing.T, seed uint64, groups []*Group, rows []Row, told *v
 	}
 }
 
-// Rows of a transaction that the peer has as a whole are the bytes of the log, also
-// behind a gap; and what was cut is told before a row that acts on the queue.
+// Rows of a transaction that the peer has as a whole are the bytes of the log, also behind a gap: small
+// ones are copied into one piece, large ones are not; and what was cut is told before a row that acts on the queue.
 func TestCutKeepsBytes(t *testing.T) {
-	g := &Group{}
-	add := func(lsn uint64, kind Type, space uint32) {
-		r := Row{Type: kind, ReplicaID: 1, LSN: lsn, TSN: lsn, Flags: FlagCommit, Term: 2}
-		g.Add(&r, space, true, 0)
-	}
-	add(1, Insert, 601)
-	add(2, Insert, 601)
-	add(3, Insert, 600)
-	add(4, Insert, 600)
-	add(5, Insert, 601)
-	add(6, Confirm, 0)
-	var pos vclock.VClock
-	gap := NewGap(&Share{Filter: "f", Spaces: []uint32{600}})
-	out := g.Cut(&pos, 0, gap, nil)
-	if out = gap.Flush(out); len(out) != 4 || !within(out[1], g.Rows) || !within(out[3], g.Rows) {
-		t.Fatalf("%d runs", len(out))
-	}
-	var got [][2]uint64
-	for _, r := range framesOf(t, out) {
-		got = append(got, [2]uint64{r.First(), r.LSN})
-	}
-	if want := [][2]uint64{{1, 2}, {3, 3}, {4, 4}, {5, 5}, {6, 6}}; !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
+	for _, large := range []bool{false, true} {
+		g := &Group{}
+		add := func(lsn uint64, kind Type, space uint32) {
+			r := Row{Type: kind, ReplicaID: 1, LSN: lsn, TSN: lsn, Flags: FlagCommit, Term: 2, Body: []byte{0x80}}
+			if large {
+				r.Body = append([]byte{0x81, 0x21, 0xc5, smallRun >> 8, 0}, make([]byte, smallRun)...)
+			}
+			g.Add(&r, space, true, 0)
+		}
+		add(1, Insert, 601)
+		add(2, Insert, 601)
+		add(3, Insert, 600)
+		add(4, Insert, 600)
+		add(5, Insert, 601)
+		add(6, Confirm, 0)
+		var pos vclock.VClock
+		gap := NewGap(&Share{Filter: "f", Spaces: []uint32{600}})
+		out := gap.Flush(g.Cut(&pos, 0, gap, nil))
+		sent := bytes.Join(out, nil)
+		if !bytes.Contains(sent, g.Frames(2, 4)) || !bytes.HasSuffix(sent, g.Frame(5)) {
+			t.Error("rows are not as they lie in the log")
+		}
+		if large && (len(out) != 4 || !within(out[1], g.Rows) || !within(out[3], g.Rows)) || !large && len(out) != 1 {
+			t.Errorf("large: %v, %d pieces", large, len(out))
+		}
+		var got [][2]uint64
+		for _, r := range framesOf(t, out) {
+			got = append(got, [2]uint64{r.First(), r.LSN})
+		}
+		if want := [][2]uint64{{1, 2}, {3, 3}, {4, 4}, {5, 5}, {6, 6}}; !slices.Equal(got, want) {
+			t.Errorf("large: %v: %v, want %v", large, got, want)
+		}
 	}
 }
 

@@ -252,3 +252,23 @@ func BenchmarkCut512(b *testing.B) {
 		out = g.Cut(&pos, 1<<2, nil, out[:0])
 	}
 }
+
+// BenchmarkCutByShare512 cuts all rows but those of one space in ten, which is every tenth.
+func BenchmarkCutByShare512(b *testing.B) {
+	var g Group
+	row := hotRow()
+	for i := range uint32(512) {
+		row.LSN++
+		row.TSN = row.LSN
+		g.Add(&row, 512+i%10, true, 0)
+	}
+	var pos vclock.VClock
+	var out [][]byte
+	gap := NewGap(&Share{Filter: "one", Spaces: []uint32{515}})
+	b.ReportAllocs()
+	for b.Loop() {
+		pos = vclock.VClock{}
+		gap.Reset()
+		out = gap.Flush(g.Cut(&pos, 0, gap, out[:0]))
+	}
+}
