@@ -22,7 +22,7 @@ func (a *Answers) Reply(conn, sync uint64, data []byte, err *xrow.Error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.replyLocked(sync, a.srv.backend.SchemaVersion(), data, err)
+	c.replyLocked(sync, a.srv.logins.SchemaVersion(), data, err)
 	a.dirtyLocked(c)
 }
 
@@ -34,7 +34,7 @@ func (a *Answers) ReplyStream(conn, stream uint64, data []byte, err *xrow.Error)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.replyStreamLocked(stream, a.srv.backend.SchemaVersion(), data, err)
+	c.replyStreamLocked(stream, a.srv.logins.SchemaVersion(), data, err)
 	a.dirtyLocked(c)
 }
 

@@ -14,26 +14,7 @@ type User uint64
 // own connection. Errors that go to the client are *xrow.Error; any other error
 // is told as code 0 (unknown error).
 type Backend interface {
-	// Ready is nil once the instance can serve data, else the error for the
-	// client (116, LOADING). Login, data and calls ask it first.
-	Ready() *xrow.Error
-
-	// SchemaVersion is the number in every reply header.
-	SchemaVersion() uint64
-
-	// User looks a user up by name. hash is SHA1(SHA1(password)), nil: the user
-	// cannot log in by password. name is only valid during the call.
-	User(name []byte) (user User, hash []byte, ok bool)
-
-	// CanLogin says whether the user may have a session (42, ACCESS_DENIED).
-	CanLogin(user User) error
-
-	// Stays says why a session must end: login is who logged in, 0 for nobody, and
-	// user who it runs as. replicates: it is a stream of replication.
-	Stays(login, user User, replicates bool) error
-
-	// MayWrite says whether the user was given the right to change any data.
-	MayWrite(user User) bool
+	Logins
 
 	// ResolveSpace and ResolveIndex turn names in requests into numbers: 36
 	// NO_SUCH_SPACE, 148 NO_SUCH_INDEX_NAME. name is only valid during the call.

@@ -181,7 +181,7 @@ func TestCaptureWatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, value, err := decodeEvent(&row)
+		key, value, err := DecodeEvent(row.Body)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -164,14 +164,16 @@ func (c *Client) ReadEvent() (key string, value []byte, err error) {
 	if err := answerError(&row); err != nil {
 		return "", nil, err
 	}
-	return decodeEvent(&row)
-}
-
-func decodeEvent(row *xrow.Row) (key string, value []byte, err error) {
 	if row.Type != xrow.Event {
 		return "", nil, fmt.Errorf("%w: %v among events", ErrProtocol, row.Type)
 	}
-	f := mapReader{b: row.Body}
+	return DecodeEvent(row.Body)
+}
+
+// DecodeEvent reads the body of an EVENT that was scanned. value is raw; nil: the key has
+// none.
+func DecodeEvent(body []byte) (key string, value []byte, err error) {
+	f := mapReader{b: body}
 	for f.next() {
 		switch f.key {
 		case xrow.KeyEventKey:
@@ -202,6 +204,9 @@ func (c *Client) Call(function string, args []byte) ([]byte, error) {
 	}
 	return findKey(row.Body, xrow.KeyData)
 }
+
+// DataOf is the raw array under DATA in the body of an answer that was scanned.
+func DataOf(body []byte) ([]byte, error) { return findKey(body, xrow.KeyData) }
 
 // findKey returns the raw value of one key of a body.
 func findKey(body []byte, key xrow.Key) ([]byte, error) {

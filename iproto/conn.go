@@ -44,6 +44,8 @@ type Conn struct {
 	credit   int                        // how many more of them may wait for the node
 	pause    time.Duration              // for which the answer to a login is held back
 	fresh    bool                       // the buffer has brought requests of streams that nobody has begun
+	carrier  Carrier                    // of its requests, where the server has a relay; nil: there was none yet
+	carried  []Carried                  // requests of the current buffer, for the carrier
 	out      *bytebufferpool.ByteBuffer // answers made by the reader since the last emit, which hands it on; nil: none
 
 	streams streams
@@ -146,7 +148,7 @@ func (c *Conn) refuse(err error) error {
 	var fe *frameError
 	if errors.As(err, &fe) {
 		c.open()
-		c.out.B = xrow.AppendErrorReply(c.out.B, errMsgpack(fe.details), 0, c.srv.backend.SchemaVersion())
+		c.out.B = xrow.AppendErrorReply(c.out.B, errMsgpack(fe.details), 0, c.srv.logins.SchemaVersion())
 		c.bad(err)
 	}
 	return err
@@ -267,6 +269,9 @@ func (c *Conn) submit() {
 		c.fresh = false
 		c.beginStreams()
 	}
+	if len(c.carried) > 0 {
+		c.submitCarried()
+	}
 	if c.batch == nil {
 		return
 	}
@@ -293,7 +298,7 @@ func (c *Conn) reserve() error {
 // array for DATA, nil: an empty body. It may be called from any goroutine, and
 // Flush must follow.
 func (c *Conn) Reply(sync uint64, data []byte, err *xrow.Error) {
-	c.reply(sync, c.srv.backend.SchemaVersion(), data, err)
+	c.reply(sync, c.srv.logins.SchemaVersion(), data, err)
 }
 
 // ReplyCall is Reply to what Backend.Call was given, and has it sent.
@@ -313,7 +318,7 @@ func (c *Conn) PushCall(q *Call, v []byte) error {
 	if err := c.waitRoomy(); err != nil {
 		return err
 	}
-	version := c.srv.backend.SchemaVersion()
+	version := c.srv.logins.SchemaVersion()
 	c.mu.Lock()
 	if c.cause == nil {
 		b := c.room()

@@ -33,3 +33,11 @@ func (s Features) With(f Feature) Features {
 	}
 	return s
 }
+
+// Without returns the set with f taken out.
+func (s Features) Without(f Feature) Features {
+	if f < 64 {
+		s &^= 1 << f
+	}
+	return s
+}

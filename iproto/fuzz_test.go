@@ -219,7 +219,7 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		if answerError(&row) == nil {
-			_, _, _ = decodeEvent(&row)
+			_, _, _ = DecodeEvent(row.Body)
 			_, _ = findKey(row.Body, xrow.KeyBallot)
 		}
 	})

@@ -110,7 +110,7 @@ func (g *gather) inChunks(q *Select) (chunks []piece, out []byte) {
 
 // head begins a frame; the body's first byte is at body, its count behind it.
 func (g *gather) head(out []byte, q *Select) (res []byte, body int) {
-	out = xrow.AppendReplyHead(out, xrow.OK, q.Sync, g.srv.backend.SchemaVersion())
+	out = xrow.AppendReplyHead(out, xrow.OK, q.Sync, g.srv.logins.SchemaVersion())
 	return appendDataKey(out, 0), len(out)
 }
 
@@ -120,5 +120,5 @@ func appendPosition(dst, position []byte) []byte {
 
 func (g *gather) fail(out []byte, sync uint64, err error) []byte {
 	g.srv.meter.add(countErrors, 1)
-	return xrow.AppendErrorReply(out, asError(err), sync, g.srv.backend.SchemaVersion())
+	return xrow.AppendErrorReply(out, asError(err), sync, g.srv.logins.SchemaVersion())
 }

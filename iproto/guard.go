@@ -235,7 +235,7 @@ var noHash = HashPassword("")
 // checkPassword tells whether a user may log in, and who it is. What it says of a
 // wrong password and of no such user is the same, and comes at the same time.
 func (c *Conn) checkPassword(name []byte, passes func(hash []byte) bool) (user User, e *xrow.Error) {
-	user, hash, _ := c.srv.backend.User(name)
+	user, hash, _ := c.srv.logins.User(name)
 	known := len(hash) == HashSize
 	if !known {
 		hash = noHash[:]

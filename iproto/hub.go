@@ -21,8 +21,9 @@ const (
 // All methods are safe from many goroutines. Set costs time for each watcher of
 // the key, so the node's loop should leave it to another goroutine.
 type Hub struct {
-	mu   sync.Mutex
-	keys map[string]*event
+	mu     sync.Mutex
+	keys   map[string]*event
+	follow func(key string, on bool) // nil: all values are from here
 }
 
 // event is one key. Keys without a value are kept while somebody watches them.
@@ -54,6 +55,11 @@ const (
 // NewHub returns a hub without values.
 func NewHub() *Hub { return &Hub{keys: make(map[string]*event)} }
 
+// Follow makes a hub whose values come from elsewhere. f is told when a key has its
+// first watcher, and when it has none any more, and sees to it that Set or Update is called
+// meanwhile: nobody is told of a key before that. It is called under the hub's lock.
+func (h *Hub) Follow(f func(key string, on bool)) { h.follow = f }
+
 // Set gives the key a new value, raw MessagePack that the hub copies, and tells
 // its watchers even if it is equal to the old one; nil takes the value away.
 func (h *Hub) Set(key string, value []byte) { h.set(key, value, true) }
@@ -65,6 +71,10 @@ func (h *Hub) set(key string, value []byte, always bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e := h.at(key)
+	if h.follows(e) && len(e.watchers) == 0 {
+		h.forget(e) // nobody watches it any more
+		return
+	}
 	if !always && e.version > 0 && bytes.Equal(e.value, value) && (e.value == nil) == (value == nil) {
 		return
 	}
@@ -108,6 +118,13 @@ func (h *Hub) watch(c *Conn, key []byte, sync uint64) *xrow.Error {
 			c.watchers = make(map[string]*watcher)
 		}
 		c.watchers[e.name] = w
+		if h.follows(e) && len(e.watchers) == 1 {
+			h.follow(e.name, true)
+		}
+		if h.follows(e) && e.version == 0 {
+			w.armed = true
+			return nil
+		}
 		h.send(w)
 		return nil
 	}
@@ -146,6 +163,10 @@ func (h *Hub) watches(c *Conn, key string) bool {
 	return c.watchers[key] != nil
 }
 
+// follows tells whether the value of a key comes from elsewhere: that the server stops is
+// its own word.
+func (h *Hub) follows(e *event) bool { return h.follow != nil && e.name != EventShutdown }
+
 func (h *Hub) send(w *watcher) {
 	w.armed, w.seen = false, w.event.version
 	w.conn.push(w.sync, w.event.name, w.event.value)
@@ -167,6 +188,10 @@ func (h *Hub) remove(w *watcher) {
 	e.watchers[w.pos], moved.pos = moved, w.pos
 	e.watchers[last] = nil
 	e.watchers = e.watchers[:last]
+	if h.follows(e) && last == 0 {
+		h.follow(e.name, false)
+		e.value = nil
+	}
 	h.forget(e)
 }
 

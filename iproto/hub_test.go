@@ -19,7 +19,7 @@ func watchBody(key string) []byte {
 func (p *peer) wantEvent(sync uint64, key string, value []byte) {
 	p.t.Helper()
 	row := p.read()
-	k, v, err := decodeEvent(&row)
+	k, v, err := DecodeEvent(row.Body)
 	if err != nil || k != key || row.Sync != sync || !bytes.Equal(v, value) || (v == nil) != (value == nil) {
 		p.t.Fatalf("got %q %x sync %d, %v; want %q %x sync %d", k, v, row.Sync, err, key, value, sync)
 	}

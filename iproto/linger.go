@@ -29,7 +29,7 @@ func (c *Conn) linger() {
 // trusts tells whether frames may be as large as behind a login by password: the
 // session's user has been given rights to write, as a guest may be.
 func (c *Conn) trusts() bool {
-	if c.maxFrame == xrow.MaxFrame || c.srv.backend.Ready() != nil || !c.srv.backend.MayWrite(c.User()) {
+	if c.maxFrame == xrow.MaxFrame || c.srv.logins.Ready() != nil || !c.srv.logins.MayWrite(c.User()) {
 		return false
 	}
 	c.maxFrame = xrow.MaxFrame

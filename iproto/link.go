@@ -19,6 +19,8 @@ type Link struct {
 
 	buf  []byte
 	r, w int // buf[r:w] was read from the socket and not yet handed out
+
+	eager *eager // of WriteSome; nil: it was not called yet
 }
 
 // linkBuf is the first size of a link's read buffer: rows of replication come
@@ -134,6 +136,18 @@ func (l *Link) fill(want int) error {
 
 // Write sends raw bytes: whole frames.
 func (l *Link) Write(b []byte) (int, error) { return l.nc.Write(b) }
+
+// WriteSome sends what the socket takes at once. There must be no deadline that has passed.
+func (l *Link) WriteSome(b []byte) (n int, err error) {
+	if l.eager == nil {
+		l.eager = &eager{}
+		l.eager.init(l.nc)
+	}
+	return l.eager.take(b)
+}
+
+// Allow changes how large a frame may be.
+func (l *Link) Allow(limit int) { l.limit = limit }
 
 // WriteBuffers sends several pieces with one system call where it can.
 func (l *Link) WriteBuffers(v *net.Buffers) (int64, error) { return v.WriteTo(l.nc) }

@@ -117,7 +117,7 @@ func (l *lookups) lookUp(b Backend) {
 
 // answerAll appends the answers in order, or the error that there was for all.
 func (c *Conn) answerAll(l *lookups, failed error) {
-	version := c.srv.backend.SchemaVersion()
+	version := c.srv.logins.SchemaVersion()
 	var err error
 	for i := 0; i < l.n && err == nil; i++ {
 		q := &l.all[i]

@@ -43,6 +43,7 @@ type output struct {
 	wasCut   bool                       // it ends with its stream: see Server.Cut
 	parting  bool                       // it is closed once all that was answered is written
 	inflight int                        // requests that the node has not answered, and those in streams
+	carrying int                        // bytes of those that a relay has, or is about to get
 	typical  int                        // size of its answers, the large ones remembered for long
 	dirty    bool                       // in the list of an Answers
 	cause    error                      // why the connection is closed; nil: it is open

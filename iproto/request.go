@@ -31,6 +31,9 @@ func (c *Conn) handle(frame []byte) error {
 		return nil
 	}
 	c.hears()
+	if c.srv.relay != nil {
+		return c.relayed(frame, n)
+	}
 	c.srv.meter.request(c.head.typ)
 	if c.head.stream != 0 && c.srv.cfg.Streams {
 		return c.handleStream(frame[n:])
@@ -121,19 +124,19 @@ func (c *Conn) handleSmall(t xrow.Type) *xrow.Error {
 // begin starts an OK reply in the reader's output.
 func (c *Conn) begin() (at int) {
 	at = len(c.out.B)
-	c.out.B = xrow.AppendReplyHead(c.out.B, xrow.OK, c.head.sync, c.srv.backend.SchemaVersion())
+	c.out.B = xrow.AppendReplyHead(c.out.B, xrow.OK, c.head.sync, c.srv.logins.SchemaVersion())
 	return at
 }
 
 func (c *Conn) ok() {
-	c.out.B = AppendEmpty(c.out.B, c.head.sync, c.srv.backend.SchemaVersion())
+	c.out.B = AppendEmpty(c.out.B, c.head.sync, c.srv.logins.SchemaVersion())
 }
 
 // fail answers the request with an error, behind those that wait for their answers.
 func (c *Conn) fail(e *xrow.Error) {
 	c.answerLookups()
 	c.srv.meter.add(countErrors, 1)
-	c.out.B = xrow.AppendErrorReply(c.out.B, e, c.head.sync, c.srv.backend.SchemaVersion())
+	c.out.B = xrow.AppendErrorReply(c.out.B, e, c.head.sync, c.srv.logins.SchemaVersion())
 }
 
 // checkBody is what requests that need a body map have in common.
@@ -323,7 +326,7 @@ func (c *Conn) handleWrite() error {
 		if data, e := c.updateSetting(&own); e != nil {
 			c.fail(e)
 		} else {
-			c.out.B = AppendData(c.out.B, c.head.sync, c.srv.backend.SchemaVersion(), data)
+			c.out.B = AppendData(c.out.B, c.head.sync, c.srv.logins.SchemaVersion(), data)
 		}
 		return nil
 	}

@@ -24,7 +24,9 @@ import (
 // Shutdown, Close; each includes the ones before it where they were left out.
 type Server struct {
 	cfg     Config
-	backend Backend
+	logins  Logins
+	backend Backend // nil: a relay stands for it
+	relay   Relay   // nil: there is a backend
 	conns   connTable
 	salt    func([]byte) error // fills the salt of a greeting
 	limit   atomic.Int64       // requests of one connection that may wait for the node
@@ -48,11 +50,19 @@ type Server struct {
 
 // NewServer returns a server without listeners.
 func NewServer(cfg Config, b Backend) (*Server, error) {
+	s, err := newServer(cfg)
+	if err == nil {
+		s.logins, s.backend = b, b
+	}
+	return s, err
+}
+
+func newServer(cfg Config) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, backend: b, began: time.Now(), stop: make(chan struct{}), left: make(chan struct{}, 1)}
+	s := &Server{cfg: cfg, began: time.Now(), stop: make(chan struct{}), left: make(chan struct{}, 1)}
 	s.gate = gate{limits: cfg.Limits, users: map[User]int{}}
 	s.guard = newGuard(&s.gate.limits)
 	s.doors.init(&s.gate.limits)
@@ -101,6 +111,18 @@ func (s *Server) Su(conn uint64, user User) error {
 		return xrow.Errorf(xrow.ErrNoConnection)
 	}
 	c.user.Store(uint64(user))
+	return nil
+}
+
+// ActAs is Su, and the session ends when that user may have none any more.
+func (s *Server) ActAs(conn uint64, user User) error {
+	if err := s.Su(conn, user); err != nil {
+		return err
+	}
+	if c := s.conns.find(conn); c != nil {
+		c.loggedIn.Store(uint64(user))
+		c.stay() // as behind a login
+	}
 	return nil
 }
 
@@ -272,6 +294,9 @@ func (s *Server) serveConn(c *Conn) {
 	c.close(c.serve())
 	s.cfg.Hub.drop(c)
 	c.endStreams()
+	if c.carrier != nil {
+		c.carrier.Gone()
+	}
 	s.conns.remove(c)
 	s.gate.leave(c)
 	if f := s.cfg.Trace.Closed; f != nil {

@@ -630,7 +630,7 @@ func TestShutdown(t *testing.T) {
 		close(done)
 	}()
 	row := watching.read()
-	if key, value, err := decodeEvent(&row); err != nil || key != EventShutdown || !bytes.Equal(value, []byte{0xc3}) {
+	if key, value, err := DecodeEvent(row.Body); err != nil || key != EventShutdown || !bytes.Equal(value, []byte{0xc3}) {
 		t.Fatalf("got %q %x %v", key, value, err)
 	}
 	if _, err := net.Dial("tcp", addrs[0].String()); err == nil {

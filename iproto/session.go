@@ -16,7 +16,7 @@ func (c *Conn) handleID() *xrow.Error {
 		return errMsgpack("request body")
 	}
 	c.features = features
-	c.out.B = appendID(c.out.B, c.head.sync, c.srv.backend.SchemaVersion(), c.srv.features())
+	c.out.B = appendID(c.out.B, c.head.sync, c.srv.logins.SchemaVersion(), c.srv.features())
 	return nil
 }
 
@@ -64,7 +64,7 @@ func (c *Conn) handleAuth() *xrow.Error {
 	if q.tuple == nil {
 		return errMissing("TUPLE")
 	}
-	if e := c.srv.backend.Ready(); e != nil {
+	if e := c.srv.logins.Ready(); e != nil {
 		return e
 	}
 	guest := string(q.user) == guestName
@@ -83,7 +83,7 @@ func (c *Conn) handleAuth() *xrow.Error {
 		}
 		return e
 	}
-	user, _, ok := c.srv.backend.User(q.user)
+	user, _, ok := c.srv.logins.User(q.user)
 	if !ok {
 		return xrow.Errorf(xrow.ErrCredsMismatch)
 	}
@@ -96,7 +96,7 @@ func (c *Conn) handleAuth() *xrow.Error {
 
 // login switches the session to a user.
 func (c *Conn) login(user User, name []byte, maxFrame int) *xrow.Error {
-	if err := c.srv.backend.CanLogin(user); err != nil {
+	if err := c.srv.logins.CanLogin(user); err != nil {
 		return asError(err)
 	}
 	if e := c.srv.gate.login(c, user, string(name)); e != nil {

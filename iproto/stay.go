@@ -16,7 +16,7 @@ func (c *Conn) stay() {
 	c.mu.Lock()
 	replicates := c.detached
 	c.mu.Unlock()
-	if err := c.srv.backend.Stays(User(c.loggedIn.Load()), c.User(), replicates); err != nil {
+	if err := c.srv.logins.Stays(User(c.loggedIn.Load()), c.User(), replicates); err != nil {
 		c.close(fmt.Errorf("%w: %w", ErrUserGone, err))
 	}
 }

@@ -205,7 +205,7 @@ func (c *Conn) replyStreamLocked(stream, schemaVersion uint64, data []byte, err 
 // array for DATA, nil: an empty body. It may be called from any goroutine, and
 // Flush must follow.
 func (c *Conn) ReplyStream(stream uint64, data []byte, err *xrow.Error) {
-	version := c.srv.backend.SchemaVersion()
+	version := c.srv.logins.SchemaVersion()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.replyStreamLocked(stream, version, data, err)
