@@ -43,7 +43,7 @@ func (c *call) isGlobal(space uint32) (is bool) {
 // [data, origin, lsn]: what the request returns, and the transaction. READONLY is certain:
 // nothing was executed. Who may act for others: see box.Schema.CheckActsFor.
 func forward(c *call) error {
-	if err := c.mayActForOthers(); err != nil {
+	if err := c.mayActForOthers(xrow.ForwardCall); err != nil {
 		return err
 	}
 	term, okTerm := c.arg(0).integer()
@@ -71,11 +71,11 @@ func forward(c *call) error {
 
 // mayActForOthers: whoever has the members' password, but not the place of one, changes no
 // data by it.
-func (c *call) mayActForOthers() (err error) {
+func (c *call) mayActForOthers(name string) (err error) {
 	c.schema(func(s *box.Schema) {
-		err = s.CheckActsFor(c.User, xrow.ForwardCall)
+		err = s.CheckActsFor(c.User, name)
 		if from := c.p.env.FromMember; err == nil && from != nil && !from(c.Session.Conn) && !s.IsSuper(c.User) {
-			err = denied(s, c.User, box.PrivExecute.String(), "function", xrow.ForwardCall)
+			err = denied(s, c.User, box.PrivExecute.String(), "function", name)
 			err.(*xrow.Error).Message += ": members may call it, from the addresses at which the configuration has them"
 		}
 	})

@@ -56,6 +56,8 @@ type Env struct {
 	FromMember func(conn uint64) bool
 	// Su changes the user of a connection.
 	Su func(conn uint64, user box.Credentials) error
+	// ActAs is Su as if the user had logged in: the connection ends when he may not any more.
+	ActAs func(conn uint64, user box.Credentials) error
 	// Voided counts what the store keeps of voided transactions, and calls done once, on
 	// any goroutine; nil: not told.
 	Voided func(done func([]Voided, error))

@@ -72,3 +72,33 @@ func su(c *call) error {
 	c.reply(nil)
 	return nil
 }
+
+// actAs is tarragon.act_as(user), for routers: the session goes on as another user, as if
+// that one had logged in. It takes the right to act for others, or, as su does, a grant of its very
+// name; and that user the right to log in, for the router has looked at nothing but his password.
+func actAs(c *call) error {
+	var granted bool
+	c.schema(func(s *box.Schema) { granted = s.CheckAdministrative(c.User, xrow.ActAsCall) == nil })
+	if !granted {
+		if err := c.mayActForOthers(xrow.ActAsCall); err != nil {
+			return err
+		}
+	}
+	name, ok := c.arg(0).str()
+	if !ok || len(c.args) != 1 {
+		return illegal("Usage: %s(user)", xrow.ActAsCall)
+	}
+	user, err := c.userNamed(name)
+	if err != nil {
+		return err
+	}
+	c.schema(func(s *box.Schema) { err = s.CheckUniverse(user, box.PrivSession) })
+	if err != nil {
+		return err
+	}
+	if err := c.p.env.ActAs(c.Session.Conn, user); err != nil {
+		return err
+	}
+	c.reply(nil)
+	return nil
+}

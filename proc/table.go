@@ -92,6 +92,7 @@ func init() {
 		"tarragon.filter.drop":   dropFilter,
 		"tarragon.filter.list":   listFilters,
 		"tarragon.filter.show":   showFilter,
+		xrow.ActAsCall:           actAs,
 		xrow.ForwardCall:         forward,
 		"tarragon.history":       history,
 		"tarragon.pause":         pause,
@@ -177,6 +178,8 @@ func (p *Procs) serves(name string) bool {
 		return p.env.SessionPeer != nil
 	case "box.session.su":
 		return p.env.Su != nil
+	case xrow.ActAsCall:
+		return p.env.ActAs != nil
 	case "tarragon.accept_loss":
 		return p.env.AcceptLoss != nil
 	case "box.ctl.set_on_shutdown_timeout":

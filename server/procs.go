@@ -52,6 +52,7 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		SessionPeer: s.port.clients.Peer,
 		FromMember:  s.fromMember,
 		Su:          func(conn uint64, user box.Credentials) error { return s.port.clients.Su(conn, iproto.User(user)) },
+		ActAs:       func(conn uint64, user box.Credentials) error { return s.port.clients.ActAs(conn, iproto.User(user)) },
 		AcceptLoss:  n.acceptLoss,
 		Voided:      n.countVoided,
 		MaxAnswer:   s.port.clients.MaxAnswer(),

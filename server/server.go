@@ -27,8 +27,8 @@ import (
 // speak, and who speaks it. The greeting has no room for more than the first
 // part in front of the uuid.
 const (
-	Version         = greetingVersion + "-tarragon"
-	greetingVersion = "3.8.0"
+	Version         = GreetingVersion + "-tarragon"
+	GreetingVersion = "3.8.0"
 )
 
 // Config is what a Server is opened with.
@@ -363,7 +363,7 @@ func (s *Server) open() (err error) {
 }
 
 func (s *Server) openClients() error {
-	cfg := iproto.Config{Version: greetingVersion, InstanceUUID: s.main().life.UUID, Hub: s.port.events, Pagination: true, Streams: true,
+	cfg := iproto.Config{Version: GreetingVersion, InstanceUUID: s.main().life.UUID, Hub: s.port.events, Pagination: true, Streams: true,
 		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
 		Trace: s.clientTrace()}
 	srv, err := iproto.NewServer(cfg, &backend{s})

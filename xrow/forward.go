@@ -17,6 +17,10 @@ import (
 //	           or the newest one that the leader held. lsn 0: it stands on none
 const ForwardCall = "tarragon.forward"
 
+// ActAsCall is the function by which a router makes a session that of one of its clients'
+// users: its argument is the name.
+const ActAsCall = "tarragon.act_as"
+
 // AppendForward appends the body of that CALL. body is that of the request.
 func AppendForward(dst []byte, term uint64, user string, t Type, body func(dst []byte) []byte) []byte {
 	dst = append(dst, 0x82, byte(KeyFunctionName))

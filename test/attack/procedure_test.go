@@ -39,6 +39,7 @@ var calls = map[string]arguments{
 	"box.ctl.switchover":              args(map[string]any{"to": "nobody"}),
 	"box.session.su":                  args("admin"),
 	"tarragon.accept_loss":            args(),
+	"tarragon.act_as":                 args("admin"),
 	"tarragon.adopt_term":             args(1),
 	"tarragon.expel":                  args(31),
 	"tarragon.history":                args(map[string]any{"limit": 1}),

@@ -91,7 +91,7 @@ var forward = []Mutant{
 	},
 	{
 		Name: "whoever may call acts for others", Area: "forwarding", File: "proc/forward.go", By: "proc TestForward",
-		Old: `err = s.CheckActsFor(c.User, xrow.ForwardCall)`,
+		Old: `err = s.CheckActsFor(c.User, name)`,
 		New: `err = s.CheckCall(c.User, xrow.ForwardCall, true)`,
 	},
 }
