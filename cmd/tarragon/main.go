@@ -72,7 +72,7 @@ func newRoot(p process) *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(p), newStatus(p), newPromote(p), newDemote(p), newSwitchover(p), newHistory(p), newExpel(p), newFeature(p), newFilter(p), newPause(p), newResume(p), newAcceptLoss(p), newAdoptTerm(p),
-		newXlog(p), newDebug(p), newDemo(p), newVersion(p),
+		newXlog(p), newRouter(p), newDebug(p), newDemo(p), newVersion(p),
 	)
 	return root
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/router"
+	"tarragon.dev/tarragon/server"
+)
+
+// routerFlags are the flags of router as they were given.
+type routerFlags struct {
+	connectFlags
+	rw, ro    []string
+	hold      time.Duration
+	maxLag    time.Duration
+	logLevel  string
+	logFormat string
+}
+
+const routerHelp = `Router lets clients of a replica set know one address: what comes in by --rw goes to
+the leader, what comes in by --ro to readers. When another instance comes to lead, requests wait for it, and
+clients see no error but for writes that were on their way (docs/router.md).
+
+The instances are those of --config or --addr, all of one replica set. The router logs in there as the user
+that it is given, which needs the right to act for others (execute of lua_call tarragon.act_as, or the role
+super) and to read _user; clients log in with their own names and passwords.
+
+`
+
+const routerExample = `  tarragon router --config cluster.yaml --rw 0.0.0.0:3300 --ro 0.0.0.0:3399
+  tarragon router --addr 10.0.0.1:3301 --addr 10.0.0.2:3301 --user router --password-file router.pw --rw :3300`
+
+func newRouter(p process) *cobra.Command {
+	var f routerFlags
+	cmd := &cobra.Command{
+		Use:     "router",
+		Short:   "one address for the leader of a replica set, and one for its readers",
+		Long:    routerHelp + connectHelp,
+		Example: routerExample,
+		Args:    args(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return route(cmd.Context(), p, &f) },
+	}
+	f.register(cmd)
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.rw, "rw", nil, "address to listen on for the leader, may be repeated")
+	fl.StringArrayVar(&f.ro, "ro", nil, "address to listen on for readers, may be repeated")
+	fl.DurationVar(&f.hold, "hold-time", 10*time.Second, "how long a request waits for an instance that takes it")
+	fl.DurationVar(&f.maxLag, "reader-max-lag", 10*time.Second, "how far behind the leader a reader may be")
+	fl.StringVar(&f.logLevel, "log-level", "info", "fatal, error, warn, info, verbose or debug")
+	fl.StringVar(&f.logFormat, "log-format", "", "plain or json (default plain on a terminal, else json)")
+	return cmd
+}
+
+func route(ctx context.Context, p process, f *routerFlags) error {
+	if len(f.rw)+len(f.ro) == 0 {
+		return usagef("--rw or --ro is needed: the address to listen on")
+	}
+	cfg, err := f.config(p)
+	if err != nil {
+		return err
+	}
+	level, ok := config.Level(f.logLevel)
+	if !ok {
+		return usagef("--log-level %s: one of %s expected", f.logLevel, config.LevelNames())
+	}
+	log, closeLog, err := newLogger(config.Log{To: "stderr", Level: level, Format: f.logFormat}, &config.Tarragon{}, p.err)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeLog() }() // a complaint would go to that log
+	cfg.Log = log
+	return router.Run(ctx, cfg)
+}
+
+// config is the router's configuration.
+func (f *routerFlags) config(p process) (cfg router.Config, err error) {
+	targets, err := f.targets(p)
+	if err != nil {
+		return cfg, err
+	}
+	cfg = router.Config{Version: server.GreetingVersion, UUID: uuid.NewString(), RW: f.rw, RO: f.ro, HoldTime: f.hold, ReaderMaxLag: f.maxLag, ConnectTimeout: f.timeout}
+	set := targets[0].replicaset
+	for _, t := range targets {
+		if t.replicaset != set {
+			return cfg, usagef("the instances are of two replica sets, %s and %s: a router is for one", set, t.replicaset)
+		}
+		if t.uri.IsZero() {
+			return cfg, fmt.Errorf("%s: %w", t.label(), errNoAddress)
+		}
+		cfg.Instances = append(cfg.Instances, router.Instance{Name: t.label(), Addr: t.uri.Address(), Login: t.login, Password: t.password})
+	}
+	return cfg, nil
+}

@@ -1,0 +1,422 @@
+package router
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/xrow"
+)
+
+// session is a client's connection. Its lock is over its lanes; what it decides is written
+// to sockets when the lock is free.
+type session struct {
+	r    *Router
+	port *port
+	conn *iproto.Conn
+
+	mu      sync.Mutex
+	plain   lane             // what is in no stream
+	streams map[uint64]*lane // those that have something to remember; nil: there was never one
+	no      uint64           // of the newest request
+	inst    *instance        // that requests go to; nil: there is none
+	chosen  *target          // by which it was chosen
+	set     [][]byte         // bodies of the changes of settings that were made
+	own     bool             // it has changed settings: its backend is its own
+	waiting bool             // it is in the port's list of those that wait
+	gone    bool
+}
+
+// delivery is what one goroutine has done and not written yet.
+type delivery struct {
+	rw, ro  *iproto.Answers
+	touched []*backend
+}
+
+func newDelivery(r *Router) *delivery {
+	d := &delivery{}
+	if p := r.ports[RW]; p != nil {
+		d.rw = p.srv.Answers()
+	}
+	if p := r.ports[RO]; p != nil {
+		d.ro = p.srv.Answers()
+	}
+	return d
+}
+
+func (d *delivery) answers(p *port) *iproto.Answers {
+	if p.kind == RW {
+		return d.rw
+	}
+	return d.ro
+}
+
+// flush writes answers and requests. No session's lock may be held.
+func (d *delivery) flush() {
+	for _, a := range [...]*iproto.Answers{d.rw, d.ro} {
+		if a != nil {
+			a.Flush()
+		}
+	}
+	for _, b := range d.touched {
+		b.flush()
+	}
+	d.touched = d.touched[:0]
+}
+
+func (d *delivery) touch(b *backend) {
+	for _, o := range d.touched {
+		if o == b {
+			return
+		}
+	}
+	d.touched = append(d.touched, b)
+}
+
+// Carry takes requests of the client.
+func (s *session) Carry(requests []iproto.Carried) {
+	d := s.port.deliveries.Get().(*delivery)
+	now := s.r.now()
+	s.mu.Lock()
+	for i := range requests {
+		s.takeLocked(&requests[i], now, d)
+	}
+	s.advanceLocked(now, d)
+	s.mu.Unlock()
+	d.flush()
+	s.port.deliveries.Put(d)
+}
+
+func (s *session) takeLocked(q *iproto.Carried, now time.Duration, d *delivery) {
+	s.no++
+	r := &request{Carried: *q, s: s, class: classOf(q.Type), no: s.no, until: now + s.r.cfg.HoldTime}
+	if e := refused(q, s.port.kind == RO); e != nil {
+		s.refuse(r, e, d)
+		return
+	}
+	if setsSession(q) {
+		s.own = true
+		r.sets, r.class = true, classRead // to do it twice changes nothing
+	}
+	r.own = s.own
+	l := &s.plain
+	if q.Stream != 0 {
+		if l = s.streams[q.Stream]; l == nil {
+			if s.streams == nil {
+				s.streams = map[uint64]*lane{}
+			}
+			l = &lane{s: s, stream: s.r.stream.Add(1)}
+			s.streams[q.Stream] = l
+		}
+	}
+	l.take(r)
+}
+
+// settings are the changes that a new backend of the client's own begins with.
+func (s *session) settings() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set[:len(s.set):len(s.set)]
+}
+
+// advanceLocked sends what may go.
+func (s *session) advanceLocked(now time.Duration, d *delivery) {
+	waits := s.advanceLane(&s.plain, now, d)
+	for id, l := range s.streams {
+		if s.advanceLane(l, now, d) {
+			waits = true
+		} else if l.idle() {
+			s.leave(l)
+			delete(s.streams, id)
+		}
+	}
+	if waits != s.waiting {
+		s.waiting = waits
+		s.port.waits(s, waits)
+	}
+}
+
+// advanceLane sends what may go of a lane; true: something waits.
+func (s *session) advanceLane(l *lane, now time.Duration, d *delivery) bool {
+	for len(l.waits) > 0 {
+		if l.at != nil && l.at.ended() && len(l.open) == 0 {
+			b := l.at
+			l.ended(nil) // nothing is open
+			s.r.pool.leave(b)
+		}
+		t := s.port.target.Load()
+		r := l.waits[0]
+		key := s.keyOf(r, t)
+		switch l.next(key, key.inst != nil, t.version, now) {
+		case stepWait:
+			return s.hold(l, d)
+		case stepLost:
+			s.refuse(l.dropFirst(), errLost(), d)
+			continue
+		case stepEmpty:
+			s.refuse(l.dropFirst(), nil, d)
+			continue
+		case stepMove:
+			b, why := s.r.pool.bind(key, now)
+			if why != nil {
+				s.refuse(l.dropFirst(), deniedBy(why), d)
+				continue
+			}
+			if b == nil {
+				return s.hold(l, d)
+			}
+			s.leave(l)
+			l.at = b
+		}
+		r.l = l
+		stream := r.Stream
+		if l.stream != 0 {
+			r.Stream = l.stream
+		}
+		ok := l.at.append(r)
+		r.Stream = stream
+		if !ok {
+			return s.hold(l, d) // it has just ended
+		}
+		s.unhold(r)
+		l.sent()
+		d.touch(l.at)
+	}
+	return false
+}
+
+// keyOf says where a request wants to go.
+func (s *session) keyOf(r *request, t *target) poolKey {
+	key := poolKey{inst: s.at(t), user: r.User, extended: r.Features.Has(iproto.FeatureErrorExtension)}
+	if key.inst != nil && (r.own || !key.inst.ours.Load()) { // others let functions change the session
+		key.own = s
+	}
+	return key
+}
+
+// at is the instance that the client's requests go to. It stays, as long as it will do; else it
+// is the one with the fewest clients.
+func (s *session) at(t *target) *instance {
+	if s.chosen == t {
+		return s.inst
+	}
+	s.chosen = t
+	if s.inst != nil && slices.Contains(t.insts, s.inst) {
+		return s.inst
+	}
+	s.leaveInstance()
+	for _, o := range t.insts {
+		if s.inst == nil || o.clients.Load() < s.inst.clients.Load() {
+			s.inst = o
+		}
+	}
+	if s.inst != nil {
+		s.inst.clients.Add(1)
+	}
+	return s.inst
+}
+
+func (s *session) leaveInstance() {
+	if s.inst != nil {
+		s.inst.clients.Add(-1)
+		s.inst = nil
+	}
+}
+
+// hold counts what waits; what is too much is refused. It is true as long as something waits.
+func (s *session) hold(l *lane, d *delivery) bool {
+	for i := 0; i < len(l.waits); {
+		r := l.waits[i]
+		if r.held || s.r.held.add(len(r.Body)+heldCost, s.r.cfg.HoldBytes) {
+			if !r.held {
+				r.held = true
+				s.r.counts.held.Add(1)
+			}
+			i++
+			continue
+		}
+		l.waits = append(l.waits[:i], l.waits[i+1:]...)
+		l.lost = l.lost || r.class == classBegin
+		s.refuse(r, errFull("too many requests wait for an instance that takes them (hold_bytes)"), d)
+	}
+	return len(l.waits) > 0
+}
+
+// heldCost is what a request that waits takes besides its bytes.
+const heldCost = 256
+
+func (s *session) unhold(r *request) {
+	if r.held {
+		r.held = false
+		s.r.held.sub(len(r.Body) + heldCost)
+	}
+}
+
+// refuse answers a request that no backend has; nil: with an empty body.
+func (s *session) refuse(r *request, e *xrow.Error, d *delivery) {
+	s.unhold(r)
+	d.answers(s.port).Refuse(s.conn, &r.Carried, e)
+	r.Release()
+}
+
+// leave ends the stay of a lane at its backend.
+func (s *session) leave(l *lane) {
+	if l.at != nil {
+		s.r.pool.leave(l.at)
+		l.at = nil
+	}
+}
+
+// deniedBy is the answer to a request whose user has no session at the instance.
+func deniedBy(why *refusal) *xrow.Error {
+	var e *xrow.Error
+	if errors.As(why.err, &e) {
+		return e
+	}
+	return errFull(why.Error())
+}
+
+// answered is told of an answer by the backend's reader.
+func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d *delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if row.Type == xrow.Chunk {
+		d.answers(s.port).Carried(s.conn, &r.Carried, row.Type, row.SchemaVersion, body)
+		return
+	}
+	var code xrow.Code
+	if row.Type&xrow.ErrorFlag != 0 {
+		code = xrow.Code(row.Type &^ xrow.ErrorFlag)
+	}
+	l, now := r.l, s.r.now()
+	if code != 0 && !l.bound() && judge(r.class, code, s.port.kind, b.key.inst.ours.Load()) == notTaken && !s.gone && now < r.until {
+		r.last = xrow.DecodeErrorBody(scanned(body))
+		s.r.counts.refused.Add(1)
+		l.back(r, s.port.target.Load().version, now+retryRefused)
+		s.r.look() // it knows better than we
+	} else {
+		l.answered(r, code != 0)
+		if r.sets && code == 0 {
+			s.set = append(s.set, bytes.Clone(r.Body))
+		}
+		d.answers(s.port).Carried(s.conn, &r.Carried, row.Type, row.SchemaVersion, body)
+		r.Release()
+	}
+	if s.gone {
+		s.endLane(l, d)
+	} else if len(l.waits) > 0 || r.Stream != 0 {
+		s.advanceLocked(now, d)
+	}
+}
+
+// retryRefused is how long a request rests that was refused by whom we still take for the
+// leader.
+const retryRefused = 50 * time.Millisecond
+
+// backendEnded is told of the end of the backend that a lane has requests with.
+func (s *session) backendEnded(l *lane, b *backend, cause error, d *delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := append([]*request(nil), l.open...)
+	fates := l.ended(b.sent)
+	s.r.pool.leave(b)
+	for i, r := range open {
+		switch fates[i] {
+		case fateAgain:
+			s.r.counts.repeated.Add(1)
+			continue
+		case fateUnknown:
+			s.r.counts.unknown.Add(1)
+			s.refuse(r, errUnknown(b.key.inst.name+": "+cause.Error()), d)
+		case fateLost:
+			s.refuse(r, errLost(), d)
+		case fateEmpty:
+			s.refuse(r, nil, d)
+		}
+	}
+	if s.gone {
+		s.dropLane(l, d)
+		return
+	}
+	s.advanceLocked(s.r.now(), d)
+}
+
+// tick advances what waits, and answers what has waited for too long.
+func (s *session) tick(now time.Duration, d *delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return
+	}
+	s.expire(&s.plain, now, d)
+	for _, l := range s.streams {
+		s.expire(l, now, d)
+	}
+	s.advanceLocked(now, d)
+}
+
+func (s *session) expire(l *lane, now time.Duration, d *delivery) {
+	for _, r := range l.expired(now) {
+		s.r.counts.expired.Add(1)
+		s.refuse(r, errHeld(s.port.kind, s.r.cfg.HoldTime.String(), s.port.target.Load().why, r.last), d)
+	}
+}
+
+// Gone is the end of the client. What was sent goes on; what waits does not.
+func (s *session) Gone() {
+	d := newDelivery(s.r)
+	s.mu.Lock()
+	s.gone = true
+	s.leaveInstance()
+	s.port.left(s)
+	if s.waiting {
+		s.waiting = false
+		s.port.waits(s, false)
+	}
+	s.dropLane(&s.plain, d)
+	for _, l := range s.streams {
+		s.dropLane(l, d)
+		s.endLane(l, d)
+	}
+	s.endLane(&s.plain, d)
+	s.mu.Unlock()
+	d.flush()
+}
+
+// dropLane gives up what waits.
+func (s *session) dropLane(l *lane, d *delivery) {
+	for len(l.waits) > 0 {
+		r := l.waits[0]
+		l.waits = l.waits[1:]
+		s.refuse(r, errLost(), d)
+	}
+}
+
+// endLane ends the transaction of a client that is gone, and the lane with the last answer.
+func (s *session) endLane(l *lane, d *delivery) {
+	if len(l.open) > 0 {
+		return
+	}
+	if l.bound() && l.at != nil && !l.at.ended() {
+		q := iproto.NewCarried(xrow.RollbackTxn, l.stream)
+		r := &request{Carried: q, s: s, l: l, class: classRollback}
+		l.begun, l.txn = false, false
+		if l.at.append(r) {
+			l.open = append(l.open, r)
+			d.touch(l.at)
+			return
+		}
+	}
+	s.leave(l)
+}
+
+// scanned is the body of an answer, if it is whole.
+func scanned(body []byte) []byte {
+	if n, err := xrow.ScanStrict(body); err != nil || n != len(body) {
+		return nil
+	}
+	return body
+}
