@@ -194,6 +194,8 @@ type Tarragon struct {
 	HandoverGrace       time.Duration // the same for so long behind a handover of ours; 0: not at all
 	TxnKeeps            int64         // bytes that one transaction of a stream may keep alive
 	StallTimeout        time.Duration // a leader whose disk is silent for longer resigns
+	CopyTimeout         time.Duration // a base copy of which a replica takes nothing for longer is closed
+	MaxCopies           int           // base copies that are given at once
 	LearnerTimeout      time.Duration // a member that does not count yet and is silent for longer is deleted
 	AcceptLoss          bool          // go on with what the disk still has after a stop that may have lost rows
 	Members             []string      // names of instances that may be registered; nil: all, and those without one

@@ -138,6 +138,8 @@ func (o *options) tarragon() Tarragon {
 		ForwardWrites:       o.boolean("tarragon.forward_writes"),
 		HandoverGrace:       o.timeout("tarragon.handover_grace"),
 		StallTimeout:        o.timeout("tarragon.stall_timeout"),
+		CopyTimeout:         o.timeout("tarragon.copy_timeout"),
+		MaxCopies:           int(o.integer("tarragon.max_copies")),
 		LearnerTimeout:      o.timeout("tarragon.learner_timeout"),
 		MaxConnections:      int(o.integer("tarragon.max_connections")),
 		MaxPerUser:          int(o.integer("tarragon.max_connections_per_user")),

@@ -16,6 +16,9 @@ import (
 // copying is a base copy of some spaces, of one view of one sender.
 type copying struct {
 	CopyOrder
+	since  time.Duration // when it was ordered
+	source CopySource
+	first  time.Duration // when tuples could come
 	view   vclock.VClock // decided by the sender when it opened the view
 	viewed bool          // view is known
 	ready  bool          // view is decided here: tuples are taken
@@ -49,6 +52,13 @@ type CopyBegins struct {
 	Order  uint64
 	VClock vclock.VClock
 	Tuples int // about how many there are
+	Source CopySource
+}
+
+// CopySource is where a base copy comes from, for people.
+type CopySource struct {
+	From    string // name or address of the sender
+	Command bool   // a transfer command brings it, and not the connection
 }
 
 // CopyRows are tuples of a base copy, in the order of the view. They are valid during the Step.
@@ -63,14 +73,36 @@ type CopyRows struct {
 type CopyEnds struct {
 	Order uint64
 	Err   error
+	Busy  bool // it fits, and nobody has room for it now
 }
 
 func (CopyBegins) event() {}
 func (CopyRows) event()   {}
 func (CopyEnds) event()   {}
 
-// copyPause is before a base copy that has failed begins anew.
-const copyPause = time.Second
+// A base copy that has failed begins anew after a pause, which doubles each time: one that
+// does not fit will not fit the next time either, and each try costs its sender a view.
+const (
+	copyPause     = time.Second
+	copyPauseMost = time.Minute
+)
+
+// copyTrouble is why no base copy has come.
+type copyTrouble struct {
+	fails int    // tries in a row
+	why   string // the newest failure; empty: nothing failed since the last one that came
+}
+
+// note takes a failure down, and tells how long the next try waits. Who finds all senders
+// busy stands in no worse light for it.
+func (t *copyTrouble) note(why error, busy bool) time.Duration {
+	t.why = why.Error()
+	if busy {
+		return copyPause
+	}
+	t.fails++
+	return min(copyPause<<min(t.fails-1, 6), copyPauseMost)
+}
 
 // percent is about how much of a copy is here.
 func (s *sharing) percent(space uint32) int {
@@ -92,10 +124,10 @@ func (c *Core) dropCopy() {
 }
 
 // failCopy begins a copy anew, after a pause.
-func (c *Core) failCopy(why error) {
+func (c *Core) failCopy(why error, busy bool) {
 	c.trace(FactCopyFailed, 0, c.share.copy.Order, why.Error())
 	c.dropCopy()
-	c.share.next = c.now.Mono + copyPause
+	c.share.next = c.now.Mono + c.share.trouble.note(why, busy)
 	c.showShare()
 }
 
@@ -108,11 +140,12 @@ func (c *Core) orderCopy() {
 		c.showShare()
 	}
 	if len(s.lacks) == 0 {
+		s.trouble = copyTrouble{}
 		return
 	}
 	s.orders++
 	term, _, _ := c.limbo.Newest()
-	s.copy = &copying{CopyOrder: CopyOrder{Order: s.orders, Share: s.now, Spaces: slices.Clone(s.lacks), VClock: c.out.vclock.Global(), Term: term}}
+	s.copy = &copying{since: c.now.Mono, CopyOrder: CopyOrder{Order: s.orders, Share: s.now, Spaces: slices.Clone(s.lacks), VClock: c.out.vclock.Global(), Term: term}}
 	order := s.copy.CopyOrder
 	c.eff.Copy = &order
 }
@@ -135,7 +168,7 @@ func (s *sharing) copyOf(order uint64) *copying {
 
 func (c *Core) copyBegins(ev CopyBegins) {
 	if p := c.share.copyOf(ev.Order); p != nil {
-		p.view, p.viewed, p.total = ev.VClock, true, ev.Tuples
+		p.view, p.viewed, p.total, p.source = ev.VClock, true, ev.Tuples, ev.Source
 	}
 }
 
@@ -145,12 +178,12 @@ func (c *Core) copyRows(ev CopyRows) {
 		return
 	}
 	if _, ordered := slices.BinarySearch(p.Spaces, ev.Space); !ordered {
-		c.failCopy(protocolError(fmt.Sprintf("tuples of space %d in a base copy of %v", ev.Space, p.Spaces)))
+		c.failCopy(protocolError(fmt.Sprintf("tuples of space %d in a base copy of %v", ev.Space, p.Spaces)), false)
 		return
 	}
 	for _, tuple := range ev.Tuples {
 		if err := c.box.CopyIn(ev.Space, tuple); err != nil {
-			c.failCopy(err)
+			c.failCopy(err, false)
 			return
 		}
 	}
@@ -166,9 +199,9 @@ func (c *Core) copyEnds(ev CopyEnds) {
 	switch {
 	case p == nil:
 	case ev.Err != nil:
-		c.failCopy(ev.Err)
+		c.failCopy(ev.Err, ev.Busy)
 	case !p.ready:
-		c.failCopy(protocolError("a base copy that ends before it began"))
+		c.failCopy(protocolError("a base copy that ends before it began"), false)
 	default:
 		p.whole = true
 	}
@@ -214,10 +247,10 @@ func (c *Core) openCopied() {
 			c.box.Rollback(c.limbo.At(0).Seq)
 		}
 		c.mustTakeAgain()
-		c.failCopy(err)
+		c.failCopy(err, false)
 		return
 	}
-	s.copy = nil
+	s.copy, s.trouble = nil, copyTrouble{}
 	c.trace(FactCopied, 0, p.Order, "")
 	c.eff.Checkpoint = true
 	c.showShare()

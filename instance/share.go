@@ -18,16 +18,17 @@ import (
 // Invariant: the tuples of a space of now are here, and follow the log, unless it is in
 // lacks; then none of its statements is applied, but for those that open it.
 type sharing struct {
-	filter string        // of Config; empty: this replica has all
-	now    *xrow.Share   // by the confirmed filter as we adopted it; nil: not known yet
-	gen    uint64        // of now: rows that came for an earlier one are not taken
-	lacks  []uint32      // ascending
-	drops  []uint32      // whose tuples are still here, and are not wanted
-	copy   *copying      // under way; nil: none
-	orders uint64        // given so far
-	next   time.Duration // no order before that
-	tell   bool          // the streams have to hear of now
-	gone   bool          // the filter is no more: what we had of it we keep
+	filter  string        // of Config; empty: this replica has all
+	now     *xrow.Share   // by the confirmed filter as we adopted it; nil: not known yet
+	gen     uint64        // of now: rows that came for an earlier one are not taken
+	lacks   []uint32      // ascending
+	drops   []uint32      // whose tuples are still here, and are not wanted
+	copy    *copying      // under way; nil: none
+	orders  uint64        // given so far
+	next    time.Duration // no order before that
+	trouble copyTrouble   // with the orders since the last copy that came
+	tell    bool          // the streams have to hear of now
+	gone    bool          // the filter is no more: what we had of it we keep
 }
 
 // ShareState is what the streams of a filtered replica are to have.
@@ -96,7 +97,7 @@ func (c *Core) noteFilter() {
 		return
 	}
 	was := s.now
-	s.now, s.gen, s.tell = &f.Share, s.gen+1, true
+	s.now, s.gen, s.tell, s.trouble = &f.Share, s.gen+1, true, copyTrouble{}
 	for _, sp := range c.box.Spaces() {
 		if !c.box.Shareable(sp.ID) {
 			continue
@@ -204,7 +205,7 @@ func (c *Core) stepShare() {
 	case s.copy == nil:
 	case s.copy.viewed && !s.copy.ready:
 		if v := c.Decided(); v.Covers(&s.copy.view) {
-			s.copy.ready = true
+			s.copy.ready, s.copy.first = true, c.now.Mono
 			c.eff.CopyReady = s.copy.Order
 		}
 	case s.copy.whole:

@@ -193,7 +193,7 @@ func TestCoreChange(t *testing.T) {
 // What may be set while the instance runs is carried out by somebody: by the core,
 // or by server.applySettings.
 func TestEveryDynamicOptionIsTaken(t *testing.T) {
-	process := []string{"log_level", "net_msg_max", "checkpoint_interval", "checkpoint_count", "checkpoint_wal_threshold", "replication_reconnect_timeout"}
+	process := []string{"log_level", "net_msg_max", "checkpoint_interval", "checkpoint_count", "checkpoint_wal_threshold", "replication_reconnect_timeout", "tarragon_copy_timeout", "tarragon_max_copies"}
 	for _, o := range optionList {
 		if taken := coreChange(Change{Name: o.Name}) != nil || slices.Contains(process, o.Name); taken != o.Dynamic {
 			t.Errorf("%s: dynamic %t, but carried out %t", o.Name, o.Dynamic, taken)

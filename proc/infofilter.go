@@ -9,12 +9,28 @@ type infoFilter struct {
 	Gone    bool         `msgpack:"gone,omitempty"` // there is no such filter any more
 	Absent  []string     `msgpack:"absent"`
 	Copied  []infoCopied `msgpack:"being_copied"`
+	Copy    *infoCopy    `msgpack:"copy,omitempty"`
 }
 
 type infoCopied struct {
 	Space   string `msgpack:"space"`
 	Percent int    `msgpack:"percent"`
 	Rows    int    `msgpack:"rows"`
+}
+
+// infoCopy is how the base copy stands by which all spaces of being_copied come.
+type infoCopy struct {
+	Stage   string  `msgpack:"stage"`
+	From    string  `msgpack:"from,omitempty"`
+	By      string  `msgpack:"by,omitempty"` // connection or command
+	Percent int     `msgpack:"percent"`
+	Rows    int     `msgpack:"rows"`
+	Total   int     `msgpack:"total"`
+	Rate    int     `msgpack:"rows_per_second"`
+	For     float64 `msgpack:"seconds"` // since it was ordered
+	Failed  int     `msgpack:"failed"`  // tries in a row
+	Reason  string  `msgpack:"reason,omitempty"`
+	Next    float64 `msgpack:"next_try,omitempty"` // seconds
 }
 
 // filterOf is nil where the instance has all.
@@ -26,6 +42,16 @@ func filterOf(i *instance.Info) *infoFilter {
 	f := &infoFilter{Name: s.Filter, Version: s.Version, Gone: s.Gone, Absent: s.Absent}
 	for _, c := range s.Copied {
 		f.Copied = append(f.Copied, infoCopied(c))
+	}
+	if c := s.Copy; c != nil {
+		f.Copy = &infoCopy{Stage: string(c.Stage), From: c.Source.From, Percent: c.Percent, Rows: c.Rows, Total: c.Total, Rate: c.Rate,
+			For: c.For.Seconds(), Failed: c.Failed, Reason: c.Why, Next: c.Next.Seconds()}
+		switch {
+		case c.Source.Command:
+			f.Copy.By = "command"
+		case c.Source.From != "":
+			f.Copy.By = "connection"
+		}
 	}
 	return f
 }

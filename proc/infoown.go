@@ -25,6 +25,7 @@ type infoOwn struct {
 	Confirmed  uint64        `msgpack:"confirmed"`
 	Feature    infoFeature   `msgpack:"feature"`
 	Filter     *infoFilter   `msgpack:"filter,omitempty"`
+	Copies     *infoGiven    `msgpack:"copies,omitempty"`
 	Pause      *infoPause    `msgpack:"pause,omitempty"`
 	Moving     *infoMoving   `msgpack:"moving,omitempty"`
 	Forwards   infoForwards  `msgpack:"forwards"`
@@ -146,6 +147,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Confirmed:  i.Confirmed,
 		Feature:    featureOf(i),
 		Filter:     filterOf(i),
+		Copies:     p.infoGiven(),
 		Pause:      pauseOf(i),
 		Moving:     movingOf(i),
 		Forwards:   infoForwards{i.Forwards.Open, i.Forwards.Bytes, i.Forwards.Answered, i.Forwards.Unknown, i.Forwards.Refused},

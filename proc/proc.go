@@ -61,6 +61,10 @@ type Env struct {
 	// Voided counts what the store keeps of voided transactions, and calls done once, on
 	// any goroutine; nil: not told.
 	Voided func(done func([]Voided, error))
+	// Copies lists the base copies that this instance gives; CancelCopies ends those of a
+	// replica, or the one of an ID, and tells how many.
+	Copies       func() GivenCopies
+	CancelCopies func(who string) int
 	// AcceptLoss ends the doubt about this instance's disk, see tarragon.accept_loss. It
 	// ends the connections with it: answer is called before.
 	AcceptLoss func(answer func()) error

@@ -15,7 +15,7 @@ var procedures map[string]handler
 // administrative procedures are about the instance or the replica set, not about
 // data (decision 0019). box.cfg is one when it is given options.
 var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.ctl.switchover", "box.snapshot",
-	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.expel", "tarragon.feature_raise", "tarragon.filter.alter", "tarragon.filter.create",
+	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.copy.cancel", "tarragon.copy.list", "tarragon.expel", "tarragon.feature_raise", "tarragon.filter.alter", "tarragon.filter.create",
 	"tarragon.filter.drop", "tarragon.filter.list", "tarragon.filter.show", "tarragon.pause", "tarragon.resume"}
 
 // spaceMethods and indexMethods are called with a colon.
@@ -85,6 +85,8 @@ func init() {
 
 		"tarragon.accept_loss":   acceptLoss,
 		"tarragon.adopt_term":    adoptTerm,
+		"tarragon.copy.cancel":   cancelCopies,
+		"tarragon.copy.list":     listCopies,
 		"tarragon.expel":         expel,
 		"tarragon.feature_raise": featureRaise,
 		"tarragon.filter.alter":  alterFilter,
@@ -180,6 +182,8 @@ func (p *Procs) serves(name string) bool {
 		return p.env.Su != nil
 	case xrow.ActAsCall:
 		return p.env.ActAs != nil
+	case "tarragon.copy.list", "tarragon.copy.cancel":
+		return p.env.Copies != nil
 	case "tarragon.accept_loss":
 		return p.env.AcceptLoss != nil
 	case "box.ctl.set_on_shutdown_timeout":

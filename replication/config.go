@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -43,6 +44,8 @@ type Config struct {
 	Heartbeat        time.Duration // as the core has it; DeathTimeout / 4
 	ReconnectMax     time.Duration // longest pause between attempts to connect; DeathTimeout
 	JoinTimeout      time.Duration // longest silence within a JOIN, and wait for a registration; 30s
+	CopyTimeout      time.Duration // longest for which a replica takes nothing of a base copy; JoinTimeout
+	MaxCopies        int           // base copies at once; 4
 	ViewTime         time.Duration // a joiner has a view open for so long, see spool.go; 1m
 	ViewBytes        int           // and until that much is pinned by it; 64 MiB
 	SpoolDir         string        // where the rest of its state is kept for it then; the system's for temporary files
@@ -73,6 +76,9 @@ type Peer struct {
 	Password string
 	Name     string // instance name, for people; empty: unknown
 }
+
+// label names it to people.
+func (p *Peer) label() string { return cmp.Or(p.Name, p.Addr) }
 
 // Log reads the synced groups of the log.
 type Log interface {
@@ -203,7 +209,11 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Heartbeat, t.Heartbeat)
 	setDefault(&c.ReconnectMax, c.DeathTimeout)
 	setDefault(&c.JoinTimeout, 30*time.Second)
+	setDefault(&c.CopyTimeout, c.JoinTimeout)
 	setDefault(&c.ViewTime, time.Minute)
+	if c.MaxCopies <= 0 {
+		c.MaxCopies = 4
+	}
 	if c.Feature == 0 {
 		c.Feature = instance.FeatureLevel
 	}

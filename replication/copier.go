@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tarragon.dev/tarragon/instance"
@@ -67,22 +68,43 @@ func (h *Hub) beginCopy() {
 		if err != nil && context.Cause(ctx) == nil {
 			h.cfg.Logger.Info().Err(err).Msg("base copy broken off")
 		}
-		_ = h.node.Submit(instance.CopyEnds{Order: order.Order, Err: err}) // else the loop has ended
+		_ = h.node.Submit(instance.CopyEnds{Order: order.Order, Err: err, Busy: allBusy(err)}) // else the loop has ended
 	})
+}
+
+// refusals are what each of the peers answered that was asked for a base copy.
+type copyRefusals []error
+
+// Error is all of them.
+func (r copyRefusals) Error() string { return errors.Join(r...).Error() }
+
+// Unwrap gives them to errors.Is.
+func (r copyRefusals) Unwrap() []error { return r }
+
+// allBusy tells whether each peer said that it cannot now.
+func allBusy(err error) bool {
+	var all copyRefusals
+	if !errors.As(err, &all) {
+		return false
+	}
+	return !slices.ContainsFunc(all, func(err error) bool { return !errors.Is(err, xrow.ErrLoading) })
 }
 
 // bring asks one peer after the other, the first of them that has what is needed sends it.
 func (h *Hub) bring(ctx context.Context, order *instance.CopyOrder, ready <-chan struct{}, first int) error {
-	var errs []error
+	if len(h.cfg.Peers) == 0 {
+		return errors.New("replication: there is nobody to ask for a base copy")
+	}
+	var errs copyRefusals
 	for i := range h.cfg.Peers {
 		p := &h.cfg.Peers[(first+i)%len(h.cfg.Peers)]
 		begun, err := h.bringFrom(ctx, p, order, ready)
 		if err == nil || begun || ctx.Err() != nil {
 			return err
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", p.Addr, err))
+		errs = append(errs, fmt.Errorf("%s: %w", p.label(), err))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // bringFrom takes the copy from one peer. begun: the core knows its view, so no other one
@@ -94,7 +116,7 @@ func (h *Hub) bringFrom(ctx context.Context, p *Peer, order *instance.CopyOrder,
 		return false, err
 	}
 	defer stop()
-	req := xrow.JoinRequest{InstanceUUID: id.UUID, ServerVersion: id.Version, Group: id.Group, Feature: id.Feature, Share: order.Share,
+	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: h.cfg.Name, ServerVersion: id.Version, Group: id.Group, Feature: id.Feature, Share: order.Share,
 		Copy: &xrow.Copy{Spaces: order.Spaces, VClock: order.VClock, Term: order.Term}}
 	if err := c.WriteRow(&xrow.Row{Type: xrow.FetchSnap, Body: req.AppendBody(nil)}); err != nil {
 		return false, err
@@ -104,7 +126,7 @@ func (h *Hub) bringFrom(ctx context.Context, p *Peer, order *instance.CopyOrder,
 	if err != nil {
 		return false, r.ended(err)
 	}
-	if err := h.node.Submit(instance.CopyBegins{Order: order.Order, VClock: view, Tuples: tuples}); err != nil {
+	if err := h.node.Submit(instance.CopyBegins{Order: order.Order, VClock: view, Tuples: tuples, Source: instance.CopySource{From: p.label()}}); err != nil {
 		return true, err
 	}
 	select {

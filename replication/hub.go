@@ -15,9 +15,10 @@ import (
 // Hub carries effects of the core to relays and appliers. It is the
 // instance.Peers of a Loop.
 type Hub struct {
-	cfg   Config
-	times atomic.Pointer[times]
-	node  Node // set by Start
+	cfg        Config
+	times      atomic.Pointer[times]
+	copyLimits atomic.Pointer[copyLimits]
+	node       Node // set by Start
 
 	mu       sync.Mutex // guards what follows; never held over I/O or Submit
 	feed     feed
@@ -32,6 +33,7 @@ type Hub struct {
 	refused  refusals // has a lock of its own
 	forwards forwarder
 	copier   copier
+	giving   giving
 	shareGen uint64 // of the share that streams are to have, see reshare
 
 	ctx    context.Context
@@ -53,6 +55,7 @@ func New(cfg Config) (*Hub, error) {
 	}
 	h := &Hub{cfg: cfg, feed: feed{ring: ring{limit: cfg.RingBytes}}, joins: newJoins(), doubles: newDoubles()}
 	h.times.Store(&times{death: cfg.DeathTimeout, tarantool: cfg.TarantoolTimeout, heartbeat: cfg.Heartbeat, reconnect: cfg.ReconnectMax})
+	h.copyLimits.Store(&copyLimits{cfg.CopyTimeout, cfg.MaxCopies})
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	h.forwards.hub = h
 	return h, nil

@@ -13,6 +13,7 @@ import (
 type Progress struct {
 	rows, bytes atomic.Uint64
 	total       atomic.Uint64 // about how many rows there are; 0: not known
+	first       atomic.Int64  // when the first row came, in Unix nanoseconds; 0: none has
 	doing       string
 	log         zerolog.Logger // told each second
 	began       time.Time
@@ -29,12 +30,22 @@ const progressEvery = time.Second
 // Read is the number of rows and of the bytes of their tuples so far.
 func (p *Progress) Read() (rows, bytes uint64) { return p.rows.Load(), p.bytes.Load() }
 
+// Rate is rows a second, since the first one.
+func (p *Progress) Rate() uint64 {
+	n, first := p.rows.Load(), p.first.Load()
+	if took := time.Since(time.Unix(0, first)); first != 0 && took > 0 {
+		return uint64(float64(n) / took.Seconds())
+	}
+	return 0
+}
+
 // begin starts anew.
 func (p *Progress) begin(log zerolog.Logger, doing string) {
 	p.doing = doing
 	p.rows.Store(0)
 	p.bytes.Store(0)
 	p.total.Store(0)
+	p.first.Store(0)
 	p.log, p.began, p.saidRows = log, time.Now(), 0
 	p.said = p.began
 }
@@ -46,6 +57,9 @@ func (p *Progress) add(size int) {
 	}
 	n := p.rows.Add(1)
 	p.bytes.Add(uint64(size))
+	if n == 1 {
+		p.first.Store(time.Now().UnixNano())
+	}
 	if n%progressRows != 0 {
 		return
 	}

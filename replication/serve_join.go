@@ -165,7 +165,7 @@ func (h *Hub) sendState(link *iproto.Link, sync uint64, who string, req *xrow.Jo
 	if req.Share != nil {
 		ask.Filter = req.Share.Filter
 	}
-	snap, err := h.requestState(func(tag uint64) instance.Event { ask.Tag = tag; return ask })
+	snap, err := h.requestState(h.ctx, func(tag uint64) instance.Event { ask.Tag = tag; return ask })
 	if err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func (h *Hub) endJoin(uuid string) {
 }
 
 // requestState asks the core for a state, or a registration, and waits for it.
-func (h *Hub) requestState(ask func(tag uint64) instance.Event) (instance.Snapshot, error) {
+func (h *Hub) requestState(ctx context.Context, ask func(tag uint64) instance.Event) (instance.Snapshot, error) {
 	answer := make(chan instance.Snapshot, 1)
 	h.mu.Lock()
 	h.joins.tags++
@@ -243,7 +243,7 @@ func (h *Hub) requestState(ask func(tag uint64) instance.Event) (instance.Snapsh
 	if err := h.node.Submit(ask(tag)); err != nil {
 		return instance.Snapshot{}, err
 	}
-	ctx, cancel := context.WithTimeout(h.ctx, h.cfg.JoinTimeout)
+	limit, cancel := context.WithTimeout(ctx, h.cfg.JoinTimeout)
 	defer cancel()
 	select {
 	case s := <-answer:
@@ -252,7 +252,7 @@ func (h *Hub) requestState(ask func(tag uint64) instance.Event) (instance.Snapsh
 			return s, s.Err
 		}
 		return s, nil
-	case <-ctx.Done():
+	case <-limit.Done():
 	}
 	h.mu.Lock()
 	delete(h.joins.answers, tag)
@@ -261,6 +261,10 @@ func (h *Hub) requestState(ask func(tag uint64) instance.Event) (instance.Snapsh
 	case s := <-answer: // it came meanwhile
 		h.closeView(&s)
 	default:
+	}
+	var why *xrow.Error // of who has ended it
+	if errors.As(context.Cause(ctx), &why) {
+		return instance.Snapshot{}, why
 	}
 	return instance.Snapshot{}, xrow.Errorf(xrow.ErrSyncQuorumTimeout)
 }

@@ -37,7 +37,7 @@ func (h *Hub) serveRegister(link *iproto.Link, user iproto.User, row *xrow.Row) 
 	case err != nil:
 		return fmt.Errorf("register: %w", err)
 	}
-	snap, err := h.requestState(func(tag uint64) instance.Event {
+	snap, err := h.requestState(h.ctx, func(tag uint64) instance.Event {
 		return instance.JoinRequest{Tag: tag, UUID: req.InstanceUUID, Name: req.InstanceName, Kind: instance.JoinID, Incarnation: req.Incarnation, Feature: req.Feature}
 	})
 	if err != nil {

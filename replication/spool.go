@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -84,7 +85,8 @@ type pins interface{ Pins() int }
 type outlet struct {
 	hub   *Hub
 	link  *iproto.Link
-	view  pins // nil: there is none to give up
+	of    *given // the base copy that it sends; nil: it is a JOIN
+	view  pins   // nil: there is none to give up
 	until time.Time
 	look  time.Time // when the view is looked at next
 
@@ -113,7 +115,7 @@ func (o *outlet) put(b []byte) (next []byte, err error) {
 		}
 		return b[:0], nil
 	}
-	if err := o.hub.armWrite(o.link); err != nil {
+	if err := o.arm(); err != nil {
 		return b, err
 	}
 	o.writing = make(chan error, 1)
@@ -123,6 +125,22 @@ func (o *outlet) put(b []byte) (next []byte, err error) {
 	}(o.writing)
 	next, o.spare = o.spare[:0], b
 	return next, nil
+}
+
+// arm bounds the next write.
+func (o *outlet) arm() error {
+	if o.of != nil {
+		return o.of.arm()
+	}
+	return o.hub.armWrite(o.link)
+}
+
+// ended is closed when a base copy has to end; nil: there is none.
+func (o *outlet) ended() <-chan struct{} {
+	if o.of == nil {
+		return nil
+	}
+	return o.of.ctx.Done()
 }
 
 // ready waits until the write before has ended, or the view has to be given up.
@@ -138,6 +156,9 @@ func (o *outlet) ready() error {
 		}
 		t := time.NewTimer(outletLook)
 		select {
+		case <-o.ended():
+			t.Stop()
+			return context.Cause(o.of.ctx)
 		case err := <-o.writing:
 			o.writing = nil
 			t.Stop()
@@ -185,7 +206,7 @@ func (o *outlet) finish() error {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			if err := o.hub.armWrite(o.link); err != nil {
+			if err := o.arm(); err != nil {
 				return err
 			}
 			if _, err := o.link.Write(buf[:n]); err != nil {
@@ -215,6 +236,9 @@ func (o *outlet) join() error {
 func (o *outlet) fail(e *xrow.Error, sync uint64) {
 	if o.join() != nil || o.hub.armWrite(o.link) != nil {
 		return
+	}
+	if o.of != nil {
+		_ = o.link.SetWriteDeadline(time.Now().Add(cancelGrace)) // nobody is waited for any more
 	}
 	row := e.Row(sync, 0)
 	_ = o.link.WriteRow(&row) // the connection ends behind it anyway

@@ -39,24 +39,26 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		Loop: e.loop, Settings: settings, Started: e.loop.Now().Mono,
 		Identity: proc.Identity{Version: Version, Name: s.in.Name, ReplicasetName: s.in.Replicaset, GroupName: s.in.Group,
 			Hostname: host, PID: os.Getpid(), Anon: s.in.Replication.Anon},
-		Apply:       s.applySettings,
-		Broadcast:   s.port.events.Set,
-		Snapshot:    e.keeper.ask,
-		Peers:       s.peerStatus,
-		Listen:      s.listenAddrs,
-		OldestGroup: n.store.First,
-		LastError:   s.lastError,
-		Stats:       s.stats,
-		Heap:        heap,
-		Checkpoints: s.checkpointClocks,
-		SessionPeer: s.port.clients.Peer,
-		FromMember:  s.fromMember,
-		Su:          func(conn uint64, user box.Credentials) error { return s.port.clients.Su(conn, iproto.User(user)) },
-		ActAs:       func(conn uint64, user box.Credentials) error { return s.port.clients.ActAs(conn, iproto.User(user)) },
-		AcceptLoss:  n.acceptLoss,
-		Voided:      n.countVoided,
-		MaxAnswer:   s.port.clients.MaxAnswer(),
-		Procedures:  s.procs,
+		Apply:        s.applySettings,
+		Broadcast:    s.port.events.Set,
+		Snapshot:     e.keeper.ask,
+		Peers:        s.peerStatus,
+		Listen:       s.listenAddrs,
+		OldestGroup:  n.store.First,
+		LastError:    s.lastError,
+		Stats:        s.stats,
+		Heap:         heap,
+		Checkpoints:  s.checkpointClocks,
+		SessionPeer:  s.port.clients.Peer,
+		FromMember:   s.fromMember,
+		Su:           func(conn uint64, user box.Credentials) error { return s.port.clients.Su(conn, iproto.User(user)) },
+		ActAs:        func(conn uint64, user box.Credentials) error { return s.port.clients.ActAs(conn, iproto.User(user)) },
+		Copies:       s.givenCopies,
+		CancelCopies: s.cancelCopies,
+		AcceptLoss:   n.acceptLoss,
+		Voided:       n.countVoided,
+		MaxAnswer:    s.port.clients.MaxAnswer(),
+		Procedures:   s.procs,
 		ShutdownTimeout: func(d time.Duration) {
 			s.drain.Store(int64(d))
 		},
@@ -167,6 +169,7 @@ func (s *Server) startValues() map[string]any {
 		m["bootstrap_strategy"] = string(config.BootstrapSupervised) // as Tarantool's box.cfg has it
 	}
 	m["txn_timeout"], m["txn_isolation"] = in.Database.TxnTimeout, in.Database.TxnIsolation
+	m["tarragon_copy_timeout"], m["tarragon_max_copies"] = in.Tarragon.CopyTimeout, in.Tarragon.MaxCopies
 	m["tarragon_forward_writes"], m["tarragon_handover_grace"] = in.Tarragon.ForwardWrites, in.Tarragon.HandoverGrace
 	if r.ReconnectTimeout > 0 {
 		m["replication_reconnect_timeout"] = r.ReconnectTimeout
@@ -210,6 +213,12 @@ func (s *Server) applySettings(changes []proc.Change) error {
 		case "replication_reconnect_timeout":
 			s.tuning.reconnect.Store(int64(c.Duration()))
 			s.applyTimes()
+		case "tarragon_copy_timeout":
+			s.tuning.copyTimeout.Store(int64(c.Duration()))
+			s.applyCopies()
+		case "tarragon_max_copies":
+			s.tuning.maxCopies.Store(toInt(c.Number()))
+			s.applyCopies()
 		}
 		s.log.Info().Str("option", c.Name).Str("value", c.String()).Msg("box.cfg")
 	}
@@ -219,6 +228,12 @@ func (s *Server) applySettings(changes []proc.Change) error {
 func (s *Server) applyTimes() {
 	if hub := s.main().hub.Load(); hub != nil {
 		hub.SetTimes(s.tuning.death(), time.Duration(s.tuning.reconnect.Load()))
+	}
+}
+
+func (s *Server) applyCopies() {
+	if hub := s.main().hub.Load(); hub != nil {
+		hub.SetCopies(s.tuning.copies())
 	}
 }
 

@@ -16,6 +16,8 @@ type tuning struct {
 	checkpointBytes atomic.Int64 // of log that start one
 	deathTimeout    atomic.Int64 // a time.Duration
 	reconnect       atomic.Int64 // a time.Duration; 0: as the death timeout
+	copyTimeout     atomic.Int64 // a time.Duration
+	maxCopies       atomic.Int64
 }
 
 func (t *tuning) read(in *config.Instance) {
@@ -24,10 +26,17 @@ func (t *tuning) read(in *config.Instance) {
 	t.checkpointBytes.Store(in.Snapshot.WALSize)
 	t.deathTimeout.Store(int64(in.Replication.Timeout))
 	t.reconnect.Store(int64(in.Replication.ReconnectTimeout))
+	t.copyTimeout.Store(int64(in.Tarragon.CopyTimeout))
+	t.maxCopies.Store(int64(in.Tarragon.MaxCopies))
 }
 
 func (t *tuning) every() time.Duration { return time.Duration(t.checkpointEvery.Load()) }
 func (t *tuning) death() time.Duration { return time.Duration(t.deathTimeout.Load()) }
+
+// copies are the limits of base copies, see replication.Hub.SetCopies.
+func (t *tuning) copies() (silence time.Duration, places int) {
+	return time.Duration(t.copyTimeout.Load()), int(t.maxCopies.Load())
+}
 
 // toInt saturates.
 func toInt(f float64) int64 {

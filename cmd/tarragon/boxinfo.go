@@ -71,6 +71,8 @@ type tarragonInfo struct {
 	LastError  string        `msgpack:"last_error"`
 	Rules      string        `msgpack:"rules"`
 	Feature    *boxFeature   `msgpack:"feature"`
+	Filter     *boxFilter    `msgpack:"filter"`
+	Copies     *boxGiven     `msgpack:"copies"`
 	Pause      *boxPause     `msgpack:"pause"`
 	Moving     *boxMoving    `msgpack:"moving"`
 	Forwards   *boxForwards  `msgpack:"forwards"`

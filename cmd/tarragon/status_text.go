@@ -25,6 +25,7 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	printPauses(&b, all)
 	printMoves(&b, all)
 	printForwards(&b, all)
+	printCopies(&b, all)
 	for _, p := range problems(all) {
 		fmt.Fprintln(&b, "problem:", p)
 	}

@@ -41,6 +41,7 @@ var calls = map[string]arguments{
 	"tarragon.accept_loss":            args(),
 	"tarragon.act_as":                 args("admin"),
 	"tarragon.adopt_term":             args(1),
+	"tarragon.copy.cancel":            args("nobody"),
 	"tarragon.expel":                  args(31),
 	"tarragon.history":                args(map[string]any{"limit": 1}),
 	"tarragon.feature_raise":          args(),

@@ -49,4 +49,27 @@ var filters = []Mutant{
 `,
 		New: ``,
 	},
+	{
+		Name: "a copy that fails is asked for again every second", Area: "filters", File: "instance/copying.go", By: "instance TestCopyPausesGrow", Quick: true,
+		Old: `min(copyPause<<min(t.fails-1, 6), copyPauseMost)`,
+		New: `copyPause`,
+	},
+	{
+		Name: "more copies are given than there are places for", Area: "filters", File: "replication/given.go", By: "replication TestCopyPlaces",
+		Old: `len(r.open) >= places {`,
+		New: `len(r.open) > places {`,
+	},
+	{
+		Name: "a copy that is cancelled keeps its view while its replica takes nothing", Area: "filters", File: "replication/spool.go", By: "replication TestCancelCopy",
+		Old: `	return o.of.ctx.Done()
+`,
+		New: `	return nil
+`,
+	},
+	{
+		Name: "a silent replica keeps its view", Area: "filters", File: "replication/given.go", By: "replication TestSilentReplica",
+		Old: `			_ = g.link.SetWriteDeadline(g.armed.Add(silence)) // else it is closed
+`,
+		New: ``,
+	},
 }
