@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds what a test waits for: a broken server, not a slow machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // logs is shown where a test fails.
 type logs struct {

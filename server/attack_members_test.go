@@ -185,18 +185,17 @@ func TestAttackManyJoins(t *testing.T) {
 	}
 }
 
-// readerYAML has a user that may read all, and do nothing else.
-const readerYAML = "replication: {failover: election, timeout: 0.3, election_fencing_mode: 'off'}\ndatabase: {txn_synchro_timeout: 0.5}\n"
-
-func newReaderSet(t *testing.T, n int) *set {
-	s := newSet(t, n, "")
+// newReaderSet has a user that may read all, and do nothing else. Its leader goes on
+// alone.
+func newReaderSet(t *testing.T, n int, yaml string) *set {
+	s := newSet(t, n, yaml)
 	text, err := os.ReadFile(s.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	yaml := strings.Replace(string(text), "    admin1:", "    reader: {password: q, privileges: [{permissions: [read], universe: true}]}\n    admin1:", 1)
-	yaml = strings.Replace(yaml, "replication: {failover: election, timeout: 0.3}\n", readerYAML, 1)
-	if err := os.WriteFile(s.file, []byte(yaml), 0o600); err != nil {
+	ours := strings.NewReplacer("    admin1:", "    reader: {password: q, privileges: [{permissions: [read], universe: true}]}\n    admin1:",
+		"failover: election,", "failover: election, election_fencing_mode: 'off',").Replace(string(text))
+	if err := os.WriteFile(s.file, []byte(ours), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -205,7 +204,7 @@ func newReaderSet(t *testing.T, n int) *set {
 // A reader is no member and cannot become one, nor pass for one: neither by JOIN
 // and REGISTER, under whatever uuid, nor by SUBSCRIBE, nor by a statement.
 func TestAttackReader(t *testing.T) {
-	s := newReaderSet(t, 3)
+	s := newReaderSet(t, 3, "")
 	s.startAll()
 	s.makeSpace()
 	s.level()
@@ -249,7 +248,7 @@ func TestAttackReader(t *testing.T) {
 // A reader that takes the uuid of an instance which is about to join does not keep
 // it away: neither by a stream nor by a state that it does not read on.
 func TestAttackReaderTakesPlace(t *testing.T) {
-	s := newReaderSet(t, 1)
+	s := newReaderSet(t, 1, "")
 	s.startAll()
 	s.makeSpace()
 	lead := s.leader()
@@ -281,7 +280,7 @@ func TestAttackReaderTakesPlace(t *testing.T) {
 // The acks of an anonymous replica decide nothing, whatever they say and whatever
 // term they name.
 func TestAttackReaderAcks(t *testing.T) {
-	s := newReaderSet(t, 3)
+	s := newReaderSet(t, 3, "database: {txn_synchro_timeout: 0.5}\n")
 	s.startAll()
 	s.makeSpace()
 	s.level()
@@ -323,7 +322,7 @@ func TestAttackReaderAcks(t *testing.T) {
 // The right to read all is what an anonymous replica of ours needs, from its first
 // connection on.
 func TestReaderFollows(t *testing.T) {
-	s := newReaderSet(t, 2)
+	s := newReaderSet(t, 2, "")
 	text, err := os.ReadFile(s.file)
 	if err != nil {
 		t.Fatal(err)

@@ -205,6 +205,7 @@ func TestFoundingRefusesWrites(t *testing.T) {
 	if err := n.halt(); err != nil {
 		t.Fatal(err)
 	}
+	n.flags = nil // who sees itself only hears of no election of the others
 	s.startAll()
 	s.makeSpace()
 	s.fill(0, 10)

@@ -112,7 +112,7 @@ func TestCfgShowsTheFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := strings.NewReplacer("timeout: 0.3}", "timeout: 0.3, connect_timeout: 11}", "iproto: {advertise", "iproto: {readahead: 32640, advertise").Replace(string(text))
+	ours := strings.NewReplacer("failover: election,", "failover: election, connect_timeout: 11,", "iproto: {advertise", "iproto: {readahead: 32640, advertise").Replace(string(text))
 	if err := os.WriteFile(s.file, []byte(ours), 0o600); err != nil {
 		t.Fatal(err)
 	}
