@@ -139,6 +139,10 @@ func (l *loader) checkAnon(in *Instance, peers []peer) {
 			continue
 		}
 		anon++
+		if filter := p.text("tarragon.filter"); filter != "" && p.text("tarragon.allow_tarantool") == "true" {
+			l.mistake(p.options.where("tarragon.filter"), "tarragon.filter", "tarragon.filter = %q is set for instance %q of replicaset %q of group %q, but this option cannot be used together with tarragon.allow_tarantool = true: a replica with a filter cannot follow terms under Tarantool's rules",
+				filter, p.name, in.Replicaset, in.Group)
+		}
 		where := p.options.where("replication.anon")
 		switch {
 		case in.Replication.Failover == FailoverOff && p.text("database.mode") == "rw":

@@ -87,7 +87,7 @@ func (c *Core) judge(a *arrival) (v verdict, err error) {
 	synchro := r.Type.IsSynchro()
 	switch {
 	case synchro && a.synchro.Rules != xrow.RulesStrong && r.Type == xrow.Promote && c.share.filter != "":
-		return v, protocolError("a term under Tarantool's rules, which a filtered replica cannot follow")
+		return v, refuseRules(c.share.filter)
 	case synchro && a.err != nil:
 		return v, a.err
 	case synchro && a.synchro.ReplicaID >= vclock.Max:

@@ -3,6 +3,7 @@ package instance
 import (
 	"slices"
 
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -87,8 +88,11 @@ func (c *Core) narrow(j *JoinRequest, s *State) *xrow.Error {
 		return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "members with a filter: a replica with a filter is anonymous")
 	}
 	f := c.Filter(j.Filter)
-	if f == nil {
+	switch {
+	case f == nil:
 		return noSuchFilter(j.Filter)
+	case c.limbo.Current().Rules == terms.Tarantool:
+		return refuseRules(j.Filter)
 	}
 	s.Share = &f.Share
 	return nil
@@ -101,4 +105,11 @@ func noSuchFilter(name string) *xrow.Error {
 // sharesOnly is the answer to who asks a filtered replica for what it does not have.
 func (c *Core) sharesOnly() *xrow.Error {
 	return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "a copy of what a filtered replica has (filter '"+c.share.filter+"')")
+}
+
+// refuseRules is the answer to a replica with a filter where a term is under Tarantool's rules:
+// its rows are decided by their author, a PROMOTE voids none, and CONFIRM names rows that may have been cut. So nothing
+// tells when a view is right (docs/decisions/0044).
+func refuseRules(filter string) *xrow.Error {
+	return xrow.Errorf(xrow.ErrUnsupported, "A replica with a filter ('"+filter+"')", "terms under Tarantool's rules, which begin where an instance of Tarantool is a member")
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tinylib/msgp/msgp"
@@ -320,6 +321,40 @@ func TestShareOfAnotherFilter(t *testing.T) {
 		r.step(CopyRows{Order: 1, Space: sharePeople, Tuples: [][]byte{key(1), key(2)}})
 		if r.step(CopyEnds{Order: 1}); r.len(sharePeople) != 2 {
 			t.Errorf("%+v: %d people", had, r.len(sharePeople))
+		}
+	}
+}
+
+// A term under Tarantool's rules is refused by name: nothing behind its PROMOTE is taken, and what was there stays.
+func TestShareRefusesTarantoolsRules(t *testing.T) {
+	r := ofPeople(t)
+	r.take(r.gen, replaceRow(sharePeople, key(1)), confirmRow)
+	held := r.lsn
+	promote := xrow.Synchro{ReplicaID: 2, LSN: held, Term: 3}
+	rows := []xrow.Row{{Type: xrow.Promote, Body: promote.AppendBody(nil)}, replaceRow(sharePeople, key(2))}
+	for i := range rows {
+		lsn := held + 1 + uint64(i)
+		rows[i].ReplicaID, rows[i].LSN, rows[i].TSN, rows[i].Timestamp, rows[i].Flags = 2, lsn, lsn, 1, rows[i].Flags|xrow.FlagCommit
+	}
+	eff := r.core.Step(r.now, []Event{Rows{From: 2, Gen: r.gen, Rows: rows}})
+	if len(eff.Refused) != 1 || eff.Refused[0].Err.Code != xrow.ErrUnsupported ||
+		eff.Refused[0].Err.Message != "A replica with a filter ('hr') does not support terms under Tarantool's rules, which begin where an instance of Tarantool is a member" {
+		t.Errorf("refused: %+v", eff.Refused)
+	}
+	if got := r.core.out.vclock[2]; got != held || r.len(sharePeople) != 1 {
+		t.Errorf("LSN %d is held, %d was before; %d people", got, held, r.len(sharePeople))
+	}
+}
+
+// Nor does a member give a state to a replica with a filter while such a term is in effect.
+func TestJoinWithAFilterUnderTarantoolsRules(t *testing.T) {
+	for _, rules := range []terms.Rules{terms.Strong, terms.Tarantool} {
+		r := newShareReader(t, State{History: []terms.Span{{Term: 1, Owner: 2, Writer: 2, Rules: rules}}})
+		r.core.share.filter = "" // as a member has none
+		var s State
+		err := r.core.narrow(&JoinRequest{Kind: JoinAnon, Filter: "hr"}, &s)
+		if rules == terms.Strong && (err != nil || s.Share == nil) || rules == terms.Tarantool && (err == nil || err.Code != xrow.ErrUnsupported || s.Share != nil) {
+			t.Errorf("rules %v: %v, %+v", rules, err, s.Share)
 		}
 	}
 }

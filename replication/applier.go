@@ -125,9 +125,10 @@ func (a *applier) run() {
 const foreignPause = 30 * time.Second
 
 // isForeign tells that the peer is of another replica set, or another line: nobody's to
-// follow, until that set gives way and the peer joins ours (founding.go).
+// follow, until that set gives way and the peer joins ours (founding.go). A Tarantool is not one
+// to follow for a filtered replica, until one of ours takes its place.
 func isForeign(err error) bool {
-	if errors.Is(err, ErrParted) {
+	if errors.Is(err, ErrParted) || errors.Is(err, errCutsNothing) {
 		return true
 	}
 	var e *xrow.Error
@@ -397,6 +398,9 @@ func (a *applier) subscribe(c *iproto.Client) (at subscription, err error) {
 	}
 	if a, b := info.ReplicasetName, ok.ReplicasetName; a != "" && b != "" && a != b {
 		return at, xrow.Errorf(xrow.ErrReplicasetNameMismatch, a, b)
+	}
+	if h.cfg.Filter != "" && ok.Kind != xrow.Tarragon {
+		return at, cutsNothing(h.cfg.Filter)
 	}
 	if row.ReplicaID == 0 && h.cfg.Anon {
 		return at, xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "following a replica that is anonymous itself")

@@ -162,7 +162,10 @@ func (r *copyReader) head(group string) (view vclock.VClock, tuples int, err err
 	if row, err = r.expect(xrow.JoinMeta); err != nil {
 		return view, 0, err
 	}
-	meta, _, err := xrow.DecodeJoinMeta(row.Body)
+	meta, ours, err := xrow.DecodeJoinMeta(row.Body)
+	if err == nil && !ours {
+		err = cutsNothing(r.hub.cfg.Filter)
+	}
 	return view, int(meta.Tuples), err
 }
 

@@ -87,6 +87,9 @@ func checkTerms(shown ...uint64) error {
 // queue since which term, and up to where its rows are decided. Some releases
 // tell no term of elections, the oldest tell nothing: what we have shown stays.
 func (j *joiner) metaTarantool(promote *xrow.Synchro) error {
+	if j.id.Filter != "" {
+		return cutsNothing(j.id.Filter)
+	}
 	s := &j.state
 	if s.Term == 0 {
 		s.Term = max(promote.Term, j.id.Term, 1)

@@ -11,6 +11,14 @@ import (
 // errShare is why streams end when this replica is to have other spaces: they begin anew.
 var errShare = errors.New("replication: the filter gives other spaces")
 
+// errCutsNothing is the cause where a peer is of a kind that knows no filters.
+var errCutsNothing = errors.New("replication: this peer cuts nothing")
+
+// cutsNothing refuses a peer that would send all to a filtered replica.
+func cutsNothing(filter string) *xrow.Error {
+	return &xrow.Error{Code: xrow.ErrUnsupported, Message: fmt.Sprintf("Tarantool does not support filters: a replica with a filter ('%s') takes nothing from it, for it would be sent all spaces", filter), Err: errCutsNothing}
+}
+
 // reshare ends all streams, which were asked for with a share that does not hold any more;
 // one that is asked for just now ends itself. The lock is held.
 func (h *Hub) reshare(now *instance.ShareState) {

@@ -1,6 +1,8 @@
 package replication
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -28,9 +30,10 @@ func TestShareChangesWhileAsked(t *testing.T) {
 	node.info.Share = next
 	node.mu.Unlock()
 	h.Handle(&instance.Effects{Share: next})
-	ok := xrow.SubscribeOK{ReplicasetUUID: testSet}
+	ok := xrow.SubscribeOK{ReplicasetUUID: testSet, Kind: xrow.Tarragon}
 	first.send(&xrow.Row{Type: xrow.OK, ReplicaID: 2, Body: ok.AppendBody(nil)})
-	second := s.accept(2, vclock.VClock{})
+	second := s.pending()
+	second.send(&xrow.Row{Type: xrow.OK, ReplicaID: 2, Body: ok.AppendBody(nil)})
 	if second.req.Share == nil || second.req.Share.Version != 2 {
 		t.Fatalf("asked again by %+v", second.req.Share)
 	}
@@ -77,4 +80,66 @@ func TestCopyOrderedBeforeStart(t *testing.T) {
 	h.Start(node)
 	t.Cleanup(h.Close)
 	wait(t, node, func(end instance.CopyEnds) bool { return end.Order == 1 })
+}
+
+// noFilters is how a replica with a filter refuses what a Tarantool would send it.
+const noFilters = "Tarantool does not support filters: a replica with a filter ('hr') takes nothing from it, for it would be sent all spaces"
+
+// A Tarantool passes over the key that asks for a share, and would send all: its stream is refused by name before
+// a row of it is read, and looked at again later.
+func TestShareOfTarantool(t *testing.T) {
+	s := newScripted(t, 2, "127.0.0.1:0")
+	node := newFakeNode(1)
+	node.info.Share = &instance.ShareState{Gen: 1, Share: &xrow.Share{Filter: "hr", Version: 1, Spaces: []uint32{512}}}
+	h := newTestHubOf(t, 1, node, func(c *Config) { c.Peers, c.Anon, c.Filter = []Peer{{Addr: s.addr}}, true, "hr" })
+	c := s.accept(2, vclock.VClock{})
+	row := testRow(2, 1, 1, true, 1, 10)
+	c.send(&row)
+	h.waitLog("upstream failed")
+	if up := h.Status()[0].Upstream; up.Status != StateStopped || up.Message != noFilters {
+		t.Errorf("%+v", up)
+	}
+	h.Close()
+	for {
+		select {
+		case ev := <-node.events:
+			switch ev.(type) {
+			case instance.Rows, instance.Upstream:
+				t.Errorf("the core got %+v", ev)
+			}
+			continue
+		default:
+		}
+		break
+	}
+}
+
+// So is its state, and its answer to who asks for a base copy.
+func TestStateOfTarantoolWithAFilter(t *testing.T) {
+	for name, rows := range map[string][]string{
+		"2.6.0": {joinOK26, snapSchema, endOK26},
+		"3.8.0": {joinOK38, joinMeta, metaRaft, metaOwner, joinSnap, snapSchema, endOK38},
+	} {
+		addr, _ := answering(t, name, testUUID(1), frames(t, rows...))
+		var sink memSink
+		var told Progress
+		id := Identity{UUID: testUUID(2), Anon: true, Filter: "hr"}
+		err := Join(context.Background(), Peer{Addr: addr}, id, time.Minute, &sink, &told)
+		if !errors.Is(err, errCutsNothing) || err.Error() != noFilters {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(sink.tuples) > 0 {
+			t.Errorf("%s: %d tuples were taken", name, len(sink.tuples))
+		}
+		addr, _ = answering(t, name, testUUID(1), frames(t, rows...))
+		h, err := New(testConfig(9, newMemLog()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.cfg.JoinTimeout, h.cfg.Filter = time.Minute, "hr"
+		begun, err := h.bringFrom(context.Background(), &Peer{Addr: addr}, &instance.CopyOrder{Order: 1, Share: &xrow.Share{Filter: "hr"}, Spaces: []uint32{512}}, nil)
+		if begun || err == nil || name == "3.8.0" && !errors.Is(err, errCutsNothing) {
+			t.Errorf("%s: a base copy: begun %v, %v", name, begun, err)
+		}
+	}
 }

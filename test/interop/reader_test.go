@@ -1,6 +1,10 @@
 package interop
 
 import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +57,36 @@ func TestReaderOfStrongSet(t *testing.T) {
 	if v := r.views.of(last); v.term < 7 {
 		t.Errorf("only %d terms", v.term)
 	}
+}
+
+// A Tarantool cuts nothing. A Tarragon with a filter takes no state of it, says so by name, and again
+// after a restart of either.
+func TestFilteredReaderOfTarantool(t *testing.T) {
+	eachPeer(t, func(t *testing.T, p peer) {
+		r := newRig(t)
+		master := r.add(p, settings{first: true})
+		reader := r.add(us(p), settings{from: []*node{master}, anon: true, env: []string{"TT_TARRAGON_FILTER=hr"}})
+		master.start()
+		r.up(master)
+		master.fill()
+		const refused = "Tarantool does not support filters: a replica with a filter ('hr') takes nothing from it"
+		for times := 1; times <= 2; times++ {
+			reader.start()
+			r.until("the reader says why it takes nothing", func() error {
+				if n := strings.Count(reader.text(), refused); n < times {
+					return fmt.Errorf("it has said so %d times", n)
+				}
+				return nil
+			})
+			reader.terminate()
+			master.restart()
+			r.up(master)
+		}
+		out, err := exec.Command(ours, "xlog", "cat", filepath.Join(reader.dir, "var", "lib", reader.name)).CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("its store has: %v, %s", err, out)
+		}
+	})
 }
 
 // replaceAsync writes rows to an asynchronous space until it is told to stop.
