@@ -6,6 +6,9 @@ RACE := $(wildcard instance proc iproto replication xlog server cmd)
 FUZZTIME ?= 20s
 SEEDS    ?= 500
 SEED     ?= 1
+# A package that has not ended by then hangs; the slowest takes three minutes where
+# nothing else runs, and ten where much does.
+HANGS    ?= 30m
 
 # Pebble takes zstd from a Go library: the one in C is compiled for most of a minute,
 # and the store does not compress.
@@ -54,11 +57,11 @@ check: tools ## staticcheck, errcheck, zerologlint
 	@if [ -f bench/go.mod ]; then cd bench && go tool -modfile=../tools/go.mod staticcheck ./...; fi
 
 unit: tools ## unit tests
-	go test $$(go list ./... | grep -v -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
-	@if [ -f bench/go.mod ]; then cd bench && go test ./...; fi
+	go test -timeout $(HANGS) $$(go list ./... | grep -v -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
+	@if [ -f bench/go.mod ]; then cd bench && go test -timeout $(HANGS) ./...; fi
 
 race: tools ## tests of the concurrent packages under the race detector
-	CGO_ENABLED=1 go test -race . $(patsubst %,./%/...,$(RACE))
+	CGO_ENABLED=1 go test -race -timeout $(HANGS) . $(patsubst %,./%/...,$(RACE))
 
 # The interop suite has no such test, and needs a Tarantool to begin with.
 attack: tools ## the tests that attack; TARANTOOL=/path/to/3.8 compares its verdicts too
@@ -85,11 +88,11 @@ fuzz-run: tools
 	done; rm -f fuzz.log
 
 cluster: tools ## real processes that are killed, paused and cut off
-	go test -count=1 ./test/cluster
+	go test -count=1 -timeout $(HANGS) ./test/cluster
 
 interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x
 	@test/interop/need.sh
-	go test ./test/interop -count=1 -timeout 20m
+	go test ./test/interop -count=1 -timeout $(HANGS)
 
 conformance: build ## go-tarantool's own test suites, fetched and run: writes docs/conformance.md
 	go run ./test/conformance

@@ -76,7 +76,7 @@ func (n *fakeNode) Read(f func()) {
 func (n *fakeNode) Scan(f func()) { n.Read(f) }
 
 // patience bounds waits of tests that would hang: nothing depends on its value.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // wait returns the first event that f takes; events before it are dropped.
 func wait[E instance.Event](t testing.TB, n *fakeNode, f func(E) bool) E {

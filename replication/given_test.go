@@ -238,10 +238,11 @@ func TestCopyBusy(t *testing.T) {
 	h.CancelCopies("seven")
 	h.noneGiven()
 	node = newFakeNode(9)
-	newTestHubOf(t, 9, node, func(c *Config) { c.Peers, c.Anon, c.Filter, c.JoinTimeout = []Peer{{Addr: "127.0.0.1:1"}}, true, "hr", time.Second }).
+	newTestHubOf(t, 9, node, func(c *Config) {
+		c.Peers, c.Anon, c.Filter, c.JoinTimeout = []Peer{{Addr: "127.0.0.1:1"}}, true, "hr", time.Second
+	}).
 		Handle(&instance.Effects{Copy: &instance.CopyOrder{Order: 1, Spaces: []uint32{512}}})
 	if end := wait(t, node, func(instance.CopyEnds) bool { return true }); end.Busy {
 		t.Errorf("nobody is there: %+v", end)
 	}
 }
-

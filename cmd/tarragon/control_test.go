@@ -31,7 +31,7 @@ func tutorial(t *testing.T) (file string) {
 	}
 	text := fmt.Sprintf(`credentials: {users: {replicator: {password: topsecret, roles: [replication]}}}
 iproto: {advertise: {peer: {login: replicator}}}
-replication: {failover: election, timeout: 0.5}
+replication: {failover: election, timeout: 2, reconnect_timeout: 0.3}
 groups: {g: {replicasets: {r: {instances: {
   i1: {iproto: {listen: [{uri: '%s'}]}}, i2: {iproto: {listen: [{uri: '%s'}]}}, i3: {iproto: {listen: [{uri: '%s'}]}}}}}}}
 `, addrs...)
@@ -61,7 +61,7 @@ groups: {g: {replicasets: {r: {instances: {
 // waitFor runs a command until it does what it should.
 func waitFor(t *testing.T, what string, good func(out string, code int) bool, words ...string) string {
 	t.Helper()
-	tick, limit := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
+	tick, limit := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
 	defer tick.Stop()
 	for {
 		out, _, err := runWith(t, nil, words...)
