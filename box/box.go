@@ -261,9 +261,10 @@ func (b *Box) addShown(of *stats, info *SpaceInfo) {
 }
 
 // IsDDLSpace tells whether a request on the space must run behind a barrier.
-// Values of sequences define nothing. For the owner: it looks at the newest dictionary.
+// Values of sequences define nothing, nor do sessions. For the owner: it looks at the newest dictionary.
 func (b *Box) IsDDLSpace(space uint32) bool {
-	return space > xrow.LastInternalSpace && space < xrow.FirstUserSpace && space != xrow.SpaceSequenceData || b.head.isOwn(space)
+	return space > xrow.LastInternalSpace && space < xrow.FirstUserSpace && space != xrow.SpaceSequenceData ||
+		b.head.isOwn(space) && space != b.head.session
 }
 
 // HasSpace tells whether there is a space, transactions that are not prepared aside.

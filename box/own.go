@@ -22,8 +22,9 @@ const ownNames = "_tarragon_"
 type OwnSpace struct {
 	Name  string
 	Level uint32 // the feature level that its rows need
-	// fields are its format; the first one is the primary key.
+	// fields are its format; the first ones are the primary key.
 	fields [][2]string // name and type
+	key    int         // how many fields are the primary key; 0: one
 	verbs  string      // what writes it, for who tries to
 }
 
@@ -36,8 +37,14 @@ var OwnFilter = OwnSpace{Name: "_tarragon_filter", Level: 3, fields: [][2]string
 	{"spaces", "array"}, {"indexes", "array"}, {"sequences", "array"}, {"former", "array"}},
 	verbs: "'tarragon filter' (tarragon.filter.create, alter, drop) writes it"}
 
+// OwnSession has what exactly-once sessions remember, see docs/protocol/sessions.md. Nothing
+// but the transaction that writes one looks at its rows, so they are no barrier
+// (decision 0045).
+var OwnSession = OwnSpace{Name: "_tarragon_session", Level: 3, key: 2, fields: [][2]string{{"session", "string"}, {"slot", "unsigned"},
+	{"number", "unsigned"}, {"digest", "any"}, {"answer", "any"}}, verbs: "requests with a number (tarragon.session.open) write it"}
+
 // ownSpaces are all of them.
-var ownSpaces = [...]*OwnSpace{&OwnSet, &OwnFilter}
+var ownSpaces = [...]*OwnSpace{&OwnSet, &OwnFilter, &OwnSession}
 
 // ownMark begins the keys of _schema that say which space is ours.
 const ownMark = ownKeys + "space."
@@ -62,10 +69,15 @@ func (s *Schema) mark(name string, id uint32) {
 // findOwn derives which spaces are our own: those that are marked, as long as there
 // is one of that ID and name. A Tarantool may drop ours and give the ID away.
 func (s *Schema) findOwn() {
-	s.own = nil
+	s.own, s.shared, s.session = nil, nil, 0
 	for _, m := range s.marks {
 		if sp := s.spaces[m.id]; sp != nil && sp.name == m.name && m.id >= xrow.FirstUserSpace && !sp.decidedByWrite() {
 			s.own = append(s.own, m.id)
+			if m.name == OwnSession.Name {
+				s.session = m.id
+			} else {
+				s.shared = append(s.shared, m.id)
+			}
 		}
 	}
 }
@@ -139,14 +151,50 @@ func (t *Txn) PutOwn(o *OwnSpace, tuple []byte) error {
 
 // DeleteOwn deletes the row of an own space under a key. found: there was one.
 func (t *Txn) DeleteOwn(o *OwnSpace, key string) (found bool, err error) {
+	return t.DeleteOwnAt(o, msgp.AppendString([]byte{0x91}, key))
+}
+
+// DeleteOwnAt is DeleteOwn by a whole primary key, a raw array.
+func (t *Txn) DeleteOwnAt(o *OwnSpace, key []byte) (found bool, err error) {
 	id, ok := t.dict.ownID(o)
 	if !ok {
 		return false, nil
 	}
 	before := len(t.rows)
-	err = t.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: id, Key: msgp.AppendString([]byte{0x91}, key)})
+	err = t.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: id, Key: key})
 	return len(t.rows) > before, err
 }
+
+// OwnAt is the tuple of an own space under a whole primary key, a raw array, with the
+// transaction's own changes; nil: there is none. Its answer stands on it. The caller
+// must not change it, nor keep it.
+func (t *Txn) OwnAt(o *OwnSpace, key []byte) []byte {
+	id, ok := t.dict.ownID(o)
+	if !ok {
+		return nil
+	}
+	sp := t.dict.spaces[id]
+	pk := sp.primary()
+	if pk == nil {
+		return nil
+	}
+	r, err := t.lookup(sp, pk, key)
+	if err != nil || r == 0 {
+		return nil
+	}
+	return t.box.mem.tuple(r)
+}
+
+// HasOwn tells whether an own space was made. For the owner: it looks at the newest
+// dictionary.
+func (b *Box) HasOwn(o *OwnSpace) bool {
+	_, ok := b.head.ownID(o)
+	return ok
+}
+
+// NewestOwnRows are the tuples of an own space with those that are undecided, by their keys.
+// For the owner; it must not change them, nor keep them.
+func (b *Box) NewestOwnRows(o *OwnSpace) [][]byte { return b.ownRows(b.head, noEnd, o) }
 
 func (t *Txn) makeOwn(o *OwnSpace) (id uint32, err error) {
 	if id, taken := t.dict.names[o.Name]; taken {
@@ -189,7 +237,12 @@ func (o *OwnSpace) primary(id uint32) []byte {
 	b := append(msgp.AppendUint32([]byte{0x96}, id), 0)
 	b = msgp.AppendString(msgp.AppendString(b, "primary"), "tree")
 	b = append(msgp.AppendString(append(b, 0x81), "unique"), 0xc3)
-	return msgp.AppendString(append(b, 0x91, 0x92, 0), o.fields[0][1])
+	n := max(o.key, 1)
+	b = appendArrayHead(b, n)
+	for i := range n {
+		b = msgp.AppendString(append(b, 0x92, byte(i)), o.fields[i][1])
+	}
+	return b
 }
 
 // refuseOwn is the answer to a client that would write an own space.

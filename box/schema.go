@@ -124,6 +124,8 @@ type Schema struct {
 	lastID     uint32 // max_id of _schema; 0: the schema has none
 	marks      []markedSpace
 	own        []uint32 // of our own, by marks: see findOwn
+	shared     []uint32 // those of them that replicas with a filter have
+	session    uint32   // the other one, OwnSession; 0: there is none
 	sharing    *sharing // the same for all dictionaries of a box
 }
 
@@ -138,7 +140,7 @@ func (s *Schema) clone() *Schema {
 	return &Schema{
 		spaces: maps.Clone(s.spaces), names: maps.Clone(s.names), ids: slices.Clone(s.ids),
 		users: maps.Clone(s.users), userNames: maps.Clone(s.userNames), made: s.made, rights: s.rights, grants: slices.Clone(s.grants),
-		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID, marks: s.marks, own: s.own, sharing: s.sharing,
+		limits: s.limits, carried: s.carried, autos: s.autos, lastID: s.lastID, marks: s.marks, own: s.own, shared: s.shared, session: s.session, sharing: s.sharing,
 	}
 }
 

@@ -52,8 +52,12 @@ func (s *Schema) absent(sp *space) error {
 }
 
 // isHere tells whether a replica with a share has the tuples of a space. Local and
-// temporary ones are nobody else's, and Tarragon's own are everybody's.
+// temporary ones are nobody else's, and Tarragon's own are everybody's, but for what sessions
+// remember: answers have tuples of any space.
 func (s *Schema) isHere(now *Sharing, sp *space) bool {
+	if now != nil && sp.id == s.session {
+		return false
+	}
 	return now.Has(sp.id) || sp.decidedByWrite() || s.isOwn(sp.id)
 }
 
@@ -68,9 +72,9 @@ func (s *Schema) isShareable(sp *space) bool {
 	return sp.id >= xrow.FirstUserSpace && sp.id <= xrow.LastSpace && sp.stored() && !sp.decidedByWrite() && !s.isOwn(sp.id)
 }
 
-// OwnSpaces are the IDs of Tarragon's own spaces. For the owner: it looks at the newest
-// dictionary. The list never changes.
-func (b *Box) OwnSpaces() []uint32 { return b.head.own }
+// OwnSpaces are the IDs of Tarragon's own spaces, as a stream with a share has them. For the
+// owner: it looks at the newest dictionary. The list never changes.
+func (b *Box) OwnSpaces() xrow.Own { return xrow.Own{Always: b.head.shared, Never: b.head.session} }
 
 // Settled tells whether no transaction is open or undecided.
 func (b *Box) Settled() bool { return b.current == nil && b.pending.Len() == 0 }

@@ -300,6 +300,17 @@ func (t *Txn) IsDDL() bool { return t.ddl }
 // touches it.
 func (t *Txn) IsLocal() bool { return !t.global }
 
+// TouchesLocal tells whether something of a local or temporary space was changed. That
+// stays, whatever becomes of the transaction.
+func (t *Txn) TouchesLocal() bool {
+	for i := range t.stmts {
+		if t.stmts[i].sp.decidedByWrite() {
+			return true
+		}
+	}
+	return false
+}
+
 // Prepare ends the statements; the transaction is undecided from now on. What
 // it did in local and temporary spaces is decided by this. No work of Build may
 // be left.

@@ -65,9 +65,17 @@ func (c *Core) buildOn() {
 func (c *Core) builtOwn(err error) {
 	b := c.gate.build
 	c.gate.build = nil
+	n := b.req.Number
+	if err == nil && n != nil {
+		err = c.leaveNumber(b.tx, n, b.p.data, nil)
+	}
 	if err != nil {
 		b.tx.Abort()
 		e := clientError(err)
+		if n != nil && n.Repeat {
+			c.leaveFailure(c.author(), &b.req, e)
+			return
+		}
 		c.eff.reply(b.p.conn, b.p.sync, nil, e)
 		c.eff.failJoin(b.p.join, e)
 		return

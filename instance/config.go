@@ -66,6 +66,7 @@ type Config struct {
 	TxnTimeout         time.Duration            // a transaction of a stream is ended so late; 0: never
 	TxnIsolation       box.Isolation            // of those that ask for none; best-effort
 	TxnMemory          int                      // bytes that all of them may take, beside their tuples; 512 MiB
+	SessionIdle        time.Duration            // an exactly-once session without requests lives so long; 10min
 	TxnKeeps           int                      // bytes of replaced tuples that one may keep alive; 256 MiB
 	SyncAll            bool                     // every transaction is synchronous
 	ForwardWrites      bool                     // what a client asks of us and another leader can take goes to that
@@ -112,6 +113,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.PromoteTimeout, 5*time.Second)
 	setDefault(&c.LearnerTimeout, time.Hour)
 	setDefault(&c.HandoverGrace, DefaultGrace)
+	setDefault(&c.SessionIdle, DefaultSessionIdle)
 	if c.MaxMembers == 0 {
 		c.MaxMembers = vclock.MaxID
 	}

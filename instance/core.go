@@ -29,8 +29,9 @@ type Core struct {
 
 	forwards forwards
 	txns     txns
+	sessions sessions
 	share    sharing
-	ownTold  int // Tarragon's own spaces that relays know of
+	ownTold  xrow.Own // Tarragon's own spaces that relays know of
 
 	seq        uint64        // local transaction number
 	statements []xrow.DML    // of the arrival under way
@@ -152,6 +153,10 @@ func (c *Core) handle(ev Event) {
 		c.alterFilter(ev)
 	case DropFilter:
 		c.dropFilter(ev)
+	case OpenSession:
+		c.openSession(ev)
+	case CloseSession:
+		c.closeSession(ev)
 	case AdoptTerm:
 		c.adopt(ev.Term)
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
@@ -197,6 +202,7 @@ func (c *Core) runDeadlines() {
 		c.beats.at = now + c.cfg.Heartbeat
 		c.expireLearners()
 		c.trimTxns()
+		c.endIdle()
 	}
 	c.txns.expire(now)
 	for e := c.waits.oldest(&c.limbo); e != nil && now >= e.P.until; e = c.waits.oldest(&c.limbo) {
@@ -284,8 +290,9 @@ func (c *Core) show() {
 		c.eff.Ack = nil
 	}
 	c.eff.Relay = c.out.written
-	if own := c.box.OwnSpaces(); len(own) != c.ownTold {
-		c.eff.Own, c.ownTold = own, len(own)
+	if own := c.box.OwnSpaces(); len(own.Always) != len(c.ownTold.Always) || own.Never != c.ownTold.Never {
+		told := own
+		c.eff.Own, c.ownTold = &told, own
 	}
 	c.eff.VoidPromotes = c.lead.tellVoid()
 }

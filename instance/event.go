@@ -44,6 +44,9 @@ type Request struct {
 	// Forwarded is the term in which another instance takes us for the leader, which asks in
 	// the name of User; 0: it is a client's own. The answer is [data, origin, lsn].
 	Forwarded uint64
+	// Number makes it one of an exactly-once session; nil: it is of none. Such a request is
+	// for this instance alone.
+	Number *xrow.Number
 	// waits is what a gate that holds it has counted; its transaction may shrink meanwhile.
 	waits int
 	// Internal: it is no client's, or lets a member go, so it is taken while the

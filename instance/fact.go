@@ -48,6 +48,7 @@ const (
 	FactDiskFailed      FactKind = "disk failed"
 	FactWokeLate        FactKind = "woke late" // a leader found a deadline long past before a request
 	FactUnknown         FactKind = "outcome unknown"
+	FactSessionIdle     FactKind = "session ended"   // nobody has used it for long
 	FactFateUnknown     FactKind = "answer given up" // what it stands on is undecided at the wait limit; nothing was written
 	FactRegistered      FactKind = "registered"
 	FactClaim           FactKind = "claim"            // a member says that our disk shows less than we have shown it

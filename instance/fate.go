@@ -30,6 +30,8 @@ type fate struct {
 	beat  uint64 // heartbeats from this number on count; 0: no round is needed
 	heard uint32 // members that answered one, a bit each
 	term  uint64 // that we must still lead in when the round ends
+
+	number bool // the answer to a number, which somebody else may have executed
 }
 
 // fateOverhead is what a fate takes besides its answer, about.
@@ -97,6 +99,8 @@ func (c *Core) judgeFate(f *fate, late bool) outcome {
 		return f.undone(c.readonly())
 	case f.beat == 0 && c.box.Seen(f.saw) && f.group <= c.out.written:
 		return outcome{known: true, data: f.data, err: f.err}
+	case late && f.number:
+		return fails(outcomeUnknown())
 	case late:
 		c.trace(FactFateUnknown, 0, 0, "")
 		return f.undone(nothingWritten())

@@ -95,6 +95,9 @@ func ForwardAnswerOf(no uint64, body []byte, err *xrow.Error) ForwardAnswer {
 
 // isGlobal tells whether a request is one that followers cannot take.
 func (c *Core) isGlobal(r *Request) bool {
+	if r.Number != nil {
+		return true
+	}
 	if r.Commit != nil {
 		return r.Commit.WritesGlobal()
 	}
@@ -119,7 +122,7 @@ func (c *Core) elsewhere(r *Request) bool {
 // travels tells whether a request can be asked of another instance at all: it is no other's,
 // which makes one hop, and not about this instance alone.
 func (r *Request) travels() bool {
-	return r.Forwarded == 0 && r.Conn != 0 && !r.Internal && (r.Do == nil || r.Call != nil) && r.Commit == nil
+	return r.Forwarded == 0 && r.Conn != 0 && !r.Internal && (r.Do == nil || r.Call != nil) && r.Commit == nil && r.Number == nil
 }
 
 // mayForward tells whether a request that we cannot take may go to another leader.

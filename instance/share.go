@@ -40,7 +40,7 @@ type ShareState struct {
 // takes tells whether statements of a space are applied here.
 func (c *Core) takes(space uint32) bool {
 	s := &c.share
-	return s.filter == "" || s.now.Has(space) && !s.isLacking(space) || !c.box.Shareable(space)
+	return s.filter == "" || (s.now.Has(space) && !s.isLacking(space) || !c.box.Shareable(space)) && space != c.box.OwnSpaces().Never
 }
 
 func (s *sharing) isLacking(space uint32) bool {

@@ -186,7 +186,7 @@ func replaceRow(space uint32, tuple []byte) xrow.Row {
 }
 
 func (r *shareReader) filterRow(version uint64) xrow.Row {
-	return replaceRow(r.core.box.OwnSpaces()[0], shareFilter(version).Tuple())
+	return replaceRow(r.core.box.OwnSpaces().Always[0], shareFilter(version).Tuple())
 }
 
 // len is how many tuples a client finds; -1: it is told that they are not here.

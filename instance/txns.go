@@ -36,6 +36,7 @@ type StreamRequest struct {
 	Timeout    time.Duration   // StreamBegin; 0: the configured one
 	IsSync     bool            // StreamBegin, StreamCommit: the transaction is synchronous whatever its spaces are
 	Within     bool            // it is an error where the stream has no transaction open
+	Number     *xrow.Number    // StreamWrite outside of a transaction, StreamCommit; nil: it has none
 
 	// Query, when set, is what StreamRead is for, without a position: an answer that takes
 	// no time is given at once. If it would, the Reply has Long, whatever that is, in place of
@@ -338,11 +339,13 @@ func (c *Core) streamRead(ev *StreamRequest, t *openTxn) {
 
 func (c *Core) streamWrite(ev *StreamRequest, t *openTxn) {
 	if t == nil {
-		c.write([]Request{{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, DML: ev.DML}})
+		c.write([]Request{{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, DML: ev.DML, Number: ev.Number}})
 		return
 	}
 	var err *xrow.Error
-	if t.draft.Failed() == nil && !t.draft.WritesGlobal() && c.box.IsGlobalSpace(ev.DML.SpaceID) && !c.writable() {
+	if ev.Number != nil {
+		err = xrow.Errorf(xrow.ErrIllegalParams, "within a transaction only its COMMIT takes a number")
+	} else if t.draft.Failed() == nil && !t.draft.WritesGlobal() && c.box.IsGlobalSpace(ev.DML.SpaceID) && !c.writable() {
 		err = c.unwritable() // it may still read
 	} else {
 		err = c.forwardTxn(ev, t, true)
@@ -363,6 +366,10 @@ func (c *Core) streamWrite(ev *StreamRequest, t *openTxn) {
 // commitTxn ends a transaction. What it changes is a write like any other, behind the same
 // gates.
 func (c *Core) commitTxn(ev *StreamRequest, t *openTxn) {
+	if t == nil && ev.Number != nil {
+		c.commitNothing(ev, xrow.Errorf(xrow.ErrNoTransaction))
+		return
+	}
 	if t == nil {
 		c.eff.reply(ev.Conn, ev.Sync, nil, nil)
 		return
@@ -372,7 +379,16 @@ func (c *Core) commitTxn(ev *StreamRequest, t *openTxn) {
 	}
 	if t.draft.Failed() == nil && t.draft.Writes() {
 		c.txns.forget(t)
-		c.write([]Request{{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, IsSync: ev.IsSync || t.sync, Commit: t.draft}})
+		c.write([]Request{{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, IsSync: ev.IsSync || t.sync, Commit: t.draft, Number: ev.Number}})
+		return
+	}
+	if ev.Number != nil {
+		err := t.draft.Failed()
+		if err == nil {
+			c.txns.ended.Committed++
+		}
+		c.txns.remove(t)
+		c.commitNothing(ev, err)
 		return
 	}
 	f := fate{client: client{ev.Conn, ev.Sync, c.now.Mono + c.cfg.WaitLimit}, saw: t.draft.Undecided()}
@@ -383,6 +399,13 @@ func (c *Core) commitTxn(ev *StreamRequest, t *openTxn) {
 	}
 	c.txns.remove(t)
 	c.waits.addFate(&f, &c.eff)
+}
+
+// commitNothing is a COMMIT with a number that has nothing to write, or can not: what it
+// answers is remembered all the same. A repeat comes by another connection, where there is
+// no such transaction.
+func (c *Core) commitNothing(ev *StreamRequest, err error) {
+	c.write([]Request{{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, Number: ev.Number, Do: func(*box.Txn) ([]byte, error) { return nil, err }}})
 }
 
 // commitDraft runs the statements of a transaction again, in the Step of its COMMIT.

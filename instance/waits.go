@@ -142,7 +142,7 @@ func (w *waits) answer(eff *Effects, p *payload, err *xrow.Error) {
 		eff.reply(p.conn, p.sync, nil, err)
 		return
 	}
-	eff.reply(p.conn, p.sync, p.data, nil)
+	eff.reply(p.conn, p.sync, p.data, p.failed)
 }
 
 // waiter is a client that waits for a group only: its transaction is fully local.

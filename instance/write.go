@@ -20,6 +20,7 @@ type payload struct {
 	ddl        bool
 	copied     bool          // it writes spaces whose base copy was not here when it came
 	data       []byte        // its answer
+	failed     *xrow.Error   // in its place, of a repeat whose failure is what is written
 	until      time.Duration // it waits so long
 	since      time.Duration // when it was queued
 	frames     []byte        // its rows as they are in the log
@@ -51,15 +52,26 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	if c.underStrong() {
 		tx.Seal()
 	}
+	if r.Number != nil && c.meetNumber(tx, r, by.term) {
+		return
+	}
 	data, err := c.run(tx, r)
 	if err == nil && r.Forwarded != 0 {
 		err = refuseForwarded(tx)
+	}
+	if err == nil && r.Number != nil {
+		err = refuseLocal(tx)
 	}
 	if err == nil && tx.IsDDL() {
 		err = c.completeDDL(tx)
 	}
 	if err != nil {
 		e := clientError(err)
+		if r.Number != nil && r.Number.Repeat {
+			tx.Abort()
+			c.leaveFailure(by, r, e)
+			return
+		}
 		c.answerEmpty(tx, r, by.term, nil, e)
 		tx.Abort()
 		c.eff.failJoin(join, e)
@@ -72,9 +84,16 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	case tx.NeedsWork():
 		later, err = c.buildLater(tx)
 	}
+	if err == nil && !later && r.Number != nil {
+		err = c.leaveNumber(tx, r.Number, data, nil)
+	}
 	if err != nil {
 		tx.Abort()
 		e := clientError(err)
+		if r.Number != nil && r.Number.Repeat {
+			c.leaveFailure(by, r, e)
+			return
+		}
 		c.eff.reply(r.Conn, r.Sync, nil, e)
 		c.eff.failJoin(join, e)
 		return
@@ -84,7 +103,7 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	if later {
 		c.gate.barrier = true
 		c.gate.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
-			req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync, Forwarded: r.Forwarded}}
+			req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync, Forwarded: r.Forwarded, Number: r.Number}}
 		return
 	}
 	c.submit(by, tx, r, p)
@@ -102,7 +121,10 @@ func (c *Core) completeDDL(tx *box.Txn) error {
 	if err := c.refuseProcedures(tx); err != nil {
 		return err
 	}
-	return c.tidyFilters(tx)
+	if err := c.tidyFilters(tx); err != nil {
+		return err
+	}
+	return c.endSessionsOf(tx)
 }
 
 // run executes the statements and gives the raw DATA of the answer.

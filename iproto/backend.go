@@ -16,6 +16,10 @@ type User uint64
 type Backend interface {
 	Logins
 
+	// TakesNumbers says whether requests may have numbers of exactly-once sessions. What
+	// was said once stays so.
+	TakesNumbers() bool
+
 	// ResolveSpace and ResolveIndex turn names in requests into numbers: 36
 	// NO_SUCH_SPACE, 148 NO_SUCH_INDEX_NAME. name is only valid during the call.
 	ResolveSpace(name []byte) (uint32, error)
@@ -116,6 +120,9 @@ type Write struct {
 	Sync uint64
 	User User
 	DML  xrow.DML
+	// Number is that of an exactly-once session; nil: it has none. With a Fault in it DML is
+	// nothing.
+	Number *Numbered
 }
 
 // StreamRequest is a request of a stream that the node has to see.
@@ -128,6 +135,7 @@ type StreamRequest struct {
 	Linear bool        // of SELECT: outside of a transaction it is to see everything acknowledged before it
 	Txn    TxnOptions  // of BEGIN and COMMIT
 	Fault  *xrow.Error // of BEGIN: the answer to its options, where there is no transaction yet; nil: they are well
+	Number *Numbered   // as in Write, of a change and of COMMIT
 }
 
 // Call is a CALL, CALL_16 or EVAL request.
@@ -141,4 +149,5 @@ type Call struct {
 	// Features are the client's: without FeatureErrorExtension an error object
 	// among the results is sent as a string.
 	Features Features
+	Number   *Numbered // as in Write; nil: it has none
 }

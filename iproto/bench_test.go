@@ -23,6 +23,7 @@ func (n *benchNode) Ready() *xrow.Error                             { return nil
 func (n *benchNode) SchemaVersion() uint64                          { return 1 }
 func (n *benchNode) User([]byte) (User, []byte, bool)               { return 0, nil, false }
 func (n *benchNode) MayWrite(User) bool                             { return false }
+func (n *benchNode) TakesNumbers() bool                             { return false }
 func (n *benchNode) Stays(User, User, bool) error                   { return nil }
 func (n *benchNode) CanLogin(User) error                            { return nil }
 func (n *benchNode) ResolveSpace([]byte) (uint32, error)            { return 512, nil }

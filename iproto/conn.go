@@ -240,7 +240,7 @@ func (c *Conn) addWrite(d *xrow.DML) error {
 		c.batch = newBatch(c.id, c.buf)
 	}
 	c.credit--
-	c.batch.Writes = append(c.batch.Writes, Write{Sync: c.head.sync, User: c.User(), DML: *d})
+	c.batch.Writes = append(c.batch.Writes, Write{Sync: c.head.sync, User: c.User(), DML: *d, Number: c.head.number})
 	return nil
 }
 

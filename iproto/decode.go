@@ -13,6 +13,7 @@ type header struct {
 	sync          uint64
 	schemaVersion uint64
 	stream        uint64
+	number        *Numbered // nil: it has none
 }
 
 // decode reads the header map at the head of b and returns its length. Values
@@ -50,6 +51,9 @@ func (h *header) decodeAny(b []byte) (n int, ok bool) {
 // value reads the value of one header key and returns its length.
 func (h *header) value(key uint64, b []byte) (size int, ok bool) {
 	if key > uint64(xrow.KeyStreamID) {
+		if xrow.IsNumberKey(key) {
+			return h.readNumber(xrow.Key(key), b)
+		}
 		return skip(b)
 	}
 	if xrow.Key(key) == xrow.KeyTimestamp {

@@ -27,6 +27,7 @@ type fakeNode struct {
 	ballot  []byte
 
 	guestWrites atomic.Bool
+	numbers     atomic.Bool
 
 	mu     sync.Mutex
 	gone   map[User]bool // whose sessions must end
@@ -104,6 +105,8 @@ func (n *fakeNode) Stays(login, user User, replicates bool) error {
 
 // onlyStreams in fakeNode.gone: nobody may replicate.
 const onlyStreams User = 1 << 40
+
+func (n *fakeNode) TakesNumbers() bool { return n.numbers.Load() }
 
 func (n *fakeNode) MayWrite(user User) bool { return user == 0 && n.guestWrites.Load() }
 

@@ -18,6 +18,8 @@ const (
 	FeatureNames          Feature = 5
 	FeatureWatchOnce      Feature = 6
 	FeatureIsSync         Feature = 11
+	// FeatureSessions is our own: requests may have numbers of exactly-once sessions.
+	FeatureSessions Feature = 63
 )
 
 // Features is a set of features; those numbered 64 and above are not kept.

@@ -49,6 +49,12 @@ func (c *Conn) handle(frame []byte) error {
 			return nil
 		}
 	}
+	if c.head.number != nil {
+		if e := c.head.checkNumber(frame[n:]); e != nil {
+			c.fail(e)
+			return nil
+		}
+	}
 	switch c.head.typ {
 	case xrow.Select:
 		return c.handleSelect()
@@ -316,11 +322,18 @@ func (r *request) selects(c *Conn) Select {
 
 func (c *Conn) handleWrite() error {
 	if e := c.prepare(c.srv.backend, hasIndex(c.head.typ)); e != nil {
+		if c.head.number.fails(e) {
+			return c.addWrite(&xrow.DML{})
+		}
 		c.fail(e)
 		return nil
 	}
 	d := c.writes()
 	if isSetting(&d) {
+		if c.head.number != nil {
+			c.fail(errSettingNumber())
+			return nil
+		}
 		own := d // escapes, and d must not
 		c.answerLookups()
 		if data, e := c.updateSetting(&own); e != nil {
@@ -390,7 +403,7 @@ func (r *request) checkCall(b Backend) *xrow.Error {
 // calls is the call that the request is; it does not point into the request.
 func (r *request) calls(user User, features Features) *Call {
 	q, t := &r.body, r.head.typ
-	call := &Call{Sync: r.head.sync, User: user, Type: t, Name: string(q.function), Args: emptyArray, Features: features}
+	call := &Call{Sync: r.head.sync, User: user, Type: t, Name: string(q.function), Args: emptyArray, Features: features, Number: r.head.number}
 	if t == xrow.Eval {
 		call.Name = string(q.expr)
 	}

@@ -46,6 +46,9 @@ func (s *Server) features() Features {
 	if s.cfg.Streams {
 		f = f.With(FeatureStreams).With(FeatureTransactions).With(FeatureIsSync)
 	}
+	if s.backend.TakesNumbers() {
+		f = f.With(FeatureSessions)
+	}
 	return f
 }
 

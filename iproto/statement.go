@@ -47,6 +47,11 @@ func (c *Conn) beginRequest(w *waiting, q *StreamRequest) (handed bool, e *xrow.
 		return false, e
 	}
 	q.Type = r.head.typ
+	if q.Number = r.head.number; q.Number != nil {
+		if e := r.head.checkNumber(w.body); e != nil {
+			return false, e
+		}
+	}
 	switch q.Type {
 	case xrow.Select:
 		return false, c.beginSelect(&r, w, q)
@@ -93,11 +98,17 @@ func (c *Conn) beginSelect(r *request, w *waiting, q *StreamRequest) *xrow.Error
 // beginWrite hands over what changes data. Settings of the session are in no transaction.
 func (c *Conn) beginWrite(r *request, q *StreamRequest) (handed bool, e *xrow.Error) {
 	if e := r.prepare(c.srv.backend, hasIndex(r.head.typ)); e != nil {
+		if q.Number.fails(e) {
+			return false, nil
+		}
 		return false, e
 	}
 	q.DML = r.writes()
 	if !isSetting(&q.DML) {
 		return false, nil
+	}
+	if q.Number != nil {
+		return false, errSettingNumber()
 	}
 	data, e := c.updateSetting(&q.DML)
 	if e != nil {

@@ -51,6 +51,11 @@ func (c *call) serve() error {
 	if c.Type == xrow.Eval {
 		return c.eval()
 	}
+	if c.Number != nil {
+		if err := c.mayNumber(); err != nil {
+			return err
+		}
+	}
 	if c.Name != xrow.ForwardCall { // it has a right of its own
 		if err := c.mayCall(); err != nil {
 			return err
@@ -76,7 +81,7 @@ func (c *call) mayCall() (err error) {
 	c.p.env.Loop.Read(func(core *instance.Core) {
 		b := core.Box()
 		c.function, c.isStored = b.Function(c.Name)
-		if err = c.mayRun(b.Schema()); err != nil && !c.isStored && c.Name == historyProc && mayReadHistory(b.Schema(), c.User) {
+		if err = c.mayRun(b.Schema()); err != nil && !c.isStored && (c.Name == historyProc && mayReadHistory(b.Schema(), c.User) || c.mayOpen(b.Schema())) {
 			err = nil
 		}
 	})

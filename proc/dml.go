@@ -16,7 +16,7 @@ func (c *call) dml(d xrow.DML) error {
 		r := instance.StreamRequest{ID: c.Txn.ID, Conn: c.Conn, Sync: c.Sync, Op: instance.StreamWrite, User: c.User, DML: d, Within: true}
 		return c.hand(instance.Streams{Requests: []instance.StreamRequest{r}})
 	}
-	return c.submit(instance.Write{Requests: []instance.Request{{Conn: c.Conn, Sync: c.Sync, User: c.User, DML: d}}})
+	return c.submit(instance.Write{Requests: []instance.Request{{Conn: c.Conn, Sync: c.Sync, User: c.User, DML: d, Number: c.Number}}})
 }
 
 // needArray is a tuple or a list of operations.

@@ -127,6 +127,8 @@ type Call struct {
 	Type       xrow.Type
 	Name       string // of the function; the text of EVAL
 	Args       []byte // raw array that passed mp.Scan; must stay valid until the answer
+	// Number is that of an exactly-once session; nil: it has none.
+	Number *xrow.Number
 	// Reply answers a call that needs no turn of the Loop: data is the raw
 	// DATA array, nil with an error. It is called at most once, on any goroutine,
 	// and not at all when the Loop replies.
@@ -175,7 +177,7 @@ func New(env Env) *Procs {
 func (p *Procs) Call(c Call) {
 	call := &call{Call: c, p: p}
 	if err := call.serve(); err != nil {
-		call.fail(err)
+		call.failed(err)
 	}
 	if call.done != nil {
 		call.done()
@@ -216,7 +218,7 @@ func (c *call) transaction(barrier bool, f do) instance.Write {
 	now := uint64(c.p.env.Loop.Now().Wall)
 	typ, user := c.Type, c.User
 	return instance.Write{Requests: []instance.Request{{
-		Conn: c.Conn, Sync: c.Sync, User: user, Barrier: barrier, Call: c.travels(), Forwarded: c.forwarded,
+		Conn: c.Conn, Sync: c.Sync, User: user, Barrier: barrier, Call: c.travels(), Forwarded: c.forwarded, Number: c.Number,
 		Do: func(tx *box.Txn) ([]byte, error) {
 			if err := c.mayRun(tx.Schema()); err != nil {
 				return nil, err

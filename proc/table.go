@@ -99,6 +99,8 @@ func init() {
 		"tarragon.history":       history,
 		"tarragon.pause":         pause,
 		"tarragon.resume":        resume,
+		sessionClose:             closeSession,
+		sessionOpen:              openSession,
 	}
 	spaceMethods = map[string]handler{
 		"auto_increment": autoIncrement,

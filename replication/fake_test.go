@@ -261,6 +261,7 @@ func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
 func (b *backend) Stream(*iproto.Conn, []iproto.StreamRequest) {}
 func (b *backend) StreamsGone(uint64)                          {}
 func (b *backend) Ready() *xrow.Error                          { return nil }
+func (b *backend) TakesNumbers() bool                          { return false }
 func (b *backend) SchemaVersion() uint64                       { return 1 }
 func (b *backend) User([]byte) (iproto.User, []byte, bool)     { return 0, nil, false }
 func (b *backend) CanLogin(iproto.User) error                  { return nil }

@@ -16,7 +16,7 @@ type feed struct {
 	raft     raftState         // what we show
 	beats    uint64            // heartbeats asked for so far
 	beatSync uint64            // VCLOCK_SYNC of heartbeats
-	own      []uint32          // Tarragon's own spaces, which no filter leaves out; never changed, only replaced
+	own      xrow.Own          // Tarragon's own spaces, of which no filter decides
 	void     []uint64          // LSNs of own PROMOTEs that go out as NOPs; never changed, only replaced
 	lazy     uint32            // the leader that we hear; 0: none, or ourselves
 	sees     [vclock.Max]sight // what peers show, by their IDs
@@ -45,7 +45,7 @@ func (f *feed) take(e *instance.Effects, relayed bool) (all, more, turn bool) {
 		f.ring.add(e.GroupNo, e.Group, relayed)
 	}
 	if e.Own != nil {
-		f.own = e.Own
+		f.own = *e.Own
 	}
 	if e.VoidPromotes != nil {
 		f.void = e.VoidPromotes

@@ -197,7 +197,7 @@ func (r *relay) take() (t todo) {
 	}
 	r.pos.Merge(&r.acked)
 	r.void = h.feed.void
-	r.gap.Always(h.feed.own)
+	r.gap.Own(h.feed.own)
 	r.groups = r.groups[:0]
 	bytes := 0
 	for r.next <= t.upTo && bytes < writeBytes && len(r.groups) < writeGroups {

@@ -90,6 +90,13 @@ func (b *backend) MayWrite(user iproto.User) (may bool) {
 	return may
 }
 
+func (b *backend) TakesNumbers() (takes bool) {
+	if e := b.engine(); e != nil {
+		e.loop.Read(func(c *instance.Core) { takes = c.TakesNumbers() })
+	}
+	return takes
+}
+
 func (b *backend) ResolveSpace(name []byte) (id uint32, err error) {
 	b.engine().loop.Read(func(c *instance.Core) { id, err = c.Box().Schema().FindSpace(string(name)) })
 	return id, err
@@ -161,6 +168,9 @@ func (b *backend) Submit(batch *iproto.Batch) {
 	for i := range batch.Writes {
 		w := &batch.Writes[i]
 		requests = append(requests, instance.Request{Conn: batch.Conn, Sync: w.Sync, User: box.Credentials(w.User), DML: w.DML})
+		if w.Number != nil {
+			number(&requests[i], w.Number)
+		}
 	}
 	release := func() {
 		clear(requests)
@@ -171,6 +181,14 @@ func (b *backend) Submit(batch *iproto.Batch) {
 	if err := b.engine().loop.Submit(instance.Write{Requests: requests, Release: release}); err != nil {
 		b.refuse(batch)
 		release()
+	}
+}
+
+// number makes a request one of an exactly-once session. What was found to be wrong with it
+// is told by the core, which remembers that.
+func number(r *instance.Request, n *iproto.Numbered) {
+	if r.Number = &n.Number; n.Fault != nil {
+		r.Do = func(*box.Txn) ([]byte, error) { return nil, n.Fault }
 	}
 }
 
@@ -226,6 +244,9 @@ func (b *backend) Call(c *iproto.Conn, q *iproto.Call) {
 		Later: c.LargeAnswerLater,
 		Push:  func(v []byte) error { return c.PushCall(q, v) },
 		Reply: func(data []byte, err *xrow.Error) { c.ReplyCall(q, data, err) }}
+	if q.Number != nil {
+		call.Number = &q.Number.Number
+	}
 	if q.Stream != 0 {
 		b.inStream(c, q.Stream, &call)
 	}

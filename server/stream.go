@@ -84,6 +84,12 @@ func (b *backend) Stream(c *iproto.Conn, requests []iproto.StreamRequest) {
 				e = xrow.Errorf(xrow.ErrActiveTransaction)
 			}
 			refuseStream(c, q.Stream, e)
+		case q.Number != nil && q.Number.Fault != nil:
+			r := instance.Request{Conn: c.ID() | inStream, Sync: q.Stream, User: box.Credentials(q.User)}
+			number(&r, q.Number)
+			if err := b.engine().loop.Submit(instance.Write{Requests: []instance.Request{r}}); err != nil {
+				refuseStream(c, q.Stream, xrow.Errorf(xrow.ErrShutdown))
+			}
 		case q.Select == nil || in && isQuick(q.Select.Space, q.Select.FetchPosition || q.Select.AfterPosition != nil || q.Select.AfterTuple != nil):
 			batch.add(c, q)
 		case in:
@@ -158,6 +164,9 @@ func (b *streamBatch) add(c *iproto.Conn, q *iproto.StreamRequest) {
 	r.Isolation, r.Timeout, r.IsSync = box.Isolation(q.Txn.Isolation), q.Txn.Timeout, q.Txn.IsSync
 	if r.Op == instance.StreamWrite {
 		r.DML = q.DML
+	}
+	if q.Number != nil {
+		r.Number = &q.Number.Number
 	}
 	if s := q.Select; s != nil {
 		r.DML.SpaceID = s.Space

@@ -136,6 +136,10 @@ const (
 	KeyShare       Key = 0x81 // SUBSCRIBE, FETCH_SNAPSHOT, array [filter, version, new, spaces]: what the replica has
 	KeyProcedures  Key = 0x80 // SUBSCRIBE and its answer, map name to version: the procedures that the sender has
 	KeyCopy        Key = 0x82 // FETCH_SNAPSHOT, array [spaces, vclock, term]: a base copy is asked for, by a replica that holds so much
+	KeySession     Key = 0x83 // header of a request, string: the exactly-once session that it belongs to
+	KeySlot        Key = 0x84 // header of a request, uint: its slot of the session
+	KeyNumber      Key = 0x85 // header of a request, uint: its number in the slot
+	KeyRepeat      Key = 0x86 // header of a request, boolean: it may have been sent before
 	KeySet         Key = 0x77 // ballot, array [replica set UUID, voters that it needs while it is being founded]
 )
 

@@ -314,6 +314,9 @@ const (
 const (
 	ErrNotReplicated Code = 20001 // the filter of this replica leaves the space out
 	ErrBeingCopied   Code = 20002 // the tuples of the space are on their way here
+	ErrNoSession     Code = 20003 // the exactly-once session is not there, and nothing was executed
+	ErrNumber        Code = 20004 // a request has no such number, and nothing was executed
+	ErrAnswerGone    Code = 20005 // the request was executed before, and its answer was too large to be kept
 )
 
 // errCodes has the symbol (without ER_) and the text of each code, with verbs of fmt.

@@ -10,7 +10,7 @@ import "slices"
 // for anything. What it points into may be used again behind Flush.
 type Gap struct {
 	share  *Share
-	always []uint32
+	own    Own
 	known  [knownSpaces]uint64 // what has told of a space, by its last bits: ID << 1, and 1 where it is sent; 0: nothing
 	origin uint32
 	from   uint64
@@ -35,13 +35,22 @@ func NewGap(s *Share) *Gap {
 	return &Gap{share: s}
 }
 
-// Always says which spaces pass whatever the share is: those of Tarragon's own that there
-// are at the sender. The list is not changed while it is in use.
-func (p *Gap) Always(spaces []uint32) {
-	if p == nil || len(spaces) == len(p.always) && (len(spaces) == 0 || &spaces[0] == &p.always[0]) {
+// Own are those of Tarragon's own spaces, as there are at the sender, of which no share decides.
+type Own struct {
+	Always []uint32 // they pass; never changed
+	Never  uint32   // it does not; 0: there is none
+}
+
+// Own says which these are from now on.
+func (p *Gap) Own(o Own) {
+	was := []uint32(nil)
+	if p != nil {
+		was = p.own.Always
+	}
+	if p == nil || o.Never == p.own.Never && len(o.Always) == len(was) && (len(was) == 0 || &o.Always[0] == &was[0]) {
 		return
 	}
-	p.always, p.known = spaces, [knownSpaces]uint64{}
+	p.own, p.known = o, [knownSpaces]uint64{}
 }
 
 // has tells whether rows of a space are sent.
@@ -52,7 +61,7 @@ func (p *Gap) has(space uint32) bool {
 	k := &p.known[space%knownSpaces]
 	if *k>>1 != uint64(space) {
 		*k = uint64(space) << 1
-		if p.share.Has(space) || slices.Contains(p.always, space) {
+		if space != p.own.Never && (p.share.Has(space) || slices.Contains(p.own.Always, space)) {
 			*k |= 1
 		}
 	}

@@ -190,7 +190,7 @@ func (s *shadow) pull(n *node, all bool) {
 				runs = s.gap.Flush(runs)
 				s.gap = xrow.NewGap(&f.Share)
 			}
-			s.gap.Always(n.box.OwnSpaces())
+			s.gap.Own(n.box.OwnSpaces())
 		}
 		runs = g.Cut(&s.pos, 1<<0, s.gap, runs)
 		s.next++

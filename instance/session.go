@@ -1,0 +1,322 @@
+package instance
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"tarragon.dev/tarragon/box"
+	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// An exactly-once session is a row of _tarragon_session, [session, 0, slots, user, nil],
+// and one row for each of its slots that was used (docs/protocol/sessions.md). The first
+// session of all makes the space, behind a barrier; its rows are none.
+
+// Bounds of sessions. All of them are read once in a term, in one Step, and a slot keeps
+// an answer of at most maxAnswer bytes, so that they take 150 MiB at most.
+const (
+	MaxSlots          = 1 << 10 // of one session
+	maxUserSessions   = 1 << 10 // of one user
+	maxSlotsOfAll     = 1 << 15 // of all sessions together
+	maxSessionsAtOnce = 16      // idle ones that end at one beat
+)
+
+// DefaultSessionIdle is how long a session lives without a request.
+const DefaultSessionIdle = 10 * time.Minute
+
+// OpenSession opens an exactly-once session (tarragon.session.open). The answer is its ID.
+type OpenSession struct {
+	Conn, Sync uint64
+	User       box.Credentials
+	Slots      uint64
+}
+
+// CloseSession ends one (tarragon.session.close). It has no answer.
+type CloseSession struct {
+	Conn, Sync uint64
+	User       box.Credentials
+	ID         string
+}
+
+func (OpenSession) event()  {}
+func (CloseSession) event() {}
+
+// session is one that is open by the newest rows.
+type session struct {
+	key   string // its ID without the UUID
+	user  uint32
+	slots int
+	used  time.Duration // when it was asked for last, by our clock
+}
+
+// sessions are what the leader has beside the rows: when each was used, and how many
+// there are. Nobody else changes the rows in its term, and what it has is of this
+// term alone, or it would judge idleness by what it did not see.
+//
+// Invariant: of the term it has each session of the newest rows, and maybe some more
+// whose opening has failed, which end as idle ones do.
+type sessions struct {
+	term  uint64 // 0: nothing is known
+	uuid  string // of the replica set, and the slash behind it
+	all   []*session
+	byKey map[string]*session
+	slots int // of all
+	key   []byte
+	row   []byte
+}
+
+func (s *sessions) add(o *session) {
+	s.all = append(s.all, o)
+	s.byKey[o.key] = o
+	s.slots += o.slots
+}
+
+func (s *sessions) remove(o *session) {
+	for i := range s.all {
+		if s.all[i] == o {
+			s.all = append(s.all[:i], s.all[i+1:]...)
+			delete(s.byKey, o.key)
+			s.slots -= o.slots
+			return
+		}
+	}
+}
+
+func (s *sessions) ofUser(user uint32) (n int) {
+	for _, o := range s.all {
+		if o.user == user {
+			n++
+		}
+	}
+	return n
+}
+
+// slotKey is the primary key of a slot's row; it is valid until the next one.
+func (s *sessions) slotKey(session string, slot uint64) []byte {
+	s.key = msgp.AppendUint64(msgp.AppendString(append(s.key[:0], 0x92), session), slot)
+	return s.key
+}
+
+// keyOf is an ID without the UUID, which must be ours.
+func (s *sessions) keyOf(id string) (key string, ok bool) {
+	if len(id) <= len(s.uuid) || id[:len(s.uuid)] != s.uuid {
+		return "", false
+	}
+	return id[len(s.uuid):], true
+}
+
+// learnSessions reads the rows where we have not in this term. They are used from
+// now on: who led before knows when they were, and nobody else.
+func (c *Core) learnSessions() {
+	s := &c.sessions
+	if s.term == c.raft.Term() {
+		return
+	}
+	*s = sessions{term: c.raft.Term(), uuid: c.box.ReplicasetUUID() + "/", byKey: map[string]*session{}, key: s.key, row: s.row}
+	for _, tuple := range c.box.NewestOwnRows(&box.OwnSession) {
+		r := readSlot(tuple)
+		if r.slot == 0 && !r.bad {
+			s.add(&session{key: r.session, user: r.user(), slots: int(min(r.number, MaxSlots)), used: c.now.Mono})
+		}
+	}
+}
+
+// slotRow is a row as its tuple tells it. What points into the tuple is not to be kept.
+type slotRow struct {
+	session        string
+	slot, number   uint64
+	digest, answer []byte // raw
+	bad            bool   // it is not there, or this version cannot read it
+}
+
+func readSlot(tuple []byte) (s slotRow) {
+	r := filterReader{b: tuple}
+	if r.array() < 5 {
+		return slotRow{bad: true}
+	}
+	s.session, s.slot, s.number = r.string(), r.uint(), r.uint()
+	if s.bad = r.bad; s.bad {
+		return s
+	}
+	n := mp.Skip(r.b, 0)
+	s.digest, s.answer = r.b[:n], mp.First(r.b[n:])
+	return s
+}
+
+// user of a session's own row.
+func (s *slotRow) user() uint32 {
+	v, _, _ := mp.ReadUint(s.digest)
+	return uint32(v)
+}
+
+// refuseSessions tells why there are no sessions here now; nil: there are.
+func (c *Core) refuseSessions() error {
+	if err := c.refuseOwnSpace(&box.OwnSession); err != nil {
+		return err
+	}
+	if !c.underStrong() {
+		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "Exactly-once sessions need the strong rules of failover: an instance of Tarantool is a member of the replica set"}
+	}
+	return nil
+}
+
+// openSession is tarragon.session.open.
+func (c *Core) openSession(ev OpenSession) {
+	if err := c.refuseOwnChange(); err != nil {
+		c.eff.reply(ev.Conn, ev.Sync, nil, err)
+		return
+	}
+	if ev.Slots == 0 || ev.Slots > MaxSlots {
+		c.eff.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrIllegalParams, Message: fmt.Sprintf("a session has 1 to %d slots, not %d", MaxSlots, ev.Slots)})
+		return
+	}
+	r := Request{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, IsSync: true, Do: func(tx *box.Txn) ([]byte, error) {
+		if err := tx.Schema().CheckUser(ev.User); err != nil {
+			return nil, err
+		}
+		if err := c.refuseSessions(); err != nil {
+			return nil, err
+		}
+		c.learnSessions()
+		s, user := &c.sessions, ev.User.User()
+		switch {
+		case s.ofUser(user) >= maxUserSessions:
+			return nil, tooMany("user has %d exactly-once sessions", maxUserSessions)
+		case s.slots+int(ev.Slots) > maxSlotsOfAll:
+			return nil, tooMany("exactly-once sessions have %d of %d slots", s.slots, maxSlotsOfAll)
+		}
+		if _, err := tx.MakeOwn(&box.OwnSession); err != nil {
+			return nil, err
+		}
+		o := &session{user: user, slots: int(ev.Slots), used: c.now.Mono}
+		lsn := c.out.vclock[c.members.self] + uint64(len(tx.Rows())) + 1 // of the row that follows
+		o.key = strconv.FormatUint(uint64(c.members.self), 10) + "/" + strconv.FormatUint(lsn, 10)
+		b := msgp.AppendUint64(append(msgp.AppendString([]byte{0x95}, o.key), 0), ev.Slots)
+		if err := tx.PutOwn(&box.OwnSession, append(msgp.AppendUint32(b, user), 0xc0)); err != nil {
+			return nil, err
+		}
+		s.add(o)
+		return msgp.AppendString([]byte{0xdd, 0, 0, 0, 1}, s.uuid+o.key), nil
+	}}
+	if !c.box.HasOwn(&box.OwnSession) {
+		r.Barrier = true
+		c.gate.chores = append(c.gate.chores, r)
+		return
+	}
+	c.write([]Request{r})
+}
+
+func tooMany(format string, args ...any) error {
+	return &xrow.Error{Code: xrow.ErrUnsupported, Message: "No more sessions: " + fmt.Sprintf(format, args...)}
+}
+
+// closeSession is tarragon.session.close.
+func (c *Core) closeSession(ev CloseSession) {
+	if err := c.refuseOwnChange(); err != nil {
+		c.eff.reply(ev.Conn, ev.Sync, nil, err)
+		return
+	}
+	c.write([]Request{{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, IsSync: true, Do: func(tx *box.Txn) ([]byte, error) {
+		if err := tx.Schema().CheckUser(ev.User); err != nil {
+			return nil, err
+		}
+		c.learnSessions()
+		key, ok := c.sessions.keyOf(ev.ID)
+		if ok {
+			_, ok = c.sessionRow(tx, key, ev.User)
+		}
+		if !ok {
+			return nil, xrow.Errorf(xrow.ErrNoSession, shortID(ev.ID))
+		}
+		return noValues, c.endSession(tx, key)
+	}}})
+}
+
+// sessionRow is the row of a session that a user has open.
+func (c *Core) sessionRow(tx *box.Txn, key string, user box.Credentials) (r slotRow, ok bool) {
+	tuple := tx.OwnAt(&box.OwnSession, c.sessions.slotKey(key, 0))
+	if tuple == nil {
+		return r, false
+	}
+	r = readSlot(tuple)
+	return r, !r.bad && r.user() == user.User()
+}
+
+// endSession deletes the rows of a session.
+func (c *Core) endSession(tx *box.Txn, key string) error {
+	s := &c.sessions
+	tuple := tx.OwnAt(&box.OwnSession, s.slotKey(key, 0))
+	if o := s.byKey[key]; o != nil {
+		s.remove(o)
+	}
+	if tuple == nil {
+		return nil
+	}
+	r := readSlot(tuple)
+	for slot := range min(r.number, MaxSlots) + 1 {
+		if _, err := tx.DeleteOwnAt(&box.OwnSession, s.slotKey(key, slot)); err != nil {
+			s.term = 0 // it is there still
+			return err
+		}
+	}
+	return nil
+}
+
+// endSessionsOf ends those of a user who is dropped, in the same transaction: the number of a
+// user is given again.
+func (c *Core) endSessionsOf(tx *box.Txn) error {
+	if !c.lead.leading || !c.box.HasOwn(&box.OwnSession) {
+		return nil
+	}
+	for _, row := range tx.Rows() {
+		if row.DML.SpaceID != xrow.SpaceUser || row.DML.Type != xrow.Delete {
+			continue
+		}
+		c.learnSessions()
+		user := keyPart(row.DML.Key, 0)
+		for i := len(c.sessions.all) - 1; i >= 0; i-- {
+			if o := c.sessions.all[i]; o.user == user {
+				if err := c.endSession(tx, o.key); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// endIdle ends sessions that nobody has used for long, some at each beat.
+func (c *Core) endIdle() {
+	if !c.lead.leading || !c.writable() || c.gate.shut() || !c.box.HasOwn(&box.OwnSession) {
+		return
+	}
+	c.learnSessions()
+	s := &c.sessions
+	var idle []string
+	for i := 0; i < len(s.all) && len(idle) < maxSessionsAtOnce; i++ {
+		if o := s.all[i]; c.now.Mono-o.used >= c.cfg.SessionIdle {
+			idle = append(idle, o.key)
+		}
+	}
+	for _, key := range idle {
+		c.trace(FactSessionIdle, 0, 0, key)
+		c.execute(&Request{Internal: true, IsSync: true, Do: func(tx *box.Txn) ([]byte, error) {
+			return noValues, c.endSession(tx, key)
+		}}, nil)
+	}
+}
+
+// shortID bounds what is repeated of a foreign ID.
+func shortID(id string) string { return id[:min(len(id), 100)] }
+
+// TakesNumbers tells whether requests may have numbers in this replica set. For readers.
+func (c *Core) TakesNumbers() bool {
+	return readFeature(c.box.Setting(featureKey)) >= box.OwnSession.Level
+}
+
+// SessionCount is how many exactly-once sessions there are.
+type SessionCount struct{ Open, Slots int }
