@@ -188,6 +188,7 @@ func (c *Core) runDeadlines() {
 	}
 	if slept := now - c.stepped; slept > c.cfg.DeathTimeout {
 		c.out.flight.since += slept // it was this process that stood still, not the disk
+		c.sessions.term = 0         // nor were those who use sessions idle
 	}
 	c.stepped = now
 	if at := c.out.stallAt(c.cfg.StallTimeout); at != 0 && now >= at {

@@ -629,4 +629,7 @@ var errCodes = map[Code]struct{ symbol, text string }{
 	ErrNoSuchReadView:                {"NO_SUCH_READ_VIEW", "Read view was not found by id"},
 	ErrNotReplicated:                 {"NOT_REPLICATED", "Space '%s' is not replicated to instance '%s' (filter '%s')"},
 	ErrBeingCopied:                   {"BEING_COPIED", "Space '%s' is being copied to instance '%s' (%d %%)"},
+	ErrNoSession:                     {"NO_SESSION", "Session '%s' is not there: it was never opened by this user, or has ended"},
+	ErrNumber:                        {"NUMBER", "Request %d of slot %d is refused: %s"},
+	ErrAnswerGone:                    {"ANSWER_GONE", "The request was executed; its answer was too large to be kept"},
 }

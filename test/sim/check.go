@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/xrow"
 
@@ -32,6 +34,7 @@ type checks struct {
 
 	conditional conditionalChecker
 	txn         txnChecker
+	numbered    numberedChecker
 }
 
 func newChecks(w *World) *checks {
@@ -51,6 +54,7 @@ func newChecks(w *World) *checks {
 	c.pause.init(w)
 	c.handover.init(w)
 	c.forward.init(w)
+	c.numbered = numberedChecker{w: w, rows: map[numberKey][]numberRow{}, slots: map[numberKey][]slotStep{}, ends: map[numberKey]bool{}, leads: map[*node]time.Duration{}}
 	c.conditional.w, c.txn.w, c.line.w, c.filtered.w = w, w, w, w
 	return c
 }
@@ -201,6 +205,7 @@ func (c *checks) logged(n *node, g *xrow.Group) logged {
 	c.sick.logged(n)
 	c.prevote.logged(n, g)
 	c.pause.logged(n, g)
+	c.numbered.logged(n, g)
 	rows, err := c.readRows(g)
 	if err != nil {
 		c.w.fail("rows", "%s logs a row that does not decode: %v", n.label(), err)

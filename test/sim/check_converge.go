@@ -105,6 +105,7 @@ func (w *World) compare() {
 		w.check.void.compare(w.nodes[i])
 	}
 	w.compareContent(finals[0])
+	w.check.numbered.judge(finals[0].tuples)
 }
 
 func readAll(w *World, v *box.View) (all []spaceTuple) {

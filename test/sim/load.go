@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"time"
 
 	"tarragon.dev/tarragon/box"
@@ -76,6 +77,8 @@ type op struct {
 	readonly bool   // it was refused by READONLY
 	do       func(*box.Txn) ([]byte, error)
 	gaveUp   bool                  // the client left before the answer
+	keeps    bool                  // data is wanted
+	data     []byte                // of the answer
 	answered func(err *xrow.Error) // called once, when the outcome is set; may be nil
 }
 
@@ -293,6 +296,9 @@ func (l *load) answer(n *node, r instance.Reply) {
 			l.w.fail("answers", "%s answers request %d twice", n.label(), o.id)
 		}
 		return
+	}
+	if o.keeps {
+		o.data = bytes.Clone(r.Data)
 	}
 	switch {
 	case r.Err == nil:

@@ -36,6 +36,7 @@ type plan struct {
 	forwards   bool  // leadership is handed over, and writes are forwarded then
 	txns       bool  // clients have transactions of several requests, too
 	filters    bool  // there are replicas with a filter
+	sessions   bool  // there are clients with exactly-once sessions
 	async      bool  // clients write asynchronously, too: in a mixed set that makes split brains
 
 	broken          Break
@@ -53,6 +54,7 @@ type Options struct {
 	Hosts           int
 	Mixed           bool // some hosts are of Tarantool's kind
 	Txns            bool // clients have transactions of several requests, too
+	Sessions        bool // there are clients with exactly-once sessions, too
 	// FilterFault is a planted fault of filtered readers or their streams: "view at once", "no
 	// key", "resumed", "sender's filter"; empty: none.
 	FilterFault string
@@ -105,6 +107,9 @@ func draw(seed uint64, o Options) plan {
 	p.filters = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "filter" })
 	p.filterFault = o.FilterFault
 	p.broken, p.blindToPromises, p.lostApart, p.txns = o.Break, o.BlindToPromises, o.LostApart, o.Txns
+	if p.sessions = o.Sessions; p.sessions {
+		p.config.SessionIdle = simSessionIdle
+	}
 	p.async = true
 	switch {
 	case o.Mixed:

@@ -34,6 +34,8 @@ type Result struct {
 	Moved   Moved
 	Txns    TxnMet
 	Filters FilterMet
+
+	Numbered NumberedMet
 }
 
 // half of the run: what a fault plans for its own end holds within one half.
@@ -114,7 +116,7 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met}
+		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met, Numbered: w.check.numbered.met}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads
@@ -276,6 +278,7 @@ func (w *World) strike() {
 	w.half = safety
 	w.load.start(w.plan.clients)
 	w.check.filtered.start()
+	w.check.numbered.start()
 	began, leaders := w.now, w.check.leader.changes
 	end := began + w.plan.safety
 	w.trouble(end)

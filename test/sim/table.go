@@ -160,6 +160,7 @@ func (w *World) fact(n *node, f instance.Fact) {
 	}
 	w.met.fact(f)
 	w.check.handover.told(n, f)
+	w.check.numbered.fact(n, f)
 	if f.Kind == "resign" {
 		switch f.Text {
 		case "no quorum":
