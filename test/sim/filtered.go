@@ -92,7 +92,7 @@ func (f *follower) soon() {
 
 // turn lets the readers read on, and some of them crash or go elsewhere.
 func (f *follower) turn() {
-	if f.left--; f.left < 0 && f.w.half < ending {
+	if f.left--; f.left < 0 && (f.w.half < ending || !f.served()) {
 		f.slot, f.left = f.w.nodes[f.rng.IntN(len(f.w.nodes))].slot, 1+f.rng.IntN(60)
 		f.all.next, f.part.next = 0, 0
 		f.c.met.Moves++
@@ -132,6 +132,9 @@ func (f *follower) turn() {
 		f.compare()
 	}
 }
+
+// served tells whether the host is there still: one that has left gives nobody the rest.
+func (f *follower) served() bool { return slices.Contains(f.w.nodes, f.w.hosts[f.slot]) }
 
 // traced counts what the core of a reader tells.
 func (c *filteredChecker) traced(s *shadow, f instance.Fact) {

@@ -30,9 +30,10 @@ type shadow struct {
 
 	asks   bool // for a state
 	state  *instance.ShareState
-	shared vclock.VClock // what it was sent before that
-	pos    vclock.VClock // what it was sent
-	next   uint64        // group of the host to be read next; 0: it is not subscribed
+	shared vclock.VClock  // what it was sent before that
+	pos    vclock.VClock  // what it was sent
+	next   uint64         // group of the host to be read next; 0: it is not subscribed
+	of     *instance.Core // of the host's process that it is subscribed to: a stream ends with that
 	gap    *xrow.Gap
 	gen    uint64 // of the stream
 
@@ -139,7 +140,7 @@ func (s *shadow) subscribe(n *node) {
 		s.base, s.core = nil, nil // the log that it needs is gone: it joins anew
 		return
 	}
-	s.pos, s.next, s.gap, s.gen = s.vclock, next, nil, 0
+	s.pos, s.next, s.gap, s.gen, s.of = s.vclock, next, nil, 0, n.core
 	if s.state != nil {
 		s.gap, s.gen = xrow.NewGap(s.state.Share), s.state.Gen
 	}
@@ -172,7 +173,8 @@ const maxFormer = 10
 
 // pull takes some groups of the host's log, or all.
 func (s *shadow) pull(n *node, all bool) {
-	if s.next == 0 {
+	if s.next == 0 || s.of != n.core {
+		s.next = 0
 		if s.subscribe(n); s.next == 0 || s.f.w.failure != nil {
 			return
 		}
