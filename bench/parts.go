@@ -23,6 +23,7 @@ var parts = []part{
 	{name: "faults", off: func(f *flags) bool { return f.faults == 0 }, run: printFaults},
 	{name: "kills", named: true, off: func(f *flags) bool { return f.kills == 0 }, run: printKills},
 	{name: budgetPart, named: true, off: func(*flags) bool { return false }, run: printBudget},
+	{name: "filters", named: true, off: func(*flags) bool { return false }, run: printFilters},
 	{name: "switchovers", named: true, off: func(f *flags) bool { return f.switchovers == 0 }, run: printSwitchovers},
 }
 

@@ -1,0 +1,397 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"tarragon.dev/tarragon/bench/result"
+	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
+
+	"github.com/tarantool/go-tarantool/v2"
+	"github.com/tinylib/msgp/msgp"
+)
+
+// What the relay to readers is measured with: rows go round over the spaces, so that of ten
+// that follow each other a filtered reader gets one, which is the worst case for runs that are cut.
+const (
+	filteredSpaces  = 10
+	filteredReaders = 8
+	filteredBatch   = 512 // requests in flight
+)
+
+// Ways to relay.
+const (
+	relayNone     = "no readers"
+	relayFull     = "8 full readers"
+	relayFiltered = "8 readers of 1 of 10 spaces"
+)
+
+// filterRig is a leader with a filter for each reader.
+type filterRig struct {
+	*replicaset
+	f      *flags
+	conn   *tarantool.Connection
+	spaces []uint32
+	shares []*xrow.Share
+	key    uint64 // of the newest row
+}
+
+// printFilters measures what a leader pays for readers that have all, and for such that have a
+// tenth: as rows are written, and from the log.
+func printFilters(ctx context.Context, b *bench) error {
+	fmt.Fprintf(b.out, "\n%d rows of %d spaces, one by one in turn; processor time of the leader; %s\n\n", b.f.rows, filteredSpaces, machine())
+	rs, err := startShape(ctx, b.f, b.f.binary, oneWrite, nil, []string{profiled})
+	if err != nil {
+		return err
+	}
+	defer rs.stop()
+	r := &filterRig{replicaset: rs, f: b.f}
+	if err := r.prepare(ctx); err != nil {
+		return rs.blame(err)
+	}
+	defer r.conn.Close()
+	var rows [][]string
+	for range b.f.pairs {
+		live := map[string]float64{}
+		for _, how := range []string{relayNone, relayFull, relayFiltered} {
+			used, took, err := r.live(ctx, how)
+			if err != nil {
+				return rs.blame(err)
+			}
+			live[how] = used
+			rows = append(rows, r.note(b, "as written: "+how, used, took))
+		}
+		log := map[string]float64{}
+		for _, how := range []string{relayFull, relayFiltered} {
+			used, took, err := r.fromLog(ctx, how)
+			if err != nil {
+				return rs.blame(err)
+			}
+			log[how] = used
+			rows = append(rows, r.note(b, "from the log: "+how, used, took))
+		}
+		rows = append(rows, []string{"filtered divided by full, as written", fmt.Sprintf("%.2f", (live[relayFiltered]-live[relayNone])/(live[relayFull]-live[relayNone])), "", ""},
+			[]string{"the same with the writes themselves", fmt.Sprintf("%.2f", live[relayFiltered]/live[relayFull]), "", ""},
+			[]string{"filtered divided by full, from the log", fmt.Sprintf("%.2f", log[relayFiltered]/log[relayFull]), "", ""})
+	}
+	return printTable(b.out, []string{"what", "us for a row", "us for a row and reader", "rows/s"}, rows)
+}
+
+// note records a turn, and is its line.
+func (r *filterRig) note(b *bench, what string, used float64, took time.Duration) []string {
+	rate := float64(b.f.rows) / took.Seconds()
+	b.report.Records = append(b.report.Records, result.Record{Line: "filters: " + what, System: ours, Figures: []result.Figure{
+		{Name: cpuFigure, Unit: result.Micros, Value: used}, {Name: opsFigure, Unit: result.PerSecond, Value: rate}}})
+	return []string{what, fmt.Sprintf("%.3f", used), fmt.Sprintf("%.3f", used/filteredReaders), count(rate)}
+}
+
+// prepare makes the spaces and the filters.
+func (r *filterRig) prepare(ctx context.Context) (err error) {
+	if r.conn, _, err = r.leader(ctx); err != nil {
+		return err
+	}
+	for i := range filteredSpaces {
+		id, err := makeSpace(ctx, r.conn, fmt.Sprintf("bench_filter_%d", i), false, 0)
+		if err != nil {
+			return err
+		}
+		r.spaces = append(r.spaces, id)
+	}
+	if _, err := call(ctx, r.conn, "tarragon.feature_raise"); err != nil {
+		return err
+	}
+	for i := range filteredReaders {
+		name := fmt.Sprintf("f%d", i)
+		if _, err := call(ctx, r.conn, "tarragon.filter.create", name, map[string]any{"empty": true}); err != nil {
+			return err
+		}
+		if _, err := call(ctx, r.conn, "tarragon.filter.alter", name, map[string]any{"add": map[string]any{"space": []any{r.spaces[i]}}}); err != nil {
+			return err
+		}
+		share, err := r.share(ctx, name)
+		if err != nil {
+			return err
+		}
+		r.shares = append(r.shares, share)
+	}
+	return r.write(ctx) // memory is touched for the first time, by none of the turns
+}
+
+// share is what a filter gives, as its tuple tells it: [name, version, new, spaces, ...].
+func (r *filterRig) share(ctx context.Context, name string) (*xrow.Share, error) {
+	data, err := r.conn.Do(tarantool.NewSelectRequest("_tarragon_filter").Index(uint32(0)).Key([]any{name}).Context(ctx)).Get()
+	if err != nil {
+		return nil, err
+	}
+	if len(data) != 1 {
+		return nil, fmt.Errorf("filter %s: %v", name, data)
+	}
+	t := data[0].([]any)
+	s := &xrow.Share{Filter: name, Version: cluster.Number(t[1])}
+	s.New, _ = t[2].(bool)
+	for _, id := range t[3].([]any) {
+		s.Spaces = append(s.Spaces, uint32(cluster.Number(id)))
+	}
+	return s, nil
+}
+
+// live writes rows while readers follow, and tells the processor time for a row until all have it.
+func (r *filterRig) live(ctx context.Context, how string) (used float64, took time.Duration, err error) {
+	from, err := r.stands(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	readers, err := r.subscribe(ctx, how, from)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer readers.close()
+	profile := r.profile(ctx, how)
+	defer profile()
+	before, begun := usageOf(r.Nodes[0].PID()), time.Now()
+	if err := r.write(ctx); err != nil {
+		return 0, 0, err
+	}
+	until, err := r.stands(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := readers.reach(ctx, until); err != nil {
+		return 0, 0, err
+	}
+	return r.since(before), time.Since(begun), nil
+}
+
+// fromLog has readers take the rows that were written last.
+func (r *filterRig) fromLog(ctx context.Context, how string) (used float64, took time.Duration, err error) {
+	until, err := r.stands(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	before, begun := usageOf(r.Nodes[0].PID()), time.Now()
+	readers, err := r.subscribe(ctx, how, until-r.f.rows)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer readers.close()
+	if err := readers.reach(ctx, until); err != nil {
+		return 0, 0, err
+	}
+	return r.since(before), time.Since(begun), nil
+}
+
+func (r *filterRig) since(before usage) float64 {
+	return float64(usageOf(r.Nodes[0].PID()).minus(before).cpu().Microseconds()) / float64(r.f.rows)
+}
+
+// stands is the LSN of the leader.
+func (r *filterRig) stands(ctx context.Context) (uint64, error) {
+	lsn, _, err := ownLSN(ctx, r.conn)
+	return lsn, err
+}
+
+// profile writes a CPU profile of the leader into the directory of plots, if there is one. What it returns waits for it.
+func (r *filterRig) profile(ctx context.Context, how string) (wait func()) {
+	addr, err := profilerOf(&r.Nodes[0].Process)
+	if r.f.plots == "" || err != nil || how == relayNone {
+		return func() {}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", addr, 3), nil)
+		if err != nil {
+			return
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return
+		}
+		defer res.Body.Close()
+		name := map[string]string{relayFull: "full.pprof", relayFiltered: "filtered.pprof"}[how]
+		if raw, err := io.ReadAll(res.Body); err == nil {
+			_ = os.WriteFile(filepath.Join(r.f.plots, name), raw, 0o600)
+		}
+	})
+	return wg.Wait
+}
+
+// write writes rows, space after space.
+func (r *filterRig) write(ctx context.Context) error {
+	c, err := r.dial(ctx, cluster.User, cluster.Password)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	value := make([]byte, r.f.value)
+	for i := range value {
+		value[i] = 'v'
+	}
+	var out, body, buf []byte
+	var rows []xrow.Row
+	for sent := uint64(0); sent < r.f.rows; {
+		out = out[:0]
+		n := min(filteredBatch, r.f.rows-sent)
+		for range n {
+			r.key++
+			body = append(body[:0], 0x82, byte(xrow.KeySpaceID))
+			body = msgp.AppendUint32(body, r.spaces[r.key%filteredSpaces])
+			body = append(body, byte(xrow.KeyTuple), 0x92)
+			body = msgp.AppendStringFromBytes(msgp.AppendUint64(body, r.key%r.f.keys), value)
+			row := xrow.Row{Type: xrow.Replace, Sync: r.key, Body: body}
+			out = row.Append(out)
+		}
+		if _, err := c.Write(out); err != nil {
+			return err
+		}
+		for answered := uint64(0); answered < n; answered += uint64(len(rows)) {
+			if rows, buf, err = c.ReadRows(rows[:0], buf[:0]); err != nil {
+				return err
+			}
+			for i := range rows {
+				if e := rows[i].AsError(); e != nil {
+					return e
+				}
+			}
+		}
+		sent += n
+	}
+	return nil
+}
+
+func (r *filterRig) dial(ctx context.Context, user, password string) (*iproto.Client, error) {
+	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	c, err := iproto.Dial(limit, r.Nodes[0].Addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(c.Login(user, password), c.SetDeadline(time.Time{})); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// streams are readers that throw away what they get.
+type streams struct {
+	wg   sync.WaitGroup
+	all  []*iproto.Client
+	news chan struct{} // capacity 1
+	mu   sync.Mutex
+	at   []uint64 // LSN of each
+	err  error
+}
+
+// subscribe starts readers behind an LSN.
+func (r *filterRig) subscribe(ctx context.Context, how string, from uint64) (*streams, error) {
+	s := &streams{news: make(chan struct{}, 1)}
+	if how == relayNone {
+		return s, nil
+	}
+	info, err := boxInfo(ctx, r.conn)
+	if err != nil {
+		return nil, err
+	}
+	set, _ := info["replicaset"].(map[any]any)
+	uuid, _ := set["uuid"].(string)
+	self := uint32(cluster.Number(info["id"]))
+	for i := range filteredReaders {
+		c, err := r.dial(ctx, "replicator", "replicator-password")
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.all, s.at = append(s.all, c), append(s.at, 0)
+		req := xrow.SubscribeRequest{ReplicasetUUID: uuid, InstanceUUID: fmt.Sprintf("11111111-1111-4111-8111-%012d", i+1), Kind: xrow.Tarragon,
+			ServerVersion: 3<<16 | 8<<8, Anon: true, IDFilter: 1, Process: uint64(i + 1), Feature: instance.FeatureLevel}
+		req.VClock[self] = from
+		if how == relayFiltered {
+			req.Share = r.shares[i]
+		}
+		err = c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)})
+		if err == nil {
+			var row xrow.Row
+			if row, err = c.ReadRow(); err == nil {
+				if e := row.AsError(); e != nil {
+					err = e
+				}
+			}
+		}
+		if err != nil {
+			s.close()
+			return nil, fmt.Errorf("SUBSCRIBE: %w", err)
+		}
+		s.wg.Go(func() { s.follow(i, c, req.VClock, self) })
+	}
+	return s, nil
+}
+
+// follow reads a stream to its end, and acknowledges each read.
+func (s *streams) follow(i int, c *iproto.Client, v vclock.VClock, from uint32) {
+	var rows []xrow.Row
+	var buf []byte
+	var err error
+	for err == nil {
+		if rows, buf, err = c.ReadRows(rows[:0], buf[:0]); err != nil {
+			break
+		}
+		for j := range rows {
+			if e := rows[j].AsError(); e != nil {
+				err = e
+			}
+			v[from] = max(v[from], rows[j].LSN)
+		}
+		s.mu.Lock()
+		s.at[i] = v[from]
+		s.mu.Unlock()
+		select {
+		case s.news <- struct{}{}:
+		default:
+		}
+		ack := xrow.Ack{VClock: v}
+		err = errors.Join(err, c.WriteRow(&xrow.Row{Type: xrow.OK, Body: ack.AppendBody(nil)}))
+	}
+	s.mu.Lock()
+	s.err = errors.Join(s.err, err)
+	s.mu.Unlock()
+}
+
+// reach waits until all have rows up to an LSN.
+func (s *streams) reach(ctx context.Context, lsn uint64) error {
+	for {
+		s.mu.Lock()
+		behind, err := 0, s.err
+		for _, at := range s.at {
+			if at < lsn {
+				behind++
+			}
+		}
+		s.mu.Unlock()
+		if behind == 0 || err != nil {
+			return err
+		}
+		select {
+		case <-s.news:
+		case <-time.After(time.Second): // one may have ended
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *streams) close() {
+	for _, c := range s.all {
+		_ = c.Close()
+	}
+	s.wg.Wait()
+}
