@@ -21,6 +21,7 @@ type Conn struct {
 	peer     string
 	user     atomic.Uint64 // effective User; written by the reader, and by Su
 	loggedIn atomic.Uint64 // the User that logged in; 0: nobody, or guest
+	acts     atomic.Bool   // it is a router's, for clients of that user: it stays his
 
 	control bool  // it came by a control socket
 	place   place // the gate's

@@ -115,17 +115,22 @@ func (q *Carried) SpaceOf() (id uint32, name []byte) {
 }
 
 // FunctionOf is the name of the function that a CALL asks for.
-func (q *Carried) FunctionOf() (name []byte) {
+func (q *Carried) FunctionOf() (name []byte) { return q.textOf(xrow.KeyFunctionName) }
+
+// EventOf is the key that a WATCH names.
+func (q *Carried) EventOf() (key []byte) { return q.textOf(xrow.KeyEventKey) }
+
+func (q *Carried) textOf(key xrow.Key) (text []byte) {
 	f := mapReader{b: q.Body}
 	for f.next() {
-		if f.key != xrow.KeyFunctionName {
+		if f.key != key {
 			continue
 		}
 		if s, _, ok := mp.ReadString(f.value); ok {
-			name = s
+			text = s
 		}
 	}
-	return name
+	return text
 }
 
 // NewRelayServer returns a server without a node, and without listeners: what it is asked

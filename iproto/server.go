@@ -110,16 +110,21 @@ func (s *Server) Su(conn uint64, user User) error {
 	if c == nil {
 		return xrow.Errorf(xrow.ErrNoConnection)
 	}
+	if c.acts.Load() { // others have requests in this session
+		return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "another user in the session of a router: log in as that user")
+	}
 	c.user.Store(uint64(user))
 	return nil
 }
 
-// ActAs is Su, and the session ends when that user may have none any more.
+// ActAs is Su for good: there is no other one behind it. And the session ends when that
+// user may have none any more.
 func (s *Server) ActAs(conn uint64, user User) error {
 	if err := s.Su(conn, user); err != nil {
 		return err
 	}
 	if c := s.conns.find(conn); c != nil {
+		c.acts.Store(true)
 		c.loggedIn.Store(uint64(user))
 		c.stay() // as behind a login
 	}

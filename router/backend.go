@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -242,6 +243,7 @@ func (e *refusal) Unwrap() error { return e.err }
 // read takes answers until the connection ends.
 func (b *backend) read(link *iproto.Link) error {
 	d := newDelivery(b.p.r)
+	defer d.flush() // what came in front of an answer that makes no sense
 	for {
 		frame, err := link.ReadFrame()
 		if err != nil {
@@ -318,6 +320,13 @@ func unique(lanes []*lane) []*lane {
 		}
 	}
 	return out
+}
+
+// hasOlder tells whether it has a request whose time would be over then.
+func (b *backend) hasOlder(until time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.slots, func(s slot) bool { return s.r != nil && s.r.until <= until })
 }
 
 // stringArray is the arguments of a call: one string.

@@ -160,3 +160,20 @@ func (p *pool) closeOf(inst *instance) {
 		}
 	}
 }
+
+// closeStale ends the backends of an instance that have not answered a request whose time
+// would be over then.
+func (p *pool) closeStale(inst *instance, until time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, all := range p.byKey {
+		if key.inst != inst {
+			continue
+		}
+		for _, b := range all {
+			if b.hasOlder(until) {
+				b.close()
+			}
+		}
+	}
+}

@@ -32,6 +32,10 @@ type Router struct {
 	words []word // by the places of insts
 	last  routes
 	lags  lags
+	led   *instance // the newest leader; nil: there was none
+	// deposed are instances that another one leads in place of, and since when. What they were asked
+	// before and do not answer is given up in the end: clients have requests that wait behind it.
+	deposed map[*instance]time.Duration
 }
 
 // counters are since the start.
@@ -65,7 +69,7 @@ func Open(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, began: time.Now(), looks: make(chan struct{}, 1), wakes: make(chan struct{}, 1)}
+	r := &Router{cfg: cfg, began: time.Now(), deposed: map[*instance]time.Duration{}, looks: make(chan struct{}, 1), wakes: make(chan struct{}, 1)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.pool = pool{r: r, byKey: map[poolKey][]*backend{}, failed: map[poolKey]failure{}}
 	r.users.init(r)
@@ -183,11 +187,18 @@ func (r *Router) decide() {
 		words[i].lag, words[i].lags = r.lags.of(i, now)
 	}
 	next := route(words, names, routing{maxLag: r.cfg.ReaderMaxLag, leaderReads: !r.cfg.NoLeaderReads})
-	if next.leader >= 0 && next.leader != r.last.leader {
-		if r.last.leader >= 0 || r.counts.failovers.Load() > 0 {
+	if next.leader >= 0 && r.insts[next.leader] != r.led {
+		if r.led != nil {
 			r.counts.failovers.Add(1)
 		}
 		r.cfg.Log.Info().Str("leader", names[next.leader]).Uint64("term", words[next.leader].term).Msg("the port rw has another leader")
+	}
+	if next.leader >= 0 {
+		if r.led != nil && r.led != r.insts[next.leader] {
+			r.deposed[r.led] = now
+		}
+		r.led = r.insts[next.leader]
+		delete(r.deposed, r.led)
 	}
 	for i, p := range r.ports {
 		if p == nil {
@@ -209,7 +220,7 @@ func (r *Router) decide() {
 
 // runClock advances what waits, while there is something.
 func (r *Router) runClock() {
-	sweep := time.NewTicker(time.Second)
+	sweep := time.NewTicker(min(time.Second, r.cfg.HoldTime/4))
 	defer sweep.Stop()
 	for {
 		var tick <-chan time.Time
@@ -224,8 +235,23 @@ func (r *Router) runClock() {
 		case <-r.wakes:
 		case <-sweep.C:
 			r.pool.sweep(r.now())
+			r.giveUp(r.now())
 			r.look() // lags grow by themselves
 		}
+	}
+}
+
+// giveUp closes backends of those that lead no more and do not answer what they were asked
+// as leaders: so early that what waits behind that has half of its time left.
+func (r *Router) giveUp(now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for in, since := range r.deposed {
+		if now < since+r.cfg.HoldTime/2 {
+			continue
+		}
+		delete(r.deposed, in)
+		r.pool.closeStale(in, now+r.cfg.HoldTime/2)
 	}
 }
 

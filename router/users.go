@@ -58,8 +58,33 @@ func (u *users) name(n iproto.User) string {
 	return u.names[n]
 }
 
-// Ready is nil: requests wait for an instance instead.
-func (u *users) Ready() *xrow.Error { return nil }
+// Ready waits a little for an instance that can tell who users are, so that nobody's
+// password is called wrong who could not be looked up.
+func (u *users) Ready() *xrow.Error {
+	for until := u.r.now() + lookupLimit; u.r.anybody() == nil; {
+		u.mu.Lock()
+		known := len(u.byName) > 1
+		u.mu.Unlock()
+		select {
+		case <-u.r.ctx.Done():
+			return xrow.Errorf(xrow.ErrShutdown)
+		case <-time.After(tickWaiting):
+		}
+		if u.r.now() >= until && !known {
+			return errNotAsked()
+		} else if u.r.now() >= until {
+			return nil
+		}
+	}
+	return nil
+}
+
+// errNotAsked is the answer to a login while there is nobody who knows the users.
+func errNotAsked() *xrow.Error {
+	e := xrow.Errorf(xrow.ErrLoading)
+	e.Message = "The router has found no instance of the replica set yet that answers"
+	return e
+}
 
 // SchemaVersion is that of answers that are the router's own.
 func (u *users) SchemaVersion() uint64 { return 0 }
