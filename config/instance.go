@@ -201,6 +201,7 @@ type Tarragon struct {
 	Members             []string      // names of instances that may be registered; nil: all, and those without one
 	MaxMembers          int           // who would be one more is not registered
 	AllowTarantool      bool          // register Tarantool instances where the strong rules are in effect
+	Router              Router
 	DebugListen         string        // host:port of net/http/pprof; empty: off
 	MaxConnections      int           // of clients; 0: what file descriptors leave
 	MaxPerUser          int           // logged in as one user; 0: no limit
@@ -216,6 +217,16 @@ type Tarragon struct {
 	OnRoleChangeTimeout time.Duration // it is killed then
 	Filter              string        // of this anonymous replica, by its name; empty: it has all spaces
 	OpaqueSpaces        bool          // carry what peers define and cannot be indexed here
+}
+
+// Router is the router in the instance.
+type Router struct {
+	RW, RO       string // host:port; empty: off
+	Login        string // user of the credentials; empty: that of members
+	Password     string
+	HoldTime     time.Duration // for which a request waits
+	HoldBytes    int64         // of all that wait
+	ReaderMaxLag time.Duration
 }
 
 // Warning is something that works and is probably not meant.

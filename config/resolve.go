@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"tarragon.dev/tarragon/raft"
@@ -127,6 +128,35 @@ func (o *options) log() Log {
 	return lg
 }
 
+func (o *options) router() Router {
+	r := Router{
+		RW: o.hostPort("tarragon.router.rw"), RO: o.hostPort("tarragon.router.ro"), HoldTime: o.timeout("tarragon.router.hold_time"),
+		HoldBytes: o.size("tarragon.router.hold_bytes"), ReaderMaxLag: o.timeout("tarragon.router.reader_max_lag"),
+		Login: o.text("tarragon.router.login"),
+	}
+	users := o.get("credentials.users")
+	for _, name := range users.names() {
+		v := users.at(name)
+		if password := v.at("password"); password != nil && (name == r.Login || r.Login == "" && slices.Contains(strs(v.at("roles")), "super")) {
+			r.Login, r.Password = name, password.str()
+			return r
+		}
+	}
+	if r.Login != "" {
+		o.bad("tarragon.router.login", "no user of credentials.users with a password")
+	}
+	return r
+}
+
+// hostPort is an address to listen on; empty: none.
+func (o *options) hostPort(path string) string {
+	addr := o.text(path)
+	if at := strings.LastIndexByte(addr, ':'); addr != "" && (at < 0 || at == len(addr)-1) {
+		o.bad(path, "host:port expected, as in 0.0.0.0:3300")
+	}
+	return addr
+}
+
 func (o *options) tarragon() Tarragon {
 	return Tarragon{
 		SnapshotThreshold:   o.integer("tarragon.snapshot_threshold"),
@@ -149,6 +179,7 @@ func (o *options) tarragon() Tarragon {
 		AcceptLoss:          o.boolean("tarragon.accept_loss"),
 		MaxMembers:          int(o.integer("tarragon.max_members")),
 		AllowTarantool:      o.boolean("tarragon.allow_tarantool"),
+		Router:              o.router(),
 		DebugListen:         o.debugListen(),
 		ControlSocket:       o.controlSocket(),
 		FileMode:            o.mode("tarragon.file_mode"),

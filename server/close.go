@@ -81,6 +81,7 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 			s.resign()
 			s.hook.leave() // its program runs while clients leave
 		}},
+		{"router", s.closeRouter}, // its clients have somewhere else to go, and what waits has another leader by now
 		{"clients", func() { // those that watch box.shutdown leave by themselves
 			ctx, cancel := context.WithTimeout(context.Background(), drain)
 			defer cancel()

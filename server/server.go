@@ -17,6 +17,7 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/perm"
 	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/router"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
 
@@ -108,10 +109,11 @@ type port struct {
 	events   *iproto.Hub
 	clients  *iproto.Server
 	calls    calls
-	locals   atomic.Uint64 // sessions without a socket that were opened
-	debug    *http.Server  // nil: off
-	badBytes limiter       // of log lines about foreign bytes
-	turned   limiter       // of those about connections that were closed to protect the others
+	locals   atomic.Uint64  // sessions without a socket that were opened
+	debug    *http.Server   // nil: off
+	router   *router.Router // nil: off
+	badBytes limiter        // of log lines about foreign bytes
+	turned   limiter        // of those about connections that were closed to protect the others
 }
 
 // errStopped is the cause of an orderly stop.
@@ -321,6 +323,7 @@ func (s *Server) openOr(ctx context.Context) error {
 		s.log.Warn().Str("store", storeDir(s.in)).Msg("stopping while the store is being opened: the next start recovers from the log")
 		go func() {
 			if err := <-opened; err == nil {
+				s.closeRouter()
 				s.closeDebug()
 				s.port.clients.Close()
 				_ = s.store.Close()
@@ -355,7 +358,12 @@ func (s *Server) open() (err error) {
 	if err := s.openClients(); err != nil {
 		return closeOver(s.store, err)
 	}
-	if err := s.openDebug(); err != nil {
+	err = s.openDebug()
+	if err == nil {
+		err = s.openRouter()
+	}
+	if err != nil {
+		s.closeDebug()
 		s.port.clients.Close()
 		return closeOver(s.store, err)
 	}

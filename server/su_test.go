@@ -64,7 +64,7 @@ func TestAttackActAs(t *testing.T) {
 			t.Errorf("%s: a session that clients share became another user's", name)
 		}
 	}
-	s.leader().call("box.schema.user.disable", "chief")
+	s.leader().call("box.schema.user.drop", "chief")
 	for call("box.session.user") == nil && t.Context().Err() == nil { // it is being closed
 	}
 }

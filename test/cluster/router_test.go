@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -137,6 +138,56 @@ func TestRouterHidesFailovers(t *testing.T) {
 		if err != nil || ok && len(data) != 1 {
 			t.Fatalf("row %d: %v, %v", key, data, err)
 		}
+	}
+}
+
+// The router in an instance serves whoever leads, and no write fails while leadership moves on
+// purpose: what the old leader refuses waits for the new one.
+func TestRouterInAnInstance(t *testing.T) {
+	r := newRig(t, options{})
+	rw, err := cluster.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := r.Nodes[0]
+	r.editOf(first, func(yaml string) string {
+		head := "          " + first.Name + ":\n"
+		return strings.Replace(yaml, head, head+"            tarragon: {router: {rw: '"+rw+"'}}\n", 1)
+	})
+	r.run()
+	conn := r.connectRouter(rw)
+	key := uint64(0)
+	write := func() {
+		t.Helper()
+		key++
+		if _, err := conn.Do(tarantool.NewInsertRequest(space).Tuple([]any{key, "x"})).Get(); err != nil {
+			t.Fatalf("row %d: %v", key, err)
+		}
+	}
+	for range 3 {
+		old := r.leader()
+		write()
+		stop, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for n := uint64(0); ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := conn.Do(tarantool.NewReplaceRequest(space).Tuple([]any{1_000_000 + n%100, "y"})).Get(); err != nil {
+					t.Errorf("while leadership moves: %v", err)
+				}
+			}
+		}()
+		if out, exit := r.switchoverBy(r.Config); exit != 0 {
+			t.Error(out)
+		}
+		r.leaderAfter(old.term)
+		close(stop)
+		<-done
+		write()
 	}
 }
 

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"fmt"
+
+	"tarragon.dev/tarragon/router"
+)
+
+// openRouter opens the router in this instance, where the configuration asks for one. It
+// reaches all instances where their peers do, this one too.
+func (s *Server) openRouter() error {
+	conf := &s.in.Tarragon.Router
+	if conf.RW == "" && conf.RO == "" {
+		return nil
+	}
+	cfg := router.Config{
+		Version: GreetingVersion, UUID: s.main().life.UUID, RW: given(conf.RW), RO: given(conf.RO), HoldTime: conf.HoldTime, HoldBytes: conf.HoldBytes,
+		ReaderMaxLag: conf.ReaderMaxLag, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(), Log: s.log.With().Str("part", "router").Logger(),
+	}
+	for _, m := range s.in.Members {
+		if m.Peer.IsZero() {
+			continue
+		}
+		in := router.Instance{Name: m.Name, Addr: m.Peer.Address(), Login: conf.Login, Password: conf.Password}
+		if in.Login == "" {
+			in.Login, in.Password = m.Peer.Login, m.Peer.Password
+		}
+		cfg.Instances = append(cfg.Instances, in)
+	}
+	r, err := router.Open(cfg)
+	if err != nil {
+		return fmt.Errorf("tarragon.router: %w", err)
+	}
+	s.port.router = r
+	for kind, option := range [...]string{router.RW: "rw", router.RO: "ro"} {
+		for _, addr := range r.Addrs(router.Port(kind)) {
+			s.log.Info().Str("addr", addr).Str("port", option).Msg("the router listens")
+		}
+	}
+	return nil
+}
+
+func given(addr string) []string {
+	if addr == "" {
+		return nil
+	}
+	return []string{addr}
+}
+
+// closeRouter lets clients of the router leave, and ends it.
+func (s *Server) closeRouter() {
+	if s.port.router != nil {
+		s.port.router.Drain()
+		s.port.router.Close()
+	}
+}
