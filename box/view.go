@@ -77,6 +77,23 @@ func (v *View) Rows() (n int) {
 	return n
 }
 
+// ViewSpace is a space of a view.
+type ViewSpace struct {
+	ID   uint32
+	Name string
+	Rows int // about: those that there are now
+}
+
+// Spaces are those that Next has, by ascending IDs. Safe for readers.
+func (v *View) Spaces() (out []ViewSpace) {
+	for _, id := range v.dict.ids {
+		if sp := v.dict.spaces[id]; v.shows(sp) {
+			out = append(out, ViewSpace{sp.id, sp.name, sp.stats.rows})
+		}
+	}
+	return out
+}
+
 // Pins is the bytes of tuples that were replaced or deleted since the view was
 // opened: they stay in memory until it is closed. Safe for readers.
 func (v *View) Pins() int { return v.box.garbage.kept - v.kept }

@@ -216,6 +216,9 @@ type Tarragon struct {
 	OnRoleChange        []string      // program and arguments, run when the role changes; empty: none
 	OnRoleChangeTimeout time.Duration // it is killed then
 	Filter              string        // of this anonymous replica, by its name; empty: it has all spaces
+	TransferCommand     []string      // program and arguments that bring base copies; empty: none
+	TransferTimeout     time.Duration // it is killed then
+	TransferFallback    int           // failures in a row before a copy comes over the connection; 0: it never does
 	OpaqueSpaces        bool          // carry what peers define and cannot be indexed here
 }
 

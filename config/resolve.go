@@ -187,6 +187,9 @@ func (o *options) tarragon() Tarragon {
 		SocketMode:          o.mode("tarragon.socket_mode"),
 		BootstrapProfile:    o.text("tarragon.bootstrap_profile"),
 		Filter:              o.text("tarragon.filter"),
+		TransferCommand:     o.transfer(),
+		TransferTimeout:     o.timeout("tarragon.transfer_timeout"),
+		TransferFallback:    int(o.integer("tarragon.transfer_fallback")),
 		OpaqueSpaces:        o.boolean("tarragon.opaque_spaces"),
 		OnRoleChange:        o.command(OnRoleChange),
 		OnRoleChangeTimeout: o.timeout(OnRoleChange + "_timeout"),
@@ -195,6 +198,27 @@ func (o *options) tarragon() Tarragon {
 
 // OnRoleChange is the path of that option, for those who speak of it.
 const OnRoleChange = "tarragon.on_role_change"
+
+// TransferCommand is the path of that option, for those who speak of it.
+const TransferCommand = "tarragon.transfer_command"
+
+// transfer is the command that brings base copies. What is put in the place of words from
+// elsewhere does not name the program.
+func (o *options) transfer() []string {
+	argv := o.command(TransferCommand)
+	if len(argv) == 0 {
+		return nil
+	}
+	for _, word := range []string{"%source%", "%target%"} {
+		if !strings.Contains(strings.Join(argv[1:], "\x00"), word) {
+			o.bad(TransferCommand, "no argument has %s", word)
+		}
+	}
+	if strings.Contains(argv[0], "%source%") || strings.Contains(argv[0], "%target%") || strings.Contains(argv[0], "%host%") {
+		o.bad(TransferCommand, "the program itself cannot be told by the sender")
+	}
+	return argv
+}
 
 // command is a program and its arguments; nil: none.
 func (o *options) command(path string) (argv []string) {

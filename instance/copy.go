@@ -34,7 +34,7 @@ func (c *Core) judgeCopy(w *copyWaiter, late bool) outcome {
 	case c.share.filter != "":
 		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: w.req.Tag, Err: c.sharesOnly()})
 	case c.hasDecidedAll(&w.req.CopyOrder):
-		s := Snapshot{Tag: w.req.Tag, View: c.box.OpenView(), State: State{VClock: c.Decided()}}
+		s := Snapshot{Tag: w.req.Tag, View: c.box.OpenView(), State: State{VClock: c.Decided(), Term: c.limbo.Current().Term}}
 		s.View.Among(w.req.Spaces)
 		c.eff.Snaps = append(c.eff.Snaps, s)
 	case late:

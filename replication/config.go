@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"tarragon.dev/tarragon/instance"
@@ -49,6 +50,10 @@ type Config struct {
 	ViewTime         time.Duration // a joiner has a view open for so long, see spool.go; 1m
 	ViewBytes        int           // and until that much is pinned by it; 64 MiB
 	SpoolDir         string        // where the rest of its state is kept for it then; the system's for temporary files
+	CopyDir          string        // for files of base copies, and nothing else; empty: none are written or taken
+	FileMode         fs.FileMode   // of these files; 0: see perm
+	DirMode          fs.FileMode   // of CopyDir
+	Transfer         *Transfer     // has a command bring base copies; nil: the connection does
 	RingBytes        int           // of recent groups kept in memory for relays; 64 MiB
 
 	Log    Log  // the log on disk; required for SUBSCRIBE

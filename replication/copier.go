@@ -19,6 +19,7 @@ type copier struct {
 	cancel context.CancelCauseFunc // of the one under way; nil: none is
 	ready  chan struct{}           // closed when its tuples may come
 	next   int                     // peer that is asked next
+	failed int                     // transfers by the command, in a row
 	early  *instance.CopyOrder     // came before Start, as where spaces are lacking since the last life; nil: none
 }
 
@@ -116,7 +117,8 @@ func (h *Hub) bringFrom(ctx context.Context, p *Peer, order *instance.CopyOrder,
 		return false, err
 	}
 	defer stop()
-	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: h.cfg.Name, ServerVersion: id.Version, Group: id.Group, Feature: id.Feature, Share: order.Share,
+	command := h.transfers()
+	req := xrow.JoinRequest{File: command, InstanceUUID: id.UUID, InstanceName: h.cfg.Name, ServerVersion: id.Version, Group: id.Group, Feature: id.Feature, Share: order.Share,
 		Copy: &xrow.Copy{Spaces: order.Spaces, VClock: order.VClock, Term: order.Term}}
 	if err := c.WriteRow(&xrow.Row{Type: xrow.FetchSnap, Body: req.AppendBody(nil)}); err != nil {
 		return false, err
@@ -126,8 +128,15 @@ func (h *Hub) bringFrom(ctx context.Context, p *Peer, order *instance.CopyOrder,
 	if err != nil {
 		return false, r.ended(err)
 	}
-	if err := h.node.Submit(instance.CopyBegins{Order: order.Order, VClock: view, Tuples: tuples, Source: instance.CopySource{From: p.label()}}); err != nil {
+	if err := h.node.Submit(instance.CopyBegins{Order: order.Order, VClock: view, Tuples: tuples, Source: instance.CopySource{From: p.label(), Command: command}}); err != nil {
 		return true, err
+	}
+	var file *copyInput
+	if command {
+		if file, err = r.transfer(c, p, view); err != nil {
+			return true, r.ended(err)
+		}
+		defer file.close()
 	}
 	select {
 	case <-ready:
@@ -135,6 +144,9 @@ func (h *Hub) bringFrom(ctx context.Context, p *Peer, order *instance.CopyOrder,
 		return true, context.Cause(ctx)
 	case <-time.After(h.cfg.JoinTimeout):
 		return true, fmt.Errorf("what %s had decided is not decided here after %v", p.Addr, h.cfg.JoinTimeout)
+	}
+	if file != nil {
+		return true, h.transferred(file.rows(&r))
 	}
 	return true, r.ended(r.rows())
 }
@@ -169,32 +181,56 @@ func (r *copyReader) head(group string) (view vclock.VClock, tuples int, err err
 	return view, int(meta.Tuples), err
 }
 
-// rows hands tuples to the core, some at a time, and no more than it takes.
-func (r *copyReader) rows() error {
-	ev := instance.CopyRows{Order: r.order}
-	room := make(chan struct{}, 2)
-	var buf []byte
-	send := func() error {
-		if len(ev.Tuples) == 0 {
-			return nil
-		}
-		select {
-		case room <- struct{}{}:
-		case <-r.ctx.Done():
-			return context.Cause(r.ctx)
-		}
-		ev.Release = func() { <-room }
-		err := r.hub.node.Submit(ev)
-		ev, buf = instance.CopyRows{Order: r.order, Space: ev.Space}, nil
-		return err
+// parcel gathers tuples for the core: it gets some at a time, and no more than it takes.
+type parcel struct {
+	*copyReader
+	ev   instance.CopyRows
+	room chan struct{}
+	buf  []byte
+}
+
+func (r *copyReader) parcel() *parcel {
+	return &parcel{copyReader: r, ev: instance.CopyRows{Order: r.order}, room: make(chan struct{}, 2)}
+}
+
+func (p *parcel) send() error {
+	if len(p.ev.Tuples) == 0 {
+		return nil
 	}
+	select {
+	case p.room <- struct{}{}:
+	case <-p.ctx.Done():
+		return context.Cause(p.ctx)
+	}
+	p.ev.Release = func() { <-p.room }
+	err := p.hub.node.Submit(p.ev)
+	p.ev, p.buf = instance.CopyRows{Order: p.order, Space: p.ev.Space}, nil
+	return err
+}
+
+func (p *parcel) add(space uint32, tuple []byte) error {
+	if space != p.ev.Space || len(p.buf)+len(tuple) > copyBytes || len(p.ev.Tuples) == copyTuples {
+		if err := p.send(); err != nil {
+			return err
+		}
+		p.ev.Space = space
+	}
+	at := len(p.buf)
+	p.buf = append(p.buf, tuple...)
+	p.ev.Tuples = append(p.ev.Tuples, p.buf[at:len(p.buf):len(p.buf)])
+	return nil
+}
+
+// rows hands tuples to the core.
+func (r *copyReader) rows() error {
+	p := r.parcel()
 	for {
 		row, err := r.read()
 		switch {
 		case err != nil:
 			return err
 		case row.Type == xrow.OK:
-			return send()
+			return p.send()
 		case row.Type != xrow.Insert:
 			return unexpected(&row, xrow.Insert)
 		}
@@ -202,14 +238,8 @@ func (r *copyReader) rows() error {
 		if err != nil {
 			return err
 		}
-		if d.SpaceID != ev.Space || len(buf)+len(d.Tuple) > copyBytes || len(ev.Tuples) == copyTuples {
-			if err := send(); err != nil {
-				return err
-			}
-			ev.Space = d.SpaceID
+		if err := p.add(d.SpaceID, d.Tuple); err != nil {
+			return err
 		}
-		at := len(buf)
-		buf = append(buf, d.Tuple...)
-		ev.Tuples = append(ev.Tuples, buf[at:len(buf):len(buf)])
 	}
 }

@@ -43,6 +43,7 @@ type given struct {
 	done   chan struct{} // closed when it holds nothing any more
 
 	// Guarded by the hub's lock.
+	of    *copyFile // by which it is served; nil: by the connection
 	stage GivenStage
 	told  *Progress // of the tuples; nil: none have gone
 	view  pins      // nil: none is open
@@ -68,6 +69,8 @@ const (
 	GivenRefused  GivenStage = "refused"  // it may come again
 	GivenDeciding GivenStage = "deciding" // not all that the replica holds is decided here yet
 	GivenSending  GivenStage = "sending"
+	GivenWriting  GivenStage = "writing" // the file that a command will bring
+	GivenWritten  GivenStage = "written" // a command brings it
 )
 
 // GivenCopy is a base copy as its sender tells of it.
@@ -121,7 +124,7 @@ func (h *Hub) SetCopies(silence time.Duration, places int) {
 func (h *Hub) give(link *iproto.Link, req *xrow.JoinRequest) (*given, error) {
 	to := replica{req.InstanceUUID, req.InstanceName, link.RemoteAddr().String()}
 	for {
-		g, older, err := h.tryGive(link, &to, req.Copy.Spaces)
+		g, older, err := h.tryGive(link, &to, req.Copy.Spaces, req.File)
 		if older == nil {
 			return g, err
 		}
@@ -134,7 +137,7 @@ func (h *Hub) give(link *iproto.Link, req *xrow.JoinRequest) (*given, error) {
 	}
 }
 
-func (h *Hub) tryGive(link *iproto.Link, to *replica, spaces []uint32) (g, older *given, err error) {
+func (h *Hub) tryGive(link *iproto.Link, to *replica, spaces []uint32, file bool) (g, older *given, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.expelled {
@@ -147,14 +150,8 @@ func (h *Hub) tryGive(link *iproto.Link, to *replica, spaces []uint32) (g, older
 			return nil, o, nil
 		}
 	}
-	if places := h.copyLimits.Load().places; len(r.open) >= places {
-		why := fmt.Sprintf("as many base copies are under way here as tarragon.max_copies allows: %d", len(r.open))
-		r.counts.Refused++
-		if len(r.turned) == maxTurned {
-			r.turned = slices.Delete(r.turned, 0, 1)
-		}
-		r.turned = append(r.turned, turned{*to, spaces, time.Now(), why})
-		return nil, nil, &xrow.Error{Code: xrow.ErrLoading, Message: why}
+	if places := h.copyLimits.Load().places; !file && h.views() >= places {
+		return nil, nil, h.turnAway(to, spaces, places)
 	}
 	r.last++
 	g = &given{hub: h, no: r.last, to: *to, spaces: spaces, since: time.Now(), link: link, done: make(chan struct{}), stage: GivenDeciding}
@@ -162,6 +159,19 @@ func (h *Hub) tryGive(link *iproto.Link, to *replica, spaces []uint32) (g, older
 	r.open = append(r.open, g)
 	h.wg.Add(1)
 	return g, nil, nil
+}
+
+// turnAway refuses a replica for which there is no place, and takes it down. The hub's lock
+// is held.
+func (h *Hub) turnAway(to *replica, spaces []uint32, places int) *xrow.Error {
+	r := &h.giving
+	why := fmt.Sprintf("as many base copies are under way here as tarragon.max_copies allows: %d", places)
+	r.counts.Refused++
+	if len(r.turned) == maxTurned {
+		r.turned = slices.Delete(r.turned, 0, 1)
+	}
+	r.turned = append(r.turned, turned{*to, spaces, time.Now(), why})
+	return &xrow.Error{Code: xrow.ErrLoading, Message: why}
 }
 
 // end has a base copy end: what is held for it goes at once, and a write that is under way
@@ -237,6 +247,14 @@ func (g *given) status() GivenCopy {
 		g.hub.node.Read(func() { c.Pins = g.view.Pins() })
 	}
 	c.Spooled = g.stage == GivenSending && g.view == nil
+	if g.of != nil {
+		c.Stage, c.Spooled = GivenWriting, true
+		select {
+		case <-g.of.done:
+			c.Stage = GivenWritten
+		default:
+		}
+	}
 	return c
 }
 

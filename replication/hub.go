@@ -34,6 +34,7 @@ type Hub struct {
 	forwards forwarder
 	copier   copier
 	giving   giving
+	files    copyFiles
 	shareGen uint64 // of the share that streams are to have, see reshare
 
 	ctx    context.Context
@@ -91,6 +92,7 @@ func (h *Hub) Start(node Node) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.node = node
+	h.cleanCopies() // of a life that has ended without
 	for _, p := range h.cfg.Peers {
 		a := newApplier(h, p)
 		h.appliers = append(h.appliers, a)
@@ -107,6 +109,12 @@ func (h *Hub) Close() {
 	h.mu.Unlock()
 	h.cancel(ErrClosed)
 	h.wg.Wait()
+	h.mu.Lock()
+	for _, f := range h.files.list {
+		f.gone = true // its time is over, and another life has files of the same names
+	}
+	h.mu.Unlock()
+	h.cleanCopies()
 }
 
 // Handle takes the effects of a Step. It implements instance.Peers.

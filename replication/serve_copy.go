@@ -19,6 +19,9 @@ func (h *Hub) serveCopy(link *iproto.Link, sync uint64, req *xrow.JoinRequest) (
 		return err
 	}
 	defer func() { g.leave(err) }()
+	if req.File {
+		return h.serveFile(g, link, sync, &instance.CopyOrder{Spaces: req.Copy.Spaces, VClock: req.Copy.VClock, Term: req.Copy.Term})
+	}
 	snap, err := h.requestState(g.ctx, func(tag uint64) instance.Event {
 		return instance.CopyRequest{Tag: tag, CopyOrder: instance.CopyOrder{Spaces: req.Copy.Spaces, VClock: req.Copy.VClock, Term: req.Copy.Term}}
 	})

@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -149,4 +152,58 @@ func TestCopyTimeout(t *testing.T) {
 	s.until("it is sent a copy", func() bool { c := lead.copiesGiven(); return len(c) == 1 && c[0]["stage"] == "sending" })
 	lead.call("box.cfg", map[string]any{"tarragon_copy_timeout": 0.1})
 	s.until("it is closed", func() bool { return len(lead.copiesGiven()) == 0 })
+}
+
+// The reader's own command brings what the filter adds, and is told the path as one word; when it
+// fails that is shown, and nothing comes by the connection.
+func TestCopyByCommand(t *testing.T) {
+	s, lead, reader, conn := withOrders(t, 30, 1000)
+	works := filepath.Join(s.dir, "works")
+	script := filepath.Join(s.dir, "carry.sh")
+	if err := os.WriteFile(script, []byte("test -e "+works+" || { echo 'no route to '\"$3\" >&2; exit 3; }\nexec cp \"$1\" \"$2\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(file), "filter: hr", "filter: hr, transfer_command: [sh, "+script+", '%source%', '%target%', '%host%']", 1)
+	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader.start()
+	s.until("it has people", reader.has("people", 20))
+	s.mustFilter(conn, "alter", "hr", map[string]any{"add": items("space", "orders")})
+	s.until("it says what the command has said", func() bool {
+		c := reader.copyTaken()
+		reason, _ := c["reason"].(string)
+		return strings.Contains(reason, `exit status 3: "no route to 127.0.0.1"`)
+	})
+	if _, err := reader.count("orders"); !errors.Is(codeOf(err), xrow.ErrBeingCopied) {
+		t.Errorf("%v", err)
+	}
+	if err := os.WriteFile(works, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.until("30 orders", reader.has("orders", 30))
+	insertRange(t, conn, "orders", 30, 40)
+	s.until("40 orders", reader.has("orders", 40))
+	left, err := filepath.Glob(filepath.Join(reader.server().main().copyDir(), "*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("%q stay, %v", left, err)
+	}
+	names, err := filepath.Glob(filepath.Join(lead.server().main().copyDir(), "*.copy"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	if info, err := os.Stat(names[0]); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	lead.call("box.cfg", map[string]any{"tarragon_copy_timeout": 0.1})
+	if err := lead.halt(); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := filepath.Glob(filepath.Join(lead.server().main().copyDir(), "*")); len(names) != 0 {
+		t.Errorf("%q stay behind a stop", names)
+	}
 }

@@ -75,6 +75,12 @@ func FuzzBody(f *testing.F) {
 	kinds := []body{&JoinRequest{}, &RegisterRequest{}, &SubscribeRequest{}, &SubscribeOK{}, &Ballot{}, &Ack{}, &Synchro{},
 		&Raft{}, &JoinMetaBody{}}
 	seed(f, hasBody, onlyBody)
+	share := &Share{Filter: "hr", Version: 3, New: true, Spaces: []uint32{512, 70000}}
+	for _, b := range []body{&JoinRequest{InstanceUUID: uuidA, Share: share}, &SubscribeRequest{InstanceUUID: uuidA, Share: share, Kind: Tarragon},
+		&JoinRequest{InstanceUUID: uuidA, Share: share, File: true, Copy: &Copy{Spaces: []uint32{512, 70000}, VClock: vclock.VClock{1: 7, 31: 300}, Term: 9}},
+		&JoinMetaBody{Tuples: 7, Share: share, File: &File{Path: "/var/lib/x.copy", Size: 1 << 40, Digest: [32]byte{1, 2, 3}}}} {
+		f.Add(b.AppendBody(nil))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, kind := range kinds {
 			once, ok := tryDecode(kind, b)

@@ -15,6 +15,7 @@ type JoinMetaBody struct {
 	Term, LSN uint64       // committed: all rows of the term's owner up to this LSN
 	Tuples    uint64       // about how many follow, for people; 0: not told
 	Share     *Share       // what of the state a filtered replica gets; nil: all
+	File      *File        // in which the base copy is; nil: it is in none, or that is not written yet
 }
 
 // maxBegan bounds what JOIN_META tells of how terms began, in bytes: it is one frame. The
@@ -34,6 +35,9 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 		pairs++
 	}
 	if j.Share != nil {
+		pairs++
+	}
+	if j.File != nil {
 		pairs++
 	}
 	dst = append(dst, 0x80|pairs, byte(KeyHistory))
@@ -64,6 +68,9 @@ func (j *JoinMetaBody) AppendBody(dst []byte) []byte {
 	if j.Share != nil {
 		dst = j.Share.Append(append(dst, 0xcc, byte(KeyShare)))
 	}
+	if j.File != nil {
+		dst = j.File.append(append(dst, 0xcc, byte(KeyFile)))
+	}
 	return dst
 }
 
@@ -88,13 +95,17 @@ func DecodeJoinMeta(body []byte) (j JoinMetaBody, ours bool, err error) {
 			ours = true
 		case KeyCommitted:
 			var at [2]uint64
-			if !readUints(f.val, at[:]) || at[1] > maxLSN {
+			if !ReadUints(f.val, at[:]) || at[1] > maxLSN {
 				return j, false, badMsgpack("invalid COMMITTED", nil)
 			}
 			j.Term, j.LSN = at[0], at[1]
 		case KeyShare:
 			if j.Share, ok = ReadShare(f.val); !ok {
 				return j, false, badMsgpack("invalid SHARE", nil)
+			}
+		case KeyFile:
+			if j.File, ok = readFile(f.val); !ok {
+				return j, false, badMsgpack("invalid FILE", nil)
 			}
 		case KeyTuples:
 			if j.Tuples, ok = u64(f.val); !ok {
@@ -136,7 +147,7 @@ func readSpans(v []byte) (spans []terms.Span, ok bool) {
 func readSpan(v []byte) (span terms.Span, ok bool) {
 	var s [6]uint64
 	s[4] = vclock.Max // not given
-	if !readUints(v, s[:4]) && !readUints(v, s[:]) {
+	if !ReadUints(v, s[:4]) && !ReadUints(v, s[:]) {
 		return span, false
 	}
 	span = terms.Span{Term: s[0], Owner: uint32(s[1]), First: s[2], Last: s[3], Writer: uint32(s[1]), Rules: terms.Strong}
@@ -150,8 +161,8 @@ func readSpan(v []byte) (span terms.Span, ok bool) {
 	return span, !bad
 }
 
-// readUints reads an array of exactly len(to) unsigned integers.
-func readUints(v []byte, to []uint64) bool {
+// ReadUints reads an array of exactly len(to) unsigned integers.
+func ReadUints(v []byte, to []uint64) bool {
 	elems, n, ok := mp.ReadArrayHeader(v)
 	if !ok || elems != len(to) {
 		return false

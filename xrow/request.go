@@ -18,6 +18,7 @@ type JoinRequest struct {
 	Feature       uint32 // ours: the newest feature level that the joiner reads; 0: not told
 	Share         *Share // ours: what a filtered replica takes, by the name of its filter alone; nil: all
 	Copy          *Copy  // ours: a base copy of some spaces is asked for, and not a state; nil: a state
+	File          bool   // ours: a command will bring the base copy: the answer has no tuples
 }
 
 // AppendBody encodes the body; empty fields are left out.
@@ -34,13 +35,17 @@ func (j *JoinRequest) AppendBody(dst []byte) []byte {
 	m.uintNonzero(KeyFeature, uint64(j.Feature))
 	m.share(j.Share)
 	m.copy(j.Copy)
+	if j.File {
+		m.key(KeyFile)
+		m.dst = append(m.dst, 0x90)
+	}
 	return m.dst
 }
 
 // DecodeJoin reads the body of JOIN or FETCH_SNAPSHOT.
 func DecodeJoin(body []byte) (j JoinRequest, err error) {
 	d, err := decodeRequest(body, useInstance|useVersion|useIncarnation|useGroup|useFeature|useShare|useCopy)
-	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint, d.Group, d.Feature, d.Share, d.copy}, err
+	return JoinRequest{d.InstanceUUID, d.InstanceName, d.ServerVersion, d.Incarnation, d.checkpoint, d.Group, d.Feature, d.Share, d.copy, d.file}, err
 }
 
 // RegisterRequest is the body of REGISTER.
@@ -281,7 +286,7 @@ func usedBy(k Key) use {
 		return useFeature
 	case KeyShare:
 		return useShare
-	case KeyCopy:
+	case KeyCopy, KeyFile:
 		return useCopy
 	case KeyProcedures:
 		return useProcedures
@@ -294,6 +299,7 @@ type request struct {
 	SubscribeRequest
 	checkpoint bool
 	copy       *Copy
+	file       bool
 	shown      Shown
 }
 
@@ -351,6 +357,10 @@ func decodeRequest(body []byte, in use) (d request, err error) {
 		case KeyCopy:
 			what = "invalid COPY"
 			d.copy, ok = readCopy(f.val)
+		case KeyFile:
+			what = "invalid FILE"
+			_, _, ok = mp.ReadArrayHeader(f.val)
+			d.file = true
 		case KeyShare:
 			what = "invalid SHARE"
 			d.Share, ok = ReadShare(f.val)

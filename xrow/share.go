@@ -140,3 +140,42 @@ func readCopy(v []byte) (*Copy, bool) {
 	c.Term, _, ok = mp.ReadUint(v[at+used:])
 	return c, ok
 }
+
+// File is where the sender of a base copy has written it.
+type File struct {
+	Path   string   // at the sender
+	Size   uint64   // bytes
+	Digest [32]byte // SHA-256 of what is in front of the last 32 bytes
+}
+
+// maxPath bounds the path of a file, as the kernel does.
+const maxPath = 4096
+
+// append encodes [path, size, digest].
+func (f *File) append(dst []byte) []byte {
+	dst = msgp.AppendString(append(dst, 0x93), f.Path)
+	return msgp.AppendBytes(msgp.AppendUint64(dst, f.Size), f.Digest[:])
+}
+
+// readFile reads it. More elements may follow.
+func readFile(v []byte) (*File, bool) {
+	n, at, ok := mp.ReadArrayHeader(v)
+	if !ok || n < 3 {
+		return nil, false
+	}
+	path, used, ok := mp.ReadString(v[at:])
+	if !ok || len(path) == 0 || len(path) > maxPath {
+		return nil, false
+	}
+	at += used
+	f := &File{Path: string(path)}
+	if f.Size, used, ok = mp.ReadUint(v[at:]); !ok {
+		return nil, false
+	}
+	digest, _, err := msgp.ReadBytesZC(v[at+used:])
+	if err != nil || len(digest) != len(f.Digest) {
+		return nil, false
+	}
+	f.Digest = [32]byte(digest)
+	return f, true
+}

@@ -36,7 +36,7 @@ type Config struct {
 	Argv    []string      // program and arguments, as they are: there is no shell; required
 	Dir     string        // working directory; empty: ours
 	Timeout time.Duration // a run that takes longer is killed; required
-	Done    func(Result)  // told of each run, on Run's goroutine; required
+	Done    func(Result)  // told of each run, on Run's goroutine; required, but for Once
 }
 
 // Result is how a run ended.
@@ -91,9 +91,21 @@ func (h *Hook) once(ctx context.Context, env []string) Result {
 		t := time.AfterFunc(min(grace, h.conf.Timeout), cancel)
 		context.AfterFunc(limit, func() { t.Stop() })
 	})()
+	return run(limit, &h.conf, env)
+}
+
+// Once runs a program, and kills it when ctx ends. Done is not told.
+func Once(ctx context.Context, c Config) Result {
+	limit, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("killed after %v", c.Timeout))
+	defer cancel()
+	return run(limit, &c, nil)
+}
+
+// run is a run until limit.
+func run(limit context.Context, c *Config, env []string) Result {
 	out := &tail{}
-	cmd := exec.CommandContext(limit, h.conf.Argv[0], h.conf.Argv[1:]...)
-	cmd.Dir, cmd.Env = h.conf.Dir, append(os.Environ(), env...)
+	cmd := exec.CommandContext(limit, c.Argv[0], c.Argv[1:]...)
+	cmd.Dir, cmd.Env = c.Dir, append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	killAll := func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

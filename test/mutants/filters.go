@@ -56,8 +56,8 @@ var filters = []Mutant{
 	},
 	{
 		Name: "more copies are given than there are places for", Area: "filters", File: "replication/given.go", By: "replication TestCopyPlaces",
-		Old: `len(r.open) >= places {`,
-		New: `len(r.open) > places {`,
+		Old: `!file && h.views() >= places {`,
+		New: `!file && h.views() > places {`,
 	},
 	{
 		Name: "a copy that is cancelled keeps its view while its replica takes nothing", Area: "filters", File: "replication/spool.go", By: "replication TestCancelCopy",
@@ -71,5 +71,25 @@ var filters = []Mutant{
 		Old: `			_ = g.link.SetWriteDeadline(g.armed.Add(silence)) // else it is closed
 `,
 		New: ``,
+	},
+	{
+		Name: "a block of the file of a base copy is not checked", Area: "filters", File: "internal/copyfile/reader.go", By: "internal/copyfile TestAttackAlteredFile",
+		Old: `sum != blockSum(r.no, whole) {`,
+		New: `sum == 0 {`,
+	},
+	{
+		Name: "a file serves who holds what was undecided when its view was opened", Area: "filters", File: "replication/files.go", By: "replication TestFileServes",
+		Old: `!failed && f.vclock.Covers(&o.VClock) && f.term >= o.Term`,
+		New: `!failed`,
+	},
+	{
+		Name: "any path goes to the transfer command", Area: "filters", File: "replication/transfer.go", By: "replication TestAttackPathOfFile",
+		Old: `if !safePath(file.Path) {`,
+		New: `if file.Path == "" {`,
+	},
+	{
+		Name: "any file is taken for the one that was written", Area: "filters", File: "replication/transfer.go", By: "replication TestTransferOfAnotherFile",
+		Old: `if file.Digest() != in.file.Digest {`,
+		New: `if file.Digest() == [32]byte{} {`,
 	},
 }
