@@ -317,6 +317,3 @@ func shortID(id string) string { return id[:min(len(id), 100)] }
 func (c *Core) TakesNumbers() bool {
 	return readFeature(c.box.Setting(featureKey)) >= box.OwnSession.Level
 }
-
-// SessionCount is how many exactly-once sessions there are.
-type SessionCount struct{ Open, Slots int }

@@ -158,3 +158,113 @@ func TestSessionOverFailover(t *testing.T) {
 		t.Errorf("another number: %s, %v", got, err)
 	}
 }
+
+// callBody is that of a CALL.
+func callBody(name string, args []byte) []byte {
+	b := msgp.AppendString([]byte{0x82, byte(xrow.KeyFunctionName)}, name)
+	return append(append(b, byte(xrow.KeyTuple)), args...)
+}
+
+// What a client may try with numbers is answered as the page says, and changes nothing that
+// it should not.
+func TestSessionAttacks(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeSpace()
+	s.nodes[0].call("tarragon.feature_raise")
+	s.nodes[0].call("box.schema.user.create", "eve", map[string]any{"password": "e"})
+	s.nodes[0].call("box.schema.user.grant", "eve", "read,write", "space", "t")
+	c, eve := s.nodes[0].numbers("admin1", "a"), s.nodes[0].numbers("eve", "e")
+	id, other := c.open(2), eve.open(1)
+	n := func(session string, slot, no uint64, repeat bool) *xrow.Number {
+		return &xrow.Number{Session: session, Slot: slot, No: no, Repeat: repeat}
+	}
+	one := []byte{0x91}
+	for i, a := range []struct {
+		name string
+		by   *numbering
+		t    xrow.Type
+		n    *xrow.Number
+		body []byte
+		want xrow.Code // 0: it is done
+		text string
+	}{
+		{"a number", c, xrow.Insert, n(id, 1, 5, false), insertBody(1, "a"), 0, ""},
+		{"a lower one", c, xrow.Insert, n(id, 1, 4, true), insertBody(2, "a"), xrow.ErrNumber, "the slot is at 5"},
+		{"a used one", c, xrow.Insert, n(id, 1, 5, false), insertBody(2, "a"), xrow.ErrNumber, "another request had this number"},
+		{"numbers that are left out", c, xrow.Insert, n(id, 1, 1<<60, false), insertBody(3, "a"), 0, ""},
+		{"a slot too many", c, xrow.Insert, n(id, 3, 1, false), insertBody(4, "a"), xrow.ErrNumber, "the session has 2 slots"},
+		{"no slot", c, xrow.Insert, n(id, 0, 1, false), insertBody(4, "a"), xrow.ErrIllegalParams, "no zeroes"},
+		{"another's session", eve, xrow.Insert, n(id, 2, 1, false), insertBody(4, "a"), xrow.ErrNoSession, "is not there"},
+		{"another's, as a repeat", eve, xrow.Insert, n(id, 1, 5, true), insertBody(1, "a"), xrow.ErrSyncTimeout, "the outcome is unknown"},
+		{"an unknown one", c, xrow.Insert, n(id+"0", 1, 1, false), insertBody(4, "a"), xrow.ErrNoSession, "is not there"},
+		{"a nameless one", c, xrow.Insert, n("nothing", 1, 1, true), insertBody(4, "a"), xrow.ErrSyncTimeout, "the outcome is unknown"},
+		{"SELECT", c, xrow.Select, n(id, 2, 1, false), insertBody(4, "a"), xrow.ErrIllegalParams, "takes no number"},
+		{"EVAL", c, xrow.Eval, n(id, 2, 1, false), callBody("x", []byte{0x90}), xrow.ErrIllegalParams, "takes no number"},
+		{"COMMIT without a stream", c, xrow.Commit, n(id, 2, 1, false), nil, xrow.ErrUnableToProcessOutOfStream, ""},
+		{"a call of the instance", c, xrow.Call, n(id, 2, 1, false), callBody("box.ctl.promote", []byte{0x90}), xrow.ErrIllegalParams, "takes no number"},
+		{"a session by a number", c, xrow.Call, n(id, 2, 1, false), callBody("tarragon.session.open", []byte{0x91, 1}), xrow.ErrIllegalParams, "takes no number"},
+		{"a method", c, xrow.Call, n(id, 2, 1, false), callBody("box.space.t:insert", append([]byte{0x91}, 0x92, 9, 0xa1, 'm')), 0, ""},
+		{"again", c, xrow.Call, n(id, 2, 1, true), callBody("box.space.t:insert", append([]byte{0x91}, 0x92, 9, 0xa1, 'm')), 0, ""},
+		{"a repeat that fails", c, xrow.Insert, n(id, 2, 2, true), insertBody(1, "b"), xrow.ErrTupleFound, ""},
+		{"its first copy", c, xrow.Insert, n(id, 2, 2, false), insertBody(1, "b"), xrow.ErrTupleFound, ""},
+		{"a space that is not there", c, xrow.Call, n(id, 2, 3, true), callBody("box.space.none:insert", append([]byte{0x91}, 0x91, 9)), xrow.ErrNoSuchProc, ""},
+		{"a large answer", c, xrow.Insert, n(id, 2, 4, false), insertBody(10, strings.Repeat("x", 5000)), 0, ""},
+		{"a large one again", c, xrow.Insert, n(id, 2, 4, true), insertBody(10, strings.Repeat("x", 5000)), xrow.ErrAnswerGone, "was executed"},
+		{"no slots", c, xrow.Call, nil, callBody("tarragon.session.open", []byte{0x91, 0}), xrow.ErrIllegalParams, "1 to 1024 slots"},
+		{"too many slots", c, xrow.Call, nil, callBody("tarragon.session.open", []byte{0x91, 0xcd, 4, 1}), xrow.ErrIllegalParams, "1 to 1024 slots"},
+		{"the end of another's", eve, xrow.Call, nil, callBody("tarragon.session.close", msgp.AppendString(one, id)), xrow.ErrNoSession, ""},
+		{"one's own in use", eve, xrow.Insert, n(other, 1, 1, false), insertBody(20, "e"), 0, ""},
+	} {
+		got, err := a.by.do(a.t, a.n, a.body)
+		if code := numberCode(err); code != a.want || err != nil && !strings.Contains(err.Error(), a.text) {
+			t.Errorf("%d: %s: %s, %v; want %d %s", i, a.name, got, err, a.want, a.text)
+		}
+	}
+	s.nodes[0].call("box.schema.user.drop", "eve")
+	s.nodes[0].call("box.schema.user.create", "eve", map[string]any{"password": "e"})
+	s.nodes[0].call("box.schema.user.grant", "eve", "read,write", "space", "t")
+	eve = s.nodes[0].numbers("eve", "e")
+	if got, err := eve.do(xrow.Insert, n(other, 1, 2, false), insertBody(21, "e")); numberCode(err) != xrow.ErrNoSession {
+		t.Errorf("the session of one who was dropped: %s, %v", got, err)
+	}
+	for range 32 { // 32,768 slots, without the two of the first session
+		c.send(xrow.Call, 0, nil, callBody("tarragon.session.open", []byte{0x91, 0xcd, 4, 0}))
+		if _, err := c.answer(); err != nil && (numberCode(err) != xrow.ErrUnsupported || !strings.Contains(err.Error(), "No more sessions: exactly-once sessions have 31746 of 32768 slots")) {
+			t.Errorf("a flood: %v", err)
+		}
+	}
+}
+
+// numberCode is the code of an answer; 0: it is none of an error.
+func numberCode(err error) xrow.Code {
+	var e *xrow.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return 0
+}
+
+// What sessions remember is in checkpoints: a restart reads nothing else of it.
+func TestSessionInCheckpoint(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeSpace()
+	s.nodes[0].call("tarragon.feature_raise")
+	c := s.nodes[0].numbers("admin1", "a")
+	n := xrow.Number{Session: c.open(1), Slot: 1, No: 1}
+	want, err := c.do(xrow.Insert, &n, insertBody(1, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.nodes[0].call("box.snapshot")
+	if err := s.nodes[0].halt(); err != nil {
+		t.Fatal(err)
+	}
+	s.nodes[0].start()
+	c = s.leader().numbers("admin1", "a")
+	n.Repeat = true
+	if got, err := c.do(xrow.Insert, &n, insertBody(1, "a")); err != nil || got != want {
+		t.Errorf("%s, %v, and it was %s", got, err, want)
+	}
+}
