@@ -50,6 +50,7 @@ func (c *handoverChecker) told(n *node, f instance.Fact) {
 		return
 	}
 	c.meant[n.slot] = gotTo{f.Term, f.Peer}
+	c.w.check.forward.led[n.slot] = c.w.now // its disk may take the row much later, if there is one
 	if f.LSN == 0 {
 		c.words[f.Term] = gotTo{f.Term, n.id}
 		c.met.Words++
