@@ -229,6 +229,31 @@ func TestAttackInstances(t *testing.T) {
 	}
 }
 
+// The answer to a request that was answered is not that of the one that has its place now.
+func TestAttackInstanceAnswersTheLastRequest(t *testing.T) {
+	a := newFake(t, leadsIn(5, 1))
+	r := startTest(t, nil, a)
+	c := client(t, r, RW)
+	var last uint64
+	asked := 0
+	a.does(func(c *fakeConn, row *xrow.Row) {
+		if asked++; asked == 2 {
+			c.write(xrow.AppendErrorReply(nil, xrow.Errorf(xrow.ErrTupleFound, "a", "b", "c", "d"), last, 1))
+			return
+		}
+		last = row.Sync
+		c.ok(row)
+	})
+	for range 2 {
+		if code := ask(t, c, xrow.Select, read); code != 0 {
+			t.Errorf("it has the answer of another one: %v", code)
+		}
+	}
+	if asked != 3 {
+		t.Errorf("the instance was asked %d times", asked)
+	}
+}
+
 // One that stops reading holds up nobody but those who wait for it, and they are answered.
 func TestAttackInstanceStopsReading(t *testing.T) {
 	a, b := newFake(t, leadsIn(5, 1)), newFake(t, follows(5, 1))
@@ -293,5 +318,38 @@ func TestAttackSharedSession(t *testing.T) {
 	}
 	if got := a.log(); len(got) > 0 {
 		t.Errorf("the leader was asked %v", got)
+	}
+}
+
+// A leader that was deposed, lives, and never answers what it was asked is given up, before the time
+// of what waits behind that is over.
+func TestAttackDeposedLeaderIsSilent(t *testing.T) {
+	a, b := newFake(t, leadsIn(5, 1)), newFake(t, follows(5, 1))
+	r := startTest(t, func(c *Config) { c.HoldTime = 4 * time.Second }, a, b)
+	c := client(t, r, RW)
+	asked := make(chan bool, 1)
+	a.does(func(*fakeConn, *xrow.Row) { asked <- true })
+	if err := c.WriteRow(&xrow.Row{Type: xrow.Insert, Sync: 1, Body: insert}); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	a.says(follows(6, 2))
+	b.says(leadsIn(6, 2))
+	leadsTo(t, r, "b takes writes in term 6, say 2 of 2")
+	if err := c.WriteRow(&xrow.Row{Type: xrow.Insert, Sync: 2, Body: insert}); err != nil {
+		t.Fatal(err)
+	}
+	codes := map[uint64]xrow.Code{}
+	for range 2 {
+		row, err := c.ReadRow()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := row.AsError(); e != nil {
+			codes[row.Sync] = e.Code
+		}
+	}
+	if codes[1] != xrow.ErrSyncTimeout || codes[2] != 0 {
+		t.Errorf("%v: the first is unknown, and the second executed by b", codes)
 	}
 }
