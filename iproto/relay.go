@@ -150,6 +150,10 @@ const carriedBytes = 16 << 20
 // relayed takes a request of a server that has a relay. n is the length of its header.
 func (c *Conn) relayed(frame []byte, n int) error {
 	c.srv.meter.request(c.head.typ)
+	if c.head.number != nil { // the header is made anew behind us
+		c.fail(errUnsupported("numbered requests through a router"))
+		return nil
+	}
 	switch t := c.head.typ; t {
 	case xrow.Join, xrow.Subscribe, xrow.Register, xrow.FetchSnap:
 		c.fail(errUnsupported("replication through a router"))

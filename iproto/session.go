@@ -46,7 +46,7 @@ func (s *Server) features() Features {
 	if s.cfg.Streams {
 		f = f.With(FeatureStreams).With(FeatureTransactions).With(FeatureIsSync)
 	}
-	if s.backend.TakesNumbers() {
+	if s.backend != nil && s.backend.TakesNumbers() {
 		f = f.With(FeatureSessions)
 	}
 	return f

@@ -245,6 +245,9 @@ func client(t *testing.T, r *Router, port Port) *iproto.Client {
 	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Hello(clientFeatures); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Login(testUser, testPassword); err != nil {
 		t.Fatal(err)
 	}
