@@ -73,7 +73,8 @@ type Box struct {
 	drafts  drafts
 	drawn   map[uint32]drawn // by sequence
 	garbage trash
-	loading bool // Load was called and LoadDone was not
+	forms   []*forming // that go on, oldest first
+	loading bool       // Load was called and LoadDone was not
 }
 
 // New returns a box that knows the layout of the system spaces and holds no row.

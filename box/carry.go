@@ -40,7 +40,11 @@ type lack struct {
 type unusable struct {
 	id   uint32
 	name string
-	what string
+	what string // that is not supported
+
+	// def is set for an index that a filter leaves out here: see leftout.go.
+	def   *index
+	where *sharing
 }
 
 // lack notes what the box will not do with the space. strange: without being
@@ -124,7 +128,9 @@ func (t *Txn) setLimits() {
 			}
 		}
 		for _, ix := range sp.unusable {
-			s.limit(id, lack{what: ix.what, puts: true})
+			if ix.def == nil {
+				s.limit(id, lack{what: ix.what, puts: true})
+			}
 		}
 	}
 	t.limitsOfRows()
@@ -260,9 +266,13 @@ func (l *lack) isFilled(tuple []byte) bool {
 
 // needUsable is the error of an index that is kept as a row only.
 func (sp *space) needUsable(id uint32) error {
-	for _, ix := range sp.unusable {
-		if ix.id == id {
-			return unsupported(ix.what)
+	for i := range sp.unusable {
+		switch u := &sp.unusable[i]; {
+		case u.id != id:
+		case u.def != nil:
+			return u.isLeftOut(sp)
+		default:
+			return unsupported(u.what)
 		}
 	}
 	return nil

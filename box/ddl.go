@@ -365,7 +365,11 @@ func (t *Txn) onIndex(old, new []byte, who actor) error {
 	now := sp.copy()
 	now.unusable = slices.DeleteFunc(slices.Clone(sp.unusable), func(u unusable) bool { return u.id == ix.id })
 	if ix.cannot != "" {
-		now.unusable = append(now.unusable, unusable{ix.id, ix.name, ix.cannot})
+		now.unusable = append(now.unusable, unusable{id: ix.id, name: ix.name, what: ix.cannot})
+		return t.redefine(sp, now, withoutIndex(sp.indexes, ix.id))
+	}
+	if !who.log && t.dict.sharing.leavesOut(sp.id, ix.id) {
+		now.unusable = append(now.unusable, ix.leftOut(t.dict.sharing))
 		return t.redefine(sp, now, withoutIndex(sp.indexes, ix.id))
 	}
 	defs := withIndex(sp.indexes, ix)

@@ -19,7 +19,9 @@ func (d *Draft) Query(user Credentials, q *Query, out []byte) (res []byte, n int
 	if err != nil {
 		return out, 0, err
 	}
-	s.bound = d.boundOf(s.sp)
+	if s.bound = d.boundOf(s.sp); s.bound < s.ix.tree.since {
+		return out, 0, conflict() // the index came behind what it sees
+	}
 	if err := s.goOn(q); err != nil || q.Limit == 0 {
 		return out, 0, err
 	}

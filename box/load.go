@@ -81,10 +81,14 @@ func (ix *index) isBefore(at place, p *probe) bool {
 	return ix.compare(ix.refAt(at), p) < 0
 }
 
-// LoadDone builds the secondary indexes. No transaction may begin before it.
+// LoadDone builds the secondary indexes, but for those that are left out. No transaction may begin before it.
 func (b *Box) LoadDone() error {
 	b.loading = false
 	t := Txn{box: b, dict: b.dict}
+	t.align()
+	for _, g := range t.dropped {
+		b.garbage.add(b, g, 0)
+	}
 	t.setLimits()
 	for _, id := range b.dict.ids {
 		sp := b.dict.spaces[id]

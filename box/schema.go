@@ -97,6 +97,9 @@ func (sp *space) index(id uint32) *index {
 // needIndex is index with the error of a client.
 func (sp *space) needIndex(id uint32) (*index, error) {
 	if ix := sp.index(id); ix != nil && sp.primary() != nil {
+		if ix.tree != nil && ix.tree.forming != nil {
+			return nil, ix.isForming(sp)
+		}
 		return ix, nil
 	}
 	if err := sp.needUsable(id); err != nil {

@@ -37,7 +37,10 @@ func (s *Sharing) copied(space uint32) *Copied {
 }
 
 // sharing is the place of a Sharing: all dictionaries of a box look there.
-type sharing struct{ now *Sharing }
+type sharing struct {
+	now     *Sharing
+	leftOut [][2]uint32 // see Box.LeaveOut
+}
 
 // absent is the answer to a client that asks for a space whose tuples are not here.
 func (s *Schema) absent(sp *space) error {

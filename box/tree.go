@@ -8,6 +8,9 @@ import "math/bits"
 type tree struct {
 	root   uint32
 	height int // 0: the root is a leaf
+
+	forming *forming // not nil: not all that it is to have is there
+	since   uint64   // who sees less than this transaction may miss something here
 }
 
 // step is one node of the way down, with the slot that was taken.
@@ -344,7 +347,7 @@ func (ix *index) removeKid(way *path, level int) {
 	if x.n == 0 {
 		ix.pool.dropInner(s.node)
 		if level == 0 {
-			*ix.tree = tree{root: ix.pool.newLeaf()}
+			ix.tree.root, ix.tree.height = ix.pool.newLeaf(), 0
 			return
 		}
 		ix.removeKid(way, level-1)

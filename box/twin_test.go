@@ -61,7 +61,7 @@ type twin struct {
 	decided   uint64
 	pending   []twinTxn
 	views     []twinView
-	indexed   bool // index 2 exists
+	indexed   bool // there is a row of index 2, which may be left out
 }
 
 type twinTxn struct {
@@ -241,7 +241,7 @@ func (tw *twin) begin(t *rapid.T) {
 	}
 	if rapid.IntRange(0, 5).Draw(t, "abort") == 0 {
 		x.Abort()
-		tw.indexed = tw.w.b.head.spaces[512].index(2) != nil
+		_, tw.indexed = tw.w.b.head.IndexName(512, 2)
 		return
 	}
 	x.Prepare()
@@ -283,14 +283,14 @@ func (tw *twin) rollback(seq uint64) {
 	for len(tw.pending) > 0 && tw.pending[len(tw.pending)-1].seq >= seq {
 		tw.pending = tw.pending[:len(tw.pending)-1]
 	}
-	tw.indexed = tw.w.b.head.spaces[512].index(2) != nil
+	_, tw.indexed = tw.w.b.head.IndexName(512, 2)
 }
 
 // compare looks at everything through every index.
 func (tw *twin) compare(t *rapid.T) {
 	b := tw.w.b
 	for index := range uint32(3) {
-		if b.dict.spaces[512].index(index) == nil {
+		if !isBuilt(b.dict, index) {
 			continue
 		}
 		tw.compareScan(t, "readers", index, ALL, tw.readers(), b.Select)
@@ -301,7 +301,7 @@ func (tw *twin) compare(t *rapid.T) {
 	tw.w.seq++
 	x := b.Begin(tw.w.seq)
 	for index := range uint32(3) {
-		if b.head.spaces[512].index(index) == nil {
+		if !isBuilt(b.head, index) {
 			continue
 		}
 		tw.compareScan(t, "writers", index, ALL, tw.newest(), x.Query)
@@ -330,6 +330,32 @@ func (tw *twin) compare(t *rapid.T) {
 	for _, ix := range b.head.spaces[512].indexes {
 		if err := ix.validate(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// isBuilt tells whether clients may read by an index.
+func isBuilt(s *Schema, index uint32) bool {
+	_, err := s.spaces[512].needIndex(index)
+	return err == nil
+}
+
+// leaveOut leaves index 2 out, or does not any more.
+func (tw *twin) leaveOut(t *rapid.T) {
+	var out [][2]uint32
+	if rapid.Bool().Draw(t, "leave out") {
+		out = [][2]uint32{{512, 2}}
+	}
+	b := tw.w.b
+	b.LeaveOut(out)
+	if b.Misaligned() && b.Settled() {
+		tw.w.seq++
+		b.AlignIndexes(tw.w.seq)
+		if b.Misaligned() {
+			t.Fatal("indexes are not as they are to be")
+		}
+		if isBuilt(b.dict, 2) && out != nil {
+			t.Fatal("an index that is left out is built")
 		}
 	}
 }
@@ -414,12 +440,13 @@ func newTwin(t testing.TB) *twin {
 }
 
 // TestTwin compares the box with whole copied states, through undecided,
-// confirmed and vanished transactions, views, truncation and index builds.
+// confirmed and vanished transactions, views, truncation, index builds, and an index that is
+// left out and formed again.
 func TestTwin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tw := newTwin(testingT{r: t})
 		for range rapid.IntRange(5, 60).Draw(t, "steps") {
-			switch rapid.IntRange(0, 11).Draw(t, "step") {
+			switch rapid.IntRange(0, 14).Draw(t, "step") {
 			case 0, 1:
 				if n := len(tw.pending); n > 0 {
 					tw.confirm(tw.pending[rapid.IntRange(0, n-1).Draw(t, "up to")].seq)
@@ -443,6 +470,12 @@ func TestTwin(t *testing.T) {
 				}
 			case 6:
 				tw.w.b.Work(3)
+			case 7:
+				tw.leaveOut(t)
+			case 8, 9:
+				if _, err := tw.w.b.Form(rapid.IntRange(1, 12).Draw(t, "form")); err != nil {
+					t.Fatal(err)
+				}
 			default:
 				tw.begin(t)
 			}
@@ -459,6 +492,10 @@ func (tw *twin) finish(t *rapid.T) {
 		v.v.Close()
 	}
 	tw.views = nil
+	for more := true; more; {
+		more, _ = tw.w.b.Form(1)
+	}
+	tw.compare(t)
 	for _, r := range tw.confirmed.ordered(0) {
 		tw.w.must(del(512, r.id))
 	}

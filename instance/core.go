@@ -233,6 +233,7 @@ func (c *Core) Deadline() time.Duration {
 	earliest(c.forwards.deadline())
 	earliest(c.txns.deadline())
 	earliest(c.share.deadline())
+	earliest(c.share.indexes.deadline(c.now.Mono))
 	earliest(c.members.leaveAt)
 	earliest(c.peers.claims.deadline(c.now.Mono, c.cfg.DeathTimeout, c.members.otherVoters()))
 	if c.tidyAt > c.now.Mono {

@@ -69,6 +69,8 @@ const (
 	FactShare           FactKind = "share"              // the replica has what another version of its filter gives
 	FactCopied          FactKind = "base copy"          // of spaces that were lacking is here
 	FactCopyFailed      FactKind = "base copy given up" // it begins anew
+	FactIndexesFormed   FactKind = "indexes formed"     // that the filter does not leave out any more
+	FactIndexFailed     FactKind = "index not formed"   // what is here does not fit its definition
 	FactAgain           FactKind = "row taken again"    // one without a term, behind others that were voided
 	FactNotAgain        FactKind = "row set aside"      // what was voided had made room for it
 	FactSplitBrain      FactKind = "split brain"        // a peer's rows contradict ours

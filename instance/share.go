@@ -29,6 +29,8 @@ type sharing struct {
 	trouble copyTrouble   // with the orders since the last copy that came
 	tell    bool          // the streams have to hear of now
 	gone    bool          // the filter is no more: what we had of it we keep
+
+	indexes leftOut
 }
 
 // ShareState is what the streams of a filtered replica are to have.
@@ -93,6 +95,7 @@ func (c *Core) noteFilter() {
 		return
 	}
 	f := c.Filter(s.filter)
+	s.noteLeftOut(c.box, f)
 	if s.gone = f == nil; s.gone || s.now.Filter == f.Filter && s.now.Version == f.Version && s.now.Same(&f.Share) {
 		return
 	}
@@ -149,12 +152,15 @@ func (c *Core) showShare() {
 // that change a filter are a barrier, so that is mostly at once.
 func (c *Core) emptyDropped() bool {
 	s := &c.share
-	if len(s.drops) > 0 && c.box.Settled() {
-		c.seq++
-		c.box.Empty(c.seq, s.drops)
-		s.drops = s.drops[:0]
+	if c.box.Settled() {
+		if len(s.drops) > 0 {
+			c.seq++
+			c.box.Empty(c.seq, s.drops)
+			s.drops = s.drops[:0]
+		}
+		c.alignIndexes()
 	}
-	return len(s.drops) == 0
+	return len(s.drops) == 0 && !c.misaligned()
 }
 
 // emptyBelow is emptyDropped where there is always something undecided: that leaves the box
@@ -199,6 +205,7 @@ func (c *Core) stepShare() {
 		return // no other transaction may begin
 	}
 	empty := c.emptyBelow()
+	c.formIndexes()
 	switch {
 	case s.copy == nil && empty && c.now.Mono >= s.next:
 		c.orderCopy()

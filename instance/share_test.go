@@ -32,10 +32,18 @@ type shareReader struct {
 	orders []CopyOrder
 	fails  []string
 	park   bool
+	loaded bool // index 1 of people was left out by the load
 }
 
 func newShareReader(t *testing.T, state State, tuples ...xrow.DML) *shareReader {
 	t.Helper()
+	return startShareReader(t, state, slices.Concat(shareRows(t), tuples))
+}
+
+// startShareReader is newShareReader with all rows of the state, which are put in order.
+func startShareReader(t *testing.T, state State, rows []xrow.DML) *shareReader {
+	t.Helper()
+	slices.SortStableFunc(rows, func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) })
 	r := &shareReader{t: t, now: Now{Mono: start, Wall: 1}, lsn: state.VClock[2]}
 	b := box.New(box.Config{BuildAtOnce: 1})
 	cfg := Config{UUID: uuidOf(9), Name: "reader", Mode: ModeOff, ReadOnly: true, Filter: "hr", Rand: rand.New(rand.NewPCG(1, 2)),
@@ -49,15 +57,15 @@ func newShareReader(t *testing.T, state State, tuples ...xrow.DML) *shareReader 
 	if r.core, err = New(cfg, b); err != nil {
 		t.Fatal(err)
 	}
-	rows := shareRows(t)
-	for _, row := range slices.Concat(rows, tuples) {
+	for _, row := range rows {
 		if err := b.Load(row.SpaceID, row.Tuple); err != nil {
 			t.Fatalf("space %d: %v", row.SpaceID, err)
 		}
 	}
-	if err := b.LoadDone(); err != nil {
+	if err := LoadDone(b, cfg.Filter); err != nil {
 		t.Fatal(err)
 	}
+	r.loaded = b.LeavesOut(sharePeople, 1)
 	state.Term, state.NextGroup = 1, 1
 	if err := r.core.Restore(state); err != nil {
 		t.Fatal(err)
@@ -140,7 +148,7 @@ func (r *shareReader) take(gen uint64, rows ...xrow.Row) {
 		r.lsn++
 		row := &rows[i]
 		row.ReplicaID, row.LSN, row.TSN, row.Term, row.Timestamp, row.Flags = 2, r.lsn, r.lsn, 2, 1, row.Flags|xrow.FlagCommit
-		if row.Type == xrow.Confirm {
+		if row.Type == xrow.Confirm && row.Body == nil {
 			s := xrow.Synchro{ReplicaID: 2, LSN: r.lsn - 1}
 			row.Body = s.AppendBody(nil)
 		}
@@ -192,7 +200,7 @@ func (r *shareReader) filterRow(version uint64) xrow.Row {
 // len is how many tuples a client finds; -1: it is told that they are not here.
 func (r *shareReader) len(space uint32) int {
 	r.t.Helper()
-	tuples, _, err := r.core.box.Select(box.UserAdmin, &box.Query{Space: space, Iterator: box.ALL, Key: []byte{0x90}, Limit: 100}, nil)
+	tuples, _, err := r.core.box.Select(box.UserAdmin, &box.Query{Space: space, Iterator: box.ALL, Key: []byte{0x90}, Limit: 1000}, nil)
 	if err != nil {
 		return -1
 	}

@@ -2,6 +2,8 @@ package instance
 
 import (
 	"time"
+
+	"tarragon.dev/tarragon/box"
 )
 
 // Undecided is how many transactions are undecided. Safe under the shared side of the Loop's
@@ -16,6 +18,9 @@ type ShareInfo struct {
 	Absent  []string     // names of spaces that are not here, by their IDs
 	Copied  []CopiedInfo // spaces whose tuples are on their way
 	Copy    *CopyInfo    // how these come; nil: nothing is lacking
+
+	Indexes   []box.IndexLeftOut // that are not here, or not complete
+	Sequences []string           // whose next is refused
 }
 
 // CopiedInfo is a space whose tuples are on their way.
@@ -57,6 +62,14 @@ func (c *Core) shareInfo(now time.Duration) (i ShareInfo) {
 		return i
 	}
 	i.Version, i.Gone = s.now.Version, s.gone
+	i.Indexes = c.box.IndexesLeftOut()
+	if len(s.indexes.refused) > 0 {
+		for _, seq := range c.box.Sequences() {
+			if c.SequenceLeftOut(&seq) != nil {
+				i.Sequences = append(i.Sequences, seq.Name)
+			}
+		}
+	}
 	for _, sp := range c.box.Spaces() {
 		switch {
 		case !c.box.Shareable(sp.ID):

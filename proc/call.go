@@ -138,6 +138,9 @@ func (c *call) find() (handler, error) {
 	if len(steps) >= 3 && steps[0].name == "box" && steps[1].name == "space" {
 		return c.findMethod(name)
 	}
+	if len(steps) == 4 && steps[0].name == "box" && steps[1].name == "sequence" && steps[3].name == "next" {
+		return nil, c.nextValue(steps[2].name)
+	}
 	if dots := dotted(steps); !name.method && dots != c.Name && dots != "" {
 		if h, ok := procedures[dots]; ok && c.p.serves(dots) {
 			c.proc = dots
@@ -214,7 +217,27 @@ func (c *call) findIndex(b *box.Box, s step) error {
 			return nil
 		}
 	}
+	if id, ok := b.ResolveIndex(c.space.id, s.name); !s.isNum && ok && b.LeavesOut(c.space.id, id) {
+		c.index = indexRef{id: id, name: s.name} // whatever is asked of it has its error
+		return nil
+	}
 	return c.undefined()
+}
+
+// nextValue is the answer to box.sequence.NAME:next(), which nobody serves: it is of its own
+// where the filter of a replica leaves the sequence out.
+func (c *call) nextValue(name string) (err error) {
+	c.p.env.Loop.Read(func(core *instance.Core) {
+		for _, seq := range core.Box().Sequences() {
+			if seq.Name == name {
+				err = core.SequenceLeftOut(&seq)
+			}
+		}
+	})
+	if err == nil {
+		err = c.undefined()
+	}
+	return err
 }
 
 // defines are the methods that change definitions.

@@ -10,6 +10,15 @@ type infoFilter struct {
 	Absent  []string     `msgpack:"absent"`
 	Copied  []infoCopied `msgpack:"being_copied"`
 	Copy    *infoCopy    `msgpack:"copy,omitempty"`
+
+	Indexes   []string    `msgpack:"indexes_left_out"`
+	Built     []infoBuilt `msgpack:"indexes_being_built"`
+	Sequences []string    `msgpack:"sequences_left_out"`
+}
+
+type infoBuilt struct {
+	Index   string `msgpack:"index"` // with its space
+	Percent int    `msgpack:"percent"`
 }
 
 type infoCopied struct {
@@ -39,7 +48,14 @@ func filterOf(i *instance.Info) *infoFilter {
 	if s.Filter == "" {
 		return nil
 	}
-	f := &infoFilter{Name: s.Filter, Version: s.Version, Gone: s.Gone, Absent: s.Absent}
+	f := &infoFilter{Name: s.Filter, Version: s.Version, Gone: s.Gone, Absent: s.Absent, Sequences: s.Sequences}
+	for _, ix := range s.Indexes {
+		if name := ix.Space + "." + ix.Index; ix.Building {
+			f.Built = append(f.Built, infoBuilt{name, ix.Percent})
+		} else {
+			f.Indexes = append(f.Indexes, name)
+		}
+	}
 	for _, c := range s.Copied {
 		f.Copied = append(f.Copied, infoCopied(c))
 	}

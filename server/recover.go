@@ -90,7 +90,7 @@ func (n *node) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.B
 			n.log.Info().Uint64("tuples", count).Uint64("of", all[0].Tuples).Msg("loading the checkpoint")
 		}
 	}
-	if err := b.LoadDone(); err != nil {
+	if err := instance.LoadDone(b, n.in.Tarragon.Filter); err != nil {
 		return 0, fmt.Errorf("checkpoint %d: %w", all[0].ID, err)
 	}
 	state := instance.State(r.State())

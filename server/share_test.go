@@ -170,3 +170,82 @@ func insertRange(t *testing.T, conn *tarantool.Connection, space string, from, t
 		}
 	}
 }
+
+// by is how many tuples a client finds by the second index of a space, or the error that it gets.
+func (n *node1) by(space, index string) (int, error) {
+	conn := n.dial()
+	defer conn.Close()
+	data, err := conn.Do(tarantool.NewSelectRequest(space).Index(index).Iterator(tarantool.IterAll).Limit(1 << 20)).Get()
+	return len(data), err
+}
+
+// An index and a sequence that a filter leaves out are not served by a replica, by name, and are
+// in its schema all the same; the index is built again while it goes on; also over a restart.
+func TestFilteredReplicaIndexes(t *testing.T) {
+	s, lead, reader := filteredSet(t)
+	lead.start()
+	lead.readyInfo()
+	conn := lead.dial()
+	defer conn.Close()
+	makeNamedSpace(t, conn, "people")
+	index := tarantool.NewCallRequest("box.space.people:create_index").Args([]any{"by_name", map[string]any{"parts": []any{[]any{2, "string"}}, "unique": false}})
+	if _, err := conn.Do(index).Get(); err != nil {
+		t.Fatal(err)
+	}
+	insertRange(t, conn, "people", 0, 100)
+	s.until("the level is raised", func() bool { return s.raise(0) == nil })
+	s.mustFilter(conn, "create", "hr", map[string]any{"full": true})
+	if _, err := conn.Do(tarantool.NewInsertRequest(uint32(xrow.SpaceSequence)).Tuple([]any{3, 1, "numbers", 1, 1, 9, 1, 0, false})).Get(); err != nil {
+		t.Fatal(err)
+	}
+	s.mustFilter(conn, "alter", "hr", map[string]any{"remove": map[string]any{"index": []any{"people.by_name"}, "sequence": []any{"numbers"}}})
+	reader.start()
+	s.until("100 people", func() bool { n, err := reader.count("people"); return err == nil && n == 100 })
+	leftOut := func() {
+		t.Helper()
+		_, err := reader.by("people", "by_name")
+		var e tarantool.Error
+		if !errors.As(err, &e) || uint32(e.Code) != uint32(xrow.ErrIndexNotReplicated) || e.Msg != "Index 'by_name' of space 'people' is not replicated to instance 'i2' (filter 'hr')" {
+			t.Errorf("by_name: %v", err)
+		}
+		at := reader.dial()
+		defer at.Close()
+		for name, text := range map[string]string{"select": "Index 'by_name' of space 'people' is not replicated", "count": "Index 'by_name' of space 'people' is not replicated"} {
+			if _, err := at.Do(tarantool.NewCallRequest("box.space.people.index.by_name:" + name)).Get(); err == nil || !strings.Contains(err.Error(), text) {
+				t.Errorf("%s by a method: %v", name, err)
+			}
+		}
+		if _, err := at.Do(tarantool.NewCallRequest("box.sequence.numbers:next")).Get(); !errors.Is(codeOf(err), xrow.ErrSequenceNotReplicated) {
+			t.Errorf("the next number: %v", err)
+		}
+		if _, err := conn.Do(tarantool.NewCallRequest("box.sequence.numbers:next")).Get(); !errors.Is(codeOf(err), xrow.ErrNoSuchProc) {
+			t.Errorf("the next number, of the leader: %v", err)
+		}
+		rows, err := at.Do(tarantool.NewSelectRequest(289).Index(2).Key([]any{512, "by_name"})).Get()
+		if err != nil || len(rows) != 1 {
+			t.Errorf("_vindex has %v, %v", rows, err)
+		}
+		if i, _ := reader.info(); len(i.Share.Indexes) != 1 || i.Share.Indexes[0].Index != "by_name" || len(i.Share.Sequences) != 1 || i.Share.Sequences[0] != "numbers" {
+			t.Errorf("%+v", i.Share.Indexes)
+		}
+	}
+	leftOut()
+	insertRange(t, conn, "people", 100, 120)
+	if err := reader.halt(); err != nil {
+		t.Fatal(err)
+	}
+	insertRange(t, conn, "people", 120, 130)
+	reader.start()
+	s.until("130 people", func() bool { n, err := reader.count("people"); return err == nil && n == 130 })
+	leftOut()
+	s.mustFilter(conn, "alter", "hr", map[string]any{"add": items("index", "people.by_name")})
+	s.until("by_name is there", func() bool { n, err := reader.by("people", "by_name"); return err == nil && n == 130 })
+	insertRange(t, conn, "people", 130, 140)
+	s.until("it follows", func() bool { n, err := reader.by("people", "by_name"); return err == nil && n == 140 })
+	s.mustFilter(conn, "alter", "hr", map[string]any{"remove": items("index", "people.by_name")})
+	s.until("it is left out again", func() bool {
+		_, err := reader.by("people", "by_name")
+		return errors.Is(codeOf(err), xrow.ErrIndexNotReplicated)
+	})
+	leftOut()
+}

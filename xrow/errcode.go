@@ -317,6 +317,10 @@ const (
 	ErrNoSession     Code = 20003 // the exactly-once session is not there, and nothing was executed
 	ErrNumber        Code = 20004 // a request has no such number, and nothing was executed
 	ErrAnswerGone    Code = 20005 // the request was executed before, and its answer was too large to be kept
+
+	ErrIndexNotReplicated    Code = 20006 // the filter of this replica leaves the index out
+	ErrIndexBeingBuilt       Code = 20007 // it does not any more, and the index is not complete
+	ErrSequenceNotReplicated Code = 20008 // the filter leaves the sequence out
 )
 
 // errCodes has the symbol (without ER_) and the text of each code, with verbs of fmt.
@@ -632,4 +636,7 @@ var errCodes = map[Code]struct{ symbol, text string }{
 	ErrNoSession:                     {"NO_SESSION", "Session '%s' is not there: it was never opened by this user, or has ended"},
 	ErrNumber:                        {"NUMBER", "Request %d of slot %d is refused: %s"},
 	ErrAnswerGone:                    {"ANSWER_GONE", "The request was executed; its answer was too large to be kept"},
+	ErrIndexNotReplicated:            {"INDEX_NOT_REPLICATED", "Index '%s' of space '%s' is not replicated to instance '%s' (filter '%s')"},
+	ErrSequenceNotReplicated:         {"SEQUENCE_NOT_REPLICATED", "Sequence '%s' is not replicated to instance '%s' (filter '%s')"},
+	ErrIndexBeingBuilt:               {"INDEX_BEING_BUILT", "Index '%s' of space '%s' is being built on instance '%s' (%d %%)"},
 }

@@ -92,4 +92,59 @@ var filters = []Mutant{
 		Old: `if file.Digest() != in.file.Digest {`,
 		New: `if file.Digest() == [32]byte{} {`,
 	},
+	{
+		Name: "an index is formed of the newest versions alone", Area: "filters", File: "box/leftout.go", By: "box TestTwin",
+		Old: `if err := b.formChain(fits, ix, b.mem.prev(r)); err != nil {`,
+		New: `if err := error(nil); err != nil {`,
+	},
+	{
+		Name: "an index is formed of what views keep", Area: "filters", File: "box/leftout.go", By: "box TestFormed", Quick: true,
+		Old: `if r == 0 || b.mem.end(r) <= b.confirmed {`,
+		New: `if r == 0 {`,
+	},
+	{
+		Name: "the pass of an index goes on in another order", Area: "filters", File: "box/leftout.go", By: "box TestFormedInAnotherOrder",
+		Old: `if pk.tree != f.primary {`,
+		New: `if f.primary == nil {`,
+	},
+	{
+		Name: "a void change of the schema loses an index that is formed", Area: "filters", File: "box/leftout.go", By: "box TestTwin",
+		Old: `return ix, ix != nil || of(b.dict) != nil`,
+		New: `return ix, ix != nil`,
+	},
+	{
+		Name: "an index is read before it is whole", Area: "filters", File: "box/schema.go", By: "box TestFormed", Quick: true,
+		Old: `if ix.tree != nil && ix.tree.forming != nil {`,
+		New: `if false {`,
+	},
+	{
+		Name: "a draft reads by an index of later", Area: "filters", File: "box/draft_query.go", By: "box TestFormedBehindADraft",
+		Old: `s.bound < s.ix.tree.since {`,
+		New: `false {`,
+	},
+	{
+		Name: "an index that is left out is built by its row", Area: "filters", File: "box/ddl.go", By: "box TestLeftOut",
+		Old: `if !who.log && t.dict.sharing.leavesOut(sp.id, ix.id) {`,
+		New: `if false {`,
+	},
+	{
+		Name: "a recovery builds what is left out", Area: "filters", File: "instance/leftout.go", By: "instance TestIndexAfterARestart",
+		Old: `if f := readFilter(b.Own(&box.OwnFilter, filter)); f != nil {`,
+		New: `if f := readFilter(b.Own(&box.OwnFilter, filter)); false {`,
+	},
+	{
+		Name: "indexes wait until nothing is undecided", Area: "filters", File: "instance/share.go", By: "instance TestIndexIsFormedUnderLoad",
+		Old: `return len(s.drops) == 0 && !c.misaligned()`,
+		New: `return len(s.drops) == 0`,
+	},
+	{
+		Name: "indexes are settled by an undecided change of the schema", Area: "filters", File: "instance/leftout.go", By: "instance TestIndexWaitsForDefinitions",
+		Old: `if s.changed && !c.box.Misaligned() && !c.definesUndecided() {`,
+		New: `if s.changed && !c.box.Misaligned() {`,
+	},
+	{
+		Name: "an index is formed in one Step", Area: "filters", File: "instance/leftout.go", By: "instance TestIndexIsFormedUnderLoad",
+		Old: `more, err := c.box.Form(c.cfg.BuildRows)`,
+		New: `more, err := c.box.Form(1 << 40)`,
+	},
 }

@@ -15,7 +15,7 @@ import (
 
 // filterKinds are not drawn: they strike in worlds of their own (TestFilters), which have
 // replicas with a filter.
-var filterKinds = []faultKind{{"filter", strikeFilter}}
+var filterKinds = []faultKind{{"filter", strikeFilter}, {"indexes", (*World).changeIndexes}}
 
 // filterName is the filter of all filtered readers of a world.
 const filterName = "share"
@@ -32,6 +32,8 @@ type FilterMet struct {
 	Gaps            int // rows that stand for others, in logs of readers
 	Behind          int // hosts that did not know the reader's share yet
 	Undecided       int // base copies that opened above undecided rows
+	LeftOut, Formed int // indexes that filters left out, and that were being built again, when they were compared
+	Indexed         int // indexes that were, and are there
 }
 
 // Add sums.
@@ -43,7 +45,7 @@ func (m *FilterMet) Add(o FilterMet) {
 
 func (m *FilterMet) values() []*int {
 	return []*int{&m.Changes, &m.Joins, &m.Moves, &m.Crashes, &m.Ordered, &m.Copied, &m.Broken, &m.Failed, &m.Compared, &m.Absent, &m.Lacking, &m.Gaps,
-		&m.Behind, &m.Undecided}
+		&m.Behind, &m.Undecided, &m.LeftOut, &m.Formed, &m.Indexed}
 }
 
 // filteredChecker has pairs of anonymous readers, one with a filter and one with all. They
@@ -53,6 +55,7 @@ type filteredChecker struct {
 	w         *World
 	followers []*follower
 	met       FilterMet
+	indexes   *rand.Rand // which of them filters leave out; nil: they have all
 }
 
 // follower is such a pair.
@@ -71,6 +74,9 @@ type follower struct {
 func (c *filteredChecker) start() {
 	if !c.w.plan.filters {
 		return
+	}
+	if c.w.plan.indexes {
+		c.indexes = rand.New(rand.NewPCG(c.w.seed, 600))
 	}
 	for no := range 2 {
 		f := &follower{w: c.w, c: c, no: no, rng: rand.New(rand.NewPCG(c.w.seed, uint64(500+no)))}
@@ -176,20 +182,23 @@ func (f *follower) compare() {
 	}
 	f.c.met.Compared++
 	for _, space := range []uint32{xrow.SpaceSpace, xrow.SpaceIndex, xrow.SpaceCluster, xrow.SpaceSchema, spaceRegisters, spaceJournal, spaceCache, spaceLocks} {
-		f.compareSpace(space, &filter.Share)
+		f.compareSpace(space, filter)
 	}
 }
 
-func (f *follower) compareSpace(space uint32, share *xrow.Share) {
-	query := func(s *shadow) ([]byte, error) {
-		tuples, _, err := s.box.Select(admin, &box.Query{Space: space, Iterator: iterAll, Key: []byte{0x90}, Limit: 1 << 30}, nil)
-		return tuples, err
-	}
-	want, err := query(f.all)
+// tuples are what clients find in a space by an index.
+func (s *shadow) tuples(space, index uint32) ([]byte, error) {
+	tuples, _, err := s.box.Select(admin, &box.Query{Space: space, Index: index, Iterator: iterAll, Key: []byte{0x90}, Limit: 1 << 30}, nil)
+	return tuples, err
+}
+
+func (f *follower) compareSpace(space uint32, filter *instance.Filter) {
+	want, err := f.all.tuples(space, 0)
 	if err != nil {
 		return // it was dropped, or is not there yet
 	}
-	got, err := query(f.part)
+	got, err := f.part.tuples(space, 0)
+	share := &filter.Share
 	has := share.Has(space)
 	switch {
 	case errors.Is(err, xrow.ErrNotReplicated):
@@ -206,6 +215,39 @@ func (f *follower) compareSpace(space uint32, share *xrow.Share) {
 		f.part.fail("space %d is served, and %+v leaves it out", space, share)
 	case !bytes.Equal(got, want):
 		f.part.fail("space %d at %v is\n%x, where all is\n%x; %s", space, f.part.core.Decided(), got, want, f.part.copyState())
+	case isClientSpace(space):
+		f.compareIndex(space, filter)
+	}
+}
+
+// compareIndex holds the second index of a space that is here against that of the reader with
+// all: it is there if the filter does not leave it out, and then has the same.
+func (f *follower) compareIndex(space uint32, filter *instance.Filter) {
+	want, err := f.all.tuples(space, 1)
+	if err != nil {
+		return // there is none
+	}
+	got, err := f.part.tuples(space, 1)
+	out := slices.Contains(filter.Indexes, [2]uint32{space, 1})
+	switch {
+	case f.part.box.Misaligned() && !f.part.box.Settled():
+		return // what is undecided has to go once first, and a change of the schema cannot
+	case errors.Is(err, xrow.ErrIndexNotReplicated):
+		if f.c.met.LeftOut++; !out {
+			f.part.fail("the index of space %d is left out, and %+v has it", space, filter)
+		}
+	case errors.Is(err, xrow.ErrIndexBeingBuilt):
+		if f.c.met.Formed++; out {
+			f.part.fail("the index of space %d is being built, and %+v leaves it out", space, filter)
+		}
+	case err != nil:
+		f.part.fail("the index of space %d: %v", space, err)
+	case out:
+		f.part.fail("the index of space %d is served, and %+v leaves it out", space, filter)
+	case !bytes.Equal(got, want):
+		f.part.fail("by the index of space %d at %v is\n%x, where all is\n%x", space, f.part.core.Decided(), got, want)
+	default:
+		f.c.met.Indexed++
 	}
 }
 
@@ -234,7 +276,7 @@ func (c *filteredChecker) whole() bool {
 			return c.w.inEffect() != nil && c.w.inEffect().core.Filter(filterName) == nil
 		}
 		a, b := f.all.core.Decided(), f.part.core.Decided()
-		if a != b {
+		if a != b || f.part.box.Forms() {
 			return false
 		}
 		for _, space := range []uint32{spaceRegisters, spaceJournal, spaceCache, spaceLocks} {
@@ -259,19 +301,57 @@ func strikeFilter(w *World) {
 			f.Spaces = append(f.Spaces, id)
 		}
 	}
-	o := w.load.begin(n, opByHand, 0)
-	o.answered = func(*xrow.Error) {
-		if o.outcome == acknowledged {
-			c.met.Changes++
-		}
-	}
-	core := n.core
-	n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, IsSync: true, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
-		if was := core.Filter(filterName); was != nil {
+	c.leaveOut(&f)
+	w.changeFilter(n, func(was *instance.Filter) *instance.Filter {
+		if was != nil {
 			f.Former = append([]xrow.Share{was.Share}, was.Former...)
 			f.Former = slices.Clip(f.Former[:min(len(f.Former), 16)])
 			f.Version = was.Version + 1
 		}
-		return []byte{0x90}, tx.PutOwn(&box.OwnFilter, f.Tuple())
+		return &f
+	}, func() { c.met.Changes++ })
+}
+
+// changeIndexes lets an operator leave other indexes out, of the same spaces.
+func (w *World) changeIndexes() {
+	n := w.leader()
+	if n == nil || n.core == nil || !n.active() || n.core.Filter(filterName) == nil {
+		return
+	}
+	c := &w.check.filtered
+	w.changeFilter(n, func(was *instance.Filter) *instance.Filter {
+		f := *was
+		f.Version, f.Indexes = was.Version+1, nil
+		f.Former = append([]xrow.Share{was.Share}, was.Former...)
+		f.Former = slices.Clip(f.Former[:min(len(f.Former), 16)])
+		return c.leaveOut(&f)
+	}, func() {})
+}
+
+// leaveOut lets a filter leave out some of the second indexes of spaces that it has, in worlds
+// in which that changes.
+func (c *filteredChecker) leaveOut(f *instance.Filter) *instance.Filter {
+	if c.indexes == nil {
+		return f
+	}
+	for _, id := range []uint32{spaceRegisters, spaceJournal, spaceCache, spaceLocks} {
+		if c.indexes.IntN(2) == 0 && f.Has(id) {
+			f.Indexes = append(f.Indexes, [2]uint32{id, 1})
+		}
+	}
+	return f
+}
+
+// changeFilter has the leader put a tuple made of the filter's newest one.
+func (w *World) changeFilter(n *node, change func(was *instance.Filter) *instance.Filter, done func()) {
+	o := w.load.begin(n, opByHand, 0)
+	o.answered = func(*xrow.Error) {
+		if o.outcome == acknowledged {
+			done()
+		}
+	}
+	core := n.core
+	n.post(instance.Write{Requests: []instance.Request{{Conn: 1, Sync: uint64(o.id), User: admin, IsSync: true, Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
+		return []byte{0x90}, tx.PutOwn(&box.OwnFilter, change(core.Filter(filterName)).Tuple())
 	}}}})
 }

@@ -45,3 +45,39 @@ func TestFilterFaults(t *testing.T) {
 		})
 	}
 }
+
+// indexFaults strike in worlds whose filters leave indexes out and in again.
+var indexFaults = append([]string{"indexes", "indexes", "indexes"}, filterFaults...)
+
+// TestFilterIndexes is TestFilters with such filters.
+func TestFilterIndexes(t *testing.T) {
+	count := 10
+	if testing.Short() {
+		count = 4
+	}
+	var met FilterMet
+	for _, r := range runSeeds(*firstSeed, count, Options{Faults: indexFaults}) {
+		met.Add(r.Filters)
+		if r.Err != nil {
+			t.Errorf("seed %d: %v", r.Seed, r.Err)
+		}
+	}
+	t.Logf("%+v", met)
+	if met.LeftOut < 100*count || met.Formed < 2*count || met.Indexed < 100*count || met.Crashes < 10*count {
+		t.Errorf("that proves too little: %+v", met)
+	}
+}
+
+// A reader that forgets what its filter leaves out is seen.
+func TestFilterIndexFault(t *testing.T) {
+	for seed := uint64(1); seed <= 6; seed++ {
+		if r := Run(seed, Options{Faults: indexFaults, FilterFault: "indexes forgotten"}, nil); r.Err != nil {
+			t.Logf("seed %d: %.200v", r.Seed, r.Err)
+			if r = Run(seed, Options{Faults: indexFaults}, nil); r.Err != nil {
+				t.Errorf("seed %d without the fault: %v", seed, r.Err)
+			}
+			return
+		}
+	}
+	t.Error("no checker sees it")
+}

@@ -42,6 +42,7 @@ type plan struct {
 	broken          Break
 	blindToPromises bool // planted faults: watch the damage, not the broken promise
 	lostApart       bool // planted fault: voided rows are kept by a write of their own
+	indexes         bool // their filters leave indexes out, too
 	filterFault     string
 }
 
@@ -56,7 +57,7 @@ type Options struct {
 	Txns            bool // clients have transactions of several requests, too
 	Sessions        bool // there are clients with exactly-once sessions, too
 	// FilterFault is a planted fault of filtered readers or their streams: "view at once", "no
-	// key", "resumed", "sender's filter"; empty: none.
+	// key", "resumed", "sender's filter", "indexes forgotten"; empty: none.
 	FilterFault string
 }
 
@@ -105,6 +106,7 @@ func draw(seed uint64, o Options) plan {
 		p.config.ForwardWrites = rand.New(rand.NewPCG(seed, 0x666f72)).IntN(2) == 0
 	}
 	p.filters = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "filter" })
+	p.indexes = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "indexes" })
 	p.filterFault = o.FilterFault
 	p.broken, p.blindToPromises, p.lostApart, p.txns = o.Break, o.BlindToPromises, o.LostApart, o.Txns
 	if p.sessions = o.Sessions; p.sessions {

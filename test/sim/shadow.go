@@ -92,6 +92,9 @@ func (s *shadow) start() {
 	s.box = box.New(box.Config{BuildAtOnce: w.plan.once})
 	c := w.plan.config
 	c.UUID, c.Name, c.Mode, c.ReadOnly, c.Filter = s.uuid(), "reader", instance.ModeOff, true, s.filter
+	if s.filter != "" && w.plan.indexes {
+		c.BuildRows = 2 // so that an index takes many turns
+	}
 	c.Rand = rand.New(rand.NewPCG(w.seed, 77))
 	c.Trace = func(f instance.Fact) { s.f.c.traced(s, f) }
 	var err error
@@ -105,7 +108,7 @@ func (s *shadow) start() {
 			return
 		}
 	}
-	if err := s.box.LoadDone(); err != nil {
+	if err := instance.LoadDone(s.box, s.filter); err != nil {
 		s.fail("load: %v", err)
 		return
 	}
@@ -245,6 +248,9 @@ func (s *shadow) step(events ...instance.Event) {
 	}
 	for _, r := range eff.Refused {
 		s.refused(r)
+	}
+	if s.filter != "" && s.f.w.plan.filterFault == "indexes forgotten" {
+		s.box.LeaveOut(nil)
 	}
 	if s.f.w.failure == nil {
 		s.copy.told(s, eff)
