@@ -17,7 +17,7 @@ type View struct {
 	kept  int    // see Pins
 
 	sharing *Sharing // what is not here is not shown; nil: all is
-	among   []uint32 // these spaces alone; nil: all
+	among   []uint32 // these spaces alone, ascending; nil: all
 }
 
 // views are the open ones, oldest first.
@@ -52,16 +52,21 @@ func (b *Box) OpenView() *View {
 // Narrow leaves out the spaces that a share does not have.
 func (v *View) Narrow(s *xrow.Share) { v.sharing = &Sharing{Share: s} }
 
-// Among leaves out all but some spaces.
-func (v *View) Among(spaces []uint32) { v.among = spaces }
+// Among leaves out all but some spaces, in whatever order.
+func (v *View) Among(spaces []uint32) {
+	v.among = slices.Clone(spaces)
+	slices.Sort(v.among)
+}
 
 // shows tells whether the tuples of a space are in the view.
 func (v *View) shows(sp *space) bool {
 	switch {
 	case sp.temp || sp.primary() == nil || !sp.stored():
 		return false
-	case v.among != nil && !slices.Contains(v.among, sp.id):
-		return false
+	case v.among != nil:
+		if _, found := slices.BinarySearch(v.among, sp.id); !found {
+			return false
+		}
 	}
 	return v.dict.isHere(v.sharing, sp)
 }

@@ -80,6 +80,12 @@ func (CopyBegins) event() {}
 func (CopyRows) event()   {}
 func (CopyEnds) event()   {}
 
+// of tells whether the copy is of a space, among others.
+func (o *CopyOrder) of(space uint32) bool {
+	_, ordered := slices.BinarySearch(o.Spaces, space)
+	return ordered
+}
+
 // A base copy that has failed begins anew after a pause, which doubles each time: one that
 // does not fit will not fit the next time either, and each try costs its sender a view.
 const (
@@ -107,7 +113,7 @@ func (t *copyTrouble) note(why error, busy bool) time.Duration {
 // percent is about how much of a copy is here.
 func (s *sharing) percent(space uint32) int {
 	c := s.copy
-	if c == nil || c.total == 0 || !slices.Contains(c.Spaces, space) {
+	if c == nil || c.total == 0 || !c.of(space) {
 		return 0
 	}
 	return min(100*c.tuples/c.total, 99)
@@ -169,15 +175,25 @@ func (s *sharing) copyOf(order uint64) *copying {
 func (c *Core) copyBegins(ev CopyBegins) {
 	if p := c.share.copyOf(ev.Order); p != nil {
 		p.view, p.viewed, p.total, p.source = ev.VClock, true, ev.Tuples, ev.Source
+		p.rows = slices.DeleteFunc(p.rows, func(r copiedTxn) bool {
+			if p.covers(r.origin, r.lsn) {
+				p.size -= len(r.frames)
+				return true
+			}
+			return false
+		})
 	}
 }
+
+// covers tells whether the view is known to have what a transaction did.
+func (p *copying) covers(origin uint32, lsn uint64) bool { return p.viewed && lsn <= p.view[origin] }
 
 func (c *Core) copyRows(ev CopyRows) {
 	p := c.share.copyOf(ev.Order)
 	if p == nil || !p.ready || p.whole {
 		return
 	}
-	if _, ordered := slices.BinarySearch(p.Spaces, ev.Space); !ordered {
+	if !p.of(ev.Space) {
 		c.failCopy(protocolError(fmt.Sprintf("tuples of space %d in a base copy of %v", ev.Space, p.Spaces)), false)
 		return
 	}
@@ -210,17 +226,20 @@ func (c *Core) copyEnds(ev CopyEnds) {
 // keepForCopy keeps what was committed while a copy is under way.
 func (s *sharing) keepForCopy(done []entry) {
 	for i := range done {
-		if e := &done[i]; e.P.copied {
+		if e := &done[i]; e.P.copied && !s.copy.covers(e.Origin, e.LSN) {
 			s.copy.rows = append(s.copy.rows, copiedTxn{e.Origin, e.LSN, e.P.frames})
 			s.copy.size += len(e.P.frames)
 		}
 	}
 }
 
-// crowded tells whether rows of peers wait until a copy is here. It has begun: nothing
-// that it needs is behind them. One that is whole may need the CONFIRM of a change of the schema.
+// crowded tells whether rows of peers wait for a copy. Until its view is open they may, for
+// its sender needs nothing of us; while that is ahead of what is decided here it needs what
+// they bring; from then on nothing that it needs is behind them, but one that is whole may need
+// the CONFIRM of a change of the schema.
 func (s *sharing) crowded(limit int) bool {
-	return s.copy != nil && s.copy.ready && !s.copy.whole && s.copy.size >= limit
+	p := s.copy
+	return p != nil && p.size >= limit && (!p.viewed || p.ready) && !p.whole
 }
 
 // openCopied makes spaces whose copy is whole ones like all others: with what was
@@ -236,7 +255,7 @@ func (c *Core) openCopied() {
 		c.box.Rollback(c.limbo.At(0).Seq)
 	}
 	lacked := s.lacks
-	s.lacks = slices.DeleteFunc(slices.Clone(s.lacks), func(id uint32) bool { return slices.Contains(p.Spaces, id) })
+	s.lacks = slices.DeleteFunc(slices.Clone(s.lacks), p.of)
 	err := c.applyCopied(p)
 	if err == nil {
 		err = c.takeAllAgain()
@@ -263,10 +282,7 @@ func (c *Core) applyCopied(p *copying) error {
 	tx := c.box.Begin(c.seq)
 	for i := range p.rows {
 		r := &p.rows[i]
-		if r.lsn <= p.view[r.origin] {
-			continue
-		}
-		if err := c.redoSome(tx, r.frames, func(space uint32) bool { return slices.Contains(p.Spaces, space) }); err != nil {
+		if err := c.redoSome(tx, r.frames, p.of); err != nil {
 			tx.Abort()
 			return err
 		}
@@ -300,7 +316,7 @@ func (c *Core) restartCopy(a *arrival) {
 		return
 	}
 	for i := range a.dml {
-		if id, ok := box.Defines(&a.dml[i]); ok && slices.Contains(p.Spaces, id) {
+		if id, ok := box.Defines(&a.dml[i]); ok && p.of(id) {
 			c.trace(FactCopyFailed, 0, p.Order, "the definition of a space changes")
 			c.dropCopy()
 			c.emptyDropped()

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -57,14 +58,12 @@ func (s *sharing) complete() *xrow.Share {
 	}
 	c := *s.now
 	c.Spaces = slices.Clone(c.Spaces)
-	for _, id := range s.lacks {
-		at, listed := slices.BinarySearch(c.Spaces, id)
-		switch {
-		case c.New && !listed:
-			c.Spaces = slices.Insert(c.Spaces, at, id)
-		case !c.New && listed:
-			c.Spaces = slices.Delete(c.Spaces, at, at+1)
-		}
+	if c.New {
+		c.Spaces = append(c.Spaces, s.lacks...)
+		slices.Sort(c.Spaces)
+		c.Spaces = slices.Compact(c.Spaces)
+	} else {
+		c.Spaces = slices.DeleteFunc(c.Spaces, s.isLacking)
 	}
 	return &c
 }
@@ -214,6 +213,8 @@ func (c *Core) stepShare() {
 		if v := c.Decided(); v.Covers(&s.copy.view) {
 			s.copy.ready, s.copy.first = true, c.now.Mono
 			c.eff.CopyReady = s.copy.Order
+		} else if s.copy.size >= c.cfg.BacklogMaxSize { // of several who write without a leader
+			c.failCopy(errors.New("too much was committed beside the view, before that was decided here"), false)
 		}
 	case s.copy.whole:
 		c.openCopied()

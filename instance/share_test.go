@@ -24,7 +24,7 @@ const (
 
 // shareReader is the core of a filtered replica, which follows instance 2.
 type shareReader struct {
-	t      *testing.T
+	t      testing.TB
 	core   *Core
 	now    Now
 	lsn    uint64
@@ -35,13 +35,13 @@ type shareReader struct {
 	loaded bool // index 1 of people was left out by the load
 }
 
-func newShareReader(t *testing.T, state State, tuples ...xrow.DML) *shareReader {
+func newShareReader(t testing.TB, state State, tuples ...xrow.DML) *shareReader {
 	t.Helper()
 	return startShareReader(t, state, slices.Concat(shareRows(t), tuples))
 }
 
 // startShareReader is newShareReader with all rows of the state, which are put in order.
-func startShareReader(t *testing.T, state State, rows []xrow.DML) *shareReader {
+func startShareReader(t testing.TB, state State, rows []xrow.DML) *shareReader {
 	t.Helper()
 	slices.SortStableFunc(rows, func(a, b xrow.DML) int { return int(a.SpaceID) - int(b.SpaceID) })
 	r := &shareReader{t: t, now: Now{Mono: start, Wall: 1}, lsn: state.VClock[2]}
@@ -78,7 +78,7 @@ func startShareReader(t *testing.T, state State, rows []xrow.DML) *shareReader {
 }
 
 // shareRows define people, orders and the space of filters, in which is version 1.
-func shareRows(t *testing.T) []xrow.DML {
+func shareRows(t testing.TB) []xrow.DML {
 	t.Helper()
 	rows := box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "")
 	rows = append(rows, xrow.DML{SpaceID: xrow.SpaceCluster, Tuple: MemberTuple(2, uuidOf(2), "", 2)})
@@ -285,6 +285,50 @@ func TestShareParksNoConfirm(t *testing.T) {
 	}
 	if r.take(r.gen+1, confirmRow); r.len(shareOrders) != 61 {
 		t.Errorf("%d orders", r.len(shareOrders))
+	}
+}
+
+// What is kept for a copy is bounded all the time: before its view is open the streams wait;
+// then what the view has goes, and what it has is not kept; and where too much comes that it
+// does not have, before it is decided here, it begins anew.
+func TestShareBoundsWhatItKeeps(t *testing.T) {
+	r := ofPeople(t)
+	r.take(r.gen, replaceRow(sharePeople, key(1)), r.filterRow(2), confirmRow)
+	write := func(n uint64) {
+		var rows []xrow.Row
+		for range n {
+			rows = append(rows, replaceRow(shareOrders, key(r.lsn+uint64(len(rows)))))
+		}
+		r.take(r.core.share.gen, append(rows, confirmRow)...)
+	}
+	write(60)
+	if c := r.core.share.copy; !r.park || c.size < 1500 {
+		t.Fatalf("rows wait: %t; %d bytes are kept", r.park, c.size)
+	}
+	view := r.core.Decided()
+	view[2] += 61 // what is written next
+	r.step(CopyBegins{Order: 1, VClock: view, Tuples: 1})
+	if c := r.core.share.copy; r.park || c.size != 0 || len(c.rows) != 0 {
+		t.Fatalf("rows wait: %t; %d bytes are kept, which the view has", r.park, c.size)
+	}
+	write(60)
+	if c := r.core.share.copy; c == nil || !c.ready || c.size != 0 {
+		t.Fatalf("of what the view has is kept: %+v", c)
+	}
+	write(2)
+	r.step(CopyRows{Order: 1, Space: shareOrders, Tuples: [][]byte{key(1)}})
+	if r.step(CopyEnds{Order: 1}); r.len(shareOrders) != 3 {
+		t.Errorf("%d orders", r.len(shareOrders))
+	}
+
+	r = ofPeople(t)
+	r.take(r.gen, replaceRow(sharePeople, key(1)), r.filterRow(2), confirmRow)
+	view = r.core.Decided()
+	view[3]++ // of another one, and never comes
+	r.step(CopyBegins{Order: 1, VClock: view, Tuples: 1})
+	write(60)
+	if len(r.fails) != 1 || !strings.Contains(r.fails[0], "too much was committed") || r.park {
+		t.Errorf("%q; rows wait: %t", r.fails, r.park)
 	}
 }
 
