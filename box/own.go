@@ -43,8 +43,13 @@ var OwnFilter = OwnSpace{Name: "_tarragon_filter", Level: 3, fields: [][2]string
 var OwnSession = OwnSpace{Name: "_tarragon_session", Level: 3, key: 2, fields: [][2]string{{"session", "string"}, {"slot", "unsigned"},
 	{"number", "unsigned"}, {"digest", "any"}, {"answer", "any"}}, verbs: "requests with a number (tarragon.session.open) write it"}
 
+// OwnReplica has the replicas that are registered, see docs/protocol/filters.md.
+var OwnReplica = OwnSpace{Name: "_tarragon_replica", Level: 3, fields: [][2]string{{"uuid", "string"}, {"name", "string"}, {"filter", "string"},
+	{"state", "string"}, {"number", "unsigned"}},
+	verbs: "'tarragon replica' (tarragon.replica.create, alter, drop) writes it, and the leader when a filtered replica comes for the first time"}
+
 // ownSpaces are all of them.
-var ownSpaces = [...]*OwnSpace{&OwnSet, &OwnFilter, &OwnSession}
+var ownSpaces = [...]*OwnSpace{&OwnSet, &OwnFilter, &OwnSession, &OwnReplica}
 
 // ownMark begins the keys of _schema that say which space is ours.
 const ownMark = ownKeys + "space."

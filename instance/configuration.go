@@ -90,6 +90,7 @@ func (c *Core) refreshMembers() {
 	c.members.alignQuorum = true // others are a majority now
 	c.refreshNewest()
 	c.noteFilter()
+	c.noteReplicas()
 	c.eff.Members = true
 }
 

@@ -84,7 +84,7 @@ func (c *Core) narrow(j *JoinRequest, s *State) *xrow.Error {
 		return c.sharesOnly()
 	case j.Filter == "":
 		return nil
-	case j.Kind != JoinAnon:
+	case !j.anonymous():
 		return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "members with a filter: a replica with a filter is anonymous")
 	}
 	f := c.Filter(j.Filter)

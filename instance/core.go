@@ -31,7 +31,8 @@ type Core struct {
 	txns     txns
 	sessions sessions
 	share    sharing
-	ownTold  xrow.Own // Tarragon's own spaces that relays know of
+	replicas []Replica // the confirmed ones, by their UUIDs; a list is never changed
+	ownTold  xrow.Own  // Tarragon's own spaces that relays know of
 
 	seq        uint64        // local transaction number
 	statements []xrow.DML    // of the arrival under way
@@ -157,6 +158,12 @@ func (c *Core) handle(ev Event) {
 		c.openSession(ev)
 	case CloseSession:
 		c.closeSession(ev)
+	case CreateReplica:
+		c.createReplica(ev)
+	case AlterReplica:
+		c.alterReplica(ev)
+	case DropReplica:
+		c.dropReplica(ev)
 	case AdoptTerm:
 		c.adopt(ev.Term)
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
@@ -295,6 +302,9 @@ func (c *Core) show() {
 	if own := c.box.OwnSpaces(); len(own.Always) != len(c.ownTold.Always) || own.Never != c.ownTold.Never {
 		told := own
 		c.eff.Own, c.ownTold = &told, own
+	}
+	if !sameList(c.replicas, c.watched.replicas) {
+		c.watched.replicas, c.eff.Replicas, c.eff.Status = c.replicas, c.replicas, true
 	}
 	c.eff.VoidPromotes = c.lead.tellVoid()
 }

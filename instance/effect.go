@@ -43,6 +43,7 @@ type Effects struct {
 	Copy         *CopyOrder  // it needs a base copy: this order takes the place of an earlier one; nil: as before
 	CopyReady    uint64      // tuples of this order may come; 0: of none yet
 	Own          *xrow.Own   // these are Tarragon's own spaces from now on, of which no stream's share decides; nil: as before
+	Replicas     []Replica   // these are registered, or were dropped, from now on, by their UUIDs; nil: as before
 	Checkpoint   bool        // a checkpoint is worth its while: without one a base copy is lost with this process
 	Fatal        error       // it is proven that this disk has lost something, see ErrLostData; nothing more is written
 }

@@ -195,10 +195,14 @@ type JoinKind uint8
 
 // Kinds of requests for a state.
 const (
-	JoinMember JoinKind = iota // JOIN: be registered, and have the state
-	JoinAnon                   // FETCH_SNAPSHOT: have the state, without being registered
-	JoinID                     // REGISTER: be registered; the answer has the State's VClock and ID, and no View
+	JoinMember  JoinKind = iota // JOIN: be registered, and have the state
+	JoinAnon                    // FETCH_SNAPSHOT: have the state, without being registered
+	JoinID                      // REGISTER: be registered; the answer has the State's VClock and ID, and no View
+	JoinReplica                 // SUBSCRIBE with a filter: be registered as a replica; the answer has no View
 )
+
+// anonymous tells whether the joiner becomes no member.
+func (j *JoinRequest) anonymous() bool { return j.Kind == JoinAnon || j.Kind == JoinReplica }
 
 // BootstrapRows makes an empty instance the first of a replica set.
 type BootstrapRows struct {

@@ -67,6 +67,7 @@ const (
 	FactExpelled        FactKind = "expelled"
 	FactSkipped         FactKind = "conflict skipped"   // a row whose key is taken became NOP
 	FactShare           FactKind = "share"              // the replica has what another version of its filter gives
+	FactReplica         FactKind = "replica"            // one with a filter came for the first time, and is registered
 	FactCopied          FactKind = "base copy"          // of spaces that were lacking is here
 	FactCopyFailed      FactKind = "base copy given up" // it begins anew
 	FactIndexesFormed   FactKind = "indexes formed"     // that the filter does not leave out any more

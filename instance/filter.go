@@ -35,8 +35,12 @@ type Filter struct {
 func (c *Core) Filter(name string) *Filter { return readFilter(c.box.Own(&box.OwnFilter, name)) }
 
 // Gives tells whether the filter gives or gave this share: its newest version or a
-// former one. behind: it is of a version that is not known here yet.
+// former one, or is that of a replica that has not heard of the filter yet and begins with
+// nothing. behind: it is of a version that is not known here yet.
 func (f *Filter) Gives(s *xrow.Share) (gives, behind bool) {
+	if s.Version == 0 && !s.New && len(s.Spaces) == 0 {
+		return true, false
+	}
 	if s.Version > f.Version {
 		return false, true
 	}

@@ -40,10 +40,12 @@ type AlterFilter struct {
 	Add, Remove FilterItems
 }
 
-// DropFilter drops a filter (tarragon.filter.drop). It has no answer.
+// DropFilter drops a filter (tarragon.filter.drop). The answer has the names of the
+// replicas that were dropped with it.
 type DropFilter struct {
 	Conn, Sync uint64
 	Name       string
+	Force      bool // although replicas use it: these are dropped, too
 }
 
 func (CreateFilter) event() {}
@@ -159,8 +161,10 @@ func (c *Core) createFilter(ev CreateFilter) {
 		if k.filters >= maxFilters {
 			return nil, filterError("Filter '%s' is refused: there are %d filters, and no more may be", ev.Name, k.filters)
 		}
-		if _, err := k.tx.MakeOwn(&box.OwnFilter); err != nil { // it is in the lists
-			return nil, err
+		for _, own := range [...]*box.OwnSpace{&box.OwnFilter, &box.OwnReplica} { // they are in the lists
+			if _, err := k.tx.MakeOwn(own); err != nil {
+				return nil, err
+			}
 		}
 		f := &Filter{Share: xrow.Share{Filter: ev.Name, New: ev.New}}
 		e := k.edit(f)
@@ -183,6 +187,9 @@ func (c *Core) alterFilter(ev AlterFilter) {
 				return nil, err
 			}
 			if _, err := k.tx.DeleteOwn(&box.OwnFilter, ev.Name); err != nil {
+				return nil, err
+			}
+			if err := c.openRegistry(k.tx).rename(ev.Name, ev.Rename); err != nil {
 				return nil, err
 			}
 			f.Filter = ev.Rename
@@ -211,8 +218,12 @@ func (c *Core) dropFilter(ev DropFilter) {
 		if !found {
 			return nil, filterError("Filter '%s' does not exist", clipFilter(ev.Name))
 		}
+		stopped, err := c.openRegistry(k.tx).stopUsers(ev.Name, ev.Force)
+		if err != nil {
+			return nil, err
+		}
 		kept := Filter{Share: xrow.Share{Version: k.greatest}}
-		return noValues, k.tx.PutOwn(&box.OwnFilter, kept.Tuple())
+		return stopped, k.tx.PutOwn(&box.OwnFilter, kept.Tuple())
 	})
 }
 

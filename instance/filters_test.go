@@ -20,7 +20,7 @@ const ownFilterID = ownSetID + 1
 //
 //	filter create NAME full|empty [include|exclude]
 //	filter alter NAME [rename=NAME] [add-space=A,B] [remove-index=A.B] [add-sequence=A] ...
-//	filter drop NAME
+//	filter drop NAME [force]
 //	filter list
 //	define drop space|index|sequence ID [INDEX], define make sequence ID
 func (s *script) filterLine(w words) {
@@ -52,7 +52,7 @@ func (s *script) filterLine(w words) {
 	case "filter alter":
 		s.step(AlterFilter{Conn: 1, Sync: s.sync, Name: w.Word(1), Rename: w.Named["rename"], Add: items("add"), Remove: items("remove")})
 	case "filter drop":
-		s.step(DropFilter{Conn: 1, Sync: s.sync, Name: w.Word(1)})
+		s.step(DropFilter{Conn: 1, Sync: s.sync, Name: w.Word(1), Force: w.Has("force")})
 	default:
 		s.step(Write{Requests: []Request{{Conn: 1, Sync: s.sync, User: box.UserAdmin, DML: w.definition()}}})
 	}

@@ -128,7 +128,7 @@ func (g *gate) failChores(eff *Effects, err *xrow.Error) {
 // awaitsWelcome lets a joiner that asks again wait as the first time.
 func (g *gate) awaitsWelcome(j *JoinRequest) bool {
 	for _, w := range g.welcome {
-		if w.join.UUID == j.UUID && j.Kind != JoinAnon {
+		if w.join.UUID == j.UUID && !j.anonymous() {
 			w.join = j
 			g.welcome = append(g.welcome, w)
 			return true

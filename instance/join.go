@@ -17,11 +17,15 @@ import (
 // anybody: a candidate may need its vote, or a leader its ack, before anything
 // can be written.
 func (c *Core) joinRequest(ev JoinRequest) {
-	if err := c.refuseFeature(&ev); err != nil {
+	err := c.refuseFeature(&ev)
+	if err == nil {
+		err = c.refuseReplica(&ev)
+	}
+	if err != nil {
 		c.eff.failJoin(&ev, err)
 		return
 	}
-	known := ev.Kind == JoinAnon || c.members.knows(&ev)
+	known := ev.anonymous() && c.knowsReplica(&ev) || !ev.anonymous() && c.members.knows(&ev)
 	switch {
 	case known && c.gate.awaitsWelcome(&ev):
 		return
@@ -32,21 +36,36 @@ func (c *Core) joinRequest(ev JoinRequest) {
 		c.registered(&ev)
 		return
 	}
-	if !c.writable() {
-		c.eff.failJoin(&ev, c.readonly())
-		return
-	}
-	if err := c.cfg.refuseMember(&ev, c.box.NewestMembers()); err != nil {
+	if err := c.refuseRegistration(&ev); err != nil {
 		c.eff.failJoin(&ev, err)
 		return
 	}
 	j := ev
-	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) { return nil, c.register(tx, &j) }}
+	r := Request{Barrier: true, Do: func(tx *box.Txn) ([]byte, error) {
+		if j.anonymous() {
+			return nil, c.registerReplica(tx, &j)
+		}
+		return nil, c.register(tx, &j)
+	}}
 	if c.gate.barrier || c.limbo.Len() > 0 || c.gate.build != nil || c.gate.moving {
 		c.gate.joins = append(c.gate.joins, j)
 		return
 	}
 	c.execute(&r, &j)
+}
+
+// refuseRegistration tells why no row can be written for a joiner now.
+func (c *Core) refuseRegistration(j *JoinRequest) *xrow.Error {
+	switch {
+	case j.anonymous():
+		if err := c.refuseOwnChange(); err != nil {
+			return notRegistered(j, err)
+		}
+		return nil
+	case !c.writable():
+		return c.readonly()
+	}
+	return c.cfg.refuseMember(j, c.box.NewestMembers())
 }
 
 // knows tells whether the joiner is a member under its present incarnation and
@@ -105,6 +124,11 @@ func (c *Core) register(tx *box.Txn, j *JoinRequest) error {
 		return &xrow.Error{Code: xrow.ErrUnsupported, Message: "This replica set has the strong rules of failover, which a member" +
 			" of Tarantool's kind does not know; tarragon.allow_tarantool lets it in and gives them up"}
 	}
+	if FindReplica(c.replicas, j.UUID) != nil { // it has all, or was dropped
+		if _, err := tx.DeleteOwn(&box.OwnReplica, j.UUID); err != nil {
+			return err
+		}
+	}
 	if old != nil && c.members.kinds.tarantools&^(1<<old.ID) != 0 {
 		return c.renew(tx, old, j)
 	}
@@ -150,7 +174,7 @@ func (c *Core) registered(j *JoinRequest) {
 			s.ID = m.ID
 		}
 	}
-	if s.ID == 0 && j.Kind != JoinAnon {
+	if s.ID == 0 && !j.anonymous() {
 		c.eff.failJoin(j, xrow.Errorf(xrow.ErrCannotRegister))
 		return
 	}
@@ -161,7 +185,7 @@ func (c *Core) registered(j *JoinRequest) {
 		c.eff.failJoin(j, err)
 		return
 	}
-	if j.Kind != JoinID {
+	if j.Kind != JoinID && j.Kind != JoinReplica {
 		s.View = c.box.OpenView()
 		if s.State.Share != nil {
 			s.View.Narrow(s.State.Share)

@@ -44,6 +44,9 @@ func ownText(d *xrow.DML, raw []byte) string {
 	if text := ownFilterText(d, raw); text != "" {
 		return text
 	}
+	if text := ownReplicaText(d, raw); text != "" {
+		return text
+	}
 	switch {
 	case d.SpaceID == xrow.SpaceSchema && strings.Contains(string(raw), "tarragon.space."):
 		return "mark"

@@ -305,6 +305,9 @@ func (s *script) effects(e *Effects) {
 	for _, snap := range e.Snaps {
 		s.snapshot(&snap)
 	}
+	if e.Replicas != nil {
+		s.say("  %d replicas are known", len(e.Replicas))
+	}
 	if e.Lazy != 0 {
 		s.say("  lazy to those who hear %d", e.Lazy)
 	}

@@ -163,7 +163,7 @@ func (s *script) rare(w words) {
 		s.step(StartCheckpoint{Tag: s.tag})
 	case "join":
 		s.tag++
-		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.Peer()), Name: w.Named["name"], Incarnation: uint64(w.Peer()), Feature: uint32(w.Num("reads"))}
+		j := JoinRequest{Tag: s.tag, UUID: uuidOf(w.Peer()), Name: w.Named["name"], Incarnation: uint64(w.Peer()), Feature: uint32(w.Num("reads")), Filter: w.Named["filter"]}
 		switch {
 		case w.Has("tarantool"):
 			j.Incarnation = 0
@@ -175,6 +175,8 @@ func (s *script) rare(w words) {
 			j.Kind = JoinAnon
 		case w.Has("register"):
 			j.Kind = JoinID
+		case w.Has("stream"):
+			j.Kind = JoinReplica
 		}
 		s.step(j)
 	case "expel":
@@ -216,6 +218,8 @@ func (s *script) rare(w words) {
 		s.step(&Ack{From: w.Peer(), VClock: i.Synced, Term: i.Term, Sync: s.core.beats.sync})
 	case "filter", "define":
 		s.filterLine(w)
+	case "replica":
+		s.replicaLine(w)
 	case "wish": // the files of a peer ask for a quorum
 		i := s.core.Info(s.now.Mono)
 		s.step(RaftMsg{From: w.Peer(), Msg: xrow.Raft{Term: i.Term, State: uint8(raft.StateFollower), LeaderID: i.Leader,

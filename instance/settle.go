@@ -91,7 +91,7 @@ func (c *Core) settle() {
 		for i := range done {
 			switch j := done[i].P.join; {
 			case j == nil:
-			case c.members.joinsAsLearner(j):
+			case j.anonymous(), c.members.joinsAsLearner(j):
 				c.registered(j)
 			default:
 				c.gate.welcome = append(c.gate.welcome, welcome{join: j, lsn: c.out.vclock[c.members.self], of: before})

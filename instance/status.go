@@ -128,6 +128,7 @@ type watched struct {
 	rights uint64 // version of users and rights
 
 	procedures []box.Function
+	replicas   []Replica
 }
 
 // noteStatus tells whether something that is watched has changed.

@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"slices"
+
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/mp"
@@ -64,14 +66,14 @@ func alterFilter(c *call) error {
 	return c.submit(ev)
 }
 
-// dropFilter is tarragon.filter.drop(name, {force=}). Nothing knows of replicas that use
-// it yet, so force does nothing.
+// dropFilter is tarragon.filter.drop(name, {force=}). The answer has the names of the
+// replicas that were dropped with it.
 func dropFilter(c *call) error {
-	name, _, err := c.filterArgs("tarragon.filter.drop(name[, {force = true}])", dropOptions)
+	name, opts, err := c.filterArgs("tarragon.filter.drop(name[, {force = true}])", dropOptions)
 	if err != nil {
 		return err
 	}
-	return c.submit(instance.DropFilter{Conn: c.Conn, Sync: c.Sync, Name: name})
+	return c.submit(instance.DropFilter{Conn: c.Conn, Sync: c.Sync, Name: name, Force: opts.isTrue("force")})
 }
 
 // readItems reads {space=, index=, sequence=}.
@@ -161,6 +163,8 @@ type filterLine struct {
 	Absent    int    `msgpack:"absent"`    // left out
 	Indexes   int    `msgpack:"indexes"`   // left out
 	Sequences int    `msgpack:"sequences"` // left out
+
+	Replicas []string `msgpack:"replicas"` // that are registered with it
 }
 
 // filterNames is a filter as show tells it, with the names that things have now.
@@ -173,6 +177,7 @@ type filterNames struct {
 	Indexes   []filterIndexName `msgpack:"indexes"`   // left out
 	Sequences []filterObject    `msgpack:"sequences"` // left out
 	Former    []uint64          `msgpack:"former"`
+	Replicas  []string          `msgpack:"replicas"` // that are registered with it
 }
 
 type filterObject struct {
@@ -196,7 +201,7 @@ func listFilters(c *call) error {
 	lines := make([]filterLine, len(filters))
 	for i, f := range filters {
 		had, absent := names.split(f)
-		lines[i] = filterLine{f.Filter, f.Version, f.New, len(had), len(absent), len(f.Indexes), len(f.Sequences)}
+		lines[i] = filterLine{f.Filter, f.Version, f.New, len(had), len(absent), len(f.Indexes), len(f.Sequences), names.users(f.Filter)}
 	}
 	c.reply(one(mp.Encode(lines)))
 	return nil
@@ -226,12 +231,25 @@ type schemaNames struct {
 	schema    *box.Schema
 	spaces    []box.NamedSpace
 	sequences []box.Named
+	replicas  []instance.Replica
+}
+
+// users are the names of the replicas that are registered with a filter.
+func (n *schemaNames) users(filter string) []string {
+	names := []string{}
+	for i := range n.replicas {
+		if r := &n.replicas[i]; !r.Dropped && r.Filter == filter {
+			names = append(names, r.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (p *Procs) catalogue() (filters []*instance.Filter, names schemaNames) {
 	p.env.Loop.Read(func(core *instance.Core) {
 		filters = core.Filters()
-		names = schemaNames{schema: core.Box().Schema(), sequences: core.Box().Sequences()}
+		names = schemaNames{schema: core.Box().Schema(), sequences: core.Box().Sequences(), replicas: core.Replicas()}
 	})
 	names.spaces = names.schema.NamedSpaces() // it never changes
 	return filters, names
@@ -254,7 +272,7 @@ func (n *schemaNames) split(f *instance.Filter) (had, absent []filterObject) {
 }
 
 func (n *schemaNames) show(f *instance.Filter) filterNames {
-	out := filterNames{Name: f.Filter, Version: f.Version, New: f.New, Indexes: []filterIndexName{}, Sequences: []filterObject{}, Former: []uint64{}}
+	out := filterNames{Name: f.Filter, Version: f.Version, New: f.New, Indexes: []filterIndexName{}, Sequences: []filterObject{}, Former: []uint64{}, Replicas: n.users(f.Filter)}
 	out.Spaces, out.Absent = n.split(f)
 	for _, ix := range f.Indexes {
 		sp, _ := n.schema.Named(ix[0])

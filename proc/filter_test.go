@@ -47,23 +47,23 @@ func TestFilter(t *testing.T) {
 	c.expect("tarragon.filter.alter", `["hr", {"add": {"index": "orders.by_date", "space": {}}, "remove": {"space": "staff"}}]`, "=> [7]")
 	c.expect("tarragon.filter.alter", `["all", {"remove": {"index": ["a.b.c", [512, 1]], "sequence": [7]}}]`, "=> [8]")
 	c.expect("tarragon.filter.alter", `["hr", {"rename": "hr"}]`, "=> [7]")
-	c.expect("tarragon.filter.list", `[]`, `=> [[{"name": "all", "version": 8, "include_new": true, "spaces": 3, "absent": 0, "indexes": 2, "sequences": 1}, `+
-		`{"name": "hr", "version": 7, "include_new": false, "spaces": 1, "absent": 2, "indexes": 0, "sequences": 0}, `+
-		`{"name": "later", "version": 4, "include_new": true, "spaces": 0, "absent": 3, "indexes": 0, "sequences": 1}, `+
-		`{"name": "now", "version": 3, "include_new": false, "spaces": 3, "absent": 0, "indexes": 0, "sequences": 0}]]`)
+	c.expect("tarragon.filter.list", `[]`, `=> [[{"name": "all", "version": 8, "include_new": true, "spaces": 3, "absent": 0, "indexes": 2, "sequences": 1, "replicas": []}, `+
+		`{"name": "hr", "version": 7, "include_new": false, "spaces": 1, "absent": 2, "indexes": 0, "sequences": 0, "replicas": []}, `+
+		`{"name": "later", "version": 4, "include_new": true, "spaces": 0, "absent": 3, "indexes": 0, "sequences": 1, "replicas": []}, `+
+		`{"name": "now", "version": 3, "include_new": false, "spaces": 3, "absent": 0, "indexes": 0, "sequences": 0, "replicas": []}]]`)
 	c.expect("tarragon.filter.show", `["all"]`, `=> [{"name": "all", "version": 8, "include_new": true, `+
 		`"spaces": [{"id": 512, "name": "orders"}, {"id": 513, "name": "staff"}, {"id": 514, "name": "a.b"}], "absent": [], `+
 		`"indexes": [{"space": "orders", "space_id": 512, "name": "by_date", "id": 1}, {"space": "a.b", "space_id": 514, "name": "c", "id": 1}], `+
-		`"sequences": [{"id": 7, "name": "bills"}], "former": [2]}]`)
+		`"sequences": [{"id": 7, "name": "bills"}], "former": [2], "replicas": []}]`)
 	c.expect("tarragon.filter.show", `["hr"]`, `=> [{"name": "hr", "version": 7, "include_new": false, "spaces": [{"id": 512, "name": "orders"}], `+
-		`"absent": [{"id": 513, "name": "staff"}, {"id": 514, "name": "a.b"}], "indexes": [], "sequences": [], "former": [6, 5, 1]}]`)
+		`"absent": [{"id": 513, "name": "staff"}, {"id": 514, "name": "a.b"}], "indexes": [], "sequences": [], "former": [6, 5, 1], "replicas": []}]`)
 	if a := c.admin("box.space.staff:drop", `[]`); a.err != nil {
 		t.Fatal(a)
 	}
 	c.expect("tarragon.filter.show", `["now"]`, `=> [{"name": "now", "version": 10, "include_new": false, `+
-		`"spaces": [{"id": 512, "name": "orders"}, {"id": 514, "name": "a.b"}], "absent": [], "indexes": [], "sequences": [], "former": [3]}]`)
+		`"spaces": [{"id": 512, "name": "orders"}, {"id": 514, "name": "a.b"}], "absent": [], "indexes": [], "sequences": [], "former": [3], "replicas": []}]`)
 	c.expect("tarragon.filter.alter", `["hr", {"rename": "people"}]`, "=> [11]")
-	c.expect("tarragon.filter.drop", `["people", {"force": true}]`, "=> []")
+	c.expect("tarragon.filter.drop", `["people", {"force": true}]`, "=> [[]]")
 	c.expect("tarragon.filter.show", `["people"]`, "! 1 IllegalParams: Filter 'people' does not exist")
 	c.expect("tarragon.filter.create", `["people", {"empty": true}]`, "=> [12]")
 }
@@ -132,7 +132,7 @@ func TestFilterMistakes(t *testing.T) {
 		}
 	}
 	c.expect("tarragon.filter.show", `["hr"]`, `=> [{"name": "hr", "version": 1, "include_new": false, "spaces": [], "absent": [{"id": 512, "name": "orders"}, `+
-		`{"id": 513, "name": "staff"}, {"id": 514, "name": "a.b"}], "indexes": [], "sequences": [{"id": 7, "name": "bills"}], "former": []}]`)
+		`{"id": 513, "name": "staff"}, {"id": 514, "name": "a.b"}], "indexes": [], "sequences": [{"id": 7, "name": "bills"}], "former": [], "replicas": []}]`)
 }
 
 // A dot stands between a space and its index; where names have some themselves it is the
@@ -163,6 +163,6 @@ func TestFilterCount(t *testing.T) {
 		}
 	}
 	c.expect("tarragon.filter.create", `["more", {"empty": true}]`, "! 1 IllegalParams: Filter 'more' is refused: there are 128 filters, and no more may be")
-	c.expect("tarragon.filter.drop", `["fa"]`, "=> []")
+	c.expect("tarragon.filter.drop", `["fa"]`, "=> [[]]")
 	c.expect("tarragon.filter.create", `["more", {"empty": true}]`, "=> [129]")
 }

@@ -17,6 +17,7 @@ type state struct {
 	replicaset string
 	schema     uint64
 	carried    []box.Carried
+	replicas   []instance.Replica
 	memory     box.Memory
 }
 
@@ -27,6 +28,7 @@ func (p *Procs) state(user box.Credentials) (s state) {
 		s.replicaset = core.Box().ReplicasetUUID()
 		s.schema = core.Box().SchemaVersion()
 		s.carried = visible(core.Box().Schema(), user)
+		s.replicas = core.Replicas()
 		s.memory = core.Box().Memory()
 	})
 	return s

@@ -26,6 +26,7 @@ type infoOwn struct {
 	Feature    infoFeature   `msgpack:"feature"`
 	Filter     *infoFilter   `msgpack:"filter,omitempty"`
 	Copies     *infoGiven    `msgpack:"copies,omitempty"`
+	Replicas   []infoReplica `msgpack:"replicas,omitempty"` // that are registered
 	Pause      *infoPause    `msgpack:"pause,omitempty"`
 	Moving     *infoMoving   `msgpack:"moving,omitempty"`
 	Forwards   infoForwards  `msgpack:"forwards"`
@@ -148,6 +149,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Feature:    featureOf(i),
 		Filter:     filterOf(i),
 		Copies:     p.infoGiven(),
+		Replicas:   replicasOf(registered(s.replicas), peers),
 		Pause:      pauseOf(i),
 		Moving:     movingOf(i),
 		Forwards:   infoForwards{i.Forwards.Open, i.Forwards.Bytes, i.Forwards.Answered, i.Forwards.Unknown, i.Forwards.Refused},

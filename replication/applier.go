@@ -480,8 +480,10 @@ func (h *Hub) subscribeRequest(info *Info) xrow.SubscribeRequest {
 		VClock: info.Synced, ServerVersion: h.cfg.Version, Kind: xrow.Tarragon, Incarnation: incarnation, Process: h.cfg.Process, Group: h.cfg.Group, Feature: h.cfg.Feature, Procedures: h.cfg.Procedures}
 	if h.cfg.Anon {
 		req.Incarnation = 0
-		req.Anon, req.IDFilter, req.InstanceName = true, 1<<0, ""
-		if info.Share != nil {
+		req.Anon, req.IDFilter = true, 1<<0
+		if info.Share == nil {
+			req.InstanceName = ""
+		} else { // it is registered under its name
 			req.Share = info.Share.Share
 		}
 	}

@@ -28,7 +28,8 @@ type fakeNode struct {
 	info   Info
 	events chan instance.Event
 	now    instance.Now
-	onRead func() // before each Read; nil: nothing
+	onRead func()           // before each Read; nil: nothing
+	filter *instance.Filter // the only one; nil: there is none
 }
 
 func newFakeNode(id uint32) *fakeNode {
@@ -58,7 +59,20 @@ func (n *fakeNode) advance(d time.Duration) {
 	n.now.Wall += d.Seconds()
 }
 
-func (n *fakeNode) Filter(string) *instance.Filter { return nil }
+func (n *fakeNode) Filter(name string) *instance.Filter {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.filter == nil || n.filter.Filter != name {
+		return nil
+	}
+	return n.filter
+}
+
+func (n *fakeNode) setFilter(f *instance.Filter) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.filter = f
+}
 
 func (n *fakeNode) Info() Info {
 	n.mu.Lock()

@@ -18,12 +18,26 @@ type copyTaker struct {
 	view *box.View
 }
 
+// register has the replicas with these numbers, ascending, be the registered ones, with a filter
+// that has all.
+func (h *testHub) register(ids ...uint32) *xrow.Share {
+	share := xrow.Share{Filter: "hr", Version: 1, New: true}
+	h.node.setFilter(&instance.Filter{Share: share})
+	var eff instance.Effects
+	for _, id := range ids {
+		eff.Replicas = append(eff.Replicas, instance.Replica{UUID: testUUID(id), Name: testUUID(id), Filter: share.Filter})
+	}
+	h.Handle(&eff)
+	return &share
+}
+
 // askCopy asks, and nothing more.
 func (h *testHub) askCopy(id uint32, name string) *copyTaker {
 	h.t.Helper()
 	conn := dial(h.t, h.addr)
 	h.t.Cleanup(func() { _ = conn.Close() })
-	req := xrow.JoinRequest{InstanceUUID: testUUID(id), InstanceName: name, Copy: &xrow.Copy{Spaces: []uint32{512}}}
+	share := h.register(7, 8, 9)
+	req := xrow.JoinRequest{InstanceUUID: testUUID(id), InstanceName: name, Share: share, Copy: &xrow.Copy{Spaces: []uint32{512}}}
 	if err := conn.WriteRow(&xrow.Row{Type: xrow.FetchSnap, Body: req.AppendBody(nil)}); err != nil {
 		h.t.Fatal(err)
 	}
@@ -230,7 +244,7 @@ func TestCopyBusy(t *testing.T) {
 	wait(t, h.node, func(instance.CopyRequest) bool { return true })
 	node := newFakeNode(9)
 	newTestHubOf(t, 9, node, func(c *Config) { c.Peers, c.Anon, c.Filter = []Peer{{Addr: h.addr, Name: "i1"}}, true, "hr" }).
-		Handle(&instance.Effects{Copy: &instance.CopyOrder{Order: 1, Spaces: []uint32{512}}})
+		Handle(order(1))
 	end := wait(t, node, func(instance.CopyEnds) bool { return true })
 	if !end.Busy || !strings.HasPrefix(end.Err.Error(), "i1: ") || !strings.HasSuffix(end.Err.Error(), "as many base copies are under way here as tarragon.max_copies allows: 1") {
 		t.Errorf("%+v", end)
@@ -241,7 +255,7 @@ func TestCopyBusy(t *testing.T) {
 	newTestHubOf(t, 9, node, func(c *Config) {
 		c.Peers, c.Anon, c.Filter, c.JoinTimeout = []Peer{{Addr: "127.0.0.1:1"}}, true, "hr", time.Second
 	}).
-		Handle(&instance.Effects{Copy: &instance.CopyOrder{Order: 1, Spaces: []uint32{512}}})
+		Handle(order(1))
 	if end := wait(t, node, func(instance.CopyEnds) bool { return true }); end.Busy {
 		t.Errorf("nobody is there: %+v", end)
 	}

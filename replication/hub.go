@@ -35,7 +35,8 @@ type Hub struct {
 	copier   copier
 	giving   giving
 	files    copyFiles
-	shareGen uint64 // of the share that streams are to have, see reshare
+	shareGen uint64             // of the share that streams are to have, see reshare
+	replicas []instance.Replica // those that are registered, by their UUIDs; see Effects
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -135,6 +136,9 @@ func (h *Hub) Handle(e *instance.Effects) {
 	h.orderCopy(e)
 	if e.Share != nil {
 		h.reshare(e.Share)
+	}
+	if e.Replicas != nil {
+		h.noteReplicas(e.Replicas)
 	}
 	if e.Ack != nil || turn {
 		h.wakeAcks(e.Ack, turn)
@@ -262,6 +266,9 @@ func (h *Hub) addRelay(r *relay) *xrow.Error {
 	}
 	if r.peer != 0 && h.joins.open[r.uuid] != nil {
 		return errDuplicate()
+	}
+	if err := h.refuseReplica(&r.subscriber); err != nil {
+		return err // it was dropped meanwhile
 	}
 	h.relays = append(h.relays, r)
 	h.wg.Add(1)

@@ -65,8 +65,10 @@ func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink 
 	req := xrow.JoinRequest{InstanceUUID: id.UUID, InstanceName: id.Name, ServerVersion: id.Version, Incarnation: id.Incarnation, Group: id.Group, Feature: id.Feature}
 	kind := xrow.Join
 	if id.Anon {
-		kind, req.InstanceName = xrow.FetchSnap, ""
-		if id.Filter != "" {
+		kind = xrow.FetchSnap
+		if id.Filter == "" {
+			req.InstanceName = ""
+		} else { // it is registered under its name
 			req.Share = &xrow.Share{Filter: id.Filter}
 		}
 	}

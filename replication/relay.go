@@ -46,6 +46,7 @@ type subscriber struct {
 	version uint32           // of the peer
 	sync    uint64           // of the SUBSCRIBE
 	from    vclock.VClock
+	share   *xrow.Share // what it has; nil: all
 }
 
 // cutter is where a stream stands in the log, and what the next write sends.

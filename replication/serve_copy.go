@@ -14,6 +14,9 @@ import (
 // serveCopy sends a base copy: the vclock that was decided when its view was opened, how many
 // tuples there are, the tuples, and the vclock again.
 func (h *Hub) serveCopy(link *iproto.Link, sync uint64, req *xrow.JoinRequest) (err error) {
+	if err := h.checkCopy(req); err != nil {
+		return err
+	}
 	g, err := h.give(link, req)
 	if err != nil {
 		return err

@@ -140,8 +140,16 @@ func (h *Hub) serveFetch(link *iproto.Link, user iproto.User, row *xrow.Row) err
 	if err := h.servesAll(); err != nil {
 		return err
 	}
-	if req.Copy != nil {
+	switch {
+	case req.Copy != nil:
 		return h.serveCopy(link, row.Sync, &req)
+	case req.Share == nil || h.isRegistered(req.InstanceUUID):
+	case req.InstanceUUID == "":
+		return xrow.Errorf(xrow.ErrNilUUID)
+	default:
+		if err := h.mayRegister(user, req.InstanceUUID); err != nil {
+			return err
+		}
 	}
 	who := req.InstanceUUID
 	if who == "" { // not told before 3.3

@@ -18,9 +18,12 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row)
 	if err := h.checkSubscribe(&info, user, &req); err != nil {
 		return err
 	}
+	if err := h.register(user, &req); err != nil {
+		return err
+	}
 	from := req.VClock.Global()
 	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from, gap: xrow.NewGap(req.Share)}, heard: heard{acked: from},
-		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, feature: req.Feature, procs: req.Procedures, version: req.ServerVersion, sync: row.Sync, from: from}}
+		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, feature: req.Feature, procs: req.Procedures, version: req.ServerVersion, sync: row.Sync, from: from, share: req.Share}}
 	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Kind: r.kind, Group: h.cfg.Group}
 	if r.kind == xrow.Tarragon {
 		ok.Process = h.cfg.Process
@@ -86,7 +89,7 @@ func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRe
 	if !h.cfg.CanLog {
 		return errNoLog()
 	}
-	if err := h.checkShare(req); err != nil {
+	if err := h.checkStream(req); err != nil {
 		return err
 	}
 	if req.Kind == xrow.Tarragon {

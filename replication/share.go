@@ -39,27 +39,43 @@ func (h *Hub) servesAll() *xrow.Error {
 	return xrow.Errorf(xrow.ErrUnsupported, fmt.Sprintf("A replica with a filter ('%s')", h.cfg.Filter), "replicas of its own: it does not have all")
 }
 
-// checkShare refuses a stream that the filter of that name does not give.
-func (h *Hub) checkShare(req *xrow.SubscribeRequest) *xrow.Error {
+// checkStream refuses a stream that is not the replica's: that its filter does not give,
+// or that is not what is registered for it.
+func (h *Hub) checkStream(req *xrow.SubscribeRequest) *xrow.Error {
 	if err := h.servesAll(); err != nil {
 		return err
 	}
-	if req.Share == nil {
+	if req.Anon {
+		h.mu.Lock()
+		err := h.refuseReplica(&subscriber{uuid: req.InstanceUUID, kind: req.Kind, share: req.Share})
+		h.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case req.Share == nil:
 		return nil
-	}
-	if !req.Anon {
+	case !req.Anon:
 		return xrow.Errorf(xrow.ErrUnsupported, "Tarragon", "members with a filter: a replica with a filter is anonymous")
+	case req.Kind != xrow.Tarragon || req.Feature == 0:
+		return instance.FilteredTarantool(req.InstanceUUID)
 	}
-	name := req.Share.Filter
+	return h.checkShare(req.Share)
+}
+
+// checkShare refuses what the filter of that name does not give.
+func (h *Hub) checkShare(share *xrow.Share) *xrow.Error {
+	name := share.Filter
 	f := h.node.Filter(name)
 	if f == nil {
 		return &xrow.Error{Code: xrow.ErrLoading, Message: fmt.Sprintf("Filter '%s' does not exist here", name)}
 	}
-	switch gives, behind := f.Gives(req.Share); {
+	switch gives, behind := f.Gives(share); {
 	case behind:
-		return &xrow.Error{Code: xrow.ErrLoading, Message: fmt.Sprintf("Version %d of filter '%s' is not known here yet, the newest is %d", req.Share.Version, name, f.Version)}
+		return &xrow.Error{Code: xrow.ErrLoading, Message: fmt.Sprintf("Version %d of filter '%s' is not known here yet, the newest is %d", share.Version, name, f.Version)}
 	case !gives: // what was cut by it nobody can tell any more: as with a log that is gone
-		return gapError(fmt.Errorf("%w: filter '%s' has version %d, and what it gave by version %d is not known any more", ErrGap, name, f.Version, req.Share.Version))
+		return gapError(fmt.Errorf("%w: filter '%s' has version %d, and what it gave by version %d is not known any more", ErrGap, name, f.Version, share.Version))
 	}
 	return nil
 }

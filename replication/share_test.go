@@ -45,7 +45,10 @@ func TestCloseBreaksOffACopy(t *testing.T) {
 	h := newTestHub(t, 1, func(c *Config) { c.JoinTimeout, c.ViewTime, c.SpoolDir = 10*patience, time.Nanosecond, t.TempDir() })
 	full := fullBox(t, 300_000) // more than what sockets hold
 	conn := dial(t, h.addr)
-	req := xrow.JoinRequest{InstanceUUID: testUUID(9), Copy: &xrow.Copy{Spaces: []uint32{512}}}
+	share := xrow.Share{Filter: "hr", Version: 1, New: true}
+	h.node.setFilter(&instance.Filter{Share: share})
+	h.Handle(&instance.Effects{Replicas: []instance.Replica{{UUID: testUUID(9), Name: "nine", Filter: "hr"}}})
+	req := xrow.JoinRequest{InstanceUUID: testUUID(9), Share: &share, Copy: &xrow.Copy{Spaces: []uint32{512}}}
 	if err := conn.WriteRow(&xrow.Row{Type: xrow.FetchSnap, Body: req.AppendBody(nil)}); err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,8 @@ type DownstreamStatus struct {
 	Lag     float64
 	Idle    float64
 	Message string // how far the state was sent
+	Address string // where the connection comes from; empty: not known
+	Version uint64 // of its filter, by which the stream was asked for; 0: it has none
 }
 
 // Status lists the configured peers but ourselves, in their order, then peers
@@ -90,7 +92,10 @@ func (p *Progress) status() *DownstreamStatus {
 }
 
 func (r *relay) status(now time.Duration) *DownstreamStatus {
-	d := &DownstreamStatus{Status: "follow", VClock: r.acked, Lag: r.ackLag}
+	d := &DownstreamStatus{Status: "follow", VClock: r.acked, Lag: r.ackLag, Address: r.link.RemoteAddr().String()}
+	if r.share != nil {
+		d.Version = r.share.Version
+	}
 	if r.ackAt != 0 {
 		d.Idle = (now - r.ackAt).Seconds()
 	}

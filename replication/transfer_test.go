@@ -29,9 +29,10 @@ func copyOver(_ context.Context, source, target, _ string) error {
 	return os.WriteFile(target, b, 0o600)
 }
 
-// transferring are a sender, and replicas by how their commands carry files.
+// replica is one with the filter that all have, which takes copies from h alone.
 func (h *testHub) replica(id uint32, change func(*Config)) (*testHub, *fakeNode) {
 	h.t.Helper()
+	h.register(7, 8, 9)
 	node := newFakeNode(id)
 	r := newTestHubOf(h.t, id, node, func(c *Config) {
 		c.Peers, c.Anon, c.Filter, c.CopyDir = []Peer{{Addr: h.addr, Name: "i1"}}, true, "hr", h.t.TempDir()
@@ -41,7 +42,8 @@ func (h *testHub) replica(id uint32, change func(*Config)) (*testHub, *fakeNode)
 }
 
 func order(n uint64) *instance.Effects {
-	return &instance.Effects{Copy: &instance.CopyOrder{Order: n, Spaces: []uint32{512}}}
+	share := xrow.Share{Filter: "hr", Version: 1, New: true} // as of register
+	return &instance.Effects{Copy: &instance.CopyOrder{Order: n, Spaces: []uint32{512}, Share: &share}}
 }
 
 // opens answers a sender's request for a view.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 
@@ -89,9 +90,14 @@ func TestCopyThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// silentReplica asks for a base copy of orders as somebody else and takes nothing of it.
-func (s *set) silentReplica(from *node1, spaces ...uint32) *iproto.Client {
+// silentReplica asks for a base copy of orders as a replica that has all, and takes nothing of it.
+func (s *set) silentReplica(from *node1, conn *tarantool.Connection, spaces ...uint32) *iproto.Client {
 	s.t.Helper()
+	const uuid = "aaaaaaaa-0000-4000-8000-00000000dead"
+	s.mustFilter(conn, "create", "wide", map[string]any{"full": true})
+	from.call("tarragon.replica.create", "silent", map[string]any{"uuid": uuid, "filter": "wide"})
+	var share xrow.Share
+	from.of("").engine.Load().loop.Read(func(c *instance.Core) { share = c.Filter("wide").Share })
 	c, err := iproto.Dial(context.Background(), from.addr)
 	if err != nil {
 		s.t.Fatal(err)
@@ -100,7 +106,7 @@ func (s *set) silentReplica(from *node1, spaces ...uint32) *iproto.Client {
 	if err := c.Login("replicator", "r"); err != nil {
 		s.t.Fatal(err)
 	}
-	req := xrow.JoinRequest{InstanceUUID: "aaaaaaaa-0000-4000-8000-00000000dead", InstanceName: "silent", ServerVersion: versionNumber(), Copy: &xrow.Copy{Spaces: spaces}}
+	req := xrow.JoinRequest{InstanceUUID: uuid, InstanceName: "silent", ServerVersion: versionNumber(), Share: &share, Feature: instance.FeatureLevel, Copy: &xrow.Copy{Spaces: spaces}}
 	if err := c.WriteRow(&xrow.Row{Type: xrow.FetchSnap, Body: req.AppendBody(nil)}); err != nil {
 		s.t.Fatal(err)
 	}
@@ -115,7 +121,7 @@ func TestCopyCancel(t *testing.T) {
 	s.until("it has people", reader.has("people", 20))
 	lead.call("box.cfg", map[string]any{"tarragon_max_copies": 1, "tarragon_copy_timeout": 3600})
 	id, _ := lead.of("").engine.Load().core.Box().ResolveSpace("orders")
-	s.silentReplica(lead, id)
+	s.silentReplica(lead, conn, id)
 	s.until("it is sent a copy", func() bool { c := lead.copiesGiven(); return len(c) == 1 && c[0]["stage"] == "sending" })
 	s.mustFilter(conn, "alter", "hr", map[string]any{"add": items("space", "orders")})
 	s.until("the reader says that there is no place", func() bool {
@@ -146,9 +152,9 @@ func TestCopyCancel(t *testing.T) {
 
 // The copy of a replica that is silent ends by itself after the time that is set.
 func TestCopyTimeout(t *testing.T) {
-	s, lead, _, _ := withOrders(t, 40, 1_000_000)
+	s, lead, _, conn := withOrders(t, 40, 1_000_000)
 	id, _ := lead.of("").engine.Load().core.Box().ResolveSpace("orders")
-	s.silentReplica(lead, id)
+	s.silentReplica(lead, conn, id)
 	s.until("it is sent a copy", func() bool { c := lead.copiesGiven(); return len(c) == 1 && c[0]["stage"] == "sending" })
 	lead.call("box.cfg", map[string]any{"tarragon_copy_timeout": 0.1})
 	s.until("it is closed", func() bool { return len(lead.copiesGiven()) == 0 })

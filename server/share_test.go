@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -106,7 +107,9 @@ func TestFilteredReplicaOfAnotherName(t *testing.T) {
 	reader.start()
 	s.until("10 people", func() bool { n, err := reader.count("people"); return err == nil && n == 10 })
 	s.mustFilter(conn, "alter", "hr", map[string]any{"rename": "staff"})
-	s.until("its filter is no more", func() bool { i, _ := reader.info(); return i.Share.Gone })
+	s.until("it is told that its filter has another name", func() bool {
+		return strings.Contains(reader.log.String(), "is registered with filter 'staff' and asks with filter 'hr'")
+	})
 	if err := reader.halt(); err != nil {
 		t.Fatal(err)
 	}
@@ -248,4 +251,76 @@ func TestFilteredReplicaIndexes(t *testing.T) {
 		return errors.Is(codeOf(err), xrow.ErrIndexNotReplicated)
 	})
 	leftOut()
+}
+
+// A replica is registered with its first state, under its name; what it is registered with is
+// what it gets. A drop ends its stream, by name, and it does not come back by itself; nor does
+// the filter go while it is there. What is altered back goes on, and has everything.
+func TestRegisteredReplica(t *testing.T) {
+	s, lead, reader := filteredSet(t)
+	lead.start()
+	lead.readyInfo()
+	conn := lead.dial()
+	defer conn.Close()
+	makeNamedSpace(t, conn, "people")
+	insertRange(t, conn, "people", 0, 10)
+	s.until("the level is raised", func() bool { return s.raise(0) == nil })
+	s.mustFilter(conn, "create", "hr", map[string]any{"full": true})
+	s.mustFilter(conn, "create", "rest", map[string]any{"empty": true})
+	reader.start()
+	has := func(want int) func() bool {
+		return func() bool { n, err := reader.count("people"); return err == nil && n == want }
+	}
+	s.until("10 people", has(10))
+	line := func(n *node1) map[any]any {
+		for _, l := range n.call("tarragon.replica.list")[0].([]any) {
+			if m := l.(map[any]any); m["name"] == "i2" {
+				return m
+			}
+		}
+		return nil
+	}
+	s.until("the leader knows its stream", func() bool { m := line(lead); return m != nil && m["stream"] != nil })
+	m := line(lead)
+	if stream := m["stream"].(map[any]any); m["filter"] != "hr" || m["state"] != "registered" || stream["status"] != "follow" || fmt.Sprint(stream["acked_version"]) != "1" {
+		t.Errorf("%v", m)
+	}
+	if own := lead.call("box.info")[0].(map[any]any)["tarragon"].(map[any]any)["replicas"].([]any); len(own) != 1 || own[0].(map[any]any)["name"] != "i2" {
+		t.Errorf("box.info: %v", own)
+	}
+	if shown := s.mustFilter(conn, "show", "hr").(map[any]any)["replicas"]; fmt.Sprint(shown) != "[i2]" {
+		t.Errorf("filter show: %v", shown)
+	}
+	if _, refused := filterCall(conn, "drop", "hr"); refused == nil || !strings.Contains(refused.Msg, "Filter 'hr' is in use by 'i2'") {
+		t.Errorf("a filter that is in use is dropped: %v", refused)
+	}
+	replica := func(verb string, args ...any) {
+		t.Helper()
+		if _, err := conn.Do(tarantool.NewCallRequest("tarragon.replica." + verb).Args(args)).Get(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said := func(text string) func() bool {
+		return func() bool { return strings.Contains(reader.log.String(), text) }
+	}
+	replica("drop", "i2")
+	s.until("it is told that it was dropped", said("Replica 'i2' ("))
+	s.until("nothing goes to it", func() bool { return line(lead)["stream"] == nil })
+	insertRange(t, conn, "people", 10, 20)
+	if err := reader.halt(); err != nil {
+		t.Fatal(err)
+	}
+	reader.start()
+	s.until("it asks again, and is told again", func() bool { return strings.Count(reader.log.String(), "was dropped and gets nothing any more") > 1 })
+	if n, err := reader.count("people"); err != nil || n != 10 {
+		t.Errorf("dropped, it has %d people, %v", n, err)
+	}
+	replica("alter", "i2", map[string]any{"filter": "rest"})
+	s.until("it is told of another filter", said("is registered with filter 'rest' and asks with filter 'hr'"))
+	replica("alter", "i2", map[string]any{"filter": "hr"})
+	s.until("20 people", has(20))
+	if names := s.mustFilter(conn, "drop", "hr", map[string]any{"force": true}); fmt.Sprint(names) != "[i2]" {
+		t.Errorf("dropped with the filter: %v", names)
+	}
+	s.until("its stream ends with the filter", func() bool { return line(lead)["stream"] == nil && line(lead)["state"] == "dropped" })
 }

@@ -1,6 +1,10 @@
 package xrow
 
-import "tarragon.dev/tarragon/internal/mp"
+import (
+	"tarragon.dev/tarragon/internal/mp"
+
+	"github.com/tinylib/msgp/msgp"
+)
 
 // NilUUID is the text of the UUID that stands for none.
 const NilUUID = "00000000-0000-0000-0000-000000000000"
@@ -30,6 +34,13 @@ func readUUID(v []byte) (string, bool) {
 		return "", true
 	}
 	return string(low[:]), true
+}
+
+// ParseUUID reads a UUID in text form, and gives it in lower case; false: it is none, or
+// the nil UUID.
+func ParseUUID(text string) (uuid string, ok bool) {
+	uuid, ok = readUUID(msgp.AppendString(nil, text))
+	return uuid, ok && uuid != ""
 }
 
 // MaxName is the greatest length of an instance's or replica set's name.

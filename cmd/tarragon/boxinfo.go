@@ -73,6 +73,7 @@ type tarragonInfo struct {
 	Feature    *boxFeature   `msgpack:"feature"`
 	Filter     *boxFilter    `msgpack:"filter"`
 	Copies     *boxGiven     `msgpack:"copies"`
+	Replicas   []boxReplica  `msgpack:"replicas"`
 	Pause      *boxPause     `msgpack:"pause"`
 	Moving     *boxMoving    `msgpack:"moving"`
 	Forwards   *boxForwards  `msgpack:"forwards"`

@@ -123,7 +123,7 @@ func newFilterDrop(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drop NAME",
 		Short: "drop a filter",
-		Long: `Drop takes a filter away.
+		Long: `Drop takes a filter away. While replicas are registered with it, it is refused, and names them; with --force they are dropped, too.
 
 ` + connectHelp,
 		Example: "  tarragon filter drop hr --config cluster.yaml",
@@ -133,7 +133,7 @@ func newFilterDrop(p process) *cobra.Command {
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().BoolVar(&force, "force", false, "although replicas use it")
+	cmd.Flags().BoolVar(&force, "force", false, "although replicas use it: they are dropped, too")
 	return cmd
 }
 
@@ -144,15 +144,19 @@ func (f *connectFlags) changeFilter(cmd *cobra.Command, p process, verb, done, n
 		return err
 	}
 	var version number
+	var stopped []string
 	answer := any(&version)
 	if verb == "drop" {
-		answer = nil
+		answer = &stopped
 	}
 	if err := t.call(cmd.Context(), f.timeout, answer, "tarragon.filter."+verb, name, options); err != nil {
 		return fmt.Errorf("filter %s: %s: %w", verb, t.label(), err)
 	}
 	if version != 0 {
 		done += fmt.Sprintf(" (version %d)", version)
+	}
+	if len(stopped) > 0 {
+		done += ", with the replicas " + plain(strings.Join(stopped, ", "))
 	}
 	_, err = fmt.Fprintf(p.out, "%s, by %s\n", done, t.label())
 	return err
@@ -167,6 +171,8 @@ type filterLine struct {
 	Absent    number `msgpack:"absent" json:"absent"`
 	Indexes   number `msgpack:"indexes" json:"indexes_left_out"`
 	Sequences number `msgpack:"sequences" json:"sequences_left_out"`
+
+	Replicas []string `msgpack:"replicas" json:"replicas"` // that are registered with it
 }
 
 func newFilterList(p process) *cobra.Command {
@@ -212,9 +218,10 @@ func printFilters(w io.Writer, lines []filterLine) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FILTER\tVERSION\tSPACES\tLEFT OUT\tMADE LATER\tINDEXES LEFT OUT\tSEQUENCES LEFT OUT")
+	fmt.Fprintln(t, "FILTER\tVERSION\tSPACES\tLEFT OUT\tMADE LATER\tINDEXES LEFT OUT\tSEQUENCES LEFT OUT\tREPLICAS")
 	for _, l := range lines {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%d\t%d\n", plain(l.Name), l.Version, l.Spaces, l.Absent, madeLater(l.New), l.Indexes, l.Sequences)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s\t%d\t%d\t%s\n", plain(l.Name), l.Version, l.Spaces, l.Absent, madeLater(l.New), l.Indexes, l.Sequences,
+			dash(plain(strings.Join(l.Replicas, ", "))))
 	}
 	return t.Flush()
 }
@@ -236,6 +243,7 @@ type filterNames struct {
 	Indexes   []filterIndex  `msgpack:"indexes" json:"indexes_left_out"`
 	Sequences []filterObject `msgpack:"sequences" json:"sequences_left_out"`
 	Former    []number       `msgpack:"former" json:"former_versions"`
+	Replicas  []string       `msgpack:"replicas" json:"replicas"` // that are registered with it
 }
 
 type filterObject struct {
@@ -276,7 +284,11 @@ func newFilterShow(p process) *cobra.Command {
 }
 
 func (f *filterNames) print(w io.Writer) error {
-	fmt.Fprintf(w, "filter %s, version %d; spaces that are made later: %s\n\n", plain(f.Name), f.Version, madeLater(f.New))
+	fmt.Fprintf(w, "filter %s, version %d; spaces that are made later: %s\n", plain(f.Name), f.Version, madeLater(f.New))
+	if len(f.Replicas) > 0 {
+		fmt.Fprintf(w, "replicas with it: %s\n", plain(strings.Join(f.Replicas, ", ")))
+	}
+	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "KIND\tNAME\tID\tHAD")
 	objects := func(kind, had string, list []filterObject) {

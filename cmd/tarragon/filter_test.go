@@ -11,12 +11,12 @@ import (
 func filterServers(t *testing.T) (leader, follower *fakeServer) {
 	object := func(id int, name string) map[string]any { return map[string]any{"id": id, "name": name} }
 	leader = serveFake(t, map[string]any{
-		"box.info": info(1, "i1", "leader", false), "tarragon.filter.create": 1, "tarragon.filter.alter": 7, "tarragon.filter.drop": true,
-		"tarragon.filter.list": []any{map[string]any{"name": "hr", "version": 7, "include_new": false, "spaces": 2, "absent": 1, "indexes": 1, "sequences": 0},
+		"box.info": info(1, "i1", "leader", false), "tarragon.filter.create": 1, "tarragon.filter.alter": 7, "tarragon.filter.drop": []any{"r1", "r2"},
+		"tarragon.filter.list": []any{map[string]any{"name": "hr", "version": 7, "include_new": false, "spaces": 2, "absent": 1, "indexes": 1, "sequences": 0, "replicas": []any{"r1", "r2"}},
 			map[string]any{"name": "rest", "version": 3, "include_new": true, "spaces": 1, "absent": 2, "indexes": 0, "sequences": 4}},
 		"tarragon.filter.show": map[string]any{"name": "hr", "version": 7, "include_new": false, "spaces": []any{object(513, "staff"), object(514, "wages\n")},
 			"absent": []any{object(512, "orders")}, "indexes": []any{map[string]any{"space": "staff", "space_id": 513, "name": "by_name", "id": 1}},
-			"sequences": []any{object(7, "bills")}, "former": []any{6, 1}},
+			"sequences": []any{object(7, "bills")}, "former": []any{6, 1}, "replicas": []any{"r1"}},
 	})
 	return leader, serveFake(t, map[string]any{"box.info": info(2, "i2", "follower", true)})
 }
@@ -32,8 +32,8 @@ func TestFilterChanges(t *testing.T) {
 		{"alter hr --add space staff 514", "tarragon.filter.alter[hr map[add:map[space:[staff 514]]]]", "filter hr has space staff, 514 (version 7), by i1"},
 		{"alter hr --remove index staff.by_name", "tarragon.filter.alter[hr map[remove:map[index:[staff.by_name]]]]", "filter hr leaves out index staff.by_name (version 7), by i1"},
 		{"alter hr --remove sequence bills", "tarragon.filter.alter[hr map[remove:map[sequence:[bills]]]]", "filter hr leaves out sequence bills (version 7), by i1"},
-		{"drop hr", "tarragon.filter.drop[hr map[force:false]]", "filter hr is dropped, by i1"},
-		{"drop hr --force", "tarragon.filter.drop[hr map[force:true]]", "filter hr is dropped, by i1"},
+		{"drop hr", "tarragon.filter.drop[hr map[force:false]]", "filter hr is dropped, with the replicas r1, r2, by i1"},
+		{"drop hr --force", "tarragon.filter.drop[hr map[force:true]]", "filter hr is dropped, with the replicas r1, r2, by i1"},
 	} {
 		leader.calls = nil
 		words := append(append([]string{"filter"}, strings.Fields(test.words)...), "--addr", follower.address, "--addr", leader.address)
@@ -80,14 +80,15 @@ func TestFilterFails(t *testing.T) {
 func TestFilterTables(t *testing.T) {
 	leader, _ := filterServers(t)
 	out, _, err := runWith(t, nil, "filter", "list", "--addr", leader.address)
-	if want := `FILTER  VERSION  SPACES  LEFT OUT  MADE LATER  INDEXES LEFT OUT  SEQUENCES LEFT OUT
-hr      7        2       1         left out    1                 0
-rest    3        1       2         had         0                 4
+	if want := `FILTER  VERSION  SPACES  LEFT OUT  MADE LATER  INDEXES LEFT OUT  SEQUENCES LEFT OUT  REPLICAS
+hr      7        2       1         left out    1                 0                   r1, r2
+rest    3        1       2         had         0                 4                   -
 `; err != nil || out != want {
 		t.Errorf("list: %v\n%s", err, out)
 	}
 	out, _, err = runWith(t, nil, "filter", "show", "hr", "--addr", leader.address)
 	if want := `filter hr, version 7; spaces that are made later: left out
+replicas with it: r1
 
 KIND      NAME           ID     HAD
 space     staff          513    yes
@@ -107,10 +108,10 @@ sequence  bills          7      no
 func TestFilterJSON(t *testing.T) {
 	leader, _ := filterServers(t)
 	for _, test := range []struct{ words, want string }{
-		{"list", `{"filters":[{"name":"hr","version":7,"include_new":false,"spaces":2,"absent":1,"indexes_left_out":1,"sequences_left_out":0},` +
-			`{"name":"rest","version":3,"include_new":true,"spaces":1,"absent":2,"indexes_left_out":0,"sequences_left_out":4}]}`},
+		{"list", `{"filters":[{"name":"hr","version":7,"include_new":false,"spaces":2,"absent":1,"indexes_left_out":1,"sequences_left_out":0,"replicas":["r1","r2"]},` +
+			`{"name":"rest","version":3,"include_new":true,"spaces":1,"absent":2,"indexes_left_out":0,"sequences_left_out":4,"replicas":null}]}`},
 		{"show hr", `{"name":"hr","version":7,"include_new":false,"spaces":[{"id":513,"name":"staff"},{"id":514,"name":"wages\n"}],"absent":[{"id":512,"name":"orders"}],` +
-			`"indexes_left_out":[{"space":"staff","space_id":513,"name":"by_name","id":1}],"sequences_left_out":[{"id":7,"name":"bills"}],"former_versions":[6,1]}`},
+			`"indexes_left_out":[{"space":"staff","space_id":513,"name":"by_name","id":1}],"sequences_left_out":[{"id":7,"name":"bills"}],"former_versions":[6,1],"replicas":["r1"]}`},
 	} {
 		out, _, err := runWith(t, nil, append([]string{"filter"}, append(strings.Fields(test.words), "--json", "--addr", leader.address)...)...)
 		var got any

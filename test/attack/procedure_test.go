@@ -50,6 +50,9 @@ var calls = map[string]arguments{
 	"tarragon.filter.create":          args("a-new", map[string]any{"full": true}),
 	"tarragon.filter.drop":            args(filterName),
 	"tarragon.filter.show":            args(filterName),
+	"tarragon.replica.alter":          args(replicaName, map[string]any{"filter": filterName}),
+	"tarragon.replica.create":         args("a-new", map[string]any{"uuid": "00000000-0000-4000-8000-000000000091"}),
+	"tarragon.replica.drop":           args(replicaName),
 	"tarragon.pause":                  args(map[string]any{"seconds": 60}),
 
 	"box.space.*:auto_increment": args([]any{1}),
@@ -101,6 +104,8 @@ var more = []struct {
 	{"box.space._tarragon_set.index.primary:drop", "box.space._tarragon_set.index.primary:drop", args()},
 	{"box.space._tarragon_filter:drop", "box.space._tarragon_filter:drop", args()},
 	{"box.space._tarragon_filter:truncate", "box.space._tarragon_filter:truncate", args()},
+	{"box.space._tarragon_replica:drop", "box.space._tarragon_replica:drop", args()},
+	{"box.space._tarragon_replica:truncate", "box.space._tarragon_replica:truncate", args()},
 	{"box.schema.space.create", "box.schema.space.create of a name `_tarragon_*`", args("_tarragon_mine", map[string]any{"id": madeSpace + 1})},
 }
 
@@ -145,6 +150,8 @@ func dropObjects(n *node, user string) {
 	} else {
 		n.do("box.ctl.promote") // the boss may have been deposed
 		n.do("tarragon.resume")
+		n.do("tarragon.replica.drop", "a-new")
+		n.do("tarragon.replica.alter", replicaName, map[string]any{"filter": ""})
 		for _, name := range []string{"a-new", "a-renamed"} {
 			n.do("tarragon.filter.drop", name)
 		}

@@ -59,6 +59,7 @@ var systemSpaces = []systemSpace{
 	{id: xrow.SpaceRecoveryPoint, name: "_recovery_point", key: these(90), row: these(90, "attack"), op: []any{"=", 1, "attack"}},
 	{id: ownSpace, name: ownName, key: these("pause"), row: these("pause", map[string]any{"seconds": 3600}), op: []any{"=", 2, 1}, need: pauseSet, drop: resumeSet},
 	{id: filterSpace, name: filterSpaceName, key: these(filterName), row: these(filterName, 9, true, []any{}, []any{}, []any{}, []any{}), op: []any{"=", 3, false}},
+	{id: replicaSpace, name: replicaSpaceName, key: these(replica), row: these(replica, replicaName, "", "dropped", 9), op: []any{"=", 4, "dropped"}},
 }
 
 // pauseSet lets a row of ours be there, which a Tarantool would be given by statements.

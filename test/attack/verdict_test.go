@@ -59,6 +59,7 @@ func (n *node) setUp() {
 		n.must("tarragon.pause", map[string]any{"seconds": 60, "reason": "to make it"})
 		n.must("tarragon.resume")
 		n.must("tarragon.filter.create", filterName, map[string]any{"full": true})
+		n.must("tarragon.replica.create", replicaName, map[string]any{"uuid": replica})
 	}
 	for _, s := range []struct {
 		name string
@@ -87,7 +88,7 @@ func (n *node) setUp() {
 // makeOwn makes what a Tarantool gets of our own spaces by replication, where it is not there.
 func (n *node) makeOwn() {
 	n.t.Helper()
-	for id, name := range map[int]string{ownSpace: ownName, filterSpace: filterSpaceName} {
+	for id, name := range map[int]string{ownSpace: ownName, filterSpace: filterSpaceName, replicaSpace: replicaSpaceName} {
 		n.must("box.schema.space.create", name, map[string]any{"id": id, "if_not_exists": true})
 		n.must("box.space."+name+":create_index", "primary", map[string]any{"parts": []any{[]any{1, "string"}}, "if_not_exists": true})
 	}
@@ -131,14 +132,18 @@ func number(v any) uint64 {
 
 // What cases are about.
 const (
-	ownSpace    = 512 // of Tarragon's own, which are made first
-	filterSpace = 513
-	openSpace   = 600
-	hiddenSpace = 601
-	madeSpace   = 700 // made for one case
+	ownSpace     = 512 // of Tarragon's own, which are made first
+	filterSpace  = 513
+	replicaSpace = 514
+	openSpace    = 600
+	hiddenSpace  = 601
+	madeSpace    = 700 // made for one case
 
-	ownName         = "_tarragon_set"
-	filterSpaceName = "_tarragon_filter"
-	filterName      = "a-filter"
-	victim          = "a-victim"
+	ownName          = "_tarragon_set"
+	filterSpaceName  = "_tarragon_filter"
+	filterName       = "a-filter"
+	replicaSpaceName = "_tarragon_replica"
+	replicaName      = "a-replica"
+	replica          = "00000000-0000-4000-8000-000000000090"
+	victim           = "a-victim"
 )

@@ -147,4 +147,55 @@ var filters = []Mutant{
 		Old: `more, err := c.box.Form(c.cfg.BuildRows)`,
 		New: `more, err := c.box.Form(1 << 40)`,
 	},
+	{
+		Name: "who has no row is served by a filter", Area: "filters", File: "instance/replicas.go", By: "instance TestScripts", Quick: true,
+		Old: `return j.Filter == "" || FindReplica(c.replicas, j.UUID) != nil //`,
+		New: `return true //`,
+	},
+	{
+		Name: "an undecided row of a replica counts", Area: "filters", File: "instance/replicas.go", By: "instance TestScripts", Quick: true,
+		Old: `r := FindReplica(c.replicas, j.UUID)
+	if !j.anonymous() {`,
+		New: `r := FindReplica(c.replicas, j.UUID)
+	if newest, ok := readReplica(c.box.NewestOwn(&box.OwnReplica, j.UUID)); ok {
+		r = &newest
+	}
+	if !j.anonymous() {`,
+	},
+	{
+		Name: "a dropped replica is registered again on the way", Area: "filters", File: "instance/replica.go", By: "instance TestScripts",
+		Old: `case r.Dropped:`,
+		New: `case false:`,
+	},
+	{
+		Name: "a stream goes on behind the drop of its replica", Area: "filters", File: "replication/replicas.go", By: "replication TestDroppedReplicaLosesItsStream",
+		Old: `err != nil && r.end == nil {`,
+		New: `false {`,
+	},
+	{
+		Name: "a base copy is not checked", Area: "filters", File: "replication/serve_copy.go", By: "replication TestCopiesAreChecked",
+		Old: `if err := h.checkCopy(req); err != nil {`,
+		New: `if err := h.checkCopy(req); false {`,
+	},
+	{
+		Name: "the right to read registers a replica", Area: "filters", File: "replication/replicas.go", By: "replication TestReplicaRegistersWithItsStream",
+		Old: `h.cfg.Rights(user, true); err != nil {`,
+		New: `h.cfg.Rights(user, false); err != nil {`,
+	},
+	{
+		Name: "a filter that is in use is dropped", Area: "filters", File: "instance/replicas.go", By: "instance TestScripts",
+		Old: `if len(users) > 0 && !force {`,
+		New: `if false {`,
+	},
+	{
+		Name: "rows of replicas do not follow the name of a filter", Area: "filters", File: "instance/replicas.go", By: "instance TestScripts",
+		Old: `if r.Filter != filter {
+			continue
+		}
+		r.Filter = to`,
+		New: `if true {
+			continue
+		}
+		r.Filter = to`,
+	},
 }

@@ -22,9 +22,9 @@ var joins = []Mutant{
 	},
 	{
 		Name: "an undecided registration counts as known", Area: "joins", File: "instance/join.go",
-		Old: `	known := ev.Kind == JoinAnon || c.members.knows(&ev)`,
+		Old: `	known := ev.anonymous() && c.knowsReplica(&ev) || !ev.anonymous() && c.members.knows(&ev)`,
 		New: `	newest := members{ids: c.box.NewestMembers()}
-	known := ev.Kind == JoinAnon || newest.knows(&ev)`,
+	known := ev.anonymous() && c.knowsReplica(&ev) || !ev.anonymous() && newest.knows(&ev)`,
 		Killers: []string{"history", "liveness", "recovery", "convergence"},
 	},
 }

@@ -49,8 +49,9 @@ func (b *baseCopy) end(s *shadow) {
 func (b *baseCopy) goOn(s *shadow, n *node) {
 	switch {
 	case b.order == nil:
-	case b.from == nil:
+	case b.from == nil && s.registeredAt(n):
 		b.ask(s, n)
+	case b.from == nil:
 	case b.from != n && s.f.w.plan.filterFault == "resumed" && b.view != nil:
 		b.resume(s, n)
 	case b.from != n || b.from.life != b.life:
@@ -87,6 +88,7 @@ func (b *baseCopy) ask(s *shadow, n *node) {
 			s.step(instance.CopyEnds{Order: order.Order, Err: snap.Err})
 			s.f.c.met.Broken++
 		default:
+			s.f.c.given(s, n, "a base copy")
 			s.copy.view = snap.View
 			s.step(instance.CopyBegins{Order: order.Order, VClock: snap.State.VClock, Tuples: snap.View.Rows()})
 		}

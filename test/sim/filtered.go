@@ -11,11 +11,13 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // filterKinds are not drawn: they strike in worlds of their own (TestFilters), which have
 // replicas with a filter.
-var filterKinds = []faultKind{{"filter", strikeFilter}, {"indexes", (*World).changeIndexes}}
+var filterKinds = []faultKind{{"filter", strikeFilter}, {"indexes", (*World).changeIndexes}, {"replica", strikeReplica}}
 
 // filterName is the filter of all filtered readers of a world.
 const filterName = "share"
@@ -34,6 +36,8 @@ type FilterMet struct {
 	Undecided       int // base copies that opened above undecided rows
 	LeftOut, Formed int // indexes that filters left out, and that were being built again, when they were compared
 	Indexed         int // indexes that were, and are there
+	Dropped         int // replicas, that an operator was told are, or have all
+	Refused         int // times that one was turned away for that
 }
 
 // Add sums.
@@ -45,7 +49,7 @@ func (m *FilterMet) Add(o FilterMet) {
 
 func (m *FilterMet) values() []*int {
 	return []*int{&m.Changes, &m.Joins, &m.Moves, &m.Crashes, &m.Ordered, &m.Copied, &m.Broken, &m.Failed, &m.Compared, &m.Absent, &m.Lacking, &m.Gaps,
-		&m.Behind, &m.Undecided, &m.LeftOut, &m.Formed, &m.Indexed}
+		&m.Behind, &m.Undecided, &m.LeftOut, &m.Formed, &m.Indexed, &m.Dropped, &m.Refused}
 }
 
 // filteredChecker has pairs of anonymous readers, one with a filter and one with all. They
@@ -107,9 +111,10 @@ func (f *follower) turn() {
 	if !n.active() || n.id == 0 || n.relayed == 0 {
 		return
 	}
+	f.comeBack()
 	for _, s := range []*shadow{f.all, f.part} {
 		if s.core == nil {
-			if s.filter == "" || n.core.Filter(s.filter) != nil {
+			if s.filter == "" || n.core.Filter(s.filter) != nil && (n == f.w.leader() || s.registeredAt(n)) {
 				s.join(n)
 			}
 			continue
@@ -150,6 +155,25 @@ func (c *filteredChecker) traced(s *shadow, f instance.Fact) {
 		c.met.Failed++
 	case f.Kind == instance.FactCopied && s.core.Undecided() > 0:
 		c.met.Undecided++
+	}
+}
+
+// given looks at what a host gives a filtered reader: its row says so there, as of what is
+// decided. It reads the row by itself.
+func (c *filteredChecker) given(s *shadow, n *node, what string) {
+	if s.filter == "" {
+		return
+	}
+	var row [4]string // uuid, name, filter, state
+	tuple := n.box.Own(&box.OwnReplica, s.uuid())
+	if len(tuple) > 0 {
+		rest := tuple[1:]
+		for i := range row {
+			row[i], rest, _ = msgp.ReadStringBytes(rest)
+		}
+	}
+	if row[2] != s.filter || row[3] != "registered" {
+		s.fail("%s gives it %s, and its row there is %q", n.label(), what, row)
 	}
 }
 
@@ -288,6 +312,50 @@ func (c *filteredChecker) whole() bool {
 	return true
 }
 
+// strikeReplica lets an operator drop a filtered reader, or say that it has all.
+func strikeReplica(w *World) {
+	n := w.leader()
+	if n == nil || n.core == nil || !n.active() {
+		return
+	}
+	c := &w.check.filtered
+	f := c.followers[w.between(0, 1000)%time.Duration(len(c.followers))]
+	o := w.load.begin(n, opByHand, 0)
+	o.answered = func(*xrow.Error) {
+		if o.outcome == acknowledged {
+			c.met.Dropped++
+		}
+	}
+	if w.chance(2) {
+		n.post(instance.DropReplica{Conn: 1, Sync: uint64(o.id), Name: f.part.name()})
+		return
+	}
+	n.post(instance.AlterReplica{Conn: 1, Sync: uint64(o.id), Name: f.part.name()})
+}
+
+// comeBack lets an operator register a reader again that was dropped or altered.
+func (f *follower) comeBack() {
+	n := f.w.leader()
+	if n == nil || n.core == nil || !n.active() || f.rng.IntN(30) > 0 {
+		return
+	}
+	raiseFeature(n)
+	r := instance.FindReplica(n.core.Replicas(), f.part.uuid())
+	if r == nil || r.Refuse(filterName, xrow.Tarragon) == nil {
+		return
+	}
+	o := f.w.load.begin(n, opByHand, 0)
+	n.post(instance.AlterReplica{Conn: 1, Sync: uint64(o.id), Name: r.Name, Filter: filterName})
+}
+
+// raiseFeature lets an operator raise the level that filters need, where it is lower.
+func raiseFeature(n *node) {
+	if n.core.Info(0).Feature.Level < instance.FeatureLevel {
+		o := n.w.load.begin(n, opByHand, 0)
+		n.post(instance.RaiseFeature{Conn: 1, Sync: uint64(o.id)})
+	}
+}
+
 // strikeFilter lets an operator give the filter another share.
 func strikeFilter(w *World) {
 	n := w.leader()
@@ -301,6 +369,7 @@ func strikeFilter(w *World) {
 			f.Spaces = append(f.Spaces, id)
 		}
 	}
+	raiseFeature(n)
 	c.leaveOut(&f)
 	w.changeFilter(n, func(was *instance.Filter) *instance.Filter {
 		if was != nil {

@@ -57,7 +57,7 @@ type Options struct {
 	Txns            bool // clients have transactions of several requests, too
 	Sessions        bool // there are clients with exactly-once sessions, too
 	// FilterFault is a planted fault of filtered readers or their streams: "view at once", "no
-	// key", "resumed", "sender's filter", "indexes forgotten"; empty: none.
+	// key", "resumed", "sender's filter", "indexes forgotten", "unchecked"; empty: none.
 	FilterFault string
 }
 

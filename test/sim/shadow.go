@@ -28,14 +28,15 @@ type shadow struct {
 	synced uint64        // last one on disk
 	vclock vclock.VClock // on disk
 
-	asks   bool // for a state
-	state  *instance.ShareState
-	shared vclock.VClock  // what it was sent before that
-	pos    vclock.VClock  // what it was sent
-	next   uint64         // group of the host to be read next; 0: it is not subscribed
-	of     *instance.Core // of the host's process that it is subscribed to: a stream ends with that
-	gap    *xrow.Gap
-	gen    uint64 // of the stream
+	asked     *node // for a state, or to be registered; nil: nobody was
+	askedLife int   // of that one
+	state     *instance.ShareState
+	shared    vclock.VClock  // what it was sent before that
+	pos       vclock.VClock  // what it was sent
+	next      uint64         // group of the host to be read next; 0: it is not subscribed
+	of        *instance.Core // of the host's process that it is subscribed to: a stream ends with that
+	gap       *xrow.Gap
+	gen       uint64 // of the stream
 
 	copy baseCopy
 }
@@ -48,20 +49,19 @@ func (s *shadow) now() instance.Now {
 
 // join asks a host for its state.
 func (s *shadow) join(n *node) {
-	if s.asks {
+	if !s.mayAsk(n) {
 		return
 	}
-	s.asks = true
 	life := n.life
-	n.tag++
 	n.snaps[n.tag] = func(snap instance.Snapshot) {
-		s.asks = false
+		s.asked = nil
 		if snap.Err != nil {
 			return
 		}
 		if n.life != life {
 			return
 		}
+		s.f.c.given(s, n, "a state")
 		tuples, _, err := slice(snap.View, &box.Cursor{}, 1<<30, false)
 		n.post(instance.CloseView{View: snap.View})
 		if err != nil {
@@ -73,7 +73,28 @@ func (s *shadow) join(n *node) {
 		s.f.c.met.Joins++
 		s.start()
 	}
-	n.post(instance.JoinRequest{Tag: n.tag, Kind: instance.JoinAnon, UUID: s.uuid(), Filter: s.filter, Feature: instance.FeatureLevel, Incarnation: 1})
+	n.post(instance.JoinRequest{Tag: n.tag, Kind: instance.JoinAnon, UUID: s.uuid(), Name: s.name(), Filter: s.filter, Feature: instance.FeatureLevel, Incarnation: 1})
+}
+
+// mayAsk begins a request, unless one is under way at a host that has not crashed since.
+func (s *shadow) mayAsk(n *node) bool {
+	if s.asked != nil && s.asked.life == s.askedLife {
+		return false
+	}
+	s.asked, s.askedLife = n, n.life
+	n.tag++
+	return true
+}
+
+func (s *shadow) name() string { return fmt.Sprint("reader", s.f.no) }
+
+// register has a host register the reader, if it leads.
+func (s *shadow) register(n *node) {
+	if !s.mayAsk(n) {
+		return
+	}
+	n.snaps[n.tag] = func(instance.Snapshot) { s.asked = nil }
+	n.post(instance.JoinRequest{Tag: n.tag, Kind: instance.JoinReplica, UUID: s.uuid(), Name: s.name(), Filter: s.filter, Feature: instance.FeatureLevel})
 }
 
 func (s *shadow) uuid() string {
@@ -171,11 +192,34 @@ func (s *shadow) given(n *node) bool {
 	return gives
 }
 
+// registeredAt tells whether the host knows that the reader is registered with its filter.
+func (s *shadow) registeredAt(n *node) bool {
+	if s.filter == "" || s.f.w.plan.filterFault == "unchecked" {
+		return true
+	}
+	r := instance.FindReplica(n.core.Replicas(), s.uuid())
+	if r == nil {
+		if l := s.f.w.leader(); l != nil && l.active() {
+			s.register(l)
+		}
+		return false
+	}
+	err := r.Refuse(s.filter, xrow.Tarragon)
+	if err != nil {
+		s.f.c.met.Refused++
+	}
+	return err == nil
+}
+
 // maxFormer is how many versions back a share is certainly known.
 const maxFormer = 10
 
 // pull takes some groups of the host's log, or all.
 func (s *shadow) pull(n *node, all bool) {
+	if !s.registeredAt(n) {
+		s.next = 0
+		return
+	}
 	if s.next == 0 || s.of != n.core {
 		s.next = 0
 		if s.subscribe(n); s.next == 0 || s.f.w.failure != nil {
@@ -207,6 +251,7 @@ func (s *shadow) pull(n *node, all bool) {
 		return
 	}
 	if len(rows) > 0 {
+		s.f.c.given(s, n, "rows")
 		if s.f.c.w.plan.filterFault == "no key" {
 			for i := range rows {
 				rows[i].From = 0
