@@ -85,7 +85,6 @@ func (h *Header) append(dst []byte) []byte {
 
 // wireHeader is a Header as msgpack has it.
 type wireHeader struct {
-	_msgpack   struct{} `msgpack:",as_array"`
 	Replicaset string
 	Sender     string
 	VClock     map[uint32]uint64
@@ -94,10 +93,9 @@ type wireHeader struct {
 }
 
 type wireSpace struct {
-	_msgpack struct{} `msgpack:",as_array"`
-	ID       uint32
-	Name     string
-	Tuples   uint64
+	ID     uint32
+	Name   string
+	Tuples uint64
 }
 
 // readHeader reads what append wrote. The block's checksum was right.
@@ -120,7 +118,7 @@ func readHeader(b []byte) (h Header, err error) {
 		if i > 0 && s.ID <= w.Spaces[i-1].ID {
 			return h, damaged("its header has space %d twice or out of order", s.ID)
 		}
-		h.Spaces = append(h.Spaces, Space{s.ID, s.Name, s.Tuples})
+		h.Spaces = append(h.Spaces, Space(s))
 	}
 	return h, nil
 }
