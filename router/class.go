@@ -91,8 +91,12 @@ func judge(c class, code xrow.Code, p Port, ours bool) verdict {
 	switch code {
 	case xrow.ErrLoading:
 		return notTaken
-	case xrow.ErrReadonly, xrow.ErrSyncRollback:
+	case xrow.ErrReadonly:
 		if c == classWrite || c == classCall && ours {
+			return notTaken
+		}
+	case xrow.ErrSyncRollback:
+		if ours && c != classRead { // a Tarantool rolls back by a timer what a new leader may yet confirm
 			return notTaken
 		}
 	case xrow.ErrShutdown:

@@ -208,6 +208,9 @@ func TestJudge(t *testing.T) {
 		{classWrite, xrow.ErrReadonly, RO, true, isAnswer},
 		{classCall, xrow.ErrReadonly, RW, true, notTaken},
 		{classCall, xrow.ErrReadonly, RW, false, isAnswer}, // a function may have done something before
+		{classWrite, xrow.ErrSyncRollback, RW, true, notTaken},
+		{classCall, xrow.ErrSyncRollback, RW, true, notTaken},
+		{classWrite, xrow.ErrSyncRollback, RW, false, isAnswer}, // it may yet be confirmed
 		{classCommit, xrow.ErrReadonly, RW, true, isAnswer},
 		{classRead, xrow.ErrLoading, RO, true, notTaken},
 		{classWrite, xrow.ErrSyncTimeout, RW, true, isAnswer}, // nobody knows
