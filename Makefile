@@ -1,7 +1,7 @@
 # Targets for people and for CI; "make help" lists them.
 
 # Packages with goroutines: these run under the race detector.
-RACE := $(wildcard instance proc iproto replication xlog server cmd)
+RACE := $(wildcard instance proc iproto replication xlog server router client cmd)
 # The last word on a release: longer times.
 FUZZTIME ?= 20s
 SEEDS    ?= 500
