@@ -112,7 +112,9 @@ func (r *copyReader) transfer(c *iproto.Client, p *Peer, view vclock.VClock) (*c
 			}
 		case <-ctx.Done():
 			if in != nil {
-				<-brought // it is killed
+				if err := <-brought; err != nil { // it is killed
+					h.cfg.Logger.Debug().Err(err).Msg("transfer command ended")
+				}
 				in.close()
 			}
 			return nil, context.Cause(ctx)
