@@ -67,7 +67,7 @@ func (h *Hub) register(user iproto.User, req *xrow.SubscribeRequest) error {
 func (h *Hub) mayRegister(user iproto.User, uuid string) *xrow.Error {
 	if err := h.cfg.Rights(user, true); err != nil {
 		e := *err
-		e.Message = fmt.Sprintf("Replica %s is not registered, and its user may not have that done ('tarragon replica create' does it): %s", uuid, err.Message)
+		e.Message = fmt.Sprintf("Replica %s is not registered, and its user may not have that done (tarragon.replica.create does it): %s", uuid, err.Message)
 		return &e
 	}
 	return nil

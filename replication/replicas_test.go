@@ -93,7 +93,7 @@ func TestReplicaRegistersWithItsStream(t *testing.T) {
 		return nil
 	}
 	h := replicaHub(t, func(c *Config) { c.Rights = reads })
-	if e := h.refusal(t, xrow.Subscribe, anonymousStream(6, hr(2)).AppendBody(nil)); e == nil || e.Code != xrow.ErrAccessDenied || !strings.Contains(e.Message, "tarragon replica create") {
+	if e := h.refusal(t, xrow.Subscribe, anonymousStream(6, hr(2)).AppendBody(nil)); e == nil || e.Code != xrow.ErrAccessDenied || !strings.Contains(e.Message, "tarragon.replica.create") {
 		t.Errorf("a user that may only read: %v", e)
 	}
 	if e := h.refusal(t, xrow.Subscribe, anonymousStream(7, hr(2)).AppendBody(nil)); e != nil {
