@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -39,6 +40,26 @@ var faultStep = flag.Int64("faultstep", sampledFaults, "try one of so many fault
 // file that is used again.
 func withFaults(fs vfs.FS, inj errorfs.Injector) vfs.FS {
 	return errorfs.Wrap(&closeFS{fs, inj}, inj)
+}
+
+// crashFS can be cloned while others use it: a MemFS cannot while it links, for Link locks
+// twice, and a clone that waits in between waits for ever.
+type crashFS struct {
+	*vfs.MemFS
+	links sync.Mutex
+}
+
+func (fs *crashFS) Link(from, to string) error {
+	fs.links.Lock()
+	defer fs.links.Unlock()
+	return fs.MemFS.Link(from, to)
+}
+
+// clone is what a crash leaves.
+func (fs *crashFS) clone() *vfs.MemFS {
+	fs.links.Lock()
+	defer fs.links.Unlock()
+	return fs.CrashClone(vfs.CrashCloneCfg{})
 }
 
 type closeFS struct {

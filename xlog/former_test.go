@@ -167,15 +167,15 @@ func TestSwitchDiesAtEachWrite(t *testing.T) {
 	for _, mode := range []Mode{Fsync, Write} {
 		t.Run(mode.String(), func(t *testing.T) {
 			var mu sync.Mutex
-			var mem *vfs.MemFS
+			var mem *crashFS
 			var left []*vfs.MemFS
 			c := newCores(t, 2, func(o *Options) {
-				mem, o.Mode = o.FS.(*vfs.MemFS), mode
+				mem, o.Mode = &crashFS{MemFS: o.FS.(*vfs.MemFS)}, mode
 				o.FS = withFaults(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 					mu.Lock()
 					defer mu.Unlock()
 					if left != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-						left = append(left, mem.CrashClone(vfs.CrashCloneCfg{}))
+						left = append(left, mem.clone())
 					}
 					return nil
 				}))
@@ -202,7 +202,7 @@ func TestSwitchDiesAtEachWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			mu.Lock()
-			all := append(left, mem.CrashClone(vfs.CrashCloneCfg{}))
+			all := append(left, mem.clone())
 			left = nil
 			mu.Unlock()
 			counts := map[bool]int{}

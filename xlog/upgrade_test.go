@@ -261,7 +261,7 @@ func TestUpgradeDies(t *testing.T) {
 		t.Run(r.file, func(t *testing.T) {
 			seen := map[bool]int{} // stores that were found of the old format and of the new one
 			for n := 1; ; n += crashStep {
-				fs := r.unpack(t)
+				fs := &crashFS{MemFS: r.unpack(t)}
 				var mu sync.Mutex // Pebble has goroutines of its own
 				var left *vfs.MemFS
 				ops := 0
@@ -270,7 +270,7 @@ func TestUpgradeDies(t *testing.T) {
 						mu.Lock()
 						defer mu.Unlock()
 						if ops++; ops == n {
-							left = fs.CrashClone(vfs.CrashCloneCfg{})
+							left = fs.clone()
 						}
 					}
 					return nil
