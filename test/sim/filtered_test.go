@@ -24,6 +24,9 @@ func TestFilters(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", met)
+	if testing.Short() {
+		return // so few worlds may see little
+	}
 	if met.Changes < 2*count || met.Copied < 2*count || met.Broken < 2*count || met.Compared < 1000*count || met.Absent < 2000*count || met.Lacking < 200*count ||
 		met.Gaps < 200*count || met.Undecided < count/4 || met.Crashes < 10*count {
 		t.Errorf("that proves too little: %+v", met)
