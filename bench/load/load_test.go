@@ -262,17 +262,24 @@ func TestRunCountsFaults(t *testing.T) {
 }
 
 // A rate that no server keeps up with leaves no request without an answer: with the
-// window the sending ends, and what is on its way is waited for.
+// window the sending ends, and what is on its way is waited for. A window that was over
+// before the machine let anything be answered says nothing, and is made longer.
 func TestRunBehindItsRate(t *testing.T) {
 	addr := server(t, math.MaxInt)
-	for range 20 {
-		r, err := Run(context.Background(), Workload{Op: Replace}, Plan{Addr: addr, Conns: 1, InFlight: 64, Rate: 1e9, Duration: 5 * time.Millisecond})
+	window := 5 * time.Millisecond
+	for runs := 0; runs < 20; {
+		r, err := Run(context.Background(), Workload{Op: Replace}, Plan{Addr: addr, Conns: 1, InFlight: 64, Rate: 1e9, Duration: window})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Unanswered != 0 || r.OK == 0 {
-			t.Fatalf("%d ok, %s", r.OK, r.Faults())
+		if r.Unanswered != 0 || r.OK == 0 && window > 10*time.Second {
+			t.Fatalf("%d ok in %v, %s", r.OK, window, r.Faults())
 		}
+		if r.OK == 0 {
+			window *= 2
+			continue
+		}
+		runs++
 	}
 }
 
