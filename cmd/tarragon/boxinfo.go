@@ -42,6 +42,7 @@ type boxMember struct {
 
 type boxStream struct {
 	Status  string  `msgpack:"status"`
+	Peer    string  `msgpack:"peer"` // where it connects to
 	Lag     float64 `msgpack:"lag"`  // seconds
 	Idle    float64 `msgpack:"idle"` // seconds
 	Message string  `msgpack:"message"`

@@ -37,6 +37,9 @@ type connectFlags struct {
 	timeout      time.Duration
 }
 
+// defaultTimeout is the longest wait for an instance.
+const defaultTimeout = 3 * time.Second
+
 const connectHelp = `The instances are those of --config, or of --addr, which may be repeated; without
 either the node that a plain "tarragon serve" runs here. The user is that of
 --user with --password-file, of TT_CLI_USERNAME with TT_CLI_PASSWORD, of the
@@ -50,7 +53,7 @@ func (f *connectFlags) register(cmd *cobra.Command) {
 	fl.StringArrayVarP(&f.addrs, "addr", "a", nil, "address of an instance, may be repeated")
 	fl.StringVarP(&f.user, "user", "u", "", "user to connect as (TT_CLI_USERNAME)")
 	fl.StringVar(&f.passwordFile, "password-file", "", "file with the user's password (else TT_CLI_PASSWORD)")
-	fl.DurationVar(&f.timeout, "timeout", 3*time.Second, "longest wait for an instance")
+	fl.DurationVar(&f.timeout, "timeout", defaultTimeout, "longest wait for an instance")
 }
 
 // targets resolves the flags.

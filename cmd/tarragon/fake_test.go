@@ -23,7 +23,7 @@ type fakeServer struct {
 }
 
 // serveFake answers calls of functions with values; one that is an error is
-// answered as such. It stops with the test.
+// answered as such, and io.EOF closes the connection. It stops with the test.
 func serveFake(t *testing.T, functions map[string]any) *fakeServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,6 +68,9 @@ func (s *fakeServer) serve(conn net.Conn, functions map[string]any) {
 			case nil:
 				code, answer = 0x8000|33, map[int]any{0x31: "Procedure '" + name + "' is not defined"}
 			case error:
+				if v == io.EOF {
+					return
+				}
 				code, answer = 0x8000|1, map[int]any{0x31: v.Error()}
 			default:
 				answer = map[int]any{0x30: []any{v}}

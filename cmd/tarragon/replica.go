@@ -12,11 +12,11 @@ func newReplica(p process) *cobra.Command {
 		Short: "register replicas that hold some spaces only",
 		Long: `Replica is about anonymous replicas, those with a filter before all: they are registered by the uuid of the instance, and get what the filter gives that
 they are registered with. One that comes with a filter for the first time is registered by the leader. It needs feature level 3.`,
-		Example: "  tarragon replica list --config cluster.yaml\n  tarragon replica drop reader --config cluster.yaml",
+		Example: "  tarragon replica create reader --from 10.0.0.1:3301 --user admin --password-file admin.pw --filter hr\n  tarragon replica list --config cluster.yaml\n  tarragon replica drop reader --config cluster.yaml",
 		Args:    args(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newReplicaAlter(p), newReplicaDrop(p), newReplicaList(p))
+	cmd.AddCommand(newReplicaCreate(p), newReplicaAlter(p), newReplicaDrop(p), newReplicaList(p))
 	return cmd
 }
 
@@ -36,11 +36,7 @@ filter too (tarragon.filter) and it is started anew: it takes copies of all that
 			if !cmd.Flags().Changed("filter") {
 				return usagef("--filter is needed: '' for none")
 			}
-			with := "filter " + filter
-			if filter == "" {
-				with = "no filter"
-			}
-			return f.changeReplica(cmd, p, "alter", fmt.Sprintf("replica %s is registered with %s", a[0], with), a[0], map[string]any{"filter": filter})
+			return f.changeReplica(cmd, p, "alter", fmt.Sprintf("replica %s is registered with %s", a[0], filterWords(filter)), a[0], map[string]any{"filter": filter})
 		},
 	}
 	f.register(cmd)
