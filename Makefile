@@ -88,6 +88,7 @@ fuzz-run: tools
 	done; rm -f fuzz.log
 
 cluster: tools ## real processes that are killed, paused and cut off
+	@test/cluster/need.sh
 	go test -count=1 -timeout $(HANGS) ./test/cluster
 
 interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x

@@ -224,7 +224,7 @@ type Tarragon struct {
 
 // Router is the router in the instance.
 type Router struct {
-	RW, RO       string // host:port; empty: off
+	RW, RO, HTTP string // host:port; empty: off
 	Login        string // user of the credentials; empty: that of members
 	Password     string
 	HoldTime     time.Duration // for which a request waits

@@ -130,7 +130,7 @@ func (o *options) log() Log {
 
 func (o *options) router() Router {
 	r := Router{
-		RW: o.hostPort("tarragon.router.rw"), RO: o.hostPort("tarragon.router.ro"), HoldTime: o.timeout("tarragon.router.hold_time"),
+		RW: o.hostPort("tarragon.router.rw"), RO: o.hostPort("tarragon.router.ro"), HTTP: o.hostPort("tarragon.router.http"), HoldTime: o.timeout("tarragon.router.hold_time"),
 		HoldBytes: o.size("tarragon.router.hold_bytes"), ReaderMaxLag: o.timeout("tarragon.router.reader_max_lag"),
 		Login: o.text("tarragon.router.login"),
 	}

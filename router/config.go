@@ -27,6 +27,8 @@ type Config struct {
 
 	// Addresses to listen on; a port without one is off.
 	RW, RO []string
+	HTTP   []string // of health checks
+	Self   string   // the name of the instance that the router is in, which health checks are about; empty: it is in none
 
 	HoldTime       time.Duration // how long a request waits for an instance that takes it; 10s
 	HoldBytes      int64         // of all requests that wait; 64 MiB
@@ -54,7 +56,7 @@ func (c Config) withDefaults() (Config, error) {
 			errs = append(errs, fmt.Errorf("router: instance %q has no address", in.Name))
 		}
 	}
-	if len(c.RW)+len(c.RO) == 0 {
+	if len(c.RW)+len(c.RO)+len(c.HTTP) == 0 {
 		errs = append(errs, errors.New("router: no port to listen on"))
 	}
 	set := func(d *time.Duration, def time.Duration) {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +19,10 @@ type Router struct {
 	began  time.Time
 
 	ports  [ports]*port // nil: off
+	health *health      // nil: off
 	insts  []*instance
+	self   int         // the place of the one that the router is in; -1: it is in none
+	stops  atomic.Bool // clients have been asked to leave
 	pool   pool
 	users  users
 	held   budget
@@ -75,8 +79,12 @@ func Open(cfg Config) (*Router, error) {
 	r.users.init(r)
 	r.words = make([]word, len(cfg.Instances))
 	r.lags.init(len(cfg.Instances))
+	r.self = -1
 	for i, in := range cfg.Instances {
 		r.insts = append(r.insts, newInstance(r, i, in))
+		if cfg.Self != "" && in.Name == cfg.Self {
+			r.self = i
+		}
 	}
 	for kind, addrs := range [...][]string{RW: cfg.RW, RO: cfg.RO} {
 		if len(addrs) == 0 {
@@ -88,6 +96,12 @@ func Open(cfg Config) (*Router, error) {
 			err = p.srv.Listen(addrs...)
 		}
 		if err != nil {
+			r.Close()
+			return nil, err
+		}
+	}
+	if len(cfg.HTTP) > 0 {
+		if r.health, err = openHealth(r, cfg.HTTP); err != nil {
 			r.Close()
 			return nil, err
 		}
@@ -115,6 +129,9 @@ func Run(ctx context.Context, cfg Config) error {
 			r.cfg.Log.Info().Stringer("port", Port(kind)).Stringer("addr", a).Msg("routes")
 		}
 	}
+	for _, addr := range r.HTTPAddrs() {
+		r.cfg.Log.Info().Str("port", "http").Str("addr", addr).Msg("answers health checks")
+	}
 	<-ctx.Done()
 	r.Drain()
 	r.Close()
@@ -126,6 +143,7 @@ const drainLimit = 3 * time.Second
 
 // Drain asks clients to leave, and waits for those that have said that they would.
 func (r *Router) Drain() {
+	r.stops.Store(true)
 	ctx, cancel := context.WithTimeout(r.ctx, drainLimit)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -143,6 +161,9 @@ func (r *Router) Close() {
 		if p != nil {
 			p.srv.Close()
 		}
+	}
+	if r.health != nil {
+		r.health.close()
 	}
 	r.cancel()
 	r.wg.Wait()
@@ -180,13 +201,8 @@ func (r *Router) decide() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	names := make([]string, len(r.insts))
-	words := make([]word, len(r.insts))
-	for i, in := range r.insts {
-		names[i], words[i] = in.name, r.words[i]
-		words[i].lag, words[i].lags = r.lags.of(i, now)
-	}
-	next := route(words, names, routing{maxLag: r.cfg.ReaderMaxLag, leaderReads: !r.cfg.NoLeaderReads})
+	names, words := r.wordsLocked(now)
+	next := r.routeLocked(words, names)
 	if next.leader >= 0 && r.insts[next.leader] != r.led {
 		if r.led != nil {
 			r.counts.failovers.Add(1)
@@ -216,6 +232,21 @@ func (r *Router) decide() {
 	}
 	r.last = next
 	r.lags.leader = next.leader
+}
+
+// wordsLocked is what instances have told, with how far they are behind.
+func (r *Router) wordsLocked(now time.Duration) (names []string, words []word) {
+	words = slices.Clone(r.words)
+	for i, in := range r.insts {
+		names = append(names, in.name)
+		words[i].lag, words[i].lags = r.lags.of(i, now)
+	}
+	return names, words
+}
+
+// routeLocked is where ports lead to by these words.
+func (r *Router) routeLocked(words []word, names []string) routes {
+	return route(words, names, routing{maxLag: r.cfg.ReaderMaxLag, leaderReads: !r.cfg.NoLeaderReads})
 }
 
 // runClock advances what waits, while there is something.
@@ -292,6 +323,16 @@ func (r *Router) told(i int, change func(*word)) {
 	if changed {
 		r.look()
 	}
+}
+
+// HTTPAddrs are the addresses that the port for health checks listens on.
+func (r *Router) HTTPAddrs() (out []string) {
+	if r.health != nil {
+		for _, ln := range r.health.at {
+			out = append(out, ln.Addr().String())
+		}
+	}
+	return out
 }
 
 // Addrs are the addresses that a port listens on.

@@ -10,11 +10,11 @@ import (
 // reaches all instances where their peers do, this one too.
 func (s *Server) openRouter() error {
 	conf := &s.in.Tarragon.Router
-	if conf.RW == "" && conf.RO == "" {
+	if conf.RW == "" && conf.RO == "" && conf.HTTP == "" {
 		return nil
 	}
 	cfg := router.Config{
-		Version: GreetingVersion, UUID: s.main().life.UUID, RW: given(conf.RW), RO: given(conf.RO), HoldTime: conf.HoldTime, HoldBytes: conf.HoldBytes,
+		Version: GreetingVersion, UUID: s.main().life.UUID, RW: given(conf.RW), RO: given(conf.RO), HTTP: given(conf.HTTP), Self: s.in.Name, HoldTime: conf.HoldTime, HoldBytes: conf.HoldBytes,
 		ReaderMaxLag: conf.ReaderMaxLag, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(), Log: s.log.With().Str("part", "router").Logger(),
 	}
 	for _, m := range s.in.Members {
@@ -36,6 +36,9 @@ func (s *Server) openRouter() error {
 		for _, addr := range r.Addrs(router.Port(kind)) {
 			s.log.Info().Str("addr", addr).Str("port", option).Msg("the router listens")
 		}
+	}
+	for _, addr := range r.HTTPAddrs() {
+		s.log.Info().Str("addr", addr).Msg("the port for health checks listens")
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 type routerFlags struct {
 	connectFlags
 	rw, ro    []string
+	http      []string
 	hold      time.Duration
 	maxLag    time.Duration
 	logLevel  string
@@ -33,7 +34,7 @@ super) and to read _user; clients log in with their own names and passwords.
 
 `
 
-const routerExample = `  tarragon router --config cluster.yaml --rw 0.0.0.0:3300 --ro 0.0.0.0:3399
+const routerExample = `  tarragon router --config cluster.yaml --rw 0.0.0.0:3300 --ro 0.0.0.0:3399 --http 0.0.0.0:8008
   tarragon router --addr 10.0.0.1:3301 --addr 10.0.0.2:3301 --user router --password-file router.pw --rw :3300`
 
 func newRouter(p process) *cobra.Command {
@@ -50,6 +51,7 @@ func newRouter(p process) *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.rw, "rw", nil, "address to listen on for the leader, may be repeated")
 	fl.StringArrayVar(&f.ro, "ro", nil, "address to listen on for readers, may be repeated")
+	fl.StringArrayVar(&f.http, "http", nil, "address to listen on for health checks (docs/router.md), may be repeated")
 	fl.DurationVar(&f.hold, "hold-time", 10*time.Second, "how long a request waits for an instance that takes it")
 	fl.DurationVar(&f.maxLag, "reader-max-lag", 10*time.Second, "how far behind the leader a reader may be")
 	fl.StringVar(&f.logLevel, "log-level", "info", "fatal, error, warn, info, verbose or debug")
@@ -58,8 +60,8 @@ func newRouter(p process) *cobra.Command {
 }
 
 func route(ctx context.Context, p process, f *routerFlags) error {
-	if len(f.rw)+len(f.ro) == 0 {
-		return usagef("--rw or --ro is needed: the address to listen on")
+	if len(f.rw)+len(f.ro)+len(f.http) == 0 {
+		return usagef("--rw, --ro or --http is needed: the address to listen on")
 	}
 	cfg, err := f.config(p)
 	if err != nil {
@@ -84,7 +86,7 @@ func (f *routerFlags) config(p process) (cfg router.Config, err error) {
 	if err != nil {
 		return cfg, err
 	}
-	cfg = router.Config{Version: server.GreetingVersion, UUID: uuid.NewString(), RW: f.rw, RO: f.ro, HoldTime: f.hold, ReaderMaxLag: f.maxLag, ConnectTimeout: f.timeout}
+	cfg = router.Config{Version: server.GreetingVersion, UUID: uuid.NewString(), RW: f.rw, RO: f.ro, HTTP: f.http, HoldTime: f.hold, ReaderMaxLag: f.maxLag, ConnectTimeout: f.timeout}
 	set := targets[0].replicaset
 	for _, t := range targets {
 		if t.replicaset != set {

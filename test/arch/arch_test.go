@@ -235,7 +235,7 @@ var knows = map[string][]string{
 	"github.com/spf13/cobra":               {"cmd/tarragon"},
 	"go.yaml.in/yaml/v3":                   {"config"},
 	"github.com/vmihailenco/msgpack/v5":    {".", "internal/mp", "proc", "cmd/tarragon", "client"}, // mp scans what it decodes
-	"net":                                  {"iproto", "replication", "server", "internal/capture", "internal/cluster", "cmd/tarragon"},
+	"net":                                  {"iproto", "replication", "router", "server", "internal/capture", "internal/cluster", "cmd/tarragon"},
 }
 
 func TestLibraries(t *testing.T) {
