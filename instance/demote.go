@@ -21,6 +21,10 @@ type demotion struct {
 // and every master writes again. A strong term has no DEMOTE: nobody else could
 // tell which rows of it are void.
 func (c *Core) demote(ev DemoteRequest) {
+	if err := c.refuseLeading(); err != nil {
+		c.eff.reply(ev.Conn, ev.Sync, nil, err)
+		return
+	}
 	cur := c.limbo.Current()
 	if c.cfg.Mode == raft.Off {
 		switch {

@@ -112,6 +112,9 @@ func (c *Core) switchover(ev SwitchoverRequest) {
 
 // planHandover checks all that can be known before writes are held.
 func (c *Core) planHandover(ev *SwitchoverRequest) (*handover, *xrow.Error) {
+	if err := c.refuseLeading(); err != nil {
+		return nil, err
+	}
 	cur := c.limbo.Current()
 	switch {
 	case len(ev.Reason) > terms.MaxMoveText:
@@ -169,6 +172,9 @@ func (c *Core) target(ev *SwitchoverRequest) (*box.Member, *xrow.Error) {
 	if ev.To != "" {
 		m := c.members.named(ev.To)
 		if m == nil {
+			if err := c.refuseReplicaAsMember(ev.To, "lead", "members are "+c.members.names()); err != nil {
+				return nil, err
+			}
 			return nil, refuseSwitchover("'%s' is no member; members are %s", ev.To, c.members.names())
 		}
 		if why := c.unfit(m, limit); why != "" {

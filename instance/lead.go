@@ -147,6 +147,10 @@ type promoteWaiter struct {
 }
 
 func (c *Core) promote(ev PromoteRequest) {
+	if err := c.refuseLeading(); err != nil {
+		c.eff.reply(ev.Conn, ev.Sync, nil, err)
+		return
+	}
 	if c.lead.leading && !c.lead.handed && c.limbo.Current().Term == c.raft.Term() {
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 		return

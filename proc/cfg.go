@@ -31,6 +31,9 @@ func boxCfg(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.p.env.Identity.refuseMembership(changes); err != nil {
+		return err
+	}
 	if c.p.env.Apply != nil && len(changes) > 0 {
 		if err := c.p.env.Apply(changes); err != nil {
 			return err
@@ -53,6 +56,27 @@ func boxCfg(c *call) error {
 		return c.submit(instance.Configure{Apply: apply, Conn: c.Conn, Sync: c.Sync})
 	}
 	c.reply(nil)
+	return nil
+}
+
+// refuseMembership keeps a replica with a filter from what a member may be.
+func (i *Identity) refuseMembership(changes []Change) error {
+	for _, c := range changes {
+		does := ""
+		switch c.Name {
+		case "election_mode":
+			if c.Text() != "off" {
+				does = "take part in elections (election_mode)"
+			}
+		case "read_only":
+			if !c.Bool() {
+				does = "take writes (read_only)"
+			}
+		}
+		if does != "" && i.Filter != "" {
+			return instance.FilteredReplica(i.Name, i.Filter, does, "an instance that is to be a member begins with an empty directory, and without tarragon.filter")
+		}
+	}
 	return nil
 }
 

@@ -104,6 +104,10 @@ func expel(c *call) error {
 	if who.kind() != kindString && who.kind() != kindNumber {
 		return illegal("Usage: tarragon.expel(name, uuid or id)")
 	}
+	var filtered *xrow.Error
+	if name, ok := who.str(); ok {
+		c.p.env.Loop.Read(func(core *instance.Core) { filtered = core.RefuseExpel(name) })
+	}
 	s := c.p.state(c.User)
 	return c.writeFounding(true, func(t *txn) (values, error) {
 		rows, err := t.list(xrow.SpaceCluster, 0, noParts, maxRows)
@@ -118,6 +122,9 @@ func expel(c *call) error {
 				return nil, xrow.Errorf(xrow.ErrLocalInstanceIDIsReadOnly, r.uint(0))
 			}
 			return nil, t.tx.ExecuteInternal(&xrow.DML{Type: xrow.Delete, SpaceID: xrow.SpaceCluster, Key: keyOf(r.uint(0))})
+		}
+		if filtered != nil {
+			return nil, filtered
 		}
 		return nil, xrow.Errorf(xrow.ErrUnknownReplica, valueText(who), s.replicaset)
 	})

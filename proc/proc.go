@@ -87,7 +87,8 @@ type Identity struct {
 	ClusterName    string
 	GroupName      string
 	Hostname       string
-	Anon           bool // an anonymous replica: it has no ID, and needs none
+	Anon           bool   // an anonymous replica: it has no ID, and needs none
+	Filter         string // its filter; empty: it has all
 	PID            int
 }
 

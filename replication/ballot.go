@@ -14,10 +14,10 @@ func (h *Hub) Ballot() xrow.Ballot {
 	node := h.node
 	h.mu.Unlock()
 	if node == nil {
-		return xrow.Ballot{Group: h.cfg.Group, IsRO: true, InstanceName: h.cfg.Name, Kind: xrow.Tarragon}
+		return xrow.Ballot{Group: h.cfg.Group, IsRO: true, IsAnon: h.cfg.Anon, InstanceName: h.cfg.Name, Kind: xrow.Tarragon}
 	}
 	info := node.Info()
-	b := xrow.Ballot{Group: h.cfg.Group, IsROCfg: info.ROCfg, IsRO: info.RO, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
+	b := xrow.Ballot{Group: h.cfg.Group, IsROCfg: info.ROCfg, IsRO: info.RO, IsAnon: h.cfg.Anon, IsBooted: info.ReplicasetUUID != "", VClock: info.Synced,
 		GCVClock: h.cfg.Log.Oldest(), CanLead: info.CanLead, InstanceName: h.cfg.Name, Kind: xrow.Tarragon,
 		Replicaset: info.ReplicasetUUID, Founding: info.Founding}
 	b.SetName, b.Leads = info.ReplicasetName, h.leads(&info)

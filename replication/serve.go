@@ -77,6 +77,12 @@ func (h *Hub) checkPeer(info *Info, uuid string) *xrow.Error {
 // of _cluster has to be written.
 func (h *Hub) checkRegistration(info *Info, user iproto.User, change bool) *xrow.Error {
 	if info.ID == 0 {
+		if err := h.cfg.Rights(user, true); err != nil && h.cfg.Filter != "" { // who may not replicate hears of no filter
+			return err
+		}
+		if err := h.servesAll(registersNot); err != nil {
+			return err
+		}
 		return unsupported("registrations at an anonymous replica")
 	}
 	if change && info.Readonly != nil {

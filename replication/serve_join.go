@@ -137,7 +137,7 @@ func (h *Hub) serveFetch(link *iproto.Link, user iproto.User, row *xrow.Row) err
 	case req.Checkpoint: // our checkpoints are no files that rows could be counted in
 		return xrow.Errorf(xrow.ErrMissingSnapshot)
 	}
-	if err := h.servesAll(); err != nil {
+	if err := h.servesAll(sendsNothing); err != nil {
 		return err
 	}
 	switch {

@@ -72,6 +72,12 @@ func (h *Hub) checkSubscribe(info *Info, user iproto.User, req *xrow.SubscribeRe
 	if req.ReplicasetUUID != info.ReplicasetUUID {
 		return xrow.Errorf(xrow.ErrReplicasetUUIDMismatch, info.ReplicasetUUID, orNil(req.ReplicasetUUID))
 	}
+	if h.cfg.Filter != "" {
+		if err := h.cfg.Rights(user, false); err != nil {
+			return err
+		}
+		return h.servesAll(sendsNothing)
+	}
 	m, registered := info.member(req.InstanceUUID)
 	switch {
 	case info.ID == 0 && !req.Anon:

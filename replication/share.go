@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -31,20 +32,24 @@ func (h *Hub) reshare(now *instance.ShareState) {
 	}
 }
 
-// servesAll refuses who asks a filtered replica for what a member has.
-func (h *Hub) servesAll() *xrow.Error {
+// What a filtered replica does not do, and who does.
+const (
+	sendsNothing = "send states, base copies or rows to others"
+	registersNot = "register members"
+	askMember    = "it does not have all; ask a member, as replication.peers name them"
+)
+
+// servesAll refuses who asks a filtered replica for what a member does; nil: we are none.
+func (h *Hub) servesAll(does string) *xrow.Error {
 	if h.cfg.Filter == "" {
 		return nil
 	}
-	return xrow.Errorf(xrow.ErrUnsupported, fmt.Sprintf("A replica with a filter ('%s')", h.cfg.Filter), "replicas of its own: it does not have all")
+	return instance.FilteredReplica(cmp.Or(h.cfg.Name, h.cfg.UUID), h.cfg.Filter, does, askMember)
 }
 
 // checkStream refuses a stream that is not the replica's: that its filter does not give,
 // or that is not what is registered for it.
 func (h *Hub) checkStream(req *xrow.SubscribeRequest) *xrow.Error {
-	if err := h.servesAll(); err != nil {
-		return err
-	}
 	if req.Anon {
 		h.mu.Lock()
 		err := h.refuseReplica(&subscriber{uuid: req.InstanceUUID, kind: req.Kind, share: req.Share})

@@ -321,6 +321,8 @@ const (
 	ErrIndexNotReplicated    Code = 20006 // the filter of this replica leaves the index out
 	ErrIndexBeingBuilt       Code = 20007 // it does not any more, and the index is not complete
 	ErrSequenceNotReplicated Code = 20008 // the filter leaves the sequence out
+
+	ErrFilteredReplica Code = 20009 // a replica with a filter is no member, and does not what only these do
 )
 
 // errCodes has the symbol (without ER_) and the text of each code, with verbs of fmt.
@@ -638,5 +640,6 @@ var errCodes = map[Code]struct{ symbol, text string }{
 	ErrAnswerGone:                    {"ANSWER_GONE", "The request was executed; its answer was too large to be kept"},
 	ErrIndexNotReplicated:            {"INDEX_NOT_REPLICATED", "Index '%s' of space '%s' is not replicated to instance '%s' (filter '%s')"},
 	ErrSequenceNotReplicated:         {"SEQUENCE_NOT_REPLICATED", "Sequence '%s' is not replicated to instance '%s' (filter '%s')"},
+	ErrFilteredReplica:               {"FILTERED_REPLICA", "Instance '%s' is a replica with a filter ('%s') and does not %s: %s"},
 	ErrIndexBeingBuilt:               {"INDEX_BEING_BUILT", "Index '%s' of space '%s' is being built on instance '%s' (%d %%)"},
 }
