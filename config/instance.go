@@ -230,6 +230,11 @@ type Router struct {
 	HoldTime     time.Duration // for which a request waits
 	HoldBytes    int64         // of all that wait
 	ReaderMaxLag time.Duration
+
+	ConsensusTimeout time.Duration // ports lead nowhere without a leader that most believe in for so long; 0: they always do; negative: at once
+	MaxConnections   int           // of clients to each port; 0: as to the instance
+	MaxPerUser       int           // of these as one user; 0: as to the instance
+	MaxBackends      int           // of connections to instances
 }
 
 // Warning is something that works and is probably not meant.

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"tarragon.dev/tarragon/raft"
 )
@@ -132,7 +133,9 @@ func (o *options) router() Router {
 	r := Router{
 		RW: o.hostPort("tarragon.router.rw"), RO: o.hostPort("tarragon.router.ro"), HTTP: o.hostPort("tarragon.router.http"), HoldTime: o.timeout("tarragon.router.hold_time"),
 		HoldBytes: o.size("tarragon.router.hold_bytes"), ReaderMaxLag: o.timeout("tarragon.router.reader_max_lag"),
-		Login: o.text("tarragon.router.login"),
+		Login: o.text("tarragon.router.login"), ConsensusTimeout: o.consensusTimeout(),
+		MaxConnections: int(o.integer("tarragon.router.max_connections")), MaxPerUser: int(o.integer("tarragon.router.max_connections_per_user")),
+		MaxBackends: int(o.integer("tarragon.router.max_backends")),
 	}
 	users := o.get("credentials.users")
 	for _, name := range users.names() {
@@ -146,6 +149,16 @@ func (o *options) router() Router {
 		o.bad("tarragon.router.login", "no user of credentials.users with a password")
 	}
 	return r
+}
+
+// consensusTimeout is 0 where nothing is said, and negative for a 0 of the file: not at all.
+func (o *options) consensusTimeout() time.Duration {
+	text := o.text("tarragon.router.consensus_timeout")
+	d, err := ParseDuration(text)
+	if text != "" && err == nil && d == 0 {
+		return -1
+	}
+	return d
 }
 
 // hostPort is an address to listen on; empty: none.

@@ -13,10 +13,11 @@ import (
 // Limits bounds what connections may take from everybody else. A zero field
 // means its default.
 type Limits struct {
-	Connections int // that are logged in, but for Reserved users, and with the others at most Reserve more; no limit
-	PerUser     int // that are logged in as one user; no limit
-	BeforeLogin int // that have not logged in, guests too; half of Connections
-	Reserve     int // for users that Reserved names, and for those who may be about to log in as one; 0
+	Connections int    // that are logged in, but for Reserved users, and with the others at most Reserve more; no limit
+	PerUser     int    // that are logged in as one user; no limit
+	BeforeLogin int    // that have not logged in, guests too; half of Connections
+	Option      string // what max_connections and max_connections_per_user belong to, in front of them, for messages; tarragon.
+	Reserve     int    // for users that Reserved names, and for those who may be about to log in as one; 0
 	// LoginSeconds is how long the first request of a connection may take, and each
 	// one before login; 60. FrameSeconds is how long a client that is logged in may
 	// send nothing in the midst of a request; 60.
@@ -33,6 +34,9 @@ func (l Limits) withDefaults() Limits {
 		if *n <= 0 {
 			*n = def
 		}
+	}
+	if l.Option == "" {
+		l.Option = "tarragon."
 	}
 	set(&l.Connections, math.MaxInt32)
 	set(&l.PerUser, math.MaxInt32)
@@ -150,9 +154,9 @@ func (g *gate) login(c *Conn, user User, name string) *xrow.Error {
 	}
 	switch {
 	case to.seat == seatUser && others >= g.limits.PerUser:
-		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("user '%s' has %d connections, which is all that tarragon.max_connections_per_user allows", name, others))
+		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("user '%s' has %d connections, which is all that %smax_connections_per_user allows", name, others, g.limits.Option))
 	case to.seat == seatUser && c.place.seat != seatUser && g.counts[seatUser] >= g.limits.Connections:
-		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("%d connections are logged in, which is all that tarragon.max_connections and the file descriptors allow", g.limits.Connections))
+		return xrow.Errorf(xrow.ErrProtocol, fmt.Sprintf("%d connections are logged in, which is all that %smax_connections and the file descriptors allow", g.limits.Connections, g.limits.Option))
 	}
 	g.sitLocked(c, to)
 	return nil

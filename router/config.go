@@ -17,6 +17,7 @@ type Instance struct {
 	Addr     string
 	Login    string // of the router's own account there
 	Password string
+	Anon     bool // it is no member
 }
 
 // Config is fixed before Run. A zero field means its default.
@@ -30,20 +31,23 @@ type Config struct {
 	HTTP   []string // of health checks
 	Self   string   // the name of the instance that the router is in, which health checks are about; empty: it is in none
 
-	HoldTime       time.Duration // how long a request waits for an instance that takes it; 10s
-	HoldBytes      int64         // of all requests that wait; 64 MiB
-	ReaderMaxLag   time.Duration // of a reader of the port ro; 10s. Negative: any
-	NoLeaderReads  bool          // the port ro never goes to the leader
-	Backends       int           // connections to an instance for a user that clients share; 8
-	MaxBackends    int           // connections to instances, all together; 1024
-	ConnectTimeout time.Duration // for a connection with its login; 3s
-	SlowTimeout    time.Duration // for 256 KiB to be taken by a client or an instance; 30s
-	PollInterval   time.Duration // between questions to instances; 250ms
-	SilenceLimit   time.Duration // an instance that answers nothing for so long is given up; 2s
-	SocketMode     fs.FileMode   // of unix sockets; 0600
-	AnswerMemory   int           // bytes of answers that clients have not read; 512 MiB
-	Limits         iproto.Limits // of connections, for each port
-	Log            zerolog.Logger
+	HoldTime     time.Duration // how long a request waits for an instance that takes it; 10s
+	HoldBytes    int64         // of all requests that wait; 64 MiB
+	ReaderMaxLag time.Duration // of a reader of the port ro; 10s. Negative: any
+	// ConsensusTimeout is how long ports lead somewhere though most members believe in no
+	// leader, as far as the router hears. 0: for ever; negative: not at all.
+	ConsensusTimeout time.Duration
+	NoLeaderReads    bool          // the port ro never goes to the leader
+	Backends         int           // connections to an instance for a user that clients share; 8
+	MaxBackends      int           // connections to instances, all together; 1024
+	ConnectTimeout   time.Duration // for a connection with its login; 3s
+	SlowTimeout      time.Duration // for 256 KiB to be taken by a client or an instance; 30s
+	PollInterval     time.Duration // between questions to instances; 250ms
+	SilenceLimit     time.Duration // an instance that answers nothing for so long is given up; 2s
+	SocketMode       fs.FileMode   // of unix sockets; 0600
+	AnswerMemory     int           // bytes of answers that clients have not read; 512 MiB
+	Limits           iproto.Limits // of connections, for each port
+	Log              zerolog.Logger
 }
 
 func (c Config) withDefaults() (Config, error) {

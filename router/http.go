@@ -143,8 +143,9 @@ func (r *Router) standing() standing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := standing{self: r.self, limit: r.cfg.ReaderMaxLag, stops: r.stops.Load()}
-	s.names, s.words = r.wordsLocked(r.now())
-	s.to = r.routeLocked(s.words, s.names)
+	now := r.now()
+	s.names, s.words = r.wordsLocked(now)
+	s.to = r.routeLocked(s.words, s.names, now)
 	for i, p := range r.ports {
 		s.open[i] = p != nil
 	}

@@ -29,6 +29,7 @@ type word struct {
 	term   uint64 // its own
 	leader uint32 // whom it takes for the leader of the term, by number; 0: nobody
 	id     uint32 // its own number, where it has told of itself as the leader; 0: it has not
+	anon   bool   // it is no member: its belief counts for nothing but who may be read from
 	lag    time.Duration
 	lags   bool // lag is known
 }
@@ -42,6 +43,7 @@ type routing struct {
 // routes is where ports lead to, by the places of instances among the words.
 type routes struct {
 	leader  int   // -1: there is none
+	agreed  bool  // most members believe in the leader, those that are not heard included
 	readers []int // who may read, the nearest to the leader's state first; empty: nobody
 	why     [ports]string
 }
@@ -67,6 +69,9 @@ func route(words []word, names []string, r routing) (out routes) {
 		if out.leader < 0 || votes > best || votes == best && w.term > words[out.leader].term {
 			out.leader, best = i, votes
 		}
+	}
+	if out.leader >= 0 {
+		out.agreed = 2*membersFor(words, out.leader) > members(words)
 	}
 	switch {
 	case out.leader >= 0:
@@ -103,10 +108,32 @@ func route(words []word, names []string, r routing) (out routes) {
 
 // believers is how many take an instance that takes writes for the leader, itself included.
 func believers(words []word, of int) (n int) {
-	w := &words[of]
 	for i := range words {
-		o := &words[i]
-		if i == of || o.heard && w.id != 0 && o.term == w.term && o.leader == w.id {
+		if believes(words, i, of) {
+			n++
+		}
+	}
+	return n
+}
+
+func believes(words []word, i, of int) bool {
+	w, o := &words[of], &words[i]
+	return i == of || o.heard && w.id != 0 && o.term == w.term && o.leader == w.id
+}
+
+// membersFor is the same among members; members is how many they are.
+func membersFor(words []word, of int) (n int) {
+	for i := range words {
+		if !words[i].anon && believes(words, i, of) {
+			n++
+		}
+	}
+	return n
+}
+
+func members(words []word) (n int) {
+	for i := range words {
+		if !words[i].anon {
 			n++
 		}
 	}

@@ -36,6 +36,7 @@ type Router struct {
 	words []word // by the places of insts
 	last  routes
 	lags  lags
+	mind  consensus
 	led   *instance // the newest leader; nil: there was none
 	// deposed are instances that another one leads in place of, and since when. What they were asked
 	// before and do not answer is given up in the end: clients have requests that wait behind it.
@@ -78,6 +79,7 @@ func Open(cfg Config) (*Router, error) {
 	r.pool = pool{r: r, byKey: map[poolKey][]*backend{}, failed: map[poolKey]failure{}}
 	r.users.init(r)
 	r.words = make([]word, len(cfg.Instances))
+	r.mind.limit = cfg.ConsensusTimeout
 	r.lags.init(len(cfg.Instances))
 	r.self = -1
 	for i, in := range cfg.Instances {
@@ -202,7 +204,7 @@ func (r *Router) decide() {
 	defer r.mu.Unlock()
 	now := r.now()
 	names, words := r.wordsLocked(now)
-	next := r.routeLocked(words, names)
+	next := r.routeLocked(words, names, now)
 	if next.leader >= 0 && r.insts[next.leader] != r.led {
 		if r.led != nil {
 			r.counts.failovers.Add(1)
@@ -239,14 +241,15 @@ func (r *Router) wordsLocked(now time.Duration) (names []string, words []word) {
 	words = slices.Clone(r.words)
 	for i, in := range r.insts {
 		names = append(names, in.name)
+		words[i].anon = in.conf.Anon
 		words[i].lag, words[i].lags = r.lags.of(i, now)
 	}
 	return names, words
 }
 
 // routeLocked is where ports lead to by these words.
-func (r *Router) routeLocked(words []word, names []string) routes {
-	return route(words, names, routing{maxLag: r.cfg.ReaderMaxLag, leaderReads: !r.cfg.NoLeaderReads})
+func (r *Router) routeLocked(words []word, names []string, now time.Duration) routes {
+	return r.mind.over(route(words, names, routing{maxLag: r.cfg.ReaderMaxLag, leaderReads: !r.cfg.NoLeaderReads}), now)
 }
 
 // runClock advances what waits, while there is something.

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 
+	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/router"
 )
 
@@ -15,13 +16,13 @@ func (s *Server) openRouter() error {
 	}
 	cfg := router.Config{
 		Version: GreetingVersion, UUID: s.main().life.UUID, RW: given(conf.RW), RO: given(conf.RO), HTTP: given(conf.HTTP), Self: s.in.Name, HoldTime: conf.HoldTime, HoldBytes: conf.HoldBytes,
-		ReaderMaxLag: conf.ReaderMaxLag, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(), Log: s.log.With().Str("part", "router").Logger(),
+		ReaderMaxLag: conf.ReaderMaxLag, ConsensusTimeout: conf.ConsensusTimeout, MaxBackends: conf.MaxBackends, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.routerLimits(), Log: s.log.With().Str("part", "router").Logger(),
 	}
 	for _, m := range s.in.Members {
 		if m.Peer.IsZero() {
 			continue
 		}
-		in := router.Instance{Name: m.Name, Addr: m.Peer.Address(), Login: conf.Login, Password: conf.Password}
+		in := router.Instance{Name: m.Name, Addr: m.Peer.Address(), Login: conf.Login, Password: conf.Password, Anon: m.Anon}
 		if in.Login == "" {
 			in.Login, in.Password = m.Peer.Login, m.Peer.Password
 		}
@@ -41,6 +42,20 @@ func (s *Server) openRouter() error {
 		s.log.Info().Str("addr", addr).Msg("the port for health checks listens")
 	}
 	return nil
+}
+
+// routerLimits are those of each port of the router.
+func (s *Server) routerLimits() iproto.Limits {
+	l := s.clientLimits()
+	if n := s.in.Tarragon.Router.MaxConnections; n > 0 {
+		l.Connections = n
+		l.BeforeLogin = min(l.BeforeLogin, max(n/2, 1))
+	}
+	if n := s.in.Tarragon.Router.MaxPerUser; n > 0 {
+		l.PerUser = n
+	}
+	l.Option = "tarragon.router."
+	return l
 }
 
 func given(addr string) []string {

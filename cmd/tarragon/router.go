@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/router"
 	"tarragon.dev/tarragon/server"
 )
@@ -20,6 +21,10 @@ type routerFlags struct {
 	http      []string
 	hold      time.Duration
 	maxLag    time.Duration
+	consensus string
+	clients   int
+	perUser   int
+	backends  int
 	logLevel  string
 	logFormat string
 }
@@ -54,6 +59,10 @@ func newRouter(p process) *cobra.Command {
 	fl.StringArrayVar(&f.http, "http", nil, "address to listen on for health checks (docs/router.md), may be repeated")
 	fl.DurationVar(&f.hold, "hold-time", 10*time.Second, "how long a request waits for an instance that takes it")
 	fl.DurationVar(&f.maxLag, "reader-max-lag", 10*time.Second, "how far behind the leader a reader may be")
+	fl.StringVar(&f.consensus, "consensus-timeout", "", "how long ports lead somewhere without a leader whom most instances believe in; 0: not at all (default for ever)")
+	fl.IntVar(&f.clients, "max-connections", 0, "clients that are logged in at each port (default as many as come)")
+	fl.IntVar(&f.perUser, "max-connections-per-user", 0, "of these as one user (default all)")
+	fl.IntVar(&f.backends, "max-backends", 1024, "connections to instances, all together")
 	fl.StringVar(&f.logLevel, "log-level", "info", "fatal, error, warn, info, verbose or debug")
 	fl.StringVar(&f.logFormat, "log-format", "", "plain or json (default plain on a terminal, else json)")
 	return cmd
@@ -87,6 +96,16 @@ func (f *routerFlags) config(p process) (cfg router.Config, err error) {
 		return cfg, err
 	}
 	cfg = router.Config{Version: server.GreetingVersion, UUID: uuid.NewString(), RW: f.rw, RO: f.ro, HTTP: f.http, HoldTime: f.hold, ReaderMaxLag: f.maxLag, ConnectTimeout: f.timeout}
+	cfg.Limits = iproto.Limits{Connections: f.clients, PerUser: f.perUser, Option: "the router's "}
+	cfg.MaxBackends = f.backends
+	if f.consensus != "" {
+		if cfg.ConsensusTimeout, err = time.ParseDuration(f.consensus); err != nil || cfg.ConsensusTimeout < 0 {
+			return cfg, usagef("--consensus-timeout %s: a duration expected, as in 10s, or 0", f.consensus)
+		}
+		if cfg.ConsensusTimeout == 0 {
+			cfg.ConsensusTimeout = -1
+		}
+	}
 	set := targets[0].replicaset
 	for _, t := range targets {
 		if t.replicaset != set {
