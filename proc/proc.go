@@ -61,6 +61,8 @@ type Env struct {
 	// Voided counts what the store keeps of voided transactions, and calls done once, on
 	// any goroutine; nil: not told.
 	Voided func(done func([]Voided, error))
+	// Past is the log, for those who compare instances.
+	Past Past
 	// Copies lists the base copies that this instance gives; CancelCopies ends those of a
 	// replica, or the one of an ID, and tells how many.
 	Copies       func() GivenCopies

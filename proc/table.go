@@ -17,7 +17,7 @@ var procedures map[string]handler
 var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.ctl.switchover", "box.snapshot",
 	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.copy.cancel", "tarragon.copy.list", "tarragon.expel", "tarragon.feature_raise", "tarragon.filter.alter", "tarragon.filter.create",
 	"tarragon.filter.drop", "tarragon.filter.list", "tarragon.filter.show", "tarragon.pause", "tarragon.replica.alter", "tarragon.replica.create",
-	"tarragon.replica.drop", "tarragon.replica.list", "tarragon.resume"}
+	"tarragon.replica.drop", "tarragon.replica.list", "tarragon.resume", "tarragon.verify.digests", "tarragon.verify.rows", "tarragon.verify.standing"}
 
 // spaceMethods and indexMethods are called with a colon.
 var spaceMethods, indexMethods map[string]handler
@@ -84,28 +84,31 @@ func init() {
 		"box.session.uid":            sessionNumber(func(c *call) uint64 { return uint64(c.User.User()) }),
 		"box.session.user":           sessionUser,
 
-		"tarragon.accept_loss":    acceptLoss,
-		"tarragon.adopt_term":     adoptTerm,
-		"tarragon.copy.cancel":    cancelCopies,
-		"tarragon.copy.list":      listCopies,
-		"tarragon.expel":          expel,
-		"tarragon.feature_raise":  featureRaise,
-		"tarragon.filter.alter":   alterFilter,
-		"tarragon.filter.create":  createFilter,
-		"tarragon.filter.drop":    dropFilter,
-		"tarragon.filter.list":    listFilters,
-		"tarragon.filter.show":    showFilter,
-		"tarragon.replica.alter":  alterReplica,
-		"tarragon.replica.create": createReplica,
-		"tarragon.replica.drop":   dropReplica,
-		"tarragon.replica.list":   listReplicas,
-		xrow.ActAsCall:            actAs,
-		xrow.ForwardCall:          forward,
-		"tarragon.history":        history,
-		"tarragon.pause":          pause,
-		"tarragon.resume":         resume,
-		sessionClose:              closeSession,
-		sessionOpen:               openSession,
+		"tarragon.accept_loss":     acceptLoss,
+		"tarragon.adopt_term":      adoptTerm,
+		"tarragon.copy.cancel":     cancelCopies,
+		"tarragon.copy.list":       listCopies,
+		"tarragon.expel":           expel,
+		"tarragon.feature_raise":   featureRaise,
+		"tarragon.filter.alter":    alterFilter,
+		"tarragon.filter.create":   createFilter,
+		"tarragon.filter.drop":     dropFilter,
+		"tarragon.filter.list":     listFilters,
+		"tarragon.filter.show":     showFilter,
+		"tarragon.replica.alter":   alterReplica,
+		"tarragon.replica.create":  createReplica,
+		"tarragon.replica.drop":    dropReplica,
+		"tarragon.replica.list":    listReplicas,
+		xrow.ActAsCall:             actAs,
+		xrow.ForwardCall:           forward,
+		"tarragon.history":         history,
+		"tarragon.pause":           pause,
+		"tarragon.resume":          resume,
+		"tarragon.verify.digests":  digests,
+		"tarragon.verify.rows":     pastRows,
+		"tarragon.verify.standing": standing,
+		sessionClose:               closeSession,
+		sessionOpen:                openSession,
 	}
 	spaceMethods = map[string]handler{
 		"auto_increment": autoIncrement,
@@ -191,6 +194,8 @@ func (p *Procs) serves(name string) bool {
 		return p.env.ActAs != nil
 	case "tarragon.copy.list", "tarragon.copy.cancel":
 		return p.env.Copies != nil
+	case "tarragon.verify.digests", "tarragon.verify.rows", "tarragon.verify.standing":
+		return p.env.Past != nil
 	case "tarragon.accept_loss":
 		return p.env.AcceptLoss != nil
 	case "box.ctl.set_on_shutdown_timeout":

@@ -57,6 +57,7 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		CancelCopies: s.cancelCopies,
 		AcceptLoss:   n.acceptLoss,
 		Voided:       n.countVoided,
+		Past:         past{n},
 		MaxAnswer:    s.port.clients.MaxAnswer(),
 		Procedures:   s.procs,
 		ShutdownTimeout: func(d time.Duration) {

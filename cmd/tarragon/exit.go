@@ -15,7 +15,7 @@ const (
 	exitOK        = 0
 	exitFailed    = 1   // the command could not do what it was asked to
 	exitUsage     = 2   // wrong arguments or a wrong configuration: nothing was done
-	exitUnhealthy = 3   // status: no leader, or an instance did not answer; xlog: damage
+	exitUnhealthy = 3   // status: no leader, or an instance did not answer; xlog: damage; verify: instances differ
 	exitStopped   = 130 // interrupted before it was done
 )
 

@@ -22,8 +22,9 @@ type fakeServer struct {
 	calls   []string // function(arguments), in order
 }
 
-// serveFake answers calls of functions with values; one that is an error is
-// answered as such, and io.EOF closes the connection. It stops with the test.
+// serveFake answers calls of functions with values, or what a func makes of the
+// arguments; one that is an error is answered as such, and io.EOF closes the
+// connection. It stops with the test.
 func serveFake(t *testing.T, functions map[string]any) *fakeServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -72,6 +73,8 @@ func (s *fakeServer) serve(conn net.Conn, functions map[string]any) {
 					return
 				}
 				code, answer = 0x8000|1, map[int]any{0x31: v.Error()}
+			case func(arguments any) any:
+				answer = map[int]any{0x30: []any{v(body[0x21])}}
 			default:
 				answer = map[int]any{0x30: []any{v}}
 			}

@@ -47,6 +47,8 @@ type toldTerm struct {
 	AtMost bool    `msgpack:"at_most" json:"at_most,omitempty"`
 	First  number  `msgpack:"first" json:"first_lsn"`
 	Last   number  `msgpack:"last" json:"last_lsn"`
+
+	Tarantool bool `msgpack:"tarantool" json:"-"` // its rules held in the term
 }
 
 // toldVoided is what an instance keeps of a term and an author.
@@ -128,6 +130,13 @@ func askHistories(ctx context.Context, targets []target, timeout time.Duration) 
 
 // history asks for page after page.
 func (t target) history(ctx context.Context, timeout time.Duration) (*toldHistory, error) {
+	return tellHistory(func(answer any, arguments ...any) error {
+		return t.call(ctx, timeout, answer, "tarragon.history", arguments...)
+	})
+}
+
+// tellHistory joins the pages that ask answers with.
+func tellHistory(ask func(answer any, arguments ...any) error) (*toldHistory, error) {
 	var all toldHistory
 	for page := (toldHistory{More: true}); page.More; {
 		after := number(0)
@@ -135,7 +144,7 @@ func (t target) history(ctx context.Context, timeout time.Duration) (*toldHistor
 			after = all.Terms[n-1].Term
 		}
 		page = toldHistory{}
-		if err := t.call(ctx, timeout, &page, "tarragon.history", map[string]any{"after": uint64(after), "void": after == 0}); err != nil {
+		if err := ask(&page, map[string]any{"after": uint64(after), "void": after == 0}); err != nil {
 			return nil, err
 		}
 		if page.More && (len(page.Terms) == 0 || page.Terms[len(page.Terms)-1].Term <= after) {
@@ -258,7 +267,12 @@ func (t *toldTerm) when() string {
 	if t.At <= 0 {
 		return "-"
 	}
-	return time.UnixMicro(int64(t.At * 1e6)).UTC().Format("2006-01-02 15:04:05.000Z")
+	return wallTime(t.At)
+}
+
+// wallTime is seconds since 1970 for people.
+func wallTime(seconds float64) string {
+	return time.UnixMicro(int64(seconds * 1e6)).UTC().Format("2006-01-02 15:04:05.000Z")
 }
 
 func (t *toldTerm) still() string {

@@ -48,8 +48,7 @@ Start a node of a cluster:
   tarragon serve --config cluster.yaml --instance i-001
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or configuration, 3 unhealthy
-(status) or damaged
-(xlog), 130 interrupted.`
+(status), damaged (xlog) or different (verify), 130 interrupted.`
 
 func newRoot(p process) *cobra.Command {
 	root := &cobra.Command{
@@ -71,7 +70,7 @@ func newRoot(p process) *cobra.Command {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newServe(p), newStatus(p), newPromote(p), newDemote(p), newSwitchover(p), newHistory(p), newExpel(p), newFeature(p), newFilter(p), newReplica(p), newCopy(p), newPause(p), newResume(p), newAcceptLoss(p), newAdoptTerm(p),
+		newServe(p), newStatus(p), newPromote(p), newDemote(p), newSwitchover(p), newHistory(p), newVerify(p), newExpel(p), newFeature(p), newFilter(p), newReplica(p), newCopy(p), newPause(p), newResume(p), newAcceptLoss(p), newAdoptTerm(p),
 		newXlog(p), newRouter(p), newDebug(p), newDemo(p), newVersion(p),
 	)
 	return root

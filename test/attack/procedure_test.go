@@ -54,6 +54,8 @@ var calls = map[string]arguments{
 	"tarragon.replica.create":         args("a-new", map[string]any{"uuid": "00000000-0000-4000-8000-000000000091"}),
 	"tarragon.replica.drop":           args(replicaName),
 	"tarragon.pause":                  args(map[string]any{"seconds": 60}),
+	"tarragon.verify.digests":         args(map[string]any{"origin": 1, "from": 1, "to": 100, "step": 10}),
+	"tarragon.verify.rows":            args(map[string]any{"origin": 1, "from": 1, "to": 10}),
 
 	"box.space.*:auto_increment": args([]any{1}),
 	"box.space.*:create_index":   args("second"),
