@@ -231,6 +231,7 @@ type Router struct {
 	HoldBytes    int64         // of all that wait
 	ReaderMaxLag time.Duration
 
+	OwnWrites        bool          // readers show what the user has written
 	ConsensusTimeout time.Duration // ports lead nowhere without a leader that most believe in for so long; 0: they always do; negative: at once
 	MaxConnections   int           // of clients to each port; 0: as to the instance
 	MaxPerUser       int           // of these as one user; 0: as to the instance

@@ -37,6 +37,7 @@ type Config struct {
 	// ConsensusTimeout is how long ports lead somewhere though most members believe in no
 	// leader, as far as the router hears. 0: for ever; negative: not at all.
 	ConsensusTimeout time.Duration
+	OwnWrites        bool          // what comes in by the port ro shows all that the user's clients had answers to before, by this router
 	NoLeaderReads    bool          // the port ro never goes to the leader
 	Backends         int           // connections to an instance for a user that clients share; 8
 	MaxBackends      int           // connections to instances, all together; 1024

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"time"
 
 	"tarragon.dev/tarragon/vclock"
@@ -9,7 +10,9 @@ import (
 // lags tells how far instances are behind the leader, by the router's own clock: an instance
 // that lacks something which the leader had some time ago is so far behind. It is a value.
 type lags struct {
-	leader int // -1: there is none
+	leader int           // -1: there is none
+	since  time.Duration // it leads
+	last   position      // what a leader had when it was asked last
 	seen   []vclock.VClock
 	at     []time.Duration // when it was seen; 0: never
 	past   []position      // of leaders, oldest first
@@ -28,6 +31,16 @@ func (l *lags) init(n int) {
 	l.leader, l.seen, l.at = -1, make([]vclock.VClock, n), make([]time.Duration, n)
 }
 
+// leads notes who leads now.
+func (l *lags) leads(i int, now time.Duration) {
+	if i != l.leader {
+		l.leader, l.since = i, now
+	}
+}
+
+// forget is the end of the connection to an instance: who comes back may have less.
+func (l *lags) forget(i int) { l.seen[i], l.at[i] = vclock.VClock{}, 0 }
+
 // saw takes what an instance has now; moved: that is another lag.
 func (l *lags) saw(i int, v vclock.VClock, now time.Duration) (moved bool) {
 	moved = l.at[i] == 0
@@ -38,6 +51,8 @@ func (l *lags) saw(i int, v vclock.VClock, now time.Duration) (moved bool) {
 	if n := len(l.past); n > 0 && l.past[n-1].vclock == v {
 		return moved // it lacks nothing newer than when it was first seen
 	}
+	// What the leader lacks is void, or was lost with one before it: nobody has to have it.
+	l.past = slices.DeleteFunc(l.past, func(p position) bool { return !covers(&v, &p.vclock) })
 	if len(l.past) == pastKept {
 		l.past = append(l.past[:0], l.past[1:]...)
 	}

@@ -20,6 +20,7 @@ type request struct {
 	no    uint64        // its place among those of its client
 	until time.Duration // nobody may take it any more then
 	begin uint64        // of the backend's output, where it begins
+	needs time.Duration // what was answered before must show where it goes; 0: nothing
 	last  *xrow.Error   // by which it was refused last; nil: by nobody
 }
 

@@ -33,6 +33,7 @@ type instance struct {
 	conf    Instance
 	ours    atomic.Bool
 	clients atomic.Int64
+	sight   sight
 
 	mu      sync.Mutex
 	link    *iproto.Client // nil: none
@@ -74,6 +75,10 @@ func (in *instance) keep() {
 		in.mu.Lock()
 		in.link, in.values, in.refused = nil, nil, err
 		in.mu.Unlock()
+		in.sight.forget()
+		in.r.mu.Lock()
+		in.r.lags.forget(in.at)
+		in.r.mu.Unlock()
 		in.r.told(in.at, func(w *word) { *w = word{} })
 		if in.r.ctx.Err() != nil {
 			return
@@ -135,7 +140,7 @@ func (in *instance) listen(c *iproto.Client) error {
 	heard, asked := time.Now(), time.Time{}
 	for {
 		if now := time.Now(); now.Sub(asked) >= in.r.cfg.PollInterval {
-			if err := in.write(c, &xrow.Row{Type: xrow.Vote, Sync: 1}); err != nil {
+			if err := in.write(c, &xrow.Row{Type: xrow.Vote, Sync: syncOf(in.r.now(), askVote)}); err != nil {
 				return err
 			}
 			asked = now
@@ -154,10 +159,12 @@ func (in *instance) listen(c *iproto.Client) error {
 		switch {
 		case row.Type == xrow.Event:
 			err = in.event(c, row.Body)
+		case row.Sync&askMask == askBegin:
+			err = in.begun(c, &row)
 		case row.AsError() != nil:
 			err = row.AsError()
-		case row.Sync == 1:
-			err = in.ballot(row.Body)
+		case row.Sync&askMask == askVote:
+			err = in.ballot(row.Body, askedAt(row.Sync))
 		}
 		if err != nil {
 			return err
@@ -180,7 +187,7 @@ func watchRow(key string) *xrow.Row {
 }
 
 // ballot takes how far the instance is.
-func (in *instance) ballot(body []byte) error {
+func (in *instance) ballot(body []byte, asked time.Duration) error {
 	b, err := xrow.DecodeBallot(body)
 	if err != nil {
 		return err
@@ -188,8 +195,11 @@ func (in *instance) ballot(body []byte) error {
 	r := in.r
 	r.mu.Lock()
 	moved := r.lags.saw(in.at, b.VClock, r.now())
+	if in.at == r.lags.leader {
+		r.lags.tells(b.VClock, asked)
+	}
 	r.mu.Unlock()
-	if moved {
+	if moved || r.waiting() {
 		r.look()
 	}
 	return nil

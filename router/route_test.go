@@ -82,4 +82,15 @@ func TestLags(t *testing.T) {
 		t.Errorf("%d positions are kept", len(l.past))
 	}
 	is(3000, 3000-200-pastKept)
+	// What a new leader does not have, nobody has to have.
+	l = lags{}
+	l.init(2)
+	l.leads(0, 5)
+	l.saw(0, at(5), 10)
+	l.saw(0, at(6), 20)
+	l.saw(1, at(5), 25)
+	is(30, 10)
+	l.leads(1, 30)
+	l.saw(1, at(5), 40)
+	is(1000, 0)
 }

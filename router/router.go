@@ -27,6 +27,7 @@ type Router struct {
 	users  users
 	held   budget
 	counts counters
+	wrote  written
 	stream atomic.Uint64 // the newest STREAM_ID at a backend
 
 	looks chan struct{} // capacity 1: words have changed
@@ -195,6 +196,7 @@ func (r *Router) runLooks() {
 		}
 		r.decide()
 		r.advance()
+		r.observe()
 	}
 }
 
@@ -233,7 +235,7 @@ func (r *Router) decide() {
 		p.leadTo(to, next.why[i])
 	}
 	r.last = next
-	r.lags.leader = next.leader
+	r.lags.leads(next.leader, now)
 }
 
 // wordsLocked is what instances have told, with how far they are behind.
@@ -266,6 +268,7 @@ func (r *Router) runClock() {
 			return
 		case <-tick:
 			r.advance()
+			r.observe()
 		case <-r.wakes:
 		case <-sweep.C:
 			r.pool.sweep(r.now())

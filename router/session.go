@@ -102,6 +102,9 @@ func (s *session) takeLocked(q *iproto.Carried, now time.Duration, d *delivery) 
 		r.sets, r.class = true, classRead // to do it twice changes nothing
 	}
 	r.own = s.own
+	if s.r.cfg.OwnWrites && s.port.kind == RO {
+		r.needs = s.r.wrote.of(q.User)
+	}
 	l := &s.plain
 	if q.Stream != 0 {
 		if l = s.streams[q.Stream]; l == nil {
@@ -150,6 +153,9 @@ func (s *session) advanceLane(l *lane, now time.Duration, d *delivery) bool {
 		t := s.port.target.Load()
 		r := l.waits[0]
 		key := s.keyOf(r, t)
+		if r.needs > 0 && !l.bound() && key.inst != nil && !key.inst.shows(r.needs) {
+			return s.hold(l, d)
+		}
 		switch l.next(key, key.inst != nil, t.version, now) {
 		case stepWait:
 			return s.hold(l, d)
@@ -287,6 +293,9 @@ func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d
 		d.answers(s.port).Carried(s.conn, &r.Carried, row.Type, row.SchemaVersion, body)
 		return
 	}
+	if r.class != classRead && s.r.cfg.OwnWrites {
+		s.r.wrote.note(r.User, s.r.now())
+	}
 	var code xrow.Code
 	if row.Type&xrow.ErrorFlag != 0 {
 		code = xrow.Code(row.Type &^ xrow.ErrorFlag)
@@ -361,8 +370,17 @@ func (s *session) tick(now time.Duration, d *delivery) {
 func (s *session) expire(l *lane, now time.Duration, d *delivery) {
 	for _, r := range l.expired(now) {
 		s.r.counts.expired.Add(1)
-		s.refuse(r, errHeld(s.port.kind, s.r.cfg.HoldTime.String(), s.port.target.Load().why, r.last), d)
+		s.refuse(r, errHeld(s.port.kind, s.r.cfg.HoldTime.String(), s.whyHeld(r), r.last), d)
 	}
+}
+
+// whyHeld is why nobody has taken a request.
+func (s *session) whyHeld(r *request) string {
+	why := s.port.target.Load().why
+	if in := s.inst; in != nil && r.needs > 0 && !in.shows(r.needs) {
+		why = in.name + ", which was not seen to have all that user '" + s.r.users.name(r.User) + "' has written (" + why + ")"
+	}
+	return why
 }
 
 // Gone is the end of the client. What was sent goes on; what waits does not.

@@ -22,6 +22,7 @@ type routerFlags struct {
 	hold      time.Duration
 	maxLag    time.Duration
 	consensus string
+	reads     string
 	clients   int
 	perUser   int
 	backends  int
@@ -60,6 +61,7 @@ func newRouter(p process) *cobra.Command {
 	fl.DurationVar(&f.hold, "hold-time", 10*time.Second, "how long a request waits for an instance that takes it")
 	fl.DurationVar(&f.maxLag, "reader-max-lag", 10*time.Second, "how far behind the leader a reader may be")
 	fl.StringVar(&f.consensus, "consensus-timeout", "", "how long ports lead somewhere without a leader whom most instances believe in; 0: not at all (default for ever)")
+	fl.StringVar(&f.reads, "consistency", "eventual", "what comes in by --ro shows: eventual, what its reader has; session, all that the user wrote through this router before")
 	fl.IntVar(&f.clients, "max-connections", 0, "clients that are logged in at each port (default as many as come)")
 	fl.IntVar(&f.perUser, "max-connections-per-user", 0, "of these as one user (default all)")
 	fl.IntVar(&f.backends, "max-backends", 1024, "connections to instances, all together")
@@ -106,6 +108,10 @@ func (f *routerFlags) config(p process) (cfg router.Config, err error) {
 			cfg.ConsensusTimeout = -1
 		}
 	}
+	if f.reads != "eventual" && f.reads != "session" {
+		return cfg, usagef("--consistency %s: eventual or session expected", f.reads)
+	}
+	cfg.OwnWrites = f.reads == "session"
 	set := targets[0].replicaset
 	for _, t := range targets {
 		if t.replicaset != set {
