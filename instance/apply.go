@@ -22,6 +22,7 @@ func (c *Core) takeRows(ev Rows) {
 	if c.gate.cut&(1<<ev.From) != 0 || ev.Gen != c.share.gen {
 		return // what was on its way when we refused the stream, or asked for another share
 	}
+	c.share.kept = nil // its sender knows us by our filter
 	if c.gate.build != nil || len(c.gate.backlog.events) > 0 {
 		kind := FactRowsHeld
 		if !c.gate.holdRows(&ev, c.cfg.BacklogMaxSize, &c.eff) {

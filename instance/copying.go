@@ -174,6 +174,7 @@ func (s *sharing) copyOf(order uint64) *copying {
 
 func (c *Core) copyBegins(ev CopyBegins) {
 	if p := c.share.copyOf(ev.Order); p != nil {
+		c.share.kept = nil // as in takeRows
 		p.view, p.viewed, p.total, p.source = ev.VClock, true, ev.Tuples, ev.Source
 		p.rows = slices.DeleteFunc(p.rows, func(r copiedTxn) bool {
 			if p.covers(r.origin, r.lsn) {

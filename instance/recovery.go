@@ -17,6 +17,7 @@ func (c *Core) Restore(s State) error {
 	c.limbo.Restore(s.History, s.Confirmed, s.ConfirmedOf)
 	c.lead.restore(s.VoidPromotes)
 	c.restoreShare(s.Share)
+	c.share.noteKept(s.Share)
 	if s.NextGroup > 0 {
 		c.out.nextNo = s.NextGroup
 		c.out.written = s.NextGroup - 1

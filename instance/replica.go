@@ -114,6 +114,22 @@ func (r *Replica) Refuse(filter string, of xrow.Kind) *xrow.Error {
 	return nil
 }
 
+// RefuseUnknown is Refuse where nobody knows the filter that a replica asks with: to register
+// it with that would be refused too.
+func (r *Replica) RefuseUnknown(filter string) *xrow.Error {
+	switch {
+	case r == nil || filter == "":
+		return nil
+	case r.Dropped:
+		return replicaError("Replica '%s' (%s) was dropped and gets nothing any more, and filter '%s' does not exist: make it ('tarragon filter create'), then 'tarragon replica alter %s --filter %s' registers it again",
+			r.Name, r.UUID, filter, r.Name, filter)
+	case r.Filter != filter:
+		return replicaError("Replica '%s' (%s) is registered with %s and asks with filter '%s', which does not exist: give its configuration tarragon.filter: %s",
+			r.Name, r.UUID, withFilter(r.Filter), filter, quoted(r.Filter))
+	}
+	return nil
+}
+
 // RefuseMember tells why the instance of a registered replica becomes no member; nil: it
 // may, as an anonymous one that has all.
 func (r *Replica) RefuseMember() *xrow.Error {

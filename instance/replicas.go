@@ -188,6 +188,11 @@ func (c *Core) refuseReplica(j *JoinRequest) *xrow.Error {
 	if !j.anonymous() {
 		return r.RefuseMember()
 	}
+	if c.Filter(j.Filter) == nil {
+		if err := r.RefuseUnknown(j.Filter); err != nil {
+			return err
+		}
+	}
 	return r.Refuse(j.Filter, j.kind())
 }
 

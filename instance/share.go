@@ -2,6 +2,7 @@ package instance
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -30,8 +31,41 @@ type sharing struct {
 	trouble copyTrouble   // with the orders since the last copy that came
 	tell    bool          // the streams have to hear of now
 	gone    bool          // the filter is no more: what we had of it we keep
+	kept    *keptShare    // what our disk has was given by another one; nil: it was not
 
 	indexes leftOut
+}
+
+// keptShare is what the disk of a replica has that was started with another filter than
+// before. That may be a slip of the pen, so nothing takes its place before a member has
+// given something by the new one: then it is what is registered.
+type keptShare struct {
+	filter string // empty: it had all
+}
+
+// noteKept looks at a state of our disk.
+func (s *sharing) noteKept(complete *xrow.Share) {
+	switch {
+	case s.filter == "":
+	case complete == nil:
+		s.kept = &keptShare{}
+	case complete.Filter != s.filter:
+		s.kept = &keptShare{complete.Filter}
+	}
+}
+
+// refuseCheckpoint tells why none may be made now; nil: one may.
+func (c *Core) refuseCheckpoint() *xrow.Error {
+	kept := c.share.kept
+	if kept == nil {
+		return nil
+	}
+	had, back := "all that there is", "with an empty directory"
+	if kept.filter != "" {
+		had, back = "what "+withFilter(kept.filter)+" gave", "with tarragon.filter: "+kept.filter
+	}
+	return &xrow.Error{Code: xrow.ErrUnsupported, Message: fmt.Sprintf("Instance '%s' is started with filter '%s', and its disk has %s: no checkpoint takes the place of that before a member has given something by the new filter. Where that is a mistake, start it %s",
+		c.cfg.Name, c.share.filter, had, back)}
 }
 
 // ShareState is what the streams of a filtered replica are to have.

@@ -25,6 +25,10 @@ func (c *Core) startCheckpoint(ev StartCheckpoint) {
 		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, Err: &xrow.Error{Code: xrow.ErrWALIO, Message: c.out.failed.Error()}})
 		return
 	}
+	if err := c.refuseCheckpoint(); err != nil {
+		c.eff.Snaps = append(c.eff.Snaps, Snapshot{Tag: ev.Tag, Err: err})
+		return
+	}
 	// More rows may join the group that gathers. So replay begins with that
 	// group; what the vclock covers of it is passed over.
 	last := c.out.nextNo

@@ -51,10 +51,7 @@ func (h *Hub) servesAll(does string) *xrow.Error {
 // or that is not what is registered for it.
 func (h *Hub) checkStream(req *xrow.SubscribeRequest) *xrow.Error {
 	if req.Anon {
-		h.mu.Lock()
-		err := h.refuseReplica(&subscriber{uuid: req.InstanceUUID, kind: req.Kind, share: req.Share})
-		h.mu.Unlock()
-		if err != nil {
+		if err := h.refuseRegistered(req); err != nil {
 			return err
 		}
 	}
@@ -67,6 +64,20 @@ func (h *Hub) checkStream(req *xrow.SubscribeRequest) *xrow.Error {
 		return instance.FilteredTarantool(req.InstanceUUID)
 	}
 	return h.checkShare(req.Share)
+}
+
+// refuseRegistered refuses an anonymous replica that asks for something else than it is
+// registered with; nil: it is not registered, or as it asks.
+func (h *Hub) refuseRegistered(req *xrow.SubscribeRequest) *xrow.Error {
+	known := h.node.Filter(filterOf(req.Share)) != nil // not under the lock, which the loop takes
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !known {
+		if err := instance.FindReplica(h.replicas, req.InstanceUUID).RefuseUnknown(filterOf(req.Share)); err != nil {
+			return err
+		}
+	}
+	return h.refuseReplica(&subscriber{uuid: req.InstanceUUID, kind: req.Kind, share: req.Share})
 }
 
 // checkShare refuses what the filter of that name does not give.

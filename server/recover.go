@@ -13,6 +13,7 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/offheap"
 	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // progressEvery is how often a long recovery says how far it is.
@@ -97,9 +98,25 @@ func (n *node) loadCheckpoint(ctx context.Context, core *instance.Core, b *box.B
 	if f := state.Share; f != nil && n.in.Tarragon.Filter == "" {
 		return 0, fmt.Errorf("the store has what filter '%s' gives, and the configuration has no tarragon.filter: an instance that is to have all begins with an empty directory", f.Filter)
 	}
+	n.warnOfFilter(state.Share)
 	n.log.Info().Uint64("checkpoint", all[0].ID).Uint64("tuples", count).Stringer("vclock", state.VClock).
 		Dur("took", time.Since(began)).Msg("checkpoint loaded")
 	return state.NextGroup, core.Restore(state)
+}
+
+// warnOfFilter tells of a replica that is started with another filter than its disk was
+// filled by. Whether it is to have that one its senders know.
+func (n *node) warnOfFilter(had *xrow.Share) {
+	now := n.in.Tarragon.Filter
+	if now == "" || had != nil && had.Filter == now {
+		return
+	}
+	was := ""
+	if had != nil {
+		was = had.Filter
+	}
+	n.log.Warn().Str("filter", now).Str("before", was).
+		Msg("started with another filter than before: what is on the disk is not served, and stays there until a member has given something by the new one, which has to be registered for this replica")
 }
 
 func (n *node) replayLog(ctx context.Context, core *instance.Core, from uint64) error {
