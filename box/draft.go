@@ -204,6 +204,16 @@ func (d *Draft) WritesGlobal() bool {
 	return false
 }
 
+// WritesLocal tells whether it would change a local or temporary space.
+func (d *Draft) WritesLocal() bool {
+	for _, o := range d.overlays {
+		if o.sp.decidedByWrite() {
+			return true
+		}
+	}
+	return false
+}
+
 // Size is the bytes that the draft takes beside its tuples. For the owner only.
 func (d *Draft) Size() int { return d.size + d.looks.size }
 

@@ -40,7 +40,7 @@ func (c *Core) judgeNumber(tx *box.Txn, r *Request, term uint64) (data []byte, e
 	}
 	if !c.box.HasOwn(&box.OwnSession) || !c.underStrong() {
 		if e := c.refuseSessions(); e != nil {
-			return nil, clientError(e), false
+			return nil, xrow.Errorf(xrow.ErrNoNumber, clientError(e).Message), false
 		}
 	}
 	if e := tx.Schema().CheckUser(r.User); e != nil {
@@ -122,9 +122,13 @@ func (c *Core) leaveFailure(by author, r *Request, failed *xrow.Error) {
 // refuseLocal is why a transaction takes no number; nil: it does.
 func refuseLocal(tx *box.Txn) error {
 	if tx.TouchesLocal() {
-		return xrow.Errorf(xrow.ErrIllegalParams, "only what changes replicated spaces takes a number")
+		return errLocalNumber()
 	}
 	return nil
+}
+
+func errLocalNumber() *xrow.Error {
+	return xrow.Errorf(xrow.ErrNoNumber, "it changes a space that is not replicated")
 }
 
 // appendAnswer is what a row keeps of an answer: DATA, nil for none, true for one that

@@ -344,7 +344,7 @@ func (c *Core) streamWrite(ev *StreamRequest, t *openTxn) {
 	}
 	var err *xrow.Error
 	if ev.Number != nil {
-		err = xrow.Errorf(xrow.ErrIllegalParams, "within a transaction only its COMMIT takes a number")
+		err = xrow.Errorf(xrow.ErrNoNumber, "it is within a transaction, of which only COMMIT does")
 	} else if t.draft.Failed() == nil && !t.draft.WritesGlobal() && c.box.IsGlobalSpace(ev.DML.SpaceID) && !c.writable() {
 		err = c.unwritable() // it may still read
 	} else {
@@ -372,6 +372,10 @@ func (c *Core) commitTxn(ev *StreamRequest, t *openTxn) {
 	}
 	if t == nil {
 		c.eff.reply(ev.Conn, ev.Sync, nil, nil)
+		return
+	}
+	if ev.Number != nil && !ev.Number.Repeat && t.draft.Failed() == nil && t.draft.WritesLocal() {
+		c.eff.reply(ev.Conn, ev.Sync, nil, errLocalNumber()) // it stays open: a COMMIT without a number ends it
 		return
 	}
 	if err := c.box.Schema().CheckUser(ev.User); err != nil { // who was dropped commits nothing

@@ -33,7 +33,7 @@ func (h *header) checkNumber(body []byte) *xrow.Error {
 			return errOutOfStream(h.typ)
 		}
 	default:
-		return xrow.Errorf(xrow.ErrIllegalParams, fmt.Sprintf("a request of type %v takes no number", h.typ))
+		return xrow.Errorf(xrow.ErrNoNumber, fmt.Sprintf("it is of type %v", h.typ))
 	}
 	if e := h.number.Check(); e != nil {
 		return e
@@ -53,5 +53,5 @@ func (n *Numbered) fails(e *xrow.Error) bool {
 }
 
 func errSettingNumber() *xrow.Error {
-	return xrow.Errorf(xrow.ErrIllegalParams, "a change of a session's setting takes no number")
+	return xrow.Errorf(xrow.ErrNoNumber, "it changes a setting of the session")
 }

@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Exactly-once sessions: docs/protocol/sessions.md.
@@ -13,10 +14,10 @@ import (
 // it only reads.
 func (c *call) mayNumber() error {
 	if !strings.HasPrefix(c.Name, "box.schema.") && !strings.HasPrefix(c.Name, "box.space.") {
-		return illegal("'%s' takes no number", shortName(c.Name))
+		return xrow.Errorf(xrow.ErrNoNumber, "it calls '"+shortName(c.Name)+"'")
 	}
 	if c.Txn != nil {
-		return illegal("within a transaction only its COMMIT takes a number")
+		return xrow.Errorf(xrow.ErrNoNumber, "it is within a transaction, of which only COMMIT does")
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -199,11 +201,11 @@ func TestSessionAttacks(t *testing.T) {
 		{"another's, as a repeat", eve, xrow.Insert, n(id, 1, 5, true), insertBody(1, "a"), xrow.ErrSyncTimeout, "the outcome is unknown"},
 		{"an unknown one", c, xrow.Insert, n(id+"0", 1, 1, false), insertBody(4, "a"), xrow.ErrNoSession, "is not there"},
 		{"a nameless one", c, xrow.Insert, n("nothing", 1, 1, true), insertBody(4, "a"), xrow.ErrSyncTimeout, "the outcome is unknown"},
-		{"SELECT", c, xrow.Select, n(id, 2, 1, false), insertBody(4, "a"), xrow.ErrIllegalParams, "takes no number"},
-		{"EVAL", c, xrow.Eval, n(id, 2, 1, false), callBody("x", []byte{0x90}), xrow.ErrIllegalParams, "takes no number"},
+		{"SELECT", c, xrow.Select, n(id, 2, 1, false), insertBody(4, "a"), xrow.ErrNoNumber, "takes no number"},
+		{"EVAL", c, xrow.Eval, n(id, 2, 1, false), callBody("x", []byte{0x90}), xrow.ErrNoNumber, "takes no number"},
 		{"COMMIT without a stream", c, xrow.Commit, n(id, 2, 1, false), nil, xrow.ErrUnableToProcessOutOfStream, ""},
-		{"a call of the instance", c, xrow.Call, n(id, 2, 1, false), callBody("box.ctl.promote", []byte{0x90}), xrow.ErrIllegalParams, "takes no number"},
-		{"a session by a number", c, xrow.Call, n(id, 2, 1, false), callBody("tarragon.session.open", []byte{0x91, 1}), xrow.ErrIllegalParams, "takes no number"},
+		{"a call of the instance", c, xrow.Call, n(id, 2, 1, false), callBody("box.ctl.promote", []byte{0x90}), xrow.ErrNoNumber, "takes no number"},
+		{"a session by a number", c, xrow.Call, n(id, 2, 1, false), callBody("tarragon.session.open", []byte{0x91, 1}), xrow.ErrNoNumber, "takes no number"},
 		{"a method", c, xrow.Call, n(id, 2, 1, false), callBody("box.space.t:insert", append([]byte{0x91}, 0x92, 9, 0xa1, 'm')), 0, ""},
 		{"again", c, xrow.Call, n(id, 2, 1, true), callBody("box.space.t:insert", append([]byte{0x91}, 0x92, 9, 0xa1, 'm')), 0, ""},
 		{"a repeat that fails", c, xrow.Insert, n(id, 2, 2, true), insertBody(1, "b"), xrow.ErrTupleFound, ""},
@@ -232,6 +234,40 @@ func TestSessionAttacks(t *testing.T) {
 		c.send(xrow.Call, 0, nil, callBody("tarragon.session.open", []byte{0x91, 0xcd, 4, 0}))
 		if _, err := c.answer(); err != nil && (numberCode(err) != xrow.ErrUnsupported || !strings.Contains(err.Error(), "No more sessions: exactly-once sessions have 31746 of 32768 slots")) {
 			t.Errorf("a flood: %v", err)
+		}
+	}
+}
+
+// What changes spaces that are not replicated takes no number; a transaction that its COMMIT
+// was refused for is open still, and may be committed without one.
+func TestSessionRefusesLocalSpaces(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeSpace()
+	s.nodes[0].call("tarragon.feature_raise")
+	s.nodes[0].call("box.schema.space.create", "own", map[string]any{"is_local": true})
+	s.nodes[0].call("box.space.own:create_index", "pk")
+	c := s.nodes[0].numbers("admin1", "a")
+	n := xrow.Number{Session: c.open(1), Slot: 1, No: 1}
+	own := func(key int) []byte {
+		return bytes.Replace(insertBody(key, "a"), []byte("\xa1t"), []byte("\xa3own"), 1)
+	}
+	if got, err := c.do(xrow.Insert, &n, own(1)); numberCode(err) != xrow.ErrNoNumber {
+		t.Errorf("an INSERT: %s, %v", got, err)
+	}
+	in := func(t xrow.Type, n *xrow.Number, body []byte) xrow.Code {
+		c.send(t, 7, n, body)
+		_, err := c.answer()
+		return numberCode(err)
+	}
+	got := []xrow.Code{in(xrow.Begin, nil, nil), in(xrow.Insert, nil, own(2)), in(xrow.Insert, nil, insertBody(2, "a")),
+		in(xrow.Commit, &n, nil), in(xrow.Commit, nil, nil)}
+	if want := []xrow.Code{0, 0, 0, xrow.ErrNoNumber, 0}; !slices.Equal(got, want) {
+		t.Errorf("a transaction of both kinds: %v, want %v", got, want)
+	}
+	for _, body := range [][]byte{own(2), insertBody(2, "a")} {
+		if got, err := c.do(xrow.Insert, nil, body); numberCode(err) != xrow.ErrTupleFound {
+			t.Errorf("it was committed, and is not there: %s, %v", got, err)
 		}
 	}
 }

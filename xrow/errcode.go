@@ -323,6 +323,7 @@ const (
 	ErrSequenceNotReplicated Code = 20008 // the filter leaves the sequence out
 
 	ErrFilteredReplica Code = 20009 // a replica with a filter is no member, and does not what only these do
+	ErrNoNumber        Code = 20011 // a request takes no number here, or never does, and nothing was executed
 )
 
 // errCodes has the symbol (without ER_) and the text of each code, with verbs of fmt.
@@ -638,6 +639,7 @@ var errCodes = map[Code]struct{ symbol, text string }{
 	ErrNoSession:                     {"NO_SESSION", "Session '%s' is not there: it was never opened by this user, or has ended"},
 	ErrNumber:                        {"NUMBER", "Request %d of slot %d is refused: %s"},
 	ErrAnswerGone:                    {"ANSWER_GONE", "The request was executed; its answer was too large to be kept"},
+	ErrNoNumber:                      {"NO_NUMBER", "The request takes no number: %s"},
 	ErrIndexNotReplicated:            {"INDEX_NOT_REPLICATED", "Index '%s' of space '%s' is not replicated to instance '%s' (filter '%s')"},
 	ErrSequenceNotReplicated:         {"SEQUENCE_NOT_REPLICATED", "Sequence '%s' is not replicated to instance '%s' (filter '%s')"},
 	ErrFilteredReplica:               {"FILTERED_REPLICA", "Instance '%s' is a replica with a filter ('%s') and does not %s: %s"},
