@@ -230,6 +230,7 @@ type Router struct {
 	HoldTime     time.Duration // for which a request waits
 	HoldBytes    int64         // of all that wait
 	ReaderMaxLag time.Duration
+	Numbers      bool // writes get numbers of exactly-once sessions
 
 	OwnWrites        bool          // readers show what the user has written
 	ConsensusTimeout time.Duration // ports lead nowhere without a leader that most believe in for so long; 0: they always do; negative: at once

@@ -133,7 +133,7 @@ func (o *options) router() Router {
 	r := Router{
 		RW: o.hostPort("tarragon.router.rw"), RO: o.hostPort("tarragon.router.ro"), HTTP: o.hostPort("tarragon.router.http"), HoldTime: o.timeout("tarragon.router.hold_time"),
 		HoldBytes: o.size("tarragon.router.hold_bytes"), ReaderMaxLag: o.timeout("tarragon.router.reader_max_lag"),
-		Login: o.text("tarragon.router.login"), ConsensusTimeout: o.consensusTimeout(),
+		Login: o.text("tarragon.router.login"), Numbers: o.boolean("tarragon.router.numbers"), ConsensusTimeout: o.consensusTimeout(),
 		OwnWrites:      o.text("tarragon.router.consistency") == "session",
 		MaxConnections: int(o.integer("tarragon.router.max_connections")), MaxPerUser: int(o.integer("tarragon.router.max_connections_per_user")),
 		MaxBackends: int(o.integer("tarragon.router.max_backends")),

@@ -108,7 +108,17 @@ func (c *Client) Hello(features Features) error {
 	if err != nil {
 		return err
 	}
-	f := mapReader{b: row.Body}
+	return c.TakeHello(row.Body)
+}
+
+// HelloRow is the request of Hello, for who takes answers elsewhere.
+func HelloRow(sync uint64, features Features) *xrow.Row {
+	return &xrow.Row{Type: xrow.ID, Sync: sync, Body: appendVersionFeatures([]byte{0x82}, features)}
+}
+
+// TakeHello takes the body of its answer.
+func (c *Client) TakeHello(body []byte) error {
+	f := mapReader{b: body}
 	for f.next() {
 		ok := true
 		switch f.key {

@@ -62,7 +62,9 @@ type Carried struct {
 	User          User
 	Features      Features // of the client
 	Body          []byte   // all behind the header, not looked at; it lies in the read buffer
-	buf           *readBuf
+	// Number is that of an exactly-once session, which the relay gives it; nil: it has none.
+	Number *xrow.Number
+	buf    *readBuf
 }
 
 // NewCarried is a request that a relay makes itself, without a body.
@@ -90,6 +92,11 @@ func AppendCarried(dst []byte, q *Carried, sync uint64) []byte {
 	if q.SchemaVersion != 0 {
 		pairs++
 		dst = msgp.AppendUint64(append(dst, byte(xrow.KeySchemaVersion)), q.SchemaVersion)
+	}
+	if q.Number != nil {
+		var more int
+		dst, more = q.Number.AppendPairs(dst)
+		pairs += byte(more)
 	}
 	dst[at+xrow.FrameHead] = pairs
 	return endFrame(append(dst, q.Body...), at)

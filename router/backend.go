@@ -36,10 +36,13 @@ type backend struct {
 	key  poolKey
 	p    *pool
 	done atomic.Bool
-	uses int // lanes that are there; the pool's lock
+	// retired: no lane comes to it any more, for one that is connected anew can do more.
+	retired atomic.Bool
+	uses    int // lanes that are there; the pool's lock
 
 	mu      sync.Mutex
 	link    *iproto.Link // nil: it is not connected yet
+	numbers bool         // its instance has said on this connection that it takes numbers; of one that is not connected: something has one
 	close   context.CancelFunc
 	slots   []slot
 	free    []uint32
@@ -75,11 +78,23 @@ func (b *backend) append(r *request) bool {
 	b.free = b.free[:len(b.free)-1]
 	b.slots[at].r = r
 	b.slots[at].gen++
+	b.numbers = b.numbers || r.Number != nil
 	r.begin = b.queued
 	n := len(b.out)
 	b.out = iproto.AppendCarried(b.out, &r.Carried, uint64(b.slots[at].gen)<<32|uint64(at))
 	b.queued += uint64(len(b.out) - n)
 	return true
+}
+
+// takesNumbers tells whether its requests may have numbers. While it is not connected the instance's last word on
+// another connection counts: connect looks whether it was right.
+func (b *backend) takesNumbers() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.link != nil {
+		return b.numbers
+	}
+	return b.key.inst.numbers.Load()
 }
 
 // sent tells whether some of a request was given to the socket.
@@ -195,12 +210,22 @@ func (b *backend) connect(ctx context.Context) (*iproto.Link, error) {
 	}
 	_ = c.SetDeadline(time.Time{}) // fails only on a closed connection
 	c.Allow(maxAnswer)
+	takes := c.Features.Has(iproto.FeatureSessions)
 	b.mu.Lock()
-	b.link = c.Link
+	if b.numbers && !takes {
+		b.mu.Unlock()
+		b.key.inst.numbers.Store(false)
+		_ = c.Close()
+		return nil, errNoFeature
+	}
+	b.link, b.numbers = c.Link, takes
 	b.mu.Unlock()
 	b.flush()
 	return c.Link, nil
 }
+
+// errNoFeature is the end of a backend with requests that have numbers, which it was not asked yet.
+var errNoFeature = errors.New("the instance takes no numbers of exactly-once sessions")
 
 // maxAnswer is the largest answer that an instance may be configured to make.
 const maxAnswer = 2 << 30
@@ -279,8 +304,16 @@ func (b *backend) answer(frame []byte, d *delivery) error {
 		b.free = append(b.free, at)
 	}
 	b.mu.Unlock()
-	if r == nil {
+	switch {
+	case r == nil:
 		return fmt.Errorf("%w: an answer to nothing", iproto.ErrProtocol)
+	case r.opens != nil:
+		if row.Type != xrow.Chunk {
+			row.Body = scanned(frame[n:])
+			r.opens.answered(row.AsError(), row.Body, b.p.r.now())
+			b.p.r.look()
+		}
+		return nil
 	}
 	r.s.answered(b, r, &row, frame[n:], d)
 	return nil
@@ -299,7 +332,11 @@ func (b *backend) end(cause error) {
 	b.p.remove(b, cause)
 	var lanes []*lane
 	for i := range slots {
-		if r := slots[i].r; r != nil {
+		switch r := slots[i].r; {
+		case r == nil:
+		case r.opens != nil:
+			r.opens.of.notOpened(0, false)
+		default:
 			lanes = append(lanes, r.l)
 		}
 	}

@@ -80,6 +80,14 @@ type verdict uint8
 const (
 	isAnswer verdict = iota // it is the client's
 	notTaken                // the instance has executed nothing: another one may
+
+	// These are of requests with numbers.
+	notKnown  // nobody knows yet: another copy will tell
+	isUnknown // nobody will ever know
+	isGone    // the same: the session that could tell has ended
+	isLost    // it is a COMMIT of what was never committed, and never is
+	noNumber  // it takes none, and was not executed
+	noSession // its session has ended, and it was not executed
 )
 
 // judge says what the answer to a request means that was in no transaction. ours: the
@@ -112,6 +120,11 @@ func errUnknown(why string) *xrow.Error {
 	e := xrow.Errorf(xrow.ErrSyncTimeout)
 	e.Message = "The connection of the router to the instance ended before the answer: the outcome is unknown (" + why + ")"
 	return e
+}
+
+// errNoNumbers is the answer to a repeat where no numbers are understood.
+func errNoNumbers(name string) *xrow.Error {
+	return errUnknown(name + " knows nothing of exactly-once sessions")
 }
 
 // errLost is the answer to requests of a transaction that ended with its connection.

@@ -39,6 +39,7 @@ type Config struct {
 	ConsensusTimeout time.Duration
 	OwnWrites        bool          // what comes in by the port ro shows all that the user's clients had answers to before, by this router
 	NoLeaderReads    bool          // the port ro never goes to the leader
+	NoNumbers        bool          // writes are sent once: one that was on its way when a leader was lost is unknown
 	Backends         int           // connections to an instance for a user that clients share; 8
 	MaxBackends      int           // connections to instances, all together; 1024
 	ConnectTimeout   time.Duration // for a connection with its login; 3s

@@ -46,7 +46,7 @@ func TestConsensus(t *testing.T) {
 func TestConsensusIsLost(t *testing.T) {
 	a, b, c := newFake(t, leadsIn(5, 1)), newFake(t, follows(5, 1)), newFake(t, follows(5, 1))
 	r := startTest(t, func(c *Config) { c.ConsensusTimeout, c.HoldTime = -1, 100*time.Millisecond }, a, b, c)
-	leadsTo(t, r, "a takes writes in term 5, say 3 of 3")
+	leadsTo(t, r, RW, "a takes writes in term 5, say 3 of 3")
 	cl := client(t, r, RO)
 	if code := ask(t, cl, xrow.Select, read); code != 0 {
 		t.Fatal(code)

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +33,7 @@ type fake struct {
 	// serve answers what clients ask; nil: an empty answer.
 	serve func(c *fakeConn, row *xrow.Row)
 	asked []string // what clients have asked, by type
+	feats []byte   // of those that it announces, as ID answers them
 	lsn   uint64
 }
 
@@ -46,17 +46,19 @@ type election struct {
 
 // fakeConn is a connection to a fake.
 type fakeConn struct {
-	f      *fake
-	nc     net.Conn
-	wmu    sync.Mutex
-	user   string // whom it acts as; empty: it is the router's own
-	paused atomic.Bool
-	told   map[string]bool
+	f     *fake
+	nc    net.Conn
+	wmu   sync.Mutex
+	user  string // whom it acts as; empty: it is the router's own
+	told  map[string]bool
+	num   *xrow.Number  // of the request that is served; nil: it has none
+	stuck bool          // it reads nothing any more
+	cut   chan struct{} // closed when the test ends the connection
 }
 
 func newFake(t *testing.T, e election) *fake {
 	t.Helper()
-	f := &fake{T: t, lead: e, conns: map[*fakeConn]bool{}}
+	f := &fake{T: t, lead: e, conns: map[*fakeConn]bool{}, feats: []byte{0x90}}
 	f.listen("127.0.0.1:0")
 	t.Cleanup(f.stop)
 	return f
@@ -75,7 +77,7 @@ func (f *fake) listen(addr string) {
 			if err != nil {
 				return
 			}
-			c := &fakeConn{f: f, nc: nc, told: map[string]bool{}}
+			c := &fakeConn{f: f, nc: nc, told: map[string]bool{}, cut: make(chan struct{})}
 			f.mu.Lock()
 			f.conns[c] = true
 			f.mu.Unlock()
@@ -96,6 +98,7 @@ func (f *fake) cut(which func(*fakeConn) bool) {
 	for c := range f.conns {
 		if which(c) {
 			_ = c.nc.Close()
+			close(c.cut)
 			delete(f.conns, c)
 		}
 	}
@@ -136,24 +139,57 @@ func (c *fakeConn) run() {
 	c.write(iproto.AppendGreeting(nil, "3.8.0", "11111111-1111-1111-1111-111111111111", &salt))
 	l := iproto.NewLink(c.nc, xrow.MaxFrame)
 	for {
-		row, err := l.ReadRow()
+		frame, err := l.ReadFrame()
 		if err != nil {
 			return
 		}
+		row, err := xrow.Decode(frame)
+		if err != nil {
+			c.f.Error(err)
+			return
+		}
+		c.num = numberOf(frame)
 		c.handle(&row)
-		for c.paused.Load() {
-			time.Sleep(time.Millisecond) // it reads nothing, until it is cut
+		if c.stuck {
+			<-c.cut
+			return
 		}
 	}
+}
+
+// numberOf is the number that a request has in its header.
+func numberOf(frame []byte) *xrow.Number {
+	n := &xrow.Number{}
+	pairs, at, _ := mp.ReadMapHeader(frame)
+	for range pairs {
+		key, size, _ := mp.ReadUint(frame[at:])
+		at += size
+		if xrow.IsNumberKey(key) {
+			size, _ = n.Read(xrow.Key(key), frame[at:])
+		} else {
+			size = len(mp.First(frame[at:]))
+		}
+		at += size
+	}
+	if n.Session == "" {
+		return nil
+	}
+	return n
 }
 
 func (c *fakeConn) handle(row *xrow.Row) {
 	f := c.f
 	f.mu.Lock()
-	e, serve, lsn := f.lead, f.serve, f.lsn
+	e, serve, lsn, feats := f.lead, f.serve, f.lsn, f.feats
 	f.mu.Unlock()
 	switch row.Type {
-	case xrow.ID, xrow.Auth:
+	case xrow.ID:
+		b := append(xrow.AppendReplyHead(nil, xrow.OK, row.Sync, 1), 0x82, byte(xrow.KeyVersion), 6, byte(xrow.KeyFeatures))
+		b = append(b, feats...)
+		xrow.EndFrame(b, 0)
+		c.write(b)
+		return
+	case xrow.Auth:
 		c.write(iproto.AppendEmpty(nil, row.Sync, 1))
 		return
 	case xrow.Watch:

@@ -22,6 +22,8 @@ type request struct {
 	begin uint64        // of the backend's output, where it begins
 	needs time.Duration // what was answered before must show where it goes; 0: nothing
 	last  *xrow.Error   // by which it was refused last; nil: by nobody
+	num   numbering
+	opens *opening // it is the router's own, of no client and no lane; nil: it is a client's
 }
 
 // lane is what a client asks for that has to keep its order: all that is in no stream, or
@@ -41,6 +43,7 @@ type lane struct {
 	at     *backend   // of those in open, and of the transaction; else where they were last; nil: nowhere yet
 	begun  bool       // a BEGIN was sent, and no end of it
 	txn    bool       // one was answered with success, and no end of it was answered
+	wrote  bool       // something was sent within it that may change something
 	lost   bool       // the transaction ended with its backend, and the client has not ended it
 
 	// The first one was refused by who leads by this version of the routes: it waits for
@@ -65,11 +68,12 @@ func (l *lane) take(r *request) {
 type step uint8
 
 const (
-	stepWait  step = iota
-	stepHere       // it goes where the lane is
-	stepMove       // it goes to a backend that is looked for
-	stepLost       // it is answered with errLost
-	stepEmpty      // it is answered as if it were executed: a ROLLBACK of what is gone
+	stepWait    step = iota
+	stepHere         // it goes where the lane is
+	stepMove         // it goes to a backend that is looked for
+	stepLost         // it is answered with errLost
+	stepEmpty        // it is answered as if it were executed: a ROLLBACK of what is gone
+	stepUnknown      // it may be executed, and nobody here could tell
 )
 
 // next decides about the first one that waits. key is where it wants to go, by the routes
@@ -83,6 +87,8 @@ func (l *lane) next(key poolKey, there bool, version uint64, now time.Duration) 
 		return stepLost
 	}
 	switch {
+	case l.commits() || r.class == classBegin && l.hasNumbers():
+		return stepWait // what is open may have to be sent once more, in front of that
 	case l.at != nil && l.bound():
 		return stepHere
 	case r.last != nil && version == l.version && now < l.after:
@@ -91,10 +97,22 @@ func (l *lane) next(key poolKey, there bool, version uint64, now time.Duration) 
 		return stepHere
 	case !there, len(l.open) > 0:
 		return stepWait
-	case l.at != nil && l.at.key == key && !l.at.ended():
+	case l.at != nil && l.at.key == key && !l.at.ended() && !l.at.retired.Load():
 		return stepHere
 	}
 	return stepMove
+}
+
+// hasNumbers tells whether something with a number is open. No transaction begins behind it: sent once more
+// it would be within that.
+func (l *lane) hasNumbers() bool {
+	return slices.ContainsFunc(l.open, func(r *request) bool { return r.Number != nil })
+}
+
+// commits tells whether a COMMIT with a number is open. Nothing is sent behind it.
+func (l *lane) commits() bool {
+	n := len(l.open)
+	return n > 0 && l.open[n-1].class == classCommit && l.open[n-1].Number != nil
 }
 
 // sent moves the first one that waits to the open ones.
@@ -105,8 +123,13 @@ func (l *lane) sent() *request {
 	l.open = append(l.open, r)
 	switch r.class {
 	case classBegin:
-		l.begun = true
-	case classCommit, classRollback:
+		l.begun, l.wrote = true, false
+	case classWrite, classCall:
+		l.wrote = true
+	case classCommit:
+		r.num.wrote = l.wrote
+		l.begun = false
+	case classRollback:
 		l.begun = false
 	}
 	return r
@@ -154,6 +177,12 @@ func (l *lane) dropFirst() *request {
 	return r
 }
 
+// retry puts an open COMMIT whose transaction is over among those that wait: its number tells what became of it.
+func (l *lane) retry(r *request, version uint64, after time.Duration) {
+	l.txn = l.txn && r.class != classCommit
+	l.back(r, version, after)
+}
+
 // back puts an open one, which nobody has executed, among those that wait, in its order.
 func (l *lane) back(r *request, version uint64, after time.Duration) {
 	l.close(r)
@@ -195,7 +224,10 @@ func (l *lane) ended(sent func(*request) bool) []fate {
 		switch {
 		case lost && r.class == classRollback:
 			fates[i], lost = fateEmpty, false
-		case lost && r.class == classCommit && sent(r):
+		case lost && r.class == classCommit && sent(r) && r.Number != nil:
+			r.num.maybe, lost = true, false
+			l.wait(r)
+		case lost && r.class == classCommit && sent(r) && r.num.wrote:
 			fates[i], lost = fateUnknown, false
 		case lost && r.class == classCommit:
 			fates[i], lost = fateLost, false
@@ -203,9 +235,10 @@ func (l *lane) ended(sent func(*request) bool) []fate {
 			fates[i] = fateLost
 		case r.class == classBegin && sent(r):
 			fates[i], lost = fateLost, true
-		case r.class != classRead && r.class < classBegin && sent(r):
+		case r.class != classRead && r.class < classBegin && sent(r) && r.Number == nil:
 			fates[i] = fateUnknown
 		default:
+			r.num.maybe = r.num.maybe || r.Number != nil && sent(r)
 			l.wait(r)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // laneStory plays a story with a lane. Letters are requests: r a read, w a write, b BEGIN, c
-// COMMIT, k ROLLBACK; each has a number by its place.
+// COMMIT, k ROLLBACK; each has a number by its place. W and C have one of an exactly-once session too.
 type laneStory struct {
 	*testing.T
 	l    lane
@@ -30,9 +30,12 @@ func newLaneStory(t *testing.T) *laneStory {
 }
 
 func (s *laneStory) take(kinds string) {
-	types := map[rune]xrow.Type{'r': xrow.Select, 'w': xrow.Insert, 'b': xrow.Begin, 'c': xrow.Commit, 'k': xrow.RollbackTxn}
+	types := map[rune]xrow.Type{'r': xrow.Select, 'w': xrow.Insert, 'b': xrow.Begin, 'c': xrow.Commit, 'k': xrow.RollbackTxn, 'W': xrow.Insert, 'C': xrow.Commit}
 	for _, k := range kinds {
 		r := &request{Carried: iproto.Carried{Type: types[k]}, class: classOf(types[k]), no: uint64(len(s.all)), until: time.Hour}
+		if k == 'W' || k == 'C' {
+			r.Number = &r.num.number
+		}
 		s.all = append(s.all, r)
 		s.l.take(r)
 	}
@@ -161,6 +164,43 @@ func TestLaneOfATransaction(t *testing.T) {
 		s.advance(1, 2, 0)
 		if got := strings.TrimSpace(s.log.String()); got != c.want {
 			t.Errorf("%s, %d answered, %d written, then %s:\n got  %s\n want %s", c.story, c.acked, c.end, c.more, got, c.want)
+		}
+	}
+}
+
+// What has a number goes once more, and nothing is sent behind it that would then be in front of it: within
+// another transaction, or without the one that it ends.
+func TestLaneRepeatsNumbers(t *testing.T) {
+	for _, c := range []struct {
+		story string
+		end   uint64
+		acked int
+		want  string
+	}{
+		{"WWw", 3, 1, "a0 a1 a2 again1 unknown2 | b1"},
+		{"WW", 1, 0, "a0 a1 again0 again1 | b0 b1"},
+		{"Wbw", 3, 0, "a0 again0 | b0"},
+		{"Wbw", 3, 1, "a0 | b1 b2"},
+		{"bwCbw", 3, 2, "a0 a1 a2 again2 | b2"},
+		{"bwCw", 2, 2, "a0 a1 a2 lost2 | b3"},
+	} {
+		s := newLaneStory(t)
+		s.l.stream = 1
+		s.take(c.story)
+		s.advance(0, 1, 0)
+		for i := range c.acked {
+			s.l.answered(s.all[i], false)
+		}
+		s.end(c.end)
+		s.log.WriteString(" |")
+		s.advance(1, 2, 0)
+		if got := strings.TrimSpace(s.log.String()); got != c.want {
+			t.Errorf("%s, %d answered, %d written:\n got  %s\n want %s", c.story, c.acked, c.end, got, c.want)
+		}
+		for i, r := range s.all {
+			if again := strings.Contains(c.want, fmt.Sprintf("again%d", i)) && r.no < c.end; r.num.maybe != again {
+				t.Errorf("%s: request %d: a repeat: %v", c.story, i, r.num.maybe)
+			}
 		}
 	}
 }

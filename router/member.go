@@ -32,6 +32,7 @@ type instance struct {
 	name    string
 	conf    Instance
 	ours    atomic.Bool
+	numbers atomic.Bool // it has said that it takes numbers
 	clients atomic.Int64
 	sight   sight
 
@@ -111,6 +112,7 @@ func (in *instance) serve() error {
 	if err := c.Hello(clientFeatures); err != nil {
 		return err
 	}
+	in.numbers.Store(c.Features.Has(iproto.FeatureSessions))
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
@@ -143,6 +145,11 @@ func (in *instance) listen(c *iproto.Client) error {
 			if err := in.write(c, &xrow.Row{Type: xrow.Vote, Sync: syncOf(in.r.now(), askVote)}); err != nil {
 				return err
 			}
+			if in.ours.Load() && !in.numbers.Load() { // a replica set may learn that
+				if err := in.write(c, iproto.HelloRow(askHello, clientFeatures)); err != nil {
+					return err
+				}
+			}
 			asked = now
 		}
 		if err := c.SetReadDeadline(asked.Add(in.r.cfg.PollInterval)); err != nil {
@@ -165,6 +172,10 @@ func (in *instance) listen(c *iproto.Client) error {
 			err = row.AsError()
 		case row.Sync&askMask == askVote:
 			err = in.ballot(row.Body, askedAt(row.Sync))
+		case row.Sync&askMask == askHello:
+			if err = c.TakeHello(row.Body); err == nil && c.Features.Has(iproto.FeatureSessions) && in.numbers.CompareAndSwap(false, true) {
+				in.r.pool.retire(in)
+			}
 		}
 		if err != nil {
 			return err

@@ -127,6 +127,7 @@ const (
 	askVote  = 1
 	askBegin = 3
 	askEnd   = 4
+	askHello = 5
 	askBits  = 3
 	askMask  = 1<<askBits - 1
 )

@@ -23,7 +23,7 @@ func TestOwnWrites(t *testing.T) {
 	a.has(4)
 	b.has(4)
 	r := startTest(t, func(c *Config) { c.OwnWrites, c.PollInterval, c.HoldTime = true, 5*time.Millisecond, 5*time.Minute }, a, b)
-	leadsTo(t, r, "a takes writes in term 5, say 2 of 2")
+	leadsTo(t, r, RW, "a takes writes in term 5, say 2 of 2")
 	eventually(t, "b is the reader", func() bool { to := r.ports[RO].target.Load().insts; return len(to) == 1 && to[0].name == "b" })
 	w, c := client(t, r, RW), client(t, r, RO)
 	if code := ask(t, c, xrow.Select, read); code != 0 || !slices.Equal(b.log(), []string{"SELECT"}) {

@@ -33,7 +33,7 @@ func (p *pool) bind(key poolKey, now time.Duration) (b *backend, why *refusal) {
 	defer p.mu.Unlock()
 	all := p.byKey[key]
 	for _, o := range all {
-		if b == nil || o.uses < b.uses {
+		if (b == nil || o.uses < b.uses) && !o.retired.Load() {
 			b = o
 		}
 	}
@@ -59,7 +59,7 @@ func (p *pool) leave(b *backend) {
 	b.uses--
 	if b.uses == 0 {
 		b.idle = p.r.now()
-		if b.key.own != nil {
+		if b.key.own != nil || b.retired.Load() {
 			b.close()
 		}
 	}
@@ -146,6 +146,22 @@ func (p *pool) sweep(now time.Duration) {
 
 // idleBackend is how long a backend stays without a client.
 const idleBackend = 30 * time.Second
+
+// retire has requests go to backends that are connected anew, as soon as nothing is under way by these.
+func (p *pool) retire(inst *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, all := range p.byKey {
+		if key.inst != inst {
+			continue
+		}
+		for _, b := range all {
+			if b.retired.Store(true); b.uses == 0 {
+				b.close()
+			}
+		}
+	}
+}
 
 // closeOf ends the backends of an instance that is given up.
 func (p *pool) closeOf(inst *instance) {

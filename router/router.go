@@ -28,6 +28,8 @@ type Router struct {
 	held   budget
 	counts counters
 	wrote  written
+	slots  sync.Map // iproto.User: *slots
+	plain  plainly
 	stream atomic.Uint64 // the newest STREAM_ID at a backend
 
 	looks chan struct{} // capacity 1: words have changed
@@ -36,6 +38,7 @@ type Router struct {
 	mu    sync.Mutex
 	words []word // by the places of insts
 	last  routes
+	newer chan struct{} // closed and replaced when routes were decided
 	lags  lags
 	mind  consensus
 	led   *instance // the newest leader; nil: there was none
@@ -46,7 +49,7 @@ type Router struct {
 
 // counters are since the start.
 type counters struct {
-	held, repeated, refused, unknown, expired, failovers atomic.Uint64
+	held, numbered, repeated, refused, unknown, expired, failovers atomic.Uint64
 }
 
 // budget is bytes that may be taken up to a limit.
@@ -75,7 +78,7 @@ func Open(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, began: time.Now(), deposed: map[*instance]time.Duration{}, looks: make(chan struct{}, 1), wakes: make(chan struct{}, 1)}
+	r := &Router{cfg: cfg, began: time.Now(), deposed: map[*instance]time.Duration{}, newer: make(chan struct{}), looks: make(chan struct{}, 1), wakes: make(chan struct{}, 1)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.pool = pool{r: r, byKey: map[poolKey][]*backend{}, failed: map[poolKey]failure{}}
 	r.users.init(r)
@@ -236,6 +239,15 @@ func (r *Router) decide() {
 	}
 	r.last = next
 	r.lags.leads(next.leader, now)
+	close(r.newer)
+	r.newer = make(chan struct{})
+}
+
+// changes is closed when routes are decided the next time.
+func (r *Router) changes() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.newer
 }
 
 // wordsLocked is what instances have told, with how far they are behind.

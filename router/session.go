@@ -105,6 +105,7 @@ func (s *session) takeLocked(q *iproto.Carried, now time.Duration, d *delivery) 
 	if s.r.cfg.OwnWrites && s.port.kind == RO {
 		r.needs = s.r.wrote.of(q.User)
 	}
+	r.num.takes = !r.sets && takesNumber(r)
 	l := &s.plain
 	if q.Stream != 0 {
 		if l = s.streams[q.Stream]; l == nil {
@@ -176,6 +177,13 @@ func (s *session) advanceLane(l *lane, now time.Duration, d *delivery) bool {
 			}
 			s.leave(l)
 			l.at = b
+		}
+		switch s.isNumbered(l, r, now, d) {
+		case stepWait:
+			return s.hold(l, d)
+		case stepUnknown:
+			s.refuse(l.dropFirst(), errNoNumbers(l.at.key.inst.name), d)
+			continue
 		}
 		r.l = l
 		stream := r.Stream
@@ -261,9 +269,17 @@ func (s *session) unhold(r *request) {
 	}
 }
 
-// refuse answers a request that no backend has; nil: with an empty body.
+// refuse answers a request that no backend has; nil: with an empty body. Of one that may be executed
+// by an earlier copy nobody knows.
 func (s *session) refuse(r *request, e *xrow.Error, d *delivery) {
 	s.unhold(r)
+	s.unnumber(r)
+	if e != nil && r.num.maybe && e.Code != xrow.ErrSyncTimeout {
+		e = errUnknown(e.Message)
+	}
+	if r.num.maybe {
+		s.r.counts.unknown.Add(1)
+	}
 	d.answers(s.port).Refuse(s.conn, &r.Carried, e)
 	r.Release()
 }
@@ -301,24 +317,44 @@ func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d
 		code = xrow.Code(row.Type &^ xrow.ErrorFlag)
 	}
 	l, now := r.l, s.r.now()
-	if code != 0 && !l.bound() && judge(r.class, code, s.port.kind, b.key.inst.ours.Load()) == notTaken && !s.gone && now < r.until {
+	v := s.judge(l, b, r, code, body, now)
+	switch {
+	case v == isAnswer || v == isLost || v == isUnknown || v == isGone || s.gone || now >= r.until:
+		s.end(l, r, v, row, body, d)
+	case v == noNumber || v == noSession:
+		l.back(r, 0, 0)
+	default: // whoever has answered knows better than we who leads
 		r.last = xrow.DecodeErrorBody(scanned(body))
 		s.r.counts.refused.Add(1)
-		l.back(r, s.port.target.Load().version, now+retryRefused)
-		s.r.look() // it knows better than we
-	} else {
-		l.answered(r, code != 0)
-		if r.sets && code == 0 {
-			s.set = append(s.set, bytes.Clone(r.Body))
-		}
-		d.answers(s.port).Carried(s.conn, &r.Carried, row.Type, row.SchemaVersion, body)
-		r.Release()
+		l.retry(r, s.port.target.Load().version, now+retryRefused)
+		s.r.look()
 	}
 	if s.gone {
 		s.endLane(l, d)
 	} else if len(l.waits) > 0 || r.Stream != 0 {
 		s.advanceLocked(now, d)
 	}
+}
+
+// end gives the client the answer of an instance, or what it means where an earlier copy may be executed.
+func (s *session) end(l *lane, r *request, v verdict, row *xrow.Row, body []byte, d *delivery) {
+	failed := row.Type&xrow.ErrorFlag != 0
+	l.answered(r, failed)
+	if r.sets && !failed {
+		s.set = append(s.set, bytes.Clone(r.Body))
+	}
+	switch {
+	case v == isLost:
+		r.num.maybe = false
+		s.refuse(r, errLost(), d)
+		return
+	case v != isAnswer && r.num.maybe:
+		s.refuse(r, xrow.DecodeErrorBody(scanned(body)), d)
+		return
+	}
+	s.unnumber(r)
+	d.answers(s.port).Carried(s.conn, &r.Carried, row.Type, row.SchemaVersion, body)
+	r.Release()
 }
 
 // retryRefused is how long a request rests that was refused by whom we still take for the

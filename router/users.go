@@ -61,22 +61,25 @@ func (u *users) name(n iproto.User) string {
 // Ready waits a little for an instance that can tell who users are, so that nobody's
 // password is called wrong who could not be looked up.
 func (u *users) Ready() *xrow.Error {
-	for until := u.r.now() + lookupLimit; u.r.anybody() == nil; {
-		u.mu.Lock()
-		known := len(u.byName) > 1
-		u.mu.Unlock()
+	limit := time.After(lookupLimit)
+	for {
+		changed := u.r.changes()
+		if u.r.anybody() != nil {
+			return nil
+		}
 		select {
 		case <-u.r.ctx.Done():
 			return xrow.Errorf(xrow.ErrShutdown)
-		case <-time.After(tickWaiting):
-		}
-		if u.r.now() >= until && !known {
+		case <-changed:
+		case <-limit:
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			if len(u.byName) > 1 {
+				return nil // as far as is remembered
+			}
 			return errNotAsked()
-		} else if u.r.now() >= until {
-			return nil
 		}
 	}
-	return nil
 }
 
 // errNotAsked is the answer to a login while there is nobody who knows the users.

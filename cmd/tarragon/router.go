@@ -26,13 +26,14 @@ type routerFlags struct {
 	clients   int
 	perUser   int
 	backends  int
+	numbers   bool
 	logLevel  string
 	logFormat string
 }
 
 const routerHelp = `Router lets clients of a replica set know one address: what comes in by --rw goes to
 the leader, what comes in by --ro to readers. When another instance comes to lead, requests wait for it, and
-clients see no error but for writes that were on their way (docs/router.md).
+clients see no error: writes that were on their way are sent again, and done once (docs/router.md).
 
 The instances are those of --config or --addr, all of one replica set. The router logs in there as the user
 that it is given, which needs the right to act for others (execute of lua_call tarragon.act_as, or the role
@@ -64,6 +65,7 @@ func newRouter(p process) *cobra.Command {
 	fl.StringVar(&f.reads, "consistency", "eventual", "what comes in by --ro shows: eventual, what its reader has; session, all that the user wrote through this router before")
 	fl.IntVar(&f.clients, "max-connections", 0, "clients that are logged in at each port (default as many as come)")
 	fl.IntVar(&f.perUser, "max-connections-per-user", 0, "of these as one user (default all)")
+	fl.BoolVar(&f.numbers, "numbers", true, "give writes numbers, by which they are sent again when a leader is lost")
 	fl.IntVar(&f.backends, "max-backends", 1024, "connections to instances, all together")
 	fl.StringVar(&f.logLevel, "log-level", "info", "fatal, error, warn, info, verbose or debug")
 	fl.StringVar(&f.logFormat, "log-format", "", "plain or json (default plain on a terminal, else json)")
@@ -99,7 +101,7 @@ func (f *routerFlags) config(p process) (cfg router.Config, err error) {
 	}
 	cfg = router.Config{Version: server.GreetingVersion, UUID: uuid.NewString(), RW: f.rw, RO: f.ro, HTTP: f.http, HoldTime: f.hold, ReaderMaxLag: f.maxLag, ConnectTimeout: f.timeout}
 	cfg.Limits = iproto.Limits{Connections: f.clients, PerUser: f.perUser, Option: "the router's "}
-	cfg.MaxBackends = f.backends
+	cfg.MaxBackends, cfg.NoNumbers = f.backends, !f.numbers
 	if f.consensus != "" {
 		if cfg.ConsensusTimeout, err = time.ParseDuration(f.consensus); err != nil || cfg.ConsensusTimeout < 0 {
 			return cfg, usagef("--consensus-timeout %s: a duration expected, as in 10s, or 0", f.consensus)
