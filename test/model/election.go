@@ -10,8 +10,9 @@ func (m *Model) canCampaign(s *State, x int) bool {
 
 // campaign raises the term and votes for itself: one record in the journal,
 // behind everything handed to it before.
-func (m *Model) campaign(s *State, x int) {
+func (m *Model) campaign(s *State, x int, token uint8) {
 	n := &s.Node[x]
+	n.Token = token
 	n.Term++
 	n.Vote = uint8(x) + 1
 	n.Role, n.Votes, n.Acked = waiting, 0, [maxN]uint8{}
@@ -111,6 +112,10 @@ func (m *Model) lead(s *State, x int) error {
 	if err := m.checkWinner(s, x); err != nil {
 		return err
 	}
+	if !m.tokenCounts(n) {
+		n.Role, n.Votes, n.Token = follower, 0, 0
+		return nil
+	}
 	s.Leaders = append([]uint8{}, s.Leaders...)
 	s.Leaders[n.Term] = uint8(x) + 1
 	n.Role, n.Votes, n.Acked = leader, 0, [maxN]uint8{}
@@ -119,7 +124,8 @@ func (m *Model) lead(s *State, x int) error {
 	if m.Rules.FollowEffective {
 		prev, _ = promoteOf(n.Log, n.CTerm)
 	}
-	m.writeRow(s, x, Row{Kind: PROMOTE, RefOwner: prev.Origin, RefTerm: prev.Term, RefLSN: lastOfTerm(n.Log, prev.Term)})
+	m.writeRow(s, x, Row{Kind: PROMOTE, RefOwner: prev.Origin, RefTerm: prev.Term, RefLSN: lastOfTerm(n.Log, prev.Term), Token: n.Token})
+	n.Token = 0
 	return nil
 }
 
@@ -140,7 +146,7 @@ func (m *Model) elections(s *State, x, term int) (out []uint8) {
 	if !m.canCampaign(t, x) {
 		return nil
 	}
-	m.campaign(t, x)
+	m.campaign(t, x, 0)
 	if t.Node[x].Role != candidate {
 		return nil // its own vote waits for the disk
 	}
@@ -170,9 +176,9 @@ func (m *Model) elections(s *State, x, term int) (out []uint8) {
 	return out
 }
 
-func (m *Model) electAtOnce(s *State, x, term int, voters uint8) error {
+func (m *Model) electAtOnce(s *State, x, term int, voters, token uint8) error {
 	s.Node[x].Term = uint8(term) - 1
-	m.campaign(s, x)
+	m.campaign(s, x, token)
 	for _, v := range members(voters) {
 		if m.Bounds.Bulk && !m.canVote(s, v, x) {
 			m.pullAll(s, v, x)

@@ -38,7 +38,7 @@ func (s *State) encode(buf []byte, perm []uint8) []byte {
 			case r.configures():
 				buf = append(buf, mask(r.Cfg.Voters), mask(r.Cfg.Learners), r.Cfg.Quorum, mask(r.Cfg.Ends))
 			case r.Kind == PROMOTE:
-				buf = append(buf, perm[r.RefOwner], r.RefTerm, r.RefLSN)
+				buf = append(buf, perm[r.RefOwner], r.RefTerm, r.RefLSN, r.Token)
 			case r.Kind == CONFIRM:
 				buf = append(buf, r.RefLSN)
 			case r.Kind == HANDOVER:
@@ -59,7 +59,7 @@ func (s *State) encode(buf []byte, perm []uint8) []byte {
 		i := back[j]
 		n := &s.Node[i]
 		buf = append(buf, n.SnapTerm, n.SnapLSN, s.Left[i], s.Used[i], n.Synced, n.PTerm, vote(n.PVote),
-			n.Term, vote(n.Vote), n.Rec, uint8(n.Role), mask(n.Votes), n.CTerm, n.CLSN, n.LocalQ)
+			n.Term, vote(n.Vote), n.Rec, uint8(n.Role), mask(n.Votes), n.CTerm, n.CLSN, n.LocalQ, n.Token)
 		for k := range s.N {
 			buf = append(buf, n.Acked[back[k]])
 		}
@@ -85,7 +85,7 @@ func decode(b []byte, n int) *State {
 			case r.configures():
 				r.Cfg = Config{Voters: next(), Learners: next(), Quorum: next(), Ends: next()}
 			case r.Kind == PROMOTE:
-				r.RefOwner, r.RefTerm, r.RefLSN = next(), next(), next()
+				r.RefOwner, r.RefTerm, r.RefLSN, r.Token = next(), next(), next(), next()
 			case r.Kind == CONFIRM:
 				r.RefLSN = next()
 			case r.Kind == HANDOVER:
@@ -113,7 +113,7 @@ func decode(b []byte, n int) *State {
 		s.Left[i], s.Used[i], d.Synced = next(), next(), next()
 		d.PTerm, d.PVote = next(), next()
 		d.Term, d.Vote, d.Rec, d.Role, d.Votes = next(), next(), next(), Role(next()), next()
-		d.CTerm, d.CLSN, d.LocalQ = next(), next(), next()
+		d.CTerm, d.CLSN, d.LocalQ, d.Token = next(), next(), next(), next()
 		for k := range n {
 			d.Acked[k] = next()
 		}
@@ -170,10 +170,10 @@ func (s *State) face(buf []byte, i int) []byte {
 		return 0
 	}
 	bit := uint8(1) << i
-	buf = append(buf, s.Left[i], s.Used[i], n.Synced, n.PTerm, n.Term, n.Rec, uint8(n.Role), n.CTerm, n.CLSN,
+	buf = append(buf, s.Left[i], s.Used[i], n.Synced, n.PTerm, n.Term, n.Rec, uint8(n.Role), n.CTerm, n.CLSN, n.Token,
 		own(int(n.PVote) == i+1), own(int(n.Vote) == i+1), own(s.UsedIDs&bit != 0), uint8(len(n.Log)))
 	for _, r := range n.Log {
-		buf = append(buf, uint8(r.Kind)|own(int(r.Origin) == i)|own(r.Kind == HANDOVER && int(r.RefOwner) == i)>>1, r.LSN, r.Term, r.RefLSN|own(r.Cfg.Voters&bit != 0), r.RefTerm|own(r.Cfg.Learners&bit != 0))
+		buf = append(buf, uint8(r.Kind)|own(int(r.Origin) == i)|own(r.Kind == HANDOVER && int(r.RefOwner) == i)>>1, r.LSN, r.Term, r.Token, r.RefLSN|own(r.Cfg.Voters&bit != 0), r.RefTerm|own(r.Cfg.Learners&bit != 0))
 	}
 	return buf
 }

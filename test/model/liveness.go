@@ -119,7 +119,7 @@ func (m *Model) elect(s *State, c int, alive []int, broken *error) bool {
 	if s.Node[c].Role == leader {
 		s.Node[c].Role = follower // it resigns
 	}
-	m.campaign(s, c)
+	m.campaign(s, c, m.freshToken())
 	for _, v := range alive {
 		if v != c && m.canVote(s, v, c) {
 			m.grantVote(s, v, c)

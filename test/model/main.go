@@ -38,6 +38,7 @@ func parse(args []string) (o options, err error) {
 	set.IntVar(&b.Wipes, "wipes", 0, "lost disks (same-id only)")
 	set.IntVar(&b.Rejoins, "rejoins", 0, "state transfers to an instance that has a state")
 	set.IntVar(&b.Handovers, "handovers", 0, "handovers of the write role")
+	set.IntVar(&b.Tokens, "tokens", 0, "tokens that agents promote with, any number of times each; 0: instances stand by themselves")
 	for c, name := range changeNames {
 		set.IntVar(&b.Changes[c], name, 0, "changes of that kind")
 	}

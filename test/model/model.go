@@ -42,6 +42,7 @@ type Step struct {
 	K      uint8 // Commit: up to this LSN. Elect: bits of the voters. TellQuorum: it. Crash: rows kept, +128 when the vote record there is kept too
 	Change Change
 	Cfg    Config // WriteConfig
+	Token  uint8  // Campaign, Elect: by which it stands
 }
 
 func (p Step) String() string {
@@ -51,7 +52,9 @@ func (p Step) String() string {
 	case LearnTerm, Pull, Join, Rejoin, WriteHandover:
 		return fmt.Sprintf("%c %s %c", 'A'+p.A, actNames[p.Act], 'A'+p.B)
 	case Elect:
-		return fmt.Sprintf("%c is elected by %s in term %d", 'A'+p.A, names(members(p.K|1<<p.A)), p.B)
+		return fmt.Sprintf("%c is elected by %s in term %d%s", 'A'+p.A, names(members(p.K|1<<p.A)), p.B, tokenString(p.Token))
+	case Campaign:
+		return fmt.Sprintf("%c campaigns%s", 'A'+p.A, tokenString(p.Token))
 	case Crash:
 		return fmt.Sprintf("%c crashes, keeps %d rows, restarts", 'A'+p.A, p.K&127)
 	case TellQuorum:
@@ -85,11 +88,15 @@ func (m *Model) Steps(s *State) (out []Step) {
 			}
 			for term := from; term <= min(b.Terms, s.newestTerm()+1); term++ {
 				for _, bits := range m.elections(s, x, term) {
-					add(Elect, x, term, bits)
+					for _, token := range m.tokens(n) {
+						out = append(out, Step{Act: Elect, A: uint8(x), B: uint8(term), K: bits, Token: token})
+					}
 				}
 			}
 		} else if int(n.Term) < b.Terms && m.canCampaign(s, x) {
-			add(Campaign, x, 0, 0)
+			for _, token := range m.tokens(n) {
+				out = append(out, Step{Act: Campaign, A: uint8(x), Token: token})
+			}
 		}
 		if m.canLead(s, x) {
 			add(BecomeLeader, x, 0, 0)
@@ -181,7 +188,7 @@ func (m *Model) Do(old *State, p Step) (*State, error) {
 	case Sync:
 		m.sync(s, x)
 	case Campaign:
-		m.campaign(s, x)
+		m.campaign(s, x, p.Token)
 	case GrantVote:
 		m.grantVote(s, x, y)
 	case BecomeLeader:
@@ -195,7 +202,7 @@ func (m *Model) Do(old *State, p Step) (*State, error) {
 		m.writeRow(s, x, Row{Kind: DML})
 	case Elect:
 		s.Mover = 0
-		if err := m.electAtOnce(s, x, y, p.K); err != nil {
+		if err := m.electAtOnce(s, x, y, p.K, p.Token); err != nil {
 			return s, err
 		}
 	case Commit:

@@ -22,7 +22,8 @@ type Row struct {
 	// PROMOTE: the row it follows. CONFIRM: RefLSN only. HANDOVER: RefLSN and, in RefOwner, the target.
 	RefOwner, RefTerm, RefLSN uint8
 	// CONFIG, and the PROMOTE of term 1, which founds the set.
-	Cfg Config
+	Cfg   Config
+	Token uint8 // PROMOTE: by which its leader leads, see token.go; 0: none is asked for
 }
 
 func (r Row) String() string {
@@ -31,7 +32,7 @@ func (r Row) String() string {
 	case r.Kind == PROMOTE && r.configures():
 		return fmt.Sprintf("%s PROMOTE %v", id, r.Cfg)
 	case r.Kind == PROMOTE:
-		return fmt.Sprintf("%s PROMOTE after %c%d/t%d", id, 'A'+r.RefOwner, r.RefLSN, r.RefTerm)
+		return fmt.Sprintf("%s PROMOTE after %c%d/t%d%s", id, 'A'+r.RefOwner, r.RefLSN, r.RefTerm, tokenString(r.Token))
 	case r.Kind == CONFIRM:
 		return fmt.Sprintf("%s CONFIRM <=%d", id, r.RefLSN)
 	case r.Kind == HANDOVER:

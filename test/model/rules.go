@@ -29,6 +29,12 @@ type Rules struct {
 	HandoverEarly   bool // a leader whose PROMOTE is not in effect hands over
 	HandoverChange  bool // a leader hands over while a change of who counts is undecided
 
+	// Tokens of an agent, see token.go.
+	TokenAnew   bool // a token is not compared with those in the log
+	TokenAtCall bool // it is compared when the agent calls, not when the election is won
+	TokenEffect bool // it is compared with those of terms that are known to be in effect
+	TokenEqual  bool // the same token counts twice
+
 	// Who counts.
 	Elect, Commit   Counting
 	GoOn            bool // a candidate goes on when its configuration changes
@@ -72,6 +78,11 @@ var mutations = map[string]Rules{
 	"handover-blind":   {HandoverBlind: true},
 	"handover-early":   {HandoverEarly: true},
 	"handover-change":  {HandoverChange: true},
+
+	"token-anew":    {TokenAnew: true},
+	"token-at-call": {TokenAtCall: true},
+	"token-effect":  {TokenEffect: true},
+	"token-equal":   {TokenEqual: true},
 
 	"commit-newest":          {Commit: byNewest},
 	"commit-confirmed":       {Commit: byConfirmed},
@@ -121,6 +132,7 @@ type Bounds struct {
 	Wipes     int // disks lost for good (with SameID only: else the ID is never heard of again, as in a partition)
 	Handovers int // of the write role, by a row
 	Rejoins   int // state transfers to an instance that has a state
+	Tokens    int // tokens that agents draw, any number of times each; 0: nobody asks for one
 	Changes   [numChanges]int
 	Ready     bool // IDs beyond Members are learners at the start, with the state
 	Data      bool // compare committed client writes only, not PROMOTE, CONFIRM and CONFIG rows

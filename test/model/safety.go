@@ -13,6 +13,9 @@ func (m *Model) check(s *State, p Step) error {
 	if err := m.checkHistory(s, int(p.A)); err != nil {
 		return err
 	}
+	if err := checkTokens(s); err != nil {
+		return err
+	}
 	switch p.Act {
 	case Write, WriteConfirm, WriteConfig, WriteHandover, Commit, Join, Rejoin, BecomeLeader, Elect, Pull:
 		if err := m.checkOneChange(&s.Node[p.A]); err != nil {

@@ -34,6 +34,7 @@ type Node struct {
 	Acked           [maxN]uint8 // leader: own LSN that each instance says it has synced
 	CTerm, CLSN     uint8       // the newest row this instance knows to be committed
 	LocalQ          uint8       // mutation: a synchronous quorum that only this leader was told
+	Token           uint8       // by which it stands for election; 0: none is asked for
 }
 
 // State is the whole cluster plus the history that the checks need.
