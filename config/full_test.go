@@ -92,7 +92,7 @@ func TestBootstrapStrategy(t *testing.T) {
 		}
 	}
 	in, err := load(text("failover: supervised", ""), "i1", nil)
-	if err != nil || !in.ReadOnly || len(in.Warnings) != 1 {
+	if err != nil || in.ReadOnly || in.Replication.ElectionMode != raft.Manual || len(in.Warnings) != 0 {
 		t.Errorf("supervised: %v %+v", err, in)
 	}
 }

@@ -67,10 +67,8 @@ func (p *peer) readOnly(in *Instance, members int) bool {
 	switch in.Replication.Failover {
 	case FailoverManual:
 		return in.Leader != p.name
-	case FailoverElection:
+	case FailoverElection, FailoverSupervised:
 		return p.mode == raft.Off
-	case FailoverSupervised:
-		return true
 	}
 	if p.isSet("database.mode") {
 		return p.text("database.mode") == "ro"
@@ -124,6 +122,10 @@ func (l *loader) checkFailover(in *Instance, leader *value, peers []peer) {
 			l.mistake(mode.where, "replication.election_mode", "replication.election_mode = %q is set for instance %q of replicaset %q of group %q, but this option is only applicable if replication.failover = \"election\"; the replicaset is configured with replication.failover = %q",
 				mode.text, p.name, in.Replicaset, in.Group, failover)
 		}
+		if mode := p.get("replication.election_mode"); mode != nil && mode.text == "candidate" && failover == FailoverSupervised {
+			l.mistake(mode.where, "replication.election_mode", "replication.election_mode = \"candidate\" is set for instance %q of replicaset %q of group %q, but with replication.failover = \"supervised\" an agent says who leads, and nobody stands for election by itself: \"manual\" or \"voter\"",
+				p.name, in.Replicaset, in.Group)
+		}
 	}
 }
 
@@ -151,7 +153,7 @@ func (l *loader) checkAnon(in *Instance, peers []peer) {
 		case in.Replication.Failover == FailoverManual && in.Leader == p.name:
 			l.mistake(where, "replication.anon", "replication.anon = true is set for instance %q of replicaset %q of group %q that is configured as a leader; a leader can not be an anonymous replica",
 				p.name, in.Replicaset, in.Group)
-		case in.Replication.Failover == FailoverElection && p.mode != raft.Off:
+		case (in.Replication.Failover == FailoverElection || in.Replication.Failover == FailoverSupervised) && p.mode != raft.Off:
 			l.mistake(where, "replication.election_mode", "replication.election_mode = %q is set for instance %q of replicaset %q of group %q, but this option cannot be used together with replication.anon = true; consider setting replication.election_mode = \"off\" explicitly for this instance",
 				p.mode, p.name, in.Replicaset, in.Group)
 		}

@@ -92,8 +92,12 @@ func (o *options) electionMode() raft.Mode {
 		mode, _ := raft.ParseMode(o.text("replication.election_mode"))
 		return mode
 	}
-	if o.text("replication.failover") == string(FailoverElection) && !o.boolean("replication.anon") {
+	switch failover := Failover(o.text("replication.failover")); {
+	case o.boolean("replication.anon"):
+	case failover == FailoverElection:
 		return raft.Candidate
+	case failover == FailoverSupervised:
+		return raft.Manual
 	}
 	return raft.Off
 }
@@ -277,9 +281,6 @@ func (o *options) unserved() {
 	}
 	if o.text("replication.bootstrap_strategy") == "legacy" {
 		o.warn(o.where("replication.bootstrap_strategy"), "replication.bootstrap_strategy", "legacy is not served: this instance does as with auto")
-	}
-	if o.text("replication.failover") == "supervised" {
-		o.warn(o.where("replication.failover"), "replication.failover", "no coordinator can appoint this instance: it follows, and stays read-only")
 	}
 	if t := o.text("security.auth_type"); t != "chap-sha1" {
 		o.bad("security.auth_type", "\"chap-sha1\" is the only authentication method (auth_type) available (%q requested)", t)

@@ -19,7 +19,7 @@ func beganBy(m *terms.Move, at uint64) terms.Began {
 	if m == nil {
 		return terms.Began{At: at}
 	}
-	return terms.Began{Kind: m.Kind, By: m.By, Reason: m.Reason, At: at, Gap: m.Gap, Loose: m.Loose}
+	return terms.Began{Kind: m.Kind, By: m.By, Reason: m.Reason, At: at, Gap: m.Gap, Loose: m.Loose, Token: m.Token}
 }
 
 // moveOf is the inverse of beganBy.
@@ -28,7 +28,7 @@ func moveOf(p *limbo.Promote) *terms.Move {
 	if p.Rules != terms.Strong || b.Kind == terms.Unknown {
 		return nil
 	}
-	return &terms.Move{Kind: b.Kind, To: p.Owner, By: b.By, Reason: b.Reason, Gap: b.Gap, Loose: b.Loose}
+	return &terms.Move{Kind: b.Kind, To: p.Owner, By: b.By, Reason: b.Reason, Gap: b.Gap, Loose: b.Loose, Token: b.Token}
 }
 
 // calm is since when nobody leads in effect, as far as this instance knows.

@@ -39,6 +39,8 @@ type Config struct {
 	Mode     Mode
 	Fencing  Fencing
 	ReadOnly bool // database.mode ro, or not the leader under failover manual
+	// Supervised: an agent says who leads (failover supervised). Nobody campaigns by itself.
+	Supervised bool
 
 	Heartbeat             time.Duration // between heartbeats; DeathTimeout / 4
 	DeathTimeout          time.Duration // silence after which a leader counts as gone; 1s

@@ -193,6 +193,7 @@ func (c *Core) runDeadlines() {
 		c.raft.Tick(now)
 		c.afterRaft()
 	}
+	c.endMandate()
 	if slept := now - c.stepped; slept > c.cfg.DeathTimeout {
 		c.out.flight.since += slept // it was this process that stood still, not the disk
 		c.sessions.term = 0         // nor were those who use sessions idle
@@ -237,6 +238,7 @@ func (c *Core) Deadline() time.Duration {
 	if c.lead.move != nil {
 		earliest(c.lead.move.deadline())
 	}
+	earliest(c.lead.mandate.until)
 	earliest(c.forwards.deadline())
 	earliest(c.txns.deadline())
 	earliest(c.share.deadline())

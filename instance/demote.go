@@ -25,6 +25,10 @@ func (c *Core) demote(ev DemoteRequest) {
 		c.eff.reply(ev.Conn, ev.Sync, nil, err)
 		return
 	}
+	if err := c.releasedBy(ev.Token); err != nil {
+		c.eff.reply(ev.Conn, ev.Sync, nil, err)
+		return
+	}
 	cur := c.limbo.Current()
 	if c.cfg.Mode == raft.Off {
 		switch {

@@ -135,10 +135,15 @@ type WriteFailed struct{ Err error }
 type PromoteRequest struct {
 	Conn, Sync uint64
 	By         string // who asks
+	Mandate
 }
 
-// DemoteRequest asks this instance to give leadership up (box.ctl.demote).
-type DemoteRequest struct{ Conn, Sync uint64 }
+// DemoteRequest asks this instance to give leadership up (box.ctl.demote). A token has to be
+// the one that it leads by; 0: whatever that is.
+type DemoteRequest struct {
+	Conn, Sync uint64
+	Token      uint64
+}
 
 // AdoptTerm is an operator's word that a term is right although it is further than
 // elections go.

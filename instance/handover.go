@@ -42,6 +42,7 @@ type SwitchoverRequest struct {
 	// Join makes it wait for a move that is under way, wherever that leads, and have its
 	// answer; else it is refused then.
 	Join bool
+	Mandate
 }
 
 func (SwitchoverRequest) event() {}
@@ -127,6 +128,10 @@ func (c *Core) planHandover(ev *SwitchoverRequest) (*handover, *xrow.Error) {
 		return nil, c.readonly()
 	case !c.lead.leading:
 		return nil, refuseSwitchover("there is no leader: elections are off here, and nobody was promoted")
+	case c.refuseMandate(&ev.Mandate) != nil:
+		return nil, c.refuseMandate(&ev.Mandate)
+	case c.cfg.Supervised && cur.Rules != terms.Strong:
+		return nil, refuseSwitchover("a word that hands over in a set with a Tarantool carries no token: demote this instance, and promote the other one")
 	case c.cfg.Kind == xrow.Tarantool:
 		return nil, refuseSwitchover("this is a Tarantool: call box.ctl.promote() on the one that is to lead")
 	case cur.Rules != terms.Strong && ev.Fast:
@@ -148,7 +153,7 @@ func (c *Core) planHandover(ev *SwitchoverRequest) (*handover, *xrow.Error) {
 	setDefault(&hold, DefaultHold)
 	now := c.now.Mono
 	h := &handover{client: client{ev.Conn, ev.Sync, now + hold + c.cfg.ElectionTimeout}, fast: ev.Fast, word: cur.Rules != terms.Strong, term: cur.Term, began: now, giveUp: now + hold,
-		name: nameOf(to), move: terms.Move{Kind: terms.Switchover, To: to.ID, By: terms.ClipMove(ev.By), Reason: ev.Reason}}
+		name: nameOf(to), move: terms.Move{Kind: terms.Switchover, To: to.ID, By: terms.ClipMove(ev.By), Reason: ev.Reason, Token: ev.Token, Lease: uint64(ev.Lease.Milliseconds())}}
 	if ev.Fast {
 		return h, nil
 	}

@@ -17,6 +17,10 @@ func (c *Core) becomeLeader() {
 		c.raft.Resign(c.now.Mono, "somebody else promoted itself in this term")
 		return
 	}
+	if why := c.takeMandate(); why != "" {
+		c.raft.Resign(c.now.Mono, why)
+		return
+	}
 	c.members.listenToLearners(c.now.Mono)
 	c.members.alignQuorum = true
 	if c.members.kinds.tarantools != 0 || c.cfg.Kind == xrow.Tarantool {
@@ -42,6 +46,8 @@ func (c *Core) howWon(prevTerm uint64) *terms.Move {
 	case h.To == c.members.self && c.lead.heirOf == prevTerm && c.raft.Term() == prevTerm+1:
 		*m = *h
 		m.Gap += micros(c.now.Mono - c.lead.heirAt)
+	case asked && c.lead.mandate.token != 0:
+		m.Kind, m.By, m.Reason = terms.Supervised, c.lead.promotedBy, ""
 	case c.lead.realigned == c.raft.Term():
 		m.Reason = "the rules of failover follow the members"
 	case asked && c.raft.Forced():
@@ -49,6 +55,7 @@ func (c *Core) howWon(prevTerm uint64) *terms.Move {
 	case asked:
 		m.Kind, m.By = terms.ByHand, c.lead.promotedBy
 	}
+	m.Token, m.Lease = c.tokenOf(), 0
 	return m
 }
 
@@ -134,7 +141,7 @@ func (c *Core) alignRules() {
 	}
 	c.tellSchema() // a Tarantool takes no PROMOTE that names more than it was told
 	if c.raft.Promote(c.now.Mono) {
-		c.lead.realigned = c.raft.Term()
+		c.lead.realigned, c.lead.mandate.term = c.raft.Term(), c.raft.Term()
 		c.trace(FactRulesChange, 0, 0, "")
 		c.afterRaft()
 	}
@@ -151,19 +158,31 @@ func (c *Core) promote(ev PromoteRequest) {
 		c.eff.reply(ev.Conn, ev.Sync, nil, err)
 		return
 	}
-	if c.lead.leading && !c.lead.handed && c.limbo.Current().Term == c.raft.Term() {
+	leading := c.lead.leading && !c.lead.handed
+	standing, err := c.renewed(&ev.Mandate)
+	switch {
+	case err != nil:
+	case leading && c.limbo.Current().Term == c.raft.Term() && (standing || ev.Token == 0):
+		if ev.Force {
+			c.lead.mandate.until = 0 // the agent may be gone
+		}
 		c.eff.reply(ev.Conn, ev.Sync, noValues, nil)
 		return
+	case c.cfg.Mode == raft.Voter:
+		err = &xrow.Error{Code: xrow.ErrUnsupported, Message: "election_mode='voter' does not support manual elections"}
+	case standing:
+	case leading && ev.Token == 0:
+		// It waits for a quorum on its PROMOTE and needs no other term: in a mixed set two
+		// PROMOTEs at once are a split brain. One that has handed its term over begins
+		// another one, and so does one that is given a token: that goes to the log with a
+		// PROMOTE.
+	case !c.raft.Promote(c.now.Mono):
+		err = c.readonly()
+	default:
+		c.lead.mandate.begin(&ev.Mandate, c.raft.Term(), c.now.Mono)
 	}
-	if c.cfg.Mode == raft.Voter {
-		c.eff.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrUnsupported, Message: "election_mode='voter' does not support manual elections"})
-		return
-	}
-	// One that leads and waits for a quorum on its PROMOTE needs no other term:
-	// in a mixed set two PROMOTEs at once are a split brain. One that has handed its term
-	// over begins another one.
-	if (!c.lead.leading || c.lead.handed) && !c.raft.Promote(c.now.Mono) {
-		c.eff.reply(ev.Conn, ev.Sync, nil, c.readonly())
+	if err != nil {
+		c.eff.reply(ev.Conn, ev.Sync, nil, err)
 		return
 	}
 	c.lead.promotedBy, c.lead.promotedIn = terms.ClipMove(ev.By), c.raft.Term()
@@ -179,6 +198,8 @@ func (c *Core) judgePromote(w *promoteWaiter, late bool) outcome {
 		return fails(xrow.Errorf(xrow.ErrInterferingPromote, c.raft.Leader()))
 	case term > w.term:
 		return fails(xrow.Errorf(xrow.ErrInterferingElections))
+	case c.lead.mandate.refused == w.term:
+		return fails(&xrow.Error{Code: xrow.ErrUnsupported, Message: "This instance may not lead: " + c.lead.mandate.why})
 	case late:
 		return fails(xrow.Errorf(xrow.ErrQuorumWait, c.members.confirmed.synchroQuorum, "the PROMOTE has no quorum yet"))
 	}

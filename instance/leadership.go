@@ -31,6 +31,7 @@ type leadership struct {
 	promotedBy string // who asked last for our promotion
 	promotedIn uint64 // the term that it began
 	realigned  uint64 // term that we began for other rules
+	mandate    mandate
 }
 
 // end: we lead no more.

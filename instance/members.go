@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -101,6 +102,16 @@ func (m *members) uuidOf(id uint32) string {
 		}
 	}
 	return "unknown"
+}
+
+// nameOfID is how people call a member, or who was one.
+func (m *members) nameOfID(id uint32) string {
+	for i := range m.ids {
+		if m.ids[i].ID == id {
+			return nameOf(&m.ids[i])
+		}
+	}
+	return fmt.Sprintf("instance %d", id)
 }
 
 // refuseOwnExpulsion: no change takes our own row away, as in Tarantool. The

@@ -81,6 +81,8 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			s.founding = int(a.Vals[0][0] - '0')
 		case "sequence":
 			s.sequence = true
+		case "supervised":
+			s.cfg.Supervised = true // and a candidate by its configuration, which it is not then
 		case "syncall":
 			s.cfg.SyncAll = true
 		case "oldschema":

@@ -135,14 +135,14 @@ func (s *script) rare(w words) {
 	case "promote":
 		s.sync++
 		s.say("  #%d", s.sync)
-		s.step(PromoteRequest{Conn: 1, Sync: s.sync, By: w.Named["by"]})
+		s.step(PromoteRequest{Conn: 1, Sync: s.sync, By: w.Named["by"], Mandate: w.mandate()})
 	case "demote":
 		s.sync++
-		s.step(DemoteRequest{Conn: 1, Sync: s.sync})
+		s.step(DemoteRequest{Conn: 1, Sync: s.sync, Token: w.Num("token")})
 	case "switchover":
 		s.sync++
 		s.say("  #%d", s.sync)
-		ev := SwitchoverRequest{Conn: 1, Sync: s.sync, To: w.Named["to"], Fast: w.Has("fast"), MaxLag: int(w.Num("lag")), By: "admin", Reason: w.Named["reason"], Join: w.Has("join")}
+		ev := SwitchoverRequest{Conn: 1, Sync: s.sync, To: w.Named["to"], Fast: w.Has("fast"), MaxLag: int(w.Num("lag")), By: "admin", Reason: w.Named["reason"], Join: w.Has("join"), Mandate: w.mandate()}
 		if w.Named["hold"] != "" {
 			d, err := time.ParseDuration(w.Named["hold"])
 			if err != nil {

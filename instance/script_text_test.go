@@ -289,7 +289,7 @@ func (s *script) row(text string) xrow.Row {
 		body := xrow.Synchro{ReplicaID: r.ReplicaID, LSN: w.Number(w.Word(1))}
 		w.names(&body)
 		if to := w.Num("to"); to != 0 {
-			body.Move = &terms.Move{Kind: terms.Switchover, To: uint32(to), By: "admin", Reason: w.Named["reason"], Gap: w.Num("gap")}
+			body.Move = &terms.Move{Kind: terms.Switchover, To: uint32(to), By: "admin", Reason: w.Named["reason"], Gap: w.Num("gap"), Token: w.Num("token"), Lease: uint64(w.mandate().Lease.Milliseconds())}
 		}
 		r.Body = body.AppendBody(nil)
 	case "CONFIRM", "ROLLBACK", "PROMOTE", "DEMOTE": // of Tarantool: owner/lsn term=
@@ -303,7 +303,7 @@ func (s *script) row(text string) xrow.Row {
 		body := xrow.Synchro{Term: r.Term, PrevTerm: w.Number(prev[0]), ReplicaID: uint32(w.Number(prev[1])), LSN: w.Number(prev[2]), Rules: xrow.RulesStrong}
 		w.names(&body)
 		if kind := w.Num("kind"); kind != 0 {
-			body.Move = &terms.Move{Kind: terms.MoveKind(kind), To: r.ReplicaID, Reason: w.Named["reason"], Gap: w.Num("gap")}
+			body.Move = &terms.Move{Kind: terms.MoveKind(kind), To: r.ReplicaID, Reason: w.Named["reason"], Gap: w.Num("gap"), Token: w.Num("token")}
 		}
 		r.Body = body.AppendBody(nil)
 	default:
@@ -340,6 +340,12 @@ func moveText(m *terms.Move) string {
 	text := fmt.Sprintf(" to=%d %s", m.To, m.Kind)
 	if m.By != "" {
 		text += " by " + m.By
+	}
+	if m.Token != 0 {
+		text += fmt.Sprintf(" token=%d", m.Token)
+	}
+	if m.Lease != 0 {
+		text += fmt.Sprintf(" lease=%v", time.Duration(m.Lease)*time.Millisecond)
 	}
 	if m.Reason != "" {
 		text += ": " + m.Reason

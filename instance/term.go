@@ -12,6 +12,9 @@ func (c *Core) raftConfig() raft.Config {
 	if c.members.expelled {
 		mode = raft.Voter
 	}
+	if c.cfg.Supervised && mode == raft.Candidate {
+		mode = raft.Manual
+	}
 	switch c.cfg.Fencing {
 	case FencingStrict:
 		fencing /= 2

@@ -10,14 +10,47 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// promote and demote are box.ctl.promote() and box.ctl.demote(): the core
-// answers once it is settled.
+// promote is box.ctl.promote([{token =, lease =, force =}]), lease in seconds: the core answers
+// once it is settled. By the token that it leads by a leader has its lease renewed.
 func promote(c *call) error {
-	return c.submit(instance.PromoteRequest{Conn: c.Conn, Sync: c.Sync, By: c.userName()})
+	opts, err := readOptions(c.arg(0), template{"token": "number", "lease": "number", "force": "boolean"})
+	if err != nil {
+		return err
+	}
+	m, err := mandateOf(opts)
+	if err != nil {
+		return err
+	}
+	return c.submit(instance.PromoteRequest{Conn: c.Conn, Sync: c.Sync, By: c.userName(), Mandate: m})
 }
 
+// demote is box.ctl.demote([{token =}]).
 func demote(c *call) error {
-	return c.submit(instance.DemoteRequest{Conn: c.Conn, Sync: c.Sync})
+	opts, err := readOptions(c.arg(0), template{"token": "number"})
+	if err != nil {
+		return err
+	}
+	m, err := mandateOf(opts)
+	if err != nil {
+		return err
+	}
+	return c.submit(instance.DemoteRequest{Conn: c.Conn, Sync: c.Sync, Token: m.Token})
+}
+
+// mandateOf is what an agent says, in the options of a call.
+func mandateOf(opts options) (m instance.Mandate, err error) {
+	if v, ok := opts["token"]; ok {
+		if m.Token, ok = v.integer(); !ok || m.Token == 0 {
+			return m, illegal("options parameter 'token' should be a whole number, 1 at least")
+		}
+	}
+	if v, ok := opts["lease"]; ok {
+		if m.Lease, err = seconds(v); err != nil || m.Lease == 0 {
+			return m, illegal("options parameter 'lease' should be a number of seconds, more than 0")
+		}
+	}
+	m.Force = opts.isTrue("force")
+	return m, nil
 }
 
 // recoveryFinished is box.ctl.is_recovery_finished(): no call is served before.

@@ -28,6 +28,7 @@ type infoOwn struct {
 	Copies     *infoGiven    `msgpack:"copies,omitempty"`
 	Replicas   []infoReplica `msgpack:"replicas,omitempty"` // that are registered
 	Pause      *infoPause    `msgpack:"pause,omitempty"`
+	Mandate    *infoMandate  `msgpack:"mandate,omitempty"` // where an agent says who leads
 	Moving     *infoMoving   `msgpack:"moving,omitempty"`
 	Forwards   infoForwards  `msgpack:"forwards"`
 	Txns       infoTxns      `msgpack:"transactions"`
@@ -151,6 +152,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Copies:     p.infoGiven(),
 		Replicas:   replicasOf(registered(s.replicas), peers),
 		Pause:      pauseOf(i),
+		Mandate:    mandateInfo(i),
 		Moving:     movingOf(i),
 		Forwards:   infoForwards{i.Forwards.Open, i.Forwards.Bytes, i.Forwards.Answered, i.Forwards.Unknown, i.Forwards.Refused},
 		Txns:       infoTxns(i.Txns),

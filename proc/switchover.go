@@ -6,15 +6,16 @@ import (
 	"tarragon.dev/tarragon/instance"
 )
 
-var switchoverOptions = template{"to": "string, number", "mode": "string", "max_lag": "number", "timeout": "number", "reason": "string"}
+var switchoverOptions = template{"to": "string, number", "mode": "string", "max_lag": "number", "timeout": "number", "reason": "string",
+	"token": "number", "lease": "number", "force": "boolean"}
 
-// switchover is box.ctl.switchover{to=, mode=, max_lag=, timeout=, reason=}: leadership
+// switchover is box.ctl.switchover{to=, mode=, max_lag=, timeout=, reason=, token=, lease=, force=}: leadership
 // moves to a member, by name, uuid or ID; without one to the one that holds most. mode is
-// strict or fast, max_lag in bytes, timeout in seconds. The answer is a map with to, name,
+// strict or fast, max_lag in bytes, timeout and lease in seconds. The answer is a map with to, name,
 // term, lsn and held, once that leads.
 func switchover(c *call) error {
 	if len(c.args) > 1 {
-		return illegal("Usage: box.ctl.switchover([{to = ..., mode = 'strict' or 'fast', max_lag = ..., timeout = ..., reason = ...}])")
+		return illegal("Usage: box.ctl.switchover([{to = ..., mode = 'strict' or 'fast', max_lag = ..., timeout = ..., reason = ..., token = ..., lease = ..., force = ...}])")
 	}
 	opts, err := readOptions(c.arg(0), switchoverOptions)
 	if err != nil {
@@ -44,6 +45,9 @@ func switchover(c *call) error {
 			return illegal("options parameter 'timeout' should be more than 0 and at most %v seconds", instance.MaxHold.Seconds())
 		}
 		ev.Hold = toDuration(f)
+	}
+	if ev.Mandate, err = mandateOf(opts); err != nil {
+		return err
 	}
 	return c.submit(ev)
 }

@@ -487,6 +487,9 @@ func (r *Raft) Promote(now time.Duration) bool {
 	return true
 }
 
+// Stands tells whether this instance leads, or asks for votes.
+func (r *Raft) Stands() bool { return r.state != StateFollower || r.waiting }
+
 // Forced tells whether the candidacy or leadership was asked for by [Raft.Promote] while
 // another leader was seen.
 func (r *Raft) Forced() bool { return r.byHand && r.forced }

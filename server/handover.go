@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/raft"
 )
@@ -21,6 +22,9 @@ const (
 // comes to nothing another one begins. Where nobody can take over it resigns, as any leader.
 func (s *Server) handOver() {
 	e := s.main().engine.Load()
+	if s.in.Replication.Failover == config.FailoverSupervised {
+		return // an agent says who leads
+	}
 	if s.cfg.NoHandover || e == nil || !e.running.Load() {
 		return
 	}

@@ -18,7 +18,8 @@ type Began struct {
 	Gap   uint64
 	Loose bool
 	// Took is the microseconds from the PROMOTE to the CONFIRM of it; 0: it took no writes.
-	Took uint64
+	Took  uint64
+	Token uint64 // the greatest of an agent's, up to this term; 0: there was none
 }
 
 // Still is for how long nobody could write before this term took writes. false: it is not

@@ -13,9 +13,10 @@ const (
 	Switchover                 // the leader before it handed over
 	ByHand                     // somebody promoted it, where nobody led
 	Forced                     // somebody promoted it, although another one led
+	Supervised                 // an agent promoted it, by a token
 )
 
-var moveKinds = [...]string{"unknown", "bootstrap", "election", "switchover", "by hand", "forced"}
+var moveKinds = [...]string{"unknown", "bootstrap", "election", "switchover", "by hand", "forced", "supervised"}
 
 func (k MoveKind) String() string {
 	if int(k) < len(moveKinds) {
@@ -39,6 +40,11 @@ type Move struct {
 	// known. Loose: so long at most.
 	Gap   uint64
 	Loose bool
+	// Token is the greatest by which an agent had anybody promoted so far (failover supervised).
+	// A HANDOVER carries the one that its target is to lead by, and for how many milliseconds
+	// from when the row arrives there; 0: without an end.
+	Token uint64
+	Lease uint64
 }
 
 // ClipMove cuts a text to what a Move may carry. The name of a user may be longer.

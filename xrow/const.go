@@ -131,7 +131,7 @@ const (
 	KeyGroup       Key = 0x7b // VOTE, JOIN, FETCH_SNAPSHOT, REGISTER, SUBSCRIBE and their answers, string: whose Core is meant
 	KeyFeature     Key = 0x7c // JOIN, FETCH_SNAPSHOT, REGISTER, SUBSCRIBE and its answer, uint: the newest feature level that the sender reads
 	KeyStrongLSN   Key = 0x76 // PROMOTE, CONFIRM, uint: LSN by the strong rules, where LSN is for Tarantools
-	KeyMove        Key = 0x7d // CONFIRM, PROMOTE, array [kind, to, by, reason, gap, loose]: how the write role moves; JOIN META, array of arrays: how it moved
+	KeyMove        Key = 0x7d // CONFIRM, PROMOTE, array [kind, to, by, reason, gap, loose, token, lease]: how the write role moves; JOIN META, array of arrays: how it moved
 	KeyFrom        Key = 0x6f // header of rows of a filtered stream, uint: LSN of the first row that this one stands for
 	KeyShare       Key = 0x81 // SUBSCRIBE, FETCH_SNAPSHOT, array [filter, version, new, spaces]: what the replica has
 	KeyProcedures  Key = 0x80 // SUBSCRIBE and its answer, map name to version: the procedures that the sender has

@@ -324,6 +324,7 @@ const (
 
 	ErrFilteredReplica Code = 20009 // a replica with a filter is no member, and does not what only these do
 	ErrNoNumber        Code = 20011 // a request takes no number here, or never does, and nothing was executed
+	ErrOldToken        Code = 20017 // an agent came with a token that is not the newest one, and nothing was done
 )
 
 // errCodes has the symbol (without ER_) and the text of each code, with verbs of fmt.
@@ -641,6 +642,7 @@ var errCodes = map[Code]struct{ symbol, text string }{
 	ErrAnswerGone:                    {"ANSWER_GONE", "The request was executed; its answer was too large to be kept"},
 	ErrNoNumber:                      {"NO_NUMBER", "The request takes no number: %s"},
 	ErrIndexNotReplicated:            {"INDEX_NOT_REPLICATED", "Index '%s' of space '%s' is not replicated to instance '%s' (filter '%s')"},
+	ErrOldToken:                      {"OLD_TOKEN", "Token %d is not newer than %d: %s"},
 	ErrSequenceNotReplicated:         {"SEQUENCE_NOT_REPLICATED", "Sequence '%s' is not replicated to instance '%s' (filter '%s')"},
 	ErrFilteredReplica:               {"FILTERED_REPLICA", "Instance '%s' is a replica with a filter ('%s') and does not %s: %s"},
 	ErrIndexBeingBuilt:               {"INDEX_BEING_BUILT", "Index '%s' of space '%s' is being built on instance '%s' (%d %%)"},

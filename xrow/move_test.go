@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,6 +19,8 @@ func TestMove(t *testing.T) {
 		{ReplicaID: 1, LSN: 5, Move: &move},
 		{ReplicaID: 1, LSN: 5, Move: &terms.Move{Kind: terms.Switchover, To: 2, Gap: 1, Loose: true}},
 		{ReplicaID: 1, LSN: 5, Move: &terms.Move{Kind: terms.Switchover, To: 2, Gap: terms.MaxMicros}},
+		{ReplicaID: 1, LSN: 5, Move: &terms.Move{Kind: terms.Switchover, To: 2, Token: math.MaxUint64, Lease: 10_000}},
+		{ReplicaID: 1, LSN: 5, Move: &terms.Move{Kind: terms.Supervised, To: 2, Gap: 7, Token: 1}},
 		{ReplicaID: 1, LSN: 5, Term: 7, PrevTerm: 6, Rules: RulesStrong, StrongLSN: 8, Move: &terms.Move{Kind: terms.Election, To: 2, Reason: "silence"}},
 	} {
 		if got, err := DecodeSynchro(s.AppendBody(nil)); err != nil || !reflect.DeepEqual(got, s) {
@@ -40,6 +43,7 @@ func TestMove(t *testing.T) {
 		"a number for by":  text([]byte{0x94, 1, 2, 3}, ""),
 		"a wide gap":       append(text(text([]byte{0x96, 1, 2}, ""), ""), 0xcf, 0, 0x20, 0, 0, 0, 0, 0, 0, 0),
 		"a text for a gap": append(text(text([]byte{0x96, 1, 2}, ""), ""), 0xa0, 0),
+		"no lease":         append(text(text([]byte{0x98, 1, 2}, ""), ""), 5, 0, 7, 0xa0),
 		"no flag":          append(text(text([]byte{0x96, 1, 2}, ""), ""), 5, 2),
 	} {
 		if got, err := DecodeSynchro(body(bad)); err == nil {

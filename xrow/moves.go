@@ -9,8 +9,8 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// AppendMoves encodes how terms began, [[term, owner, kind, at, gap, loose, took, by, reason], ...], of those
-// of which something is known: the value of MOVE in JOIN_META, and what a store keeps beside
+// AppendMoves encodes how terms began, [[term, owner, kind, at, gap, loose, took, by, reason, token], ...], of those
+// of which something is known: token is left out where it is 0: the value of MOVE in JOIN_META, and what a store keeps beside
 // its checkpoints. The newest ones, as many as limit bytes hold; 0: all. An empty array is one byte.
 func AppendMoves(dst []byte, history []terms.Span, limit int) []byte {
 	from, size, known := len(history), 0, uint32(0)
@@ -31,11 +31,18 @@ func AppendMoves(dst []byte, history []terms.Span, limit int) []byte {
 		if !b.Known() {
 			continue
 		}
-		dst = msgp.AppendUint32(msgp.AppendUint64(append(dst, 0x99), s.Term), s.Writer)
+		head := byte(0x99)
+		if b.Token != 0 {
+			head = 0x9a
+		}
+		dst = msgp.AppendUint32(msgp.AppendUint64(append(dst, head), s.Term), s.Writer)
 		dst = msgp.AppendUint64(append(dst, byte(b.Kind)), b.At)
 		dst = append(msgp.AppendUint64(dst, b.Gap), bit(b.Loose))
 		dst = msgp.AppendUint64(dst, b.Took)
 		dst = msgp.AppendString(msgp.AppendString(dst, terms.ClipMove(b.By)), terms.ClipMove(b.Reason))
+		if b.Token != 0 {
+			dst = msgp.AppendUint64(dst, b.Token)
+		}
 	}
 	return dst
 }
@@ -55,6 +62,9 @@ func ReadMoves(v []byte, history []terms.Span) bool {
 		term, writer := one.uint(1<<64-1), uint32(one.uint(vclock.Max-1))
 		b := terms.Began{Kind: terms.MoveKind(one.uint(127)), At: one.uint(terms.MaxMicros), Gap: one.uint(terms.MaxMicros),
 			Loose: one.uint(1) == 1, Took: one.uint(terms.MaxMicros), By: one.text(), Reason: one.text()}
+		if elems >= 10 {
+			b.Token = one.uint(1<<64 - 1)
+		}
 		if one.bad {
 			return false
 		}

@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -43,6 +44,17 @@ func TestMovesAreBounded(t *testing.T) {
 	}
 }
 
+// Tokens of agents come back, the greatest too; terms without one take no byte for it.
+func TestMovesWithTokens(t *testing.T) {
+	all := spansOf(3, "")
+	plain := len(AppendMoves(nil, all, 0))
+	all[1].Began.Token, all[2].Began.Token = 7, math.MaxUint64
+	raw, got := AppendMoves(nil, all, 0), without(all)
+	if !ReadMoves(raw, got) || !reflect.DeepEqual(got, all) || len(raw) != plain+1+9 {
+		t.Errorf("%d bytes, %d without: %+v", len(raw), plain, got)
+	}
+}
+
 // What is told of a term is taken for the term of that number by that writer, and no other.
 func TestMovesOfOthers(t *testing.T) {
 	all := spansOf(3, "")
@@ -68,13 +80,14 @@ func TestBadMoves(t *testing.T) {
 		"a wide kind":        "91 99 02 01 cc80 01 00 00 00 a0 a0",
 		"no such instance":   "91 99 02 20 02 01 00 00 00 a0 a0",
 		"a long time":        "91 99 02 01 02 cfffffffffffffffff 00 00 00 a0 a0",
+		"a text for a token": "91 9a 02 01 02 01 00 00 00 a0 a0 a0",
 		"no flag":            "91 99 02 01 02 01 00 02 00 a0 a0",
 	} {
 		if ReadMoves(unhex(t, h), spansOf(1, "")) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	if !ReadMoves(unhex(t, "91 9a 02 01 07 01 00 00 00 a0 a0 80"), spansOf(1, "")) {
+	if !ReadMoves(unhex(t, "91 9b 02 01 07 01 00 00 00 a0 a0 05 80"), spansOf(1, "")) {
 		t.Error("of a later version: refused")
 	}
 }

@@ -55,13 +55,19 @@ func (s *Synchro) AppendBody(dst []byte) []byte {
 // appendMove writes nothing that readMove refuses: who cannot read a PROMOTE cannot go on.
 func appendMove(b []byte, m *terms.Move) []byte {
 	head := byte(0x94)
-	if m.Gap != 0 {
+	switch {
+	case m.Token != 0:
+		head = 0x98
+	case m.Gap != 0:
 		head = 0x96
 	}
 	b = msgp.AppendUint32(append(b, head, byte(m.Kind)), m.To)
 	b = msgp.AppendString(msgp.AppendString(b, terms.ClipMove(m.By)), terms.ClipMove(m.Reason))
-	if m.Gap != 0 {
+	if head != 0x94 {
 		b = append(msgp.AppendUint64(b, min(m.Gap, terms.MaxMicros)), bit(m.Loose))
+	}
+	if m.Token != 0 {
+		b = msgp.AppendUint64(msgp.AppendUint64(b, m.Token), min(m.Lease, terms.MaxMicros))
 	}
 	return b
 }
@@ -83,6 +89,9 @@ func readMove(v []byte) (m *terms.Move, ok bool) {
 	m = &terms.Move{Kind: terms.MoveKind(kind), To: uint32(to), By: by, Reason: reason}
 	if n >= 6 {
 		m.Gap, m.Loose = e.uint(terms.MaxMicros), e.uint(1) == 1
+	}
+	if n >= 8 {
+		m.Token, m.Lease = e.uint(1<<64-1), e.uint(terms.MaxMicros)
 	}
 	return m, !e.bad
 }

@@ -76,6 +76,7 @@ type tarragonInfo struct {
 	Copies     *boxGiven     `msgpack:"copies"`
 	Replicas   []boxReplica  `msgpack:"replicas"`
 	Pause      *boxPause     `msgpack:"pause"`
+	Mandate    *boxMandate   `msgpack:"mandate"`
 	Moving     *boxMoving    `msgpack:"moving"`
 	Forwards   *boxForwards  `msgpack:"forwards"`
 	Kinds      table[string] `msgpack:"kinds"` // by ID

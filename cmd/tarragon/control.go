@@ -9,19 +9,35 @@ import (
 )
 
 func newPromote(p process) *cobra.Command {
-	return newControl(p, control{
+	var m mandate
+	cmd := newControl(p, control{
 		verb: "promote", function: "box.ctl.promote", done: "is the leader",
 		short: "make an instance the leader",
-		long:  "Promote makes the named instance run for leader, and waits for the outcome.",
+		long: `Promote makes the named instance run for leader, and waits for the outcome.
+
+Where an agent says who leads (replication.failover 'supervised'), --token and --lease are the agent's: the instance leads for as long as the lease is renewed, by
+the same command. --force is for who has no agent any more.`,
+		arguments: m.arguments,
 	})
+	m.register(cmd)
+	return cmd
 }
 
 func newDemote(p process) *cobra.Command {
-	return newControl(p, control{
+	var token uint64
+	cmd := newControl(p, control{
 		verb: "demote", function: "box.ctl.demote", done: "gave leadership up",
 		short: "make a leader step down",
-		long:  "Demote makes the named instance give leadership up. Another instance is elected then.",
+		long:  "Demote makes the named instance give leadership up. Another instance is elected then. With --token only if it leads by that.",
+		arguments: func() []any {
+			if token == 0 {
+				return nil
+			}
+			return []any{map[string]any{"token": token}}
+		},
 	})
+	cmd.Flags().Uint64Var(&token, "token", 0, "the agent's token that it leads by, where an agent says who leads")
+	return cmd
 }
 
 func newAcceptLoss(p process) *cobra.Command {

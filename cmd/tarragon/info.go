@@ -41,6 +41,7 @@ type instanceInfo struct {
 	Memory     *memory      `json:"memory,omitempty"`
 	Feature    *feature     `json:"feature,omitempty"`
 	Pause      *pause       `json:"pause,omitempty"` // of automatic elections
+	Mandate    *boxMandate  `json:"mandate,omitempty"`
 	Moving     *moving      `json:"moving,omitempty"`
 	Forwards   *forwards    `json:"forwards,omitempty"`
 	Filter     *filterState `json:"filter,omitempty"`
@@ -138,7 +139,7 @@ func (in *instanceInfo) parseOwn(m *tarragonInfo, names idNames) {
 	}
 	in.Rules = m.Rules
 	in.Feature = parseFeature(m.Feature, names)
-	in.Pause = parsePause(m.Pause)
+	in.Pause, in.Mandate = parsePause(m.Pause), m.Mandate
 	in.Moving = parseMoving(m.Moving)
 	in.Forwards = parseForwards(m.Forwards)
 	in.Filter = parseFilter(m.Filter)

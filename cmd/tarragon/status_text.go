@@ -23,6 +23,7 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	printStreams(&b, all)
 	printRules(&b, all)
 	printPauses(&b, all)
+	printMandates(&b, all)
 	printMoves(&b, all)
 	printForwards(&b, all)
 	printCopies(&b, all)

@@ -25,6 +25,7 @@ func newSwitchover(p process) *cobra.Command {
 	var to, why string
 	var strict, fast bool
 	var lag int
+	var m mandate
 	cmd := &cobra.Command{
 		Use:   "switchover",
 		Short: "move leadership to another instance, without a failed write",
@@ -51,7 +52,8 @@ It ends with 0 when the other instance leads. Any error says who leads, or that 
 			if was.Kind == "Tarantool" {
 				return fmt.Errorf("switchover: %s leads and is a Tarantool, which hands nothing over: call box.ctl.promote() on the instance that is to lead", was.label())
 			}
-			options := map[string]any{"timeout": f.timeout.Seconds(), "mode": "strict"}
+			options := m.options()
+			options["timeout"], options["mode"] = f.timeout.Seconds(), "strict"
 			if fast {
 				options["mode"] = "fast"
 			}
@@ -64,16 +66,17 @@ It ends with 0 when the other instance leads. Any error says who leads, or that 
 			if lag != 0 {
 				options["max_lag"] = lag
 			}
-			var m moved
-			if err := t.call(cmd.Context(), f.timeout+switchoverGrace, &m, "box.ctl.switchover", options); err != nil {
+			var now moved
+			if err := t.call(cmd.Context(), f.timeout+switchoverGrace, &now, "box.ctl.switchover", options); err != nil {
 				return fmt.Errorf("switchover: %s: %w", t.label(), err)
 			}
-			held := time.Duration(m.Held * float64(time.Second)).Round(100 * time.Microsecond)
-			_, err = fmt.Fprintf(p.out, "%s leads in term %d; it took over from %s at LSN %d, writes waited for %v\n", m.Name, m.Term, was.label(), m.LSN, held)
+			held := time.Duration(now.Held * float64(time.Second)).Round(100 * time.Microsecond)
+			_, err = fmt.Fprintf(p.out, "%s leads in term %d; it took over from %s at LSN %d, writes waited for %v\n", now.Name, now.Term, was.label(), now.LSN, held)
 			return err
 		},
 	}
 	f.register(cmd)
+	m.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&to, "to", "", "the instance that is to lead, by its name or uuid; without it the one that holds most")
 	fl.BoolVar(&strict, "strict", false, "write the row when the next leader has all that is there (the default)")

@@ -26,6 +26,7 @@ type checks struct {
 	void    lostChecker
 	barrier barrierChecker
 	pause   pauseChecker
+	mandate mandateChecker
 
 	handover handoverChecker
 	forward  forwardChecker
@@ -52,6 +53,7 @@ func newChecks(w *World) *checks {
 	c.void.init(w)
 	c.barrier.init(w)
 	c.pause.init(w)
+	c.mandate.init(w)
 	c.handover.init(w)
 	c.forward.init(w)
 	c.numbered = numberedChecker{w: w, rows: map[numberKey][]numberRow{}, slots: map[numberKey][]slotStep{}, ends: map[numberKey]bool{}, leads: map[*node]time.Duration{}}
@@ -222,6 +224,7 @@ func (c *checks) logged(n *node, g *xrow.Group) logged {
 	c.rows.logged(n, rows)
 	c.config.wrote(n, g)
 	for _, r := range rows {
+		c.mandate.wrote(n, r.row)
 		if r.origin == n.id {
 			c.leader.wrote(n, r.row)
 			c.history.wrote(n, r.row)

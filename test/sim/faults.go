@@ -43,7 +43,7 @@ var faultKinds = []faultKind{
 }
 
 func faultsNamed(names []string) (kinds []faultKind) {
-	for _, k := range slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds, handoverKinds, filterKinds) {
+	for _, k := range slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds, handoverKinds, filterKinds, agentKinds) {
 		if slices.Contains(names, k.name) {
 			kinds = append(kinds, k)
 		}

@@ -36,6 +36,7 @@ type plan struct {
 	forwards   bool  // leadership is handed over, and writes are forwarded then
 	txns       bool  // clients have transactions of several requests, too
 	filters    bool  // there are replicas with a filter
+	agents     bool  // agents say who leads
 	sessions   bool  // there are clients with exactly-once sessions
 	async      bool  // clients write asynchronously, too: in a mixed set that makes split brains
 
@@ -106,6 +107,9 @@ func draw(seed uint64, o Options) plan {
 		p.config.ForwardWrites = rand.New(rand.NewPCG(seed, 0x666f72)).IntN(2) == 0
 	}
 	p.filters = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "filter" })
+	if p.agents = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "agents" }); p.agents {
+		p.config.Supervised, p.config.Mode = true, instance.ModeManual
+	}
 	p.indexes = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "indexes" })
 	p.filterFault = o.FilterFault
 	p.broken, p.blindToPromises, p.lostApart, p.txns = o.Break, o.BlindToPromises, o.LostApart, o.Txns

@@ -31,9 +31,11 @@ type Result struct {
 	Split   bool // somebody reported a split brain
 	Readers ReaderMet
 	Paused  Paused
-	Moved   Moved
-	Txns    TxnMet
-	Filters FilterMet
+
+	Supervised Supervised
+	Moved      Moved
+	Txns       TxnMet
+	Filters    FilterMet
 
 	Numbered NumberedMet
 }
@@ -116,7 +118,7 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met, Numbered: w.check.numbered.met}
+		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Supervised: w.check.mandate.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met, Numbered: w.check.numbered.met}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads
@@ -158,6 +160,9 @@ func (n *node) bootstrap() {
 	}
 	n.dialPeers()
 	n.post(instance.BootstrapRows{Rows: rows, ID: 1}, instance.PromoteRequest{})
+	if n.w.plan.agents { // nobody stands by itself: an operator has it begin, when its rows are on the disk
+		n.w.after(100*time.Millisecond, func() { n.post(instance.PromoteRequest{Mandate: instance.Mandate{Force: true}}) })
+	}
 }
 
 // makeSpaces lets a client create the spaces of the load.
@@ -279,6 +284,9 @@ func (w *World) strike() {
 	w.load.start(w.plan.clients)
 	w.check.filtered.start()
 	w.check.numbered.start()
+	if w.plan.agents {
+		w.beginAgents()
+	}
 	began, leaders := w.now, w.check.leader.changes
 	end := began + w.plan.safety
 	w.trouble(end)
@@ -309,6 +317,7 @@ func strikeCrashOf(n *node) {
 func (w *World) healMajority() {
 	w.half = liveness
 	alive := w.drawMajority()
+	w.healed = alive
 	w.tell(nil, "healed: %v", slots(alive))
 	w.sever(alive)
 	for _, n := range alive {

@@ -24,10 +24,13 @@ type World struct {
 	check  *checks
 	table  Table
 	ambush ambush
-	liar   *node  // who lies, if anybody does; nil: nobody yet
-	met    Met    // by a mixed set
-	split  bool   // somebody reported a split brain
-	made   uint32 // spaces made under load
+	liar   *node   // who lies, if anybody does; nil: nobody yet
+	met    Met     // by a mixed set
+	split  bool    // somebody reported a split brain
+	made   uint32  // spaces made under load
+	healed []*node // the majority of the liveness half
+	agents []*agent
+	tokens uint64 // that agents have drawn
 
 	departures  []*departure
 	told        []toldQuorum
