@@ -164,8 +164,10 @@ var filters = []Mutant{
 	},
 	{
 		Name: "a dropped replica is registered again on the way", Area: "filters", File: "instance/replica.go", By: "instance TestScripts",
-		Old: `case r.Dropped:`,
-		New: `case false:`,
+		Old: `	case r.Dropped:
+		return replicaError("Replica '%s' (%s) was dropped and gets nothing any more; `,
+		New: `	case false:
+		return replicaError("Replica '%s' (%s) was dropped and gets nothing any more; `,
 	},
 	{
 		Name: "a stream goes on behind the drop of its replica", Area: "filters", File: "replication/replicas.go", By: "replication TestDroppedReplicaLosesItsStream",
