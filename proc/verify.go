@@ -15,6 +15,9 @@ type Past interface {
 	Begins() vclock.VClock
 	Digests(r DigestRange, done func(DigestPage, error))
 	Rows(origin uint32, from, to uint64, done func([]PastRow, error))
+	// Lost are voided transactions by term, author and LSN, from one on, limit at most; more:
+	// there are others behind them.
+	Lost(from xrow.LostRow, limit int, done func(rows []xrow.LostRow, more bool, err error))
 }
 
 // DigestRange asks for digests of the rows of an author with LSNs From to To, one for each

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -41,14 +42,14 @@ func (p past) Digests(r proc.DigestRange, done func(proc.DigestPage, error)) {
 
 func digestPage(log *xlog.Slot, r proc.DigestRange) (page proc.DigestPage, err error) {
 	w, h := proof.Windows{Step: r.Step}, proof.NewHasher()
-	rows, bytes := 0, 0
+	rows, size := 0, 0
 	page.Next = r.To + 1
 	page.Begins, err = eachRow(log, r.Origin, r.From, r.To, func(row *xrow.Row) bool {
-		if rows >= proofRows || bytes >= proofBytes {
+		if rows >= proofRows || size >= proofBytes {
 			page.Next = row.LSN
 			return false
 		}
-		rows, bytes = rows+1, bytes+len(row.Body)
+		rows, size = rows+1, size+len(row.Body)
 		w.Add(row.LSN, h.Row(row))
 		return true
 	})
@@ -135,4 +136,22 @@ func eachRowOf(g *xrow.Group, origin uint32, from, to uint64, f func(row *xrow.R
 		}
 	}
 	return g.After[origin] >= to, nil
+}
+
+// Lost are voided transactions that the store keeps.
+func (p past) Lost(from xrow.LostRow, limit int, done func([]xrow.LostRow, bool, error)) {
+	p.beside(func() {
+		var rows []xrow.LostRow
+		more, size := false, 0
+		err := p.n.store.EachLostFrom(from.Term, from.Origin, from.LSN, func(r xrow.LostRow) bool {
+			if len(rows) == limit || size >= proofBytes {
+				more = true
+				return false
+			}
+			r.Frame = bytes.Clone(r.Frame)
+			rows, size = append(rows, r), size+len(r.Frame)
+			return true
+		})
+		done(rows, more, err)
+	})
 }

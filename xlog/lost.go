@@ -56,11 +56,14 @@ func (sl *Slot) PutLost(rows []xrow.LostRow) error {
 
 // EachLost goes over the voided rows by term, origin and LSN until f returns
 // false. A frame is valid during the call.
-func (sl *Slot) EachLost(f func(xrow.LostRow) bool) error {
+func (sl *Slot) EachLost(f func(xrow.LostRow) bool) error { return sl.EachLostFrom(0, 0, 0, f) }
+
+// EachLostFrom is EachLost from a name on.
+func (sl *Slot) EachLostFrom(term uint64, origin uint32, lsn uint64, f func(xrow.LostRow) bool) error {
 	if err := sl.usable(); err != nil {
 		return err
 	}
-	it, err := sl.s.newIter(lostStart(sl.number), lostStart(sl.number+1))
+	it, err := sl.s.newIter(lostKey(sl.number, term, origin, lsn), lostStart(sl.number+1))
 	if err != nil {
 		return err
 	}

@@ -160,3 +160,26 @@ func TestVoidedRowsWaitInAnyNumber(t *testing.T) {
 		t.Errorf("%d voided rows are kept of %d", n, groups*each)
 	}
 }
+
+// TestEachLostFrom goes on from any name, whether a row has it or not.
+func TestEachLostFrom(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.Log = nil })
+	var rows []xrow.LostRow
+	for _, n := range [][3]uint64{{2, 1, 5}, {2, 1, 300}, {2, 3, 4}, {256, 1, 1}} {
+		rows = append(rows, lostRow(n[0], uint32(n[1]), n[2]))
+	}
+	if err := f.sl.PutLost(rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		term   uint64
+		origin uint32
+		lsn    uint64
+		want   int
+	}{{0, 0, 0, 4}, {2, 1, 5, 4}, {2, 1, 6, 3}, {2, 2, 0, 2}, {2, 3, 5, 1}, {256, 1, 1, 1}, {256, 1, 2, 0}} {
+		n := 0
+		if err := f.sl.EachLostFrom(c.term, c.origin, c.lsn, func(r xrow.LostRow) bool { n++; return true }); err != nil || n != c.want {
+			t.Errorf("%+v: %d, %v", c, n, err)
+		}
+	}
+}

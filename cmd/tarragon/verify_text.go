@@ -95,8 +95,8 @@ func (r *toldRow) String() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s term %d, written %s", r.Type, r.Term, wallTime(r.Timestamp))
-	if r.SpaceID != 0 {
-		fmt.Fprintf(&b, ", space %s", cmp.Or(plain(r.Space), fmt.Sprint(r.SpaceID)))
+	if name := r.spaceName(); name != "" {
+		fmt.Fprintf(&b, ", space %s", name)
 	}
 	if r.Body != "" {
 		fmt.Fprintf(&b, " %s", string(r.Body))

@@ -54,6 +54,7 @@ var calls = map[string]arguments{
 	"tarragon.replica.create":         args("a-new", map[string]any{"uuid": "00000000-0000-4000-8000-000000000091"}),
 	"tarragon.replica.drop":           args(replicaName),
 	"tarragon.pause":                  args(map[string]any{"seconds": 60}),
+	"tarragon.lost.list":              args(map[string]any{"term": 0, "origin": 0, "lsn": 0, "limit": 1}),
 	"tarragon.verify.digests":         args(map[string]any{"origin": 1, "from": 1, "to": 100, "step": 10}),
 	"tarragon.verify.rows":            args(map[string]any{"origin": 1, "from": 1, "to": 10}),
 

@@ -41,9 +41,21 @@ type provedMember struct {
 	Why      string `json:"not_compared"`
 }
 
+// ofAll are the words of a command that is about all nodes. Where they reach each other through
+// proxies they have no file in common.
+func (r *rig) ofAll(words ...string) []string {
+	if r.mesh == nil {
+		return append(words, "--config", r.Config)
+	}
+	for _, n := range r.Nodes {
+		words = append(words, "--addr", cluster.User+":"+cluster.Password+"@"+n.Addr)
+	}
+	return words
+}
+
 // prove runs tarragon verify.
 func (r *rig) prove() (p proved, exit int, err error) {
-	out, exit := r.tool("verify", "--config", r.Config, "--json")
+	out, exit := r.tool(r.ofAll("verify", "--json")...)
 	var told struct {
 		Sets       []proved `json:"replicasets"`
 		Unanswered []string `json:"unanswered"`
