@@ -359,6 +359,23 @@ func unique(lanes []*lane) []*lane {
 	return out
 }
 
+// onlyNumbered tells whether something with a number is under way, and nothing that cannot be sent once more.
+func (b *backend) onlyNumbered() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	some := false
+	for _, s := range b.slots {
+		switch {
+		case s.r == nil:
+		case s.r.Number != nil:
+			some = true
+		case s.r.opens == nil && s.r.class != classRead:
+			return false
+		}
+	}
+	return some
+}
+
 // hasOlder tells whether it has a request whose time would be over then.
 func (b *backend) hasOlder(until time.Duration) bool {
 	b.mu.Lock()

@@ -32,8 +32,10 @@ type fake struct {
 	conns map[*fakeConn]bool
 	// serve answers what clients ask; nil: an empty answer.
 	serve func(c *fakeConn, row *xrow.Row)
-	asked []string // what clients have asked, by type
-	feats []byte   // of those that it announces, as ID answers them
+	asked []string          // what clients have asked, by type
+	keys  map[string]string // values of other events
+	acks  chan string       // events that were acknowledged; nil: nobody wants to know
+	feats []byte            // of those that it announces, as ID answers them
 	lsn   uint64
 }
 
@@ -112,6 +114,21 @@ func (f *fake) says(e election) {
 	for c := range f.conns {
 		if c.user == "" {
 			go c.write(iproto.AppendEvent(nil, 0, iproto.EventElection, mp.Encode(e)))
+		}
+	}
+}
+
+// tells has it tell another value of an event.
+func (f *fake) tells(key, value string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keys == nil {
+		f.keys = map[string]string{}
+	}
+	f.keys[key] = value
+	for c := range f.conns {
+		if c.user == "" {
+			go c.write(iproto.AppendEvent(nil, 0, key, mp.Encode(value)))
 		}
 	}
 }
@@ -195,8 +212,11 @@ func (c *fakeConn) handle(row *xrow.Row) {
 	case xrow.Watch:
 		q := iproto.Carried{Body: row.Body}
 		key := string(q.EventOf())
-		if c.told[key] {
-			return // it acknowledges
+		if c.told[key] { // it acknowledges
+			if f.acks != nil {
+				f.acks <- key
+			}
+			return
 		}
 		c.told[key] = true
 		switch key {
@@ -204,6 +224,11 @@ func (c *fakeConn) handle(row *xrow.Row) {
 			c.write(iproto.AppendEvent(nil, row.Sync, key, mp.Encode(e)))
 		case eventLeader:
 			c.write(iproto.AppendEvent(nil, row.Sync, key, []byte{0x80}))
+		default:
+			f.mu.Lock()
+			value := f.keys[key]
+			f.mu.Unlock()
+			c.write(iproto.AppendEvent(nil, row.Sync, key, mp.Encode(value)))
 		}
 		return
 	case xrow.Vote:

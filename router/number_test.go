@@ -369,11 +369,56 @@ func TestTakesNoNumber(t *testing.T) {
 	}
 }
 
+// Nobody waits for a leader that was deposed and does not answer: the next one is asked.
+func TestDeposedLeaderIsNotWaitedFor(t *testing.T) {
+	a, b := newFake(t, leadsIn(5, 1)), newFake(t, follows(5, 1))
+	m := numbered(a, b)
+	r := startTest(t, func(c *Config) { c.HoldTime = time.Hour }, a, b)
+	c := client(t, r, RW)
+	asked := make(chan bool, 1)
+	a.does(func(c *fakeConn, row *xrow.Row) {
+		if !m.opens(c, row) {
+			asked <- true
+		}
+	})
+	if err := c.WriteRow(&xrow.Row{Type: xrow.Insert, Sync: 1, Body: insert}); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	a.says(follows(6, 2))
+	b.says(leadsIn(6, 2))
+	if row, err := c.ReadRow(); err != nil || row.AsError() != nil {
+		t.Fatal(err, row.AsError())
+	}
+}
+
+// But for what cannot be sent once more.
+func TestOnlyNumbered(t *testing.T) {
+	write, read, call := &request{class: classWrite}, &request{class: classRead}, &request{class: classCall}
+	numbered, opening := &request{class: classWrite}, &request{class: classCall, opens: &opening{}}
+	numbered.Number = &numbered.num.number
+	for _, c := range []struct {
+		under []*request
+		want  bool
+	}{
+		{nil, false}, {[]*request{nil, read}, false}, {[]*request{numbered}, true}, {[]*request{read, numbered, opening}, true},
+		{[]*request{numbered, call}, false}, {[]*request{write, numbered}, false},
+	} {
+		b := &backend{}
+		for _, r := range c.under {
+			b.slots = append(b.slots, slot{r: r})
+		}
+		if got := b.onlyNumbered(); got != c.want {
+			t.Errorf("%v: %v", c.under, got)
+		}
+	}
+}
+
 // A leader that was deposed, sleeps, and wakes is not listened to: its late answer is nobody's.
 func TestAttackLateAnswer(t *testing.T) {
 	a, b := newFake(t, leadsIn(5, 1)), newFake(t, follows(5, 1))
 	m := numbered(a, b)
-	r := startTest(t, func(c *Config) { c.HoldTime = 4 * time.Second }, a, b)
+	r := startTest(t, func(c *Config) { c.HoldTime = time.Hour }, a, b)
 	c := client(t, r, RW)
 	var late func()
 	asked := make(chan bool, 1)

@@ -177,6 +177,23 @@ func (p *pool) closeOf(inst *instance) {
 	}
 }
 
+// closeNumbered ends the backends of an instance that have not answered writes with numbers, where all that they
+// have not answered can be sent once more.
+func (p *pool) closeNumbered(inst *instance) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, all := range p.byKey {
+		if key.inst != inst {
+			continue
+		}
+		for _, b := range all {
+			if b.onlyNumbered() {
+				b.close()
+			}
+		}
+	}
+}
+
 // closeStale ends the backends of an instance that have not answered a request whose time
 // would be over then.
 func (p *pool) closeStale(inst *instance, until time.Duration) {

@@ -44,7 +44,13 @@ type Router struct {
 	led   *instance // the newest leader; nil: there was none
 	// deposed are instances that another one leads in place of, and since when. What they were asked
 	// before and do not answer is given up in the end: clients have requests that wait behind it.
-	deposed map[*instance]time.Duration
+	deposed map[*instance]deposal
+}
+
+// deposal is the end of an instance's lead.
+type deposal struct {
+	since time.Duration
+	moved bool // what can be asked of the next one in its place has been
 }
 
 // counters are since the start.
@@ -78,7 +84,7 @@ func Open(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, began: time.Now(), deposed: map[*instance]time.Duration{}, newer: make(chan struct{}), looks: make(chan struct{}, 1), wakes: make(chan struct{}, 1)}
+	r := &Router{cfg: cfg, began: time.Now(), deposed: map[*instance]deposal{}, newer: make(chan struct{}), looks: make(chan struct{}, 1), wakes: make(chan struct{}, 1)}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.pool = pool{r: r, byKey: map[poolKey][]*backend{}, failed: map[poolKey]failure{}}
 	r.users.init(r)
@@ -218,7 +224,8 @@ func (r *Router) decide() {
 	}
 	if next.leader >= 0 {
 		if r.led != nil && r.led != r.insts[next.leader] {
-			r.deposed[r.led] = now
+			r.deposed[r.led] = deposal{since: now}
+			signal(r.wakes)
 		}
 		r.led = r.insts[next.leader]
 		delete(r.deposed, r.led)
@@ -272,13 +279,14 @@ func (r *Router) runClock() {
 	defer sweep.Stop()
 	for {
 		var tick <-chan time.Time
-		if r.waiting() {
+		if r.waiting() || r.moves() {
 			tick = time.After(tickWaiting)
 		}
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-tick:
+			r.giveUp(r.now())
 			r.advance()
 			r.observe()
 		case <-r.wakes:
@@ -291,17 +299,38 @@ func (r *Router) runClock() {
 }
 
 // giveUp closes backends of those that lead no more and do not answer what they were asked
-// as leaders: so early that what waits behind that has half of its time left.
+// as leaders: soon where the next one can be asked for all of that, else so early that what waits behind it has half
+// of its time left.
 func (r *Router) giveUp(now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for in, since := range r.deposed {
-		if now < since+r.cfg.HoldTime/2 {
+	for in, d := range r.deposed {
+		if !d.moved && now >= d.since+graceDeposed {
+			r.deposed[in] = deposal{since: d.since, moved: true}
+			r.pool.closeNumbered(in)
+		}
+		if now < d.since+r.cfg.HoldTime/2 {
 			continue
 		}
 		delete(r.deposed, in)
 		r.pool.closeStale(in, now+r.cfg.HoldTime/2)
 	}
+}
+
+// graceDeposed is how long an instance has to answer what it was asked for as the leader, when another one leads:
+// then that one is asked.
+const graceDeposed = 100 * time.Millisecond
+
+// moves tells whether that time runs for one.
+func (r *Router) moves() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range r.deposed {
+		if !d.moved {
+			return true
+		}
+	}
+	return false
 }
 
 // tickWaiting is how often what waits is looked at though nothing has changed.
