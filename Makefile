@@ -15,7 +15,7 @@ HANGS    ?= 30m
 export GOFLAGS += -tags=pebblegozstd
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim mutants mutants-sample lint bench switchovers bench-diff clean cluster interop conformance attack model model-deep
+.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim mutants mutants-sample lint bench switchovers hidden-failovers bench-diff clean cluster interop conformance attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -134,6 +134,10 @@ bench: build ## throughput and latency of three local nodes, and of the packages
 
 switchovers: build ## a thousand planned moves of leadership under load: nothing may be lost
 	cd bench && go run . --switchovers 1000
+
+HIDDEN ?= 100
+hidden-failovers: build ## HIDDEN (100) leaders killed, stopped and moved behind a router: no client may see an error
+	cd bench && go run . --hidden-failovers $(HIDDEN)
 
 bench-diff: build ## this tree beside BASE=REV, in turns; PACKAGES, BENCHES, COUNT, LINES as bench/diff.sh says
 	@test -n "$(BASE)" || { echo "which revision: make bench-diff BASE=main" >&2; exit 1; }

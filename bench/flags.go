@@ -62,6 +62,7 @@ type lineFlags struct {
 	// switchovers is how often the part of that name moves leadership; its flag given
 	// alone measures nothing else.
 	switchovers int
+	hidden      int  // how often the part of that name loses the leader in each way; as switchovers
 	budget      bool // the part of that name alone
 	faults      int
 	behind      uint64
@@ -115,6 +116,9 @@ func parse(args []string, out io.Writer) (*flags, error) {
 		if given.Name == "switchovers" && f.only == "" {
 			f.only = "switchovers"
 		}
+		if given.Name == "hidden-failovers" && f.only == "" {
+			f.only = hiddenPart
+		}
 	})
 	return &f, nil
 }
@@ -157,6 +161,7 @@ func (f *lineFlags) define(fs *flag.FlagSet) {
 	fs.Uint64Var(&f.rows, "rows", 1_000_000, "rows of the lines about memory and about the start")
 	fs.IntVar(&f.kills, "kills", 100, "how often the line kills kills the leader")
 	fs.IntVar(&f.switchovers, "switchovers", 100, "how often the line switchovers moves leadership; given without -only: that line alone")
+	fs.IntVar(&f.hidden, "hidden-failovers", 100, "how often the line hidden failovers kills, stops and moves the leader behind a router; given without -only: that line alone")
 	fs.BoolVar(&f.budget, "budget", false, "measure what one request costs each process, and nothing else")
 	fs.IntVar(&f.faults, "faults", 5, "how often each fault of the leader is repeated; 0: none")
 	fs.Uint64Var(&f.behind, "behind", 1_000_000, "how many rows a follower is behind when it catches up; 0: do not")

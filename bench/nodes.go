@@ -18,9 +18,10 @@ import (
 // replicaset is the nodes that the benchmark itself has started.
 type replicaset struct {
 	*cluster.Cluster
-	mesh *cluster.Mesh // between the nodes, nil: none
-	dir  string
-	keep bool // the directory, after something went wrong
+	mesh   *cluster.Mesh // between the nodes, nil: none
+	binary string
+	dir    string
+	keep   bool // the directory, after something went wrong
 }
 
 // startNodes starts a replica set of the shape that the flags say, and waits until
@@ -64,7 +65,7 @@ func startShape(ctx context.Context, f *flags, path string, s shape, mesh *clust
 	if err != nil {
 		return nil, err
 	}
-	rs := &replicaset{Cluster: c, mesh: mesh, dir: dir, keep: f.keep}
+	rs := &replicaset{Cluster: c, mesh: mesh, binary: binary, dir: dir, keep: f.keep}
 	if mesh != nil && mesh.Err() != nil {
 		return nil, mesh.Err()
 	}

@@ -25,6 +25,7 @@ var parts = []part{
 	{name: budgetPart, named: true, off: func(*flags) bool { return false }, run: printBudget},
 	{name: "filters", named: true, off: func(*flags) bool { return false }, run: printFilters},
 	{name: "switchovers", named: true, off: func(f *flags) bool { return f.switchovers == 0 }, run: printSwitchovers},
+	{name: hiddenPart, named: true, off: func(f *flags) bool { return f.hidden == 0 }, run: printHidden},
 }
 
 func (p *part) chosen(f *flags) bool {
