@@ -119,8 +119,9 @@ type Downstream struct {
 	VClock        []uint64 // acked, by instance ID; component 0 is not shown
 	Message       string
 	SystemMessage string
-	Address       string // where its connection comes from
-	FilterVersion uint64 // of its filter, by which it asked for the stream; 0: it has none
+	Address       string         // where its connection comes from
+	FilterVersion uint64         // of its filter, by which it asked for the stream; 0: it has none
+	Memory        xrow.MemoryUse // of an anonymous replica, as it told last; zero: it did not
 }
 
 // Call is a CALL, CALL_16 or EVAL request.

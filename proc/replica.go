@@ -5,6 +5,7 @@ import (
 
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Registered replicas: docs/filters.md.
@@ -59,12 +60,18 @@ type infoReplica struct {
 // replicaStream is the stream of a replica. Version is that of its filter by which it was
 // asked for: the replica has taken this one up.
 type replicaStream struct {
-	Status  string  `msgpack:"status"`
-	Address string  `msgpack:"address,omitempty"`
-	Version uint64  `msgpack:"acked_version"`
-	Lag     float64 `msgpack:"lag"`
-	Idle    float64 `msgpack:"idle"`
-	Message *string `msgpack:"message,omitempty"`
+	Status  string         `msgpack:"status"`
+	Address string         `msgpack:"address,omitempty"`
+	Version uint64         `msgpack:"acked_version"`
+	Lag     float64        `msgpack:"lag"`
+	Idle    float64        `msgpack:"idle"`
+	Message *string        `msgpack:"message,omitempty"`
+	Memory  *replicaMemory `msgpack:"memory,omitempty"` // as the replica says; nil: it does not
+}
+
+type replicaMemory struct {
+	Taken uint64 `msgpack:"taken"`
+	Limit uint64 `msgpack:"limit"`
 }
 
 // listReplicas is tarragon.replica.list(): the confirmed ones, on any instance.
@@ -95,6 +102,9 @@ func replicasOf(all []instance.Replica, peers []PeerStatus) []infoReplica {
 		for k := range peers {
 			if d := peers[k].Downstream; d != nil && peers[k].UUID == r.UUID {
 				out[i].Stream = &replicaStream{Status: d.Status, Address: d.Address, Version: d.FilterVersion, Lag: d.Lag.Seconds(), Idle: d.Idle.Seconds(), Message: orNil(d.Message)}
+				if d.Memory != (xrow.MemoryUse{}) {
+					out[i].Stream.Memory = &replicaMemory{d.Memory.Taken, d.Memory.Limit}
+				}
 			}
 		}
 	}

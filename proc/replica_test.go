@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // A replica from its registration to its end, by hand, and what list, the filter and
@@ -20,8 +21,8 @@ func TestReplica(t *testing.T) {
 	c.expect("tarragon.replica.create", `["r7", {"uuid": "`+uuid(7)+`", "filter": "hr"}]`, "=> []")
 	c.expect("tarragon.replica.create", `["r8", {"uuid": "`+uuid(8)+`"}]`, "=> []")
 	c.expect("tarragon.replica.list", `[]`, `=> [[{"name": "r7", "uuid": "`+uuid(7)+`", "filter": "hr", "state": "registered"}, {"name": "r8", "uuid": "`+uuid(8)+`", "filter": "", "state": "registered"}]]`)
-	peers = []PeerStatus{{UUID: uuid(7), Downstream: &Downstream{Status: "follow", Address: "10.0.0.7:40000", FilterVersion: 1}}, {UUID: uuid(8), Upstream: &Upstream{Status: "follow"}}}
-	c.expect("tarragon.replica.list", `[]`, `=> [[{"name": "r7", "uuid": "`+uuid(7)+`", "filter": "hr", "state": "registered", "stream": {"status": "follow", "address": "10.0.0.7:40000", "acked_version": 1, "lag": 0f, "idle": 0f}}, {"name": "r8", "uuid": "`+uuid(8)+`", "filter": "", "state": "registered"}]]`)
+	peers = []PeerStatus{{UUID: uuid(7), Downstream: &Downstream{Status: "follow", Address: "10.0.0.7:40000", FilterVersion: 1, Memory: xrow.MemoryUse{Taken: 5, Limit: 300}}}, {UUID: uuid(8), Upstream: &Upstream{Status: "follow"}}}
+	c.expect("tarragon.replica.list", `[]`, `=> [[{"name": "r7", "uuid": "`+uuid(7)+`", "filter": "hr", "state": "registered", "stream": {"status": "follow", "address": "10.0.0.7:40000", "acked_version": 1, "lag": 0f, "idle": 0f, "memory": {"taken": 5, "limit": 300}}}, {"name": "r8", "uuid": "`+uuid(8)+`", "filter": "", "state": "registered"}]]`)
 	peers = nil
 	c.expect("tarragon.filter.drop", `["hr"]`, "! 1 IllegalParams: Filter 'hr' is in use by 'r7': 'tarragon replica alter' gives them another one, 'tarragon replica drop' takes them away, and --force does so with the filter")
 	c.expect("tarragon.replica.alter", `["r8", {"filter": "hr"}]`, "=> []")

@@ -57,7 +57,7 @@ type ackWriter struct {
 func (w *ackWriter) next(a *applier) []byte {
 	h := a.hub
 	h.mu.Lock()
-	st, count, beat, sync, self := h.acking.said, h.acking.count, a.beat, a.sync, h.acking.self
+	st, count, beat, sync, self, ours := h.acking.said, h.acking.count, a.beat, a.sync, h.acking.self, a.kind == xrow.Tarragon
 	urgent := h.urgent(a)
 	if h.acking.mute || !st.VClock.Covers(&w.floor) {
 		h.mu.Unlock()
@@ -74,6 +74,9 @@ func (w *ackWriter) next(a *applier) []byte {
 	}
 	w.said = st
 	ack := xrow.Ack{VClock: st.VClock, Term: st.Term, Sync: sync}
+	if answer && ours && h.cfg.Memory != nil {
+		ack.Memory = h.cfg.Memory() // not under the lock: the core is asked
+	}
 	row := xrow.Row{Type: xrow.OK, Body: ack.AppendBody(w.buf[:0])}
 	w.buf = row.Body
 	if st.Timestamp != w.stamp {

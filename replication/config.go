@@ -66,6 +66,9 @@ type Config struct {
 	Registers func()
 	// Line tells where this instance stands, see compare; nil: it does not compare itself.
 	Line func() instance.Line
+	// Memory is what this anonymous replica takes, told with its acks to members of ours; nil:
+	// it is not told.
+	Memory func() xrow.MemoryUse
 	// AddressOf is where clients reach a member; nil: it is not told.
 	AddressOf func(uuid string) string
 	// MustJoin is told once that no peer has the rows that we need any more, and that we do not lead:

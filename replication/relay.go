@@ -70,9 +70,10 @@ type cutter struct {
 
 // heard is what a peer has answered, and whether it is to be heard any more.
 type heard struct {
-	acked  vclock.VClock // newest ack
-	ackAt  time.Duration // when it came; 0: none yet
-	ackLag float64       // seconds from an origin's write to its ack
+	acked  vclock.VClock  // newest ack
+	ackAt  time.Duration  // when it came; 0: none yet
+	ackLag float64        // seconds from an origin's write to its ack
+	memory xrow.MemoryUse // newest that was told; zero: none was
 	hold   holdBack
 	end    *xrow.Error // why the hub ends this stream; nil: it does not
 }
@@ -389,6 +390,9 @@ func (r *relay) noteAck(ack *xrow.Ack, rows []xrow.Row) (counts bool, err error)
 	}
 	r.acked = ack.VClock
 	r.ackAt = now.Mono
+	if ack.Memory != (xrow.MemoryUse{}) {
+		r.memory = ack.Memory
+	}
 	for i := range rows {
 		if t := rows[i].Timestamp; t != 0 {
 			r.ackLag = max(now.Wall-t, 0)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/vclock"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // PeerStatus is what box.info tells of one peer. Times are in seconds.
@@ -37,9 +38,10 @@ type DownstreamStatus struct {
 	VClock  vclock.VClock
 	Lag     float64
 	Idle    float64
-	Message string // how far the state was sent
-	Address string // where the connection comes from; empty: not known
-	Version uint64 // of its filter, by which the stream was asked for; 0: it has none
+	Message string         // how far the state was sent
+	Address string         // where the connection comes from; empty: not known
+	Version uint64         // of its filter, by which the stream was asked for; 0: it has none
+	Memory  xrow.MemoryUse // of an anonymous replica, as it told last; zero: it did not
 }
 
 // Status lists the configured peers but ourselves, in their order, then peers
@@ -93,6 +95,7 @@ func (p *Progress) status() *DownstreamStatus {
 
 func (r *relay) status(now time.Duration) *DownstreamStatus {
 	d := &DownstreamStatus{Status: "follow", VClock: r.acked, Lag: r.ackLag, Address: r.link.RemoteAddr().String()}
+	d.Memory = r.memory
 	if r.share != nil {
 		d.Version = r.share.Version
 	}

@@ -239,7 +239,11 @@ func (n *node) newHub() (*replication.Hub, error) {
 		return nil, err
 	}
 	silence, places := n.tuning.copies()
-	return replication.New(replication.Config{CopyTimeout: silence, MaxCopies: places, Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, TakesMark: outside == registered, Process: process, Feature: n.feature, Procedures: n.procedures,
+	var memory func() xrow.MemoryUse
+	if r.Anon {
+		memory = n.memoryUse
+	}
+	return replication.New(replication.Config{Memory: memory, CopyTimeout: silence, MaxCopies: places, Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, TakesMark: outside == registered, Process: process, Feature: n.feature, Procedures: n.procedures,
 		Anon: r.Anon, Filter: n.in.Tarragon.Filter, Version: versionNumber(), Peers: n.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
 		Log:      storeLog{n.store}, CanLog: n.store.Mode() != xlog.None, Rights: n.rights, Registers: n.registers, AddressOf: n.addressOf, Line: n.line, MustJoin: n.joinAnew, SpoolDir: filepath.Dir(storeDir(n.in)), CopyDir: n.copyDir(), FileMode: n.in.Tarragon.FileMode, DirMode: n.in.Tarragon.DirMode, Transfer: n.transfer(), Logger: n.log})

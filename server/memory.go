@@ -6,6 +6,7 @@ import (
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/xrow"
 
 	"github.com/rs/zerolog"
 )
@@ -49,4 +50,13 @@ func (s *Server) watchMemory(e *engine) {
 		}
 		s.log.WithLevel(level).Err(err).Int("taken", m.Taken).Int("limit", m.Limit).Msg(what)
 	}
+}
+
+// memoryUse is what the node's tuples and indexes take, as box.info tells it.
+func (n *node) memoryUse() (u xrow.MemoryUse) {
+	n.engine.Load().loop.Read(func(c *instance.Core) {
+		m := c.Box().Memory()
+		u = xrow.MemoryUse{Taken: uint64(m.Taken), Limit: uint64(m.Limit)}
+	})
+	return u
 }

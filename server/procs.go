@@ -264,7 +264,7 @@ func (s *Server) peerStatus() (out []proc.PeerStatus) {
 			ps.Upstream = &proc.Upstream{Status: string(u.Status), Idle: duration(u.Idle), Lag: duration(u.Lag), Peer: u.Peer, Message: u.Message}
 		}
 		if d := p.Downstream; d != nil {
-			ps.Downstream = &proc.Downstream{Status: d.Status, Idle: duration(d.Idle), Lag: duration(d.Lag), VClock: d.VClock[:], Message: d.Message, Address: d.Address, FilterVersion: d.Version}
+			ps.Downstream = &proc.Downstream{Status: d.Status, Idle: duration(d.Idle), Lag: duration(d.Lag), VClock: d.VClock[:], Message: d.Message, Address: d.Address, FilterVersion: d.Version, Memory: d.Memory}
 		}
 		out = append(out, ps)
 	}

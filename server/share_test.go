@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/cluster"
 	"tarragon.dev/tarragon/xrow"
 
 	"github.com/tarantool/go-tarantool/v2"
@@ -281,7 +282,11 @@ func TestRegisteredReplica(t *testing.T) {
 		return nil
 	}
 	s.until("the leader knows its stream", func() bool { m := line(lead); return m != nil && m["stream"] != nil })
+	s.until("the leader is told its memory", func() bool { return line(lead)["stream"].(map[any]any)["memory"] != nil })
 	m := line(lead)
+	if memory := m["stream"].(map[any]any)["memory"].(map[any]any); cluster.Number(memory["limit"]) != uint64(reader.memory().Limit) || cluster.Number(memory["taken"]) == 0 {
+		t.Errorf("its memory is %v, by its own word %+v", memory, reader.memory())
+	}
 	if stream := m["stream"].(map[any]any); m["filter"] != "hr" || m["state"] != "registered" || stream["status"] != "follow" || fmt.Sprint(stream["acked_version"]) != "1" {
 		t.Errorf("%v", m)
 	}

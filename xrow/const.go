@@ -140,6 +140,7 @@ const (
 	KeySlot        Key = 0x84 // header of a request, uint: its slot of the session
 	KeyNumber      Key = 0x85 // header of a request, uint: its number in the slot
 	KeyRepeat      Key = 0x86 // header of a request, boolean: it may have been sent before
+	KeyMemory      Key = 0x88 // acks of a SUBSCRIBE, array [taken, limit]: bytes of the memory of an anonymous replica
 	KeyFile        Key = 0x87 // FETCH_SNAPSHOT, array []: the base copy is to be written as a file; JOIN META, array [path, size, digest]: there it is
 	KeySet         Key = 0x77 // ballot, array [replica set UUID, voters that it needs while it is being founded]
 )

@@ -1,6 +1,7 @@
 package xrow
 
 import (
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/vclock"
 
 	"github.com/tinylib/msgp/msgp"
@@ -42,6 +43,24 @@ type Ack struct {
 	VClock vclock.VClock // as it is on disk
 	Term   uint64        // persisted; 0: not told, as by peers before 2.11
 	Sync   uint64        // VCLOCK_SYNC of the last heartbeat; 0: none came
+	Memory MemoryUse     // of an anonymous replica; zero: not told
+}
+
+// MemoryUse is what tuples and indexes take, in bytes, and may take: memtx.memory.
+type MemoryUse struct{ Taken, Limit uint64 }
+
+// readMemory reads [taken, limit]. More elements may follow.
+func readMemory(v []byte) (m MemoryUse, ok bool) {
+	n, at, ok := mp.ReadArrayHeader(v)
+	if !ok || n < 2 {
+		return m, false
+	}
+	var used int
+	if m.Taken, used, ok = mp.ReadUint(v[at:]); !ok {
+		return m, false
+	}
+	m.Limit, _, ok = mp.ReadUint(v[at+used:])
+	return m, ok
 }
 
 // AppendBody encodes the body; zero Term and Sync are left out.
@@ -50,6 +69,10 @@ func (a *Ack) AppendBody(dst []byte) []byte {
 	m.vclock(KeyVClock, &a.VClock)
 	m.uintNonzero(KeyTerm, a.Term)
 	m.uintNonzero(KeyVClockSync, a.Sync)
+	if a.Memory != (MemoryUse{}) {
+		m.key(KeyMemory)
+		m.dst = msgp.AppendUint64(msgp.AppendUint64(append(m.dst, 0x92), a.Memory.Taken), a.Memory.Limit)
+	}
 	return m.dst
 }
 
@@ -71,6 +94,10 @@ func (a *Ack) Decode(body []byte) error {
 		case KeyVClockSync:
 			if a.Sync, ok = u64(f.val); !ok {
 				return badMsgpack("invalid vclock sync", nil)
+			}
+		case KeyMemory:
+			if a.Memory, ok = readMemory(f.val); !ok {
+				return badMsgpack("invalid memory", nil)
 			}
 		}
 	}

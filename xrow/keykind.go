@@ -21,7 +21,7 @@ var keyKinds = [256]mp.Kind{
 	KeyAuthType: mp.Str, KeyReplicasetName: mp.Str, KeyInstanceName: mp.Str, KeySpaceName: mp.Str,
 	KeyIndexName: mp.Str, KeyTupleFormats: mp.Map, KeyIsSync: mp.Bool,
 	KeyPrevTerm: mp.Uint, KeyRules: mp.Uint, KeyHistory: mp.Array, KeyIncarnation: mp.Uint, KeyCommitted: mp.Array, KeyTuples: mp.Uint, KeyShown: mp.Array, KeyProcess: mp.Uint, KeyGroup: mp.Str, KeyFeature: mp.Uint,
-	KeyStrongLSN: mp.Uint, KeySet: mp.Array, KeyMove: mp.Array, KeyFrom: mp.Uint, KeyShare: mp.Array, KeyCopy: mp.Array, KeyFile: mp.Array, KeyProcedures: mp.Map,
+	KeyStrongLSN: mp.Uint, KeySet: mp.Array, KeyMove: mp.Array, KeyFrom: mp.Uint, KeyShare: mp.Array, KeyCopy: mp.Array, KeyFile: mp.Array, KeyMemory: mp.Array, KeyProcedures: mp.Map,
 }
 
 // Accepts tells whether a value that begins with byte c is of the type of key

@@ -42,7 +42,7 @@ var bodyNames = names{
 	0x62: {"is_checkpoint_join", nil}, 0x63: {"checkpoint_vclock", nil}, 0x64: {"checkpoint_lsn", nil},
 	KeyPrevTerm: {"prev_term", nil}, KeyRules: {"rules", nil}, KeyHistory: {"history", nil},
 	KeyIncarnation: {"incarnation", nil}, KeyCommitted: {"committed", nil}, KeyTuples: {"tuples", nil}, KeyShown: {"shown", nil}, KeyProcess: {"process", nil}, KeyGroup: {"group", nil}, KeyFeature: {"feature", nil},
-	KeyStrongLSN: {"strong_lsn", nil}, KeySet: {"set", nil}, KeyShare: {"share", nil}, KeyCopy: {"copy", nil}, KeyFile: {"file", nil}, KeyProcedures: {"procedures", nil},
+	KeyStrongLSN: {"strong_lsn", nil}, KeySet: {"set", nil}, KeyShare: {"share", nil}, KeyCopy: {"copy", nil}, KeyFile: {"file", nil}, KeyMemory: {"memory", nil}, KeyProcedures: {"procedures", nil},
 }
 
 var raftNames = names{0: {"term", nil}, 1: {"vote", nil}, 2: {"state", nil}, 3: {"vclock", nil}, 4: {"leader_id", nil},

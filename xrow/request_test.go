@@ -86,6 +86,7 @@ func TestBodiesHaveTarantoolsLayout(t *testing.T) {
 			"81 29 8b 01 c2 04 c2 05 c2 06 c3 02 80 03 80 07 c2 08 d924" + hexOf(uuidB) + "09 90 71 01 77 92 d924" + hexOf(uuidA) + "02"},
 		{"ack", &Ack{VClock: clock(t, "{1: 6}"), Term: 1}, "82 26 81 01 06 53 01"},
 		{"ack of a heartbeat", &Ack{VClock: clock(t, "{0: 9, 1: 6}"), Term: 1, Sync: 2}, "83 26 81 01 06 53 01 5a 02"},
+		{"ack of an anonymous replica", &Ack{VClock: clock(t, "{1: 6}"), Term: 1, Memory: MemoryUse{Taken: 5, Limit: 300}}, "83 26 81 01 06 53 01 cc88 92 05 cd012c"},
 		{"CONFIRM", &Synchro{ReplicaID: 1, LSN: 16}, "82 02 01 03 10"},
 		{"PROMOTE", &Synchro{Term: 3}, "83 02 00 03 00 53 03"},
 		{"PROMOTE of META", &Synchro{ReplicaID: 1, LSN: 20, Term: 2, VClock: &confirmed}, "84 02 01 03 14 53 02 26 81 01 14"},
@@ -293,8 +294,21 @@ func TestNilUUIDIsNone(t *testing.T) {
 	}
 }
 
+// Whoever knows no memory passes over it, as it does over what comes later; what has its key and is no memory is refused.
+func TestAckOfANewerVersion(t *testing.T) {
+	var a Ack
+	if err := a.Decode(unhex(t, "84 26 81 01 06 cc88 93 05 07 a178 cc89 92 01 02 5a 02")); err != nil || a.Sync != 2 || a.VClock[1] != 6 || a.Memory != (MemoryUse{5, 7}) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	for _, bad := range []string{"82 26 81 01 06 cc88 91 05", "82 26 81 01 06 cc88 92 05 a178", "82 26 81 01 06 cc88 92 ff 05", "82 26 81 01 06 cc88 05"} {
+		if err := a.Decode(unhex(t, bad)); err == nil {
+			t.Errorf("%s is taken: %+v", bad, a)
+		}
+	}
+}
+
 func TestAckAndHeartbeatDoNotAllocate(t *testing.T) {
-	ack := Ack{VClock: clock(t, "{1: 1000000, 2: 5, 3: 70000}"), Term: 7, Sync: 300}
+	ack := Ack{VClock: clock(t, "{1: 1000000, 2: 5, 3: 70000}"), Term: 7, Sync: 300, Memory: MemoryUse{1 << 30, 1 << 40}}
 	buf := make([]byte, 0, 512)
 	if n := testing.AllocsPerRun(100, func() {
 		row := Row{Timestamp: 1.5, Body: ack.AppendBody(buf[:0])}

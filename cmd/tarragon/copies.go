@@ -15,10 +15,20 @@ type boxFilter struct {
 	Absent  []string    `msgpack:"absent"`
 	Copied  []boxCopied `msgpack:"being_copied"`
 	Copy    *boxCopy    `msgpack:"copy"`
+
+	Indexes   []string   `msgpack:"indexes_left_out"`
+	Built     []boxBuilt `msgpack:"indexes_being_built"`
+	Sequences []string   `msgpack:"sequences_left_out"`
 }
 
 type boxCopied struct {
-	Space string `msgpack:"space"`
+	Space   string `msgpack:"space"`
+	Percent number `msgpack:"percent"`
+}
+
+type boxBuilt struct {
+	Index   string `msgpack:"index"` // with its space
+	Percent number `msgpack:"percent"`
 }
 
 // boxCopy is the base copy that a filtered replica takes.

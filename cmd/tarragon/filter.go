@@ -244,6 +244,9 @@ type filterNames struct {
 	Sequences []filterObject `msgpack:"sequences" json:"sequences_left_out"`
 	Former    []number       `msgpack:"former" json:"former_versions"`
 	Replicas  []string       `msgpack:"replicas" json:"replicas"` // that are registered with it
+
+	By    string        `msgpack:"-" json:"by"` // who says so
+	There []filterThere `msgpack:"-" json:"there"`
 }
 
 type filterObject struct {
@@ -262,18 +265,21 @@ func newFilterShow(p process) *cobra.Command {
 	var f connectFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "show NAME",
-		Short:   "show what a filter has and what it leaves out",
-		Long:    "Show asks the leader. Indexes and sequences that are not shown are had.\n\n" + connectHelp,
+		Use:   "show NAME",
+		Short: "show what a filter has and what it leaves out",
+		Long: `Show asks the leader what the filter says, or where none of the instances leads, another one. Indexes and sequences that are not shown are had. Of each
+replica with the filter that is among the instances it tells what is there: what is absent, being copied and being built.
+
+` + connectHelp,
 		Example: "  tarragon filter show hr --config cluster.yaml",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			var shown filterNames
-			if err := f.askFilters(cmd, p, &shown, "show", a[0]); err != nil {
+			shown, err := f.showFilter(cmd.Context(), p, a[0])
+			if err != nil {
 				return err
 			}
 			if asJSON {
-				return printIndented(p.out, &shown)
+				return printIndented(p.out, shown)
 			}
 			return shown.print(p.out)
 		},
@@ -281,26 +287,4 @@ func newFilterShow(p process) *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-func (f *filterNames) print(w io.Writer) error {
-	fmt.Fprintf(w, "filter %s, version %d; spaces that are made later: %s\n", plain(f.Name), f.Version, madeLater(f.New))
-	if len(f.Replicas) > 0 {
-		fmt.Fprintf(w, "replicas with it: %s\n", plain(strings.Join(f.Replicas, ", ")))
-	}
-	fmt.Fprintln(w)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "KIND\tNAME\tID\tHAD")
-	objects := func(kind, had string, list []filterObject) {
-		for _, o := range list {
-			fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", kind, plain(o.Name), o.ID, had)
-		}
-	}
-	objects("space", "yes", f.Spaces)
-	objects("space", "no", f.Absent)
-	for _, ix := range f.Indexes {
-		fmt.Fprintf(t, "index\t%s.%s\t%d.%d\tno\n", plain(ix.Space), plain(ix.Name), ix.SpaceID, ix.ID)
-	}
-	objects("sequence", "no", f.Sequences)
-	return t.Flush()
 }

@@ -65,13 +65,17 @@ func TestFilterFails(t *testing.T) {
 		"tarragon.filter.drop": refused, "tarragon.filter.list": refused, "tarragon.filter.show": refused})
 	_, follower := filterServers(t)
 	for _, words := range []string{"create hr --full", "alter hr --rename x", "drop hr", "list", "show hr"} {
+		noLeader := "no leader"
+		if words == "show hr" {
+			noLeader = "i2" // it is asked then, and has no such procedure
+		}
 		verb := "filter " + strings.Fields(words)[0]
 		if _, _, err := runWith(t, nil, append([]string{"filter"}, append(strings.Fields(words), "--addr", leader.address)...)...); exitCode(err) != exitFailed ||
 			!strings.Contains(err.Error(), verb+": i1") || !strings.Contains(err.Error(), refused.Error()+" (error 1)") {
 			t.Errorf("%s: %v", words, err)
 		}
 		if _, _, err := runWith(t, nil, append([]string{"filter"}, append(strings.Fields(words), "--addr", follower.address)...)...); exitCode(err) != exitFailed ||
-			!strings.Contains(err.Error(), verb+": no leader") {
+			!strings.Contains(err.Error(), verb+": "+noLeader) {
 			t.Errorf("%s without a leader: %v", words, err)
 		}
 	}
@@ -105,13 +109,54 @@ sequence  bills          7      no
 	}
 }
 
+// Replicas with the filter that are asked too tell what is there; one answers what the filter says where nobody leads.
+func TestFilterShownByReplicas(t *testing.T) {
+	leader, _ := filterServers(t)
+	reader := func(name string, own map[string]any) string {
+		m := ofOurs(0, name, map[string]any{"filter": own})
+		return serveFake(t, map[string]any{"box.info": m, "tarragon.filter.show": map[string]any{"name": "hr", "version": 7}}).address
+	}
+	busy := reader("r1", map[string]any{"name": "hr", "version": 7, "absent": []any{"orders"}, "indexes_left_out": []any{"staff.by_age"}, "sequences_left_out": []any{"bills"},
+		"being_copied": []any{map[string]any{"space": "wages\n", "percent": 61}}, "indexes_being_built": []any{map[string]any{"index": "staff.by_name", "percent": 40}},
+		"copy": map[string]any{"stage": "takes", "from": "i1", "percent": 61, "rows": 10, "total": 20, "seconds": 4.0}})
+	late, whole := reader("r2", map[string]any{"name": "hr", "version": 6}), reader("r3", map[string]any{"name": "hr", "version": 7})
+	gone, other := reader("r4", map[string]any{"name": "hr", "version": 5, "gone": true}), reader("r5", map[string]any{"name": "rest", "version": 3})
+	out, _, err := runWith(t, nil, "filter", "show", "hr", "--addr", busy, "--addr", late, "--addr", whole, "--addr", gone, "--addr", other, "--addr", leader.address, "--addr", freeAddress(t))
+	_, there, _ := strings.Cut(out, "sequence  bills          7      no\n")
+	if want := `
+r1 has version 7: not all is there yet
+  being copied: "wages\n" 61 %
+  being built: staff.by_name 40 %
+  the copy: 61 %, 0 rows/s, 10 of about 20 rows, for 4s from i1
+  absent spaces: orders
+  indexes left out: staff.by_age
+  sequences left out: bills
+
+r2 has version 6: it has not taken up version 7
+
+r3 has version 7: all is there
+
+r4 has version 5: it knows no such filter any more, and keeps what that gave
+`; err != nil || there != want {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, _, err = runWith(t, nil, "filter", "show", "hr", "--json", "--addr", busy)
+	var shown filterNames
+	if bad := json.Unmarshal([]byte(out), &shown); err != nil || bad != nil || shown.By != "r1 ("+busy+")" || len(shown.There) != 1 || shown.There[0].Built[0] != (thereObject{"staff.by_name", 40}) {
+		t.Errorf("by a replica alone: %v, %v\n%s", err, bad, out)
+	}
+	if _, _, err := runWith(t, nil, "filter", "show", "hr", "--addr", freeAddress(t)); exitCode(err) != exitFailed || !strings.Contains(err.Error(), "no instance of Tarragon answers") {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
 func TestFilterJSON(t *testing.T) {
 	leader, _ := filterServers(t)
 	for _, test := range []struct{ words, want string }{
 		{"list", `{"filters":[{"name":"hr","version":7,"include_new":false,"spaces":2,"absent":1,"indexes_left_out":1,"sequences_left_out":0,"replicas":["r1","r2"]},` +
 			`{"name":"rest","version":3,"include_new":true,"spaces":1,"absent":2,"indexes_left_out":0,"sequences_left_out":4,"replicas":null}]}`},
 		{"show hr", `{"name":"hr","version":7,"include_new":false,"spaces":[{"id":513,"name":"staff"},{"id":514,"name":"wages\n"}],"absent":[{"id":512,"name":"orders"}],` +
-			`"indexes_left_out":[{"space":"staff","space_id":513,"name":"by_name","id":1}],"sequences_left_out":[{"id":7,"name":"bills"}],"former_versions":[6,1],"replicas":["r1"]}`},
+			`"indexes_left_out":[{"space":"staff","space_id":513,"name":"by_name","id":1}],"sequences_left_out":[{"id":7,"name":"bills"}],"former_versions":[6,1],"replicas":["r1"],"by":"i1 (` + leader.address + `)","there":[]}`},
 	} {
 		out, _, err := runWith(t, nil, append([]string{"filter"}, append(strings.Fields(test.words), "--json", "--addr", leader.address)...)...)
 		var got any

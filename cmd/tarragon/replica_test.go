@@ -17,7 +17,7 @@ func replicaServers(t *testing.T) (leader, follower, reader *fakeServer) {
 		return m
 	}
 	stream := func(version int, lag float64) map[string]any {
-		return map[string]any{"status": "follow", "address": "10.0.0.7:40000", "acked_version": version, "lag": lag, "idle": 0.5}
+		return map[string]any{"status": "follow", "address": "10.0.0.7:40000", "acked_version": version, "lag": lag, "idle": 0.5, "memory": map[string]any{"taken": version << 20, "limit": 1 << 30}}
 	}
 	of := func(version int, lag float64) []any {
 		return []any{line("old", "u8", "hr", "dropped", nil), line("r\n7", "u7", "hr", "registered", stream(version, lag)), line("r9", "u9", "", "registered", nil)}
@@ -93,6 +93,10 @@ old      dropped   hr      -        -      -      -            not asked  -
 	if r := got.Replicas[0]; r["name"] != "r\n7" || r["uuid"] != "u7" || r["kind"] != "filtered" || r["acked_version"] != 7.0 || r["filter_version"] != 7.0 || len(r["streams"].([]any)) != 2 ||
 		r["memory"].(map[string]any)["taken"] != float64(5<<20) {
 		t.Errorf("%v", r)
+	}
+	out, _, err = runWith(t, nil, "replica", "list", "--addr", follower.address, "--addr", leader.address)
+	if want := "\"r\\n7\"   filtered  hr      7        7      0.2 s  -        7 MiB      i2, i1\n"; err != nil || !strings.Contains(out, want) {
+		t.Errorf("where the replica is not asked: %v\n%s", err, out)
 	}
 	none := serveFake(t, map[string]any{"box.info": info(1, "i1", "leader", false), "tarragon.replica.list": []any{}, "tarragon.filter.list": []any{}})
 	if out, _, err := runWith(t, nil, "replica", "list", "--addr", none.address); err != nil || out != "no replicas are registered\n" {

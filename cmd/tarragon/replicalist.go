@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type replicaStream struct {
 	Lag     float64 `json:"lag_seconds"`
 	Idle    float64 `json:"idle_seconds"`
 	Message string  `json:"message,omitempty"`
+	Memory  *memory `json:"memory,omitempty"` // as the replica told last
 }
 
 // boxReplica is a line of tarragon.replica.list.
@@ -50,12 +52,13 @@ type boxReplica struct {
 }
 
 type boxReplicaStream struct {
-	Status  string  `msgpack:"status"`
-	Address string  `msgpack:"address"`
-	Version number  `msgpack:"acked_version"`
-	Lag     float64 `msgpack:"lag"`
-	Idle    float64 `msgpack:"idle"`
-	Message string  `msgpack:"message"`
+	Status  string     `msgpack:"status"`
+	Address string     `msgpack:"address"`
+	Version number     `msgpack:"acked_version"`
+	Lag     float64    `msgpack:"lag"`
+	Idle    float64    `msgpack:"idle"`
+	Message string     `msgpack:"message"`
+	Memory  *boxMemory `msgpack:"memory"`
 }
 
 func newReplicaList(p process) *cobra.Command {
@@ -161,12 +164,32 @@ func newReplicaLine(row *boxReplica, filters []filterLine, answers []replicaAnsw
 		}
 		for k := range a.lines {
 			if s := a.lines[k].Stream; s != nil && a.lines[k].UUID == row.UUID {
-				l.Streams = append(l.Streams, replicaStream{cmp.Or(a.info.Name, a.target.label()), s.Status, s.Address, s.Version, s.Lag, s.Idle, s.Message})
-				l.Acked = max(l.Acked, s.Version)
+				l.stream(cmp.Or(a.info.Name, a.target.label()), s)
 			}
 		}
 	}
 	return l
+}
+
+// stream takes what a member says of its stream.
+func (l *replicaLine) stream(from string, s *boxReplicaStream) {
+	told := replicaStream{From: from, Status: s.Status, Address: s.Address, Version: s.Version, Lag: s.Lag, Idle: s.Idle, Message: s.Message}
+	if m := s.Memory; m != nil {
+		told.Memory = &memory{uint64(m.Taken), uint64(m.Limit)}
+	}
+	l.Streams = append(l.Streams, told)
+	l.Acked = max(l.Acked, s.Version)
+}
+
+// told is the memory that the replica told a member last; nil: none.
+func (l *replicaLine) told() (last *memory) {
+	idle := math.Inf(1)
+	for _, s := range l.Streams {
+		if s.Memory != nil && s.Idle < idle {
+			last, idle = s.Memory, s.Idle
+		}
+	}
+	return last
 }
 
 // ownAnswer takes what the replica says of itself.
@@ -226,9 +249,9 @@ func (l *replicaLine) copying() string {
 }
 
 func (l *replicaLine) memory() string {
-	switch {
-	case l.Memory != nil:
-		return fmt.Sprintf("%d MiB", l.Memory.Taken>>20)
+	switch m := cmp.Or(l.Memory, l.told()); {
+	case m != nil:
+		return fmt.Sprintf("%d MiB", m.Taken>>20)
 	case l.unanswered:
 		return "not asked"
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,6 +98,13 @@ func TestReplicaIsCreated(t *testing.T) {
 	if out, exit := r.tool(list...); exit != 0 || !strings.Contains(out, "made     filtered  hr") || !strings.Contains(out, " MiB  ") {
 		t.Errorf("list by its configuration: exit %d, %s", exit, out)
 	}
+	r.until("the leader tells its memory where nobody asks it", func() error {
+		out, exit := r.tool("replica", "list", "--config", r.Config)
+		if exit != 0 || !strings.Contains(out, "made     filtered  hr") || !strings.Contains(out, " MiB  ") {
+			return fmt.Errorf("exit %d, %s", exit, out)
+		}
+		return nil
+	})
 	if out, exit := r.tool("replica", "drop", "made", "--config", r.Config); exit != 0 {
 		t.Errorf("drop: exit %d, %s", exit, out)
 	}
