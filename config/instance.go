@@ -201,6 +201,7 @@ type Tarragon struct {
 	Members             []string      // names of instances that may be registered; nil: all, and those without one
 	MaxMembers          int           // who would be one more is not registered
 	AllowTarantool      bool          // register Tarantool instances where the strong rules are in effect
+	SessionIdle         time.Duration // an exactly-once session without requests lives so long
 	Router              Router
 	DebugListen         string        // host:port of net/http/pprof; empty: off
 	MaxConnections      int           // of clients; 0: what file descriptors leave

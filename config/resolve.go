@@ -185,6 +185,7 @@ func (o *options) tarragon() Tarragon {
 		TxnKeeps:            o.size("tarragon.txn_keeps"),
 		ForwardWrites:       o.boolean("tarragon.forward_writes"),
 		HandoverGrace:       o.timeout("tarragon.handover_grace"),
+		SessionIdle:         o.timeout("tarragon.session_idle_timeout"),
 		StallTimeout:        o.timeout("tarragon.stall_timeout"),
 		CopyTimeout:         o.timeout("tarragon.copy_timeout"),
 		MaxCopies:           int(o.integer("tarragon.max_copies")),

@@ -73,6 +73,7 @@ func (c *Core) judgeNumber(tx *box.Txn, r *Request, term uint64) (data []byte, e
 	case !isDigest(&n.Digest, was.digest):
 		return nil, refusedNumber(n, "another request had this number"), false
 	default:
+		s.count.Repeats++
 		data, err = readAnswer(was.answer)
 		return data, err, false
 	}

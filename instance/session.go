@@ -64,7 +64,8 @@ type sessions struct {
 	uuid  string // of the replica set, and the slash behind it
 	all   []*session
 	byKey map[string]*session
-	slots int // of all
+	slots int          // of all
+	count SessionCount // what is counted since the start
 	key   []byte
 	row   []byte
 }
@@ -116,13 +117,31 @@ func (c *Core) learnSessions() {
 	if s.term == c.raft.Term() {
 		return
 	}
-	*s = sessions{term: c.raft.Term(), uuid: c.box.ReplicasetUUID() + "/", byKey: map[string]*session{}, key: s.key, row: s.row}
+	*s = sessions{term: c.raft.Term(), uuid: c.box.ReplicasetUUID() + "/", byKey: map[string]*session{}, count: s.count, key: s.key, row: s.row}
 	for _, tuple := range c.box.NewestOwnRows(&box.OwnSession) {
 		r := readSlot(tuple)
 		if r.slot == 0 && !r.bad {
 			s.add(&session{key: r.session, user: r.user(), slots: int(min(r.number, MaxSlots)), used: c.now.Mono})
 		}
 	}
+}
+
+// SessionCount is the exactly-once sessions that are open, as the leader knows them, and what became of
+// them and of their requests here since the start.
+type SessionCount struct {
+	Known       bool // we lead, and have read them: Open and Slots are so
+	Open, Slots int
+	Repeats     uint64 // requests that were given a stored answer
+	Idle        uint64 // sessions that were ended because nobody used them
+}
+
+func (c *Core) sessionCount() SessionCount {
+	s := &c.sessions
+	n := s.count
+	if n.Known = c.lead.leading && s.term != 0 && s.term == c.raft.Term(); n.Known {
+		n.Open, n.Slots = len(s.all), s.slots
+	}
+	return n
 }
 
 // slotRow is a row as its tuple tells it. What points into the tuple is not to be kept.
@@ -304,6 +323,7 @@ func (c *Core) endIdle() {
 	}
 	for _, key := range idle {
 		c.trace(FactSessionIdle, 0, 0, key)
+		s.count.Idle++
 		c.execute(&Request{Internal: true, IsSync: true, Do: func(tx *box.Txn) ([]byte, error) {
 			return noValues, c.endSession(tx, key)
 		}}, nil)

@@ -32,6 +32,7 @@ type infoOwn struct {
 	Moving     *infoMoving   `msgpack:"moving,omitempty"`
 	Forwards   infoForwards  `msgpack:"forwards"`
 	Txns       infoTxns      `msgpack:"transactions"`
+	Sessions   infoSessions  `msgpack:"sessions"`
 	Procedures *infoProcs    `msgpack:"procedures,omitempty"`
 	Rules      *string       `msgpack:"rules"`
 	Kinds      mp.Pairs      `msgpack:"kinds"`
@@ -58,6 +59,23 @@ type infoFeature struct {
 	Level   uint32   `msgpack:"level"`
 	Reads   uint32   `msgpack:"reads"`
 	Members mp.Pairs `msgpack:"members"`
+}
+
+// infoSessions is the exactly-once sessions that are open, nil where this instance does not know, and what became of
+// them here since the start.
+type infoSessions struct {
+	Open    *int   `msgpack:"open"`
+	Slots   *int   `msgpack:"slots"`
+	Repeats uint64 `msgpack:"repeats"` // requests that were given a stored answer
+	Idle    uint64 `msgpack:"idle"`    // sessions that nobody used
+}
+
+func sessionsOf(n *instance.SessionCount) infoSessions {
+	i := infoSessions{Repeats: n.Repeats, Idle: n.Idle}
+	if n.Known {
+		i.Open, i.Slots = &n.Open, &n.Slots
+	}
+	return i
 }
 
 // infoTxns is how transactions of streams stand, and how they ended since the start.
@@ -156,6 +174,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Moving:     movingOf(i),
 		Forwards:   infoForwards{i.Forwards.Open, i.Forwards.Bytes, i.Forwards.Answered, i.Forwards.Unknown, i.Forwards.Refused},
 		Txns:       infoTxns(i.Txns),
+		Sessions:   sessionsOf(&i.Sessions),
 		Procedures: p.infoProcs(),
 		Rules:      orNil(rules(i)),
 		SplitBrain: []infoSplit{},

@@ -157,7 +157,7 @@ func (n *node) coreConfig() instance.Config {
 	c := instance.Config{
 		UUID: n.life.UUID, Name: n.in.Name, Mode: r.ElectionMode, Fencing: r.ElectionFencing,
 		ReadOnly: n.in.ReadOnly, Supervised: r.Failover == config.FailoverSupervised, DeathTimeout: r.Timeout, ElectionTimeout: r.ElectionTimeout,
-		StallTimeout: n.in.Tarragon.StallTimeout, WaitLimit: n.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
+		StallTimeout: n.in.Tarragon.StallTimeout, SessionIdle: n.in.Tarragon.SessionIdle, WaitLimit: n.in.Database.TxnSynchroTimeout, PromoteTimeout: r.SynchroTimeout,
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: n.in.Tarragon.SyncAll,
 		TxnTimeout: n.in.Database.TxnTimeout, TxnIsolation: box.ParseIsolation(n.in.Database.TxnIsolation), TxnKeeps: int(n.in.Tarragon.TxnKeeps),
 		ForwardWrites: n.in.Tarragon.ForwardWrites, HandoverGrace: instance.GraceOf(n.in.Tarragon.HandoverGrace),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -303,4 +304,34 @@ func TestSessionInCheckpoint(t *testing.T) {
 	if got, err := c.do(xrow.Insert, &n, insertBody(1, "a")); err != nil || got != want {
 		t.Errorf("%s, %v, and it was %s", got, err, want)
 	}
+}
+
+// What there is of sessions is told, and one that nobody uses for the time of the option ends.
+func TestSessionInfo(t *testing.T) {
+	told := func(n *node1) string {
+		s := n.own()["sessions"].(map[any]any)
+		return fmt.Sprint(s["open"], s["slots"], s["repeats"], s["idle"])
+	}
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeSpace()
+	s.nodes[0].call("tarragon.feature_raise")
+	c := s.nodes[0].numbers("admin1", "a")
+	n := xrow.Number{Session: c.open(3), Slot: 1, No: 1}
+	c.open(4)
+	for range 3 {
+		if _, err := c.do(xrow.Insert, &n, insertBody(1, "a")); err != nil {
+			t.Fatal(err)
+		}
+		n.Repeat = true
+	}
+	if got := told(s.nodes[0]); got != "2 7 2 0" {
+		t.Errorf("open, slots, repeats, idle: %s", got)
+	}
+	s = newSet(t, 1, "tarragon: {session_idle_timeout: 0.2}\n")
+	s.startAll()
+	s.makeSpace()
+	s.nodes[0].call("tarragon.feature_raise")
+	s.nodes[0].numbers("admin1", "a").open(3)
+	s.until("it has ended", func() bool { return told(s.nodes[0]) == "0 0 0 1" })
 }
