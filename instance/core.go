@@ -267,6 +267,7 @@ func (c *Core) finish() {
 	c.alignRules()
 	c.stepQuorum()
 	c.clearPause()
+	c.stepMandate()
 	if c.lead.move != nil {
 		c.stepHandover()
 	}

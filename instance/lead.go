@@ -1,6 +1,8 @@
 package instance
 
 import (
+	"fmt"
+
 	"tarragon.dev/tarragon/limbo"
 	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/terms"
@@ -47,7 +49,7 @@ func (c *Core) howWon(prevTerm uint64) *terms.Move {
 		*m = *h
 		m.Gap += micros(c.now.Mono - c.lead.heirAt)
 	case asked && c.lead.mandate.token != 0:
-		m.Kind, m.By, m.Reason = terms.Supervised, c.lead.promotedBy, ""
+		m.Kind, m.By, m.Reason = terms.Supervised, c.lead.promotedBy, fmt.Sprintf("token %d", c.lead.mandate.token)
 	case c.lead.realigned == c.raft.Term():
 		m.Reason = "the rules of failover follow the members"
 	case asked && c.raft.Forced():

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"tarragon.dev/tarragon/raft"
 	"tarragon.dev/tarragon/terms"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -37,6 +38,7 @@ type mandate struct {
 	token   uint64 // 0: by hand
 	term    uint64 // that it began, or goes on in; 0: there is none
 	until   time.Duration
+	led     bool   // somebody has, when we looked last
 	refused uint64 // term that we may not lead in, although we stood in it
 	why     string
 }
@@ -45,7 +47,7 @@ const leaseOver = "its lease is over"
 
 // begin takes down what a candidacy has begun by.
 func (m *mandate) begin(by *Mandate, term uint64, now time.Duration) {
-	*m = mandate{token: by.Token, term: term}
+	*m = mandate{token: by.Token, term: term, led: m.led}
 	m.renew(by, now)
 }
 
@@ -59,7 +61,7 @@ func (m *mandate) renew(by *Mandate, now time.Duration) {
 
 // refuse ends it, and keeps the reason for who asked.
 func (m *mandate) refuse(term uint64, why string) string {
-	*m = mandate{refused: term, why: why}
+	*m = mandate{refused: term, why: why, led: m.led}
 	return why
 }
 
@@ -163,6 +165,33 @@ func (c *Core) endMandate() {
 	m.refuse(m.term, leaseOver)
 	c.raft.Resign(c.now.Mono, leaseOver)
 	c.afterRaft()
+}
+
+// supervisedMode is what becomes of an election mode. Nobody stands for election by itself,
+// but for the founder of the set, which is alone: its users come with the first leader, and
+// an agent could not log in before.
+func (c *Core) supervisedMode(mode raft.Mode) raft.Mode {
+	switch {
+	case mode != raft.Candidate && mode != raft.Manual:
+		return mode
+	case c.founds():
+		return raft.Candidate
+	}
+	return raft.Manual
+}
+
+// founds tells that nobody has led yet, as far as the log tells.
+func (c *Core) founds() bool {
+	term, _, _ := c.limbo.Newest()
+	return term == 0
+}
+
+// stepMandate ends the time of the founder with the first PROMOTE.
+func (c *Core) stepMandate() {
+	if m := &c.lead.mandate; c.cfg.Supervised && m.led == c.founds() {
+		m.led = !m.led
+		c.raft.Configure(c.raftConfig(), c.now.Mono)
+	}
 }
 
 // MandateInfo is by whose word this instance leads.

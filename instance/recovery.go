@@ -150,6 +150,7 @@ func (c *Core) Start(now Now) {
 	if c.share.filter != "" {
 		c.showShare()
 	}
+	c.stepMandate()
 	c.raft.Holds(&c.out.vclock)
 }
 

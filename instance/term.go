@@ -12,8 +12,8 @@ func (c *Core) raftConfig() raft.Config {
 	if c.members.expelled {
 		mode = raft.Voter
 	}
-	if c.cfg.Supervised && mode == raft.Candidate {
-		mode = raft.Manual
+	if c.cfg.Supervised {
+		mode = c.supervisedMode(mode)
 	}
 	switch c.cfg.Fencing {
 	case FencingStrict:

@@ -21,13 +21,15 @@ const (
 
 // Options say what to start.
 type Options struct {
-	Binary string   // the tarragon executable; required
-	Dir    string   // where configuration, data and logs go; required
-	Nodes  int      // 3
-	YAML   string   // more options of the global scope, indented as YAML
-	WAL    string   // wal.mode; fsync
-	Env    []string // added to ours
-	Keep   bool     // its processes go on when ours ends
+	Binary string // the tarragon executable; required
+	Dir    string // where configuration, data and logs go; required
+	Nodes  int    // 3
+	YAML   string // more options of the global scope, indented as YAML
+	WAL    string // wal.mode; fsync
+	// Failover is replication.failover; election.
+	Failover string
+	Env      []string // added to ours
+	Keep     bool     // its processes go on when ours ends
 	// Filters makes an anonymous replica for each name of a filter.
 	Filters []string
 	Files   int // how many files each node may open; 0: as many as we
@@ -62,6 +64,9 @@ func New(o Options) (*Cluster, error) {
 	}
 	if o.WAL == "" {
 		o.WAL = "fsync"
+	}
+	if o.Failover == "" {
+		o.Failover = "election"
 	}
 	c := &Cluster{opts: o, Config: filepath.Join(o.Dir, "cluster.yaml")}
 	for range o.Nodes {
@@ -147,7 +152,7 @@ func (c *Cluster) write() error {
 func (c *Cluster) yaml(from int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "credentials:\n  users:\n    replicator: {password: replicator-password, roles: [replication]}\n    %s: {password: %s, roles: [super]}\n", User, Password)
-	fmt.Fprintf(&b, "iproto:\n  advertise:\n    peer: {login: replicator}\nreplication:\n  failover: election\nwal:\n  mode: %s\nlog:\n  format: json\n", c.opts.WAL)
+	fmt.Fprintf(&b, "iproto:\n  advertise:\n    peer: {login: replicator}\nreplication:\n  failover: %s\nwal:\n  mode: %s\nlog:\n  format: json\n", c.opts.Failover, c.opts.WAL)
 	fmt.Fprintf(&b, "process:\n  work_dir: %s\n%s", c.opts.Dir, c.opts.YAML)
 	b.WriteString("groups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n")
 	for i, n := range c.Nodes {

@@ -49,6 +49,7 @@ type options struct {
 	env     []string
 	files   int      // each node may open so many
 	filters []string // of readers, see filtered_test.go
+	agent   bool     // one says who leads, see agent_test.go
 }
 
 // newRig writes the configuration; nothing runs yet.
@@ -62,6 +63,9 @@ func newRig(t *testing.T, o options) *rig {
 	t.Cleanup(cancel)
 	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), byHand: map[uint64]bool{}}
 	co := cluster.Options{Binary: binary, Dir: r.dir, Nodes: o.nodes, YAML: o.yaml, Env: o.env, Files: o.files, Filters: o.filters}
+	if o.agent {
+		co.Failover = "supervised"
+	}
 	if o.proxied {
 		r.mesh = cluster.NewMesh()
 		t.Cleanup(r.mesh.Close)
@@ -88,10 +92,22 @@ func start(t *testing.T, o options) *rig {
 
 func (r *rig) run() {
 	r.t.Helper()
+	r.begin()
+	r.settle()
+}
+
+// begin starts the processes.
+func (r *rig) begin() {
+	r.t.Helper()
 	if err := r.Start(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.tracker = cluster.Track(r.Addrs())
+}
+
+// settle waits until all are members, and makes the space.
+func (r *rig) settle() {
+	r.t.Helper()
 	for _, n := range r.Nodes {
 		r.until(n.Name+" knows all members", func() error { return r.knows(n, len(r.Nodes)) })
 	}

@@ -37,8 +37,10 @@ var agents = []Mutant{
 		New: `if by.Token != 0 && m.term`,
 	},
 	{
-		Name: "who is supervised campaigns by itself", Area: "agents", File: "instance/term.go", By: "instance TestScripts/mandate",
-		Old: `c.cfg.Supervised && mode == raft.Candidate`,
-		New: `false`,
+		Name: "who is supervised campaigns by itself", Area: "agents", File: "instance/mandate.go", By: "instance TestScripts/mandate",
+		Old: `	case c.founds():
+		return`,
+		New: `	default:
+		return`,
 	},
 }

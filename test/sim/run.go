@@ -160,9 +160,6 @@ func (n *node) bootstrap() {
 	}
 	n.dialPeers()
 	n.post(instance.BootstrapRows{Rows: rows, ID: 1}, instance.PromoteRequest{})
-	if n.w.plan.agents { // nobody stands by itself: an operator has it begin, when its rows are on the disk
-		n.w.after(100*time.Millisecond, func() { n.post(instance.PromoteRequest{Mandate: instance.Mandate{Force: true}}) })
-	}
 }
 
 // makeSpaces lets a client create the spaces of the load.
