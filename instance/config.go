@@ -82,6 +82,8 @@ type Config struct {
 	Feature    uint32           // the newest feature level that this version reads; [FeatureLevel], another one in tests
 	Procedures []xrow.Procedure // that this program has
 
+	CopyPause time.Duration // behind a base copy that failed, doubled each time; 1s, another one in tests
+
 	// Filter is the name of the filter that says which spaces this anonymous replica has;
 	// empty: all.
 	Filter string
@@ -114,6 +116,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.WaitLimit, 5*time.Second)
 	setDefault(&c.PromoteTimeout, 5*time.Second)
 	setDefault(&c.LearnerTimeout, time.Hour)
+	setDefault(&c.CopyPause, copyPause)
 	setDefault(&c.HandoverGrace, DefaultGrace)
 	setDefault(&c.SessionIdle, DefaultSessionIdle)
 	if c.MaxMembers == 0 {

@@ -89,7 +89,7 @@ func (o *CopyOrder) of(space uint32) bool {
 // A base copy that has failed begins anew after a pause, which doubles each time: one that
 // does not fit will not fit the next time either, and each try costs its sender a view.
 const (
-	copyPause     = time.Second
+	copyPause     = time.Second // Config.CopyPause
 	copyPauseMost = time.Minute
 )
 
@@ -99,15 +99,15 @@ type copyTrouble struct {
 	why   string // the newest failure; empty: nothing failed since the last one that came
 }
 
-// note takes a failure down, and tells how long the next try waits. Who finds all senders
-// busy stands in no worse light for it.
-func (t *copyTrouble) note(why error, busy bool) time.Duration {
+// note takes a failure down, and tells how long the next try waits: pause behind the first
+// one. Who finds all senders busy stands in no worse light for it.
+func (t *copyTrouble) note(why error, busy bool, pause time.Duration) time.Duration {
 	t.why = why.Error()
 	if busy {
-		return copyPause
+		return pause
 	}
 	t.fails++
-	return min(copyPause<<min(t.fails-1, 6), copyPauseMost)
+	return min(pause<<min(t.fails-1, 6), copyPauseMost)
 }
 
 // percent is about how much of a copy is here.
@@ -133,7 +133,7 @@ func (c *Core) dropCopy() {
 func (c *Core) failCopy(why error, busy bool) {
 	c.trace(FactCopyFailed, 0, c.share.copy.Order, why.Error())
 	c.dropCopy()
-	c.share.next = c.now.Mono + c.share.trouble.note(why, busy)
+	c.share.next = c.now.Mono + c.share.trouble.note(why, busy, c.cfg.CopyPause)
 	c.showShare()
 }
 

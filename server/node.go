@@ -61,6 +61,7 @@ type host struct {
 	log        zerolog.Logger
 	tuning     *tuning
 	patience   time.Duration           // instead of [giverPatience]; 0: that
+	copyPause  time.Duration           // instance.Config.CopyPause
 	feature    uint32                  // the newest level that this version reads
 	procedures []xrow.Procedure        // that the program has, by name
 	replies    func() instance.Clients // takes the answers of one core

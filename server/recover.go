@@ -164,7 +164,7 @@ func (n *node) coreConfig() instance.Config {
 		SkipConflict: r.SkipConflict, Members: n.in.Tarragon.Members, MaxMembers: n.in.Tarragon.MaxMembers, AllowTarantool: n.in.Tarragon.AllowTarantool || n.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: n.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),
-		Address: n.addressOf, Trace: n.traceCore, Trusted: n.life.trusted, Feature: n.feature, Procedures: n.procedures, Filter: n.in.Tarragon.Filter,
+		Address: n.addressOf, Trace: n.traceCore, Trusted: n.life.trusted, Feature: n.feature, Procedures: n.procedures, Filter: n.in.Tarragon.Filter, CopyPause: n.copyPause,
 	}
 	return c
 }

@@ -63,6 +63,7 @@ type Config struct {
 	ProceduresAtOnce int
 
 	giverPatience time.Duration // instead of [giverPatience]; 0: that
+	copyPause     time.Duration // instance.Config.CopyPause
 	feature       uint32        // instead of [instance.FeatureLevel]; 0: that
 	fileLimit     int           // instead of the limit of the process; 0: that
 	opened        func(*Server) // told of the server before it opens anything; nil: nobody asks
@@ -243,7 +244,7 @@ func (s *Server) beginMain() error {
 
 // host is what nodes know of this process.
 func (s *Server) host() host {
-	return host{in: s.in, hooks: s.cfg.Hooks, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), procedures: announced(s.cfg.Procedures), replies: s.newReplies,
+	return host{in: s.in, hooks: s.cfg.Hooks, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, copyPause: s.cfg.copyPause, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), procedures: announced(s.cfg.Procedures), replies: s.newReplies,
 		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter, begins: s.cfg.begins}
 }
 

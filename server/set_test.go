@@ -45,6 +45,7 @@ type node1 struct {
 	flags         []config.Flag
 	openStore     func(xlog.Options) (*xlog.Store, error)
 	giverPatience time.Duration
+	copyPause     time.Duration     // Config.copyPause
 	feature       uint32            // Config.feature
 	files         int               // Config.fileLimit
 	heap          func(bytes int64) // Config.SetHeapLimit
@@ -134,7 +135,7 @@ func (n *node1) load() *config.Instance {
 func (n *node1) start() {
 	n.set.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, feature: n.feature, SetHeapLimit: n.heap, fileLimit: n.files, Procedures: n.procedures, ProceduresAtOnce: n.atOnce, beside: n.beside, begins: n.nodeBegins}
+	cfg := Config{Instance: n.load(), Log: zerolog.New(&n.log).Level(zerolog.DebugLevel), Reload: n.reload, openStore: n.openStore, giverPatience: n.giverPatience, copyPause: n.copyPause, feature: n.feature, SetHeapLimit: n.heap, fileLimit: n.files, Procedures: n.procedures, ProceduresAtOnce: n.atOnce, beside: n.beside, begins: n.nodeBegins}
 	cfg.opened = func(s *Server) {
 		n.mu.Lock()
 		n.srv = s

@@ -51,8 +51,8 @@ var filters = []Mutant{
 	},
 	{
 		Name: "a copy that fails is asked for again every second", Area: "filters", File: "instance/copying.go", By: "instance TestCopyPausesGrow", Quick: true,
-		Old: `min(copyPause<<min(t.fails-1, 6), copyPauseMost)`,
-		New: `copyPause`,
+		Old: `min(pause<<min(t.fails-1, 6), copyPauseMost)`,
+		New: `pause`,
 	},
 	{
 		Name: "more copies are given than there are places for", Area: "filters", File: "replication/given.go", By: "replication TestCopyPlaces",
