@@ -17,7 +17,7 @@ var procedures map[string]handler
 var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.ctl.switchover", "box.snapshot",
 	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.copy.cancel", "tarragon.copy.list", "tarragon.expel", "tarragon.feature_raise", "tarragon.filter.alter", "tarragon.filter.create",
 	"tarragon.filter.drop", "tarragon.filter.list", "tarragon.filter.show", "tarragon.lost.list", "tarragon.pause", "tarragon.replica.alter", "tarragon.replica.create",
-	"tarragon.replica.drop", "tarragon.replica.list", "tarragon.resume", "tarragon.verify.digests", "tarragon.verify.rows", "tarragon.verify.standing"}
+	"tarragon.replica.drop", "tarragon.replica.list", "tarragon.resume", "tarragon.verify.digests", "tarragon.verify.rows", "tarragon.verify.spaces", "tarragon.verify.standing"}
 
 // spaceMethods and indexMethods are called with a colon.
 var spaceMethods, indexMethods map[string]handler
@@ -107,6 +107,7 @@ func init() {
 		"tarragon.resume":          resume,
 		"tarragon.verify.digests":  digests,
 		"tarragon.verify.rows":     pastRows,
+		"tarragon.verify.spaces":   spaceDigests,
 		"tarragon.verify.standing": standing,
 		sessionClose:               closeSession,
 		sessionOpen:                openSession,
@@ -195,7 +196,7 @@ func (p *Procs) serves(name string) bool {
 		return p.env.ActAs != nil
 	case "tarragon.copy.list", "tarragon.copy.cancel":
 		return p.env.Copies != nil
-	case "tarragon.lost.list", "tarragon.verify.digests", "tarragon.verify.rows", "tarragon.verify.standing":
+	case "tarragon.lost.list", "tarragon.verify.digests", "tarragon.verify.rows", "tarragon.verify.spaces", "tarragon.verify.standing":
 		return p.env.Past != nil
 	case "tarragon.accept_loss":
 		return p.env.AcceptLoss != nil

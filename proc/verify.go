@@ -15,6 +15,8 @@ type Past interface {
 	Begins() vclock.VClock
 	Digests(r DigestRange, done func(DigestPage, error))
 	Rows(origin uint32, from, to uint64, done func([]PastRow, error))
+	// State makes digests of all spaces as they are decided at a vclock, if that is the present one.
+	State(at vclock.VClock, done func(StatePage, error))
 	// Lost are voided transactions by term, author and LSN, from one on, limit at most; more:
 	// there are others behind them.
 	Lost(from xrow.LostRow, limit int, done func(rows []xrow.LostRow, more bool, err error))
@@ -193,4 +195,54 @@ func originOf(n uint64) (uint32, error) {
 		return 0, xrow.Errorf(xrow.ErrIllegalParams, "origin should be a replica ID, from 1 to 31")
 	}
 	return uint32(n), nil
+}
+
+// StatePage is what the spaces of an instance have.
+type StatePage struct {
+	VClock []uint64     `msgpack:"vclock"` // of what is in the log
+	Open   uint64       `msgpack:"open"`   // rows of that whose fate is open
+	Spaces []StateSpace `msgpack:"spaces"` // with tuples, by ID; none where the vclock is another one than was asked for
+}
+
+// StateSpace is the digest of a space.
+type StateSpace struct {
+	ID   uint32 `msgpack:"id"`
+	Name string `msgpack:"name"`
+	Rows uint64 `msgpack:"rows"`
+	Sum  []byte `msgpack:"sum"`
+}
+
+// spaceDigests is tarragon.verify.spaces(vclock), that a list of LSNs by replica ID, from 0 on.
+func spaceDigests(c *call) error {
+	const usage = "Usage: tarragon.verify.spaces({LSN, ...}): the vclock, by replica ID from 0 on"
+	if len(c.args) != 1 {
+		return illegal("%s", usage)
+	}
+	list, err := c.arg(0).array()
+	if err != nil || len(list) > vclock.Max {
+		return illegal("%s", usage)
+	}
+	var at vclock.VClock
+	for i, v := range list {
+		n, ok := v.integer()
+		if !ok {
+			return illegal("%s", usage)
+		}
+		at[i] = n
+	}
+	c.p.env.Past.State(at, func(page StatePage, err error) {
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		c.schema(func(s *box.Schema) {
+			for i := range page.Spaces {
+				if sp, ok := s.Named(page.Spaces[i].ID); ok {
+					page.Spaces[i].Name = sp.Name
+				}
+			}
+		})
+		c.reply(one(mp.Encode(page)))
+	})
+	return nil
 }

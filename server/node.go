@@ -51,7 +51,9 @@ type node struct {
 	fail     chan error // a part that cannot go on says why
 	bg       sync.WaitGroup
 
-	counting sync.Mutex // held by who counts voided rows
+	counting sync.Mutex             // held by who looks at the log or at voided rows
+	proofs   chan instance.Snapshot // for who holds counting; capacity 1
+	over     <-chan struct{}        // closed when the run is over
 }
 
 // host is what a node knows of the process around it.
@@ -96,12 +98,13 @@ type engine struct {
 
 func newNode(group string, h host, by *comeback) *node {
 	l := life{conf: h.in, log: h.log, home: by.home, trusted: by.trusted, anew: by.anew}
-	return &node{group: group, host: h, life: l, after: by.way, lost: make(chan error, 1), fail: make(chan error, 8)}
+	return &node{group: group, host: h, life: l, after: by.way, lost: make(chan error, 1), fail: make(chan error, 8), proofs: make(chan instance.Snapshot, 1)}
 }
 
 // begin makes the context of a run, which ends with ctx or by stop.
 func (n *node) begin(ctx context.Context) context.Context {
 	ctx, n.stop = context.WithCancelCause(ctx)
+	n.over = ctx.Done()
 	return ctx
 }
 

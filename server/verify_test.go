@@ -85,7 +85,7 @@ func TestDigests(t *testing.T) {
 		l.append(t, 1, 70, 100)
 		l.append(t, 2, 70, 100)
 	}
-	l.append(t, 1, 20, 100<<10)
+	l.append(t, 1, 20, 60<<10)
 	for _, r := range []proc.DigestRange{
 		{Origin: 1, From: 1, To: 2300, Step: 1}, {Origin: 1, From: 1, To: 2300, Step: 2300}, {Origin: 2, From: 1, To: 2100, Step: 64}, {Origin: 2, From: 701, To: 703, Step: 2},
 		{Origin: 1, From: 2101, To: 2300, Step: 50}, {Origin: 2, From: 2099, To: 4000, Step: 1000}, {Origin: 3, From: 1, To: 9, Step: 1},
@@ -132,5 +132,50 @@ func TestDigestsOfCutLog(t *testing.T) {
 	}
 	if page, err := digestPage(l.slot, proc.DigestRange{Origin: 2, From: 1, To: 100, Step: 10}); err != nil || page.Begins != 101 || len(page.Windows) != 0 {
 		t.Errorf("%+v, %v", page, err)
+	}
+}
+
+// The digests of all spaces are those of the vclock that is asked for; what is local to an instance is
+// in none, and at another vclock there are none.
+func TestSpaceDigests(t *testing.T) {
+	s := newSet(t, 1, "")
+	s.startAll()
+	s.makeSpace()
+	n := s.leader()
+	n.call("box.schema.space.create", "mine", map[string]any{"is_local": true})
+	n.call("box.space.mine:create_index", "pk")
+	n.call("box.space.mine:insert", []any{1})
+	for _, c := range []struct {
+		text string
+		want uint64 // tuples of t
+	}{{"a", 1}, {"b", 1}, {"", 0}} {
+		if n.call("box.space.t:delete", 1); c.text != "" {
+			n.call("box.space.t:insert", []any{1, c.text})
+		}
+		var synced []any
+		spaces := map[any]map[any]any{}
+		s.until("nothing is undecided", func() bool {
+			synced, _ = n.call("tarragon.verify.standing")[0].(map[any]any)["synced"].([]any)
+			list, _ := n.call("tarragon.verify.spaces", synced)[0].(map[any]any)["spaces"].([]any)
+			for _, sp := range list {
+				spaces[sp.(map[any]any)["name"]] = sp.(map[any]any)
+			}
+			return len(list) > 0
+		})
+		sum := proof.Sum{}
+		if c.want > 0 {
+			sum = proof.NewHasher().Tuple(512, mp.Tuple(1, c.text))
+		}
+		if got := spaces["t"]; c.want == 0 && got != nil || c.want > 0 && (fmt.Sprint(got["rows"]) != fmt.Sprint(c.want) || fmt.Sprint(got["sum"]) != fmt.Sprint(sum.Bytes()) || fmt.Sprint(got["id"]) != "512") {
+			t.Errorf("%q: %v", c.text, got)
+		}
+		if spaces["mine"] != nil || spaces["_space"] == nil {
+			t.Errorf("%q: spaces %v", c.text, spaces)
+		}
+		other := append([]any{}, synced...)
+		other[2] = 1
+		if list := n.call("tarragon.verify.spaces", other)[0].(map[any]any)["spaces"]; list != nil {
+			t.Errorf("%q: at another vclock: %v", c.text, list)
+		}
 	}
 }

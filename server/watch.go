@@ -49,8 +49,12 @@ func (w *watch) Changed(e *instance.Effects) {
 }
 
 func (w *watch) route(snap instance.Snapshot) {
-	if snap.Tag == keepTag {
+	switch snap.Tag {
+	case keepTag:
 		w.e.keeper.snaps <- snap // capacity 1: one checkpoint is asked for at a time
+		return
+	case proofTag:
+		w.n.proofs <- snap // the same
 		return
 	}
 	w.n.hub.Load().Snapshot(snap)

@@ -11,6 +11,9 @@ const verifyHelp = `Verify has all instances prove that they were on the same st
 and the digests are compared; where they differ the range is halved down to the first row that differs, which is shown as each side has it.
 It may run while rows are written: what is compared is what all of the compared have decided.
 
+With --spaces it also compares the tuples of each space, which each instance reads as they are at one vclock: so it needs a moment in which all stand at the same one. It
+shows of a member that has joined anew, or has a filter, what its log cannot.
+
 What was not compared is said by name: instances that do not answer, replicas with a filter, Tarantools, terms under
 Tarantool's rules, and rows that no two instances have in their logs any more.
 
@@ -26,7 +29,7 @@ const verifyTimeout = 30 * time.Second
 
 func newVerify(p process) *cobra.Command {
 	var f connectFlags
-	var asJSON bool
+	var asJSON, spaces bool
 	cmd := &cobra.Command{
 		Use:     "verify",
 		Short:   "compare what the instances of a replica set hold",
@@ -38,7 +41,7 @@ func newVerify(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := verify(cmd.Context(), targets, f.timeout)
+			report, err := verify(cmd.Context(), targets, f.timeout, spaces)
 			if err != nil {
 				return err
 			}
@@ -56,6 +59,7 @@ func newVerify(p process) *cobra.Command {
 	f.register(cmd)
 	f.timeout = verifyTimeout
 	cmd.Flags().Lookup("timeout").DefValue = verifyTimeout.String()
+	cmd.Flags().BoolVar(&spaces, "spaces", false, "compare all tuples too, when no rows are written for a moment")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

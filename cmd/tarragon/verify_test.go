@@ -25,10 +25,14 @@ type fakeMember struct {
 	terms     []toldTerm
 	confirmed uint64
 	page      uint64 // most rows of an answer; 0: all
+
+	tuples map[int]string // by space: what it has
+	busy   int            // how often it is asked for its spaces until nothing is undecided
+	lsn    uint64         // on its disk
 }
 
 func newFakeMember(id int) *fakeMember {
-	m := &fakeMember{id: id, set: "a-set", confirmed: 3000,
+	m := &fakeMember{id: id, set: "a-set", confirmed: 3000, lsn: 3005, tuples: map[int]string{272: "schema", 512: "orders"},
 		terms: []toldTerm{{Term: 2, Owner: 1, Kind: "bootstrap", First: 11, Last: 2000}, {Term: 5, Owner: 2, Kind: "election", First: 1, Last: 3005}}}
 	for origin, last := range map[int]uint64{1: 2000, 2: 3005} {
 		m.rows[origin] = map[uint64]string{}
@@ -74,6 +78,17 @@ func (m *fakeMember) digests(arguments any) any {
 	return map[string]any{"begins": begins, "next": next, "windows": list}
 }
 
+// spaces is asked by one at a time.
+func (m *fakeMember) spaces(arguments any) any {
+	list := []any{}
+	if m.busy--; m.busy < 0 && fmt.Sprint(arguments) == "[[0 2000 3005]]" {
+		for id, text := range m.tuples {
+			list = append(list, map[string]any{"id": id, "name": fmt.Sprint("space", id), "rows": 1, "sum": proof.NewHasher().Tuple(uint32(id), []byte(text)).Bytes()})
+		}
+	}
+	return map[string]any{"vclock": []any{0, 2000, 3005}, "open": max(m.busy, 0), "spaces": list}
+}
+
 func (m *fakeMember) serve(t *testing.T) string {
 	members := []any{map[string]any{"id": 1, "uuid": "u1", "name": "i1"}, map[string]any{"id": 2, "uuid": "u2", "name": "i2"}}
 	if !m.stranger && m.id > 2 {
@@ -87,7 +102,8 @@ func (m *fakeMember) serve(t *testing.T) string {
 	return serveFake(t, map[string]any{
 		"tarragon.history": map[string]any{"replicaset": set, "term": 5, "confirmed": m.confirmed, "terms": terms},
 		"tarragon.verify.standing": map[string]any{"id": m.id, "uuid": fmt.Sprint("u", m.id), "name": fmt.Sprint("i", m.id), "replicaset": set, "filter": m.filter,
-			"begins": m.begins[:], "synced": []any{0, 2000, 3005}, "members": members},
+			"begins": m.begins[:], "synced": []any{m.id, 2000, m.lsn}, "members": members},
+		"tarragon.verify.spaces":  m.spaces,
 		"tarragon.verify.digests": m.digests,
 		"tarragon.verify.rows": func(arguments any) any {
 			q := numbersOf(arguments)
@@ -106,6 +122,7 @@ func TestVerify(t *testing.T) {
 	for name, c := range map[string]struct {
 		change  func(all []*fakeMember)
 		others  func(t *testing.T) []string // further addresses
+		spaces  bool
 		exit    int
 		want    []string
 		without []string
@@ -132,7 +149,7 @@ func TestVerify(t *testing.T) {
 		"one has joined anew": {change: func(all []*fakeMember) { all[2].begins = [3]uint64{0, 2000, 100} },
 			want: []string{": equal", "11-2000   1990  i1, i2", "1-100     100   i1, i2", "101-3000  2900  i1, i2, i3"}},
 		"one has joined anew and has nothing yet": {change: func(all []*fakeMember) { all[2].begins = [3]uint64{0, 2000, 3005} }, exit: exitFailed,
-			want: []string{": incomplete", "not compared: i3: it has no decided row in its log that another one has, too"}},
+			want: []string{": incomplete", "not compared: i3: it has no decided row in its log that another one has, too (--spaces"}},
 		"old rows are at one alone": {change: func(all []*fakeMember) {
 			all[1].begins, all[2].begins = [3]uint64{0, 500}, [3]uint64{0, 700}
 		}, want: []string{"11-500    490   not compared: only i1 has them in its log", "501-700   200   i1, i2"}},
@@ -155,7 +172,19 @@ func TestVerify(t *testing.T) {
 		}, exit: exitUnhealthy, want: []string{"term 0, instance 1, LSN 10\n"}},
 		"a Tarantool": {others: func(t *testing.T) []string { return []string{serveFake(t, nil).address} }, exit: exitFailed,
 			want: []string{": equal", errNoProof.Error()}},
-		"one is down":            {others: func(*testing.T) []string { return []string{"127.0.0.1:1"} }, exit: exitFailed, want: []string{": equal", "not compared: 127.0.0.1:1: "}},
+		"one is down":                       {others: func(*testing.T) []string { return []string{"127.0.0.1:1"} }, exit: exitFailed, want: []string{": equal", "not compared: 127.0.0.1:1: "}},
+		"spaces":                            {spaces: true, want: []string{": equal", "spaces: 2 with 2 tuples, equal at i1, i2, i3"}},
+		"spaces, when the last one is calm": {spaces: true, change: func(all []*fakeMember) { all[1].busy = 2 }, want: []string{": equal", "spaces: 2 with"}},
+		"spaces, but never at one vclock": {spaces: true, change: func(all []*fakeMember) { all[1].lsn = 3004 }, exit: exitFailed,
+			want: []string{": incomplete", "note: the spaces were not compared: the instances do not come to stand at one vclock"}, without: []string{"spaces: "}},
+		"a space differs": {spaces: true, change: func(all []*fakeMember) { all[1].tuples[512] = "other" }, exit: exitUnhealthy,
+			want: []string{": different", "different: space space512\n  at i1, i3: 1 tuples", "\n  at i2: 1 tuples"}},
+		"a space is missing": {spaces: true, change: func(all []*fakeMember) { delete(all[1].tuples, 512) }, exit: exitUnhealthy,
+			want: []string{": different", "at i2: 0 tuples"}},
+		"spaces of a replica with a filter": {spaces: true, change: func(all []*fakeMember) { all[2].filter = "hr"; delete(all[2].tuples, 512) },
+			want: []string{": equal", "equal at i1, i2, i3"}, without: []string{"not compared"}},
+		"spaces of one that has joined anew": {spaces: true, change: func(all []*fakeMember) { all[2].begins = [3]uint64{0, 2000, 3005} },
+			want: []string{": equal"}, without: []string{"not compared"}},
 		"a member was not asked": {change: func(all []*fakeMember) { all[2].id = 7 }, want: []string{": equal"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,6 +194,9 @@ func TestVerify(t *testing.T) {
 				c.change(all)
 			}
 			arguments := []string{"verify"}
+			if c.spaces {
+				arguments = append(arguments, "--spaces")
+			}
 			for _, m := range all {
 				arguments = append(arguments, "--addr", m.serve(t))
 			}

@@ -64,6 +64,12 @@ func (s *provedSet) print(b *strings.Builder) {
 	if s.Difference != nil {
 		s.Difference.print(b)
 	}
+	if sp := s.Spaces; sp != nil && len(s.SpaceDifferences) == 0 {
+		fmt.Fprintf(b, "spaces: %d with %d tuples, equal at %s\n", sp.Spaces, sp.Tuples, plain(strings.Join(sp.Members, ", ")))
+	}
+	for i := range s.SpaceDifferences {
+		s.SpaceDifferences[i].print(b)
+	}
 	for _, problem := range s.Problems {
 		fmt.Fprintln(b, "different:", problem)
 	}

@@ -20,16 +20,19 @@ type verifyReport struct {
 
 // provedSet is what was compared of a replica set.
 type provedSet struct {
-	UUID       string         `json:"uuid"`
-	Name       string         `json:"name,omitempty"`
-	Verdict    string         `json:"verdict"` // one of the verdicts
-	Members    []provedMember `json:"members"`
-	Ranges     []provedRange  `json:"ranges"`
-	Difference *difference    `json:"difference,omitempty"`
-	Problems   []string       `json:"problems"`
-	Notes      []string       `json:"notes"`
+	UUID             string            `json:"uuid"`
+	Name             string            `json:"name,omitempty"`
+	Verdict          string            `json:"verdict"` // one of the verdicts
+	Members          []provedMember    `json:"members"`
+	Ranges           []provedRange     `json:"ranges"`
+	Difference       *difference       `json:"difference,omitempty"`
+	Spaces           *provedSpaces     `json:"spaces,omitempty"`
+	SpaceDifferences []spaceDifference `json:"space_differences,omitempty"`
+	Problems         []string          `json:"problems"`
+	Notes            []string          `json:"notes"`
 
-	provers []*prover
+	provers  []*prover
+	unproved bool // the spaces were to be compared, and were not
 }
 
 // Verdicts.
@@ -44,6 +47,7 @@ type provedMember struct {
 	ID       number `json:"id,omitempty"`
 	Name     string `json:"name"`
 	Compared uint64 `json:"rows_compared"`
+	Spaces   bool   `json:"spaces_compared,omitempty"`
 	Why      string `json:"not_compared,omitempty"`
 }
 
@@ -72,7 +76,7 @@ type side struct {
 }
 
 // verify compares all that answer.
-func verify(ctx context.Context, targets []target, timeout time.Duration) (*verifyReport, error) {
+func verify(ctx context.Context, targets []target, timeout time.Duration, spaces bool) (*verifyReport, error) {
 	provers, errs := make([]*prover, len(targets)), make([]error, len(targets))
 	var wg sync.WaitGroup
 	for i, t := range targets {
@@ -89,7 +93,7 @@ func verify(ctx context.Context, targets []target, timeout time.Duration) (*veri
 		report.set(p.told.Replicaset).provers = append(report.set(p.told.Replicaset).provers, p)
 	}
 	for _, s := range report.Sets {
-		if err := s.prove(ctx); err != nil {
+		if err := s.prove(ctx, spaces); err != nil {
 			return nil, err
 		}
 	}
@@ -123,9 +127,10 @@ func (r *verifyReport) outcome() error {
 	return nil
 }
 
-// prove compares the histories of the instances, then their rows, then says who was left out.
-func (s *provedSet) prove(ctx context.Context) error {
-	var comparable []*prover
+// prove compares the histories of the instances, then their rows, then their spaces if that is
+// wanted, then says who was left out.
+func (s *provedSet) prove(ctx context.Context, spaces bool) error {
+	var comparable, all []*prover
 	for _, p := range s.provers {
 		m := provedMember{ID: p.told.ID, Name: p.label()}
 		switch {
@@ -140,10 +145,18 @@ func (s *provedSet) prove(ctx context.Context) error {
 			}
 		}
 		s.Members = append(s.Members, m)
+		if p.told.Replicaset.UUID != "" {
+			all = append(all, p)
+		}
 	}
 	s.absent()
 	if len(comparable) > 0 {
 		if err := s.compareRows(ctx, comparable); err != nil {
+			return err
+		}
+	}
+	if spaces {
+		if err := s.compareSpaces(ctx, all); err != nil {
 			return err
 		}
 	}
@@ -172,16 +185,19 @@ func (s *provedSet) absent() {
 // judge gives the verdict.
 func (s *provedSet) judge() {
 	s.Verdict = verdictEqual
+	if s.unproved {
+		s.Verdict = verdictIncomplete
+	}
 	for i := range s.Members {
 		m := &s.Members[i]
-		if m.Why == "" && m.Compared == 0 && s.Difference == nil {
-			m.Why = "it has no decided row in its log that another one has, too"
+		if m.Why == "" && m.Compared == 0 && !m.Spaces && s.Difference == nil {
+			m.Why = "it has no decided row in its log that another one has, too (--spaces compares its tuples)"
 		}
 		if m.Why != "" {
 			s.Verdict = verdictIncomplete
 		}
 	}
-	if s.Difference != nil || len(s.Problems) > 0 {
+	if s.Difference != nil || len(s.SpaceDifferences) > 0 || len(s.Problems) > 0 {
 		s.Verdict = verdictDifferent
 	}
 }

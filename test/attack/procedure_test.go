@@ -56,6 +56,7 @@ var calls = map[string]arguments{
 	"tarragon.pause":                  args(map[string]any{"seconds": 60}),
 	"tarragon.lost.list":              args(map[string]any{"term": 0, "origin": 0, "lsn": 0, "limit": 1}),
 	"tarragon.verify.digests":         args(map[string]any{"origin": 1, "from": 1, "to": 100, "step": 10}),
+	"tarragon.verify.spaces":          args([]any{}),
 	"tarragon.verify.rows":            args(map[string]any{"origin": 1, "from": 1, "to": 10}),
 
 	"box.space.*:auto_increment": args([]any{1}),

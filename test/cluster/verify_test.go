@@ -138,7 +138,8 @@ func (silent) Fatalf(format string, args ...any) {
 
 // Members prove that they hold the same rows, while rows are written and behind a failover.
 // A member that is away is named. A byte of one row that differs in one log is found, by its
-// term and LSN, and both rows are shown.
+// term and LSN, and both rows are shown; who has it joins anew, and its tuples show that it
+// holds what all hold.
 func TestVerify(t *testing.T) {
 	r := start(t, options{})
 	l := r.startLoad(20)
@@ -169,6 +170,7 @@ func TestVerify(t *testing.T) {
 		bad = r.others(second.Node)[1]
 	}
 	r.caughtUp(bad, key)
+	r.sameSpaces()
 	bad.Kill()
 	r.flip(bad, fmt.Sprintf("row %d x", key), fmt.Sprintf("row %d y", key))
 	if err := bad.Start(); err != nil {
@@ -196,7 +198,29 @@ func TestVerify(t *testing.T) {
 		}
 		return nil
 	})
-	if out, exit := r.tool("verify", "--config", r.Config); exit != 3 || !strings.Contains(out, "different from here on: term ") || !strings.Contains(out, "at "+bad.Name+": INSERT") {
+	if out, exit := r.tool("verify", "--config", r.Config, "--spaces"); exit != 3 || !strings.Contains(out, "different: space "+space) || !strings.Contains(out, "different from here on: term ") || !strings.Contains(out, "at "+bad.Name+": INSERT") {
 		t.Errorf("verify: exit %d, %s", exit, out)
 	}
+
+	bad.Kill()
+	if err := os.RemoveAll(bad.DataDir()); err != nil {
+		t.Fatal(err)
+	}
+	if err := bad.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.caughtUp(bad, key)
+	r.sameSpaces()
+}
+
+// sameSpaces waits until all tuples of all nodes are compared, and equal.
+func (r *rig) sameSpaces() {
+	r.t.Helper()
+	r.until("all spaces are compared and equal", func() error {
+		out, exit := r.tool(r.ofAll("verify", "--spaces")...)
+		if exit != 0 || !strings.Contains(out, " equal at ") {
+			return fmt.Errorf("exit %d, %s", exit, out)
+		}
+		return nil
+	})
 }
