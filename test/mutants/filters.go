@@ -200,4 +200,34 @@ var filters = []Mutant{
 		}
 		r.Filter = to`,
 	},
+	{
+		Name: "a wrong filter's name costs what the disk has", Area: "filters", File: "instance/snapshot.go", By: "server TestFilteredReplicaOfAWrongName",
+		Old: `if err := c.refuseCheckpoint(); err != nil {`,
+		New: `if err := c.refuseCheckpoint(); err != nil && ev.Tag == 0 {`,
+	},
+	{
+		Name: "a filtered replica gives states", Area: "filters", File: "replication/share.go", By: "server TestFilteredReplicaRefuses",
+		Old: `	if h.cfg.Filter == "" {
+		return nil
+	}
+	return instance.FilteredReplica`,
+		New: `	if does != "" {
+		return nil
+	}
+	return instance.FilteredReplica`,
+	},
+	{
+		Name: "the end of a connection ends a base copy", Area: "filters", File: "replication/copier.go", By: "server TestCopyIsCutAtEachFrame",
+		Old: `		case err != nil:
+			return err
+		case row.Type == xrow.OK:`,
+		New: `		case err != nil:
+			return p.send()
+		case row.Type == xrow.OK:`,
+	},
+	{
+		Name: "a replica takes a base copy faster than its core", Area: "filters", File: "replication/copier.go", By: "replication TestCopyIsBounded",
+		Old: `room: make(chan struct{}, 2)`,
+		New: `room: make(chan struct{}, 2000)`,
+	},
 }
