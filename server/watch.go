@@ -25,7 +25,7 @@ func (w *watch) Changed(e *instance.Effects) {
 	}
 	if len(e.Lost) > 0 {
 		w.n.log.Warn().Int("transactions", len(e.Lost)).Uint64("term", e.Lost[0].Term).Uint64("lsn", e.Lost[len(e.Lost)-1].LSN).
-			Msg("a newer term, or a ROLLBACK, voided transactions: they are kept for you to read (tarragon xlog cat --lost)")
+			Msg("a newer term, or a ROLLBACK, voided transactions: they are kept for you to read (tarragon lost list)")
 	}
 	if e.Checkpoint {
 		w.e.keeper.ask(func(error) {}) // one that fails is told, and the copy is made anew if need be

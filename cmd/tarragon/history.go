@@ -17,7 +17,7 @@ import (
 
 const historyHelp = `History prints how the write role moved, term by term, as far back as the replica set knows: who led, how it came (bootstrap, election, switchover,
 by hand, forced), who asked for it and why, when, the first and the last LSN of the term, for how long nobody could write before, and which
-instances keep how many transactions of the term that a newer one voided ('tarragon xlog cat --lost' prints them). It asks
+instances keep how many transactions of the term that a newer one voided ('tarragon lost list' prints them). It asks
 every instance, takes the history of the one that knows the newest term, and says where another one tells something else.
 
 `
