@@ -30,7 +30,7 @@ type OwnSpace struct {
 
 // OwnSet has what administrators said to a replica set as a whole: [name, value].
 var OwnSet = OwnSpace{Name: "_tarragon_set", Level: 2, fields: [][2]string{{"name", "string"}, {"value", "any"}},
-	verbs: "'tarragon pause' (tarragon.pause) and 'tarragon resume' (tarragon.resume) write it"}
+	verbs: "'tarragon pause' (tarragon.pause), 'tarragon resume' (tarragon.resume) and 'tarragon node set' (tarragon.node.set) write it"}
 
 // OwnFilter has the filters of replicas, see docs/protocol/filters.md.
 var OwnFilter = OwnSpace{Name: "_tarragon_filter", Level: 3, fields: [][2]string{{"name", "string"}, {"version", "unsigned"}, {"new", "boolean"},

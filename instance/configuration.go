@@ -91,6 +91,7 @@ func (c *Core) refreshMembers() {
 	c.refreshNewest()
 	c.noteFilter()
 	c.noteReplicas()
+	c.noteNodes()
 	c.eff.Members = true
 }
 

@@ -31,6 +31,7 @@ type Core struct {
 	txns     txns
 	sessions sessions
 	share    sharing
+	fences   fences
 	replicas []Replica // the confirmed ones, by their UUIDs; a list is never changed
 	ownTold  xrow.Own  // Tarragon's own spaces that relays know of
 
@@ -148,6 +149,8 @@ func (c *Core) handle(ev Event) {
 		c.pauseElections(ev)
 	case ResumeElections:
 		c.resumeElections(ev)
+	case SetNode:
+		c.setNode(ev)
 	case CreateFilter:
 		c.createFilter(ev)
 	case AlterFilter:
@@ -239,6 +242,9 @@ func (c *Core) Deadline() time.Duration {
 		earliest(c.lead.move.deadline())
 	}
 	earliest(c.lead.mandate.until)
+	if c.fences.retry != 0 && c.yields() {
+		earliest(c.fences.retry)
+	}
 	earliest(c.forwards.deadline())
 	earliest(c.txns.deadline())
 	earliest(c.share.deadline())
@@ -268,6 +274,7 @@ func (c *Core) finish() {
 	c.stepQuorum()
 	c.clearPause()
 	c.stepMandate()
+	c.stepFence()
 	if c.lead.move != nil {
 		c.stepHandover()
 	}

@@ -198,7 +198,7 @@ func (c *Core) target(ev *SwitchoverRequest) (*box.Member, *xrow.Error) {
 			whys += fmt.Sprintf("; %s (instance %d) %s", nameOf(m), m.ID, why)
 			continue
 		}
-		if best == nil || c.peers.acked[m.ID].Signature() > c.peers.acked[best.ID].Signature() {
+		if best == nil || c.prefers(m, best) {
 			best = m
 		}
 	}
@@ -271,6 +271,8 @@ func (c *Core) whyUnfit() string {
 		return "it is read-only by its configuration"
 	case c.cfg.Mode == raft.Voter:
 		return "its election_mode is voter"
+	case c.barred():
+		return "it is fenced, or takes no writes: tarragon node list"
 	}
 	return ""
 }

@@ -33,6 +33,12 @@ func (w words) ownRow() (t xrow.Type, d xrow.DML, ok bool) {
 		return xrow.Replace, xrow.DML{SpaceID: xrow.SpaceIndex, Tuple: msgp.AppendString(row, "string")}, true
 	case "pause":
 		return xrow.Replace, xrow.DML{SpaceID: uint32(ownSetID), Tuple: pauseTuple(&Pause{For: w.Duration(1), By: "admin", Reason: w.Named["reason"]}, 1)}, true
+	case "said": // ID: of an instance
+		n := SetNode{Fence: w.boolean("fence"), Writes: w.boolean("writes")}
+		node := n.change(Node{UUID: uuidOf(uint32(w.Number(w.Word(1))))})
+		return xrow.Replace, xrow.DML{SpaceID: uint32(ownSetID), Tuple: node.tuple()}, true
+	case "unsaid":
+		return xrow.Delete, xrow.DML{SpaceID: uint32(ownSetID), Key: msgp.AppendString([]byte{0x91}, nodeKey+uuidOf(uint32(w.Number(w.Word(1)))))}, true
 	case "resume":
 		return xrow.Delete, xrow.DML{SpaceID: uint32(ownSetID), Key: msgp.AppendString([]byte{0x91}, pauseKey)}, true
 	}
@@ -56,8 +62,13 @@ func ownText(d *xrow.DML, raw []byte) string {
 		return "set-index"
 	case d.SpaceID != uint32(ownSetID):
 		return ""
+	case strings.Contains(string(raw)+string(d.Key), nodeKey) && d.Type == xrow.Delete:
+		return "unsaid"
 	case d.Type == xrow.Delete:
 		return "resume"
+	}
+	if n, ok := readNode(raw); ok {
+		return fmt.Sprintf("said %.8s fence=%t writes=%t priority=%d", n.UUID, n.Fence, !n.NoWrites, n.Priority)
 	}
 	p, _ := readPause(raw)
 	return fmt.Sprintf("pause %v", p.For)

@@ -435,6 +435,9 @@ func (s *script) info() {
 	if p := i.Pause; p.Left > 0 {
 		s.say("  paused: %v of %v left, by %s: %s", p.Left, p.For, p.By, p.Reason)
 	}
+	for _, n := range s.core.Nodes() {
+		s.say("  node %s: fence %t, writes %t, priority %d", n.Name, n.Fence, !n.NoWrites, n.Priority)
+	}
 	if m := i.Moving; m.To != 0 {
 		s.say("  moving to %d for %v, written %t, it lacks %d rows, by %s: %s", m.To, m.For, m.Written, m.Lacks, m.By, m.Reason)
 	}

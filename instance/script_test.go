@@ -3,6 +3,7 @@ package instance
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,18 @@ func (s *script) rare(w words) {
 		s.sync++
 		s.say("  #%d", s.sync)
 		s.step(PauseElections{Conn: 1, Sync: s.sync, For: w.Duration(0), By: "admin", Reason: w.Named["reason"]})
+	case "node": // NAME [fence=BOOL] [writes=BOOL] [priority=N]: what is said of an instance
+		s.sync++
+		s.say("  #%d", s.sync)
+		ev := SetNode{Conn: 1, Sync: s.sync, Who: w.Word(0), Fence: w.boolean("fence"), Writes: w.boolean("writes")}
+		if text := w.Named["priority"]; text != "" {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			ev.Priority = &n
+		}
+		s.step(ev)
 	case "resume-elections":
 		s.sync++
 		s.say("  #%d", s.sync)

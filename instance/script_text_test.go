@@ -41,6 +41,16 @@ func (w words) forged() xrow.DML {
 	return d
 }
 
+// boolean is nil where nothing is said.
+func (w words) boolean(name string) *bool {
+	text, ok := w.Named[name]
+	if !ok {
+		return nil
+	}
+	yes := text == "true"
+	return &yes
+}
+
 func (w words) raft() xrow.Raft {
 	m := xrow.Raft{Term: w.Num("term"), Vote: uint32(w.Num("vote")), LeaderID: uint32(w.Num("leader")), IsLeaderSeen: w.Has("seen"),
 		State: uint8(raft.StateFollower)}

@@ -16,7 +16,7 @@ var procedures map[string]handler
 // data (decision 0019). box.cfg is one when it is given options.
 var administrative = [...]string{"box.ctl.demote", "box.ctl.promote", "box.ctl.set_on_shutdown_timeout", "box.ctl.switchover", "box.snapshot",
 	"tarragon.accept_loss", "tarragon.adopt_term", "tarragon.copy.cancel", "tarragon.copy.list", "tarragon.expel", "tarragon.feature_raise", "tarragon.filter.alter", "tarragon.filter.create",
-	"tarragon.filter.drop", "tarragon.filter.list", "tarragon.filter.show", "tarragon.lost.list", "tarragon.pause", "tarragon.replica.alter", "tarragon.replica.create",
+	"tarragon.filter.drop", "tarragon.filter.list", "tarragon.filter.show", "tarragon.lost.list", "tarragon.node.list", "tarragon.node.set", "tarragon.pause", "tarragon.replica.alter", "tarragon.replica.create",
 	"tarragon.replica.drop", "tarragon.replica.list", "tarragon.resume", "tarragon.verify.digests", "tarragon.verify.rows", "tarragon.verify.spaces", "tarragon.verify.standing"}
 
 // spaceMethods and indexMethods are called with a colon.
@@ -95,6 +95,8 @@ func init() {
 		"tarragon.filter.drop":     dropFilter,
 		"tarragon.filter.list":     listFilters,
 		"tarragon.filter.show":     showFilter,
+		"tarragon.node.list":       listNodes,
+		"tarragon.node.set":        setNode,
 		"tarragon.replica.alter":   alterReplica,
 		"tarragon.replica.create":  createReplica,
 		"tarragon.replica.drop":    dropReplica,

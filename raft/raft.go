@@ -121,6 +121,7 @@ type Raft struct {
 	lost     string        // why the leader that we knew last leads no more
 	at       time.Duration // candidate: when to give up; follower: when to campaign, 0: not set
 	paused   time.Duration // until then we campaign by hand only; 0: not at all
+	prefer   Preference
 	next     succession
 	given    succession // what we gave away as leader of the term givenIn, this one or an older one
 	givenIn  uint64
@@ -661,11 +662,11 @@ func (r *Raft) rank() (n int) {
 	mine := r.peers[r.self].vclock.Signature()
 	for id := range r.peers {
 		p := &r.peers[id]
-		if uint32(id) == r.self || !p.live || !r.who.has(uint32(id)) {
+		if uint32(id) == r.self || !p.live || !r.who.has(uint32(id)) || r.prefer.bars(uint32(id)) {
 			continue
 		}
 		theirs := p.vclock.Global()
-		if s := theirs.Signature(); s > mine || s == mine && uint32(id) < r.self {
+		if r.before(uint32(id), r.self, theirs.Signature(), mine) {
 			n++
 		}
 	}
@@ -679,7 +680,7 @@ func (r *Raft) Holds(v *vclock.VClock) { r.peers[r.self].vclock = v.Global() }
 // touch and sees no leader. Who is on the way out does not campaign, nor does anybody
 // while elections are paused.
 func (r *Raft) mayCampaign() bool {
-	if r.paused != 0 || r.self == 0 || !r.able || r.cfg.Mode != Candidate || r.seen || !r.who.Newest.has(r.self) {
+	if r.paused != 0 || r.self == 0 || !r.able || r.prefer.bars(r.self) || r.cfg.Mode != Candidate || r.seen || !r.who.Newest.has(r.self) {
 		return false
 	}
 	with := uint32(1) << r.self

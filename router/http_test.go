@@ -83,6 +83,13 @@ func TestHealthChecks(t *testing.T) {
 	if got, _ := late.judge("/replica", second); got.OK {
 		t.Errorf("a lag that nobody knows: %+v", got)
 	}
+	fenced := two(1, 0)
+	fenced.words[1].fenced = true
+	for _, path := range []string{"/replica", "/read-only", "/readiness"} {
+		if got, _ := fenced.judge(path, -1); got.OK || got.Why != "b is fenced" {
+			t.Errorf("one that is fenced: %s: %+v", path, got)
+		}
+	}
 	lies := two(1, 0)
 	lies.words[1].ro = false // it has not heard that it was replaced
 	for _, path := range []string{"/primary", "/replica"} {

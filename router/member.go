@@ -19,6 +19,7 @@ import (
 // What an instance tells by events. The first is Tarragon's own.
 const (
 	eventLeader = "tarragon.leader"
+	eventNode   = "tarragon.node"
 )
 
 // clientFeatures are what a router, in the name of its clients, understands.
@@ -120,7 +121,7 @@ func (in *instance) serve() error {
 	defer stop()
 	in.r.told(in.at, func(w *word) { w.uuid = c.Greeting.UUID })
 	in.mu.Lock()
-	in.link, in.values, in.refused = c, map[string][]byte{eventLeader: nil, iproto.EventElection: nil}, nil
+	in.link, in.values, in.refused = c, map[string][]byte{eventLeader: nil, eventNode: nil, iproto.EventElection: nil}, nil
 	for key := range in.ports {
 		in.values[key] = nil
 	}
@@ -226,6 +227,14 @@ func (in *instance) event(c *iproto.Client, body []byte) error {
 	case eventLeader:
 		in.ours.Store(value != nil)
 		in.r.told(in.at, func(w *word) { w.ours = value != nil })
+	case eventNode:
+		var v struct {
+			Fence bool `msgpack:"fence"`
+		}
+		if value != nil && mp.Decode(value, &v) != nil {
+			v.Fence = false // at a Tarantool anybody may broadcast that key
+		}
+		in.r.told(in.at, func(w *word) { w.fenced = v.Fence })
 	case iproto.EventElection:
 		var v watchedElection
 		if value != nil {

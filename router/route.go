@@ -30,6 +30,7 @@ type word struct {
 	leader uint32 // whom it takes for the leader of the term, by number; 0: nobody
 	id     uint32 // its own number, where it has told of itself as the leader; 0: it has not
 	anon   bool   // it is no member: its belief counts for nothing but who may be read from
+	fenced bool   // administrators keep clients away from it
 	lag    time.Duration
 	lags   bool // lag is known
 }
@@ -81,10 +82,12 @@ func route(words []word, names []string, r routing) (out routes) {
 	default:
 		out.why[RW] = fmt.Sprintf("none that takes writes among the %d instances that answer", heard)
 	}
-	var late []string
+	var late, fenced []string
 	for i := range words {
 		switch w := &words[i]; {
 		case !w.heard || i == out.leader:
+		case w.fenced:
+			fenced = append(fenced, names[i])
 		case r.maxLag > 0 && (!w.lags || w.lag > r.maxLag):
 			late = append(late, names[i])
 		default:
@@ -94,11 +97,18 @@ func route(words []word, names []string, r routing) (out routes) {
 	switch {
 	case len(out.readers) > 0:
 		out.why[RO] = fmt.Sprintf("%d readers within the lag", len(out.readers))
-	case out.leader >= 0 && r.leaderReads:
+	case out.leader >= 0 && r.leaderReads && !words[out.leader].fenced:
 		out.readers = []int{out.leader}
 		out.why[RO] = "the leader, as there is no other reader"
 	default:
 		out.why[RO] = "no reader"
+	}
+	if out.leader >= 0 && words[out.leader].fenced {
+		out.why[RW] = names[out.leader] + " is fenced, and leads until another one can take over: " + out.why[RW]
+		out.leader = -1
+	}
+	if len(fenced) > 0 {
+		out.why[RO] += "; fenced: " + strings.Join(fenced, ", ")
 	}
 	if len(late) > 0 {
 		out.why[RO] += "; too far behind: " + strings.Join(late, ", ")

@@ -21,6 +21,8 @@ func leads(term uint64, id uint32) word {
 func TestRoute(t *testing.T) {
 	late := says(5, 1)
 	late.lag = time.Minute
+	fenced, fencedLeader := says(5, 1), leads(5, 1)
+	fenced.fenced, fencedLeader.fenced = true, true
 	unknown := says(5, 1)
 	unknown.lags = false
 	for name, c := range map[string]struct {
@@ -37,6 +39,10 @@ func TestRoute(t *testing.T) {
 		"the newer one, where nobody judges": {[]word{leads(5, 1), leads(6, 2)}, 1, []int{0}},
 		"alone":                              {[]word{{}, leads(6, 2), {}}, 1, []int{1}},
 		"no elections":                       {[]word{{heard: true, lags: true}, {heard: true, ro: true, lags: true}}, 0, []int{1}},
+		"a fenced reader":                    {[]word{leads(5, 1), fenced, says(5, 1)}, 0, []int{2}},
+		"fenced readers":                     {[]word{leads(5, 1), fenced, fenced}, 0, []int{0}},
+		"a fenced leader":                    {[]word{fencedLeader, says(5, 1), says(5, 1)}, -1, []int{1, 2}},
+		"nobody but a fenced leader":         {[]word{fencedLeader, {}, {}}, -1, nil},
 		"late readers":                       {[]word{leads(5, 1), late, unknown}, 0, []int{0}},
 	} {
 		got := route(c.words, []string{"a", "b", "c"}[:len(c.words)], routing{maxLag: time.Second, leaderReads: true})

@@ -181,6 +181,8 @@ func (s *standing) within(i int, lag time.Duration, leader bool) verdictOf {
 	switch {
 	case !w.heard:
 		return verdictOf{false, s.names[i] + " does not serve clients"}
+	case w.fenced:
+		return verdictOf{false, s.names[i] + " is fenced"}
 	case i == s.to.leader:
 		return verdictOf{leader, s.names[i] + " leads"}
 	case !w.ro:

@@ -16,8 +16,11 @@ import (
 // hears. kind is how it came to lead, lsn that of its PROMOTE: where the write role moved.
 const eventLeader = "tarragon.leader"
 
+// eventNode is another: {fence, writes, priority}, what administrators said of this instance.
+const eventNode = "tarragon.node"
+
 // published are the values that a front keeps, which end with its node.
-var published = []string{iproto.EventID, iproto.EventStatus, iproto.EventElection, iproto.EventSchema, eventLeader}
+var published = []string{iproto.EventID, iproto.EventStatus, iproto.EventElection, iproto.EventSchema, eventLeader, eventNode}
 
 // front is what clients see of a node: procedures, and the values that they watch.
 type front struct {
@@ -67,6 +70,7 @@ func (f *front) publish(l *look) {
 	h.Update(iproto.EventStatus, boxStatus(&l.Info))
 	h.Update(iproto.EventElection, boxElection(&l.Info))
 	h.Update(iproto.EventSchema, boxSchema(f.schema.Load()))
+	h.Update(eventNode, mp.Encode(watchedNode{l.Node.Fence, !l.Node.NoWrites, l.Node.Priority}))
 	h.Update(eventLeader, f.leader(&l.Info))
 }
 
@@ -124,6 +128,11 @@ type (
 		Role   string `msgpack:"role"`
 		RO     bool   `msgpack:"is_ro"`
 		Leader uint32 `msgpack:"leader"`
+	}
+	watchedNode struct {
+		Fence    bool  `msgpack:"fence"`
+		Writes   bool  `msgpack:"writes"`
+		Priority int64 `msgpack:"priority"`
 	}
 	watchedSchema struct {
 		Version uint64 `msgpack:"version"`

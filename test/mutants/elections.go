@@ -32,6 +32,31 @@ var elections = []Mutant{
 		New: `if c.out.parked && c.replay {`,
 	},
 	{
+		Name: "who is fenced campaigns", Area: "elections", File: "raft/raft.go", By: "instance TestScripts/fence",
+		Old: ` || r.prefer.bars(r.self) ||`,
+		New: ` ||`,
+	},
+	{
+		Name: "a leader that is fenced stays", Area: "elections", File: "instance/core.go", By: "instance TestScripts/fence",
+		Old: `	c.stepFence()`,
+		New: ``,
+	},
+	{
+		Name: "a handover looks at no priority", Area: "elections", File: "instance/fence.go", By: "instance TestScripts/fence",
+		Old: `if na.Priority != nb.Priority {`,
+		New: `if c.closing {`,
+	},
+	{
+		Name: "the last one is fenced", Area: "elections", File: "instance/fence.go", By: "instance TestScripts/fence",
+		Old: `	if !others {`,
+		New: `	if !others && c.closing {`,
+	},
+	{
+		Name: "a priority comes before what is held", Area: "elections", File: "raft/preference.go", By: "raft TestBefore",
+		Old: `	case aHolds != bHolds:`,
+		New: `	case aHolds != bHolds && pa == pb:`,
+	},
+	{
 		Name: "a pause holds nobody back", Area: "elections", File: "raft/raft.go", By: "test/sim TestPauses",
 		Old: `if r.paused != 0 || r.self == 0`,
 		New: `if r.self == 0`,
