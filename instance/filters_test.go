@@ -122,7 +122,7 @@ func ownFilterText(d *xrow.DML, raw []byte) string {
 }
 
 // filterBox has a space of an engine that keeps nothing, beside those of the bootstrap.
-func filterBox(t *testing.T) *box.Box {
+func filterBox(t testing.TB) *box.Box {
 	t.Helper()
 	b := box.New(box.Config{})
 	for _, r := range box.BootstrapRows(box.Profile3_8_0, uuidOf(99), uuidOf(1), "", "") {

@@ -20,6 +20,8 @@ import (
 const (
 	staff   = "staff"   // all readers have it, and it is small
 	archive = "archive" // no reader has it
+	// sessions is what exactly-once sessions remember; answers have rows of any space.
+	sessions = "_tarragon_session"
 )
 
 // many is how many rows a space has whose copy is to be seen on its way.
@@ -252,11 +254,17 @@ func TestFilteredReaders(t *testing.T) {
 	r.alter("hr", "add", space)
 	l.more(200)
 	r.has(hr, space)
+	r.call("tarragon.session.open", 4)
+	r.fill(staff, 1001, 10) // what follows that row is with the readers
 	r.verify(append(r.Nodes, hr, sales)...)
 	for _, n := range r.Readers {
 		r.same(n, staff)
 		r.says(n, archive, notReplicated)
 		r.neverLogged(n, archive)
+		r.says(n, sessions, notReplicated)
+		if keys := r.logged(n, sessions); len(keys) > 0 {
+			t.Errorf("the log of %s has %d rows of sessions", n.Name, len(keys))
+		}
 	}
 }
 
