@@ -104,6 +104,7 @@ func (w *World) compare() {
 		w.compareIndexes(w.nodes[i])
 		w.check.void.compare(w.nodes[i])
 	}
+	w.compareProofs(finals)
 	w.compareContent(finals[0])
 	w.check.numbered.judge(finals[0].tuples)
 }
