@@ -124,7 +124,9 @@ func TestHAProxyFollowsTheLeader(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer resp.Body.Close()
+		if err := resp.Body.Close(); err != nil {
+			return err
+		}
 		if resp.StatusCode != http.StatusOK {
 			return errors.New(resp.Status)
 		}
