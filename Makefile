@@ -56,12 +56,14 @@ check: tools ## staticcheck, errcheck, zerologlint
 	go vet -vettool=$$($(TOOL) -n zerologlint) ./...
 	@if [ -f bench/go.mod ]; then cd bench && go tool -modfile=../tools/go.mod staticcheck ./...; fi
 
-unit: tools ## unit tests
-	go test -timeout $(HANGS) $$(go list ./... | grep -v -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
+# The tests of server take longest, and race runs them all but for the one that it cannot measure.
+unit: tools ## unit tests, but for what other targets run
+	go test -timeout $(HANGS) $$(go list ./... | grep -v -e '/server$$' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
+	go test -timeout $(HANGS) ./server -run '^TestMemoryIsLimited$$'
 	@if [ -f bench/go.mod ]; then cd bench && go test -timeout $(HANGS) ./...; fi
 
 race: tools ## tests of the concurrent packages under the race detector
-	CGO_ENABLED=1 go test -race -timeout $(HANGS) . $(patsubst %,./%/...,$(RACE))
+	CGO_ENABLED=1 go test -race -short -timeout $(HANGS) . $(patsubst %,./%/...,$(RACE))
 
 # The interop suite has no such test, and needs a Tarantool to begin with.
 attack: tools ## the tests that attack; TARANTOOL=/path/to/3.8 compares its verdicts too

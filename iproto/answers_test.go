@@ -45,6 +45,9 @@ func (p *peer) selects(from, to uint64, more ...byte) {
 func TestAnswersOfAllSizes(t *testing.T) {
 	for _, size := range []int{100, smallAnswer - 1, smallAnswer, smallAnswer + 1, 2*chunkSize - 50, 8*chunkSize - 19, 8 * chunkSize, 20 << 20} {
 		for _, each := range []int{1000, chunkSize, 3 << 20} {
+			if testing.Short() && each != chunkSize {
+				continue // make unit has them
+			}
 			f := newFixture(t, nil)
 			var want []byte
 			f.node.tuples, want = tuplesOf(size, each)
@@ -179,9 +182,12 @@ func TestLargeAnswersOfWrites(t *testing.T) {
 		f := newFixture(t, nil)
 		f.node.hold = true
 		p := f.pipe()
-		const writes = 300
+		writes := 300
+		if testing.Short() {
+			writes = 120 // more than may be in memory still
+		}
 		var b []byte
-		for i := uint64(1); i <= writes; i++ {
+		for i := uint64(1); i <= uint64(writes); i++ {
 			b = (&xrow.Row{Type: xrow.Insert, Sync: i, Body: insertBody(i)}).Append(b)
 		}
 		go p.send(b)
@@ -206,7 +212,7 @@ func TestLargeAnswersOfWrites(t *testing.T) {
 				}
 			}
 		}()
-		for i := uint64(1); i <= writes; i++ {
+		for i := uint64(1); i <= uint64(writes); i++ {
 			p.wantOK(i)
 		}
 	})

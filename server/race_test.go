@@ -2,5 +2,5 @@
 
 package server
 
-// raceDetector: the tests run under it.
+// raceDetector: the tests run under it. What is skipped for it make unit runs by name.
 const raceDetector = true

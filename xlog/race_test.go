@@ -3,7 +3,7 @@
 package xlog
 
 // sampledFaults is the distance of faults where all would take too long.
-const sampledFaults = 11
+const sampledFaults = 29
 
 // crashStep is the distance of the operations before which a store that is upgraded dies.
 const crashStep = 9
