@@ -49,6 +49,7 @@ type backend struct {
 	out     []byte // frames that nobody writes
 	spare   []byte
 	wrote   uint64 // bytes given to the socket
+	giving  uint64 // behind those: what a write that has not returned may have given
 	queued  uint64 // bytes ever put into out
 	writing bool
 	cause   error
@@ -97,11 +98,12 @@ func (b *backend) takesNumbers() bool {
 	return b.key.inst.numbers.Load()
 }
 
-// sent tells whether some of a request was given to the socket.
+// sent tells whether some of a request may have been given to the socket. A write that has not
+// returned counts: the instance may have read it, executed it and died by now.
 func (b *backend) sent(r *request) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return r.begin < b.wrote
+	return r.begin < b.wrote+b.giving
 }
 
 // flush writes what the socket takes, and leaves the rest to a goroutine.
@@ -114,6 +116,7 @@ func (b *backend) flush() {
 	b.writing = true
 	for len(b.out) > 0 && b.cause == nil {
 		out := b.takeLocked()
+		b.giving = uint64(len(out))
 		b.mu.Unlock()
 		n, err := b.link.WriteSome(out)
 		b.mu.Lock()
@@ -141,7 +144,7 @@ func (b *backend) takeLocked() []byte {
 const keptOut = 256 << 10
 
 func (b *backend) wroteLocked(n int, err error) {
-	b.wrote += uint64(n)
+	b.wrote, b.giving = b.wrote+uint64(n), 0
 	if err != nil {
 		_ = b.link.Close() // the reader ends the backend
 	}
@@ -154,6 +157,7 @@ func (b *backend) flushRest(out []byte, from int) {
 	for {
 		for from < len(out) && b.cause == nil {
 			piece := out[from:min(len(out), from+writePiece)]
+			b.giving = uint64(len(piece))
 			b.mu.Unlock()
 			err := b.link.SetWriteDeadline(time.Now().Add(b.p.r.cfg.SlowTimeout))
 			var n int
