@@ -1,8 +1,11 @@
 package interop
 
 import (
+	"context"
+	"fmt"
 	"testing"
 
+	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -202,8 +205,15 @@ func TestTheyJoinAnew(t *testing.T) {
 		r.up(replica)
 		r.follows(replica)
 		replica.terminate()
+		at := r.ballot(master)
 		l := r.writeTo(master, plain)
 		l.more(3000)
+		r.until("the master has dropped what the replica would begin with", func() error {
+			if now := r.ballot(master); now.GCVClock[1] <= at.VClock[1] {
+				return fmt.Errorf("its log begins behind %d", now.GCVClock[1])
+			}
+			return nil
+		})
 		replica.start()
 		r.up(replica)
 		r.follows(replica)
@@ -211,6 +221,27 @@ func TestTheyJoinAnew(t *testing.T) {
 		r.same()
 		r.healthy(replica)
 	})
+}
+
+// ballot is by which a replica decides whether it has to join anew, once for each start.
+func (r *rig) ballot(n *node) xrow.Ballot {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.ctx, patience)
+	defer cancel()
+	c, err := iproto.Dial(ctx, n.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }() // all is read
+	raw, err := c.Vote()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	b, err := xrow.DecodeBallot(append([]byte{0x81, byte(xrow.KeyBallot)}, raw...))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return b
 }
 
 func TestTheyJoinAnonymously(t *testing.T) {
