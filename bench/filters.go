@@ -312,7 +312,11 @@ func (r *filterRig) subscribe(ctx context.Context, how string, from uint64) (*st
 			return nil, err
 		}
 		s.all, s.at = append(s.all, c), append(s.at, 0)
-		req := xrow.SubscribeRequest{ReplicasetUUID: uuid, InstanceUUID: fmt.Sprintf("11111111-1111-4111-8111-%012d", i+1), Kind: xrow.Tarragon,
+		no := i + 1
+		if how == relayFiltered {
+			no += filteredReaders // a replica is registered with what it asks for first
+		}
+		req := xrow.SubscribeRequest{ReplicasetUUID: uuid, InstanceUUID: fmt.Sprintf("11111111-1111-4111-8111-%012d", no), Kind: xrow.Tarragon,
 			ServerVersion: 3<<16 | 8<<8, Anon: true, IDFilter: 1, Process: uint64(i + 1), Feature: instance.FeatureLevel}
 		req.VClock[self] = from
 		if how == relayFiltered {
