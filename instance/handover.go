@@ -116,7 +116,7 @@ func (c *Core) planHandover(ev *SwitchoverRequest) (*handover, *xrow.Error) {
 	if err := c.refuseLeading(); err != nil {
 		return nil, err
 	}
-	cur := c.limbo.Current()
+	cur, refused := c.limbo.Current(), c.refuseMandate(&ev.Mandate)
 	switch {
 	case len(ev.Reason) > terms.MaxMoveText:
 		return nil, &xrow.Error{Code: xrow.ErrIllegalParams, Message: fmt.Sprintf("the reason of a switchover has at most %d bytes, not %d", terms.MaxMoveText, len(ev.Reason))}
@@ -128,8 +128,8 @@ func (c *Core) planHandover(ev *SwitchoverRequest) (*handover, *xrow.Error) {
 		return nil, c.readonly()
 	case !c.lead.leading:
 		return nil, refuseSwitchover("there is no leader: elections are off here, and nobody was promoted")
-	case c.refuseMandate(&ev.Mandate) != nil:
-		return nil, c.refuseMandate(&ev.Mandate)
+	case refused != nil:
+		return nil, refused
 	case c.cfg.Supervised && cur.Rules != terms.Strong:
 		return nil, refuseSwitchover("a word that hands over in a set with a Tarantool carries no token: demote this instance, and promote the other one")
 	case c.cfg.Kind == xrow.Tarantool:

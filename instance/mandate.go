@@ -35,11 +35,11 @@ type Mandate struct {
 //
 // Invariant: it counts in its term only.
 type mandate struct {
-	token   uint64 // 0: by hand
-	term    uint64 // that it began, or goes on in; 0: there is none
-	until   time.Duration
-	led     bool   // somebody has, when we looked last
-	refused uint64 // term that we may not lead in, although we stood in it
+	token   uint64        // 0: by hand
+	term    uint64        // that it began, or goes on in; 0: there is none
+	until   time.Duration // 0: without an end
+	led     bool          // somebody has, when we looked last
+	refused uint64        // term that we may not lead in, although we stood in it
 	why     string
 }
 
