@@ -63,7 +63,8 @@ func TestConsensusIsLost(t *testing.T) {
 	}
 }
 
-// eventually waits for something, for as long as a busy machine may need.
+// eventually waits for something that nothing tells of, as what a health check says: who wants to
+// know asks again. It waits for as long as a busy machine may need.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for began := time.Now(); !ok(); time.Sleep(time.Millisecond) {

@@ -109,25 +109,21 @@ func checked(t *testing.T, r *Router, path string, status int) (body report) {
 // answered is the same for any body.
 func answered(t *testing.T, r *Router, path string, status int, body any) {
 	t.Helper()
-	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+	var text []byte
+	eventually(t, fmt.Sprintf("%s: %d", path, status), func() bool {
 		resp, err := http.Get("http://" + r.HTTPAddrs()[0] + path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := io.ReadAll(resp.Body)
+		text, err = io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if resp.StatusCode == status {
-			if err := json.Unmarshal(text, body); err != nil {
-				t.Fatalf("%s: %v", text, err)
-			}
-			return
-		}
-		if time.Since(began) > time.Minute {
-			t.Fatalf("%s: %s %s, want %d", path, resp.Status, text, status)
-		}
+		return resp.StatusCode == status
+	})
+	if err := json.Unmarshal(text, body); err != nil {
+		t.Fatalf("%s: %v", text, err)
 	}
 }
 
@@ -224,14 +220,11 @@ func TestHealthRoom(t *testing.T) {
 		t.Fatalf("one too many: %d, %v", n, err)
 	}
 	_ = silent[0].Close()
-	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+	eventually(t, "there is room for one more", func() bool {
 		resp, err := http.Get(fmt.Sprintf("http://%s/liveness", r.HTTPAddrs()[0]))
 		if err == nil {
 			_ = resp.Body.Close()
-			return
 		}
-		if time.Since(began) > time.Minute {
-			t.Fatal(err)
-		}
-	}
+		return err == nil
+	})
 }
