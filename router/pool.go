@@ -147,8 +147,8 @@ func (p *pool) sweep(now time.Duration) {
 // idleBackend is how long a backend stays without a client.
 const idleBackend = 30 * time.Second
 
-// retire has requests go to backends that are connected anew, as soon as nothing is under way by these.
-func (p *pool) retire(inst *instance) {
+// eachOf runs f for the backends of an instance, behind the pool's lock.
+func (p *pool) eachOf(inst *instance, f func(*backend)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, all := range p.byKey {
@@ -156,57 +156,43 @@ func (p *pool) retire(inst *instance) {
 			continue
 		}
 		for _, b := range all {
-			if b.retired.Store(true); b.uses == 0 {
-				b.close()
-			}
+			f(b)
 		}
 	}
 }
 
-// closeOf ends the backends of an instance that is given up.
-func (p *pool) closeOf(inst *instance) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, all := range p.byKey {
-		if key.inst != inst {
-			continue
-		}
-		for _, b := range all {
+// retire has requests go to backends that are connected anew, as soon as nothing is under way by these.
+func (p *pool) retire(inst *instance) {
+	p.eachOf(inst, func(b *backend) {
+		if b.retired.Store(true); b.uses == 0 {
 			b.close()
 		}
-	}
+	})
+}
+
+// closeOf ends the backends of an instance that is given up.
+func (p *pool) closeOf(inst *instance) {
+	p.eachOf(inst, func(b *backend) {
+		b.close()
+	})
 }
 
 // closeNumbered ends the backends of an instance that have not answered writes with numbers, where all that they
 // have not answered can be sent once more.
 func (p *pool) closeNumbered(inst *instance) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, all := range p.byKey {
-		if key.inst != inst {
-			continue
+	p.eachOf(inst, func(b *backend) {
+		if b.onlyNumbered() {
+			b.close()
 		}
-		for _, b := range all {
-			if b.onlyNumbered() {
-				b.close()
-			}
-		}
-	}
+	})
 }
 
 // closeStale ends the backends of an instance that have not answered a request whose time
 // would be over then.
 func (p *pool) closeStale(inst *instance, until time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for key, all := range p.byKey {
-		if key.inst != inst {
-			continue
+	p.eachOf(inst, func(b *backend) {
+		if b.hasOlder(until) {
+			b.close()
 		}
-		for _, b := range all {
-			if b.hasOlder(until) {
-				b.close()
-			}
-		}
-	}
+	})
 }
