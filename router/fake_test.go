@@ -133,6 +133,16 @@ func (f *fake) tells(key, value string) {
 	}
 }
 
+// announces has it name these features from now on, and no others.
+func (f *fake) announces(feats ...iproto.Feature) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.feats = []byte{0x90 | byte(len(feats))}
+	for _, feat := range feats {
+		f.feats = append(f.feats, byte(feat))
+	}
+}
+
 func (f *fake) does(serve func(c *fakeConn, row *xrow.Row)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -30,7 +30,7 @@ type memory struct {
 func numbered(fakes ...*fake) *memory {
 	m := &memory{ended: map[string]bool{}, answers: map[string]xrow.Code{}}
 	for _, f := range fakes {
-		f.feats = []byte{0x91, byte(iproto.FeatureSessions)}
+		f.announces(iproto.FeatureSessions)
 		f.does(m.serve)
 	}
 	return m
@@ -93,6 +93,25 @@ func (m *memory) execute(c *fakeConn, row *xrow.Row) xrow.Code {
 	m.answers[key] = 0
 	m.executed = append(m.executed, row.Type.String()+" "+key)
 	return 0
+}
+
+// end is the end of a session that the router has not asked for.
+func (m *memory) end(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended[id] = true
+}
+
+func (m *memory) deny() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.denied = true
+}
+
+func (m *memory) sessions() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.opened
 }
 
 func (m *memory) log() []string {
@@ -194,8 +213,8 @@ func TestCommitOfReads(t *testing.T) {
 	if got := inStream(t, c, xrow.Commit); !slices.Equal(got, []xrow.Code{xrow.ErrTransactionConflict}) {
 		t.Error(got)
 	}
-	if m.opened != 0 {
-		t.Errorf("%d sessions were opened", m.opened)
+	if n := m.sessions(); n != 0 {
+		t.Errorf("%d sessions were opened", n)
 	}
 }
 
@@ -243,8 +262,8 @@ func TestSlotsAreEnough(t *testing.T) {
 	if len(m.log()) != n || len(slots) != n {
 		t.Errorf("%d were executed, in %d slots", len(m.log()), len(slots))
 	}
-	if want := 3; m.opened != want { // 64, 64, 128
-		t.Errorf("%d sessions, want %d", m.opened, want)
+	if n, want := m.sessions(), 3; n != want { // 64, 64, 128
+		t.Errorf("%d sessions, want %d", n, want)
 	}
 }
 
@@ -255,19 +274,14 @@ func TestSessionHasEnded(t *testing.T) {
 	m := numbered(a, b)
 	r := startTest(t, nil, a, b)
 	c := client(t, r, RW)
-	end := func(id string) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.ended[id] = true
-	}
 	for _, id := range []string{"set/1", "set/2"} {
 		if code := ask(t, c, xrow.Insert, insert); code != 0 {
 			t.Fatal(code)
 		}
-		end(id)
+		m.end(id)
 	}
-	if code := ask(t, c, xrow.Insert, insert); code != 0 || m.opened != 3 {
-		t.Fatal(code, m.opened)
+	if code := ask(t, c, xrow.Insert, insert); code != 0 || m.sessions() != 3 {
+		t.Fatal(code, m.sessions())
 	}
 	b.does(func(c *fakeConn, row *xrow.Row) {
 		switch code := m.execute(c, row); {
@@ -280,7 +294,7 @@ func TestSessionHasEnded(t *testing.T) {
 		}
 	})
 	m.dies(a, b, 6, true)
-	end("set/3")
+	m.end("set/3")
 	if code := ask(t, c, xrow.Insert, insert); code != xrow.ErrSyncTimeout {
 		t.Errorf("a repeat under an ended session: %v", code)
 	}
@@ -292,20 +306,17 @@ func TestSessionHasEnded(t *testing.T) {
 // Where nobody knows numbers, or the user may have none, a write is sent once.
 func TestWithoutNumbers(t *testing.T) {
 	for name, change := range map[string]func(m *memory, a, b *fake){
-		"neither announces them":  func(_ *memory, a, b *fake) { a.feats, b.feats = []byte{0x90}, []byte{0x90} },
-		"the next one does not":   func(_ *memory, _, b *fake) { b.feats = []byte{0x90} },
-		"the user may have none":  func(m *memory, _, _ *fake) { m.denied = true },
-		"the session cannot tell": func(m *memory, _, _ *fake) { m.ended["set/1"] = true },
+		"neither announces them":  func(_ *memory, a, b *fake) { a.announces(); b.announces() },
+		"the next one does not":   func(_ *memory, _, b *fake) { b.announces() },
+		"the user may have none":  func(m *memory, _, _ *fake) { m.deny() },
+		"the session cannot tell": func(m *memory, _, _ *fake) { m.end("set/1"); m.end("set/2") },
 	} {
 		a, b := newFake(t, leadsIn(5, 1)), newFake(t, follows(5, 1))
 		m := numbered(a, b)
-		r := startTest(t, func(c *Config) { c.HoldTime = 2 * time.Second }, a, b)
 		change(m, a, b)
+		r := startTest(t, func(c *Config) { c.HoldTime = 2 * time.Second }, a, b)
 		c := client(t, r, RW)
 		m.dies(a, b, 6, true)
-		if name == "the session cannot tell" {
-			m.ended["set/2"] = true
-		}
 		if code := ask(t, c, xrow.Insert, insert); code != xrow.ErrSyncTimeout {
 			t.Errorf("%s: %v", name, code)
 		}
@@ -459,9 +470,9 @@ func TestAttackFeatureIsGone(t *testing.T) {
 		t.Fatal(code)
 	}
 	for _, announced := range []bool{true, false} {
-		a.mu.Lock()
-		a.feats = map[bool][]byte{true: a.feats, false: {0x90}}[announced]
-		a.mu.Unlock()
+		if !announced {
+			a.announces()
+		}
 		b := &backend{key: poolKey{inst: r.insts[0]}, p: &r.pool}
 		b.append(&request{Carried: iproto.Carried{Type: xrow.Insert, Body: insert, Number: &xrow.Number{Session: "set/1", Slot: 1, No: 9}}})
 		link, err := b.connect(t.Context())
@@ -492,9 +503,7 @@ func TestNumbersAreLearned(t *testing.T) {
 		t.Fatal(code)
 	}
 	m := &memory{ended: map[string]bool{}, answers: map[string]xrow.Code{}}
-	a.mu.Lock()
-	a.feats = []byte{0x91, byte(iproto.FeatureSessions)}
-	a.mu.Unlock()
+	a.announces(iproto.FeatureSessions)
 	a.does(m.serve)
 	for limit := time.Now().Add(time.Minute); len(m.log()) == 0 || !strings.Contains(m.log()[len(m.log())-1], "set/1"); {
 		if code := ask(t, c, xrow.Insert, insert); code != 0 || time.Now().After(limit) {
