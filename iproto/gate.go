@@ -112,6 +112,7 @@ func (g *gate) enter(c *Conn, all func() []*Conn) bool {
 			break
 		}
 		g.sitLocked(idle, place{})
+		c.srv.meter.add(countTurned, 1)
 		idle.close(ErrCrowded)
 	}
 	if g.fullLocked() {
@@ -175,6 +176,13 @@ func (g *gate) streams(c *Conn, yes bool) {
 	case !yes && at.name == guestName && at.seat != seatNone:
 		g.sitLocked(c, place{seat: seatBefore, name: guestName})
 	}
+}
+
+// loggedIn is how many connections are that of a user now.
+func (g *gate) loggedIn() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.counts[seatUser] + g.counts[seatReserved]
 }
 
 // leave frees the seat of a connection that has ended.

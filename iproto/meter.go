@@ -28,7 +28,9 @@ type Stats struct {
 	// Logins with a wrong password, those whose answers were held back, and those
 	// that were refused without saying whether the password was right.
 	Failed, Delayed, Refused Counter
+	Turned                   Counter // connections and logins that there was no room for
 	Open, InProgress         uint64
+	LoggedIn                 int
 }
 
 // Places of a meter behind those of request types.
@@ -41,6 +43,7 @@ const (
 	countFailed
 	countDelayed
 	countRefused
+	countTurned
 	countStreams
 	countQueued
 	countAll
@@ -120,6 +123,7 @@ func (s *Server) Stats() Stats {
 	}
 	st.All, st.Errors, st.Connections = s.meter.read(countAll), s.meter.read(countErrors), s.meter.read(countConns)
 	st.Failed, st.Delayed, st.Refused = s.meter.read(countFailed), s.meter.read(countDelayed), s.meter.read(countRefused)
+	st.Turned, st.LoggedIn = s.meter.read(countTurned), s.gate.loggedIn()
 	st.Streams, st.Queued = s.meter.read(countStreams), s.meter.read(countQueued)
 	st.Sent, st.Received = s.meter.read(countSent), s.meter.read(countReceived)
 	return st

@@ -281,6 +281,9 @@ func (s *Server) serveConn(c *Conn) {
 	}
 	turned := !ok && !s.closed
 	s.meter.add(countConns, 1)
+	if turned {
+		s.meter.add(countTurned, 1)
+	}
 	if ok {
 		s.wg.Add(1)
 	}

@@ -103,6 +103,7 @@ func (c *Conn) login(user User, name []byte, maxFrame int) *xrow.Error {
 		return asError(err)
 	}
 	if e := c.srv.gate.login(c, user, string(name)); e != nil {
+		c.srv.meter.add(countTurned, 1)
 		return e
 	}
 	c.known.Store(string(name) != guestName)

@@ -18,6 +18,7 @@ type state struct {
 	schema     uint64
 	carried    []box.Carried
 	replicas   []instance.Replica
+	nodes      []instance.Node
 	memory     box.Memory
 }
 
@@ -29,6 +30,7 @@ func (p *Procs) state(user box.Credentials) (s state) {
 		s.schema = core.Box().SchemaVersion()
 		s.carried = visible(core.Box().Schema(), user)
 		s.replicas = core.Replicas()
+		s.nodes = core.Nodes()
 		s.memory = core.Box().Memory()
 	})
 	return s

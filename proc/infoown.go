@@ -30,6 +30,8 @@ type infoOwn struct {
 	Pause      *infoPause    `msgpack:"pause,omitempty"`
 	Mandate    *infoMandate  `msgpack:"mandate,omitempty"` // where an agent says who leads
 	Moving     *infoMoving   `msgpack:"moving,omitempty"`
+	Nodes      []infoRoute   `msgpack:"nodes,omitempty"`  // of which administrators said something
+	Router     any           `msgpack:"router,omitempty"` // the one in this instance
 	Forwards   infoForwards  `msgpack:"forwards"`
 	Txns       infoTxns      `msgpack:"transactions"`
 	Sessions   infoSessions  `msgpack:"sessions"`
@@ -172,6 +174,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Pause:      pauseOf(i),
 		Mandate:    mandateInfo(i),
 		Moving:     movingOf(i),
+		Nodes:      routesOf(s.nodes),
 		Forwards:   infoForwards{i.Forwards.Open, i.Forwards.Bytes, i.Forwards.Answered, i.Forwards.Unknown, i.Forwards.Refused},
 		Txns:       infoTxns(i.Txns),
 		Sessions:   sessionsOf(&i.Sessions),
@@ -185,6 +188,9 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Quorum:     infoFormula{orNil(i.QuorumText), i.QuorumFile},
 		History:    termsOf(i.History, i.Members),
 		Log:        infoLog{Last: i.GroupsWritten},
+	}
+	if p.env.Router != nil {
+		own.Router = p.env.Router()
 	}
 	for _, m := range i.Members {
 		own.Kinds.Put(m.ID, kindOf(i, &m, peers))

@@ -53,6 +53,14 @@ func routeOf(n *instance.Node) infoRoute {
 	return infoRoute{Name: n.Name, UUID: n.UUID, Fence: n.Fence, Writes: !n.NoWrites, Priority: n.Priority}
 }
 
+func routesOf(all []instance.Node) []infoRoute {
+	out := make([]infoRoute, len(all))
+	for i := range all {
+		out[i] = routeOf(&all[i])
+	}
+	return out
+}
+
 // listNodes is tarragon.node.list(): those of whom something is said, as this instance has it
 // confirmed.
 func listNodes(c *call) error {
@@ -61,10 +69,6 @@ func listNodes(c *call) error {
 	}
 	var all []instance.Node
 	c.p.env.Loop.Read(func(core *instance.Core) { all = core.Nodes() })
-	out := make([]infoRoute, len(all))
-	for i := range all {
-		out[i] = routeOf(&all[i])
-	}
-	c.reply(one(mp.Encode(out)))
+	c.reply(one(mp.Encode(routesOf(all))))
 	return nil
 }

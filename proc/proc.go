@@ -46,6 +46,8 @@ type Env struct {
 	LastError func() string
 	// Stats counts what clients ask for.
 	Stats func() Stats
+	// Router is how the router in this instance stands; nil: there is none.
+	Router func() any
 	// Heap tells of the runtime's memory.
 	Heap func() Heap
 	// Checkpoints are the vclocks of those there are, the newest first.

@@ -24,10 +24,10 @@ const (
 // fake is an instance that does what a test tells it to.
 type fake struct {
 	*testing.T
-	ln   net.Listener
-	addr string
+	addr string // it comes back at the same one
 
 	mu    sync.Mutex
+	ln    net.Listener
 	lead  election
 	conns map[*fakeConn]bool
 	// serve answers what clients ask; nil: an empty answer.
@@ -62,6 +62,7 @@ func newFake(t *testing.T, e election) *fake {
 	t.Helper()
 	f := &fake{T: t, lead: e, conns: map[*fakeConn]bool{}, feats: []byte{0x90}}
 	f.listen("127.0.0.1:0")
+	f.addr = f.ln.Addr().String()
 	t.Cleanup(f.stop)
 	return f
 }
@@ -72,7 +73,9 @@ func (f *fake) listen(addr string) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.ln, f.addr = ln, ln.Addr().String()
+	f.mu.Lock()
+	f.ln = ln
+	f.mu.Unlock()
 	go func() {
 		for {
 			nc, err := ln.Accept()
@@ -90,7 +93,10 @@ func (f *fake) listen(addr string) {
 
 // stop ends the instance as a kill does.
 func (f *fake) stop() {
-	_ = f.ln.Close()
+	f.mu.Lock()
+	ln := f.ln
+	f.mu.Unlock()
+	_ = ln.Close()
 	f.cut(func(*fakeConn) bool { return true })
 }
 

@@ -82,6 +82,15 @@ func (h *health) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		answer(w, http.StatusBadRequest, report{Why: err.Error()})
 		return
 	}
+	switch q.URL.Path {
+	case "/status":
+		answer(w, http.StatusOK, h.r.Stats())
+		return
+	case "/metrics":
+		st := h.r.Stats()
+		answerText(w, http.StatusOK, metricsType, st.Metrics())
+		return
+	}
 	s := h.r.standing()
 	switch q.URL.Path {
 	case "/group/read-write-info":
@@ -113,11 +122,15 @@ func answer(w http.ResponseWriter, status int, body any) {
 	if err != nil {
 		status, text = http.StatusInternalServerError, []byte("{}")
 	}
-	w.Header().Set("Content-Type", "application/json")
+	answerText(w, status, "application/json", append(text, '\n'))
+}
+
+func answerText(w http.ResponseWriter, status int, kind string, text []byte) {
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)+1))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n')) // else the client has gone
+	_, _ = w.Write(text) // else the client has gone
 }
 
 // errLagParam says how ?lag= is written.

@@ -180,7 +180,9 @@ func (s *session) isNumbered(l *lane, r *request, now time.Duration, d *delivery
 		s.unnumber(r)
 		return stepHere
 	case r.Number != nil:
-		r.num.number.Repeat = r.num.maybe
+		if r.num.number.Repeat = r.num.maybe; r.num.maybe {
+			s.r.counts.repeated.Add(1)
+		}
 		return stepHere
 	case s.r.plain.isPlain(r, now):
 		return stepHere

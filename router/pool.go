@@ -149,12 +149,18 @@ const idleBackend = 30 * time.Second
 
 // eachOf runs f for the backends of an instance, behind the pool's lock.
 func (p *pool) eachOf(inst *instance, f func(*backend)) {
+	p.each(func(b *backend) {
+		if b.key.inst == inst {
+			f(b)
+		}
+	})
+}
+
+// each is the same for all.
+func (p *pool) each(f func(*backend)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for key, all := range p.byKey {
-		if key.inst != inst {
-			continue
-		}
+	for _, all := range p.byKey {
 		for _, b := range all {
 			f(b)
 		}

@@ -41,6 +41,7 @@ type Router struct {
 	newer chan struct{} // closed and replaced when routes were decided
 	lags  lags
 	mind  consensus
+	hides hiding
 	led   *instance // the newest leader; nil: there was none
 	// deposed are instances that another one leads in place of, and since when. What they were asked
 	// before and do not answer is given up in the end: clients have requests that wait behind it.
@@ -51,11 +52,6 @@ type Router struct {
 type deposal struct {
 	since time.Duration
 	moved bool // what can be asked of the next one in its place has been
-}
-
-// counters are since the start.
-type counters struct {
-	held, numbered, repeated, refused, unknown, expired, failovers atomic.Uint64
 }
 
 // budget is bytes that may be taken up to a limit.
@@ -220,6 +216,9 @@ func (r *Router) decide() {
 		if r.led != nil {
 			r.counts.failovers.Add(1)
 		}
+		if r.hides.began(r.led == nil, now, r.counts.told()) {
+			r.counts.hidden.Add(1)
+		}
 		r.cfg.Log.Info().Str("leader", names[next.leader]).Uint64("term", words[next.leader].term).Msg("the port rw has another leader")
 	}
 	if next.leader >= 0 {
@@ -298,12 +297,15 @@ func (r *Router) runClock() {
 	}
 }
 
-// giveUp closes backends of those that lead no more and do not answer what they were asked
+// giveUp judges the newest failover, and closes backends of those that lead no more and do not answer what they were asked
 // as leaders: soon where the next one can be asked for all of that, else so early that what waits behind it has half
 // of its time left.
 func (r *Router) giveUp(now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.hides.ended(now, r.cfg.HoldTime, r.counts.told()) {
+		r.counts.hidden.Add(1)
+	}
 	for in, d := range r.deposed {
 		if !d.moved && now >= d.since+graceDeposed {
 			r.deposed[in] = deposal{since: d.since, moved: true}

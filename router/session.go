@@ -161,7 +161,7 @@ func (s *session) advanceLane(l *lane, now time.Duration, d *delivery) bool {
 		case stepWait:
 			return s.hold(l, d)
 		case stepLost:
-			s.refuse(l.dropFirst(), errLost(), d)
+			s.tell(l.dropFirst(), nil, errLost(), d)
 			continue
 		case stepEmpty:
 			s.refuse(l.dropFirst(), nil, d)
@@ -182,7 +182,7 @@ func (s *session) advanceLane(l *lane, now time.Duration, d *delivery) bool {
 		case stepWait:
 			return s.hold(l, d)
 		case stepUnknown:
-			s.refuse(l.dropFirst(), errNoNumbers(l.at.key.inst.name), d)
+			s.tell(l.dropFirst(), nil, errNoNumbers(l.at.key.inst.name), d)
 			continue
 		}
 		r.l = l
@@ -248,13 +248,14 @@ func (s *session) hold(l *lane, d *delivery) bool {
 			if !r.held {
 				r.held = true
 				s.r.counts.held.Add(1)
+				s.r.counts.holding.Add(1)
 			}
 			i++
 			continue
 		}
 		l.waits = append(l.waits[:i], l.waits[i+1:]...)
 		l.lost = l.lost || r.class == classBegin
-		s.refuse(r, errFull("too many requests wait for an instance that takes them (hold_bytes)"), d)
+		s.tell(r, nil, errFull("too many requests wait for an instance that takes them (hold_bytes)"), d)
 	}
 	return len(l.waits) > 0
 }
@@ -266,7 +267,20 @@ func (s *session) unhold(r *request) {
 	if r.held {
 		r.held = false
 		s.r.held.sub(len(r.Body) + heldCost)
+		s.r.counts.holding.Add(-1)
 	}
+}
+
+// tell is refuse with an error that a lost leader is the reason of. of is who was asked last; nil: nobody was.
+func (s *session) tell(r *request, of *instance, e *xrow.Error, d *delivery) {
+	if s.port.kind == RW {
+		if to := s.port.target.Load().insts; len(to) == 0 || to[0] == of {
+			s.r.counts.coming.Add(1)
+		} else {
+			s.r.counts.present.Add(1)
+		}
+	}
+	s.refuse(r, e, d)
 }
 
 // refuse answers a request that no backend has; nil: with an empty body. Of one that may be executed
@@ -346,10 +360,10 @@ func (s *session) end(l *lane, r *request, v verdict, row *xrow.Row, body []byte
 	switch {
 	case v == isLost:
 		r.num.maybe = false
-		s.refuse(r, errLost(), d)
+		s.tell(r, nil, errLost(), d)
 		return
 	case v != isAnswer && r.num.maybe:
-		s.refuse(r, xrow.DecodeErrorBody(scanned(body)), d)
+		s.tell(r, nil, xrow.DecodeErrorBody(scanned(body)), d)
 		return
 	}
 	s.unnumber(r)
@@ -371,13 +385,13 @@ func (s *session) backendEnded(l *lane, b *backend, cause error, d *delivery) {
 	for i, r := range open {
 		switch fates[i] {
 		case fateAgain:
-			s.r.counts.repeated.Add(1)
+			s.r.counts.again.Add(1)
 			continue
 		case fateUnknown:
 			s.r.counts.unknown.Add(1)
-			s.refuse(r, errUnknown(b.key.inst.name+": "+cause.Error()), d)
+			s.tell(r, b.key.inst, errUnknown(b.key.inst.name+": "+cause.Error()), d)
 		case fateLost:
-			s.refuse(r, errLost(), d)
+			s.tell(r, b.key.inst, errLost(), d)
 		case fateEmpty:
 			s.refuse(r, nil, d)
 		}
@@ -406,7 +420,7 @@ func (s *session) tick(now time.Duration, d *delivery) {
 func (s *session) expire(l *lane, now time.Duration, d *delivery) {
 	for _, r := range l.expired(now) {
 		s.r.counts.expired.Add(1)
-		s.refuse(r, errHeld(s.port.kind, s.r.cfg.HoldTime.String(), s.whyHeld(r), r.last), d)
+		s.tell(r, nil, errHeld(s.port.kind, s.r.cfg.HoldTime.String(), s.whyHeld(r), r.last), d)
 	}
 }
 

@@ -18,12 +18,13 @@ import (
 // Invariant: a slot is with one request at a time, and each one that gets it has a greater number than
 // those before. So the router never needs to know what became of an earlier one.
 type slots struct {
-	mu      sync.Mutex
-	open    int           // slots of sessions that have not ended
-	free    []place       // of these, those that nobody has
-	opening bool          // another one is asked for
-	after   time.Duration // nobody asks for another one before that
-	without bool          // and requests go without numbers until then
+	mu       sync.Mutex
+	sessions int           // that have not ended
+	open     int           // slots of sessions that have not ended
+	free     []place       // of these, those that nobody has
+	opening  bool          // another one is asked for
+	after    time.Duration // nobody asks for another one before that
+	without  bool          // and requests go without numbers until then
 }
 
 // opened is a session.
@@ -98,6 +99,7 @@ func (s *slots) gone(of *opened) {
 		return
 	}
 	of.ended = true
+	s.sessions--
 	s.open -= len(of.last)
 	kept := s.free[:0]
 	for _, p := range s.free {
@@ -114,6 +116,7 @@ func (s *slots) hasOpened(id string, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opening = false
+	s.sessions++
 	s.open += size
 	of := &opened{id: id, last: make([]uint64, size)}
 	for i := range of.last {

@@ -47,6 +47,7 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		OldestGroup:  n.store.First,
 		LastError:    s.lastError,
 		Stats:        s.stats,
+		Router:       s.routerStats,
 		Heap:         heap,
 		Checkpoints:  s.checkpointClocks,
 		SessionPeer:  s.port.clients.Peer,

@@ -72,3 +72,11 @@ func (s *Server) closeRouter() {
 		s.port.router.Close()
 	}
 }
+
+// routerStats is how it stands; nil: there is none.
+func (s *Server) routerStats() any {
+	if s.port.router == nil {
+		return nil
+	}
+	return s.port.router.Stats()
+}

@@ -5,6 +5,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/router"
 )
 
 // boxInfo is what we read of box.info, of a Tarragon or a Tarantool. Every key
@@ -78,6 +79,8 @@ type tarragonInfo struct {
 	Pause      *boxPause     `msgpack:"pause"`
 	Mandate    *boxMandate   `msgpack:"mandate"`
 	Moving     *boxMoving    `msgpack:"moving"`
+	Nodes      []nodeLine    `msgpack:"nodes"`
+	Router     *router.Stats `msgpack:"router"`
 	Forwards   *boxForwards  `msgpack:"forwards"`
 	Kinds      table[string] `msgpack:"kinds"` // by ID
 	SplitBrain []boxSplit    `msgpack:"split_brain"`

@@ -6,48 +6,52 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tarragon.dev/tarragon/router"
 )
 
 // instanceInfo is what status shows of an instance.
 type instanceInfo struct {
-	Name       string       `json:"name"`
-	Replicaset string       `json:"replicaset,omitempty"` // name, or uuid where it has none
-	Address    string       `json:"address"`
-	Error      string       `json:"error,omitempty"`   // why it did not answer
-	Refused    string       `json:"refused,omitempty"` // it answers, but not us: denied, wrong password
-	ID         uint64       `json:"id,omitempty"`
-	UUID       string       `json:"uuid,omitempty"`
-	Kind       string       `json:"kind,omitempty"` // Tarragon or Tarantool
-	Version    string       `json:"version,omitempty"`
-	Status     string       `json:"status,omitempty"`
-	Role       string       `json:"role,omitempty"` // leader, follower, candidate; with elections off: rw, ro
-	Term       uint64       `json:"term"`
-	Leader     string       `json:"leader,omitempty"` // name, or id where it has none
-	VClock     string       `json:"vclock,omitempty"`
-	Signature  uint64       `json:"signature"`
-	Lag        *float64     `json:"lag_seconds,omitempty"` // the greatest of the upstreams
-	Quorum     uint64       `json:"synchro_quorum,omitempty"`
-	Undecided  *undecided   `json:"undecided,omitempty"`
-	ReadOnly   bool         `json:"read_only"`
-	Reason     string       `json:"read_only_reason,omitempty"`
-	Streams    []stream     `json:"streams,omitempty"`
-	LastError  string       `json:"last_error,omitempty"`
-	Uptime     uint64       `json:"uptime_seconds,omitempty"`
-	Rules      string       `json:"rules,omitempty"`       // of failover, as a Tarragon sees them: strong, tarantool, off
-	Tarantools []string     `json:"tarantools,omitempty"`  // members that are no Tarragon, as one sees them
-	Carried    []string     `json:"not_served,omitempty"`  // what it keeps and replicates without serving it
-	SplitBrain []stream     `json:"split_brain,omitempty"` // upstreams that were given up for that
-	Learners   []string     `json:"learners,omitempty"`    // members that do not count yet, as one sees them
-	Memory     *memory      `json:"memory,omitempty"`
-	Feature    *feature     `json:"feature,omitempty"`
-	Pause      *pause       `json:"pause,omitempty"` // of automatic elections
-	Mandate    *boxMandate  `json:"mandate,omitempty"`
-	Moving     *moving      `json:"moving,omitempty"`
-	Forwards   *forwards    `json:"forwards,omitempty"`
-	Filter     *filterState `json:"filter,omitempty"`
-	Gives      []*copying   `json:"copies_given,omitempty"`
-	QuorumSet  string       `json:"quorum_of_set,omitempty"`
-	QuorumFile string       `json:"quorum_of_file,omitempty"` // where it is another one
+	Name       string        `json:"name"`
+	Replicaset string        `json:"replicaset,omitempty"` // name, or uuid where it has none
+	Address    string        `json:"address"`
+	Error      string        `json:"error,omitempty"`   // why it did not answer
+	Refused    string        `json:"refused,omitempty"` // it answers, but not us: denied, wrong password
+	ID         uint64        `json:"id,omitempty"`
+	UUID       string        `json:"uuid,omitempty"`
+	Kind       string        `json:"kind,omitempty"` // Tarragon or Tarantool
+	Version    string        `json:"version,omitempty"`
+	Status     string        `json:"status,omitempty"`
+	Role       string        `json:"role,omitempty"` // leader, follower, candidate; with elections off: rw, ro
+	Term       uint64        `json:"term"`
+	Leader     string        `json:"leader,omitempty"` // name, or id where it has none
+	VClock     string        `json:"vclock,omitempty"`
+	Signature  uint64        `json:"signature"`
+	Lag        *float64      `json:"lag_seconds,omitempty"` // the greatest of the upstreams
+	Quorum     uint64        `json:"synchro_quorum,omitempty"`
+	Undecided  *undecided    `json:"undecided,omitempty"`
+	ReadOnly   bool          `json:"read_only"`
+	Reason     string        `json:"read_only_reason,omitempty"`
+	Streams    []stream      `json:"streams,omitempty"`
+	LastError  string        `json:"last_error,omitempty"`
+	Uptime     uint64        `json:"uptime_seconds,omitempty"`
+	Rules      string        `json:"rules,omitempty"`       // of failover, as a Tarragon sees them: strong, tarantool, off
+	Tarantools []string      `json:"tarantools,omitempty"`  // members that are no Tarragon, as one sees them
+	Carried    []string      `json:"not_served,omitempty"`  // what it keeps and replicates without serving it
+	SplitBrain []stream      `json:"split_brain,omitempty"` // upstreams that were given up for that
+	Learners   []string      `json:"learners,omitempty"`    // members that do not count yet, as one sees them
+	Memory     *memory       `json:"memory,omitempty"`
+	Feature    *feature      `json:"feature,omitempty"`
+	Pause      *pause        `json:"pause,omitempty"` // of automatic elections
+	Mandate    *boxMandate   `json:"mandate,omitempty"`
+	Moving     *moving       `json:"moving,omitempty"`
+	Forwards   *forwards     `json:"forwards,omitempty"`
+	Nodes      []nodeLine    `json:"nodes,omitempty"`  // of which administrators said something
+	Router     *router.Stats `json:"router,omitempty"` // the one in it
+	Filter     *filterState  `json:"filter,omitempty"`
+	Gives      []*copying    `json:"copies_given,omitempty"`
+	QuorumSet  string        `json:"quorum_of_set,omitempty"`
+	QuorumFile string        `json:"quorum_of_file,omitempty"` // where it is another one
 
 	members []string // names of the registered ones
 	open    bool     // refused: what anybody may ask is here
@@ -142,6 +146,7 @@ func (in *instanceInfo) parseOwn(m *tarragonInfo, names idNames) {
 	in.Pause, in.Mandate = parsePause(m.Pause), m.Mandate
 	in.Moving = parseMoving(m.Moving)
 	in.Forwards = parseForwards(m.Forwards)
+	in.Nodes, in.Router = m.Nodes, m.Router
 	in.Filter = parseFilter(m.Filter)
 	if m.Copies != nil {
 		in.Gives = parseGives("", m.Copies.Given)

@@ -16,8 +16,8 @@ const statusHelp = `Status asks every instance, of either kind, for its box.info
 kind, role, term, leader, why it is read-only, lag, undecided transactions (how
 many, whose, the age of the oldest); address, streams that run of those that
 should, vclock. Then the rules under which leaders change, what they do not
-keep, and the feature level; then streams that do not run, split brain and what to do about it, errors,
-and what an instance keeps without serving it.
+keep, and the feature level; what 'tarragon node set' has said, and how routers in instances stand; then streams
+that do not run, split brain and what to do about it, errors, and what an instance keeps without serving it.
 
 ` + connectHelp + `
 

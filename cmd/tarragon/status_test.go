@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/router"
 
 	"github.com/tarantool/go-tarantool/v2/datetime"
 )
@@ -251,5 +252,47 @@ func TestStatusOfWhoCounts(t *testing.T) {
 	}
 	if strings.Contains(out, "i1: its file") {
 		t.Errorf("spaces make no difference:\n%s", out)
+	}
+}
+
+// What administrators said of instances is told once for each replica set, and routers in instances tell where
+// they lead to.
+func TestStatusOfRouters(t *testing.T) {
+	lead, follow := info(1, "i1", "leader", false), info(2, "i2", "follower", true)
+	nodes := []any{
+		map[string]any{"name": "i2", "uuid": "u2", "route_fence": true, "route_writes": true, "route_priority": -3},
+		map[string]any{"name": "i3", "uuid": "u3", "route_fence": false, "route_writes": false, "route_priority": 0},
+		map[string]any{"name": "i1", "uuid": "u1", "route_fence": false, "route_writes": true, "route_priority": 0},
+	}
+	lead["tarragon"] = map[string]any{"rules": "strong", "nodes": nodes}
+	follow["tarragon"] = map[string]any{"rules": "strong", "nodes": nodes, "router": &router.Stats{
+		Leader: "i1", Failovers: 2, Hidden: 1,
+		Ports:     []router.PortStats{{Port: "rw", LeadsTo: []string{"i1"}, Why: "i1 takes writes", Clients: 12, Refused: 3}, {Port: "ro", Why: "no reader"}},
+		Instances: []router.InstanceStats{{Name: "i1", Answers: true, Backends: 8, UnderWay: 1}, {Name: "i2", Why: "refused"}},
+		Held:      router.HeldStats{Now: 4, Bytes: 1028, Total: 5, Expired: 6, Again: 7, Unknown: 9},
+		Writes:    router.WriteStats{Numbered: 100, Repeated: 10, Sessions: 1},
+	}}
+	one, two := serveFake(t, map[string]any{"box.info": lead}), serveFake(t, map[string]any{"box.info": follow})
+	out, _, err := runWith(t, nil, "status", "--addr", one.address, "--addr", two.address)
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	flat := strings.Join(strings.Fields(out), " ")
+	for _, want := range []string{
+		"by 'tarragon node set' i2 is FENCED (no clients by routers, no leadership), i2 has priority -3, i3 shall not lead",
+		"router at i2: rw leads to i1 (i1 takes writes): 12 clients; 3 refused, there was no room ro leads nowhere (no reader): 0 clients",
+		"connections: i1 8 with 1 request under way, i2 does not answer (refused)",
+		"since its start: 2 failovers, 1 hidden from all clients; 5 requests held, 6 in vain; 7 requests sent again, 10 of 100 writes under numbers; the outcome of 9 is unknown",
+		"now: 4 requests held (1028 bytes), 1 exactly-once session open",
+	} {
+		if strings.Count(flat, want) != 1 {
+			t.Errorf("%q is missing, or there twice, in\n%s", want, out)
+		}
+	}
+	js, _, _ := runWith(t, nil, "status", "--json", "--addr", two.address)
+	for _, want := range []string{`"route_fence": true`, `"router": {`, `"failovers": 2`} {
+		if !strings.Contains(js, want) {
+			t.Errorf("%q is missing in\n%s", want, js)
+		}
 	}
 }

@@ -24,8 +24,10 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	printRules(&b, all)
 	printPauses(&b, all)
 	printMandates(&b, all)
+	printNodesSaid(&b, all)
 	printMoves(&b, all)
 	printForwards(&b, all)
+	printRouters(&b, all)
 	printCopies(&b, all)
 	for _, p := range problems(all) {
 		fmt.Fprintln(&b, "problem:", p)

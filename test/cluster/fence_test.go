@@ -61,6 +61,9 @@ func TestFences(t *testing.T) {
 	if exit != 0 || !strings.Contains(out, old.Name) || !strings.Contains(out, others[1]) {
 		t.Errorf("node list: %s", out)
 	}
+	if out, _ := r.tool("status", "--config", r.Config); !strings.Contains(out, old.Name+" is FENCED") || !strings.Contains(out, others[1]+" has priority 10") {
+		t.Errorf("status: %s", out)
+	}
 	close(stop)
 	<-done
 	next.Kill()

@@ -257,4 +257,7 @@ func TestRouterInAnInstance(t *testing.T) {
 		<-done
 		write()
 	}
+	if out, _ := r.tool("status", "--config", r.Config); !strings.Contains(out, "router at "+first.Name+":\n  rw leads to "+r.leader().Name+" (") || !strings.Contains(out, " 3 failovers, ") {
+		t.Errorf("status: %s", out)
+	}
 }
