@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
 
+	"github.com/google/pprof/profile"
 	"github.com/tarantool/go-tarantool/v2"
 	"github.com/tinylib/msgp/msgp"
 )
@@ -63,27 +66,31 @@ func printFilters(ctx context.Context, b *bench) error {
 	defer r.conn.Close()
 	var rows [][]string
 	for range b.f.pairs {
-		live := map[string]float64{}
+		live, relays := map[string]float64{}, map[string]float64{}
 		for _, how := range []string{relayNone, relayFull, relayFiltered} {
-			used, took, err := r.live(ctx, how)
+			used, inRelays, took, err := r.live(ctx, how)
 			if err != nil {
 				return rs.blame(err)
 			}
-			live[how] = used
+			live[how], relays[how] = used, inRelays
 			rows = append(rows, r.note(b, "as written: "+how, used, took))
+			if how != relayNone {
+				rows = append(rows, r.note(b, "of that in relays", inRelays, took))
+			}
 		}
 		log := map[string]float64{}
 		for _, how := range []string{relayFull, relayFiltered} {
-			used, took, err := r.fromLog(ctx, how)
+			used, inRelays, took, err := r.fromLog(ctx, how)
 			if err != nil {
 				return rs.blame(err)
 			}
-			log[how] = used
-			rows = append(rows, r.note(b, "from the log: "+how, used, took))
+			log[how] = inRelays
+			rows = append(rows, r.note(b, "from the log: "+how, used, took), r.note(b, "of that in relays", inRelays, took))
 		}
-		rows = append(rows, []string{"filtered divided by full, as written", fmt.Sprintf("%.2f", (live[relayFiltered]-live[relayNone])/(live[relayFull]-live[relayNone])), "", ""},
+		rows = append(rows, []string{"filtered divided by full in relays, as written", fmt.Sprintf("%.2f", relays[relayFiltered]/relays[relayFull]), "", ""},
+			[]string{"the same of the whole process, the writes taken off", fmt.Sprintf("%.2f", (live[relayFiltered]-live[relayNone])/(live[relayFull]-live[relayNone])), "", ""},
 			[]string{"the same with the writes themselves", fmt.Sprintf("%.2f", live[relayFiltered]/live[relayFull]), "", ""},
-			[]string{"filtered divided by full, from the log", fmt.Sprintf("%.2f", log[relayFiltered]/log[relayFull]), "", ""})
+			[]string{"filtered divided by full in relays, from the log", fmt.Sprintf("%.2f", log[relayFiltered]/log[relayFull]), "", ""})
 	}
 	return printTable(b.out, []string{"what", "us for a row", "us for a row and reader", "rows/s"}, rows)
 }
@@ -146,49 +153,48 @@ func (r *filterRig) share(ctx context.Context, name string) (*xrow.Share, error)
 	return s, nil
 }
 
-// live writes rows while readers follow, and tells the processor time for a row until all have it.
-func (r *filterRig) live(ctx context.Context, how string) (used float64, took time.Duration, err error) {
+// live writes rows while readers follow, and tells the processor time for a row until all have it,
+// and what of it relays took, by a profile: of the whole process's other work is the most.
+func (r *filterRig) live(ctx context.Context, how string) (used, inRelays float64, took time.Duration, err error) {
 	from, err := r.stands(ctx)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	readers, err := r.subscribe(ctx, how, from)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer readers.close()
-	profile := r.profile(ctx, how)
-	defer profile()
+	relays := r.profile(ctx, how)
 	before, begun := usageOf(r.Nodes[0].PID()), time.Now()
-	if err := r.write(ctx); err != nil {
-		return 0, 0, err
+	err = r.write(ctx)
+	if err == nil {
+		var until uint64
+		if until, err = r.stands(ctx); err == nil {
+			err = readers.reach(ctx, until)
+		}
 	}
-	until, err := r.stands(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := readers.reach(ctx, until); err != nil {
-		return 0, 0, err
-	}
-	return r.since(before), time.Since(begun), nil
+	used, took = r.since(before), time.Since(begun)
+	spent, perr := relays()
+	return used, float64(spent.Microseconds()) / float64(r.f.rows), took, errors.Join(err, perr)
 }
 
 // fromLog has readers take the rows that were written last.
-func (r *filterRig) fromLog(ctx context.Context, how string) (used float64, took time.Duration, err error) {
+func (r *filterRig) fromLog(ctx context.Context, how string) (used, inRelays float64, took time.Duration, err error) {
 	until, err := r.stands(ctx)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
+	relays := r.profile(ctx, "log of "+how)
 	before, begun := usageOf(r.Nodes[0].PID()), time.Now()
 	readers, err := r.subscribe(ctx, how, until-r.f.rows)
-	if err != nil {
-		return 0, 0, err
+	if err == nil {
+		defer readers.close()
+		err = readers.reach(ctx, until)
 	}
-	defer readers.close()
-	if err := readers.reach(ctx, until); err != nil {
-		return 0, 0, err
-	}
-	return r.since(before), time.Since(begun), nil
+	used, took = r.since(before), time.Since(begun)
+	spent, perr := relays()
+	return used, float64(spent.Microseconds()) / float64(r.f.rows), took, errors.Join(err, perr)
 }
 
 func (r *filterRig) since(before usage) float64 {
@@ -201,29 +207,60 @@ func (r *filterRig) stands(ctx context.Context) (uint64, error) {
 	return lsn, err
 }
 
-// profile writes a CPU profile of the leader into the directory of plots, if there is one. What it returns waits for it.
-func (r *filterRig) profile(ctx context.Context, how string) (wait func()) {
-	addr, err := profilerOf(&r.Nodes[0].Process)
-	if r.f.plots == "" || err != nil || how == relayNone {
-		return func() {}
-	}
+// profileRate is fewer rows a second than any machine writes here: a profile lasts for as long as it
+// takes to write them at that rate.
+const profileRate = 100_000
+
+// profile takes a CPU profile of the leader, and writes it into the directory of plots, if there is one.
+// What it returns waits for it, and is what relays took.
+func (r *filterRig) profile(ctx context.Context, how string) (relays func() (time.Duration, error)) {
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", addr, 3), nil)
+	var raw []byte
+	var err error
+	wg.Go(func() { raw, err = r.takeProfile(ctx, 2*time.Second+time.Duration(r.f.rows/profileRate)*time.Second) })
+	return func() (time.Duration, error) {
+		wg.Wait()
+		if err == nil && r.f.plots != "" {
+			err = os.WriteFile(filepath.Join(r.f.plots, strings.ReplaceAll(how, " ", "-")+".pprof"), raw, 0o600)
+		}
 		if err != nil {
-			return
+			return 0, err
 		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return
+		return timeIn(raw, "replication.(*relay)")
+	}
+}
+
+func (r *filterRig) takeProfile(ctx context.Context, lasts time.Duration) (raw []byte, err error) {
+	addr, err := profilerOf(&r.Nodes[0].Process)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", addr, int(lasts.Seconds())), nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	return io.ReadAll(res.Body)
+}
+
+// timeIn is the processor time of a profile that functions with such names were on the stack for.
+func timeIn(raw []byte, name string) (sum time.Duration, err error) {
+	p, err := profile.ParseData(raw)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range p.Sample {
+		if slices.ContainsFunc(s.Location, func(l *profile.Location) bool {
+			return slices.ContainsFunc(l.Line, func(line profile.Line) bool { return strings.Contains(line.Function.Name, name) })
+		}) {
+			sum += time.Duration(s.Value[len(s.Value)-1])
 		}
-		defer res.Body.Close()
-		name := map[string]string{relayFull: "full.pprof", relayFiltered: "filtered.pprof"}[how]
-		if raw, err := io.ReadAll(res.Body); err == nil {
-			_ = os.WriteFile(filepath.Join(r.f.plots, name), raw, 0o600)
-		}
-	})
-	return wg.Wait
+	}
+	return sum, nil
 }
 
 // write writes rows, space after space.

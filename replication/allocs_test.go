@@ -26,7 +26,7 @@ func TestRelayAllocatesNothing(t *testing.T) {
 		h.Handle(&e)
 		for n := int64(1); n > 0; {
 			var err error
-			if n, err = r.sendSome(); err != nil {
+			if n, _, err = r.sendSome(); err != nil {
 				t.Fatal(err)
 			}
 		}

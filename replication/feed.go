@@ -38,11 +38,11 @@ type sight struct {
 	leader uint32 // the leader that it is, or hears; 0: none
 }
 
-// take takes the effects of a Step. relayed: there are relays. all: everybody has something to send; more: there
+// take takes the effects of a Step. all: everybody has something to send; more: there
 // are more groups; turn: who gets rows and acks at once has changed.
-func (f *feed) take(e *instance.Effects, relayed bool) (all, more, turn bool) {
+func (f *feed) take(e *instance.Effects, want demand) (all, more, turn bool) {
 	if e.Group != nil {
-		f.ring.add(e.GroupNo, e.Group, relayed)
+		f.ring.add(e.GroupNo, e.Group, want)
 	}
 	if e.Own != nil {
 		f.own = *e.Own

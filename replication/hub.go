@@ -125,10 +125,13 @@ func (h *Hub) Handle(e *instance.Effects) {
 	if len(e.Forwards) > 0 && !h.closed && !h.expelled {
 		h.forwards.take(e.Forwards)
 	}
-	all, more, turn := h.feed.take(e, len(h.relays) > 0)
+	all, more, turn := h.feed.take(e, h.demand())
 	for _, r := range h.relays {
-		if all || more && !h.holdsBack(r) {
+		switch {
+		case all:
 			r.wakeUp()
+		case more && !h.holdsBack(r):
+			r.wakeForRows()
 		}
 	}
 	h.acking.mute = e.Mute
@@ -204,6 +207,19 @@ func (h *Hub) setSight(peer uint32, s sight) {
 			r.wakeUp()
 		}
 	}
+}
+
+// demand is who reads what there is to send. The lock is held.
+func (h *Hub) demand() demand {
+	if len(h.relays) == 0 {
+		return noDemand
+	}
+	for _, r := range h.relays {
+		if r.share != nil {
+			return demandCut
+		}
+	}
+	return demandAll
 }
 
 // holdsBack tells whether a peer gets its rows from the leader that both of us

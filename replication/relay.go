@@ -20,6 +20,10 @@ const (
 	writeBytes = 512 << 10
 	// writeGroups bounds the groups of a write: each is at least one piece.
 	writeGroups = 512
+	// gatherTime is how long rows of a stream that is cut gather for its next write, once it has all:
+	// nothing waits for the acks of who has a filter, and of few rows a write and an ack cost the most.
+	// What is no row, and the first row behind a rest, goes at once.
+	gatherTime = 10 * time.Millisecond
 )
 
 // relay sends the log to one subscribed peer, a member or an anonymous one. It runs on the goroutine that
@@ -31,6 +35,7 @@ type relay struct {
 	self   uint32        // our replica ID
 	beat0  uint64        // see syncOut
 	wake   chan struct{} // capacity 1
+	more   chan struct{} // capacity 1; the same for rows that may gather
 	cutter               // owned by the relay's goroutine
 	heard                // guarded by the hub's lock
 }
@@ -83,6 +88,15 @@ var errSilent = errors.New("replication: nothing was heard for the death timeout
 
 func (r *relay) wakeUp() { signal(r.wake) }
 
+// wakeForRows is wakeUp where there are more rows, and nothing else.
+func (r *relay) wakeForRows() {
+	if r.share != nil {
+		signal(r.more)
+		return
+	}
+	r.wakeUp()
+}
+
 // run sends until the connection or the hub ends. It never returns nil.
 func (r *relay) run() error {
 	ctx, cancel := context.WithCancelCause(r.hub.ctx)
@@ -113,28 +127,37 @@ func (r *relay) closeReader() {
 }
 
 func (r *relay) send(ctx context.Context) error {
+	var gathered <-chan time.Time
 	for {
-		n, err := r.sendSome()
+		n, all, err := r.sendSome()
 		if err != nil {
 			return err
 		}
-		if n > 0 {
+		more := r.more
+		switch {
+		case n == 0:
+			gathered = nil
+		case all && r.share != nil:
+			more, gathered = nil, time.After(gatherTime)
+		default:
 			continue
 		}
 		select {
 		case <-r.wake:
+		case <-more:
+		case <-gathered:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// sendSome writes what there is, up to a limit. What it returns is 0 when there
-// was nothing.
-func (r *relay) sendSome() (n int64, err error) {
+// sendSome writes what there is, up to a limit, and tells whether that was all. N is 0 when there was
+// nothing.
+func (r *relay) sendSome() (n int64, all bool, err error) {
 	todo := r.take()
 	if todo.end != nil {
-		return 0, r.say(todo.end)
+		return 0, false, r.say(todo.end)
 	}
 	r.out = r.out[:0]
 	r.gap.Reset()
@@ -150,7 +173,7 @@ func (r *relay) sendSome() (n int64, err error) {
 			r.reader.Close() // a write may take long, and what it holds of the store must not
 		}
 		if err != nil {
-			return 0, r.sayGap(err)
+			return 0, false, r.sayGap(err)
 		}
 	}
 	if len(r.groups) > 0 && !todo.fromLog {
@@ -165,11 +188,13 @@ func (r *relay) sendSome() (n int64, err error) {
 		r.out = append(r.out, r.heartbeat(todo.beatSync, r.next > todo.upTo))
 		r.sentBeat = todo.beats
 	}
+	all = r.next > todo.upTo
 	if len(r.out) == 0 {
-		return int64(len(r.groups)), nil
+		return int64(len(r.groups)), all, nil
 	}
 	r.bufs = r.out
-	return r.link.WriteBuffers(&r.bufs)
+	n, err = r.link.WriteBuffers(&r.bufs)
+	return n, all, err
 }
 
 // todo is what one look at the hub has found.
@@ -253,7 +278,11 @@ func (r *relay) cut(e *recent) {
 	if r.pos[r.peer] >= r.ownUpTo {
 		skip |= 1 << r.peer
 	}
-	r.out = g.Cut(&r.pos, skip, r.gap, r.out)
+	var at *xrow.Places
+	if r.gap != nil { // which no peer of Tarantool's kind has: g is the group in the log
+		at = e.places.at(g)
+	}
+	r.out = g.CutAt(at, &r.pos, skip, r.gap, r.out)
 }
 
 // heartbeat encodes one. Within a backlog it has no time: the peer would take

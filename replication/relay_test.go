@@ -230,7 +230,7 @@ func TestRelayBackToLog(t *testing.T) {
 	sent := func(want uint64) {
 		t.Helper()
 		for {
-			n, err := r.sendSome()
+			n, _, err := r.sendSome()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,10 @@
 package replication
 
-import "tarragon.dev/tarragon/xrow"
+import (
+	"sync"
+
+	"tarragon.dev/tarragon/xrow"
+)
 
 // ring holds the newest groups of the log, synced or not, for all relays
 // together. Groups come with consecutive numbers. While there is no relay it holds
@@ -13,11 +17,36 @@ type ring struct {
 	limit  int
 }
 
+// demand is who reads the ring.
+type demand uint8
+
+const (
+	noDemand  demand = iota
+	demandAll        // all of it
+	demandCut        // some of it, by some
+)
+
 // recent is a group with what relays ask of it.
 type recent struct {
-	g    *xrow.Group
-	term uint64 // greatest term of a PROMOTE or DEMOTE in it; 0: none
-	size int    // bytes it keeps in memory
+	g      *xrow.Group
+	places *places // nil: no other stream has the group
+	term   uint64  // greatest term of a PROMOTE or DEMOTE in it; 0: none
+	size   int     // bytes it keeps in memory
+}
+
+// places are those of a group, found by the first of the streams that cut it.
+type places struct {
+	once sync.Once
+	of   *xrow.Places
+}
+
+// at is nil where each row is to be looked at.
+func (p *places) at(g *xrow.Group) *xrow.Places {
+	if p == nil {
+		return nil
+	}
+	p.once.Do(func() { p.of = g.Places() })
+	return p.of
 }
 
 // refBytes is about what a row costs besides its bytes.
@@ -32,16 +61,19 @@ func newRecent(g *xrow.Group) recent {
 }
 
 // add takes the next group and lets the oldest go while there is too much; the
-// newest one always stays. relayed: there are relays.
-func (r *ring) add(no uint64, g *xrow.Group, relayed bool) {
+// newest one always stays.
+func (r *ring) add(no uint64, g *xrow.Group, want demand) {
 	limit := 0
-	if relayed {
+	if want > noDemand {
 		limit = r.limit
 	}
 	if no != r.end() {
 		r.groups, r.head, r.bytes, r.first = r.groups[:0], 0, 0, no
 	}
 	e := newRecent(g)
+	if want == demandCut {
+		e.places = new(places)
+	}
 	r.groups = append(r.groups, e)
 	r.bytes += e.size
 	for r.bytes > limit && len(r.groups)-r.head > 1 {

@@ -20,19 +20,19 @@ func TestRingIsForRelays(t *testing.T) {
 			}
 		}
 	}
-	add := func(n int, relayed bool) {
+	add := func(n int, want demand) {
 		for range n {
-			r.add(next, group, relayed)
+			r.add(next, group, want)
 			next++
 		}
 	}
-	add(200, false)
+	add(200, noDemand)
 	held(200)
-	add(5, true)
+	add(5, demandAll)
 	held(200)
-	add(20, true)
+	add(20, demandCut)
 	held(216)
-	add(1, false)
+	add(1, noDemand)
 	held(226)
 	if r.bytes != 100 {
 		t.Errorf("%d bytes are held", r.bytes)

@@ -22,7 +22,7 @@ func (h *Hub) serveSubscribe(link *iproto.Link, user iproto.User, row *xrow.Row)
 		return err
 	}
 	from := req.VClock.Global()
-	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from, gap: xrow.NewGap(req.Share)}, heard: heard{acked: from},
+	r := &relay{hub: h, link: link, self: info.ID, wake: make(chan struct{}, 1), more: make(chan struct{}, 1), cutter: cutter{filter: req.IDFilter, pos: from, gap: xrow.NewGap(req.Share)}, heard: heard{acked: from},
 		subscriber: subscriber{uuid: req.InstanceUUID, process: req.Process, kind: req.Kind, feature: req.Feature, procs: req.Procedures, version: req.ServerVersion, sync: row.Sync, from: from, share: req.Share}}
 	ok := xrow.SubscribeOK{ReplicasetUUID: info.ReplicasetUUID, ReplicasetName: info.ReplicasetName, VClock: info.Synced, Kind: r.kind, Group: h.cfg.Group}
 	if r.kind == xrow.Tarragon {

@@ -14,10 +14,11 @@ type Gap struct {
 	known  [knownSpaces]uint64 // what has told of a space, by its last bits: ID << 1, and 1 where it is sent; 0: nothing
 	origin uint32
 	from   uint64
-	group  *Group // of the last one; nil: nothing was cut
-	last   int    // its row there
-	buf    []byte // bytes that were copied since Reset
-	piece  int    // buf[piece:] is not handed out yet
+	group  *Group   // of the last one; nil: nothing was cut
+	last   int      // its row there
+	buf    []byte   // bytes that were copied since Reset
+	piece  int      // buf[piece:] is not handed out yet
+	firsts []uint32 // memory of CutAt
 }
 
 // knownSpaces is a power of two. Spaces that meet there cost a search each time.

@@ -23,8 +23,12 @@ func TestCutByShare(t *testing.T) {
 			n := 1 + rng.IntN(len(groups)) // of one write
 			gap.Reset()
 			var out [][]byte
-			for i := range groups[:n] {
-				out = groups[i].Cut(&pos, 0, gap, out)
+			for i, g := range groups[:n] {
+				if i%2 == 0 {
+					out = g.Cut(&pos, 0, gap, out)
+				} else {
+					out = g.CutAt(g.Places(), &pos, 0, gap, out)
+				}
 			}
 			rows := framesOf(t, gap.Flush(out))
 			checkStream(t, seed, groups[:n], rows, &told)
@@ -126,6 +130,84 @@ func checkStream(t *testing.T, seed uint64, groups []*Group, rows []Row, told *v
 	}
 	if open != nil {
 		t.Fatalf("seed %d: the transaction that begins with %d has no end", seed, open.LSN)
+	}
+}
+
+// By their places the same rows are cut as by a look at each.
+func TestCutAtIsCut(t *testing.T) {
+	looked := 0
+	for seed := range uint64(3000) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		spaces := uint32(1 + rng.IntN(8))
+		g := &Group{}
+		lsn := uint64(rng.IntN(5))
+		for range 1 + rng.IntN(30) {
+			n := 1 + rng.IntN(4)*rng.IntN(2)
+			first := lsn + 1
+			for i := range n {
+				lsn++
+				r := Row{Type: Insert, ReplicaID: 1, LSN: lsn, TSN: first, Term: 3}
+				if rng.IntN(4) == 0 {
+					r.Body = append([]byte{0x81, 0x21, 0x91, 0xc5, smallRun >> 8, 0}, make([]byte, smallRun)...)
+				}
+				if i == n-1 {
+					r.Flags = FlagCommit
+				}
+				space := 600 + rng.Uint32N(spaces)*maxPlaces*rng.Uint32N(2) // some meet by their last bits
+				switch rng.IntN(20) {
+				case 0:
+					r.Type, r.Body, space = Nop, nil, 0
+				case 1:
+					space = 280
+				}
+				g.Add(&r, space, i == 0, 0)
+			}
+		}
+		share := &Share{Filter: "f", New: rng.IntN(2) == 0, Spaces: []uint32{600, 600 + maxPlaces, 600 + 3*maxPlaces}[:1+rng.IntN(3)]}
+		var pos, posAt vclock.VClock
+		if rng.IntN(3) == 0 {
+			pos[1] = uint64(rng.IntN(int(lsn) + 1))
+		}
+		posAt = pos
+		skip := uint32(rng.IntN(8)) / 6 << 1
+		gap, gapAt := NewGap(share), NewGap(share)
+		p := g.Places()
+		if _, few := p.sent(gapAt, nil); few && skip == 0 && pos[1] < g.Table[0].LSN {
+			looked++
+		}
+		want := gap.Flush(g.Cut(&pos, skip, gap, nil))
+		got := gapAt.Flush(g.CutAt(p, &posAt, skip, gapAt, nil))
+		if !bytes.Equal(bytes.Join(got, nil), bytes.Join(want, nil)) || len(got) != len(want) || pos != posAt {
+			t.Fatalf("seed %d: %d pieces and %s, want %d and %s", seed, len(got), posAt, len(want), pos)
+		}
+	}
+	if looked < 300 {
+		t.Errorf("%d groups were cut by their places", looked)
+	}
+}
+
+// Where more than one origin has written, and where there are many spaces, each row is looked at.
+func TestNoPlaces(t *testing.T) {
+	group := func(n int, change func(i int, r *Row) (space uint32)) *Group {
+		g := &Group{}
+		for i := range n {
+			r := Row{Type: Insert, ReplicaID: 1, LSN: uint64(i + 1), TSN: uint64(i + 1), Flags: FlagCommit}
+			g.Add(&r, change(i, &r), true, 0)
+		}
+		return g
+	}
+	for name, g := range map[string]*Group{
+		"of two origins": group(2, func(i int, r *Row) uint32 { r.ReplicaID += uint32(i); return 600 }),
+		"of local rows":  group(2, func(_ int, r *Row) uint32 { r.ReplicaID = 0; return 600 }),
+		"of many spaces": group(maxPlaces+1, func(i int, _ *Row) uint32 { return 600 + uint32(i) }),
+		"without rows":   {},
+	} {
+		if g.Places() != nil {
+			t.Errorf("a group %s has places", name)
+		}
+	}
+	if group(maxPlaces, func(i int, _ *Row) uint32 { return 600 + uint32(i) }).Places() == nil {
+		t.Errorf("a group of %d spaces has no places", maxPlaces)
 	}
 }
 

@@ -253,7 +253,8 @@ func BenchmarkCut512(b *testing.B) {
 	}
 }
 
-// BenchmarkCutByShare512 cuts all rows but those of one space in ten, which is every tenth.
+// BenchmarkCutByShare512 cuts all rows but those of one space in ten, which is every tenth: by a look
+// at each row, and by their places.
 func BenchmarkCutByShare512(b *testing.B) {
 	var g Group
 	row := hotRow()
@@ -262,13 +263,32 @@ func BenchmarkCutByShare512(b *testing.B) {
 		row.TSN = row.LSN
 		g.Add(&row, 512+i%10, true, 0)
 	}
-	var pos vclock.VClock
-	var out [][]byte
-	gap := NewGap(&Share{Filter: "one", Spaces: []uint32{515}})
+	for name, places := range map[string]*Places{"each": nil, "places": g.Places()} {
+		b.Run(name, func(b *testing.B) {
+			var pos vclock.VClock
+			var out [][]byte
+			gap := NewGap(&Share{Filter: "one", Spaces: []uint32{515}})
+			b.ReportAllocs()
+			for b.Loop() {
+				pos = vclock.VClock{}
+				gap.Reset()
+				out = gap.Flush(g.CutAt(places, &pos, 0, gap, out[:0]))
+			}
+		})
+	}
+}
+
+// BenchmarkPlaces512 is what a group costs once, for all streams.
+func BenchmarkPlaces512(b *testing.B) {
+	var g Group
+	row := hotRow()
+	for i := range uint32(512) {
+		row.LSN++
+		row.TSN = row.LSN
+		g.Add(&row, 512+i%10, true, 0)
+	}
 	b.ReportAllocs()
 	for b.Loop() {
-		pos = vclock.VClock{}
-		gap.Reset()
-		out = gap.Flush(g.Cut(&pos, 0, gap, out[:0]))
+		g.Places()
 	}
 }

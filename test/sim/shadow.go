@@ -241,7 +241,11 @@ func (s *shadow) pull(n *node, all bool) {
 			}
 			s.gap.Own(n.box.OwnSpaces())
 		}
-		runs = g.Cut(&s.pos, 1<<0, s.gap, runs)
+		if s.next%2 == 0 { // as from the log, and as from memory
+			runs = g.Cut(&s.pos, 1<<0, s.gap, runs)
+		} else {
+			runs = g.CutAt(g.Places(), &s.pos, 1<<0, s.gap, runs)
+		}
 		s.next++
 	}
 	runs = s.gap.Flush(runs)
