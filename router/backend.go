@@ -339,7 +339,7 @@ func (b *backend) end(cause error) {
 		switch r := slots[i].r; {
 		case r == nil:
 		case r.opens != nil:
-			r.opens.of.notOpened(0, false)
+			r.opens.of.NotOpened(0, false)
 		default:
 			lanes = append(lanes, r.l)
 		}

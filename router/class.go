@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/numbers"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -74,45 +75,29 @@ func refused(q *iproto.Carried, readOnly bool) *xrow.Error {
 	return nil
 }
 
-// verdict is what an answer of an instance means.
-type verdict uint8
-
-const (
-	isAnswer verdict = iota // it is the client's
-	notTaken                // the instance has executed nothing: another one may
-
-	// These are of requests with numbers.
-	notKnown  // nobody knows yet: another copy will tell
-	isUnknown // nobody will ever know
-	isGone    // the same: the session that could tell has ended
-	isLost    // it is a COMMIT of what was never committed, and never is
-	noNumber  // it takes none, and was not executed
-	noSession // its session has ended, and it was not executed
-)
-
 // judge says what the answer to a request means that was in no transaction. ours: the
 // instance is one of ours, of which a call is one transaction.
-func judge(c class, code xrow.Code, p Port, ours bool) verdict {
+func judge(c class, code xrow.Code, p Port, ours bool) numbers.Verdict {
 	if c >= classBegin || p == RO && code == xrow.ErrReadonly {
-		return isAnswer
+		return numbers.Answer
 	}
 	switch code {
 	case xrow.ErrLoading:
-		return notTaken
+		return numbers.NotTaken
 	case xrow.ErrReadonly:
 		if c == classWrite || c == classCall && ours {
-			return notTaken
+			return numbers.NotTaken
 		}
 	case xrow.ErrSyncRollback:
 		if ours && c != classRead { // a Tarantool rolls back by a timer what a new leader may yet confirm
-			return notTaken
+			return numbers.NotTaken
 		}
 	case xrow.ErrShutdown:
 		if c == classRead {
-			return notTaken
+			return numbers.NotTaken
 		}
 	}
-	return isAnswer
+	return numbers.Answer
 }
 
 // errUnknown is the answer to what was sent and has none: its connection has ended.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tarragon.dev/tarragon/internal/numbers"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -242,21 +243,21 @@ func TestJudge(t *testing.T) {
 		code  xrow.Code
 		port  Port
 		ours  bool
-		want  verdict
+		want  numbers.Verdict
 	}{
-		{classWrite, xrow.ErrReadonly, RW, true, notTaken},
-		{classWrite, xrow.ErrReadonly, RO, true, isAnswer},
-		{classCall, xrow.ErrReadonly, RW, true, notTaken},
-		{classCall, xrow.ErrReadonly, RW, false, isAnswer}, // a function may have done something before
-		{classWrite, xrow.ErrSyncRollback, RW, true, notTaken},
-		{classCall, xrow.ErrSyncRollback, RW, true, notTaken},
-		{classWrite, xrow.ErrSyncRollback, RW, false, isAnswer}, // it may yet be confirmed
-		{classCommit, xrow.ErrReadonly, RW, true, isAnswer},
-		{classRead, xrow.ErrLoading, RO, true, notTaken},
-		{classWrite, xrow.ErrSyncTimeout, RW, true, isAnswer}, // nobody knows
-		{classWrite, xrow.ErrTupleFound, RW, true, isAnswer},
-		{classWrite, xrow.ErrShutdown, RW, true, isAnswer}, // that may be unknown
-		{classRead, xrow.ErrShutdown, RW, true, notTaken},
+		{classWrite, xrow.ErrReadonly, RW, true, numbers.NotTaken},
+		{classWrite, xrow.ErrReadonly, RO, true, numbers.Answer},
+		{classCall, xrow.ErrReadonly, RW, true, numbers.NotTaken},
+		{classCall, xrow.ErrReadonly, RW, false, numbers.Answer}, // a function may have done something before
+		{classWrite, xrow.ErrSyncRollback, RW, true, numbers.NotTaken},
+		{classCall, xrow.ErrSyncRollback, RW, true, numbers.NotTaken},
+		{classWrite, xrow.ErrSyncRollback, RW, false, numbers.Answer}, // it may yet be confirmed
+		{classCommit, xrow.ErrReadonly, RW, true, numbers.Answer},
+		{classRead, xrow.ErrLoading, RO, true, numbers.NotTaken},
+		{classWrite, xrow.ErrSyncTimeout, RW, true, numbers.Answer}, // nobody knows
+		{classWrite, xrow.ErrTupleFound, RW, true, numbers.Answer},
+		{classWrite, xrow.ErrShutdown, RW, true, numbers.Answer}, // that may be unknown
+		{classRead, xrow.ErrShutdown, RW, true, numbers.NotTaken},
 	} {
 		if got := judge(c.class, c.code, c.port, c.ours); got != c.want {
 			t.Errorf("class %d, %v by %v, ours %v: %d, want %d", c.class, c.code, c.port, c.ours, got, c.want)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/internal/numbers"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -54,7 +55,7 @@ func (c *fakeConn) tell(row *xrow.Row, code xrow.Code) {
 // opens answers what asks for a session.
 func (m *memory) opens(c *fakeConn, row *xrow.Row) bool {
 	q := iproto.Carried{Body: row.Body}
-	if row.Type != xrow.Call || string(q.FunctionOf()) != sessionOpenCall {
+	if row.Type != xrow.Call || string(q.FunctionOf()) != numbers.OpenCall {
 		return false
 	}
 	m.mu.Lock()
@@ -509,6 +510,13 @@ func TestNumbersAreLearned(t *testing.T) {
 		if code := ask(t, c, xrow.Insert, insert); code != 0 || time.Now().After(limit) {
 			t.Fatal(code, m.log()[len(m.log())-1])
 		}
+	}
+}
+
+// The feature has two names, for package client is to know nothing of the server.
+func TestFeature(t *testing.T) {
+	if numbers.Feature != iproto.FeatureSessions {
+		t.Error(numbers.Feature)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tarragon.dev/tarragon/internal/numbers"
 	"tarragon.dev/tarragon/iproto"
 )
 
@@ -28,8 +29,8 @@ type Router struct {
 	held   budget
 	counts counters
 	wrote  written
-	slots  sync.Map // iproto.User: *slots
-	plain  plainly
+	slots  sync.Map // iproto.User: *numbers.Slots
+	plain  numbers.Plain
 	stream atomic.Uint64 // the newest STREAM_ID at a backend
 
 	looks chan struct{} // capacity 1: words have changed
@@ -307,7 +308,7 @@ func (r *Router) giveUp(now time.Duration) {
 		r.counts.hidden.Add(1)
 	}
 	for in, d := range r.deposed {
-		if !d.moved && now >= d.since+graceDeposed {
+		if !d.moved && now >= d.since+numbers.Grace {
 			r.deposed[in] = deposal{since: d.since, moved: true}
 			r.pool.closeNumbered(in)
 		}
@@ -318,10 +319,6 @@ func (r *Router) giveUp(now time.Duration) {
 		r.pool.closeStale(in, now+r.cfg.HoldTime/2)
 	}
 }
-
-// graceDeposed is how long an instance has to answer what it was asked for as the leader, when another one leads:
-// then that one is asked.
-const graceDeposed = 100 * time.Millisecond
 
 // moves tells whether that time runs for one.
 func (r *Router) moves() bool {

@@ -238,6 +238,7 @@ func TestAttackInstances(t *testing.T) {
 func TestAttackInstanceAnswersTheLastRequest(t *testing.T) {
 	a := newFake(t, leadsIn(5, 1))
 	r := startTest(t, nil, a)
+	eventually(t, "it is known to be one of ours", r.insts[0].ours.Load) // until then each client has a connection of its own
 	c := client(t, r, RW)
 	var last uint64
 	asked := 0

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tarragon.dev/tarragon/internal/numbers"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -333,9 +334,9 @@ func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d
 	l, now := r.l, s.r.now()
 	v := s.judge(l, b, r, code, body, now)
 	switch {
-	case v == isAnswer || v == isLost || v == isUnknown || v == isGone || s.gone || now >= r.until:
+	case v == numbers.Answer || v == numbers.Lost || v == numbers.Unknown || v == numbers.Gone || s.gone || now >= r.until:
 		s.end(l, r, v, row, body, d)
-	case v == noNumber || v == noSession:
+	case v == numbers.NoNumber || v == numbers.NoSession:
 		l.back(r, 0, 0)
 	default: // whoever has answered knows better than we who leads
 		r.last = xrow.DecodeErrorBody(scanned(body))
@@ -351,18 +352,18 @@ func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d
 }
 
 // end gives the client the answer of an instance, or what it means where an earlier copy may be executed.
-func (s *session) end(l *lane, r *request, v verdict, row *xrow.Row, body []byte, d *delivery) {
+func (s *session) end(l *lane, r *request, v numbers.Verdict, row *xrow.Row, body []byte, d *delivery) {
 	failed := row.Type&xrow.ErrorFlag != 0
 	l.answered(r, failed)
 	if r.sets && !failed {
 		s.set = append(s.set, bytes.Clone(r.Body))
 	}
 	switch {
-	case v == isLost:
+	case v == numbers.Lost:
 		r.num.maybe = false
 		s.tell(r, nil, errLost(), d)
 		return
-	case v != isAnswer && r.num.maybe:
+	case v != numbers.Answer && r.num.maybe:
 		s.tell(r, nil, xrow.DecodeErrorBody(scanned(body)), d)
 		return
 	}

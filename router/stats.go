@@ -3,6 +3,8 @@ package router
 import (
 	"sync/atomic"
 	"time"
+
+	"tarragon.dev/tarragon/internal/numbers"
 )
 
 // counters are since the start.
@@ -151,7 +153,10 @@ func (r *Router) Stats() Stats {
 		at.UnderWay += n
 	})
 	for _, s := range r.slots.Range {
-		s.(*slots).addTo(&st.Writes)
+		sessions, slots, taken := s.(*numbers.Slots).Count()
+		st.Writes.Sessions += sessions
+		st.Writes.Slots += slots
+		st.Writes.Taken += taken
 	}
 	return st
 }
@@ -192,13 +197,4 @@ func (b *backend) load() (connected bool, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.link != nil && b.cause == nil, len(b.slots) - len(b.free)
-}
-
-// addTo counts the sessions of a user.
-func (s *slots) addTo(st *WriteStats) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Sessions += s.sessions
-	st.Slots += s.open
-	st.Taken += s.open - len(s.free)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tarragon.dev/tarragon/internal/numbers"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
@@ -61,7 +62,7 @@ func TestStats(t *testing.T) {
 		t.Fatal(code)
 	}
 	st := r.Stats()
-	if st.Leader != "a" || st.Term != 5 || st.Failovers != 0 || st.Writes.Numbered != 1 || st.Writes.Sessions != 1 || st.Writes.Slots != leastSlots || st.Writes.Taken != 0 {
+	if st.Leader != "a" || st.Term != 5 || st.Failovers != 0 || st.Writes.Numbered != 1 || st.Writes.Sessions != 1 || st.Writes.Slots != numbers.LeastSlots || st.Writes.Taken != 0 {
 		t.Errorf("%+v", st)
 	}
 	if rw := st.Ports[RW]; rw.Port != "rw" || !slices.Equal(rw.LeadsTo, []string{"a"}) || rw.Why != "a takes writes in term 5, say 2 of 2" || rw.Clients != 2 || rw.LoggedIn != 2 || rw.Refused != 0 {
