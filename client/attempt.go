@@ -15,6 +15,8 @@ type attempt struct {
 	tarantool.Request
 	at  place
 	fut *tarantool.Future
+	num *numbering // of the request, which may get a number here; nil: it gets none
+	of  *sessions
 
 	written bool               // the connection has its bytes, and may have sent them; known when Do has returned
 	failed  error              // it could not be encoded
@@ -22,18 +24,47 @@ type attempt struct {
 }
 
 // send begins an attempt.
-func send(req tarantool.Request, at place) *attempt {
-	a := &attempt{Request: req, at: at}
+func (c *Client) send(p *passage, at place) *attempt {
+	a := &attempt{Request: p.Request, at: at, of: &c.once}
+	if at.numbers && p.num.takes {
+		a.num = &p.num
+	} else {
+		c.once.drop(&p.num)
+	}
 	a.fut = at.conn.Do(a)
 	return a
 }
 
 // Body is called at most once, within Do; a connection that does not call it sends nothing.
 func (a *attempt) Body(r tarantool.SchemaResolver, enc *msgpack.Encoder) error {
-	a.failed = a.Request.Body(r, enc)
+	if a.num == nil {
+		a.failed = a.Request.Body(r, enc)
+	} else {
+		a.failed = a.numbered(r, enc)
+	}
 	a.written = a.failed == nil
 	return a.failed
 }
+
+// numbered encodes a request that may have a number, with the pairs of that in front, where splice finds them.
+func (a *attempt) numbered(r tarantool.SchemaResolver, enc *msgpack.Encoder) error {
+	if err := a.num.encode(a.Request, r); err != nil {
+		return err
+	}
+	if err := a.of.take(a.num); err != nil {
+		return err
+	}
+	if n := a.num.number; n != nil {
+		pairs, _ := n.AppendPairs(make([]byte, 0, 128))
+		if err := enc.Encode(msgpack.RawMessage(pairs)); err != nil {
+			return err
+		}
+	}
+	return enc.Encode(msgpack.RawMessage(a.num.body))
+}
+
+// hasNumber tells whether it was sent with one.
+func (a *attempt) hasNumber() bool { return a.num != nil && a.num.number != nil }
 
 // Response keeps the answer of an instance.
 func (a *attempt) Response(h tarantool.Header, body io.Reader) (tarantool.Response, error) {
@@ -55,6 +86,9 @@ func (a *attempt) judge() (verdict, error) {
 	_, err := a.resp.Decode()
 	e := tarantool.Error{Code: a.resp.Header().Error} // known whether the rest can be decoded or not
 	errors.As(err, &e)
+	if a.hasNumber() {
+		return a.of.judge(a.num, a.at.addr, &e), err
+	}
 	v := judgeAnswer(&e, read || isStatement(a.Type()) || a.at.ours)
 	if v == unknown && read {
 		v = answered
@@ -65,10 +99,16 @@ func (a *attempt) judge() (verdict, error) {
 // judgeFailure: no instance has answered.
 func (a *attempt) judgeFailure(err error, read bool) verdict {
 	var e tarantool.ClientError
+	var missing *errNoSlot
 	switch timedOut := errors.As(err, &e) && e.Code == tarantool.ErrTimeouted; {
+	case errors.As(a.failed, &missing):
+		return noSlot
 	case a.failed != nil, read && timedOut:
 		return answered
 	case !a.written, read:
+		return again
+	case a.hasNumber():
+		a.num.maybe, a.num.at = true, a.at.addr
 		return again
 	}
 	return unknown

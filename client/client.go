@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"tarragon.dev/tarragon/internal/numbers"
+
 	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -19,6 +21,7 @@ type config struct {
 	dialer    func(addr string) tarantool.Dialer
 	holdLimit time.Duration
 	timeout   time.Duration
+	noNumbers bool
 }
 
 // Login is the user and the password of all connections; without it they are guest's.
@@ -42,6 +45,10 @@ func HoldLimit(d time.Duration) Option { return func(c *config) { c.holdLimit = 
 // instance waits for a quorum.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
+// NoNumbers sends each write once, and without a number of an exactly-once session: the outcome of one that was
+// on its way when a leader was lost is unknown, and writes to asynchronous spaces stay asynchronous.
+func NoNumbers() Option { return func(c *config) { c.noNumbers = true } }
+
 // Client is a replica set. Its methods may be called by several goroutines.
 //
 // Goroutines: one for each instance, which keeps its connection (and those of go-tarantool
@@ -51,6 +58,7 @@ type Client struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	bg     sync.WaitGroup // members and requests
+	once   sessions
 
 	mu      sync.Mutex
 	closed  bool
@@ -69,7 +77,7 @@ func Connect(ctx context.Context, addrs []string, opts ...Option) (*Client, erro
 	if len(addrs) == 0 {
 		return nil, errors.New("client: no addresses")
 	}
-	c := &Client{conf: config{holdLimit: 10 * time.Second, timeout: 10 * time.Second}, changed: make(chan struct{})}
+	c := &Client{conf: config{holdLimit: 10 * time.Second, timeout: 10 * time.Second}, changed: make(chan struct{}), once: sessions{began: time.Now(), wakes: make(chan struct{}, 1)}}
 	Login("", "")(&c.conf)
 	for _, o := range opts {
 		o(&c.conf)
@@ -97,9 +105,11 @@ func Connect(ctx context.Context, addrs []string, opts ...Option) (*Client, erro
 }
 
 // Close ends all connections and waits for all requests: writes that are under way end with an
-// UnknownError, what is held with ErrNotExecuted.
+// UnknownError, what is held with ErrNotExecuted. Sessions that were opened are ended, for which the leader has
+// a second.
 func (c *Client) Close() {
 	c.change(func() { c.closed = true })
+	c.closeSessions()
 	c.cancel()
 	c.bg.Wait()
 }
@@ -132,6 +142,7 @@ type passage struct {
 	ctx  context.Context // the request's
 	mode Mode
 	held holding
+	num  numbering
 	resp tarantool.Response
 }
 
@@ -149,6 +160,7 @@ func (c *Client) do(req tarantool.Request, mode Mode) *tarantool.Future {
 	if isStatement(req.Type()) {
 		p.mode = Leader
 	}
+	p.num.takes = p.mode == Leader && mayTakeNumber(req.Type())
 	if err := refuse(req); err != nil {
 		p.fut.SetError(err)
 		return p.fut
@@ -160,12 +172,12 @@ func (c *Client) do(req tarantool.Request, mode Mode) *tarantool.Future {
 	}
 	c.mu.Unlock()
 	if closed {
-		p.fut.SetError(c.notExecuted(ErrClosed, nil))
+		p.fut.SetError(c.givenUp(p, ErrClosed))
 		return p.fut
 	}
 	var first *attempt
 	if at, ok, _ := c.pick(p.mode); ok && p.ctx.Err() == nil {
-		first = send(req, at) // here: most need no more
+		first = c.send(p, at) // here: most need no more
 	}
 	go func() {
 		defer c.bg.Done()
@@ -188,42 +200,100 @@ func refuse(req tarantool.Request) error {
 
 // carry brings a request to its end. a is the attempt that is under way; nil: none.
 //
-// Invariant: a second attempt is made only when the one before was certainly not executed, or
-// changes nothing.
+// Invariant: a second attempt is made only when the one before was certainly not executed, changes nothing, or
+// has the same number.
 func (c *Client) carry(p *passage, a *attempt) {
 	for {
 		if a == nil {
 			at, err := c.hold(p.ctx, &p.held, p.mode)
+			if err == nil && p.num.maybe && !at.numbers {
+				if at.numbers, err = c.hello(p.ctx, at.conn); err != nil {
+					p.held.note(at, err)
+					continue // its connection ends, or the request's time is over
+				}
+				if !at.numbers {
+					err = fmt.Errorf("%s takes no numbers of exactly-once sessions", at.addr)
+				}
+			}
 			if err != nil {
-				p.fut.SetError(err)
+				c.fail(p, c.givenUp(p, err))
 				return
 			}
-			a = send(p.Request, at)
+			a = c.send(p, at)
 		}
-		<-a.fut.WaitChan()
-		switch v, err := a.judge(); v {
-		case again:
-			p.held.last, p.held.version = fmt.Errorf("%s: %w", a.at.addr, err), a.at.version
+		if !c.await(p, a) {
+			p.num.maybe, p.num.at = true, a.at.addr
+			p.held.note(a.at, errDeposed)
 			a = nil
+			continue
+		}
+		v, err := a.judge()
+		switch v {
+		case again:
+			p.held.note(a.at, err)
+		case atOnce:
+		case noSlot:
+			if err := c.awaitSlot(p, a); err != nil {
+				c.fail(p, c.givenUp(p, err))
+				return
+			}
 		case unknown:
 			if p.ctx.Err() != nil {
 				err = fmt.Errorf("%w: %w", context.Cause(p.ctx), err)
 			}
-			p.fut.SetError(&UnknownError{a.at.addr, err})
+			c.fail(p, &UnknownError{a.at.addr, err})
 			return
 		default:
-			p.end(a, err)
+			c.end(p, a, err)
 			return
+		}
+		a = nil
+	}
+}
+
+// errDeposed is why an attempt was given up that had no end.
+var errDeposed = errors.New("it did not answer, and another instance leads")
+
+// await waits for the end of an attempt; false: its instance does not lead any more, does not answer, and the
+// next one can tell what becomes of the number.
+func (c *Client) await(p *passage, a *attempt) bool {
+	if !a.hasNumber() {
+		<-a.fut.WaitChan()
+		return true
+	}
+	var grace <-chan time.Time
+	for changed := a.at.changed; ; {
+		select {
+		case <-a.fut.WaitChan():
+			return true
+		case <-grace:
+			return false
+		case <-changed:
+		}
+		var at place
+		var ok bool
+		switch at, ok, changed = c.pick(p.mode); {
+		case !ok || at.conn == a.at.conn || !at.numbers:
+			grace = nil
+		case grace == nil:
+			grace = time.After(numbers.Grace)
 		}
 	}
 }
 
+// fail ends a request with an error. Its slot is free before anybody hears of that.
+func (c *Client) fail(p *passage, err error) {
+	c.once.drop(&p.num)
+	p.fut.SetError(err)
+}
+
 // end gives the caller the answer of an instance, or why there is none.
-func (p *passage) end(a *attempt, err error) {
+func (c *Client) end(p *passage, a *attempt, err error) {
 	if a.resp == nil {
-		p.fut.SetError(err)
+		c.fail(p, err)
 		return
 	}
+	c.once.drop(&p.num)
 	p.resp = a.resp
 	_ = p.fut.SetResponse(a.resp.Header(), nil) // Response makes no errors
 }

@@ -31,13 +31,23 @@
 //     before the request was written, or the instance answers READONLY, LOADING or that the
 //     transaction was rolled back with its term (SYNC_ROLLBACK). That lasts until the context of the
 //     request ends, or for [HoldLimit]. Then the error is ErrNotExecuted.
-//  2. What may have been executed and may change something is not sent again: its connection ended, or
-//     the instance says that it does not know. The error is an UnknownError.
-//  3. What changes nothing (SELECT, PING) is sent again in either case.
+//  2. What changes nothing (SELECT, PING) is sent again whatever has become of it.
+//  3. What writes by itself, and a CALL of a method of a space or of box.schema, has a number of an exactly-once
+//     session where the leader announces them (docs/protocol/sessions.md; feature level 3): what may have
+//     been executed is sent again under that number until somebody knows what became of it, as long as
+//     in 1, and is executed once. The error is an UnknownError only when that time is over first, or the session is
+//     gone: nobody has used it for ten minutes, or the user was dropped.
+//  4. What else may have been executed and may change something is not sent again: its connection ended, or
+//     the instance says that it does not know. The error is an UnknownError. [NoNumbers] has this of all writes.
 //
 // CALL, EVAL and EXECUTE count as what changes something. One that a Tarantool refuses with
 // READONLY may have done something before, so that answer is handed on; a procedure of Tarragon's is
 // one transaction.
+//
+// A write with a number is synchronous, whatever its space is, and all copies of it have the bytes of the first one. An
+// answer of more than 4 KiB is not kept by the replica set: where it was lost on its way the error is 20005, the write
+// was executed. Beyond 4096 writes at a time, and while the replica set has no slots left, they wait, or go without numbers.
+// [Client.Close] ends the sessions of a client.
 //
 // Requests may overtake each other, as on a connection of go-tarantool. Each that is held takes a
 // goroutine, so who begins many at once has to bound them.

@@ -38,6 +38,8 @@ const (
 	answered verdict = iota // its answer, or its error, is the request's
 	again                   // it was certainly not executed, or changes nothing
 	unknown
+	atOnce // it was certainly not executed, and goes again as it is now
+	noSlot // it was not sent: it wants a slot of a session, and there is none
 )
 
 // isRead tells whether a request changes nothing, whoever executes it.

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"testing"
 
+	"tarragon.dev/tarragon/internal/mp"
+	"tarragon.dev/tarragon/xrow"
+
 	"github.com/tarantool/go-iproto"
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -28,6 +31,7 @@ type fake struct {
 	dead   bool
 	conns  map[*fakeConn]bool
 	script func(r *request) // nil: everything succeeds
+	feats  []int            // of those that it announces
 	got    []iproto.Type    // requests, but for what a connection needs for itself
 }
 
@@ -45,11 +49,14 @@ type request struct {
 	typ  iproto.Type
 	sync uint64
 	on   *fakeConn
+	num  *xrow.Number // nil: it has none
+	body []byte
+	call string // the function that a CALL asks for
 }
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{t: t, values: map[string]any{}, newest: map[string]int{}, conns: map[*fakeConn]bool{}}
+	f := &fake{t: t, values: map[string]any{}, newest: map[string]int{}, conns: map[*fakeConn]bool{}, feats: []int{0, 1, 2, 3, 4, 5, 6}}
 	f.listen("127.0.0.1:0")
 	f.addr = f.l.Addr().String()
 	t.Cleanup(f.stop)
@@ -117,6 +124,19 @@ func (f *fake) does(script func(r *request)) {
 	f.script = script
 }
 
+// announces sets the features that it announces from now on, beside the usual ones.
+func (f *fake) announces(more ...int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.feats = append([]int{0, 1, 2, 3, 4, 5, 6}, more...)
+}
+
+func (f *fake) features() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.feats
+}
+
 // count is how many requests of a type have come.
 func (f *fake) count(t iproto.Type) (n int) {
 	f.mu.Lock()
@@ -165,18 +185,15 @@ func (c *fakeConn) one(r *bufio.Reader) error {
 	if _, err := io.ReadFull(r, frame); err != nil {
 		return err
 	}
-	d = msgpack.NewDecoder(bytes.NewReader(frame))
-	var header map[int]uint64
-	if err := d.Decode(&header); err != nil {
-		return err
-	}
-	req := &request{iproto.Type(header[int(iproto.IPROTO_REQUEST_TYPE)]), header[int(iproto.IPROTO_SYNC)], c}
+	header, rest := decodeHeader(frame)
+	req := &request{typ: iproto.Type(header[iproto.IPROTO_REQUEST_TYPE]), sync: header[iproto.IPROTO_SYNC], on: c, num: numberOf(frame), body: rest}
 	var body map[int]any
-	_ = d.Decode(&body) // not all have one
+	_ = msgpack.Unmarshal(rest, &body) // not all have one
+	req.call, _ = body[int(iproto.IPROTO_FUNCTION_NAME)].(string)
 	f := c.f
 	switch req.typ {
 	case iproto.IPROTO_ID:
-		req.answer(map[int]any{int(iproto.IPROTO_VERSION): 6, int(iproto.IPROTO_FEATURES): []int{0, 1, 2, 3, 4, 5, 6}})
+		req.answer(map[int]any{int(iproto.IPROTO_VERSION): 6, int(iproto.IPROTO_FEATURES): f.features()})
 		return nil
 	case iproto.IPROTO_WATCH:
 		key, _ := body[int(iproto.IPROTO_EVENT_KEY)].(string)
@@ -187,6 +204,9 @@ func (c *fakeConn) one(r *bufio.Reader) error {
 			return nil
 		}
 		c.watch[key] = true
+		return nil
+	case iproto.IPROTO_PING: // by which a connection sees that we live, whenever it likes
+		req.ok()
 		return nil
 	case iproto.IPROTO_UNWATCH:
 		return nil
@@ -201,6 +221,39 @@ func (c *fakeConn) one(r *bufio.Reader) error {
 	}
 	req.ok()
 	return nil
+}
+
+// decodeHeader is a header without what is no number, and what is behind it.
+func decodeHeader(frame []byte) (map[iproto.Key]uint64, []byte) {
+	out := map[iproto.Key]uint64{}
+	pairs, at, _ := mp.ReadMapHeader(frame)
+	for range pairs {
+		key, size, _ := mp.ReadUint(frame[at:])
+		at += size
+		if v, _, ok := mp.ReadUint(frame[at:]); ok {
+			out[iproto.Key(key)] = v
+		}
+		at = mp.Skip(frame, at)
+	}
+	return out, frame[at:]
+}
+
+// numberOf is the number that a request has in its header.
+func numberOf(frame []byte) *xrow.Number {
+	n := &xrow.Number{}
+	pairs, at, _ := mp.ReadMapHeader(frame)
+	for range pairs {
+		key, size, _ := mp.ReadUint(frame[at:])
+		at += size
+		if xrow.IsNumberKey(key) {
+			_, _ = n.Read(xrow.Key(key), frame[at:])
+		}
+		at = mp.Skip(frame, at)
+	}
+	if n.Session == "" {
+		return nil
+	}
+	return n
 }
 
 // event sends a value; the fake's lock is held.

@@ -3,8 +3,12 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"tarragon.dev/tarragon/internal/numbers"
+
+	"github.com/tarantool/go-iproto"
 	"github.com/tarantool/go-tarantool/v2"
 )
 
@@ -15,6 +19,8 @@ const (
 	// Pauses between attempts to connect to an instance.
 	leastPause = 20 * time.Millisecond
 	mostPause  = time.Second
+	// helloPause is how often an instance is asked whether it has sessions by now.
+	helloPause = time.Second
 )
 
 // What an instance tells by events. The first is Tarragon's own.
@@ -30,11 +36,12 @@ type member struct {
 	conn  *tarantool.Connection // nil: none
 	cause error                 // why there is none
 
-	heard [2]bool // its eventLeader, its eventElection
-	ours  bool    // a Tarragon
-	seen  uint64  // the newest term in which it has seen a leader
-	term  uint64  // its own
-	ro    bool
+	heard   [2]bool // its eventLeader, its eventElection
+	ours    bool    // a Tarragon
+	numbers bool    // it has announced sessions on this connection
+	seen    uint64  // the newest term in which it has seen a leader
+	term    uint64  // its own
+	ro      bool
 }
 
 // ready tells whether it has said what it is.
@@ -63,11 +70,11 @@ func (c *Client) serve(m *member) error {
 	ctx, cancel := context.WithTimeout(c.ctx, dialLimit)
 	defer cancel()
 	events := make(chan tarantool.ConnEvent, 8) // more than there are in the life of one that is not made again
-	conn, err := tarantool.Connect(ctx, c.conf.dialer(m.addr), tarantool.Opts{Timeout: c.conf.timeout, SkipSchema: true, Notify: events, Logger: quiet{}})
+	conn, err := tarantool.Connect(ctx, splicer{c.conf.dialer(m.addr)}, tarantool.Opts{Timeout: c.conf.timeout, SkipSchema: true, Notify: events, Logger: quiet{}})
 	if err != nil {
 		return err
 	}
-	c.change(func() { *m = member{addr: m.addr, conn: conn} })
+	c.change(func() { *m = member{addr: m.addr, conn: conn, numbers: announces(conn.ProtocolInfo())} })
 	defer c.change(func() { m.conn = nil })
 	var watchers []tarantool.Watcher
 	defer func() {
@@ -90,16 +97,62 @@ func (c *Client) serve(m *member) error {
 		}
 		watchers = append(watchers, w)
 	}
+	again := time.NewTicker(helloPause)
+	defer again.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return ErrClosed
+		case <-again.C:
+			c.askAgain(m)
 		case ev := <-events:
 			if ev.Kind == tarantool.Closed {
 				return fmt.Errorf("the connection ended")
 			}
 		}
 	}
+}
+
+// askAgain asks an instance that has announced no sessions: the level of its set may have been raised, and it
+// may not have known that when it was connected.
+func (c *Client) askAgain(m *member) {
+	c.mu.Lock()
+	conn, asks := m.conn, m.ours && !m.numbers && !c.conf.noNumbers
+	c.mu.Unlock()
+	if asks {
+		_, _ = c.hello(c.ctx, conn) // else it ends, or is asked again
+	}
+}
+
+// hello asks an instance whether requests may have numbers by now. The error says that it has not answered.
+func (c *Client) hello(ctx context.Context, conn *tarantool.Connection) (takes bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.conf.timeout)
+	defer cancel()
+	data, err := conn.Do(tarantool.NewIdRequest(understood).Context(ctx)).Get()
+	if err != nil || len(data) == 0 {
+		return false, err
+	}
+	info, _ := data[0].(tarantool.ProtocolInfo)
+	if !announces(info) {
+		return false, nil
+	}
+	c.change(func() {
+		for _, m := range c.members {
+			m.numbers = m.numbers || m.conn == conn
+		}
+	})
+	return true, nil
+}
+
+// understood is what go-tarantool tells of itself when it connects: the last word counts.
+var understood = tarantool.ProtocolInfo{Version: 6, Features: []iproto.Feature{
+	iproto.IPROTO_FEATURE_STREAMS, iproto.IPROTO_FEATURE_TRANSACTIONS, iproto.IPROTO_FEATURE_ERROR_EXTENSION, iproto.IPROTO_FEATURE_WATCHERS,
+	iproto.IPROTO_FEATURE_PAGINATION, iproto.IPROTO_FEATURE_SPACE_AND_INDEX_NAMES, iproto.IPROTO_FEATURE_WATCH_ONCE,
+}}
+
+// announces tells whether requests may have numbers where this was announced.
+func announces(info tarantool.ProtocolInfo) bool {
+	return slices.Contains(info.Features, iproto.Feature(numbers.Feature))
 }
 
 // takeLeader takes who leads in its eyes; nil: it knows no such event.

@@ -24,7 +24,9 @@ type place struct {
 	conn    *tarantool.Connection
 	addr    string
 	ours    bool
-	version uint64 // of what is known of the set
+	numbers bool            // requests may have numbers there
+	version uint64          // of what is known of the set
+	changed <-chan struct{} // closed when that changes
 }
 
 // change changes what is known of the set, and wakes those who wait for that.
@@ -55,7 +57,7 @@ func (c *Client) pick(mode Mode) (p place, ok bool, changed <-chan struct{}) {
 	if m == nil {
 		return place{version: c.version}, false, c.changed
 	}
-	return place{m.conn, m.addr, m.ours, c.version}, true, c.changed
+	return place{m.conn, m.addr, m.ours, m.numbers && !c.conf.noNumbers, c.version, c.changed}, true, c.changed
 }
 
 // leader is who takes writes in the newest term; nil: nobody that is connected. One
@@ -114,12 +116,21 @@ type holding struct {
 	last    error  // how that ended; nil: there was none
 }
 
-// hold waits until there is somebody to try: somebody new, or the same after a pause.
-// The error says that it has ended.
-func (c *Client) hold(ctx context.Context, h *holding, mode Mode) (place, error) {
+// note takes how an attempt has ended that is to be made once more.
+func (h *holding) note(at place, err error) {
+	h.last, h.version = fmt.Errorf("%s: %w", at.addr, err), at.version
+}
+
+func (h *holding) begin() {
 	if h.since.IsZero() {
 		h.since, h.pause = time.Now(), leastRetry
 	}
+}
+
+// hold waits until there is somebody to try: somebody new, or the same after a pause.
+// The error is why it has ended.
+func (c *Client) hold(ctx context.Context, h *holding, mode Mode) (place, error) {
+	h.begin()
 	limit := time.NewTimer(time.Until(h.since.Add(c.conf.holdLimit)))
 	defer limit.Stop()
 	pause := time.NewTimer(h.pause)
@@ -128,10 +139,10 @@ func (c *Client) hold(ctx context.Context, h *holding, mode Mode) (place, error)
 	paused := h.last == nil
 	for {
 		if ctx.Err() != nil {
-			return place{}, c.notExecuted(context.Cause(ctx), h.last)
+			return place{}, context.Cause(ctx)
 		}
 		if c.ctx.Err() != nil {
-			return place{}, c.notExecuted(ErrClosed, h.last)
+			return place{}, ErrClosed
 		}
 		p, ok, changed := c.pick(mode)
 		if ok && (paused || p.version != h.version) {
@@ -144,18 +155,22 @@ func (c *Client) hold(ctx context.Context, h *holding, mode Mode) (place, error)
 		case <-ctx.Done():
 		case <-c.ctx.Done():
 		case <-limit.C:
-			return place{}, c.notExecuted(fmt.Errorf("no instance took it for %v", c.conf.holdLimit), h.last)
+			return place{}, fmt.Errorf("no instance took it for %v", c.conf.holdLimit)
 		}
 	}
 }
 
-// notExecuted is the error of a request that is given up.
-func (c *Client) notExecuted(why, last error) error {
+// givenUp is the error of a request that is held no longer.
+func (c *Client) givenUp(p *passage, why error) error {
+	last := p.held.last
 	if last == nil {
 		last = c.whys()
 	}
-	if last == nil {
-		return fmt.Errorf("%w: %w", ErrNotExecuted, why)
+	if last != nil {
+		why = fmt.Errorf("%w: %w", why, last)
 	}
-	return fmt.Errorf("%w: %w: %w", ErrNotExecuted, why, last)
+	if p.num.maybe {
+		return &UnknownError{p.num.at, why}
+	}
+	return fmt.Errorf("%w: %w", ErrNotExecuted, why)
 }

@@ -36,7 +36,26 @@ func (l *load) fails() (refused, unknown int, last string) {
 	return len(l.refused), len(l.unknown), l.lastError()
 }
 
-// Sixteen goroutines write through the Go client, to which each node is behind a proxy.
+// Goroutines write and read through one Go client of a set whose leaders are killed, stopped and moved: its writes have
+// numbers, and none has an unknown outcome.
+func TestGoClientHidesFailovers(t *testing.T) {
+	r := start(t, options{})
+	r.raiseFeature()
+	var addrs []string
+	for _, n := range r.Nodes {
+		addrs = append(addrs, n.Addr)
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, patience)
+	defer cancel()
+	c, err := client.Connect(ctx, addrs, client.Login(cluster.User, cluster.Password), client.HoldLimit(patience), client.Timeout(patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	r.hidesFailovers(func() tarantool.Doer { return c })
+}
+
+// Sixteen goroutines write through the Go client of a set without exactly-once sessions, to which each node is behind a proxy.
 // Switchovers cost no write an error. When leaders die, are cut off from the others, or
 // from the client, all errors are of outcomes that nobody knows; rows are inserted once, so
 // whatever was sent a second time in vain shows as a duplicate, or as a refused row

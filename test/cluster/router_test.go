@@ -53,10 +53,11 @@ func (r *rig) connectRouter(addr string) (conn *tarantool.Connection) {
 	return conn
 }
 
-// plainLoad is clients of a router that insert numbered rows, add 1 to counters that they share, and read, without
-// code for failovers.
+// plainLoad is clients that insert numbered rows, add 1 to counters that they share, and read, without code for
+// failovers: of a router, or of what hides them else.
 type plainLoad struct {
 	r    *rig
+	to   func() tarantool.Doer // for another client
 	stop chan struct{}
 	wg   sync.WaitGroup
 
@@ -73,17 +74,17 @@ const (
 )
 
 // startPlainLoad makes the counters, and starts clients.
-func (r *rig) startPlainLoad(rw string) *plainLoad {
+func (r *rig) startPlainLoad(to func() tarantool.Doer) *plainLoad {
 	r.t.Helper()
-	l := &plainLoad{r: r, stop: make(chan struct{})}
-	conn := r.connectRouter(rw)
+	l := &plainLoad{r: r, to: to, stop: make(chan struct{})}
+	conn := to()
 	for i := range counters {
 		if _, err := conn.Do(tarantool.NewInsertRequest(space).Tuple([]any{firstCounter + uint64(i), "counter", 0})).Get(); err != nil {
 			r.t.Fatal(err)
 		}
 	}
 	for i := range plainClients {
-		conn, other := r.connectRouter(rw), r.connectRouter(rw)
+		conn, other := to(), to()
 		l.wg.Go(func() { l.writes(conn, uint64(i+1)<<20) })
 		l.wg.Go(func() { l.readsAll(other) })
 	}
@@ -99,7 +100,7 @@ func (l *plainLoad) ended() bool {
 	}
 }
 
-func (l *plainLoad) writes(conn *tarantool.Connection, from uint64) {
+func (l *plainLoad) writes(conn tarantool.Doer, from uint64) {
 	for key := from; !l.ended(); key++ {
 		_, err := conn.Do(tarantool.NewInsertRequest(space).Tuple([]any{key, "x"})).Get()
 		if err != nil {
@@ -109,7 +110,7 @@ func (l *plainLoad) writes(conn *tarantool.Connection, from uint64) {
 		l.mu.Lock()
 		l.rows = append(l.rows, key)
 		l.mu.Unlock()
-		_, err = conn.Do(tarantool.NewUpdateRequest(space).Key([]any{firstCounter + key%counters}).Operations(tarantool.NewOperations().Add(2, 1))).Get()
+		_, err = conn.Do(tarantool.NewUpdateRequest(space).Index(0).Key([]any{firstCounter + key%counters}).Operations(tarantool.NewOperations().Add(2, 1))).Get()
 		if err != nil {
 			l.r.t.Errorf("a counter: %v", err)
 			continue
@@ -120,9 +121,9 @@ func (l *plainLoad) writes(conn *tarantool.Connection, from uint64) {
 	}
 }
 
-func (l *plainLoad) readsAll(conn *tarantool.Connection) {
+func (l *plainLoad) readsAll(conn tarantool.Doer) {
 	for !l.ended() {
-		_, err := conn.Do(tarantool.NewSelectRequest(space).Limit(1).Iterator(tarantool.IterAll)).Get()
+		_, err := conn.Do(tarantool.NewSelectRequest(space).Index(0).Limit(1).Iterator(tarantool.IterAll)).Get()
 		if err != nil {
 			l.r.t.Errorf("read: %v", err)
 		}
@@ -146,14 +147,14 @@ func (l *plainLoad) more(n int) {
 }
 
 // verify stops the clients: each row is there, and the counters are what was acknowledged.
-func (l *plainLoad) verify(rw string) {
+func (l *plainLoad) verify() {
 	l.r.t.Helper()
 	close(l.stop)
 	l.wg.Wait()
 	l.r.t.Logf("%d rows, %d added, %d reads", len(l.rows), l.added, l.reads)
-	conn := l.r.connectRouter(rw)
+	conn := l.to()
 	get := func(key uint64) []any {
-		data, err := conn.Do(tarantool.NewSelectRequest(space).Key([]any{key}).Limit(1).Iterator(tarantool.IterEq)).Get()
+		data, err := conn.Do(tarantool.NewSelectRequest(space).Index(0).Key([]any{key}).Limit(1).Iterator(tarantool.IterEq)).Get()
 		if err != nil || len(data) != 1 {
 			l.r.t.Fatalf("row %d: %v, %v", key, data, err)
 		}
@@ -175,13 +176,19 @@ func (l *plainLoad) verify(rw string) {
 	}
 }
 
-// Plain clients write and read through a router while leaders are killed, stopped and moved: no request of theirs
-// fails, and each is done once. Who was stopped wakes with what was on its way to it.
+// Plain clients write and read through a router while leaders are killed, stopped and moved.
 func TestRouterHidesFailovers(t *testing.T) {
 	r := start(t, options{})
 	r.raiseFeature()
 	rw, _, _ := r.startRouter("--hold-time", "2m")
-	l := r.startPlainLoad(rw)
+	r.hidesFailovers(func() tarantool.Doer { return r.connectRouter(rw) })
+}
+
+// hidesFailovers has leaders killed, stopped and moved under clients without code for that: no request of theirs
+// fails, and each is done once. Who was stopped wakes with what was on its way to it.
+func (r *rig) hidesFailovers(to func() tarantool.Doer) {
+	r.t.Helper()
+	l := r.startPlainLoad(to)
 	l.more(50)
 	old := r.leader()
 	killed := old.Node
@@ -189,7 +196,7 @@ func TestRouterHidesFailovers(t *testing.T) {
 	r.leaderAfter(old.term)
 	l.more(50)
 	if err := killed.Start(); err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	r.until("it is back", func() error { return r.knows(killed, len(r.Nodes)) })
 	l.more(50)
@@ -202,11 +209,11 @@ func TestRouterHidesFailovers(t *testing.T) {
 	l.more(50)
 	old = r.leader()
 	if out, exit := r.switchoverBy(r.Config); exit != 0 {
-		t.Error(out)
+		r.t.Error(out)
 	}
 	r.leaderAfter(old.term)
 	l.more(50)
-	l.verify(rw)
+	l.verify()
 }
 
 // The router in an instance serves whoever leads, and no write fails while leadership moves on
