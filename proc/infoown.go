@@ -46,6 +46,27 @@ type infoOwn struct {
 	Quorum     infoFormula   `msgpack:"quorum"`
 	History    []infoTerm    `msgpack:"history"` // the newest terms
 	Log        infoLog       `msgpack:"log"`
+	Program    infoProgram   `msgpack:"program"`
+}
+
+// infoProgram tells one build from another, and one process of an instance from the one before.
+type infoProgram struct {
+	Version string  `msgpack:"version,omitempty"`
+	Commit  string  `msgpack:"commit,omitempty"`
+	Changed bool    `msgpack:"changed,omitempty"`
+	Time    int64   `msgpack:"time,omitempty"` // of the commit, seconds since 1970
+	Started float64 `msgpack:"started"`        // seconds since 1970
+}
+
+func programInfo(p *Program) infoProgram {
+	i := infoProgram{Version: p.Version, Commit: p.Commit, Changed: p.Changed}
+	if !p.Built.IsZero() {
+		i.Time = p.Built.Unix()
+	}
+	if !p.Started.IsZero() {
+		i.Started = float64(p.Started.UnixMicro()) / 1e6
+	}
+	return i
 }
 
 type infoUndecided struct {
@@ -159,6 +180,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 	failed, last := p.failure(i)
 	step, scan := p.env.Loop.Longest()
 	own := infoOwn{
+		Program:    programInfo(&p.env.Identity.Program),
 		Mode:       i.Mode.String(),
 		Stalled:    i.Stalled,
 		Expelled:   i.Expelled,

@@ -94,6 +94,16 @@ type Identity struct {
 	Anon           bool   // an anonymous replica: it has no ID, and needs none
 	Filter         string // its filter; empty: it has all
 	PID            int
+	Program        Program
+}
+
+// Program is what runs the instance.
+type Program struct {
+	Version string    // its release; empty: it does not say
+	Commit  string    // that it was built from; empty: not known
+	Changed bool      // with changes that are in no commit
+	Built   time.Time // of the commit; zero: not known
+	Started time.Time // of the process
 }
 
 // PeerStatus is how replication with another instance stands.

@@ -35,10 +35,12 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 	if err != nil {
 		host = "unknown"
 	}
+	program := s.cfg.Program
+	program.Started = s.started
 	return proc.New(proc.Env{
 		Loop: e.loop, Settings: settings, Started: e.loop.Now().Mono,
 		Identity: proc.Identity{Version: Version, Name: s.in.Name, ReplicasetName: s.in.Replicaset, GroupName: s.in.Group,
-			Hostname: host, PID: os.Getpid(), Anon: s.in.Replication.Anon, Filter: s.in.Tarragon.Filter},
+			Hostname: host, PID: os.Getpid(), Anon: s.in.Replication.Anon, Filter: s.in.Tarragon.Filter, Program: program},
 		Apply:        s.applySettings,
 		Broadcast:    s.port.events.Set,
 		Snapshot:     e.keeper.ask,

@@ -17,6 +17,7 @@ import (
 	"tarragon.dev/tarragon/instance"
 	"tarragon.dev/tarragon/internal/perm"
 	"tarragon.dev/tarragon/iproto"
+	"tarragon.dev/tarragon/proc"
 	"tarragon.dev/tarragon/router"
 	"tarragon.dev/tarragon/xlog"
 	"tarragon.dev/tarragon/xrow"
@@ -56,6 +57,9 @@ type Config struct {
 	// NoHandover has a leader that is told to stop resign at once, instead of moving
 	// leadership to another member first.
 	NoHandover bool
+
+	// Program is what box.info says of the program; when it was started is filled in.
+	Program proc.Program
 
 	// Procedures are the functions of the program that clients may CALL.
 	Procedures []Procedure

@@ -86,7 +86,7 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 	}
 	defer func() { _ = closeLog() }() // a complaint would go to that log
 	logWarnings(log, cfg.Warnings)
-	run := server.Config{Instance: cfg, Log: log, SetHeapLimit: heapLimit(log), NoHandover: f.resign}
+	run := server.Config{Instance: cfg, Log: log, Program: program(), SetHeapLimit: heapLimit(log), NoHandover: f.resign}
 	if lone == nil {
 		run.Reload = func() (*config.Instance, error) {
 			cfg, _, err := resolveServe(p, f)

@@ -4,27 +4,47 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"tarragon.dev/tarragon/proc"
 )
 
-// version is the release. The build adds the commit by itself.
-const version = "0.1.0-dev"
+// version is the release. The build adds the commit by itself; a release is built by
+// -ldflags '-X main.version=...'.
+var version = "0.1.0-dev"
+
+// program is what this program is.
+func program() proc.Program {
+	p := proc.Program{Version: version}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return p
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			p.Commit = s.Value[:12]
+		case s.Key == "vcs.modified":
+			p.Changed = s.Value == "true"
+		case s.Key == "vcs.time":
+			p.Built, _ = time.Parse(time.RFC3339, s.Value) // zero: not known
+		}
+	}
+	return p
+}
 
 // build is the release, the commit and the compiler in one line.
 func build() string {
-	commit := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision" && len(s.Value) >= 12:
-				commit = ", commit " + s.Value[:12] + commit
-			case s.Key == "vcs.modified" && s.Value == "true":
-				commit += " with changes"
-			}
-		}
+	p, commit := program(), ""
+	if p.Commit != "" {
+		commit = ", commit " + p.Commit
 	}
-	return fmt.Sprintf("Tarragon %s (%s %s/%s%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, commit)
+	if p.Changed {
+		commit += " with changes"
+	}
+	return fmt.Sprintf("Tarragon %s (%s %s/%s%s)", p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH, commit)
 }
 
 func newVersion(p process) *cobra.Command {
