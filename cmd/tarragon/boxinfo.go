@@ -21,6 +21,7 @@ type boxInfo struct {
 	VClock      table[number]    `msgpack:"vclock"`
 	RO          bool             `msgpack:"ro"`
 	ROReason    string           `msgpack:"ro_reason"`
+	PID         number           `msgpack:"pid"`
 	Uptime      number           `msgpack:"uptime"` // seconds
 	Replicaset  boxSet           `msgpack:"replicaset"`
 	Replication table[boxMember] `msgpack:"replication"` // by ID
@@ -70,6 +71,7 @@ type boxQueue struct {
 
 // tarragonInfo is what only an instance of ours tells.
 type tarragonInfo struct {
+	Program    boxProgram    `msgpack:"program"`
 	LastError  string        `msgpack:"last_error"`
 	Rules      string        `msgpack:"rules"`
 	Feature    *boxFeature   `msgpack:"feature"`

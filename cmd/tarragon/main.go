@@ -70,7 +70,7 @@ func newRoot(p process) *cobra.Command {
 		return usagef("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newServe(p), newStatus(p), newPromote(p), newDemote(p), newSwitchover(p), newHistory(p), newVerify(p), newLost(p), newExpel(p), newFeature(p), newFilter(p), newReplica(p), newCopy(p), newNode(p), newPause(p), newResume(p), newAcceptLoss(p), newAdoptTerm(p),
+		newServe(p), newStatus(p), newPromote(p), newDemote(p), newSwitchover(p), newHistory(p), newVerify(p), newLost(p), newExpel(p), newFeature(p), newUpgrade(p), newFilter(p), newReplica(p), newCopy(p), newNode(p), newPause(p), newResume(p), newAcceptLoss(p), newAdoptTerm(p),
 		newXlog(p), newRouter(p), newDebug(p), newDemo(p), newVersion(p),
 	)
 	return root

@@ -12,6 +12,9 @@ import (
 // timeout, and some more.
 const switchoverGrace = 10 * time.Second
 
+// defaultMoveTimeout is the longest time for which writes wait for a move.
+const defaultMoveTimeout = 5 * time.Second
+
 // moved is the answer of box.ctl.switchover.
 type moved struct {
 	Name string  `msgpack:"name"`
@@ -85,7 +88,7 @@ It ends with 0 when the other instance leads. Any error says who leads, or that 
 	fl.StringVar(&why, "reason", "", "what it is for; the history keeps it, 200 bytes at most")
 	timeout := fl.Lookup("timeout")
 	timeout.Usage = "longest time for which writes wait, 1m at most"
-	timeout.DefValue, f.timeout = "5s", 5*time.Second
+	timeout.DefValue, f.timeout = defaultMoveTimeout.String(), defaultMoveTimeout
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,6 +53,7 @@ type Node struct {
 	Name   string
 	Addr   string // host:port
 	Config string // path of the YAML file that it is started with
+	Binary string // what it is started with instead of Options.Binary; empty: that
 	Process
 	c    *Cluster
 	work string // process.work_dir
@@ -222,7 +224,7 @@ func (c *Cluster) ByAddr(addr string) *Node {
 
 // Start runs the node's process.
 func (n *Node) Start() error {
-	cmd := exec.Command(n.c.opts.Binary, "serve", "--config", n.Config, "--instance", n.Name)
+	cmd := exec.Command(cmp.Or(n.Binary, n.c.opts.Binary), "serve", "--config", n.Config, "--instance", n.Name)
 	if n.c.opts.Files > 0 {
 		cmd = exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$@"`, n.c.opts.Files), "sh"}, cmd.Args...)...)
 	}
