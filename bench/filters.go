@@ -335,46 +335,54 @@ func (r *filterRig) subscribe(ctx context.Context, how string, from uint64) (*st
 	if how == relayNone {
 		return s, nil
 	}
+	for i := range filteredReaders {
+		no, share := i+1, (*xrow.Share)(nil)
+		if how == relayFiltered {
+			no, share = no+filteredReaders, r.shares[i] // a replica is registered with what it asks for first
+		}
+		if err := r.stream(ctx, s, no, share, from); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// readerUUID is that of a reader of a number.
+func readerUUID(no int) string { return fmt.Sprintf("11111111-1111-4111-8111-%012d", no) }
+
+// stream adds one to those that are followed.
+func (r *filterRig) stream(ctx context.Context, s *streams, no int, share *xrow.Share, from uint64) error {
 	info, err := boxInfo(ctx, r.conn)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	set, _ := info["replicaset"].(map[any]any)
 	uuid, _ := set["uuid"].(string)
 	self := uint32(cluster.Number(info["id"]))
-	for i := range filteredReaders {
-		c, err := r.dial(ctx, "replicator", "replicator-password")
-		if err != nil {
-			s.close()
-			return nil, err
-		}
-		s.all, s.at = append(s.all, c), append(s.at, 0)
-		no := i + 1
-		if how == relayFiltered {
-			no += filteredReaders // a replica is registered with what it asks for first
-		}
-		req := xrow.SubscribeRequest{ReplicasetUUID: uuid, InstanceUUID: fmt.Sprintf("11111111-1111-4111-8111-%012d", no), Kind: xrow.Tarragon,
-			ServerVersion: 3<<16 | 8<<8, Anon: true, IDFilter: 1, Process: uint64(i + 1), Feature: instance.FeatureLevel}
-		req.VClock[self] = from
-		if how == relayFiltered {
-			req.Share = r.shares[i]
-		}
-		err = c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)})
-		if err == nil {
-			var row xrow.Row
-			if row, err = c.ReadRow(); err == nil {
-				if e := row.AsError(); e != nil {
-					err = e
-				}
-			}
-		}
-		if err != nil {
-			s.close()
-			return nil, fmt.Errorf("SUBSCRIBE: %w", err)
-		}
-		s.wg.Go(func() { s.follow(i, c, req.VClock, self) })
+	c, err := r.dial(ctx, "replicator", "replicator-password")
+	if err != nil {
+		return err
 	}
-	return s, nil
+	s.mu.Lock()
+	i := len(s.all)
+	s.all, s.at = append(s.all, c), append(s.at, 0)
+	s.mu.Unlock()
+	req := xrow.SubscribeRequest{ReplicasetUUID: uuid, InstanceUUID: readerUUID(no), Kind: xrow.Tarragon, ServerVersion: 3<<16 | 8<<8, Anon: true, IDFilter: 1,
+		Process: uint64(no), Feature: instance.FeatureLevel, Share: share}
+	req.VClock[self] = from
+	err = c.WriteRow(&xrow.Row{Type: xrow.Subscribe, Body: req.AppendBody(nil)})
+	if err == nil {
+		var row xrow.Row
+		if row, err = c.ReadRow(); err == nil && row.AsError() != nil {
+			err = row.AsError()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("SUBSCRIBE: %w", err)
+	}
+	s.wg.Go(func() { s.follow(i, c, req.VClock, self) })
+	return nil
 }
 
 // follow reads a stream to its end, and acknowledges each read.

@@ -24,6 +24,7 @@ var parts = []part{
 	{name: "kills", named: true, off: func(f *flags) bool { return f.kills == 0 }, run: printKills},
 	{name: budgetPart, named: true, off: func(*flags) bool { return false }, run: printBudget},
 	{name: "filters", named: true, off: func(*flags) bool { return false }, run: printFilters},
+	{name: "base copies", named: true, off: func(*flags) bool { return false }, run: printCopies},
 	{name: "switchovers", named: true, off: func(f *flags) bool { return f.switchovers == 0 }, run: printSwitchovers},
 	{name: hiddenPart, named: true, off: func(f *flags) bool { return f.hidden == 0 }, run: printHidden},
 }

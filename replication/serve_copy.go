@@ -37,7 +37,7 @@ func (h *Hub) serveCopy(link *iproto.Link, sync uint64, req *xrow.JoinRequest) (
 	told.begin(log, "sending a base copy")
 	h.node.Read(func() { told.expect(uint64(snap.View.Rows())) })
 	g.sends(told, snap.View)
-	j := joinStream{hub: h, link: link, sync: sync, ours: true, group: h.cfg.Group, told: told}
+	j := joinStream{hub: h, link: link, sync: sync, ours: true, group: h.cfg.Group, told: told, rests: &rests{ctx: g.ctx}}
 	if err = j.sendCopy(g, &snap); err != nil {
 		log.Info().Err(err).Msg("base copy broken off")
 		return fmt.Errorf("base copy: %w", plain(err))

@@ -295,6 +295,7 @@ type joinStream struct {
 	buf     []byte
 	out     *outlet
 	told    *Progress
+	rests   *rests // nil: it takes what it can
 }
 
 func (j *joinStream) send(s *instance.Snapshot) error {
@@ -381,6 +382,7 @@ type pages interface {
 // still, and encoded while it goes on.
 func (j *joinStream) sendRows(from pages, isLocal func(space uint32) bool) error {
 	for more := true; more; {
+		begun := time.Now()
 		j.hub.node.Scan(func() { more = from.Fill() })
 		for space, tuple := range from.Rows() {
 			if isLocal(space) {
@@ -390,10 +392,13 @@ func (j *joinStream) sendRows(from pages, isLocal func(space uint32) bool) error
 			if len(j.buf) < joinBytes {
 				continue
 			}
+			j.rests.worked(begun)
 			if err := j.flush(); err != nil {
 				return err
 			}
+			begun = time.Now()
 		}
+		j.rests.worked(begun)
 	}
 	return nil
 }
