@@ -166,7 +166,7 @@ func (c *Conn) relayed(frame []byte, n int) error {
 		c.fail(errUnsupported("replication through a router"))
 		return nil
 	case xrow.Ping, xrow.ID, xrow.Auth, xrow.Watch, xrow.Unwatch:
-		if c.head.stream != 0 && t != xrow.ID {
+		if c.head.stream != 0 {
 			break
 		}
 		if t == xrow.Auth {

@@ -405,6 +405,7 @@ type port struct {
 	watched map[string]struct{} // keys that clients watch
 	source  *instance           // that tells their values; nil: nobody does
 	clients int
+	turned  turned
 }
 
 func newPort(r *Router, kind Port) (*port, error) {
@@ -519,16 +520,4 @@ func (p *port) thatWait() []*session {
 		all = append(all, s)
 	}
 	return all
-}
-
-func (p *port) trace() iproto.Trace {
-	log := p.r.cfg.Log
-	return iproto.Trace{
-		Closed: func(c *iproto.Conn, cause error) {
-			log.Debug().Stringer("port", p.kind).Str("client", c.RemoteAddr()).Err(cause).Msg("client gone")
-		},
-		Guessed: func(g iproto.Guesses) {
-			log.Warn().Stringer("port", p.kind).Uint64("failed", g.Failed).Uint64("delayed", g.Delayed).Uint64("refused", g.Refused).Str("from", g.From).Str("user", g.User).Msg("logins failed")
-		},
-	}
 }

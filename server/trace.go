@@ -59,7 +59,7 @@ func (s *Server) logStore(ev xlog.Event) {
 func (s *Server) clientTrace() iproto.Trace {
 	return iproto.Trace{
 		Closed: func(c *iproto.Conn, cause error) {
-			if errors.Is(cause, iproto.ErrCrowded) || errors.Is(cause, iproto.ErrNoRequest) || errors.Is(cause, iproto.ErrHalfFrame) {
+			if errors.Is(cause, iproto.ErrCrowded) || errors.Is(cause, iproto.ErrNoRequest) || errors.Is(cause, iproto.ErrHalfFrame) || errors.Is(cause, iproto.ErrSlowClient) {
 				s.turnedAway(c.RemoteAddr(), cause)
 				return
 			}

@@ -26,8 +26,9 @@ type client struct {
 
 // node is a running server of either kind.
 type node struct {
-	t    *testing.T
-	addr string
+	t      *testing.T
+	addr   string
+	behind string // where the node is, if addr is a router's; empty: it is not
 	// theirs: a Tarantool, where what the boss calls is Lua, whose results need no
 	// place in a tuple.
 	theirs bool
@@ -38,9 +39,23 @@ type node struct {
 // dial opens a session; guest does not log in.
 func (n *node) dial(user string) *client {
 	n.t.Helper()
+	return n.dialAt(n.addr, user)
+}
+
+// dialNode is the same, without a router between.
+func (n *node) dialNode(user string) *client {
+	n.t.Helper()
+	if n.behind != "" {
+		return n.dialAt(n.behind, user)
+	}
+	return n.dialAt(n.addr, user)
+}
+
+func (n *node) dialAt(addr, user string) *client {
+	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
-	c, err := iproto.Dial(ctx, n.addr)
+	c, err := iproto.Dial(ctx, addr)
 	if err == nil && user != guest {
 		err = c.Login(user, password)
 	}

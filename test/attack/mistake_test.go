@@ -24,6 +24,8 @@ type script struct {
 	sessions map[string]*client
 	words    *strings.Replacer // $SET and $ME, in what is sent
 	back     *strings.Replacer // and the way back, in what comes
+	// direct has what changes the role of the node, where n is a router; nil: n has it
+	direct *script
 }
 
 func newScript(n *node) *script {
@@ -49,6 +51,9 @@ func (s *script) session(user string) *client {
 // send carries out one request and tells what came of it.
 func (s *script) send(st *step) outcome {
 	s.n.t.Helper()
+	if s.direct != nil && st.verb == "do" && st.called == "box.cfg" {
+		return s.direct.send(st)
+	}
 	c := s.session(st.user)
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		s.n.t.Fatal(err)

@@ -17,8 +17,10 @@ var inStreams = []xrow.Type{xrow.Select, xrow.Insert, xrow.Replace, xrow.Update,
 // TestAttackStreams: within a transaction of a stream whoever may not do something does not
 // do it, and nobody else is told so. What no transaction may have is refused there for what
 // it is, before anybody looks at the object.
-func TestAttackStreams(t *testing.T) {
-	n := startOurs(t)
+func TestAttackStreams(t *testing.T) { attackStreams(t, startOurs(t)) }
+
+func attackStreams(t *testing.T, n *node) {
+	t.Helper()
 	n.welcome()
 	table := readTable(t)
 	all := slices.Concat(requestAttempts(), statementAttempts(), procedureAttempts(proc.Names()))
@@ -162,8 +164,10 @@ func TestAttackRightsLostWithin(t *testing.T) {
 
 // A position is the client's to forge: whatever comes, the answer is an error, or rows of
 // the index that the user may read, in and out of a transaction, and the session goes on.
-func TestAttackPositions(t *testing.T) {
-	n := startOurs(t)
+func TestAttackPositions(t *testing.T) { attackPositions(t, startOurs(t)) }
+
+func attackPositions(t *testing.T, n *node) {
+	t.Helper()
 	n.welcome()
 	n.must("box.space.open:create_index", "by_value", map[string]any{"unique": false, "parts": []any{[]any{2, "unsigned"}}})
 	for i := range 20 {
