@@ -26,6 +26,7 @@ type Conn struct {
 	control bool  // it came by a control socket
 	place   place // the gate's
 	patience
+	idle     rest
 	settings settings
 
 	// The reader's own.
@@ -170,7 +171,7 @@ func (c *Conn) fill() error {
 	c.makeRoom()
 	free := len(c.buf.data) - c.w
 	c.waits(c.srv.second.Load(), c.w > c.r)
-	n, err := c.nc.Read(c.buf.data[c.w:])
+	n, err := c.read()
 	c.w += n
 	if n > 0 {
 		c.came(c.srv.second.Load())

@@ -55,7 +55,7 @@ func (p *patience) hears() {
 }
 
 // sweep is a second: it closes the connections whose clients have been waited
-// for too long, and tells of failed logins.
+// for too long, takes the buffers of those that are idle, and tells of failed logins.
 func (s *Server) sweep() {
 	if n, ok := s.guard.takeNews(); ok && s.cfg.Trace.Guessed != nil {
 		s.cfg.Trace.Guessed(n)
@@ -68,7 +68,9 @@ func (s *Server) sweep() {
 		}
 		if since != 0 && now+1-since > int64(limit) {
 			c.close(cause)
+			continue
 		}
+		c.restLong(now)
 	}
 }
 
