@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+
+	"tarragon.dev/tarragon/bench/load"
+	"tarragon.dev/tarragon/bench/result"
+	"tarragon.dev/tarragon/internal/cluster"
+)
+
+const routerPart = "router"
+
+// Ways to the leader that are compared.
+const (
+	byItself = "direct"
+	plainly  = "router --numbers=false"
+	numbered = "router"
+)
+
+// routerLoads are what is asked by each way.
+var routerLoads = []struct {
+	name            string
+	op              load.Op
+	conns, inflight int
+	ways            []string
+}{
+	{"select, one client", load.Select, 1, 1, []string{byItself, plainly}},
+	{"select", load.Select, 1, 512, []string{byItself, plainly}},
+	{"sync replace, one client", load.Replace, 1, 1, []string{byItself, plainly, numbered}},
+	{"sync replace, 64 clients", load.Replace, 64, 64, []string{byItself, plainly, numbered}},
+	{"sync replace", load.Replace, 1, 512, []string{byItself, plainly, numbered}},
+}
+
+// routerGoals are what is compared: a way with the one that is the other side of the pair.
+var routerGoals = []struct {
+	title, way, beside string
+}{
+	{"by a router, beside the leader itself", plainly, byItself},
+	{"with numbers, beside a router without", numbered, plainly},
+}
+
+// printRouter measures what a router adds to a request, and a number to a write.
+func printRouter(ctx context.Context, b *bench) error {
+	rs, err := startNodes(ctx, b.f, nil)
+	if err != nil {
+		return err
+	}
+	defer rs.stop()
+	fmt.Fprintf(b.out, "\nways to the leader, in turns\n")
+	if err := b.place(shape{nodes: b.f.nodes, wal: b.f.wal}); err != nil {
+		return err
+	}
+	w, err := openWays(ctx, rs)
+	if err == nil {
+		defer w.close()
+		err = w.measure(ctx, b)
+	}
+	return rs.blame(err)
+}
+
+// ways are a leader and routers in front of it.
+type ways struct {
+	t       *iprotoTarget
+	addrs   map[string]string // by way
+	routers []*cluster.Process
+}
+
+func openWays(ctx context.Context, rs *replicaset) (*ways, error) {
+	w := &ways{t: newTarragonTarget(rs), addrs: map[string]string{}}
+	conn, addr, err := w.t.leader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := patiently(ctx, func() error { _, err := call(ctx, conn, "tarragon.feature_raise"); return err }); err != nil {
+		return nil, err
+	}
+	w.addrs[byItself] = addr
+	for way, flag := range map[string]string{plainly: "--numbers=false", numbered: "--numbers=true"} {
+		rw, err := cluster.FreeAddr()
+		if err == nil {
+			p := &cluster.Process{Log: filepath.Join(rs.dir, "router"+flag+".log")}
+			w.routers, w.addrs[way] = append(w.routers, p), rw
+			err = p.Start(exec.Command(rs.binary, "router", "--config", rs.Config, "--rw", rw, flag))
+		}
+		if err == nil {
+			err = patiently(ctx, func() error {
+				c, err := load.Admin(ctx, rw, cluster.User, cluster.Password)
+				if err == nil {
+					err = c.Close()
+				}
+				return err
+			})
+		}
+		if err != nil {
+			w.close()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+func (w *ways) close() {
+	for _, p := range w.routers {
+		p.Kill()
+	}
+}
+
+// measure asks by each way in turn, and prints the lines and what is compared.
+func (w *ways) measure(ctx context.Context, b *bench) error {
+	if err := w.t.fill(ctx, table{sync: true, keys: b.f.keys, value: b.f.value}); err != nil {
+		return err
+	}
+	var lines []line
+	var records []result.Record
+	for _, l := range routerLoads {
+		for turn := range b.f.pairs {
+			for _, way := range l.ways {
+				plan := load.Plan{Addr: w.addrs[way], User: cluster.User, Password: cluster.Password, Conns: l.conns, InFlight: l.inflight, Warmup: b.f.warmup, Duration: b.f.duration}
+				m := &meter{nodes: append(w.routers[:len(w.routers):len(w.routers)], w.t.set.all...), dev: w.t.dev}
+				plan.Mark = m.mark
+				r, err := load.Run(ctx, load.Workload{Op: l.op, Space: w.t.space, Keys: b.f.keys, ValueSize: b.f.value}, plan)
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", l.name, way, err)
+				}
+				one := line{name: l.name + ", " + way, r: r, meter: m}
+				lines = append(lines, one)
+				records = append(records, result.Record{Line: routerPart + ": " + l.name, System: way, Turn: turn, Figures: one.figures(), Faults: r.Faults()})
+			}
+		}
+	}
+	b.report.Records = append(b.report.Records, records...)
+	err := printLines(b.out, lines)
+	for _, g := range routerGoals {
+		ratios := result.Compare(records, g.way, g.beside, opsFigure, "p50", "p99", "cpu/op")
+		b.report.Ratios = append(b.report.Ratios, ratios...)
+		fmt.Fprintf(b.out, "\n%s, pair by pair\n\n", g.title)
+		var rows [][]string
+		for _, r := range ratios {
+			rows = append(rows, []string{r.Line, r.Figure, figure(r.Figure, r.Ours), figure(r.Figure, r.Other), fmt.Sprintf("%+.1f", r.Ours-r.Other),
+				fmt.Sprintf("%.2f", r.Median), fmt.Sprintf("%.2f .. %.2f", r.Low, r.High), fmt.Sprint(len(r.Pairs))})
+		}
+		err = errors.Join(err, printTable(b.out, []string{"line", "figure", g.way, g.beside, "difference", "ratio", "range", "pairs"}, rows))
+	}
+	return err
+}
