@@ -78,3 +78,21 @@ func (a *Answers) Flush() {
 	clear(a.dirty)
 	a.dirty, a.last = a.dirty[:0], nil
 }
+
+// Send is Flush for who may write to sockets: it writes what those of a few connections take at once, and waits for
+// none. So an answer is on its way before its maker looks for the next one, and wakes nobody else. What is for many
+// goes to the senders.
+func (a *Answers) Send() {
+	if len(a.dirty) > perSender {
+		a.Flush()
+		return
+	}
+	for _, c := range a.dirty {
+		c.mu.Lock()
+		c.dirty = false
+		c.mu.Unlock()
+		c.send()
+	}
+	clear(a.dirty)
+	a.dirty, a.last = a.dirty[:0], nil
+}

@@ -188,7 +188,7 @@ func (c *Conn) relayed(frame []byte, n int) error {
 
 // carry gathers a request for the relay, once one more of that size may be with it.
 func (c *Conn) carry(body []byte) error {
-	for !c.mayCarry(len(c.carried), len(body)) {
+	for !c.takesOn(len(c.carried), len(body)) {
 		c.submit()
 		c.emit()
 		if err := c.waitFor(func() bool { return c.mayCarryLocked(c.windowLocked()/4, len(body)) }); err != nil {
@@ -199,20 +199,22 @@ func (c *Conn) carry(body []byte) error {
 	c.buf.refs.Add(1)
 	c.carried = append(c.carried, Carried{Type: h.typ, Sync: h.sync, Stream: h.stream, SchemaVersion: h.schemaVersion,
 		User: c.User(), Features: c.features, Body: body, buf: c.buf})
-	c.mu.Lock()
-	c.carrying += len(body)
-	c.mu.Unlock()
 	return nil
 }
 
-// mayCarry tells whether a relay may have one more request of a size than it has, and
-// beside some others.
-func (c *Conn) mayCarry(others, size int) bool {
+// takesOn counts one more request of a size among those of the relay, if that may have it beside some others.
+func (c *Conn) takesOn(others, size int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.mayCarryLocked(others, size)
+	may := c.mayCarryLocked(others, size)
+	if may {
+		c.carrying += size
+	}
+	return may
 }
 
+// mayCarryLocked tells whether a relay may have one more request of a size than it has, and
+// beside some others.
 func (c *Conn) mayCarryLocked(others, size int) bool {
 	return c.inflight+others < c.windowLocked() && (c.carrying == 0 || c.carrying+size <= carriedBytes)
 }

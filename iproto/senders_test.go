@@ -2,6 +2,7 @@ package iproto
 
 import (
 	"bytes"
+	"net"
 	"runtime"
 	"testing"
 	"time"
@@ -12,6 +13,31 @@ import (
 // Clients that read nothing hold up nobody else's answers, however many they are,
 // and get their own whole when they read, in whatever parts the sockets took them.
 func TestFullSocketsHoldNobody(t *testing.T) {
+	t.Run("senders", func(t *testing.T) {
+		fullSockets(t, 4*runtime.GOMAXPROCS(0), func(c *Conn, sync uint64, data []byte) {
+			c.Reply(sync, data, nil)
+			c.Flush()
+		})
+	})
+	t.Run("whoever answers", func(t *testing.T) {
+		made := make(chan func(), 1)
+		t.Cleanup(func() { close(made) })
+		go func() { // one for all, as a backend of a router is
+			for f := range made {
+				f()
+			}
+		}()
+		fullSockets(t, 2, func(c *Conn, sync uint64, data []byte) {
+			made <- func() {
+				a := c.srv.Answers()
+				a.Reply(c.id, sync, data, nil)
+				a.Send()
+			}
+		})
+	})
+}
+
+func fullSockets(t *testing.T, deafs int, answer func(c *Conn, sync uint64, data []byte)) {
 	const large = 16 << 20                                            // more than a socket takes
 	f := newFixture(t, func(c *Config) { c.SlowTimeout = time.Hour }) // it is no matter of who is slow
 	data := append([]byte{0x91, 0xc6, 1, 0, 0, 0}, make([]byte, large)...)
@@ -23,15 +49,17 @@ func TestFullSocketsHoldNobody(t *testing.T) {
 		if len(q.Args) > 1 {
 			out = data
 		}
-		c.Reply(q.Sync, out, nil)
-		c.Flush()
+		answer(c, q.Sync, out)
 	}
 	call := func(p *peer, sync uint64, args ...byte) {
 		p.request(xrow.Call, sync, append([]byte{0x82, 0x22, 0xa1, 'f', 0x21}, args...))
 	}
 	var deaf []*peer
-	for range 4 * runtime.GOMAXPROCS(0) {
+	for range deafs {
 		p := f.connect()
+		if err := p.nc.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // else some systems let it grow beyond all that comes
+			t.Fatal(err)
+		}
 		call(p, 1, 0x91, 1)
 		deaf = append(deaf, p)
 	}

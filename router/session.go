@@ -59,7 +59,7 @@ func (d *delivery) answers(p *port) *iproto.Answers {
 func (d *delivery) flush() {
 	for _, a := range [...]*iproto.Answers{d.rw, d.ro} {
 		if a != nil {
-			a.Flush()
+			a.Send()
 		}
 	}
 	for _, b := range d.touched {
@@ -82,8 +82,13 @@ func (s *session) Carry(requests []iproto.Carried) {
 	d := s.port.deliveries.Get().(*delivery)
 	now := s.r.now()
 	s.mu.Lock()
+	var made []request
 	for i := range requests {
-		s.takeLocked(&requests[i], now, d)
+		if len(made) == 0 {
+			made = make([]request, min(madeAtOnce, len(requests)-i))
+		}
+		s.takeLocked(&made[0], &requests[i], now, d)
+		made = made[1:]
 	}
 	s.advanceLocked(now, d)
 	s.mu.Unlock()
@@ -91,9 +96,13 @@ func (s *session) Carry(requests []iproto.Carried) {
 	s.port.deliveries.Put(d)
 }
 
-func (s *session) takeLocked(q *iproto.Carried, now time.Duration, d *delivery) {
+// madeAtOnce is how many requests have their memory in one piece. It stays while one of them is under way, so it is
+// bounded.
+const madeAtOnce = 16
+
+func (s *session) takeLocked(r *request, q *iproto.Carried, now time.Duration, d *delivery) {
 	s.no++
-	r := &request{Carried: *q, s: s, class: classOf(q.Type), no: s.no, until: now + s.r.cfg.HoldTime}
+	*r = request{Carried: *q, s: s, class: classOf(q.Type), no: s.no, until: now + s.r.cfg.HoldTime}
 	if e := refused(q, s.port.kind == RO); e != nil {
 		s.refuse(r, e, d)
 		return
