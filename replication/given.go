@@ -50,8 +50,8 @@ type given struct {
 	armed time.Time // when the write that is under way began; zero: none is
 }
 
-// replica is who takes a base copy.
-type replica struct{ uuid, name, addr string }
+// replica is who takes a base copy, and the filter that it has.
+type replica struct{ uuid, name, addr, filter string }
 
 // turned is a replica that was turned away.
 type turned struct {
@@ -122,7 +122,7 @@ func (h *Hub) SetCopies(silence time.Duration, places int) {
 
 // give finds a place for a base copy. Who asks anew gives up what it had.
 func (h *Hub) give(link *iproto.Link, req *xrow.JoinRequest) (*given, error) {
-	to := replica{req.InstanceUUID, req.InstanceName, link.RemoteAddr().String()}
+	to := replica{req.InstanceUUID, req.InstanceName, link.RemoteAddr().String(), req.Share.Filter}
 	for {
 		g, older, err := h.tryGive(link, &to, req.Copy.Spaces, req.File)
 		if older == nil {
@@ -142,6 +142,9 @@ func (h *Hub) tryGive(link *iproto.Link, to *replica, spaces []uint32, file bool
 	defer h.mu.Unlock()
 	if h.closed || h.expelled {
 		return nil, nil, xrow.Errorf(xrow.ErrLoading)
+	}
+	if err := h.refuseCopy(to); err != nil {
+		return nil, nil, err
 	}
 	r := &h.giving
 	r.turned = slices.DeleteFunc(r.turned, func(t turned) bool { return t.to.uuid == to.uuid })

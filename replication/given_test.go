@@ -263,3 +263,41 @@ func TestCopyBusy(t *testing.T) {
 		t.Errorf("nobody is there: %+v", end)
 	}
 }
+
+// The base copy of a replica that is dropped, or has another filter by now, ends, whether its view is
+// open or not; those of others go on.
+func TestCopyOfADroppedReplica(t *testing.T) {
+	full := fullBox(t, 300_000)
+	now := func(change func(r *instance.Replica)) *instance.Effects {
+		eff := &instance.Effects{}
+		for _, id := range []uint32{7, 8, 9} {
+			r := instance.Replica{UUID: testUUID(id), Name: testUUID(id), Filter: "hr"}
+			if id != 8 {
+				change(&r)
+			}
+			eff.Replicas = append(eff.Replicas, r)
+		}
+		return eff
+	}
+	for what, change := range map[string]func(r *instance.Replica){
+		"is dropped":         func(r *instance.Replica) { r.Dropped = true },
+		"has another filter": func(r *instance.Replica) { r.Filter = "sales" },
+	} {
+		h := newTestHub(t, 1, func(c *Config) { c.JoinTimeout, c.MaxCopies = 10*patience, 3 })
+		c, other := h.takeCopy(7, "", full), h.takeCopy(8, "", full)
+		waits := h.askCopy(9, "")
+		wait(t, h.node, func(ev instance.CopyRequest) bool { return true })
+		h.Handle(now(change))
+		c.viewClosed()
+		if n, err := c.rest(); n == 300_000 || err == nil {
+			t.Errorf("one that %s got %d tuples, %v", what, n, err)
+		}
+		if err := waits.refused(); err == nil {
+			t.Errorf("one that %s waits", what)
+		}
+		if n, err := other.rest(); n != 300_000 || err != nil {
+			t.Errorf("the other one: %d tuples, %v", n, err)
+		}
+		h.noneGiven()
+	}
+}

@@ -9,8 +9,8 @@ import (
 	"tarragon.dev/tarragon/xrow"
 )
 
-// noteReplicas takes down which replicas are registered by now, and ends the streams of
-// those that were dropped, or have another filter. The lock is held.
+// noteReplicas takes down which replicas are registered by now, and ends the streams and base copies
+// of those that were dropped, or have another filter. The lock is held.
 func (h *Hub) noteReplicas(now []instance.Replica) {
 	h.replicas = now
 	for _, r := range h.relays {
@@ -19,6 +19,21 @@ func (h *Hub) noteReplicas(now []instance.Replica) {
 			r.wakeUp()
 		}
 	}
+	for _, g := range h.giving.open {
+		if err := h.refuseCopy(&g.to); err != nil && g.ctx.Err() == nil {
+			g.end(err)
+		}
+	}
+}
+
+// refuseCopy refuses a replica that is not registered with the filter that it asks with. The
+// lock is held.
+func (h *Hub) refuseCopy(to *replica) *xrow.Error {
+	r := instance.FindReplica(h.replicas, to.uuid)
+	if r == nil {
+		return &xrow.Error{Code: xrow.ErrLoading, Message: fmt.Sprintf("Replica %s is not registered: it gets a base copy once its stream has brought that about", to.uuid)}
+	}
+	return r.Refuse(to.filter, xrow.Tarragon)
 }
 
 // refuseReplica refuses an anonymous replica that asks for something else than it is
@@ -79,12 +94,9 @@ func (h *Hub) checkCopy(req *xrow.JoinRequest) *xrow.Error {
 		return xrow.Errorf(xrow.ErrProtocol, "A base copy is asked for without a uuid and a filter")
 	}
 	h.mu.Lock()
-	r := instance.FindReplica(h.replicas, req.InstanceUUID)
+	err := h.refuseCopy(&replica{uuid: req.InstanceUUID, filter: req.Share.Filter})
 	h.mu.Unlock()
-	if r == nil {
-		return &xrow.Error{Code: xrow.ErrLoading, Message: fmt.Sprintf("Replica %s is not registered: it gets a base copy once its stream has brought that about", req.InstanceUUID)}
-	}
-	if err := r.Refuse(req.Share.Filter, xrow.Tarragon); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := h.checkShare(req.Share); err != nil {

@@ -99,7 +99,7 @@ func (a *agent) appoint() {
 	a.promote(n, late)
 }
 
-// fullest is who has most on its disk, of those who run.
+// fullest is who has most on its disk, of those who run and may lead.
 func (w *World) fullest() *node {
 	among := w.nodes
 	if w.half == liveness {
@@ -107,7 +107,7 @@ func (w *World) fullest() *node {
 	}
 	best := among[0]
 	for _, n := range among {
-		if n.active() && (!best.active() || n.disk.vclock.Signature() > best.disk.vclock.Signature()) {
+		if n.active() && n.mode != instance.ModeVoter && (!best.active() || best.mode == instance.ModeVoter || n.disk.vclock.Signature() > best.disk.vclock.Signature()) {
 			best = n
 		}
 	}

@@ -54,7 +54,7 @@ func (b *baseCopy) goOn(s *shadow, n *node) {
 	case b.from == nil:
 	case b.from != n && s.f.w.plan.filterFault == "resumed" && b.view != nil:
 		b.resume(s, n)
-	case b.from != n || b.from.life != b.life:
+	case b.from != n || b.from.life != b.life || b.view != nil && !s.registeredAt(n):
 		b.end(s)
 		s.step(instance.CopyEnds{Order: b.order.Order, Err: errors.New("the sender is gone")})
 		if b.from != nil {
@@ -86,6 +86,11 @@ func (b *baseCopy) ask(s *shadow, n *node) {
 		case snap.Err != nil:
 			s.copy = baseCopy{}
 			s.step(instance.CopyEnds{Order: order.Order, Err: snap.Err})
+			s.f.c.met.Broken++
+		case !s.registeredAt(n): // it was dropped meanwhile
+			n.post(instance.CloseView{View: snap.View})
+			s.copy = baseCopy{}
+			s.step(instance.CopyEnds{Order: order.Order, Err: errors.New("the sender gives it none")})
 			s.f.c.met.Broken++
 		default:
 			s.f.c.given(s, n, "a base copy")

@@ -42,13 +42,37 @@ var faultKinds = []faultKind{
 	{"prune", strikePrune},
 }
 
+func allKinds() []faultKind {
+	return slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds, handoverKinds, filterKinds, agentKinds)
+}
+
 func faultsNamed(names []string) (kinds []faultKind) {
-	for _, k := range slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds, handoverKinds, filterKinds, agentKinds) {
+	for _, k := range allKinds() {
 		if slices.Contains(names, k.name) {
 			kinds = append(kinds, k)
 		}
 	}
 	return kinds
+}
+
+// UnknownFaults are those of names that are no kinds of faults.
+func UnknownFaults(names []string) (unknown []string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(allKinds(), func(k faultKind) bool { return k.name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
+// FaultNames are all kinds of faults.
+func FaultNames() (names []string) {
+	for _, k := range allKinds() {
+		if !slices.Contains(names, k.name) {
+			names = append(names, k.name)
+		}
+	}
+	return names
 }
 
 // trouble strikes again and again until the safety half ends.

@@ -196,10 +196,13 @@ func (f *follower) compare() {
 	if f.all.core == nil {
 		return
 	}
-	a, b := f.all.core.Decided(), f.part.core.Decided()
-	if a != b {
-		return
+	if f.all.core.Decided() == f.part.core.Decided() {
+		f.compareAll()
 	}
+}
+
+// compareAll is for readers that hold the same, but for void rows.
+func (f *follower) compareAll() {
 	filter := f.all.core.Filter(filterName)
 	if filter == nil {
 		return
@@ -293,14 +296,20 @@ func (c *filteredChecker) describe() (text string) {
 	return text
 }
 
-// whole tells whether all readers stand where the set stands, with all that their filter gives.
+// whole tells whether all readers stand where the set stands, with all that their filter gives. A reader
+// may have more than the set: what a member wrote that is gone, and nobody else has got. That is void.
 func (c *filteredChecker) whole() bool {
+	leader := c.w.inEffect()
+	if leader == nil {
+		return false
+	}
+	set := leader.disk.vclock.Global()
 	for _, f := range c.followers {
 		if f.all.core == nil || f.part.core == nil {
-			return c.w.inEffect() != nil && c.w.inEffect().core.Filter(filterName) == nil
+			return leader.core.Filter(filterName) == nil
 		}
 		a, b := f.all.core.Decided(), f.part.core.Decided()
-		if a != b || f.part.box.Forms() {
+		if !a.Covers(&set) || !b.Covers(&set) || f.part.box.Forms() {
 			return false
 		}
 		for _, space := range []uint32{spaceRegisters, spaceJournal, spaceCache, spaceLocks} {
@@ -308,6 +317,9 @@ func (c *filteredChecker) whole() bool {
 				return false
 			}
 		}
+	}
+	for _, f := range c.followers {
+		f.compareAll()
 	}
 	return true
 }

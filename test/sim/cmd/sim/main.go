@@ -19,7 +19,7 @@ func run(args []string, out io.Writer) int {
 	seeds := flags.Uint64("n", 1, "how many seeds")
 	verbose := flags.Bool("v", false, "tell the story: one line per change of state")
 	hosts := flags.Int("hosts", 0, "number of hosts instead of the drawn one")
-	faults := flags.String("faults", "", "kinds of faults instead of the drawn ones, comma separated")
+	faults := flags.String("faults", "", "kinds of faults instead of the drawn ones, comma separated; or all")
 	blind := flags.Bool("blind", false, "watch the damage of a planted fault, not the broken promise")
 	broken := flags.String("break", "", "a planted fault: "+strings.Join(sim.BreakNames(), ", "))
 	mixed := flags.Bool("mixed", false, "some hosts are of Tarantool's kind")
@@ -29,6 +29,13 @@ func run(args []string, out io.Writer) int {
 	o := sim.Options{Hosts: *hosts, BlindToPromises: *blind, Mixed: *mixed}
 	if *faults != "" {
 		o.Faults = strings.Split(*faults, ",")
+		if *faults == "all" {
+			o.Faults = sim.FaultNames()
+		}
+		if unknown := sim.UnknownFaults(o.Faults); len(unknown) > 0 {
+			fmt.Fprintf(out, "no kinds of faults: %s; there are %s\n", strings.Join(unknown, ", "), strings.Join(sim.FaultNames(), ", "))
+			return 2
+		}
 	}
 	if *broken != "" {
 		var ok bool
