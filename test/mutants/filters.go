@@ -230,4 +230,36 @@ var filters = []Mutant{
 		Old: `room: make(chan struct{}, 2)`,
 		New: `room: make(chan struct{}, 2000)`,
 	},
+	{
+		Name: "heartbeats gather as rows do", Area: "filters", File: "replication/hub.go", By: "replication TestRowsGather",
+		Old: `		case all:
+			r.wakeUp()`,
+		New: `		case all && r.share == nil:
+			r.wakeUp()`,
+	},
+	{
+		Name: "what is left of a log gathers", Area: "filters", File: "replication/relay.go", By: "replication TestLogIsNotGathered",
+		Old: `case all && r.share != nil:`,
+		New: `case (all || n > 0) && r.share != nil:`,
+	},
+	{
+		Name: "what is cut at the end of a group is not told", Area: "filters", File: "xrow/places.go", By: "xrow TestCutAtIsCut",
+		Old: `c.cutRows(behind, len(g.Table))`,
+		New: `c.cutRows(behind, behind)`,
+	},
+	{
+		Name: "rows of several spaces come in the order of the spaces", Area: "filters", File: "xrow/places.go", By: "xrow TestCutAtIsCut",
+		Old: `if kinds > 1 {`,
+		New: `if kinds < 0 {`,
+	},
+	{
+		Name: "the base copy of a dropped replica goes on", Area: "filters", File: "replication/replicas.go", By: "replication TestCopyOfADroppedReplica",
+		Old: `err != nil && g.ctx.Err() == nil {`,
+		New: `err != nil && g.hub == nil {`,
+	},
+	{
+		Name: "a base copy takes the processor for itself", Area: "filters", File: "replication/rest.go", By: "replication TestRests",
+		Old: `if r.work += time.Since(since); r.work < restAfter {`,
+		New: `if r.work = 0; r.work < restAfter {`,
+	},
 }
