@@ -64,7 +64,7 @@ func (c *Conn) read() (n int, err error) {
 	if !c.idle.end() {
 		return n, err
 	}
-	c.nc.SetReadDeadline(time.Time{}) // fails only on a closed connection, and then so does the read
+	_ = c.nc.SetReadDeadline(time.Time{}) // fails only on a closed connection, and then so does the read
 	if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, err
 	}

@@ -311,10 +311,10 @@ func (b *backend) answer(frame []byte, d *delivery) error {
 	switch {
 	case r == nil:
 		return fmt.Errorf("%w: an answer to nothing", iproto.ErrProtocol)
-	case r.opens != nil:
+	case r.errand != nil:
 		if row.Type != xrow.Chunk {
 			row.Body = scanned(frame[n:])
-			r.opens.answered(row.AsError(), row.Body, b.p.r.now())
+			r.errand.answered(row.AsError(), row.Body, b.p.r.now())
 			b.p.r.look()
 		}
 		return nil
@@ -338,8 +338,8 @@ func (b *backend) end(cause error) {
 	for i := range slots {
 		switch r := slots[i].r; {
 		case r == nil:
-		case r.opens != nil:
-			r.opens.of.NotOpened(0, false)
+		case r.errand != nil:
+			r.errand.lost()
 		default:
 			lanes = append(lanes, r.l)
 		}
@@ -373,7 +373,7 @@ func (b *backend) onlyNumbered() bool {
 		case s.r == nil:
 		case s.r.Number != nil:
 			some = true
-		case s.r.opens == nil && s.r.class != classRead:
+		case s.r.errand == nil && s.r.class != classRead:
 			return false
 		}
 	}

@@ -23,7 +23,8 @@ type request struct {
 	needs time.Duration // what was answered before must show where it goes; 0: nothing
 	last  *xrow.Error   // by which it was refused last; nil: by nobody
 	num   numbering
-	opens *opening // it is the router's own, of no client and no lane; nil: it is a client's
+	// errand: it is the router's own, of no client and no lane; nil: it is a client's
+	errand errand
 }
 
 // lane is what a client asks for that has to keep its order: all that is in no stream, or

@@ -39,7 +39,7 @@ func numbered(fakes ...*fake) *memory {
 
 // serve is what an instance does that leads and lives.
 func (m *memory) serve(c *fakeConn, row *xrow.Row) {
-	if !m.opens(c, row) {
+	if !m.opens(c, row) && !m.closes(c, row) {
 		c.tell(row, m.execute(c, row))
 	}
 }
@@ -66,6 +66,23 @@ func (m *memory) opens(c *fakeConn, row *xrow.Row) bool {
 	}
 	m.opened++
 	c.write(iproto.AppendData(nil, row.Sync, 1, mp.Tuple(fmt.Sprintf("set/%d", m.opened))))
+	return true
+}
+
+// closes answers what asks for the end of a session.
+func (m *memory) closes(c *fakeConn, row *xrow.Row) bool {
+	q := iproto.Carried{Body: row.Body}
+	if row.Type != xrow.Call || string(q.FunctionOf()) != numbers.CloseCall {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for n := 1; n <= m.opened; n++ {
+		if id := fmt.Sprintf("set/%d", n); bytes.Contains(row.Body, mp.Tuple(id)) {
+			m.ended[id] = true
+		}
+	}
+	c.write(iproto.AppendData(nil, row.Sync, 1, []byte{0x90}))
 	return true
 }
 
@@ -407,7 +424,7 @@ func TestDeposedLeaderIsNotWaitedFor(t *testing.T) {
 // But for what cannot be sent once more.
 func TestOnlyNumbered(t *testing.T) {
 	write, read, call := &request{class: classWrite}, &request{class: classRead}, &request{class: classCall}
-	numbered, opening := &request{class: classWrite}, &request{class: classCall, opens: &opening{}}
+	numbered, opening := &request{class: classWrite}, &request{class: classCall, errand: &opening{}}
 	numbered.Number = &numbered.num.number
 	for _, c := range []struct {
 		under []*request

@@ -12,7 +12,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// opening is a request of the router's own: one for a session.
+// opening is an errand: it asks for a session.
 type opening struct {
 	of   *numbers.Slots
 	size int
@@ -22,10 +22,9 @@ type opening struct {
 func newOpening(of *numbers.Slots, size int, until time.Duration) *request {
 	q := iproto.NewCarried(xrow.Call, 0)
 	q.Body = xrow.AppendCall(nil, numbers.OpenCall, msgp.AppendUint64([]byte{0x91}, uint64(size)))
-	return &request{Carried: q, class: classCall, until: until, opens: &opening{of, size}}
+	return &request{Carried: q, class: classCall, until: until, errand: &opening{of, size}}
 }
 
-// answered takes the answer: body is that of an instance.
 func (o *opening) answered(e *xrow.Error, body []byte, now time.Duration) {
 	if e == nil {
 		id, err := sessionID(body)
@@ -37,6 +36,8 @@ func (o *opening) answered(e *xrow.Error, body []byte, now time.Duration) {
 	}
 	o.of.Refused(e.Code, e.Message, now)
 }
+
+func (o *opening) lost() { o.of.NotOpened(0, false) }
 
 var errNoID = errors.New("router: no ID of a session in the answer")
 

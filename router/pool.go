@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"tarragon.dev/tarragon/iproto"
 )
 
 // pool has the backends of all instances.
@@ -50,6 +52,26 @@ func (p *pool) bind(key poolKey, now time.Duration) (b *backend, why *refusal) {
 		b.uses++
 	}
 	return b, why
+}
+
+// bindAny gives any connection to an instance that acts for a user, and makes one if there is none; nil: it cannot.
+func (p *pool) bindAny(inst *instance, user iproto.User, now time.Duration) *backend {
+	p.mu.Lock()
+	for key, all := range p.byKey {
+		if key.inst != inst || key.user != user || key.own != nil {
+			continue
+		}
+		for _, b := range all {
+			if !b.ended() && !b.retired.Load() {
+				b.uses++
+				p.mu.Unlock()
+				return b
+			}
+		}
+	}
+	p.mu.Unlock()
+	b, _ := p.bind(poolKey{inst: inst, user: user}, now)
+	return b
 }
 
 // leave is the end of a lane's stay.

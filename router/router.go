@@ -164,7 +164,7 @@ func (r *Router) Drain() {
 	wg.Wait()
 }
 
-// Close ends all connections and waits for all goroutines.
+// Close ends all connections and waits for all goroutines. Sessions at the leader are ended first, if it answers soon.
 func (r *Router) Close() {
 	for _, p := range r.ports {
 		if p != nil {
@@ -174,6 +174,7 @@ func (r *Router) Close() {
 	if r.health != nil {
 		r.health.close()
 	}
+	r.endSessions()
 	r.cancel()
 	r.wg.Wait()
 	r.users.close()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"tarragon.dev/tarragon/internal/cluster"
@@ -180,8 +181,32 @@ func (l *plainLoad) verify() {
 func TestRouterHidesFailovers(t *testing.T) {
 	r := start(t, options{})
 	r.raiseFeature()
-	rw, _, _ := r.startRouter("--hold-time", "2m")
+	rw, _, p := r.startRouter("--hold-time", "2m")
 	r.hidesFailovers(func() tarantool.Doer { return r.connectRouter(rw) })
+	if n := r.openSessions(); n == 0 {
+		t.Error("the router has no session")
+	}
+	p.Signal(syscall.SIGTERM)
+	<-p.Exited()
+	if n := r.openSessions(); n != 0 {
+		t.Errorf("%d sessions of a router that has stopped", n)
+	}
+}
+
+// openSessions is how many exactly-once sessions there are, as the leader knows them.
+func (r *rig) openSessions() int {
+	r.t.Helper()
+	info, err := r.info(r.leader().Node)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	own, _ := info["tarragon"].(map[any]any)
+	sessions, _ := own["sessions"].(map[any]any)
+	n, err := strconv.Atoi(fmt.Sprint(sessions["open"]))
+	if err != nil {
+		r.t.Fatalf("%v: %v", sessions, err)
+	}
+	return n
 }
 
 // hidesFailovers has leaders killed, stopped and moved under clients without code for that: no request of theirs
