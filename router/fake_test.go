@@ -24,7 +24,7 @@ const (
 // fake is an instance that does what a test tells it to.
 type fake struct {
 	*testing.T
-	addr string // it comes back at the same one
+	addr string
 
 	mu    sync.Mutex
 	ln    net.Listener

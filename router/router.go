@@ -43,6 +43,7 @@ type Router struct {
 	lags  lags
 	mind  consensus
 	hides hiding
+	seen  told      // by clients
 	led   *instance // the newest leader; nil: there was none
 	// deposed are instances that another one leads in place of, and since when. What they were asked
 	// before and do not answer is given up in the end: clients have requests that wait behind it.
@@ -218,7 +219,7 @@ func (r *Router) decide() {
 		if r.led != nil {
 			r.counts.failovers.Add(1)
 		}
-		if r.hides.began(r.led == nil, now, r.counts.told()) {
+		if r.hides.began(r.led == nil, now, r.seen) {
 			r.counts.hidden.Add(1)
 		}
 		r.cfg.Log.Info().Str("leader", names[next.leader]).Uint64("term", words[next.leader].term).Msg("the port rw has another leader")
@@ -305,7 +306,7 @@ func (r *Router) runClock() {
 func (r *Router) giveUp(now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hides.ended(now, r.cfg.HoldTime, r.counts.told()) {
+	if r.hides.ended(now, r.cfg.HoldTime, r.seen) {
 		r.counts.hidden.Add(1)
 	}
 	for in, d := range r.deposed {

@@ -284,11 +284,7 @@ func (s *session) unhold(r *request) {
 // tell is refuse with an error that a lost leader is the reason of. of is who was asked last; nil: nobody was.
 func (s *session) tell(r *request, of *instance, e *xrow.Error, d *delivery) {
 	if s.port.kind == RW {
-		if to := s.port.target.Load().insts; len(to) == 0 || to[0] == of {
-			s.r.counts.coming.Add(1)
-		} else {
-			s.r.counts.present.Add(1)
-		}
+		s.r.tells(s.port, of)
 	}
 	s.refuse(r, e, d)
 }

@@ -19,11 +19,7 @@ type counters struct {
 	unknown   atomic.Uint64 // whose outcome nobody could tell
 	failovers atomic.Uint64
 	hidden    atomic.Uint64 // of these
-	present   atomic.Uint64 // errors that clients were told of the newest failover
-	coming    atomic.Uint64 // and of the next one, before it
 }
-
-func (c *counters) told() told { return told{c.present.Load(), c.coming.Load()} }
 
 // hiding finds out which failovers clients have seen. It is a value.
 //
@@ -53,6 +49,18 @@ func (h *hiding) ended(now, hold time.Duration, n told) (hidden bool) {
 	}
 	h.open = false
 	return !h.seen && n.present == h.before.present
+}
+
+// tells counts an error that a client of a port is told. of is who was asked last; nil: nobody was. No port, pool or
+// backend may be locked.
+func (r *Router) tells(p *port, of *instance) {
+	r.mu.Lock() // decide changes the target behind it
+	defer r.mu.Unlock()
+	if to := p.target.Load().insts; len(to) == 0 || to[0] == of {
+		r.seen.coming++
+	} else {
+		r.seen.present++
+	}
 }
 
 // Stats is how a router stands, and what it has done since its start: box.info.tarragon.router, /status, and
@@ -121,6 +129,10 @@ type WriteStats struct {
 
 // Stats reads what was counted, and looks at ports, instances and backends. Each has its own moment.
 func (r *Router) Stats() Stats {
+	s := r.standing()
+	r.mu.Lock()
+	to := r.last // what was counted by now led there
+	r.mu.Unlock()
 	c := &r.counts
 	st := Stats{
 		Failovers: c.failovers.Load(), Hidden: c.hidden.Load(),
@@ -132,9 +144,8 @@ func (r *Router) Stats() Stats {
 		Ports:     []PortStats{},
 		Instances: make([]InstanceStats, len(r.insts)),
 	}
-	s := r.standing()
-	if s.to.leader >= 0 {
-		st.Leader, st.Term = s.names[s.to.leader], s.words[s.to.leader].term
+	if to.leader >= 0 {
+		st.Leader, st.Term = s.names[to.leader], s.words[to.leader].term
 	}
 	for _, p := range r.ports {
 		if p != nil {
