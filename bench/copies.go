@@ -23,30 +23,24 @@ const copyReader = 99
 // over and over, while others are written at a rate.
 func printCopies(ctx context.Context, b *bench) error {
 	fmt.Fprintf(b.out, "\nbase copies of %d rows, one after the other; %d replaces/s of another space meanwhile; %s\n\n", b.f.rows, copyWrites, machine())
-	rs, err := startShape(ctx, b.f, b.f.binary, oneWrite, nil, []string{profiled})
+	return withFilters(ctx, b, func(r *filterRig) error { return r.printCopies(ctx, b) })
+}
+
+func (r *filterRig) printCopies(ctx context.Context, b *bench) error {
+	share, err := r.shareOfAll(ctx)
 	if err != nil {
 		return err
 	}
-	defer rs.stop()
-	r := &filterRig{replicaset: rs, f: b.f}
-	if err := r.prepare(ctx); err != nil {
-		return rs.blame(err)
-	}
-	defer r.conn.Close()
-	share, err := r.shareOfAll(ctx)
-	if err != nil {
-		return rs.blame(err)
-	}
 	from, err := r.stands(ctx)
 	if err != nil {
-		return rs.blame(err)
+		return err
 	}
 	reader := &streams{news: make(chan struct{}, 1)} // who has no stream gets no copy
 	defer reader.close()
 	if err := r.stream(ctx, reader, copyReader, share, from); err != nil {
-		return rs.blame(err)
+		return err
 	}
-	t := newTarragonTarget(rs)
+	t := newTarragonTarget(r.replicaset)
 	var rows [][]string
 	for range b.f.pairs {
 		for _, name := range []string{"alone", "beside base copies"} {
@@ -57,7 +51,7 @@ func printCopies(ctx context.Context, b *bench) error {
 			res, err := writesAtRate(ctx, b.f, t)
 			rate, copied := stop()
 			if err = errors.Join(err, copied); err != nil {
-				return rs.blame(err)
+				return err
 			}
 			rows = append(rows, []string{name, count(res.Throughput()), micros(res.Lat.At(50)), micros(res.Lat.At(99)), micros(res.Lat.Max()), fmt.Sprint(res.Failed() + res.Unanswered), count(rate)})
 			b.report.Records = append(b.report.Records, result.Record{Line: "writes " + name, System: ours, Figures: []result.Figure{

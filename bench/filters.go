@@ -54,6 +54,11 @@ type filterRig struct {
 // tenth: as rows are written, and from the log.
 func printFilters(ctx context.Context, b *bench) error {
 	fmt.Fprintf(b.out, "\n%d rows of %d spaces, one by one in turn; processor time of the leader; %s\n\n", b.f.rows, filteredSpaces, machine())
+	return withFilters(ctx, b, func(r *filterRig) error { return r.printRelays(ctx, b) })
+}
+
+// withFilters starts a leader, fills it and lets f measure.
+func withFilters(ctx context.Context, b *bench, f func(r *filterRig) error) error {
 	rs, err := startShape(ctx, b.f, b.f.binary, oneWrite, nil, []string{profiled})
 	if err != nil {
 		return err
@@ -64,13 +69,17 @@ func printFilters(ctx context.Context, b *bench) error {
 		return rs.blame(err)
 	}
 	defer r.conn.Close()
+	return rs.blame(f(r))
+}
+
+func (r *filterRig) printRelays(ctx context.Context, b *bench) error {
 	var rows [][]string
 	for range b.f.pairs {
 		live, relays := map[string]float64{}, map[string]float64{}
 		for _, how := range []string{relayNone, relayFull, relayFiltered} {
 			used, inRelays, took, err := r.live(ctx, how)
 			if err != nil {
-				return rs.blame(err)
+				return err
 			}
 			live[how], relays[how] = used, inRelays
 			rows = append(rows, r.note(b, "as written: "+how, used, took))
@@ -82,7 +91,7 @@ func printFilters(ctx context.Context, b *bench) error {
 		for _, how := range []string{relayFull, relayFiltered} {
 			used, inRelays, took, err := r.fromLog(ctx, how)
 			if err != nil {
-				return rs.blame(err)
+				return err
 			}
 			log[how] = inRelays
 			rows = append(rows, r.note(b, "from the log: "+how, used, took), r.note(b, "of that in relays", inRelays, took))
