@@ -197,9 +197,29 @@ func (b *Box) HasOwn(o *OwnSpace) bool {
 	return ok
 }
 
-// NewestOwnRows are the tuples of an own space with those that are undecided, by their keys.
-// For the owner; it must not change them, nor keep them.
-func (b *Box) NewestOwnRows(o *OwnSpace) [][]byte { return b.ownRows(b.head, noEnd, o) }
+// NewestOwnBehind is the first tuple of an own space, by their keys, whose first field is greater than a raw value; nil: of all.
+// It knows those that are undecided. nil: there is none. For the owner; it must not change it, nor keep it.
+func (b *Box) NewestOwnBehind(o *OwnSpace, first []byte) []byte {
+	id, ok := b.head.ownID(o)
+	if !ok {
+		return nil
+	}
+	pk := b.head.spaces[id].primary()
+	if pk == nil {
+		return nil
+	}
+	at := pk.first()
+	if first != nil {
+		p := pk.keyProbe(first, 1)
+		at = pk.seek(&p, true)
+	}
+	for ; at.leaf != 0; at = pk.next(at) {
+		if r := pk.visible(pk.refAt(at), noEnd); r != 0 {
+			return b.mem.tuple(r)
+		}
+	}
+	return nil
+}
 
 func (t *Txn) makeOwn(o *OwnSpace) (id uint32, err error) {
 	if id, taken := t.dict.names[o.Name]; taken {

@@ -247,6 +247,7 @@ func (c *Core) Deadline() time.Duration {
 	}
 	earliest(c.forwards.deadline())
 	earliest(c.txns.deadline())
+	earliest(c.sessionsAt())
 	earliest(c.share.deadline())
 	earliest(c.share.indexes.deadline(c.now.Mono))
 	earliest(c.members.leaveAt)
@@ -280,6 +281,7 @@ func (c *Core) finish() {
 	}
 	c.releaseChores()
 	c.releaseHeld()
+	c.stepSessions()
 	if c.forwards.open > 0 {
 		c.stepForwards()
 	}

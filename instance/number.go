@@ -55,9 +55,7 @@ func (c *Core) judgeNumber(tx *box.Txn, r *Request, term uint64) (data []byte, e
 	if !ok {
 		return nil, unknownSession(n), false
 	}
-	if o := s.byKey[key]; o != nil {
-		o.used = c.now.Mono
-	}
+	c.meetSession(key, &of).used = c.now.Mono
 	if n.Slot == 0 || n.Slot > of.number || n.No == 0 {
 		return nil, refusedNumber(n, "slots and numbers begin with 1, and the session has %d slots", of.number), false
 	}

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -16,8 +17,7 @@ import (
 // and one row for each of its slots that was used (docs/protocol/sessions.md). The first
 // session of all makes the space, behind a barrier; its rows are none.
 
-// Bounds of sessions. All of them are read once in a term, in one Step, and a slot keeps
-// an answer of at most maxAnswer bytes, so that they take 150 MiB at most.
+// Bounds of sessions. A slot keeps an answer of at most maxAnswer bytes, so that they take 150 MiB at most.
 const (
 	MaxSlots          = 1 << 10 // of one session
 	maxUserSessions   = 1 << 10 // of one user
@@ -57,8 +57,8 @@ type session struct {
 // there are. Nobody else changes the rows in its term, and what it has is of this
 // term alone, or it would judge idleness by what it did not see.
 //
-// Invariant: of the term it has each session of the newest rows, and maybe some more
-// whose opening has failed, which end as idle ones do.
+// Invariant: of the term it has each session of the newest rows that was asked for or read, once reading is whole
+// so all, and maybe some more whose opening has failed, which end as idle ones do.
 type sessions struct {
 	term  uint64 // 0: nothing is known
 	uuid  string // of the replica set, and the slash behind it
@@ -68,7 +68,23 @@ type sessions struct {
 	count SessionCount // what is counted since the start
 	key   []byte
 	row   []byte
+
+	reading reading
+	opening []OpenSession // that wait until all is read: there are only so many
 }
+
+// reading is how far the rows were read in a term: in slices, for a Step would take too long for all. What asks
+// for a session that is there needs none of that.
+type reading struct {
+	whole  bool
+	behind []byte        // the session that was read last, raw; nil: none was
+	at     time.Duration // when the next slice is due
+}
+
+const (
+	slicePause    = time.Millisecond
+	sliceSessions = 256 // in a slice
+)
 
 func (s *sessions) add(o *session) {
 	s.all = append(s.all, o)
@@ -110,20 +126,69 @@ func (s *sessions) keyOf(id string) (key string, ok bool) {
 	return id[len(s.uuid):], true
 }
 
-// learnSessions reads the rows where we have not in this term. They are used from
+// learnSessions begins to read the rows where we have not in this term. They are used from
 // now on: who led before knows when they were, and nobody else.
 func (c *Core) learnSessions() {
 	s := &c.sessions
 	if s.term == c.raft.Term() {
 		return
 	}
-	*s = sessions{term: c.raft.Term(), uuid: c.box.ReplicasetUUID() + "/", byKey: map[string]*session{}, count: s.count, key: s.key, row: s.row}
-	for _, tuple := range c.box.NewestOwnRows(&box.OwnSession) {
-		r := readSlot(tuple)
-		if r.slot == 0 && !r.bad {
-			s.add(&session{key: r.session, user: r.user(), slots: int(min(r.number, MaxSlots)), used: c.now.Mono})
+	*s = sessions{term: c.raft.Term(), uuid: c.box.ReplicasetUUID() + "/", byKey: map[string]*session{}, count: s.count, key: s.key, row: s.row, opening: s.opening}
+	s.reading = reading{whole: !c.box.HasOwn(&box.OwnSession), at: c.now.Mono}
+}
+
+// readSessions reads on, until all is read or so many sessions are.
+func (c *Core) readSessions(most int) {
+	s := &c.sessions
+	for ; most > 0 && !s.reading.whole; most-- {
+		tuple := c.box.NewestOwnBehind(&box.OwnSession, s.reading.behind)
+		if tuple == nil {
+			s.reading.whole = true
+			return
+		}
+		_, at := mp.ArrayOf(tuple)
+		s.reading.behind = append(s.reading.behind[:0], mp.First(tuple[at:])...)
+		if r := readSlot(tuple); r.slot == 0 && !r.bad {
+			c.meetSession(r.session, &r)
 		}
 	}
+}
+
+// meetSession is a session that is there, by its own row.
+func (c *Core) meetSession(key string, r *slotRow) *session {
+	s := &c.sessions
+	o := s.byKey[key]
+	if o == nil {
+		o = &session{key: key, user: r.user(), slots: int(min(r.number, MaxSlots)), used: c.now.Mono}
+		s.add(o)
+	}
+	return o
+}
+
+// stepSessions reads a slice, and answers who waits for all.
+func (c *Core) stepSessions() {
+	s := &c.sessions
+	leads := c.lead.leading && s.term == c.raft.Term()
+	if leads && !s.reading.whole && c.now.Mono >= s.reading.at {
+		c.readSessions(sliceSessions)
+		s.reading.at = c.now.Mono + slicePause
+	}
+	if len(s.opening) == 0 || leads && !s.reading.whole {
+		return
+	}
+	all := s.opening
+	s.opening = nil
+	for _, ev := range all {
+		c.openSession(ev)
+	}
+}
+
+// sessionsAt is when the next slice is due; 0: none is.
+func (c *Core) sessionsAt() time.Duration {
+	if s := &c.sessions; c.lead.leading && s.term == c.raft.Term() && !s.reading.whole {
+		return s.reading.at
+	}
+	return 0
 }
 
 // SessionCount is the exactly-once sessions that are open, as the leader knows them, and what became of
@@ -138,7 +203,7 @@ type SessionCount struct {
 func (c *Core) sessionCount() SessionCount {
 	s := &c.sessions
 	n := s.count
-	if n.Known = c.lead.leading && s.term != 0 && s.term == c.raft.Term(); n.Known {
+	if n.Known = c.lead.leading && s.term != 0 && s.term == c.raft.Term() && s.reading.whole; n.Known {
 		n.Open, n.Slots = len(s.all), s.slots
 	}
 	return n
@@ -193,6 +258,12 @@ func (c *Core) openSession(ev OpenSession) {
 		c.eff.reply(ev.Conn, ev.Sync, nil, &xrow.Error{Code: xrow.ErrIllegalParams, Message: fmt.Sprintf("a session has 1 to %d slots, not %d", MaxSlots, ev.Slots)})
 		return
 	}
+	if c.box.HasOwn(&box.OwnSession) {
+		if c.learnSessions(); !c.sessions.reading.whole {
+			c.sessions.opening = append(c.sessions.opening, ev)
+			return
+		}
+	}
 	r := Request{Conn: ev.Conn, Sync: ev.Sync, User: ev.User, IsSync: true, Do: func(tx *box.Txn) ([]byte, error) {
 		if err := tx.Schema().CheckUser(ev.User); err != nil {
 			return nil, err
@@ -201,6 +272,7 @@ func (c *Core) openSession(ev OpenSession) {
 			return nil, err
 		}
 		c.learnSessions()
+		c.readSessions(math.MaxInt) // of a newer term than that in which it began to wait
 		s, user := &c.sessions, ev.User.User()
 		switch {
 		case s.ofUser(user) >= maxUserSessions:
@@ -296,6 +368,7 @@ func (c *Core) endSessionsOf(tx *box.Txn) error {
 			continue
 		}
 		c.learnSessions()
+		c.readSessions(math.MaxInt) // a user is hardly ever dropped as soon as somebody leads
 		user := keyPart(row.DML.Key, 0)
 		for i := len(c.sessions.all) - 1; i >= 0; i-- {
 			if o := c.sessions.all[i]; o.user == user {
@@ -315,6 +388,9 @@ func (c *Core) endIdle() {
 	}
 	c.learnSessions()
 	s := &c.sessions
+	if !s.reading.whole {
+		return
+	}
 	var idle []string
 	for i := 0; i < len(s.all) && len(idle) < maxSessionsAtOnce; i++ {
 		if o := s.all[i]; c.now.Mono-o.used >= c.cfg.SessionIdle {
