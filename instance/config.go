@@ -42,6 +42,11 @@ type Config struct {
 	// Supervised: an agent says who leads (failover supervised). Nobody campaigns by itself.
 	Supervised bool
 
+	// Preferred is the name of the member that gets leadership back once it has been well
+	// for PreferredCalm; empty: none.
+	Preferred     string
+	PreferredCalm time.Duration // [DefaultCalm]
+
 	Heartbeat             time.Duration // between heartbeats; DeathTimeout / 4
 	DeathTimeout          time.Duration // silence after which a leader counts as gone; 1s
 	TarantoolDeathTimeout time.Duration // the same for a leader of Tarantool's kind; 4 * DeathTimeout
@@ -119,6 +124,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.CopyPause, copyPause)
 	setDefault(&c.HandoverGrace, DefaultGrace)
 	setDefault(&c.SessionIdle, DefaultSessionIdle)
+	setDefault(&c.PreferredCalm, DefaultCalm)
 	if c.MaxMembers == 0 {
 		c.MaxMembers = vclock.MaxID
 	}

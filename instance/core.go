@@ -32,6 +32,9 @@ type Core struct {
 	sessions sessions
 	share    sharing
 	fences   fences
+
+	preferring preferring
+
 	replicas []Replica // the confirmed ones, by their UUIDs; a list is never changed
 	ownTold  xrow.Own  // Tarragon's own spaces that relays know of
 
@@ -245,6 +248,7 @@ func (c *Core) Deadline() time.Duration {
 	if c.fences.retry != 0 && c.yields() {
 		earliest(c.fences.retry)
 	}
+	earliest(c.preferredDue())
 	earliest(c.forwards.deadline())
 	earliest(c.txns.deadline())
 	earliest(c.sessionsAt())
@@ -276,6 +280,9 @@ func (c *Core) finish() {
 	c.clearPause()
 	c.stepMandate()
 	c.stepFence()
+	if c.cfg.Preferred != "" {
+		c.stepPreferred()
+	}
 	if c.lead.move != nil {
 		c.stepHandover()
 	}

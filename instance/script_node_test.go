@@ -83,6 +83,10 @@ func newScript(t testing.TB, d *datadriven.TestData) *script {
 			s.sequence = true
 		case "supervised":
 			s.cfg.Supervised = true // and a candidate by its configuration, which it is not then
+		case "nofencing":
+			s.cfg.Fencing = FencingOff
+		case "preferred": // this member, once it was well for two seconds
+			s.cfg.Preferred, s.cfg.PreferredCalm = a.Vals[0], 2*time.Second
 		case "syncall":
 			s.cfg.SyncAll = true
 		case "oldschema":
@@ -440,6 +444,9 @@ func (s *script) info() {
 	}
 	if m := i.Moving; m.To != 0 {
 		s.say("  moving to %d for %v, written %t, it lacks %d rows, by %s: %s", m.To, m.For, m.Written, m.Lacks, m.By, m.Reason)
+	}
+	if p := i.Preferred; p.Name != "" {
+		s.say("  %s is preferred: %v left; %s", p.Name, p.Left, p.Why)
 	}
 	if f := i.Forwards; f != (Forwarding{}) {
 		s.say("  forwards: %d open, %d answered, %d unknown, %d refused", f.Open, f.Answered, f.Unknown, f.Refused)

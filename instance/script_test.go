@@ -64,6 +64,21 @@ func (s *script) line(line string) {
 		s.step()
 	case "pause": // time passes, and nothing runs
 		s.now.Mono = start + w.Duration(0)
+	case "well": // DURATION PEER...: they show themselves and ack all, each half second; one that lags acks what it has
+		for until := s.now.Mono + w.Duration(0); s.now.Mono < until; {
+			s.now.Mono += min(500*time.Millisecond, until-s.now.Mono)
+			var all []Event
+			for _, id := range w.Plain[1:] {
+				peer := uint32(id[0] - '0')
+				i := s.core.Info(s.now.Mono)
+				ack := &Ack{From: peer, VClock: i.VClock.Global(), Term: i.Term}
+				if uint32(w.Num("lags")) == peer {
+					ack.VClock = s.core.peers.acked[peer]
+				}
+				all = append(all, Heartbeat{From: peer}, ack)
+			}
+			s.step(all...)
+		}
 	case "tick":
 		s.now.Mono = max(s.now.Mono, s.core.Deadline())
 		s.say("  at %s", s.now.Mono-start)

@@ -55,6 +55,7 @@ type Info struct {
 	Node          Node // what administrators said of this instance
 	Share         ShareInfo
 	Moving        Moving // leadership, by our hand
+	Preferred     Preferred
 	Forwards      Forwarding
 	Txns          TxnCount
 	Sessions      SessionCount
@@ -68,7 +69,7 @@ func (c *Core) Info(now time.Duration) Info {
 		QueueOwner: cur.Owner, QueueTerm: cur.Term, QueueLen: c.limbo.Len(), QueueSize: c.limbo.Size(), Quorum: c.members.confirmed.synchroQuorum, QuorumFile: c.cfg.Quorum, Voters: c.members.confirmed.voters,
 		Members: c.members.ids, History: c.newestTerms(), Confirmed: c.limbo.Confirmed(), GroupsWritten: c.out.written,
 		Failed: c.out.failed, Doubted: c.doubtText(), Stalled: c.out.stalled, Expelled: c.members.expelled,
-		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == terms.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo(), Pause: c.pauseInfo(now), Mandate: c.mandateInfo(now), Node: c.fences.of(c.cfg.UUID), Share: c.shareInfo(now), Moving: c.movingInfo(now), Forwards: c.forwards.count(), Txns: c.txnCount(), Sessions: c.sessionCount()}
+		SplitBrains: slices.Clone(c.gate.splits), Tarantool: cur.Rules == terms.Tarantool, Tarantools: c.members.kinds.tarantools, Feature: c.featureInfo(), Pause: c.pauseInfo(now), Mandate: c.mandateInfo(now), Node: c.fences.of(c.cfg.UUID), Share: c.shareInfo(now), Moving: c.movingInfo(now), Preferred: c.preferredInfo(now), Forwards: c.forwards.count(), Txns: c.txnCount(), Sessions: c.sessionCount()}
 	i.NewestPromote, _, _ = c.limbo.Newest()
 	if c.SharesQuorum() {
 		i.QuorumText, _ = readQuorum(c.box.Setting(quorumKey))

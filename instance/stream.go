@@ -64,6 +64,7 @@ func (g *gate) streamBegins(peer uint32, eff *Effects) {
 // upstream takes a change of the stream that a peer's rows come by.
 func (c *Core) upstream(ev Upstream) {
 	begins := ev.State == UpstreamFollow
+	c.preferring.streams(ev.Peer)
 	if begins {
 		if err := c.heardKind(ev.Peer, ev.Kind); err != nil {
 			c.cutStream(ev.Peer, clientError(err))
@@ -85,6 +86,7 @@ func (c *Core) upstream(ev Upstream) {
 
 // downstream takes a peer that subscribed, and looks at the vclock of its SUBSCRIBE.
 func (c *Core) downstream(ev Downstream) {
+	c.preferring.streams(ev.Peer)
 	if !ev.Up {
 		return
 	}
