@@ -112,4 +112,36 @@ var elections = []Mutant{
 		New:     ``,
 		Killers: []string{"sick leader"},
 	},
+	{
+		Name: "a preferred leader that flaps goes on being well", Area: "elections", File: "instance/preferred.go", By: "test/sim TestPreferred",
+		Old: `		*p = preferring{why: why}
+		return`,
+		New: `		p.why = why
+		return`,
+	},
+	{
+		Name: "a preferred leader need not be well for long", Area: "elections", File: "instance/preferred.go", By: "test/sim TestPreferred",
+		Old: `if now < p.calm+c.cfg.PreferredCalm {`,
+		New: `if now < p.calm {`,
+	},
+	{
+		Name: "streams of a preferred leader may come and go", Area: "elections", File: "instance/preferred.go", By: "instance TestScripts/preferred",
+		Old: `p.broken&(1<<m.ID) != 0`,
+		New: `p.broken&(1<<31) != 0`,
+	},
+	{
+		Name: "a leader that stood still goes on counting", Area: "elections", File: "instance/preferred.go", By: "instance TestScripts/preferred",
+		Old: `p.looked != 0 && now >= p.looked+c.cfg.DeathTimeout`,
+		New: `p.looked < 0`,
+	},
+	{
+		Name: "a preferred leader may lag", Area: "elections", File: "instance/preferred.go", By: "instance TestScripts/preferred",
+		Old: `return now < p.at+death`,
+		New: `return true`,
+	},
+	{
+		Name: "a preferred leader is given what an operator has moved away", Area: "elections", File: "instance/preferred.go", By: "instance TestScripts/preferred",
+		Old: `c.madeByHand(); who != ""`,
+		New: `c.madeByHand(); who == "nobody"`,
+	},
 }

@@ -28,6 +28,8 @@ type checks struct {
 	pause   pauseChecker
 	mandate mandateChecker
 
+	preferred preferredChecker
+
 	handover handoverChecker
 	forward  forwardChecker
 	line     lineChecker
@@ -54,6 +56,7 @@ func newChecks(w *World) *checks {
 	c.barrier.init(w)
 	c.pause.init(w)
 	c.mandate.init(w)
+	c.preferred.init(w)
 	c.handover.init(w)
 	c.forward.init(w)
 	c.numbered = numberedChecker{w: w, rows: map[numberKey][]numberRow{}, slots: map[numberKey][]slotStep{}, ends: map[numberKey]bool{}, leads: map[*node]time.Duration{}}

@@ -119,6 +119,7 @@ func (n *node) start() {
 func (n *node) reset() {
 	n.life++
 	n.up, n.hostGone, n.paused = true, false, false
+	n.w.check.preferred.started(n)
 	n.shown, n.acked, n.relayed, n.lazy, n.id, n.void = nil, vclock.VClock{}, 0, 0, 0, nil
 	n.turn = &turn{n, n.life}
 	n.inbox, n.taken, n.stepPlanned, n.timerAt, n.idle = nil, nil, false, 0, 0
@@ -472,6 +473,7 @@ func (n *node) endProcess() {
 func (n *node) pause() {
 	if n.up && !n.paused {
 		n.w.tell(n, "is paused")
+		n.w.check.preferred.stood(n)
 		n.paused = true
 	}
 }
@@ -484,6 +486,7 @@ func (n *node) resume() {
 	}
 	n.w.tell(n, "wakes up")
 	n.w.check.sick.woke(n)
+	n.w.check.preferred.woke(n)
 	n.paused = false
 	if n.shown != nil && n.shown.State == stateLeader {
 		n.w.count(PausedLeaderWoke)

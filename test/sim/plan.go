@@ -110,6 +110,9 @@ func draw(seed uint64, o Options) plan {
 	if p.agents = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "agents" }); p.agents {
 		p.config.Supervised, p.config.Mode = true, instance.ModeManual
 	}
+	if slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "prefer" }) {
+		p.prefer(rand.New(rand.NewPCG(seed, 0x707265)))
+	}
 	p.indexes = slices.ContainsFunc(p.faults, func(k faultKind) bool { return k.name == "indexes" })
 	p.filterFault = o.FilterFault
 	p.broken, p.blindToPromises, p.lostApart, p.txns = o.Break, o.BlindToPromises, o.LostApart, o.Txns

@@ -33,6 +33,7 @@ type Result struct {
 	Paused  Paused
 
 	Supervised Supervised
+	Returned   Returned
 	Moved      Moved
 	Txns       TxnMet
 	Filters    FilterMet
@@ -98,7 +99,7 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 	for i := range w.plan.hosts + w.plan.spares {
 		n := &node{w: w, slot: i, disk: newDisk(w),
 			uuid:   fmt.Sprintf("%08x-0000-4000-8000-%012x", i+1, seed&0xffffffffffff),
-			name:   fmt.Sprintf("i-%03d", i+1),
+			name:   nameOf(i),
 			offset: w.between(time.Second, time.Hour),
 			drift:  int64(w.rng.IntN(2001)) - 1000,
 			mode:   w.plan.config.Mode,
@@ -116,9 +117,12 @@ func newWorld(seed uint64, o Options, out io.Writer) *World {
 	return w
 }
 
+// nameOf is the name of the instance of a slot.
+func nameOf(slot int) string { return fmt.Sprintf("i-%03d", slot+1) }
+
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Supervised: w.check.mandate.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met, Numbered: w.check.numbered.met}
+		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Supervised: w.check.mandate.met, Returned: w.check.preferred.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met, Numbered: w.check.numbered.met}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads

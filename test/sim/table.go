@@ -156,6 +156,7 @@ var facts = map[instance.FactKind]Rare{
 // fact is told by a core of every decision.
 func (w *World) fact(n *node, f instance.Fact) {
 	w.check.mandate.fact(f)
+	w.check.preferred.fact(n, f)
 	if r, ok := facts[f.Kind]; ok {
 		w.count(r)
 	}
