@@ -192,6 +192,8 @@ type Tarragon struct {
 	SyncAll             bool          // every transaction is synchronous
 	ForwardWrites       bool          // a write that another leader can take goes to that
 	HandoverGrace       time.Duration // the same for so long behind a handover of ours; 0: not at all
+	PreferredLeader     string        // gets leadership back when it has been well; empty: nobody
+	PreferredCalm       time.Duration // for so long
 	TxnKeeps            int64         // bytes that one transaction of a stream may keep alive
 	StallTimeout        time.Duration // a leader whose disk is silent for longer resigns
 	CopyTimeout         time.Duration // a base copy of which a replica takes nothing for longer is closed

@@ -43,6 +43,7 @@ func (l *loader) replicaset(in *Instance, self place, own *options) {
 	in.Leader = leader.str()
 	l.checkFailover(in, leader, peers)
 	l.checkAnon(in, peers)
+	l.checkPreferred(in, own, peers)
 	l.bootstrapLeader(in, own, peers)
 	for _, p := range peers {
 		m := Member{
@@ -161,6 +162,36 @@ func (l *loader) checkAnon(in *Instance, peers []peer) {
 	if anon == len(peers) && in.Replicaset != "" {
 		l.mistake("", "replication.anon", "All the instances of replicaset %q of group %q are configured as anonymous replicas; it effectively means that the whole replicaset is read-only",
 			in.Replicaset, in.Group)
+	}
+}
+
+// checkPreferred reports a preferred leader that could not lead. Without a file only the members know who
+// there is.
+func (l *loader) checkPreferred(in *Instance, own *options, peers []peer) {
+	const path = "tarragon.preferred_leader"
+	name := in.Tarragon.PreferredLeader
+	if name == "" || l.root == nil {
+		return
+	}
+	bad := func(format string, args ...any) {
+		l.mistake(own.where(path), path, "%s = %q is set for replicaset %q of group %q, but "+format, append([]any{path, name, in.Replicaset, in.Group}, args...)...)
+	}
+	if in.Replication.Failover != FailoverElection {
+		bad("this option is only applicable if replication.failover = \"election\"; the replicaset is configured with replication.failover = %q", in.Replication.Failover)
+		return
+	}
+	i := slices.IndexFunc(peers, func(p peer) bool { return p.name == name })
+	switch {
+	case i < 0:
+		var names []string
+		for _, p := range peers {
+			names = append(names, p.name)
+		}
+		bad("there is no such instance in this replicaset; there are %s", strings.Join(names, ", "))
+	case peers[i].anon:
+		bad("that instance is an anonymous replica (replication.anon), which never leads")
+	case peers[i].mode != raft.Candidate:
+		bad("the replication.election_mode of that instance is %q: only a \"candidate\" leads of its own accord", peers[i].mode)
 	}
 }
 

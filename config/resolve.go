@@ -185,6 +185,8 @@ func (o *options) tarragon() Tarragon {
 		TxnKeeps:            o.size("tarragon.txn_keeps"),
 		ForwardWrites:       o.boolean("tarragon.forward_writes"),
 		HandoverGrace:       o.timeout("tarragon.handover_grace"),
+		PreferredLeader:     o.text("tarragon.preferred_leader"),
+		PreferredCalm:       o.timeout("tarragon.preferred_leader_calm"),
 		SessionIdle:         o.timeout("tarragon.session_idle_timeout"),
 		StallTimeout:        o.timeout("tarragon.stall_timeout"),
 		CopyTimeout:         o.timeout("tarragon.copy_timeout"),

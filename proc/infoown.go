@@ -30,8 +30,9 @@ type infoOwn struct {
 	Pause      *infoPause    `msgpack:"pause,omitempty"`
 	Mandate    *infoMandate  `msgpack:"mandate,omitempty"` // where an agent says who leads
 	Moving     *infoMoving   `msgpack:"moving,omitempty"`
-	Nodes      []infoRoute   `msgpack:"nodes,omitempty"`  // of which administrators said something
-	Router     any           `msgpack:"router,omitempty"` // the one in this instance
+	Preferred  *infoPrefers  `msgpack:"preferred,omitempty"` // leader, by the configuration
+	Nodes      []infoRoute   `msgpack:"nodes,omitempty"`     // of which administrators said something
+	Router     any           `msgpack:"router,omitempty"`    // the one in this instance
 	Forwards   infoForwards  `msgpack:"forwards"`
 	Txns       infoTxns      `msgpack:"transactions"`
 	Sessions   infoSessions  `msgpack:"sessions"`
@@ -196,6 +197,7 @@ func (p *Procs) infoOwn(s *state, peers []PeerStatus) infoOwn {
 		Pause:      pauseOf(i),
 		Mandate:    mandateInfo(i),
 		Moving:     movingOf(i),
+		Preferred:  preferredOf(i),
 		Nodes:      routesOf(s.nodes),
 		Forwards:   infoForwards{i.Forwards.Open, i.Forwards.Bytes, i.Forwards.Answered, i.Forwards.Unknown, i.Forwards.Refused},
 		Txns:       infoTxns(i.Txns),

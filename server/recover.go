@@ -161,6 +161,7 @@ func (n *node) coreConfig() instance.Config {
 		QueueMaxSize: queueSize(r.SynchroQueueMaxSize), SyncAll: n.in.Tarragon.SyncAll,
 		TxnTimeout: n.in.Database.TxnTimeout, TxnIsolation: box.ParseIsolation(n.in.Database.TxnIsolation), TxnKeeps: int(n.in.Tarragon.TxnKeeps),
 		ForwardWrites: n.in.Tarragon.ForwardWrites, HandoverGrace: instance.GraceOf(n.in.Tarragon.HandoverGrace),
+		Preferred: n.in.Tarragon.PreferredLeader, PreferredCalm: n.in.Tarragon.PreferredCalm,
 		SkipConflict: r.SkipConflict, Members: n.in.Tarragon.Members, MaxMembers: n.in.Tarragon.MaxMembers, AllowTarantool: n.in.Tarragon.AllowTarantool || n.mixed, Rand: seeded(),
 		SynchroQuorum: synchroQuorum(r.SynchroQuorum), Quorum: r.SynchroQuorum.String(), ParseQuorum: parseQuorum,
 		LearnerTimeout: n.in.Tarragon.LearnerTimeout, LinearizableQuorum: linearizableQuorum(r.LinearizableQuorum),

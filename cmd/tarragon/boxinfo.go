@@ -81,6 +81,7 @@ type tarragonInfo struct {
 	Pause      *boxPause     `msgpack:"pause"`
 	Mandate    *boxMandate   `msgpack:"mandate"`
 	Moving     *boxMoving    `msgpack:"moving"`
+	Preferred  *boxPreferred `msgpack:"preferred"`
 	Nodes      []nodeLine    `msgpack:"nodes"`
 	Router     *router.Stats `msgpack:"router"`
 	Forwards   *boxForwards  `msgpack:"forwards"`

@@ -45,6 +45,7 @@ type instanceInfo struct {
 	Pause      *pause        `json:"pause,omitempty"` // of automatic elections
 	Mandate    *boxMandate   `json:"mandate,omitempty"`
 	Moving     *moving       `json:"moving,omitempty"`
+	Preferred  *boxPreferred `json:"preferred_leader,omitempty"`
 	Forwards   *forwards     `json:"forwards,omitempty"`
 	Nodes      []nodeLine    `json:"nodes,omitempty"`  // of which administrators said something
 	Router     *router.Stats `json:"router,omitempty"` // the one in it
@@ -144,7 +145,7 @@ func (in *instanceInfo) parseOwn(m *tarragonInfo, names idNames) {
 	in.Rules = m.Rules
 	in.Feature = parseFeature(m.Feature, names)
 	in.Pause, in.Mandate = parsePause(m.Pause), m.Mandate
-	in.Moving = parseMoving(m.Moving)
+	in.Moving, in.Preferred = parseMoving(m.Moving), m.Preferred
 	in.Forwards = parseForwards(m.Forwards)
 	in.Nodes, in.Router = m.Nodes, m.Router
 	in.Filter = parseFilter(m.Filter)

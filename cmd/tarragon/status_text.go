@@ -26,6 +26,7 @@ func printTable(w io.Writer, all []*instanceInfo) error {
 	printMandates(&b, all)
 	printNodesSaid(&b, all)
 	printMoves(&b, all)
+	printPreferred(&b, all)
 	printForwards(&b, all)
 	printRouters(&b, all)
 	printCopies(&b, all)
