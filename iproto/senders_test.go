@@ -2,7 +2,6 @@ package iproto
 
 import (
 	"bytes"
-	"net"
 	"runtime"
 	"testing"
 	"time"
@@ -57,9 +56,6 @@ func fullSockets(t *testing.T, deafs int, answer func(c *Conn, sync uint64, data
 	var deaf []*peer
 	for range deafs {
 		p := f.connect()
-		if err := p.nc.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // else some systems let it grow beyond all that comes
-			t.Fatal(err)
-		}
 		call(p, 1, 0x91, 1)
 		deaf = append(deaf, p)
 	}
