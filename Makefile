@@ -98,7 +98,7 @@ interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL
 	go test ./test/interop -count=1 -timeout $(HANGS)
 
 conformance: build ## go-tarantool's own test suites, fetched and run: writes docs/conformance.md
-	go run ./test/conformance
+	go run ./test/conformance $(if $(ROUTER),-router)
 
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi

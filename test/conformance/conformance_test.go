@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -42,12 +43,14 @@ func TestVerdicts(t *testing.T) {
 
 // A test that fails needs a reason, and a reason a test that fails.
 func TestExplain(t *testing.T) {
-	known := reasons{"* root TestBoth": "needs SQL", "v1 root TestOne": "needs Lua"}
+	known := reasons{"* root TestBoth": "needs SQL", "v1 root TestOne": "needs Lua", "* root TestLuck": "may pass, by timing"}
 	all := []outcome{
 		{version: "v1", pkg: "root", test: "TestBoth", verdict: failed},
 		{version: "v2", pkg: "root", test: "TestBoth", verdict: passed},
 		{version: "v1", pkg: "root", test: "TestOne", verdict: failed},
 		{version: "v2", pkg: "root", test: "TestOne", verdict: failed, said: "why"},
+		{version: "v1", pkg: "root", test: "TestLuck", verdict: failed},
+		{version: "v2", pkg: "root", test: "TestLuck", verdict: passed},
 		{version: "v1", pkg: "root", test: "TestOld", verdict: skipped, said: "too new"},
 	}
 	got := known.explain(all)
@@ -55,7 +58,7 @@ func TestExplain(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for i, reason := range []string{"needs SQL", "", "needs Lua", "not explained", "skips itself: too new"} {
+	for i, reason := range []string{"needs SQL", "", "needs Lua", "not explained", "may pass, by timing", "", "skips itself: too new"} {
 		if all[i].reason != reason {
 			t.Errorf("%s: reason %q, want %q", all[i].key(all[i].version), all[i].reason, reason)
 		}
@@ -63,8 +66,31 @@ func TestExplain(t *testing.T) {
 }
 
 func TestReasonsAreRead(t *testing.T) {
-	known, err := readReasons()
-	if err != nil || len(known) == 0 {
-		t.Fatalf("%d reasons, %v", len(known), err)
+	node, router, err := readReasons()
+	if err != nil || len(node) == 0 {
+		t.Fatalf("%d reasons, %v", len(node), err)
+	}
+	for key := range router {
+		if node[key] != "" {
+			t.Errorf("%s does not pass at a node either", key)
+		}
+	}
+}
+
+// The page has two parts: each run writes its own, and leaves the other one.
+func TestPageHasTwoParts(t *testing.T) {
+	byRouter := reasons{"* root TestTwo": "counts connections"}
+	one := outcome{version: "v1", pkg: "root", test: "TestOne", verdict: failed, reason: "needs SQL"}
+	two := outcome{version: "v1", pkg: "root", test: "TestTwo", verdict: failed, reason: "counts connections"}
+	node := page([]outcome{one}, nil, false, byRouter)
+	both := page([]outcome{one, two}, node, true, byRouter)
+	if !bytes.HasPrefix(both, node) || !bytes.Contains(both, []byte(routerHead)) || bytes.Count(both, []byte("TestOne")) != 1 || !bytes.Contains(both, []byte("`TestTwo` | root v1 | counts connections |")) {
+		t.Errorf("%s", both)
+	}
+	if again := page([]outcome{one, two}, both, true, byRouter); !bytes.Equal(again, both) {
+		t.Errorf("the router's part again: %s", again)
+	}
+	if again := page([]outcome{one}, both, false, byRouter); !bytes.Equal(again, both) {
+		t.Errorf("the node's part again: %s", again)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -33,6 +34,7 @@ type options struct {
 	only   string // a version; empty: all
 	pkg    string // a package of the suites; empty: all
 	run    string // a test; empty: all
+	router bool   // the suites come in by a router
 }
 
 func main() {
@@ -42,6 +44,7 @@ func main() {
 	flag.StringVar(&o.only, "version", "", "only the suites of this version")
 	flag.StringVar(&o.pkg, "package", "", "only this package of them; root is the first")
 	flag.StringVar(&o.run, "run", "", "only this test, with its output")
+	flag.BoolVar(&o.router, "router", false, "let the suites come in by a router in the server")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -56,7 +59,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	known, err := readReasons()
+	known, byRouter, err := readReasons()
 	if err != nil {
 		return err
 	}
@@ -74,6 +77,10 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	r := &runner{environ: append(os.Environ(), "TARANTOOL_BIN="+shim, "TARRAGON_BIN="+binary, "TMPDIR="+servers), log: os.Stderr}
+	if o.router {
+		maps.Copy(known, byRouter)
+		r.environ = append(r.environ, "TARRAGON_ROUTER=1")
+	}
 	var all []outcome
 	for _, s := range versions {
 		if o.only != "" && o.only != s.version {
@@ -87,7 +94,11 @@ func run(ctx context.Context, o options) error {
 	}
 	complaints := known.explain(all)
 	if o.page != "" && o.only+o.pkg+o.run == "" {
-		if err := os.WriteFile(o.page, page(all), 0o644); err != nil {
+		was, err := os.ReadFile(o.page)
+		if err == nil {
+			err = os.WriteFile(o.page, page(all, was, o.router, byRouter), 0o644)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -47,9 +47,34 @@ func summary(all []outcome) string {
 	return b.String()
 }
 
-func page(all []outcome) []byte {
+// routerHead begins the part of the page that a run through a router writes.
+const routerHead = `
+## Through a router
+
+The same suites by ` + "`ROUTER=1 make conformance`" + `: they come in by the port rw of a router in the server. What does not pass at a node is not listed again.
+
+`
+
+// page is the page anew: of what it was the other one of its two parts stays.
+func page(all []outcome, was []byte, router bool, byRouter reasons) []byte {
+	atNode, through, _ := strings.Cut(string(was), routerHead)
+	if router {
+		var b strings.Builder
+		b.WriteString(atNode + routerHead)
+		writeTables(&b, all, func(f *outcome) bool { _, ok := byRouter.of(f); return ok || f.reason == unexplained })
+		return []byte(b.String())
+	}
 	var b strings.Builder
 	b.WriteString(head)
+	writeTables(&b, all, func(*outcome) bool { return true })
+	if through != "" {
+		b.WriteString(routerHead + through)
+	}
+	return []byte(b.String())
+}
+
+// writeTables counts all, and lists what did not pass, but for some.
+func writeTables(b *strings.Builder, all []outcome, lists func(*outcome) bool) {
 	b.WriteString("| suite | passed | failed | skipped | tests |\n|---|---|---|---|---|\n")
 	for _, by := range []func(outcome) string{
 		func(f outcome) string { return "**" + f.version + "**" },
@@ -57,21 +82,20 @@ func page(all []outcome) []byte {
 	} {
 		names, counts := tally(all, by)
 		for _, n := range names {
-			fmt.Fprintf(&b, "| %s | %s |\n", n, counts[n].row())
+			fmt.Fprintf(b, "| %s | %s |\n", n, counts[n].row())
 		}
 	}
-	b.WriteString("\n## What does not pass\n\n| test | where | reason |\n|---|---|---|\n")
-	for _, l := range missing(all) {
+	b.WriteString("\n### What does not pass\n\n| test | where | reason |\n|---|---|---|\n")
+	for _, l := range missing(all, lists) {
 		b.WriteString(l)
 	}
-	return []byte(b.String())
 }
 
 // missing is a row for each test that did not pass, by reason; the versions of one stand together.
-func missing(all []outcome) (rows []string) {
+func missing(all []outcome, lists func(*outcome) bool) (rows []string) {
 	where := map[string][]string{}
 	for _, f := range all {
-		if f.verdict != passed {
+		if f.verdict != passed && lists(&f) {
 			row := fmt.Sprintf("%s\x00`%s` | %s", f.reason, f.test, f.pkg)
 			where[row] = append(where[row], f.version)
 		}

@@ -30,6 +30,7 @@ const (
 	binaryVar  = "TARRAGON_BIN"      // the server to become; set by the harness
 	listenVar  = "TEST_TNT_LISTEN"   // set by the suite
 	workDirVar = "TEST_TNT_WORK_DIR" // the same
+	routerVar  = "TARRAGON_ROUTER"   // set by the harness where suites come in by a router
 	childVar   = "TARRAGON_FIXTURE"  // set for the child: the script whose fixture it brings in
 )
 
