@@ -112,14 +112,14 @@ func (f *fake) cut(which func(*fakeConn) bool) {
 	}
 }
 
-// says has the instance tell of another state.
+// says has the instance tell of another state. Who watches is told the newest last.
 func (f *fake) says(e election) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lead = e
 	for c := range f.conns {
 		if c.user == "" {
-			go c.write(iproto.AppendEvent(nil, 0, iproto.EventElection, mp.Encode(e)))
+			c.write(iproto.AppendEvent(nil, 0, iproto.EventElection, mp.Encode(e)))
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (f *fake) tells(key, value string) {
 	f.keys[key] = value
 	for c := range f.conns {
 		if c.user == "" {
-			go c.write(iproto.AppendEvent(nil, 0, key, mp.Encode(value)))
+			c.write(iproto.AppendEvent(nil, 0, key, mp.Encode(value)))
 		}
 	}
 }
@@ -235,16 +235,15 @@ func (c *fakeConn) handle(row *xrow.Row) {
 			return
 		}
 		c.told[key] = true
+		f.mu.Lock() // until it is written: what is said behind it comes behind it
+		defer f.mu.Unlock()
 		switch key {
 		case iproto.EventElection:
-			c.write(iproto.AppendEvent(nil, row.Sync, key, mp.Encode(e)))
+			c.write(iproto.AppendEvent(nil, row.Sync, key, mp.Encode(f.lead)))
 		case eventLeader:
 			c.write(iproto.AppendEvent(nil, row.Sync, key, []byte{0x80}))
 		default:
-			f.mu.Lock()
-			value := f.keys[key]
-			f.mu.Unlock()
-			c.write(iproto.AppendEvent(nil, row.Sync, key, mp.Encode(value)))
+			c.write(iproto.AppendEvent(nil, row.Sync, key, mp.Encode(f.keys[key])))
 		}
 		return
 	case xrow.Vote:
@@ -259,7 +258,9 @@ func (c *fakeConn) handle(row *xrow.Row) {
 	case xrow.Call:
 		q := iproto.Carried{Body: row.Body}
 		if string(q.FunctionOf()) == xrow.ActAsCall {
+			f.mu.Lock()
 			c.user = testUser
+			f.mu.Unlock()
 			c.write(iproto.AppendData(nil, row.Sync, 1, []byte{0x90}))
 			return
 		}
