@@ -146,6 +146,8 @@ func (c *Core) noteFilter() {
 			s.drops = insertID(s.drops, sp.ID)
 		}
 	}
+	// One that was dropped is not among these, and its ID may be given to another space before anybody looks.
+	s.lacks = slices.DeleteFunc(s.lacks, func(id uint32) bool { return !s.now.Has(id) })
 	if s.copy != nil && slices.ContainsFunc(s.copy.Spaces, func(id uint32) bool { return !s.isLacking(id) }) {
 		c.dropCopy()
 	}

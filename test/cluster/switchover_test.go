@@ -102,6 +102,10 @@ func TestSwitchoverRefused(t *testing.T) {
 func TestStopHandsOver(t *testing.T) {
 	r := start(t, options{})
 	l := r.startLoad(20)
+	l.more(100)
+	for _, n := range r.Nodes {
+		r.caughtUp(n, l.newest()) // who has joined just now cannot take over yet
+	}
 	for range 3 {
 		l.more(100)
 		old := r.leader()
