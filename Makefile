@@ -57,7 +57,7 @@ check: tools ## staticcheck, errcheck, zerologlint
 	@if [ -f bench/go.mod ]; then cd bench && go tool -modfile=../tools/go.mod staticcheck ./...; fi
 
 # The tests of server and xlog take longest, and race runs them all but for the one that it cannot measure; of xlog's faults
-# it takes every 29th, and go test ./xlog every fourth.
+# it takes every 58th, and go test ./xlog every fourth.
 unit: tools ## unit tests, but for what other targets run
 	go test -timeout $(HANGS) $$(go list ./... | grep -v -e '/server$$' -e '/xlog$$' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
 	go test -timeout $(HANGS) ./server -run '^TestMemoryIsLimited$$'

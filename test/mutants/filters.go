@@ -36,10 +36,17 @@ var filters = []Mutant{
 		Old: `			s.drops = insertID(s.drops, sp.ID)
 		}
 	}
-	if s.copy != nil`,
+	// One`,
 		New: `		}
 	}
-	if s.copy != nil`,
+	// One`,
+	},
+	{
+		Name: "what was dropped while it was copied is lacking still", Area: "filters", File: "instance/share.go", By: "test/cluster TestDefinitionsChangeInACopy",
+		Old: `return !s.now.Has(id) })
+	if s.copy`,
+		New: `return s.now == nil })
+	if s.copy`,
 	},
 	{
 		Name: "a change of a definition leaves a copy as it is", Area: "filters", File: "instance/apply.go", By: "test/sim TestFilters",
@@ -50,7 +57,7 @@ var filters = []Mutant{
 		New: ``,
 	},
 	{
-		Name: "a copy that fails is asked for again every second", Area: "filters", File: "instance/copying.go", By: "instance TestCopyPausesGrow", Quick: true,
+		Name: "a copy that fails is asked for again every second", Area: "filters", File: "instance/copying.go", By: "instance TestCopyPausesGrow",
 		Old: `min(pause<<min(t.fails-1, 6), copyPauseMost)`,
 		New: `pause`,
 	},
@@ -98,7 +105,7 @@ var filters = []Mutant{
 		New: `if err := error(nil); err != nil {`,
 	},
 	{
-		Name: "an index is formed of what views keep", Area: "filters", File: "box/leftout.go", By: "box TestFormed", Quick: true,
+		Name: "an index is formed of what views keep", Area: "filters", File: "box/leftout.go", By: "box TestFormed",
 		Old: `if r == 0 || b.mem.end(r) <= b.confirmed {`,
 		New: `if r == 0 {`,
 	},
@@ -113,7 +120,7 @@ var filters = []Mutant{
 		New: `return ix, ix != nil`,
 	},
 	{
-		Name: "an index is read before it is whole", Area: "filters", File: "box/schema.go", By: "box TestFormed", Quick: true,
+		Name: "an index is read before it is whole", Area: "filters", File: "box/schema.go", By: "box TestFormed",
 		Old: `if ix.tree != nil && ix.tree.forming != nil {`,
 		New: `if false {`,
 	},
@@ -153,7 +160,7 @@ var filters = []Mutant{
 		New: `return true //`,
 	},
 	{
-		Name: "an undecided row of a replica counts", Area: "filters", File: "instance/replicas.go", By: "instance TestScripts", Quick: true,
+		Name: "an undecided row of a replica counts", Area: "filters", File: "instance/replicas.go", By: "instance TestScripts",
 		Old: `r := FindReplica(c.replicas, j.UUID)
 	if !j.anonymous() {`,
 		New: `r := FindReplica(c.replicas, j.UUID)

@@ -19,12 +19,12 @@ var sessions = []Mutant{
 		New: `f.number, f.saw = true, max(f.saw, c.seq-1)`,
 	},
 	{
-		Name: "checkpoints and joins leave the table out", Area: "sessions", File: "box/view.go", By: "server TestSessionInCheckpoint", Quick: true,
+		Name: "checkpoints and joins leave the table out", Area: "sessions", File: "box/view.go", By: "server TestSessionInCheckpoint",
 		Old: `	return v.dict.isHere(v.sharing, sp)`,
 		New: `	return sp.id != v.dict.session && v.dict.isHere(v.sharing, sp)`,
 	},
 	{
-		Name: "idleness is judged by a follower's clock", Area: "sessions", File: "instance/session.go", By: "test/sim TestSessions", Quick: true,
+		Name: "idleness is judged by a follower's clock", Area: "sessions", File: "instance/session.go", By: "test/sim TestSessions",
 		Old: `slots: int(min(r.number, MaxSlots)), used: c.now.Mono}`,
 		New: `slots: int(min(r.number, MaxSlots))}`,
 	},
