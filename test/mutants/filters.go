@@ -42,13 +42,6 @@ var filters = []Mutant{
 	// One`,
 	},
 	{
-		Name: "what was dropped while it was copied is lacking still", Area: "filters", File: "instance/share.go", By: "test/cluster TestDefinitionsChangeInACopy",
-		Old: `return !s.now.Has(id) })
-	if s.copy`,
-		New: `return s.now == nil })
-	if s.copy`,
-	},
-	{
 		Name: "a change of a definition leaves a copy as it is", Area: "filters", File: "instance/apply.go", By: "test/sim TestFilters",
 		Old: `	if a.ddl {
 		c.restartCopy(a)
