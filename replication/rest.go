@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// rests has what reads pages of a view rest for as long as it has worked. A base copy is in no hurry
+// rests has what reads pages of a view rest for twice as long as it has worked. A base copy is in no hurry
 // while the sender serves others: on few processors it would take one of them for itself, and a
 // processor that others want makes its work longer, and so its rests.
 type rests struct {
@@ -27,7 +27,7 @@ func (r *rests) worked(since time.Time) {
 	if r.work += time.Since(since); r.work < restAfter {
 		return
 	}
-	// Writing what was read costs about as much as reading it, on other goroutines.
+	// Twice, since what was read is written meanwhile, on another goroutine.
 	rest := min(2*r.work, restMax)
 	r.work = 0
 	select {
