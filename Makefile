@@ -15,7 +15,7 @@ HANGS    ?= 30m
 export GOFLAGS += -tags=pebblegozstd
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim sim-short mutants mutants-sample lint bench switchovers hidden-failovers bench-diff clean cluster interop conformance attack model model-deep
+.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim sim-short mutants mutants-sample lint bench switchovers hidden-failovers bench-diff clean cluster cluster-short interop conformance attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,7 +27,7 @@ demo: build ## three nodes survive the loss of their leader, within a minute; th
 	bin/tarragon demo
 	bin/tarragon demo --filter
 
-test: fmt vet check unit race cluster interop fuzz-short sim-short mutants-sample ## everything that CI runs
+test: fmt vet check unit race cluster-short interop fuzz-short sim-short mutants-sample ## everything that CI runs
 
 # One line for everything that is missing.
 tools:
@@ -56,11 +56,13 @@ check: tools ## staticcheck, errcheck, zerologlint
 	go vet -vettool=$$($(TOOL) -n zerologlint) ./...
 	@if [ -f bench/go.mod ]; then cd bench && go tool -modfile=../tools/go.mod staticcheck ./...; fi
 
-# The tests of server and xlog take longest, and race runs them all but for the one that it cannot measure; of xlog's faults
-# it takes every 58th, and go test ./xlog every fourth.
+# What race runs is left to it, but for what the detector makes no sense for: how much is allocated. Of the models, which nothing
+# but their own code can break, it takes what is quick.
+MEASURED := TestMemoryIsLimited|TestIdleClientIsSmall|TestIdleConnectionIsSmall|Allocate
 unit: tools ## unit tests, but for what other targets run
-	go test -timeout $(HANGS) $$(go list ./... | grep -v -e '/server$$' -e '/xlog$$' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
-	go test -timeout $(HANGS) ./server -run '^TestMemoryIsLimited$$'
+	go test -timeout $(HANGS) $$(go list ./... | grep -v -E '^[^/]*/[^/]*/($(subst $(eval ) ,|,$(RACE)))(/|$$)' | grep -v -e '/tarragon$$' -e '/test/model' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
+	go test -short -timeout $(HANGS) ./test/model/...
+	go test -timeout $(HANGS) -run '$(MEASURED)' ./iproto ./instance ./replication ./router ./server ./xlog
 	@if [ -f bench/go.mod ]; then cd bench && go test -timeout $(HANGS) ./...; fi
 
 race: tools ## tests of the concurrent packages under the race detector
@@ -93,6 +95,13 @@ fuzz-run: tools
 cluster: tools ## real processes that are killed, paused and cut off
 	@test/cluster/need.sh
 	go test -count=1 -timeout $(HANGS) ./test/cluster
+
+# Without the stories that wait longest for what others tell sooner: each way in which an upgrade ends (one is left), and
+# what is measured of processes.
+LONG := TestUpgrade(Refused|Stops|GoesOn|LeaderMoves)|TestGoClient|TestIdleSockets|TestFilteredReaderIsSmall|TestPauseRunsOut
+cluster-short: tools
+	@test/cluster/need.sh
+	go test -count=1 -timeout $(HANGS) -skip '^($(LONG))$$' ./test/cluster
 
 interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x
 	@test/interop/need.sh
