@@ -2,6 +2,7 @@ package instance
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -408,5 +409,29 @@ func TestJoinWithAFilterUnderTarantoolsRules(t *testing.T) {
 		if rules == terms.Strong && (err != nil || s.Share == nil) || rules == terms.Tarantool && (err == nil || err.Code != xrow.ErrUnsupported || s.Share != nil) {
 			t.Errorf("rules %v: %v, %+v", rules, err, s.Share)
 		}
+	}
+}
+
+// A space that is dropped while its copy rests lacks nothing any more, also where its ID is
+// given to one that the filter leaves out before another copy is asked for.
+func TestShareForgetsADroppedSpace(t *testing.T) {
+	r := copyingOrders(t)
+	r.core.cfg.CopyPause = time.Second
+	r.step(CopyEnds{Order: 1, Err: errors.New("the connection is lost")})
+	drop := func(space uint32, key []byte) xrow.Row {
+		return statementRow(xrow.DML{Type: xrow.Delete, SpaceID: space, Key: key})
+	}
+	r.take(r.core.share.gen,
+		drop(xrow.SpaceIndex, append(msgp.AppendUint64([]byte{0x92}, shareOrders), 0)),
+		drop(xrow.SpaceSpace, msgp.AppendUint64([]byte{0x91}, shareOrders)),
+		r.filterRow(1), confirmRow)
+	again := msgp.AppendString(append(msgp.AppendUint64([]byte{0x97}, shareOrders), 1), "again")
+	r.take(r.core.share.gen,
+		statementRow(xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceSpace, Tuple: append(append(msgp.AppendString(again, "memtx"), 0), 0x80, 0x90)}),
+		statementRow(xrow.DML{Type: xrow.Insert, SpaceID: xrow.SpaceIndex, Tuple: indexRow(shareOrders)}),
+		confirmRow)
+	r.now.Mono += time.Minute
+	if r.step(); len(r.core.share.lacks) > 0 || len(r.orders) != 1 {
+		t.Errorf("lacking %v, %d orders", r.core.share.lacks, len(r.orders))
 	}
 }

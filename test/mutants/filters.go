@@ -42,6 +42,13 @@ var filters = []Mutant{
 	// One`,
 	},
 	{
+		Name: "what was dropped while its copy rested is lacking still", Area: "filters", File: "instance/share.go", By: "instance TestShareForgetsADroppedSpace",
+		Old: `return !s.now.Has(id) })
+	if s.copy`,
+		New: `return s.now == nil })
+	if s.copy`,
+	},
+	{
 		Name: "a change of a definition leaves a copy as it is", Area: "filters", File: "instance/apply.go", By: "test/sim TestFilters",
 		Old: `	if a.ddl {
 		c.restartCopy(a)
