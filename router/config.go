@@ -37,18 +37,19 @@ type Config struct {
 	// ConsensusTimeout is how long ports lead somewhere though most members believe in no
 	// leader, as far as the router hears. 0: for ever; negative: not at all.
 	ConsensusTimeout time.Duration
-	OwnWrites        bool          // what comes in by the port ro shows all that the user's clients had answers to before, by this router
-	NoLeaderReads    bool          // the port ro never goes to the leader
-	NoNumbers        bool          // writes are sent once: one that was on its way when a leader was lost is unknown
-	Backends         int           // connections to an instance for a user that clients share; 8
-	MaxBackends      int           // connections to instances, all together; 1024
-	ConnectTimeout   time.Duration // for a connection with its login; 3s
-	SlowTimeout      time.Duration // for 256 KiB to be taken by a client or an instance; 30s
-	PollInterval     time.Duration // between questions to instances; 250ms
-	SilenceLimit     time.Duration // an instance that answers nothing for so long is given up; 2s
-	SocketMode       fs.FileMode   // of unix sockets; 0600
-	AnswerMemory     int           // bytes of answers that clients have not read; 512 MiB
-	Limits           iproto.Limits // of connections, for each port
+	OwnWrites        bool              // what comes in by the port ro shows all that the user's clients had answers to before, by this router
+	NoLeaderReads    bool              // the port ro never goes to the leader
+	NoNumbers        bool              // writes are sent once: one that was on its way when a leader was lost is unknown
+	Backends         int               // connections to an instance for a user that clients share; 8
+	MaxBackends      int               // connections to instances, all together; 1024
+	ConnectTimeout   time.Duration     // for a connection with its login; 3s
+	SlowTimeout      time.Duration     // for 256 KiB to be taken by a client or an instance; 30s
+	PollInterval     time.Duration     // between questions to instances; 250ms
+	SilenceLimit     time.Duration     // an instance that answers nothing for so long is given up; 2s
+	SocketMode       fs.FileMode       // of unix sockets; 0600
+	AnswerMemory     int               // bytes of answers that clients have not read; 512 MiB
+	Limits           iproto.Limits     // of connections, for each port
+	MetricLabels     map[string]string // of all figures at /metrics
 	Log              zerolog.Logger
 }
 

@@ -1,113 +1,68 @@
 package router
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
-	stdlog "log"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"tarragon.dev/tarragon/internal/httpport"
+	"tarragon.dev/tarragon/internal/metrics"
 )
 
-// Bounds of the port for health checks: it has no login.
-const (
-	httpHeader  = 8 << 10         // bytes of a request, which has no body
-	httpTime    = 5 * time.Second // for a request to come, and for an answer to be taken
-	httpIdle    = time.Minute     // between requests of a connection
-	httpClients = 128             // connections at a time; more are closed at once
-)
-
-// health is the port for health checks.
+// health answers health checks and scrapes.
 type health struct {
-	r   *Router
-	srv http.Server
-	at  []net.Listener
-	wg  sync.WaitGroup
+	r       *Router
+	metrics http.Handler
 }
 
 // openHealth listens for health checks.
-func openHealth(r *Router, addrs []string) (*health, error) {
-	h := &health{r: r}
-	h.srv = http.Server{
-		Handler: h, ReadHeaderTimeout: httpTime, ReadTimeout: httpTime, WriteTimeout: httpTime, IdleTimeout: httpIdle,
-		MaxHeaderBytes: httpHeader, ErrorLog: stdlog.New(io.Discard, "", 0),
+func openHealth(r *Router, addrs []string) (*httpport.Port, error) {
+	figures := metrics.New(metrics.Config{Sets: []*metrics.Set{&Metrics}, Labels: r.cfg.MetricLabels, Collect: func(to *metrics.Samples) {
+		st := r.Stats()
+		st.Collect(to)
+	}})
+	scrapes, err := figures.Handler()
+	if err != nil {
+		return nil, err
 	}
-	room := make(chan struct{}, httpClients)
-	for _, addr := range addrs {
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			h.close()
-			return nil, err
-		}
-		h.at = append(h.at, ln)
-		h.wg.Go(func() { h.serve(&bounded{ln, room}) })
-	}
-	return h, nil
+	return httpport.Open(addrs, &health{r, scrapes}, func(err error) {
+		r.cfg.Log.Error().Err(err).Msg("the port for health checks has ended")
+	})
 }
 
-func (h *health) serve(ln net.Listener) {
-	if err := h.srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		h.r.cfg.Log.Error().Err(err).Msg("the port for health checks has ended")
-	}
-}
-
-func (h *health) close() {
-	_ = h.srv.Close() // what it could not close is closed with the process
-	for _, ln := range h.at {
-		_ = ln.Close() // one whose Serve has not begun; else it is closed already
-	}
-	h.wg.Wait()
-}
-
-// ServeHTTP answers a question. The request's body is not wanted, and not read.
+// ServeHTTP answers a question.
 func (h *health) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	switch q.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-	default:
-		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		answer(w, http.StatusMethodNotAllowed, report{Why: "GET, HEAD or OPTIONS expected"})
-		return
-	}
-	if q.ContentLength != 0 {
-		w.Header().Set("Connection", "close")
-		answer(w, http.StatusBadRequest, report{Why: "a health check has no body"})
-		return
-	}
 	lag, err := lagOf(q.FormValue("lag"))
 	if err != nil {
-		answer(w, http.StatusBadRequest, report{Why: err.Error()})
+		httpport.Answer(w, http.StatusBadRequest, report{Why: err.Error()})
 		return
 	}
 	switch q.URL.Path {
 	case "/status":
-		answer(w, http.StatusOK, h.r.Stats())
+		httpport.Answer(w, http.StatusOK, h.r.Stats())
 		return
 	case "/metrics":
-		st := h.r.Stats()
-		answerText(w, http.StatusOK, metricsType, st.Metrics())
+		h.metrics.ServeHTTP(w, q)
 		return
 	}
 	s := h.r.standing()
 	switch q.URL.Path {
 	case "/group/read-write-info":
 		body := h.r.readWriteInfo(&s)
-		answer(w, statusOf(body.OK), body)
+		httpport.Answer(w, statusOf(body.OK), body)
 		return
 	case "/group/read-only-info":
 		body := h.r.readOnlyInfo(&s)
-		answer(w, statusOf(body.OK), body)
+		httpport.Answer(w, statusOf(body.OK), body)
 		return
 	}
 	body, known := s.judge(q.URL.Path, lag)
 	if !known {
-		answer(w, http.StatusNotFound, report{Why: "no such health check"})
+		httpport.Answer(w, http.StatusNotFound, report{Why: "no such health check"})
 		return
 	}
-	answer(w, statusOf(body.OK), body)
+	httpport.Answer(w, statusOf(body.OK), body)
 }
 
 func statusOf(ok bool) int {
@@ -115,22 +70,6 @@ func statusOf(ok bool) int {
 		return http.StatusOK
 	}
 	return http.StatusServiceUnavailable
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		status, text = http.StatusInternalServerError, []byte("{}")
-	}
-	answerText(w, status, "application/json", append(text, '\n'))
-}
-
-func answerText(w http.ResponseWriter, status int, kind string, text []byte) {
-	w.Header().Set("Content-Type", kind)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
-	_, _ = w.Write(text) // else the client has gone
 }
 
 // errLagParam says how ?lag= is written.
@@ -185,39 +124,4 @@ func (r *Router) readOnlyInfo(s *standing) groupReport {
 		out.Readers = append(out.Readers, r.member(s, i))
 	}
 	return out
-}
-
-// bounded is a listener that closes what is too much at once: who asks for health asks
-// again, and must not wait behind those that say nothing.
-type bounded struct {
-	net.Listener
-	room chan struct{}
-}
-
-// Accept is that of net.Listener.
-func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		c, err := b.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case b.room <- struct{}{}:
-			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { <-b.room })}, nil
-		default:
-			_ = c.Close()
-		}
-	}
-}
-
-// boundedConn gives its room back when it is closed.
-type boundedConn struct {
-	net.Conn
-	leave func()
-}
-
-// Close is that of net.Conn.
-func (c *boundedConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

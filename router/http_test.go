@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tarragon.dev/tarragon/internal/httpport"
 )
 
 // two is a leader and a reader that is some time behind.
@@ -203,7 +205,7 @@ func TestHealthRoom(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	for range httpClients {
+	for range httpport.Clients {
 		c, err := net.Dial("tcp", r.HTTPAddrs()[0])
 		if err != nil {
 			t.Fatal(err)

@@ -1,122 +1,103 @@
 package router
 
-import (
-	"bytes"
-	"fmt"
-	"strconv"
-	"strings"
+import "tarragon.dev/tarragon/internal/metrics"
+
+// Metrics are the figures of a router. What counts up does so from the start of the process.
+var Metrics metrics.Set
+
+// metricsGroup is the group of all of them.
+const metricsGroup = "tarragon"
+
+// Of each port.
+var (
+	mPortInstances   = Metrics.Gauge(metricsGroup, "tarragon_router_port_instances", "Instances that a port leads to.", "port")
+	mClients         = Metrics.Gauge(metricsGroup, "tarragon_router_clients", "Connections of clients.", "port")
+	mClientsLoggedIn = Metrics.Gauge(metricsGroup, "tarragon_router_clients_logged_in", "Connections of clients that are logged in.", "port")
+	mConnections     = Metrics.Counter(metricsGroup, "tarragon_router_connections_total", "Connections that clients have made.", "port")
+	mClientsRefused  = Metrics.Counter(metricsGroup, "tarragon_router_clients_refused_total", "Clients for whom there was no room.", "port")
+	mLoginsFailed    = Metrics.Counter(metricsGroup, "tarragon_router_logins_failed_total", "Logins with a wrong password.", "port")
+	mRequests        = Metrics.Counter(metricsGroup, "tarragon_router_requests_total", "Requests of clients.", "port")
+	mErrors          = Metrics.Counter(metricsGroup, "tarragon_router_errors_total", "Errors among the answers.", "port")
+	mReceivedBytes   = Metrics.Counter(metricsGroup, "tarragon_router_received_bytes_total", "Bytes from clients.", "port")
+	mSentBytes       = Metrics.Counter(metricsGroup, "tarragon_router_sent_bytes_total", "Bytes to clients.", "port")
 )
 
-// metricsType is the format of Prometheus's text exposition.
-const metricsType = "text/plain; version=0.0.4; charset=utf-8"
+// Of each instance.
+var (
+	mInstanceUp         = Metrics.Gauge(metricsGroup, "tarragon_router_instance_up", "Whether an instance answers.", "instance")
+	mInstanceLeads      = Metrics.Gauge(metricsGroup, "tarragon_router_instance_leads", "Whether the router takes an instance for the leader.", "instance")
+	mInstanceFenced     = Metrics.Gauge(metricsGroup, "tarragon_router_instance_fenced", "Whether administrators keep clients away from an instance.", "instance")
+	mInstanceTerm       = Metrics.Gauge(metricsGroup, "tarragon_router_instance_term", "The term of an instance.", "instance")
+	mInstanceClients    = Metrics.Gauge(metricsGroup, "tarragon_router_instance_clients", "Clients whose requests go to an instance.", "instance")
+	mBackends           = Metrics.Gauge(metricsGroup, "tarragon_router_backends", "Connections to an instance for clients.", "instance")
+	mRequestsUnderWay   = Metrics.Gauge(metricsGroup, "tarragon_router_requests_under_way", "Requests on these connections.", "instance")
+	mInstanceLagSeconds = Metrics.Gauge(metricsGroup, "tarragon_router_instance_lag_seconds", "How far an instance is behind the leader, by the router's clock.", "instance")
+)
 
-// exposition is metrics as text.
-type exposition struct{ bytes.Buffer }
+// Of the router.
+var (
+	mFailovers         = Metrics.Counter(metricsGroup, "tarragon_router_failovers_total", "Times that another instance came to lead.")
+	mFailoversHidden   = Metrics.Counter(metricsGroup, "tarragon_router_failovers_hidden_total", "Failovers over which no client was told an error of the router's own.")
+	mHeldRequests      = Metrics.Gauge(metricsGroup, "tarragon_router_held_requests", "Requests that wait for an instance.")
+	mHeldBytes         = Metrics.Gauge(metricsGroup, "tarragon_router_held_bytes", "What these take of hold_bytes.")
+	mHeldTotal         = Metrics.Counter(metricsGroup, "tarragon_router_held_requests_total", "Requests that have waited for an instance.")
+	mExpiredRequests   = Metrics.Counter(metricsGroup, "tarragon_router_expired_requests_total", "Requests that no instance took within hold_time.")
+	mRefusedRequests   = Metrics.Counter(metricsGroup, "tarragon_router_refused_requests_total", "Times that an instance refused a request which then went to another one.")
+	mResentRequests    = Metrics.Counter(metricsGroup, "tarragon_router_resent_requests_total", "Requests that went on to another connection when theirs ended.")
+	mUnknownRequests   = Metrics.Counter(metricsGroup, "tarragon_router_unknown_requests_total", "Requests whose outcome nobody could tell.")
+	mNumberedWrites    = Metrics.Counter(metricsGroup, "tarragon_router_numbered_writes_total", "Writes that had a number of an exactly-once session.")
+	mRepeatedWrites    = Metrics.Counter(metricsGroup, "tarragon_router_repeated_writes_total", "Writes that were sent once more under their number.")
+	mSessions          = Metrics.Gauge(metricsGroup, "tarragon_router_sessions", "Exactly-once sessions that are open.")
+	mSessionSlots      = Metrics.Gauge(metricsGroup, "tarragon_router_session_slots", "Slots of these sessions.")
+	mSessionSlotsTaken = Metrics.Gauge(metricsGroup, "tarragon_router_session_slots_taken", "Slots that have a write under way.")
+)
 
-// label is the name of a label and its value.
-type label struct{ name, value string }
-
-// sample is a value of a metric.
-type sample struct {
-	value  float64
-	labels []label
+// Collect puts the numbers.
+func (st *Stats) Collect(to *metrics.Samples) {
+	for i := range st.Ports {
+		st.Ports[i].collect(to)
+	}
+	for i := range st.Instances {
+		st.Instances[i].collect(to, st.Leader)
+	}
+	metrics.Count(to, mFailovers, st.Failovers)
+	metrics.Count(to, mFailoversHidden, st.Hidden)
+	metrics.Count(to, mHeldRequests, st.Held.Now)
+	metrics.Count(to, mHeldBytes, st.Held.Bytes)
+	metrics.Count(to, mHeldTotal, st.Held.Total)
+	metrics.Count(to, mExpiredRequests, st.Held.Expired)
+	metrics.Count(to, mRefusedRequests, st.Held.Refused)
+	metrics.Count(to, mResentRequests, st.Held.Again)
+	metrics.Count(to, mUnknownRequests, st.Held.Unknown)
+	metrics.Count(to, mNumberedWrites, st.Writes.Numbered)
+	metrics.Count(to, mRepeatedWrites, st.Writes.Repeated)
+	metrics.Count(to, mSessions, st.Writes.Sessions)
+	metrics.Count(to, mSessionSlots, st.Writes.Slots)
+	metrics.Count(to, mSessionSlotsTaken, st.Writes.Taken)
 }
 
-// metric writes all values of one: kind is counter or gauge. One without values is not there.
-func (e *exposition) metric(name, kind, help string, all ...sample) {
-	if len(all) == 0 {
-		return
-	}
-	fmt.Fprintf(e, "# HELP tarragon_router_%s %s\n# TYPE tarragon_router_%s %s\n", name, help, name, kind)
-	for _, s := range all {
-		e.WriteString("tarragon_router_" + name)
-		for i, l := range s.labels {
-			e.WriteString([...]string{"{", ","}[min(i, 1)] + l.name + `="` + escaped.Replace(l.value) + `"`)
-		}
-		if len(s.labels) > 0 {
-			e.WriteByte('}')
-		}
-		e.WriteString(" " + strconv.FormatFloat(s.value, 'g', -1, 64) + "\n")
-	}
+func (p *PortStats) collect(to *metrics.Samples) {
+	metrics.Count(to, mPortInstances, len(p.LeadsTo), p.Port)
+	metrics.Count(to, mClients, p.Clients, p.Port)
+	metrics.Count(to, mClientsLoggedIn, p.LoggedIn, p.Port)
+	metrics.Count(to, mConnections, p.Connections, p.Port)
+	metrics.Count(to, mClientsRefused, p.Refused, p.Port)
+	metrics.Count(to, mLoginsFailed, p.Failed, p.Port)
+	metrics.Count(to, mRequests, p.Requests, p.Port)
+	metrics.Count(to, mErrors, p.Errors, p.Port)
+	metrics.Count(to, mReceivedBytes, p.Received, p.Port)
+	metrics.Count(to, mSentBytes, p.Sent, p.Port)
 }
 
-// escaped is what the format has escaped in values of labels.
-var escaped = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
-
-func one[N int | int64 | uint64](n N) sample { return sample{value: float64(n)} }
-
-func yes(b bool) float64 {
-	if b {
-		return 1
+func (in *InstanceStats) collect(to *metrics.Samples, leader string) {
+	to.Yes(mInstanceUp, in.Answers, in.Name)
+	to.Yes(mInstanceLeads, in.Name == leader, in.Name)
+	to.Yes(mInstanceFenced, in.Fenced, in.Name)
+	metrics.Count(to, mInstanceTerm, in.Term, in.Name)
+	metrics.Count(to, mInstanceClients, in.Clients, in.Name)
+	metrics.Count(to, mBackends, in.Backends, in.Name)
+	metrics.Count(to, mRequestsUnderWay, in.UnderWay, in.Name)
+	if in.Lag != nil {
+		to.Put(mInstanceLagSeconds, *in.Lag, in.Name)
 	}
-	return 0
-}
-
-// Metrics are the same numbers as Prometheus reads them. What counts up does so from the start of the process.
-func (st *Stats) Metrics() []byte {
-	var e exposition
-	st.portMetrics(&e)
-	st.instanceMetrics(&e)
-	const counter, gauge = "counter", "gauge"
-	e.metric("failovers_total", counter, "Times that another instance came to lead.", one(st.Failovers))
-	e.metric("failovers_hidden_total", counter, "Failovers over which no client was told an error of the router's own.", one(st.Hidden))
-	e.metric("held_requests", gauge, "Requests that wait for an instance.", one(st.Held.Now))
-	e.metric("held_bytes", gauge, "What these take of hold_bytes.", one(st.Held.Bytes))
-	e.metric("held_requests_total", counter, "Requests that have waited for an instance.", one(st.Held.Total))
-	e.metric("expired_requests_total", counter, "Requests that no instance took within hold_time.", one(st.Held.Expired))
-	e.metric("refused_requests_total", counter, "Times that an instance refused a request which then went to another one.", one(st.Held.Refused))
-	e.metric("resent_requests_total", counter, "Requests that went on to another connection when theirs ended.", one(st.Held.Again))
-	e.metric("unknown_requests_total", counter, "Requests whose outcome nobody could tell.", one(st.Held.Unknown))
-	e.metric("numbered_writes_total", counter, "Writes that had a number of an exactly-once session.", one(st.Writes.Numbered))
-	e.metric("repeated_writes_total", counter, "Writes that were sent once more under their number.", one(st.Writes.Repeated))
-	e.metric("sessions", gauge, "Exactly-once sessions that are open.", one(st.Writes.Sessions))
-	e.metric("session_slots", gauge, "Slots of these sessions.", one(st.Writes.Slots))
-	e.metric("session_slots_taken", gauge, "Slots that have a write under way.", one(st.Writes.Taken))
-	return e.Bytes()
-}
-
-func (st *Stats) portMetrics(e *exposition) {
-	each := func(value func(*PortStats) float64) (all []sample) {
-		for i := range st.Ports {
-			all = append(all, sample{value(&st.Ports[i]), []label{{"port", st.Ports[i].Port}}})
-		}
-		return all
-	}
-	count := func(name, help string, value func(*PortStats) uint64) {
-		e.metric(name, "counter", help, each(func(p *PortStats) float64 { return float64(value(p)) })...)
-	}
-	e.metric("port_instances", "gauge", "Instances that a port leads to.", each(func(p *PortStats) float64 { return float64(len(p.LeadsTo)) })...)
-	e.metric("clients", "gauge", "Connections of clients.", each(func(p *PortStats) float64 { return float64(p.Clients) })...)
-	e.metric("clients_logged_in", "gauge", "Connections of clients that are logged in.", each(func(p *PortStats) float64 { return float64(p.LoggedIn) })...)
-	count("connections_total", "Connections that clients have made.", func(p *PortStats) uint64 { return p.Connections })
-	count("clients_refused_total", "Clients for whom there was no room.", func(p *PortStats) uint64 { return p.Refused })
-	count("logins_failed_total", "Logins with a wrong password.", func(p *PortStats) uint64 { return p.Failed })
-	count("requests_total", "Requests of clients.", func(p *PortStats) uint64 { return p.Requests })
-	count("errors_total", "Errors among the answers.", func(p *PortStats) uint64 { return p.Errors })
-	count("received_bytes_total", "Bytes from clients.", func(p *PortStats) uint64 { return p.Received })
-	count("sent_bytes_total", "Bytes to clients.", func(p *PortStats) uint64 { return p.Sent })
-}
-
-func (st *Stats) instanceMetrics(e *exposition) {
-	gauge := func(name, help string, value func(*InstanceStats) float64) {
-		var all []sample
-		for i := range st.Instances {
-			all = append(all, sample{value(&st.Instances[i]), []label{{"instance", st.Instances[i].Name}}})
-		}
-		e.metric(name, "gauge", help, all...)
-	}
-	gauge("instance_up", "Whether an instance answers.", func(in *InstanceStats) float64 { return yes(in.Answers) })
-	gauge("instance_leads", "Whether the router takes an instance for the leader.", func(in *InstanceStats) float64 { return yes(in.Name == st.Leader) })
-	gauge("instance_fenced", "Whether administrators keep clients away from an instance.", func(in *InstanceStats) float64 { return yes(in.Fenced) })
-	gauge("instance_term", "The term of an instance.", func(in *InstanceStats) float64 { return float64(in.Term) })
-	gauge("instance_clients", "Clients whose requests go to an instance.", func(in *InstanceStats) float64 { return float64(in.Clients) })
-	gauge("backends", "Connections to an instance for clients.", func(in *InstanceStats) float64 { return float64(in.Backends) })
-	gauge("requests_under_way", "Requests on these connections.", func(in *InstanceStats) float64 { return float64(in.UnderWay) })
-	var lags []sample
-	for _, in := range st.Instances {
-		if in.Lag != nil {
-			lags = append(lags, sample{*in.Lag, []label{{"instance", in.Name}}})
-		}
-	}
-	e.metric("instance_lag_seconds", "gauge", "How far an instance is behind the leader, by the router's clock.", lags...)
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tarragon.dev/tarragon/internal/httpport"
 	"tarragon.dev/tarragon/internal/numbers"
 	"tarragon.dev/tarragon/iproto"
 )
@@ -19,8 +20,8 @@ type Router struct {
 	wg     sync.WaitGroup
 	began  time.Time
 
-	ports  [ports]*port // nil: off
-	health *health      // nil: off
+	ports  [ports]*port   // nil: off
+	health *httpport.Port // nil: off
 	insts  []*instance
 	self   int         // the place of the one that the router is in; -1: it is in none
 	stops  atomic.Bool // clients have been asked to leave
@@ -173,7 +174,7 @@ func (r *Router) Close() {
 		}
 	}
 	if r.health != nil {
-		r.health.close()
+		r.health.Close()
 	}
 	r.endSessions()
 	r.cancel()
@@ -374,13 +375,11 @@ func (r *Router) told(i int, change func(*word)) {
 }
 
 // HTTPAddrs are the addresses that the port for health checks listens on.
-func (r *Router) HTTPAddrs() (out []string) {
-	if r.health != nil {
-		for _, ln := range r.health.at {
-			out = append(out, ln.Addr().String())
-		}
+func (r *Router) HTTPAddrs() []string {
+	if r.health == nil {
+		return nil
 	}
-	return out
+	return r.health.Addrs()
 }
 
 // Addrs are the addresses that a port listens on.

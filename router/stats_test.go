@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -145,7 +144,7 @@ func TestStats(t *testing.T) {
 	if got.Leader != "d" || got.Failovers != 3 || len(got.Instances) != 4 || len(got.Ports) != 2 || got.Hidden != 1 {
 		t.Errorf("%+v", got)
 	}
-	metrics := fetched(t, r, "/metrics", metricsType)
+	metrics := fetched(t, r, "/metrics", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores")
 	for _, want := range []string{
 		`tarragon_router_clients_logged_in{port="rw"} 2`, `tarragon_router_clients_refused_total{port="rw"} 1`, "tarragon_router_failovers_total 3", "tarragon_router_failovers_hidden_total 1",
 		fmt.Sprint("tarragon_router_repeated_writes_total ", got.Writes.Repeated), "tarragon_router_unknown_requests_total 1", `tarragon_router_instance_leads{instance="d"} 1`, `tarragon_router_instance_up{instance="d"} 1`,
@@ -168,43 +167,4 @@ func fetched(t *testing.T, r *Router, path, kind string) string {
 		t.Fatal(path, resp.Status, resp.Header, err)
 	}
 	return string(text)
-}
-
-var sampleLine = regexp.MustCompile(`^(tarragon_router_[a-z_]+)(\{[a-z]+="(?:[^"\\]|\\["\\n])*"\})? [0-9.e+-]+$`)
-
-// The text is what Prometheus reads: each metric once, behind its help and its type, with values of its own labels.
-func TestMetricsText(t *testing.T) {
-	lag := 0.25
-	st := Stats{
-		Leader: "a", Ports: []PortStats{{Port: "rw"}, {Port: "ro"}},
-		Instances: []InstanceStats{{Name: "a\"b\\c\nd", Lag: &lag}, {Name: "b"}},
-	}
-	name, seen := "", map[string]bool{}
-	lines := strings.Split(strings.TrimSuffix(string(st.Metrics()), "\n"), "\n")
-	for i, line := range lines {
-		if rest, ok := strings.CutPrefix(line, "# HELP "); ok {
-			if name, _, _ = strings.Cut(rest, " "); seen[name] {
-				t.Errorf("%s comes twice", name)
-			}
-			seen[name] = true
-			kind, want := "gauge", strings.TrimSuffix(name, "_total")
-			if want != name {
-				kind = "counter"
-			}
-			if lines[i+1] != fmt.Sprintf("# TYPE %s %s", name, kind) {
-				t.Errorf("behind %q: %q", line, lines[i+1])
-			}
-			continue
-		}
-		if strings.HasPrefix(line, "# TYPE ") {
-			continue
-		}
-		if m := sampleLine.FindStringSubmatch(line); m == nil || m[1] != name || seen[line] {
-			t.Errorf("in the place of a value of %s: %q", name, line)
-		}
-		seen[line] = true
-	}
-	if !seen[`tarragon_router_instance_lag_seconds{instance="a\"b\\c\nd"} 0.25`] || seen["tarragon_router_instance_lag_seconds"] == false {
-		t.Error("no lag")
-	}
 }
