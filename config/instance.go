@@ -24,6 +24,7 @@ type Instance struct {
 	Snapshot    Snapshot
 	Memtx       Memtx
 	Log         Log
+	Metrics     Metrics
 	Tarragon    Tarragon
 
 	// Leader names the writable instance with failover manual; empty: none.
@@ -206,6 +207,7 @@ type Tarragon struct {
 	SessionIdle         time.Duration // an exactly-once session without requests lives so long
 	Router              Router
 	DebugListen         string        // host:port of net/http/pprof; empty: off
+	HTTPListen          string        // host:port of metrics and health checks; empty: off
 	MaxConnections      int           // of clients; 0: what file descriptors leave
 	MaxPerUser          int           // logged in as one user; 0: no limit
 	MaxBeforeLogin      int           // that have not logged in; 0: half of all

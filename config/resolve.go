@@ -28,6 +28,7 @@ func (l *loader) instance(p place, run bool) *Instance {
 			MaxTupleSize: int(o.size("memtx.max_tuple_size")),
 		},
 		Log:      o.log(),
+		Metrics:  o.metrics(),
 		Tarragon: o.tarragon(),
 	}
 	if run {
@@ -202,6 +203,7 @@ func (o *options) tarragon() Tarragon {
 		AllowTarantool:      o.boolean("tarragon.allow_tarantool"),
 		Router:              o.router(),
 		DebugListen:         o.debugListen(),
+		HTTPListen:          o.hostPort("tarragon.http_listen"),
 		ControlSocket:       o.controlSocket(),
 		FileMode:            o.mode("tarragon.file_mode"),
 		DirMode:             o.mode("tarragon.dir_mode"),

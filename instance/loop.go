@@ -41,6 +41,10 @@ type LoopConfig struct {
 	Peers   Peers
 	Clients Clients
 	Watcher Watcher
+	// Stepped is told how long each Step took, of what, and with which effects. It is called on the
+	// Loop's goroutine before anything is done with them, and may look at the core. It must not
+	// block, and keeps nothing of events and effects. nil: nobody asks.
+	Stepped func(took time.Duration, events []Event, e *Effects)
 	Clock   func() Now // nil: the machine's clock
 	Backlog int        // events that may wait; 1024
 }
@@ -133,6 +137,15 @@ func (l *Loop) Submit(ev Event) error {
 		return nil
 	case <-l.done:
 		return ErrClosed
+	}
+}
+
+// Nudge has the Loop do a Step soon, which changes nothing. It never waits: a Loop whose
+// backlog is full has Steps to do.
+func (l *Loop) Nudge() {
+	select {
+	case l.urgent <- StreamsGone{}: // of no connection
+	default:
 	}
 }
 
@@ -246,8 +259,12 @@ func (l *Loop) step(timer *time.Timer) {
 	began := time.Now()
 	e := l.core.Step(now, l.batch)
 	deadline := l.core.Deadline()
-	l.latch.longestStep.note(time.Since(began))
+	took := time.Since(began)
+	l.latch.longestStep.note(took)
 	l.latch.Unlock()
+	if l.cfg.Stepped != nil {
+		l.cfg.Stepped(took, l.batch, e)
+	}
 	l.release()
 	l.cfg.Peers.Handle(e)
 	if len(e.Replies) > 0 {

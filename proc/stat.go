@@ -25,8 +25,8 @@ type Stats struct {
 // Heap is what the runtime takes: bytes in use, and what it has of the machine.
 type Heap struct{ Used, Taken uint64 }
 
-// statNames are what box.stat() tells of.
-var statNames = [...]string{"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "UPSERT", "CALL", "EVAL", "AUTH", "EXECUTE", "PREPARE",
+// StatNames are what box.stat() tells of.
+var StatNames = [...]string{"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "UPSERT", "CALL", "EVAL", "AUTH", "EXECUTE", "PREPARE",
 	"BEGIN", "COMMIT", "ROLLBACK", "INSERT_ARROW", "ERROR"}
 
 // boxStat is box.stat(): requests over the network. What a procedure does is not
@@ -34,7 +34,7 @@ var statNames = [...]string{"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "
 func boxStat(c *call) error {
 	st := c.p.env.Stats()
 	var out mp.Pairs
-	for _, name := range statNames {
+	for _, name := range StatNames {
 		out.Put(name, answerOf(st.Requests[name]))
 	}
 	c.reply(one(mp.Encode(out)))

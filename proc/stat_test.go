@@ -23,7 +23,7 @@ func TestStatistics(t *testing.T) {
 	})
 	zero := `{"total": 0, "rps": 0}`
 	var all []string
-	for _, name := range statNames {
+	for _, name := range StatNames {
 		v := zero
 		switch name {
 		case "SELECT":

@@ -213,7 +213,10 @@ func (n *node) start(core *instance.Core, b *box.Box) error {
 	e.watch = newWatch(n, e)
 	n.hub.Store(hub)
 	j := &journal{}
-	e.loop = instance.NewLoop(core, instance.LoopConfig{Journal: j, Peers: hub, Clients: n.replies(), Watcher: e.watch})
+	e.loop = instance.NewLoop(core, instance.LoopConfig{Journal: j, Peers: hub, Clients: n.replies(), Watcher: e.watch, Stepped: func(took time.Duration, events []instance.Event, _ *instance.Effects) {
+		n.meters.stepped(took, events)
+		e.pulse.stepped()
+	}})
 	e.writer = n.writer(n.store,
 		func(no uint64) { _ = e.loop.Submit(instance.Written{Group: no}) },
 		func(err error) { _ = e.loop.Submit(instance.WriteFailed{Err: err}) })

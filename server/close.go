@@ -27,6 +27,7 @@ var errStuck = errors.New("the shutdown hangs")
 // close ends the parts, each before what it needs, and gives up when that takes
 // too long.
 func (s *Server) close(cause error) error {
+	s.stopping.Store(true)
 	drain := s.drainTime()
 	began := time.Now()
 	s.log.Info().AnErr("cause", cause).Msg("stopping")
@@ -101,6 +102,7 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 			s.stop(errStopped)
 			s.hook.close()
 			s.closeDebug()
+			s.closeHTTP()
 			s.main().endBackground()
 			s.bg.Wait()
 		}},

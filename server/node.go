@@ -72,6 +72,7 @@ type host struct {
 	registers  func()                                        // told before somebody is registered
 	begins     func(ctx context.Context, group string) error // see Config
 	tick       func()                                        // called once a second while the node runs
+	meters     *meters                                       // of the process
 	serves     func()                                        // told once, when the node is ready
 	writer     func(slot *xlog.Slot, written func(group uint64), failed func(error)) writer
 }
@@ -92,6 +93,7 @@ type engine struct {
 	writer  writer
 	keeper  *keeper
 	watch   *watch
+	pulse   pulse
 	front   *front      // nil: no clients see this node
 	running atomic.Bool // the loop was started
 }

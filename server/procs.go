@@ -72,17 +72,22 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 // stats names requests as Tarantool does.
 func (s *Server) stats() proc.Stats {
 	st := s.port.clients.Stats()
-	out := proc.Stats{Requests: map[string]proc.Counter{"ERROR": proc.Counter(st.Errors)}, All: proc.Counter(st.All), Sent: proc.Counter(st.Sent),
+	return proc.Stats{Requests: byName(&st), All: proc.Counter(st.All), Sent: proc.Counter(st.Sent),
 		Received: proc.Counter(st.Received), Connections: proc.Counter(st.Connections), Open: st.Open, InProgress: st.InProgress,
 		Streams: proc.Counter(st.Streams), Queued: proc.Counter(st.Queued),
 		StreamsNow: s.streamsNow(st.UnderWay), QueuedNow: st.QueuedNow, Failed: proc.Counter(st.Failed), Delayed: proc.Counter(st.Delayed), Refused: proc.Counter(st.Refused)}
+}
+
+// byName has requests by their names, and errors among the answers as one of them.
+func byName(st *iproto.Stats) map[string]proc.Counter {
+	out := map[string]proc.Counter{"ERROR": proc.Counter(st.Errors)}
 	for t, n := range st.Requests {
 		name := t.String()
 		if t == xrow.Call16 {
 			name = xrow.Call.String()
 		}
-		was := out.Requests[name]
-		out.Requests[name] = proc.Counter{Total: was.Total + n.Total, Rate: was.Rate + n.Rate}
+		was := out[name]
+		out[name] = proc.Counter{Total: was.Total + n.Total, Rate: was.Rate + n.Rate}
 	}
 	return out
 }

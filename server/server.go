@@ -15,6 +15,7 @@ import (
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
+	"tarragon.dev/tarragon/internal/httpport"
 	"tarragon.dev/tarragon/internal/perm"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/proc"
@@ -102,6 +103,8 @@ type Server struct {
 	started   time.Time
 	over      atomic.Bool // Run has returned
 	heapLimit int64       // what SetHeapLimit was told last; the keeper's
+	meters    *meters
+	stopping  atomic.Bool // the stop has begun
 
 	bg        sync.WaitGroup
 	stop      context.CancelCauseFunc
@@ -116,6 +119,7 @@ type port struct {
 	calls    calls
 	locals   atomic.Uint64  // sessions without a socket that were opened
 	debug    *http.Server   // nil: off
+	http     *httpport.Port // nil: off
 	router   *router.Router // nil: off
 	badBytes limiter        // of log lines about foreign bytes
 	turned   limiter        // of those about connections that were closed to protect the others
@@ -161,7 +165,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func newServer(cfg Config) *Server {
-	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), beside: newSeats(cfg.beside), port: port{events: iproto.NewHub()}}
+	s := &Server{cfg: cfg, in: cfg.Instance, log: cfg.Log, started: time.Now(), beside: newSeats(cfg.beside), port: port{events: iproto.NewHub()}, meters: newMeters()}
 	if cfg.openStore == nil {
 		s.cfg.openStore = xlog.Open
 	}
@@ -249,7 +253,7 @@ func (s *Server) beginMain() error {
 // host is what nodes know of this process.
 func (s *Server) host() host {
 	return host{in: s.in, hooks: s.cfg.Hooks, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, copyPause: s.cfg.copyPause, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), procedures: announced(s.cfg.Procedures), replies: s.newReplies,
-		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, writer: s.newWriter, begins: s.cfg.begins}
+		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, meters: s.meters, writer: s.newWriter, begins: s.cfg.begins}
 }
 
 // newReplies makes the end of the port for one Loop: answers gather there without a lock.
@@ -330,6 +334,7 @@ func (s *Server) openOr(ctx context.Context) error {
 			if err := <-opened; err == nil {
 				s.closeRouter()
 				s.closeDebug()
+				s.closeHTTP()
 				s.port.clients.Close()
 				_ = s.store.Close()
 			}
@@ -367,7 +372,11 @@ func (s *Server) open() (err error) {
 	if err == nil {
 		err = s.openRouter()
 	}
+	if err == nil {
+		err = s.openHTTP() // it tells of all others
+	}
 	if err != nil {
+		s.closeRouter()
 		s.closeDebug()
 		s.port.clients.Close()
 		return closeOver(s.store, err)

@@ -62,6 +62,18 @@ func (t *troubles) last() (newest trouble) {
 	return newest
 }
 
+// all are those that are not over, in the order of their areas.
+func (t *troubles) all() (texts []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, x := range t.now {
+		if x.text != "" {
+			texts = append(texts, x.text)
+		}
+	}
+	return texts
+}
+
 // lastError is the newest trouble of the process and its nodes.
 func (s *Server) lastError() string {
 	newest := s.troubles.last()
