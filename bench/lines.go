@@ -39,6 +39,8 @@ type shape struct {
 	nodes int
 	wal   string // "write" or "fsync"
 	mvcc  bool   // Tarantool with its transaction manager; ours always has one
+	// routers: each node of ours has one in it.
+	routers bool
 }
 
 // name of a line, by which it is chosen.

@@ -21,6 +21,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) > 0 && args[0] == forwardCommand {
+		return forward(args[1:])
+	}
 	f, err := parse(args, out)
 	if err != nil {
 		return err

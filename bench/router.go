@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"tarragon.dev/tarragon/bench/load"
 	"tarragon.dev/tarragon/bench/result"
@@ -16,9 +18,11 @@ const routerPart = "router"
 
 // Ways to the leader that are compared.
 const (
-	byItself = "direct"
-	plainly  = "router --numbers=false"
-	numbered = "router"
+	byItself  = "direct"
+	forwarded = "bytes handed on" // by a process that does no more than that
+	plainly   = "router --numbers=false"
+	numbered  = "router"
+	inside    = "router in the leader"
 )
 
 // routerLoads are what is asked by each way.
@@ -28,30 +32,33 @@ var routerLoads = []struct {
 	conns, inflight int
 	ways            []string
 }{
-	{"select, one client", load.Select, 1, 1, []string{byItself, plainly}},
-	{"select", load.Select, 1, 512, []string{byItself, plainly}},
-	{"sync replace, one client", load.Replace, 1, 1, []string{byItself, plainly, numbered}},
-	{"sync replace, 64 clients", load.Replace, 64, 64, []string{byItself, plainly, numbered}},
-	{"sync replace", load.Replace, 1, 512, []string{byItself, plainly, numbered}},
+	{"select, one client", load.Select, 1, 1, []string{byItself, forwarded, plainly, inside}},
+	{"select", load.Select, 1, 512, []string{byItself, forwarded, plainly, inside}},
+	{"sync replace, one client", load.Replace, 1, 1, []string{byItself, plainly, numbered, inside}},
+	{"sync replace, 64 clients", load.Replace, 64, 64, []string{byItself, plainly, numbered, inside}},
+	{"sync replace", load.Replace, 1, 512, []string{byItself, plainly, numbered, inside}},
 }
 
 // routerGoals are what is compared: a way with the one that is the other side of the pair.
 var routerGoals = []struct {
 	title, way, beside string
 }{
+	{"by a process that hands on bytes, beside the leader itself", forwarded, byItself},
 	{"by a router, beside the leader itself", plainly, byItself},
+	{"by the router in the leader, with numbers, beside the leader itself", inside, byItself},
 	{"with numbers, beside a router without", numbered, plainly},
 }
 
 // printRouter measures what a router adds to a request, and a number to a write.
 func printRouter(ctx context.Context, b *bench) error {
-	rs, err := startNodes(ctx, b.f, nil)
+	s := shape{nodes: b.f.nodes, wal: b.f.wal, routers: true}
+	rs, err := startShape(ctx, b.f, b.f.binary, s, nil, nil)
 	if err != nil {
 		return err
 	}
 	defer rs.stop()
 	fmt.Fprintf(b.out, "\nways to the leader, in turns\n")
-	if err := b.place(shape{nodes: b.f.nodes, wal: b.f.wal}); err != nil {
+	if err := b.place(s); err != nil {
 		return err
 	}
 	w, err := openWays(ctx, rs)
@@ -62,11 +69,11 @@ func printRouter(ctx context.Context, b *bench) error {
 	return rs.blame(err)
 }
 
-// ways are a leader and routers in front of it.
+// ways are a leader and what is in front of it.
 type ways struct {
 	t       *iprotoTarget
-	addrs   map[string]string // by way
-	routers []*cluster.Process
+	addrs   map[string]string  // by way
+	between []*cluster.Process // routers, and who hands on bytes
 }
 
 func openWays(ctx context.Context, rs *replicaset) (*ways, error) {
@@ -79,33 +86,43 @@ func openWays(ctx context.Context, rs *replicaset) (*ways, error) {
 	if err := patiently(ctx, func() error { _, err := call(ctx, conn, "tarragon.feature_raise"); return err }); err != nil {
 		return nil, err
 	}
-	w.addrs[byItself] = addr
+	w.addrs[byItself], w.addrs[inside] = addr, rs.ByAddr(addr).Router
 	for way, flag := range map[string]string{plainly: "--numbers=false", numbered: "--numbers=true"} {
-		rw, err := cluster.FreeAddr()
-		if err == nil {
-			p := &cluster.Process{Log: filepath.Join(rs.dir, "router"+flag+".log")}
-			w.routers, w.addrs[way] = append(w.routers, p), rw
-			err = p.Start(exec.Command(rs.binary, "router", "--config", rs.Config, "--rw", rw, flag))
-		}
-		if err == nil {
-			err = patiently(ctx, func() error {
-				c, err := load.Admin(ctx, rw, cluster.User, cluster.Password)
-				if err == nil {
-					err = c.Close()
-				}
-				return err
-			})
-		}
-		if err != nil {
-			w.close()
-			return nil, err
-		}
+		err = errors.Join(err, w.start(rs, way, func(at string) *exec.Cmd {
+			return exec.Command(rs.binary, "router", "--config", rs.Config, "--rw", at, flag)
+		}))
+	}
+	us, e := os.Executable()
+	err = errors.Join(err, e, w.start(rs, forwarded, func(at string) *exec.Cmd { return exec.Command(us, forwardCommand, at, addr) }))
+	for _, at := range w.addrs {
+		err = errors.Join(err, patiently(ctx, func() error {
+			c, err := load.Admin(ctx, at, cluster.User, cluster.Password)
+			if err == nil {
+				err = c.Close()
+			}
+			return err
+		}))
+	}
+	if err != nil {
+		w.close()
+		return nil, err
 	}
 	return w, nil
 }
 
+// start starts a process that listens at a new address.
+func (w *ways) start(rs *replicaset, way string, at func(addr string) *exec.Cmd) error {
+	addr, err := cluster.FreeAddr()
+	if err != nil {
+		return err
+	}
+	p := &cluster.Process{Log: filepath.Join(rs.dir, strings.ReplaceAll(way, " ", "")+".log")}
+	w.addrs[way], w.between = addr, append(w.between, p)
+	return p.Start(at(addr))
+}
+
 func (w *ways) close() {
-	for _, p := range w.routers {
+	for _, p := range w.between {
 		p.Kill()
 	}
 }
@@ -121,7 +138,7 @@ func (w *ways) measure(ctx context.Context, b *bench) error {
 		for turn := range b.f.pairs {
 			for _, way := range l.ways {
 				plan := load.Plan{Addr: w.addrs[way], User: cluster.User, Password: cluster.Password, Conns: l.conns, InFlight: l.inflight, Warmup: b.f.warmup, Duration: b.f.duration}
-				m := &meter{nodes: append(w.routers[:len(w.routers):len(w.routers)], w.t.set.all...), dev: w.t.dev}
+				m := &meter{nodes: append(w.between[:len(w.between):len(w.between)], w.t.set.all...), dev: w.t.dev}
 				plan.Mark = m.mark
 				r, err := load.Run(ctx, load.Workload{Op: l.op, Space: w.t.space, Keys: b.f.keys, ValueSize: b.f.value}, plan)
 				if err != nil {

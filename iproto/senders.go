@@ -83,7 +83,8 @@ func (s *senders) close() {
 
 // eager writes what a socket takes at once.
 type eager struct {
-	raw   syscall.RawConn // nil: the connection is none of the system's, and takes nothing at once
+	raw   syscall.RawConn                   // nil: the connection is none of the system's
+	some  func(b []byte) (n int, err error) // of a pipe; nil: it is none. Without both it takes nothing at once
 	bytes []byte
 	n     int
 	err   error
@@ -91,6 +92,10 @@ type eager struct {
 }
 
 func (e *eager) init(nc any) {
+	if p, ok := nc.(*pipe); ok {
+		e.some = p.WriteSome
+		return
+	}
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return
@@ -112,6 +117,9 @@ func (e *eager) init(nc any) {
 
 // take writes as much of b as there is room for.
 func (e *eager) take(b []byte) (n int, err error) {
+	if e.some != nil {
+		return e.some(b)
+	}
 	if e.raw == nil {
 		return 0, nil
 	}

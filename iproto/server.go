@@ -93,14 +93,15 @@ func (s *Server) Peer(conn uint64) string {
 	return ""
 }
 
-// From is the [Site] of a connection's other end. local: it came over a unix socket.
+// From is the [Site] of a connection's other end. local: it came over a unix socket, or is in this process.
 func (s *Server) From(conn uint64) (site netip.Addr, local bool) {
 	c := s.conns.find(conn)
 	if c == nil {
 		return site, false
 	}
 	addr := c.nc.RemoteAddr()
-	return Site(addr), addr.Network() == "unix"
+	network := addr.Network()
+	return Site(addr), network == "unix" || network == pipeNetwork
 }
 
 // Su makes a session go on as another user: requests behind the present one run

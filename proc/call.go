@@ -56,7 +56,7 @@ func (c *call) serve() error {
 			return err
 		}
 	}
-	if c.Name != xrow.ForwardCall { // it has a right of its own
+	if c.Name != xrow.ForwardCall && c.Name != xrow.ActAsCall { // they have a right of their own
 		if err := c.mayCall(); err != nil {
 			return err
 		}

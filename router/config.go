@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,8 @@ type Instance struct {
 	Login    string // of the router's own account there
 	Password string
 	Anon     bool // it is no member
+	// Dial connects where the instance is in this process; nil: by Addr.
+	Dial func(ctx context.Context) (*iproto.Client, error)
 }
 
 // Config is fixed before Run. A zero field means its default.

@@ -50,7 +50,13 @@ func newInstance(r *Router, at int, conf Instance) *instance {
 
 // dial connects and logs in as the router.
 func (in *instance) dial(ctx context.Context) (*iproto.Client, error) {
-	c, err := iproto.Dial(ctx, in.conf.Addr)
+	var c *iproto.Client
+	var err error
+	if in.conf.Dial != nil {
+		c, err = in.conf.Dial(ctx)
+	} else {
+		c, err = iproto.Dial(ctx, in.conf.Addr)
+	}
 	if err == nil && in.conf.Login != "" {
 		if err = c.Login(in.conf.Login, in.conf.Password); err != nil {
 			_ = c.Close()

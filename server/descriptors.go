@@ -105,7 +105,7 @@ func (s *Server) memberAt(site netip.Addr) bool {
 }
 
 // fromMember tells whether a connection comes from an address of a configured member, or
-// over a unix socket, which its mode guards.
+// over a unix socket, which its mode guards, or from this process.
 func (s *Server) fromMember(conn uint64) bool {
 	site, local := s.port.clients.From(conn)
 	return local || s.memberAt(site)

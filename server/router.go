@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 
 	"tarragon.dev/tarragon/iproto"
@@ -8,7 +9,8 @@ import (
 )
 
 // openRouter opens the router in this instance, where the configuration asks for one. It
-// reaches all instances where their peers do, this one too.
+// reaches all other instances where their peers do, and this one without a socket: as a member
+// that comes from the same address.
 func (s *Server) openRouter() error {
 	conf := &s.in.Tarragon.Router
 	if conf.RW == "" && conf.RO == "" && conf.HTTP == "" {
@@ -23,6 +25,9 @@ func (s *Server) openRouter() error {
 			continue
 		}
 		in := router.Instance{Name: m.Name, Addr: m.Peer.Address(), Login: conf.Login, Password: conf.Password, Anon: m.Anon}
+		if m.Name == s.in.Name {
+			in.Dial = func(ctx context.Context) (*iproto.Client, error) { return s.port.clients.DialInside(ctx, in.Addr) }
+		}
 		if in.Login == "" {
 			in.Login, in.Password = m.Peer.Login, m.Peer.Password
 		}

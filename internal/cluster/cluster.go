@@ -33,7 +33,8 @@ type Options struct {
 	Keep     bool     // its processes go on when ours ends
 	// Filters makes an anonymous replica for each name of a filter.
 	Filters []string
-	Files   int // how many files each node may open; 0: as many as we
+	Files   int  // how many files each node may open; 0: as many as we
+	Routers bool // each node has a router in it, at Node.Router
 	// Peer gives the address under which node from reaches node to: for a proxy
 	// in between, see Mesh. It is asked once for each pair, a node and itself
 	// included. nil: the node's own address.
@@ -52,6 +53,7 @@ type Cluster struct {
 type Node struct {
 	Name   string
 	Addr   string // host:port
+	Router string // host:port of the port rw of the router in it; empty: there is none
 	Config string // path of the YAML file that it is started with
 	Binary string // what it is started with instead of Options.Binary; empty: that
 	Process
@@ -100,7 +102,13 @@ func (c *Cluster) newNode(name string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Node{Name: name, Addr: addr, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log"), Outlives: c.opts.Keep}, Config: c.Config, c: c, work: c.opts.Dir}, nil
+	router := ""
+	if c.opts.Routers {
+		if router, err = FreeAddr(); err != nil {
+			return nil, err
+		}
+	}
+	return &Node{Name: name, Addr: addr, Router: router, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log"), Outlives: c.opts.Keep}, Config: c.Config, c: c, work: c.opts.Dir}, nil
 }
 
 // Add writes a further node into the configuration. Nodes that run learn of it
@@ -161,6 +169,9 @@ func (c *Cluster) yaml(from int) string {
 		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.Name, n.Addr)
 		if c.opts.Peer != nil {
 			fmt.Fprintf(&b, "              advertise: {client: '%s', peer: {uri: '%s', login: replicator}}\n", n.Addr, c.opts.Peer(from, i, n.Addr))
+		}
+		if n.Router != "" {
+			fmt.Fprintf(&b, "            tarragon: {router: {rw: '%s'}}\n", n.Router)
 		}
 	}
 	for i, n := range c.Readers {
