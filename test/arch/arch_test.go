@@ -235,7 +235,7 @@ var knows = map[string][]string{
 	"github.com/spf13/cobra":               {"cmd/tarragon"},
 	"go.yaml.in/yaml/v3":                   {"config"},
 	"github.com/vmihailenco/msgpack/v5":    {".", "internal/mp", "proc", "cmd/tarragon", "client"}, // mp scans what it decodes
-	"net":                                  {"iproto", "replication", "router", "server", "internal/capture", "internal/cluster", "internal/httpport", "cmd/tarragon"},
+	"net":                                  {"iproto", "replication", "router", "server", "client", "internal/capture", "internal/cluster", "internal/httpport", "internal/testcert", "cmd/tarragon"},
 	"github.com/prometheus/client_golang":  {"internal/metrics", "server"},
 }
 
