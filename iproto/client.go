@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"tarragon.dev/tarragon/internal/mp"
@@ -31,10 +32,11 @@ var ErrProtocol = errors.New("iproto: protocol violated")
 
 // Dial connects and reads the greeting. The deadline of ctx bounds both, and
 // stays set as the Link's deadline.
-func Dial(ctx context.Context, addr string) (*Client, error) {
-	network, address := SplitAddr(addr)
-	var d net.Dialer
-	nc, err := d.DialContext(ctx, network, address)
+func Dial(ctx context.Context, addr string) (*Client, error) { return DialSecure(ctx, addr, nil) }
+
+// DialSecure is Dial with TLS, where secure is not nil.
+func DialSecure(ctx context.Context, addr string, secure Secure) (*Client, error) {
+	nc, err := Connect(ctx, addr, secure)
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +46,21 @@ func Dial(ctx context.Context, addr string) (*Client, error) {
 		return nil, fmt.Errorf("%s: %w", addr, err)
 	}
 	return c, nil
+}
+
+// Connect is DialSecure without the greeting.
+func Connect(ctx context.Context, addr string, secure Secure) (net.Conn, error) {
+	network, address := SplitAddr(addr)
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, network, address)
+	if err != nil || secure == nil {
+		return nc, err
+	}
+	s, err := shake(ctx, nc, secure(hostOf(network, address)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", addr, err)
+	}
+	return s, nil
 }
 
 // newClient reads the greeting of an open connection.
@@ -57,6 +74,9 @@ func newClient(ctx context.Context, nc net.Conn) (*Client, error) {
 	defer stop()
 	var b [GreetingSize]byte
 	if _, err := io.ReadFull(nc, b[:]); err != nil {
+		if _, isTLS := nc.(*secured); errors.Is(err, os.ErrDeadlineExceeded) && !isTLS {
+			return nil, fmt.Errorf("no greeting: does the port want TLS? %w", err)
+		}
 		return nil, fmt.Errorf("read the greeting: %w", err)
 	}
 	g, err := ParseGreeting(b[:])

@@ -1,6 +1,7 @@
 package iproto
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,10 @@ type Config struct {
 	SlowTimeout  time.Duration // time for 256 KiB of output to leave, and for which reads wait for room; 30s
 	Limits       Limits
 	Trace        Trace
+	// Member says whether who has shown a certificate may come as a member of the replica set: as
+	// a user that Limits.Reserved names, or with a request of replication; without a certificate
+	// nobody may. nil: TLS says nothing about members.
+	Member func(*x509.Certificate) error
 }
 
 // Trace is told what happens to connections; nil functions are not called.
@@ -34,6 +39,8 @@ type Trace struct {
 	Accept   func(addr net.Addr, err error)
 	Guessed  func(Guesses)       // logins failed; once a second at most, of all that did since
 	Turned   func(from net.Addr) // a connection was closed at once: there are too many
+	// Handshakes of TLS failed; once a second at most, of all that did since.
+	Handshakes func(Handshakes)
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -18,6 +18,7 @@ type Conn struct {
 	id       uint64
 	srv      *Server
 	nc       net.Conn
+	tls      *secured // nc, where it is one with TLS; nil: it has none
 	peer     string
 	user     atomic.Uint64 // effective User; written by the reader, and by Su
 	loggedIn atomic.Uint64 // the User that logged in; 0: nobody, or guest
@@ -83,6 +84,9 @@ func (c *Conn) User() User { return User(c.user.Load()) }
 
 // serve is the reader: it returns when the connection is over, with the cause.
 func (c *Conn) serve() error {
+	if err := c.handshake(); err != nil {
+		return err
+	}
 	var salt [saltSize]byte
 	if err := c.srv.salt(salt[:]); err != nil {
 		return err

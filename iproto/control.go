@@ -37,6 +37,9 @@ func (s *Server) ListenControl(path string, user User) error {
 // serveOf serves a connection of a listener.
 func (s *Server) serveOf(ln net.Listener, nc net.Conn) {
 	c := newConn(s, nc)
+	if ln, ok := ln.(tlsListener); ok {
+		c.secure(ln.conf)
+	}
 	if control, ok := ln.(controlListener); ok {
 		c.user.Store(uint64(control.user))
 		c.loggedIn.Store(uint64(control.user))

@@ -2,6 +2,7 @@ package iproto
 
 import (
 	"errors"
+	"fmt"
 
 	"tarragon.dev/tarragon/xrow"
 )
@@ -18,6 +19,10 @@ var (
 	ErrUserGone = errors.New("iproto: the user of the session was dropped, or has lost its right")
 	// ErrNoRequest: no login and no whole request in time.
 	ErrNoRequest = errors.New("iproto: no whole request in time, and no login")
+	// ErrHandshake: no TLS came to be.
+	ErrHandshake = errors.New("iproto: TLS handshake")
+	// ErrHandshakeSilent: the handshake was not over in time, as of a client that waits for a greeting because it speaks no TLS.
+	ErrHandshakeSilent = fmt.Errorf("%w: not over in time; a client without TLS waits for a greeting", ErrHandshake)
 	// ErrHalfFrame: the client stopped in the midst of a request.
 	ErrHalfFrame = errors.New("iproto: the rest of a request did not come")
 	// ErrTakenOver: the connection ended as a stream of replication.

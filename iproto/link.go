@@ -20,7 +20,8 @@ type Link struct {
 	buf  []byte
 	r, w int // buf[r:w] was read from the socket and not yet handed out
 
-	eager *eager // of WriteSome; nil: it was not called yet
+	eager  *eager // of WriteSome; nil: it was not called yet
+	joined []byte // of WriteBuffers, with TLS
 }
 
 // linkBuf is the first size of a link's read buffer: rows of replication come
@@ -150,7 +151,14 @@ func (l *Link) WriteSome(b []byte) (n int, err error) {
 func (l *Link) Allow(limit int) { l.limit = limit }
 
 // WriteBuffers sends several pieces with one system call where it can.
-func (l *Link) WriteBuffers(v *net.Buffers) (int64, error) { return v.WriteTo(l.nc) }
+func (l *Link) WriteBuffers(v *net.Buffers) (n int64, err error) {
+	s, ok := l.nc.(*secured)
+	if !ok {
+		return v.WriteTo(l.nc)
+	}
+	l.joined, n, err = s.writeGathered(v, l.joined)
+	return n, err
+}
 
 // WriteRow encodes and sends one row.
 func (l *Link) WriteRow(r *xrow.Row) error {

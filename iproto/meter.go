@@ -29,8 +29,10 @@ type Stats struct {
 	// that were refused without saying whether the password was right.
 	Failed, Delayed, Refused Counter
 	Turned                   Counter // connections and logins that there was no room for
-	Open, InProgress         uint64
-	LoggedIn                 int
+	// TLS handshakes that came to an end, and those that failed.
+	Handshakes, BadHandshakes Counter
+	Open, InProgress          uint64
+	LoggedIn                  int
 }
 
 // Places of a meter behind those of request types.
@@ -44,6 +46,8 @@ const (
 	countDelayed
 	countRefused
 	countTurned
+	countHandshakes
+	countBadHandshakes
 	countStreams
 	countQueued
 	countAll
@@ -124,6 +128,7 @@ func (s *Server) Stats() Stats {
 	st.All, st.Errors, st.Connections = s.meter.read(countAll), s.meter.read(countErrors), s.meter.read(countConns)
 	st.Failed, st.Delayed, st.Refused = s.meter.read(countFailed), s.meter.read(countDelayed), s.meter.read(countRefused)
 	st.Turned, st.LoggedIn = s.meter.read(countTurned), s.gate.loggedIn()
+	st.Handshakes, st.BadHandshakes = s.meter.read(countHandshakes), s.meter.read(countBadHandshakes)
 	st.Streams, st.Queued = s.meter.read(countStreams), s.meter.read(countQueued)
 	st.Sent, st.Received = s.meter.read(countSent), s.meter.read(countReceived)
 	return st

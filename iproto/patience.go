@@ -9,9 +9,10 @@ import (
 // server's clock, which sweep moves on: a reader that waits says since when,
 // and needs no timer of its own.
 type patience struct {
-	since  atomic.Int64 // second in which the wait began that has a limit, plus one; 0: none, or it is not waiting
-	active atomic.Int64 // second in which it sent something, as long as it has not logged in
-	known  atomic.Bool  // it has logged in, or is local
+	since   atomic.Int64 // second in which the wait began that has a limit, plus one; 0: none, or it is not waiting
+	active  atomic.Int64 // second in which it sent something, as long as it has not logged in
+	known   atomic.Bool  // it has logged in, or is local
+	shaking atomic.Bool  // its TLS is not there yet
 
 	// The reader's own.
 	heard bool  // a whole request has come
@@ -60,11 +61,17 @@ func (s *Server) sweep() {
 	if n, ok := s.guard.takeNews(); ok && s.cfg.Trace.Guessed != nil {
 		s.cfg.Trace.Guessed(n)
 	}
+	if n, ok := s.failures.takeNews(); ok && s.cfg.Trace.Handshakes != nil {
+		s.cfg.Trace.Handshakes(n)
+	}
 	now := s.second.Add(1)
 	for _, c := range s.conns.all() {
 		since, limit, cause := c.since.Load(), s.gate.limits.LoginSeconds, ErrNoRequest
 		if c.known.Load() {
 			limit, cause = s.gate.limits.FrameSeconds, ErrHalfFrame
+		}
+		if c.shaking.Load() {
+			limit, cause = min(limit, handshakeSeconds), ErrHandshakeSilent
 		}
 		if since != 0 && now+1-since > int64(limit) {
 			c.close(cause)

@@ -3,6 +3,7 @@ package iproto
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"net"
@@ -23,22 +24,23 @@ import (
 // Server serves client connections. The order of its end: StopListening,
 // Shutdown, Close; each includes the ones before it where they were left out.
 type Server struct {
-	cfg     Config
-	logins  Logins
-	backend Backend // nil: a relay stands for it
-	relay   Relay   // nil: there is a backend
-	conns   connTable
-	salt    func([]byte) error // fills the salt of a greeting
-	limit   atomic.Int64       // requests of one connection that may wait for the node
-	meter   meter
-	senders senders
-	helpers helpers
-	budget  budget
-	gate    gate
-	doors   doors
-	guard   *guard
-	began   time.Time
-	second  atomic.Int64 // the clock of patience
+	cfg      Config
+	logins   Logins
+	backend  Backend // nil: a relay stands for it
+	relay    Relay   // nil: there is a backend
+	conns    connTable
+	salt     func([]byte) error // fills the salt of a greeting
+	limit    atomic.Int64       // requests of one connection that may wait for the node
+	meter    meter
+	senders  senders
+	helpers  helpers
+	budget   budget
+	gate     gate
+	doors    doors
+	guard    *guard
+	failures failures
+	began    time.Time
+	second   atomic.Int64 // the clock of patience
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -132,17 +134,40 @@ func (s *Server) ActAs(conn uint64, user User) error {
 	return nil
 }
 
-// Listen opens all addresses or none and starts to accept. An address is
-// host:port, or a path of a Unix socket: with a slash in it, or behind "unix/:".
+// Endpoint is where a server listens.
+type Endpoint struct {
+	Addr string      // host:port, or a path of a Unix socket: with a slash in it, or behind "unix/:"
+	TLS  *tls.Config // nil: without
+}
+
+// tlsListener has connections with TLS.
+type tlsListener struct {
+	net.Listener
+	conf *tls.Config
+}
+
+// Listen is ListenAll without TLS.
 func (s *Server) Listen(addrs ...string) error {
+	ends := make([]Endpoint, len(addrs))
+	for i, addr := range addrs {
+		ends[i].Addr = addr
+	}
+	return s.ListenAll(ends...)
+}
+
+// ListenAll opens all addresses or none and starts to accept.
+func (s *Server) ListenAll(ends ...Endpoint) error {
 	var opened []net.Listener
-	for _, addr := range addrs {
-		ln, err := ListenAt(addr, s.cfg.SocketMode)
+	for _, end := range ends {
+		ln, err := ListenAt(end.Addr, s.cfg.SocketMode)
 		if err != nil {
 			for _, ln := range opened {
 				ln.Close()
 			}
 			return err
+		}
+		if end.TLS != nil {
+			ln = tlsListener{ln, end.TLS}
 		}
 		opened = append(opened, ln)
 	}

@@ -102,6 +102,11 @@ func (c *Conn) login(user User, name []byte, maxFrame int) *xrow.Error {
 	if err := c.srv.logins.CanLogin(user); err != nil {
 		return asError(err)
 	}
+	if c.srv.gate.limits.Reserved(string(name)) {
+		if e := c.provesMember(); e != nil {
+			return e
+		}
+	}
 	if e := c.srv.gate.login(c, user, string(name)); e != nil {
 		c.srv.meter.add(countTurned, 1)
 		return e

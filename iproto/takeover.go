@@ -16,6 +16,10 @@ func (c *Conn) handleReplication(frame []byte) error {
 		c.fail(xrow.Errorf(xrow.ErrProtocol, text))
 		return nil
 	}
+	if e := c.provesMember(); e != nil {
+		c.fail(e)
+		return nil
+	}
 	row, err := xrow.Decode(frame)
 	if err != nil {
 		c.fail(asError(err))
