@@ -56,5 +56,5 @@
 //
 // Streams (transactions over several requests), prepared statements and watchers: they belong to one
 // connection, as [tarantool.Connect] makes it. Pushes are dropped. The instances are those that
-// Connect was given; further ones are not looked for. There is no TLS.
+// Connect was given; further ones are not looked for.
 package client

@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"tarragon.dev/tarragon/internal/tlsconf"
+)
 
 // address reads one URI of the configuration and reports what is wrong with it.
 func (o *options) address(v *value, path string, login, dial bool) (URI, bool) {
@@ -28,18 +32,10 @@ func (o *options) address(v *value, path string, login, dial bool) (URI, bool) {
 	return u, true
 }
 
-// plain refuses TLS: what asks for it must not get plain text.
-func (o *options) plain(v *value, path string) {
-	if t := v.at("params", "transport"); t.str() == "ssl" {
-		o.mistake(t.where, path+".params.transport", "ssl is not served: traffic would go unencrypted")
-	}
-}
-
 func (o *options) listen() []URI {
 	var out []URI
 	for i, item := range o.get("iproto.listen").list() {
 		path := itemPath("iproto.listen", i)
-		o.plain(item, path)
 		uri := item.at("uri")
 		if uri == nil {
 			o.mistake(item.where, path, "The URI is required for iproto.listen")
@@ -53,10 +49,11 @@ func (o *options) listen() []URI {
 			u.Unix = inDir(o.text("process.work_dir"), u.Unix)
 		}
 		for _, old := range out {
-			if old == u {
+			if old.Address() == u.Address() {
 				o.mistake(uri.where, path+".uri", "the address %s is there twice", u)
 			}
 		}
+		u.TLS = o.listenTLS(item, path)
 		out = append(out, u)
 	}
 	return out
@@ -65,11 +62,10 @@ func (o *options) listen() []URI {
 // peerURI is how other instances connect: iproto.advertise.peer, its address
 // by default the first of iproto.listen that one can connect to.
 func (o *options) peerURI() URI {
-	const path = "iproto.advertise.peer"
+	const path = peerPath
 	adv := o.get(path)
 	var u URI
 	if adv != nil {
-		o.plain(adv, path)
 		switch {
 		case len(adv.fields) == 0:
 			o.mistake(adv.where, path, "An URI should have at least one field")
@@ -87,6 +83,7 @@ func (o *options) peerURI() URI {
 	if u.IsZero() {
 		return URI{}
 	}
+	u.TLS = o.dialTLS(o)
 	u.Login = adv.at("login").str()
 	u.Password = adv.at("password").str()
 	if u.Login != "" && adv.at("password") == nil {
@@ -96,17 +93,14 @@ func (o *options) peerURI() URI {
 }
 
 func (o *options) firstDialable() URI {
-	for _, item := range o.get("iproto.listen").list() {
-		u, err := ParseURI(item.at("uri").str())
-		if err != nil || u.Login != "" || u.dialable() != nil {
-			continue
-		}
-		if u.Unix != "" {
-			u.Unix = inDir(o.text("process.work_dir"), u.Unix)
-		}
-		return u
+	u, err := ParseURI(o.listenerOf(func(*value) bool { return true }).at("uri").str())
+	if err != nil {
+		return URI{}
 	}
-	return URI{}
+	if u.Unix != "" {
+		u.Unix = inDir(o.text("process.work_dir"), u.Unix)
+	}
+	return u
 }
 
 // passwordOf looks up the password of a peer's login. guest has none.
@@ -128,5 +122,25 @@ func (o *options) clientURI() URI {
 		return URI{}
 	}
 	u, _ := o.address(v, "iproto.advertise.client", false, true)
+	u.TLS = o.clientTLS(u)
 	return u
+}
+
+// clientTLS is that of the listener at the address that clients are told, or else of the first one.
+func (o *options) clientTLS(u URI) *tlsconf.Files {
+	at := o.listenerOf(func(item *value) bool {
+		l, _ := ParseURI(item.at("uri").str())
+		return l.Address() == u.Address()
+	})
+	if at == nil {
+		at = o.listenerOf(func(*value) bool { return true })
+	}
+	if at.at("params", "transport").str() != "ssl" {
+		return nil
+	}
+	f := o.ownSSL()
+	if f.IsZero() {
+		f = o.sslOf(at.at("params"), sslWords)
+	}
+	return &f
 }

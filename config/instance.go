@@ -202,6 +202,7 @@ type Tarragon struct {
 	LearnerTimeout      time.Duration // a member that does not count yet and is silent for longer is deleted
 	AcceptLoss          bool          // go on with what the disk still has after a stop that may have lost rows
 	Members             []string      // names of instances that may be registered; nil: all, and those without one
+	PeerNames           []string      // a peer's certificate has one of these; none: it is for the host that is dialed, and any that the CA has signed may come
 	MaxMembers          int           // who would be one more is not registered
 	AllowTarantool      bool          // register Tarantool instances where the strong rules are in effect
 	SessionIdle         time.Duration // an exactly-once session without requests lives so long

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"tarragon.dev/tarragon/internal/tlsconf"
 	"tarragon.dev/tarragon/raft"
 )
 
@@ -49,6 +50,9 @@ func (l *loader) replicaset(in *Instance, self place, own *options) {
 		m := Member{
 			Name: p.name, UUID: strings.ToLower(p.text("database.instance_uuid")), Peer: p.peerURI(), Client: p.clientURI(),
 			ElectionMode: p.mode, ReadOnly: p.readOnly(in, len(peers)), Anon: p.anon,
+		}
+		if !m.Peer.IsZero() {
+			m.Peer.TLS = own.dialTLS(p.options)
 		}
 		if p.name == self.name {
 			in.ReadOnly = m.ReadOnly
@@ -228,6 +232,7 @@ func (l *loader) peers(in *Instance, own *options, peers []peer) {
 				l.mistake(item.where, itemPath("replication.peers", i), "%v", err)
 				continue
 			}
+			u.TLS = in.peerTLS(u)
 			in.Replication.Peers = append(in.Replication.Peers, u)
 		}
 		return
@@ -281,4 +286,15 @@ func (in *Instance) BootstrapError() error {
 	}
 	return textf("Startup failure.\nNo leader to register new instance %q. All the instances in replicaset %q of group %q are configured to the read-only mode.",
 		in.Name, in.Replicaset, in.Group)
+}
+
+// peerTLS is with what an address of replication.peers is dialed, which says nothing of TLS
+// itself: as the member there, or else as peers are told to dial this instance.
+func (in *Instance) peerTLS(u URI) *tlsconf.Files {
+	for _, m := range in.Members {
+		if m.Peer.Address() == u.Address() {
+			return m.Peer.TLS
+		}
+	}
+	return in.IProto.AdvertisePeer.TLS
 }

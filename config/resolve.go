@@ -199,6 +199,7 @@ func (o *options) tarragon() Tarragon {
 		LoginTimeout:        o.timeout("tarragon.login_timeout"),
 		FrameTimeout:        o.timeout("tarragon.frame_timeout"),
 		AcceptLoss:          o.boolean("tarragon.accept_loss"),
+		PeerNames:           o.peerNames(),
 		MaxMembers:          int(o.integer("tarragon.max_members")),
 		AllowTarantool:      o.boolean("tarragon.allow_tarantool"),
 		Router:              o.router(),

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"tarragon.dev/tarragon/internal/tlsconf"
 )
 
 // URI is an address of an instance, in one of these spellings:
@@ -22,6 +24,10 @@ type URI struct {
 	Host     string // empty: any address (to listen), this machine (to connect)
 	Port     string
 	Unix     string // path of a socket; then Host and Port are empty
+
+	// TLS is with what to listen, or for who dials, with what to dial; nil: without TLS. It is no
+	// part of the spelling.
+	TLS *tlsconf.Files
 }
 
 // IsZero reports whether u names no address.

@@ -235,6 +235,21 @@ func TestMembersHaveNames(t *testing.T) {
 	}
 }
 
+// Who is in the process needs no certificate.
+func TestMemberInside(t *testing.T) {
+	f := newFixture(t, func(c *Config) {
+		c.Limits.Reserved = func(user string) bool { return user == "test" }
+		c.Member = func(*x509.Certificate) error { return errors.New("no member") }
+	})
+	c, err := f.srv.DialInside(t.Context(), "10.0.0.1:3301")
+	if err == nil {
+		err = c.Login("test", "test")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func second(_ xrow.Row, err error) error { return err }
 
 // A goodbye never waits: the client has not read for long, and the socket is full.

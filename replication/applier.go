@@ -263,7 +263,7 @@ func (a *applier) connect(ctx context.Context) (*iproto.Client, error) {
 	a.enter(StateConnect)
 	limit, cancel := context.WithTimeout(ctx, a.hub.times.Load().death)
 	defer cancel()
-	c, err := iproto.Dial(limit, a.conf.Addr)
+	c, err := a.conf.dial(limit)
 	if err != nil {
 		if isGone(err) {
 			a.tellRefused()

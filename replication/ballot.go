@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/xrow"
 )
 
@@ -65,7 +64,7 @@ func (b *Boot) AppendBallot(dst []byte) []byte {
 func askBallot(ctx context.Context, p *Peer, group string, timeout time.Duration) (uuid string, b xrow.Ballot, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c, err := iproto.Dial(ctx, p.Addr)
+	c, err := p.dial(ctx)
 	if err != nil {
 		return "", b, err
 	}

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,6 +84,12 @@ type Peer struct {
 	User     string // empty: guest
 	Password string
 	Name     string // instance name, for people; empty: unknown
+	Secure   iproto.Secure
+}
+
+// dial connects to it.
+func (p *Peer) dial(ctx context.Context) (*iproto.Client, error) {
+	return iproto.DialSecure(ctx, p.Addr, p.Secure)
 }
 
 // label names it to people.

@@ -197,7 +197,7 @@ func (s *forwarding) connect(ctx context.Context) (*iproto.Client, error) {
 	}
 	limit, cancel := context.WithTimeout(ctx, s.f.hub.times.Load().death)
 	defer cancel()
-	c, err := iproto.Dial(limit, peer.Addr)
+	c, err := peer.dial(limit)
 	if err == nil {
 		if err = checkPeer(c, uuid, &peer); err != nil {
 			_ = c.Close()

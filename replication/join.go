@@ -83,7 +83,7 @@ func Join(ctx context.Context, p Peer, id Identity, silence time.Duration, sink 
 func open(ctx context.Context, p *Peer, id *Identity, silence time.Duration) (c *iproto.Client, stop func(), err error) {
 	limit, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
-	if c, err = iproto.Dial(limit, p.Addr); err != nil {
+	if c, err = p.dial(limit); err != nil {
 		return nil, nil, err
 	}
 	unhook := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })

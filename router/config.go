@@ -20,7 +20,8 @@ type Instance struct {
 	Password string
 	Anon     bool // it is no member
 	// Dial connects where the instance is in this process; nil: by Addr.
-	Dial func(ctx context.Context) (*iproto.Client, error)
+	Dial   func(ctx context.Context) (*iproto.Client, error)
+	Secure iproto.Secure
 }
 
 // Config is fixed before Run. A zero field means its default.

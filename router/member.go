@@ -55,7 +55,7 @@ func (in *instance) dial(ctx context.Context) (*iproto.Client, error) {
 	if in.conf.Dial != nil {
 		c, err = in.conf.Dial(ctx)
 	} else {
-		c, err = iproto.Dial(ctx, in.conf.Addr)
+		c, err = iproto.DialSecure(ctx, in.conf.Addr, in.conf.Secure)
 	}
 	if err == nil && in.conf.Login != "" {
 		if err = c.Login(in.conf.Login, in.conf.Password); err != nil {

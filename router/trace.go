@@ -25,6 +25,9 @@ func (p *port) trace() iproto.Trace {
 		Guessed: func(g iproto.Guesses) {
 			log.Warn().Stringer("port", p.kind).Uint64("failed", g.Failed).Uint64("delayed", g.Delayed).Uint64("refused", g.Refused).Str("from", g.From).Str("user", g.User).Msg("logins failed")
 		},
+		Handshakes: func(n iproto.Handshakes) {
+			log.Warn().Stringer("port", p.kind).Uint64("failed", n.Failed).Str("from", n.From).Err(n.Err).Msg("TLS: connections were refused; address and cause are those of the last one")
+		},
 		Turned: func(from net.Addr) { p.turnedAway(from.String(), errTooMany) },
 	}
 }

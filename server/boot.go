@@ -189,7 +189,7 @@ func (n *node) peers() []replication.Peer {
 	}
 	var out []replication.Peer
 	for _, u := range n.in.Replication.Peers {
-		out = append(out, replication.Peer{Addr: u.Address(), User: u.Login, Password: u.Password, Name: names[u.Address()]})
+		out = append(out, replication.Peer{Addr: u.Address(), User: u.Login, Password: u.Password, Name: names[u.Address()], Secure: n.secure(u)})
 	}
 	return out
 }

@@ -68,6 +68,7 @@ type host struct {
 	procedures []xrow.Procedure        // that the program has, by name
 	replies    func() instance.Clients // takes the answers of one core
 	addressOf  func(uuid string) string
+	secure     func(config.URI) iproto.Secure
 	rights     func(user iproto.User, member bool) *xrow.Error
 	registers  func()                                        // told before somebody is registered
 	begins     func(ctx context.Context, group string) error // see Config

@@ -24,7 +24,7 @@ func (s *Server) openRouter() error {
 		if m.Peer.IsZero() {
 			continue
 		}
-		in := router.Instance{Name: m.Name, Addr: m.Peer.Address(), Login: conf.Login, Password: conf.Password, Anon: m.Anon}
+		in := router.Instance{Name: m.Name, Addr: m.Peer.Address(), Login: conf.Login, Password: conf.Password, Anon: m.Anon, Secure: s.secure(m.Peer)}
 		if m.Name == s.in.Name {
 			in.Dial = func(ctx context.Context) (*iproto.Client, error) { return s.port.clients.DialInside(ctx, in.Addr) }
 		}

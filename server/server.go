@@ -99,6 +99,7 @@ type Server struct {
 	admission admission
 	hook      *roleHook // nil: none is configured
 	procs     *procedures
+	keepers   keepers
 	troubles  troubles // of the process; those of nodes are theirs
 	started   time.Time
 	over      atomic.Bool // Run has returned
@@ -253,7 +254,7 @@ func (s *Server) beginMain() error {
 // host is what nodes know of this process.
 func (s *Server) host() host {
 	return host{in: s.in, hooks: s.cfg.Hooks, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, copyPause: s.cfg.copyPause, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), procedures: announced(s.cfg.Procedures), replies: s.newReplies,
-		addressOf: s.addressOf, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, meters: s.meters, writer: s.newWriter, begins: s.cfg.begins}
+		addressOf: s.addressOf, secure: s.secure, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, meters: s.meters, writer: s.newWriter, begins: s.cfg.begins}
 }
 
 // newReplies makes the end of the port for one Loop: answers gather there without a lock.
@@ -345,6 +346,9 @@ func (s *Server) openOr(ctx context.Context) error {
 
 // open does what needs no peer: directories, store, identity, listeners.
 func (s *Server) open() (err error) {
+	if err := s.openTLS(); err != nil {
+		return err
+	}
 	dir := storeDir(s.in)
 	if err := perm.MkdirAll(filepath.Dir(dir), s.in.Tarragon.DirMode); err != nil {
 		return fmt.Errorf("data directory: %w", err)
@@ -387,21 +391,25 @@ func (s *Server) open() (err error) {
 func (s *Server) openClients() error {
 	cfg := iproto.Config{Version: GreetingVersion, InstanceUUID: s.main().life.UUID, Hub: s.port.events, Pagination: true, Streams: true,
 		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
-		Trace: s.clientTrace()}
+		Trace: s.clientTrace(), Member: s.memberProof()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
 	if err != nil {
 		return err
 	}
 	s.port.clients = srv
 	s.publishBallot() // whoever watches finds one
-	var addrs []string
+	var ends []iproto.Endpoint
 	for _, u := range s.in.IProto.Listen {
 		if err := socketDir(u.Unix, s.in.Tarragon.DirMode); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		addrs = append(addrs, u.Address())
+		conf, err := s.listenTLS(u.TLS)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		ends = append(ends, iproto.Endpoint{Addr: u.Address(), TLS: conf})
 	}
-	if err := srv.Listen(addrs...); err != nil {
+	if err := srv.ListenAll(ends...); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	for _, a := range srv.Addrs() {

@@ -75,6 +75,9 @@ func (s *Server) clientTrace() iproto.Trace {
 			s.log.Warn().Uint64("failed", n.Failed).Uint64("delayed", n.Delayed).Uint64("refused", n.Refused).
 				Str("from", n.From).Str("user", n.User).Msg("logins failed; address and user are those of the last one")
 		},
+		Handshakes: func(n iproto.Handshakes) {
+			s.log.Warn().Uint64("failed", n.Failed).Str("from", n.From).Err(n.Err).Msg("TLS: connections were refused; address and cause are those of the last one")
+		},
 		Turned: func(from net.Addr) { s.turnedAway(from.String(), errTooMany) },
 		Accept: func(addr net.Addr, err error) {
 			s.log.Error().Str("addr", addr.String()).Err(err).Msg("accept failed")

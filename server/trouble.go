@@ -20,6 +20,7 @@ const (
 	areaMembers
 	areaHook
 	areaProcedures
+	areaTLS
 	areas
 )
 

@@ -26,6 +26,10 @@ type target struct {
 	login      string
 	password   string
 	control    string // its control socket, if it runs on this machine; empty: not to be used
+	listed     bool   // it is of a file, which says whether it has TLS
+	names      []string
+	secure     iproto.Secure // nil: without TLS
+	tlsErr     error         // why there is no TLS, which it has
 }
 
 // connectFlags say which instances a tool talks to, and as whom.
@@ -35,6 +39,7 @@ type connectFlags struct {
 	user         string
 	passwordFile string
 	timeout      time.Duration
+	ssl          sslFlags
 }
 
 // defaultTimeout is the longest wait for an instance.
@@ -54,6 +59,7 @@ func (f *connectFlags) register(cmd *cobra.Command) {
 	fl.StringVarP(&f.user, "user", "u", "", "user to connect as (TT_CLI_USERNAME)")
 	fl.StringVar(&f.passwordFile, "password-file", "", "file with the user's password (else TT_CLI_PASSWORD)")
 	fl.DurationVar(&f.timeout, "timeout", defaultTimeout, "longest wait for an instance")
+	f.ssl.register(fl)
 }
 
 // targets resolves the flags.
@@ -77,6 +83,10 @@ func (f *connectFlags) targets(p process) ([]target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.ssl.check(out); err != nil {
+		return nil, err
+	}
+	f.ssl.secure(out)
 	return out, f.login(p, out)
 }
 
@@ -101,7 +111,7 @@ func fileTargets(file string, environ []string) ([]target, error) {
 	}
 	var out []target
 	for _, in := range all {
-		t := target{name: in.Name, replicaset: in.Replicaset, uri: in.IProto.AdvertiseClient, control: in.Tarragon.ControlSocket}
+		t := target{name: in.Name, replicaset: in.Replicaset, uri: in.IProto.AdvertiseClient, control: in.Tarragon.ControlSocket, listed: true, names: in.Tarragon.PeerNames}
 		if t.uri.IsZero() {
 			t.uri = in.IProto.AdvertisePeer
 		}
@@ -215,7 +225,11 @@ func (t target) dial(ctx context.Context, timeout time.Duration, user, password 
 	if t.uri.Unix != "" {
 		address = "unix:" + t.uri.Unix
 	}
-	return connect(ctx, timeout, address, user, password)
+	dialer, err := t.dialer(address, user, password)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, timeout, dialer)
 }
 
 // dialControl connects by the control socket, as admin; nil: there is none here
@@ -224,7 +238,7 @@ func (t target) dialControl(ctx context.Context, timeout time.Duration) *taranto
 	if info, err := os.Stat(t.control); t.control == "" || err != nil || info.Mode().Type() != fs.ModeSocket {
 		return nil
 	}
-	conn, err := connect(ctx, timeout, "unix:"+iproto.ShortSocket(t.control), "", "")
+	conn, err := connect(ctx, timeout, tarantool.NetDialer{Address: "unix:" + iproto.ShortSocket(t.control)})
 	if err != nil {
 		return nil
 	}
@@ -236,8 +250,8 @@ func (t target) dialControl(ctx context.Context, timeout time.Duration) *taranto
 	return conn
 }
 
-func connect(ctx context.Context, timeout time.Duration, address, user, password string) (*tarantool.Connection, error) {
-	return tarantool.Connect(ctx, tarantool.NetDialer{Address: address, User: user, Password: password},
+func connect(ctx context.Context, timeout time.Duration, dialer tarantool.Dialer) (*tarantool.Connection, error) {
+	return tarantool.Connect(ctx, dialer,
 		tarantool.Opts{Timeout: timeout, SkipSchema: true, Logger: quiet{}})
 }
 

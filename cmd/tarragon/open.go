@@ -104,10 +104,10 @@ type (
 )
 
 func (in *instanceInfo) askBallot(ctx context.Context, t target) {
-	if t.uri.IsZero() {
+	if t.uri.IsZero() || t.tlsErr != nil {
 		return
 	}
-	c, err := iproto.Dial(ctx, t.uri.Address())
+	c, err := iproto.DialSecure(ctx, t.uri.Address(), t.secure)
 	if err != nil {
 		return
 	}

@@ -122,7 +122,10 @@ func (f *routerFlags) config(p process) (cfg router.Config, err error) {
 		if t.uri.IsZero() {
 			return cfg, fmt.Errorf("%s: %w", t.label(), errNoAddress)
 		}
-		cfg.Instances = append(cfg.Instances, router.Instance{Name: t.label(), Addr: t.uri.Address(), Login: t.login, Password: t.password})
+		if t.tlsErr != nil {
+			return cfg, fmt.Errorf("%s: %w", t.label(), t.tlsErr)
+		}
+		cfg.Instances = append(cfg.Instances, router.Instance{Name: t.label(), Addr: t.uri.Address(), Login: t.login, Password: t.password, Secure: t.secure})
 	}
 	return cfg, nil
 }

@@ -33,6 +33,9 @@ type Options struct {
 	Keep     bool     // its processes go on when ours ends
 	// Filters makes an anonymous replica for each name of a filter.
 	Filters []string
+	// SSL is a directory with ca.crt, and for each node NAME.crt and NAME.key: they speak TLS, and
+	// show these to each other. Empty: without TLS.
+	SSL     string
 	Files   int  // how many files each node may open; 0: as many as we
 	Routers bool // each node has a router in it, at Node.Router
 	// Peer gives the address under which node from reaches node to: for a proxy
@@ -162,11 +165,17 @@ func (c *Cluster) write() error {
 func (c *Cluster) yaml(from int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "credentials:\n  users:\n    replicator: {password: replicator-password, roles: [replication]}\n    %s: {password: %s, roles: [super]}\n", User, Password)
-	fmt.Fprintf(&b, "iproto:\n  advertise:\n    peer: {login: replicator}\nreplication:\n  failover: %s\nwal:\n  mode: %s\nlog:\n  format: json\n", c.opts.Failover, c.opts.WAL)
+	fmt.Fprintf(&b, "iproto:\n  advertise:\n    peer: {login: replicator}\n")
+	params := ""
+	if dir := c.opts.SSL; dir != "" {
+		fmt.Fprintf(&b, "  ssl: {ca_file: '%s/ca.crt', ssl_cert: '%s/{{ instance_name }}.crt', ssl_key: '%s/{{ instance_name }}.key'}\n", dir, dir, dir)
+		params = ", params: {transport: ssl}"
+	}
+	fmt.Fprintf(&b, "replication:\n  failover: %s\nwal:\n  mode: %s\nlog:\n  format: json\n", c.opts.Failover, c.opts.WAL)
 	fmt.Fprintf(&b, "process:\n  work_dir: %s\n%s", c.opts.Dir, c.opts.YAML)
 	b.WriteString("groups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n")
 	for i, n := range c.Nodes {
-		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'}]\n", n.Name, n.Addr)
+		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'%s}]\n", n.Name, n.Addr, params)
 		if c.opts.Peer != nil {
 			fmt.Fprintf(&b, "              advertise: {client: '%s', peer: {uri: '%s', login: replicator}}\n", n.Addr, c.opts.Peer(from, i, n.Addr))
 		}

@@ -51,6 +51,7 @@ type options struct {
 	files   int      // each node may open so many
 	filters []string // of readers, see filtered_test.go
 	agent   bool     // one says who leads, see agent_test.go
+	ssl     string   // directory of certificates, see cluster.Options
 	binary  string   // that nodes run; empty: the one of all tests
 }
 
@@ -64,7 +65,7 @@ func newRig(t *testing.T, o options) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	r := &rig{t: t, ctx: ctx, dir: t.TempDir(), byHand: map[uint64]bool{}}
-	co := cluster.Options{Binary: cmp.Or(o.binary, binary), Dir: r.dir, Nodes: o.nodes, YAML: o.yaml, Env: o.env, Files: o.files, Filters: o.filters}
+	co := cluster.Options{Binary: cmp.Or(o.binary, binary), Dir: r.dir, Nodes: o.nodes, YAML: o.yaml, Env: o.env, Files: o.files, Filters: o.filters, SSL: o.ssl}
 	if o.agent {
 		co.Failover = "supervised"
 	}
