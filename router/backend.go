@@ -272,7 +272,7 @@ func (e *refusal) Unwrap() error { return e.err }
 // read takes answers until the connection ends.
 func (b *backend) read(link *iproto.Link) error {
 	d := newDelivery(b.p.r)
-	defer d.flush() // what came in front of an answer that makes no sense
+	defer d.flush() // what came in front of an answer that makes no sense, and the lock of its session
 	for {
 		frame, err := link.ReadFrame()
 		if err != nil {
@@ -312,7 +312,7 @@ func (b *backend) answer(frame []byte, d *delivery) error {
 	case r == nil:
 		return fmt.Errorf("%w: an answer to nothing", iproto.ErrProtocol)
 	case r.errand != nil:
-		if row.Type != xrow.Chunk {
+		if d.letGo(); row.Type != xrow.Chunk {
 			row.Body = scanned(frame[n:])
 			r.errand.answered(row.AsError(), row.Body, b.p.r.now())
 			b.p.r.look()

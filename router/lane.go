@@ -116,11 +116,19 @@ func (l *lane) commits() bool {
 	return n > 0 && l.open[n-1].class == classCommit && l.open[n-1].Number != nil
 }
 
-// sent moves the first one that waits to the open ones.
-func (l *lane) sent() *request {
+// takeFirst takes out the first one that waits.
+func (l *lane) takeFirst() *request {
 	r := l.waits[0]
 	l.waits[0] = nil
-	l.waits = l.waits[1:]
+	if l.waits = l.waits[1:]; len(l.waits) == 0 {
+		l.waits = nil
+	}
+	return r
+}
+
+// sent moves the first one that waits to the open ones.
+func (l *lane) sent() *request {
+	r := l.takeFirst()
 	l.open = append(l.open, r)
 	switch r.class {
 	case classBegin:
@@ -169,9 +177,7 @@ func (l *lane) close(r *request) {
 
 // dropFirst takes out the first one that waits, which is answered without a backend.
 func (l *lane) dropFirst() *request {
-	r := l.waits[0]
-	l.waits[0] = nil
-	l.waits = l.waits[1:]
+	r := l.takeFirst()
 	if r.class == classCommit || r.class == classRollback {
 		l.lost = false
 	}

@@ -33,12 +33,18 @@ type session struct {
 
 // delivery is what one goroutine has done and not written yet.
 type delivery struct {
+	r       *Router
 	rw, ro  *iproto.Answers
 	touched []*backend
+
+	// Of who takes many answers from one read.
+	locked *session      // its lock is held, for answers that follow; nil: none is
+	since  int           // how many it was held for
+	read   time.Duration // when the answers were read, at the latest; 0: not asked yet
 }
 
 func newDelivery(r *Router) *delivery {
-	d := &delivery{}
+	d := &delivery{r: r}
 	if p := r.ports[RW]; p != nil {
 		d.rw = p.srv.Answers()
 	}
@@ -55,8 +61,39 @@ func (d *delivery) answers(p *port) *iproto.Answers {
 	return d.ro
 }
 
-// flush writes answers and requests. No session's lock may be held.
+// heldFor is how many answers a session's lock is held for: its client's reader waits for that.
+const heldFor = 64
+
+// lock takes the lock of a session until it is let go: neighbours among answers are mostly of the same one.
+func (d *delivery) lock(s *session) {
+	if d.locked == s && d.since < heldFor {
+		d.since++
+		return
+	}
+	d.letGo()
+	s.mu.Lock()
+	d.locked, d.since = s, 0
+}
+
+func (d *delivery) letGo() {
+	if d.locked != nil {
+		d.locked.mu.Unlock()
+		d.locked = nil
+	}
+}
+
+// now is the router's time at some moment since the last flush: the clock is read once for many answers.
+func (d *delivery) now() time.Duration {
+	if d.read == 0 {
+		d.read = d.r.now()
+	}
+	return d.read
+}
+
+// flush writes answers and requests, and lets a session go. No other session's lock may be held.
 func (d *delivery) flush() {
+	d.letGo()
+	d.read = 0
 	for _, a := range [...]*iproto.Answers{d.rw, d.ro} {
 		if a != nil {
 			a.Send()
@@ -82,13 +119,11 @@ func (s *session) Carry(requests []iproto.Carried) {
 	d := s.port.deliveries.Get().(*delivery)
 	now := s.r.now()
 	s.mu.Lock()
-	var made []request
+	if requests[0].Stream == 0 {
+		s.plain.waits = slices.Grow(s.plain.waits, len(requests))
+	}
 	for i := range requests {
-		if len(made) == 0 {
-			made = make([]request, min(madeAtOnce, len(requests)-i))
-		}
-		s.takeLocked(&made[0], &requests[i], now, d)
-		made = made[1:]
+		s.takeLocked(&requests[i], now, d)
 	}
 	s.advanceLocked(now, d)
 	s.mu.Unlock()
@@ -96,13 +131,21 @@ func (s *session) Carry(requests []iproto.Carried) {
 	s.port.deliveries.Put(d)
 }
 
-// madeAtOnce is how many requests have their memory in one piece. It stays while one of them is under way, so it is
-// bounded.
-const madeAtOnce = 16
+// requests are some that were answered, for those that come: at a million of them a second they would keep the
+// collector busy.
+var requests = sync.Pool{New: func() any { return new(request) }}
 
-func (s *session) takeLocked(r *request, q *iproto.Carried, now time.Duration, d *delivery) {
+// forget gives back a request that was answered. Nobody may have it any more.
+func (r *request) forget() {
+	r.Release()
+	*r = request{}
+	requests.Put(r)
+}
+
+func (s *session) takeLocked(q *iproto.Carried, now time.Duration, d *delivery) {
 	s.no++
-	*r = request{Carried: *q, s: s, class: classOf(q.Type), no: s.no, until: now + s.r.cfg.HoldTime}
+	r := requests.Get().(*request)
+	r.Carried, r.s, r.class, r.no, r.until = *q, s, classOf(q.Type), s.no, now+s.r.cfg.HoldTime
 	if e := refused(q, s.port.kind == RO); e != nil {
 		s.refuse(r, e, d)
 		return
@@ -301,7 +344,7 @@ func (s *session) refuse(r *request, e *xrow.Error, d *delivery) {
 		s.r.counts.unknown.Add(1)
 	}
 	d.answers(s.port).Refuse(s.conn, &r.Carried, e)
-	r.Release()
+	r.forget()
 }
 
 // leave ends the stay of a lane at its backend.
@@ -321,10 +364,10 @@ func deniedBy(why *refusal) *xrow.Error {
 	return errFull(why.Error())
 }
 
-// answered is told of an answer by the backend's reader.
+// answered is told of an answer by the backend's reader. It has the session's lock until d is flushed or has answers
+// of another one.
 func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d *delivery) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	d.lock(s)
 	if row.Type == xrow.Chunk {
 		d.answers(s.port).Carried(s.conn, &r.Carried, row.Type, row.SchemaVersion, body)
 		return
@@ -336,7 +379,7 @@ func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d
 	if row.Type&xrow.ErrorFlag != 0 {
 		code = xrow.Code(row.Type &^ xrow.ErrorFlag)
 	}
-	l, now := r.l, s.r.now()
+	l, now, streamed := r.l, d.now(), r.Stream != 0
 	v := s.judge(l, b, r, code, body, now)
 	switch {
 	case v == numbers.Answer || v == numbers.Lost || v == numbers.Unknown || v == numbers.Gone || s.gone || now >= r.until:
@@ -351,7 +394,7 @@ func (s *session) answered(b *backend, r *request, row *xrow.Row, body []byte, d
 	}
 	if s.gone {
 		s.endLane(l, d)
-	} else if len(l.waits) > 0 || r.Stream != 0 {
+	} else if len(l.waits) > 0 || streamed {
 		s.advanceLocked(now, d)
 	}
 }
@@ -374,7 +417,7 @@ func (s *session) end(l *lane, r *request, v numbers.Verdict, row *xrow.Row, bod
 	}
 	s.unnumber(r)
 	d.answers(s.port).Carried(s.conn, &r.Carried, row.Type, row.SchemaVersion, body)
-	r.Release()
+	r.forget()
 }
 
 // retryRefused is how long a request rests that was refused by whom we still take for the
