@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"time"
 
+	"tarragon.dev/tarragon/internal/tlsconf"
 	"tarragon.dev/tarragon/raft"
 )
 
@@ -207,31 +208,33 @@ type Tarragon struct {
 	AllowTarantool      bool          // register Tarantool instances where the strong rules are in effect
 	SessionIdle         time.Duration // an exactly-once session without requests lives so long
 	Router              Router
-	DebugListen         string        // host:port of net/http/pprof; empty: off
-	HTTPListen          string        // host:port of metrics and health checks; empty: off
-	MaxConnections      int           // of clients; 0: what file descriptors leave
-	MaxPerUser          int           // logged in as one user; 0: no limit
-	MaxBeforeLogin      int           // that have not logged in; 0: half of all
-	LoginTimeout        time.Duration // for the first request of a connection
-	FrameTimeout        time.Duration // for the rest of a request
-	ControlSocket       string        // of the local administrator; empty: none
-	FileMode            fs.FileMode   // of files that are made: stores, logs
-	DirMode             fs.FileMode   // of directories that are made
-	SocketMode          fs.FileMode   // of unix sockets of iproto.listen
-	BootstrapProfile    string        // schema version of a new replica set: 3.8.0 or 2.10.4
-	OnRoleChange        []string      // program and arguments, run when the role changes; empty: none
-	OnRoleChangeTimeout time.Duration // it is killed then
-	Filter              string        // of this anonymous replica, by its name; empty: it has all spaces
-	TransferCommand     []string      // program and arguments that bring base copies; empty: none
-	TransferTimeout     time.Duration // it is killed then
-	TransferFallback    int           // failures in a row before a copy comes over the connection; 0: it never does
-	OpaqueSpaces        bool          // carry what peers define and cannot be indexed here
+	DebugListen         string         // host:port of net/http/pprof; empty: off
+	HTTPTLS             *tlsconf.Files // of HTTPListen and of the router's port for HTTP; nil: without TLS
+	HTTPListen          string         // host:port of metrics and health checks; empty: off
+	MaxConnections      int            // of clients; 0: what file descriptors leave
+	MaxPerUser          int            // logged in as one user; 0: no limit
+	MaxBeforeLogin      int            // that have not logged in; 0: half of all
+	LoginTimeout        time.Duration  // for the first request of a connection
+	FrameTimeout        time.Duration  // for the rest of a request
+	ControlSocket       string         // of the local administrator; empty: none
+	FileMode            fs.FileMode    // of files that are made: stores, logs
+	DirMode             fs.FileMode    // of directories that are made
+	SocketMode          fs.FileMode    // of unix sockets of iproto.listen
+	BootstrapProfile    string         // schema version of a new replica set: 3.8.0 or 2.10.4
+	OnRoleChange        []string       // program and arguments, run when the role changes; empty: none
+	OnRoleChangeTimeout time.Duration  // it is killed then
+	Filter              string         // of this anonymous replica, by its name; empty: it has all spaces
+	TransferCommand     []string       // program and arguments that bring base copies; empty: none
+	TransferTimeout     time.Duration  // it is killed then
+	TransferFallback    int            // failures in a row before a copy comes over the connection; 0: it never does
+	OpaqueSpaces        bool           // carry what peers define and cannot be indexed here
 }
 
 // Router is the router in the instance.
 type Router struct {
-	RW, RO, HTTP string // host:port; empty: off
-	Login        string // user of the credentials; empty: that of members
+	RW, RO, HTTP string         // host:port; empty: off
+	TLS          *tlsconf.Files // of RW and RO; nil: without TLS
+	Login        string         // user of the credentials; empty: that of members
 	Password     string
 	HoldTime     time.Duration // for which a request waits
 	HoldBytes    int64         // of all that wait

@@ -143,6 +143,7 @@ func (o *options) router() Router {
 		MaxConnections: int(o.integer("tarragon.router.max_connections")), MaxPerUser: int(o.integer("tarragon.router.max_connections_per_user")),
 		MaxBackends: int(o.integer("tarragon.router.max_backends")),
 	}
+	r.TLS = o.portTLS("tarragon.router.transport")
 	users := o.get("credentials.users")
 	for _, name := range users.names() {
 		v := users.at(name)
@@ -204,6 +205,7 @@ func (o *options) tarragon() Tarragon {
 		AllowTarantool:      o.boolean("tarragon.allow_tarantool"),
 		Router:              o.router(),
 		DebugListen:         o.debugListen(),
+		HTTPTLS:             o.portTLS("tarragon.http_transport"),
 		HTTPListen:          o.hostPort("tarragon.http_listen"),
 		ControlSocket:       o.controlSocket(),
 		FileMode:            o.mode("tarragon.file_mode"),

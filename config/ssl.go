@@ -138,3 +138,22 @@ func (o *options) peerNames() []string {
 	}
 	return names
 }
+
+// portTLS is what a port of ours shows and asks for, by its option of the transport: iproto.ssl, or as the first
+// listener with TLS; nil: it has no TLS.
+func (o *options) portTLS(path string) *tlsconf.Files {
+	if o.text(path) != "ssl" {
+		return nil
+	}
+	f := o.ownSSL()
+	if !f.Shows() {
+		for i, item := range o.get("iproto.listen").list() {
+			if item.at("params", "transport").str() == "ssl" {
+				return o.listenTLS(item, itemPath("iproto.listen", i))
+			}
+		}
+		o.bad(path, "there is no certificate to show: neither iproto.ssl nor a listener has one")
+		return nil
+	}
+	return &f
+}

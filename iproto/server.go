@@ -147,12 +147,15 @@ type tlsListener struct {
 }
 
 // Listen is ListenAll without TLS.
-func (s *Server) Listen(addrs ...string) error {
+func (s *Server) Listen(addrs ...string) error { return s.ListenAll(Endpoints(addrs, nil)...) }
+
+// Endpoints are addresses with one configuration of TLS.
+func Endpoints(addrs []string, conf *tls.Config) []Endpoint {
 	ends := make([]Endpoint, len(addrs))
 	for i, addr := range addrs {
-		ends[i].Addr = addr
+		ends[i] = Endpoint{addr, conf}
 	}
-	return s.ListenAll(ends...)
+	return ends
 }
 
 // ListenAll opens all addresses or none and starts to accept.

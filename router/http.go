@@ -26,7 +26,7 @@ func openHealth(r *Router, addrs []string) (*httpport.Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpport.Open(addrs, &health{r, scrapes}, func(err error) {
+	return httpport.Open(addrs, r.cfg.HTTPTLS, &health{r, scrapes}, func(err error) {
 		r.cfg.Log.Error().Err(err).Msg("the port for health checks has ended")
 	})
 }

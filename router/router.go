@@ -104,7 +104,7 @@ func Open(cfg Config) (*Router, error) {
 		p, err := newPort(r, Port(kind))
 		if err == nil {
 			r.ports[kind] = p
-			err = p.srv.Listen(addrs...)
+			err = p.srv.ListenAll(iproto.Endpoints(addrs, cfg.TLS)...)
 		}
 		if err != nil {
 			r.Close()

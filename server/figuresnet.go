@@ -19,6 +19,7 @@ var (
 	netInProgressNow = Metrics.Gauge("network", "tnt_net_requests_in_progress_current", "Requests that were begun and have no answer yet.")
 	netQueued        = Metrics.Counter("network", "tnt_net_requests_in_stream_queue_total", "Requests that came behind another one of their stream.")
 	netQueuedNow     = Metrics.Gauge("network", "tnt_net_requests_in_stream_queue_current", "Requests that wait for another one of their stream.")
+	netHandshakes    = Metrics.Counter("tarragon", "tarragon_tls_handshakes_total", "TLS handshakes of clients and peers, by how they ended: ok or failed.", "result")
 	statsOp          = Metrics.Counter("operations", "tnt_stats_op_total", "Requests by their kind; error: answers that are errors.", "operation")
 )
 
@@ -34,6 +35,8 @@ func (f *figures) network(to *metrics.Samples) {
 	metrics.Count(to, netInProgressNow, st.InProgress)
 	metrics.Count(to, netQueued, st.Queued.Total)
 	metrics.Count(to, netQueuedNow, st.QueuedNow)
+	metrics.Count(to, netHandshakes, st.Handshakes.Total, "ok")
+	metrics.Count(to, netHandshakes, st.BadHandshakes.Total, "failed")
 	named := byName(st)
 	for _, name := range proc.StatNames {
 		metrics.Count(to, statsOp, named[name].Total, strings.ToLower(name))

@@ -17,6 +17,10 @@ func (s *Server) openHTTP() error {
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
+	conf, err := s.httpTLS()
+	if err != nil {
+		return fmt.Errorf("tarragon.http_listen: %w", err)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", scrapes)
 	mux.HandleFunc("/livez", s.answerLive)
@@ -25,7 +29,7 @@ func (s *Server) openHTTP() error {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		httpport.Answer(w, http.StatusNotFound, httpport.Why{Why: "/metrics, /livez, /readyz and /healthz are here"})
 	})
-	s.port.http, err = httpport.Open(given(addr), mux, func(err error) {
+	s.port.http, err = httpport.Open(given(addr), conf, mux, func(err error) {
 		s.log.Error().Err(err).Msg("the port of metrics and health checks has ended")
 	})
 	if err != nil {

@@ -95,6 +95,19 @@ func (s *Server) listenTLS(files *tlsconf.Files) (*tls.Config, error) {
 	return k.Server(false)
 }
 
+// httpTLS is that of ports for HTTP, to which everybody comes; nil: without TLS.
+func (s *Server) httpTLS() (*tls.Config, error) {
+	files := s.in.Tarragon.HTTPTLS
+	if files == nil {
+		return nil, nil
+	}
+	k, err := s.keeper(files)
+	if err != nil {
+		return nil, err
+	}
+	return k.Server(true)
+}
+
 // expiresSoon is from when on it is said.
 const expiresSoon = 14 * 24 * time.Hour
 

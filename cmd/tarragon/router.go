@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tarragon.dev/tarragon/config"
+	"tarragon.dev/tarragon/internal/tlsconf"
 	"tarragon.dev/tarragon/iproto"
 	"tarragon.dev/tarragon/router"
 	"tarragon.dev/tarragon/server"
@@ -27,6 +28,8 @@ type routerFlags struct {
 	perUser   int
 	backends  int
 	numbers   bool
+	serveSSL  bool
+	httpSSL   bool
 	logLevel  string
 	logFormat string
 }
@@ -65,6 +68,8 @@ func newRouter(p process) *cobra.Command {
 	fl.StringVar(&f.reads, "consistency", "eventual", "what comes in by --ro shows: eventual, what its reader has; session, all that the user wrote through this router before")
 	fl.IntVar(&f.clients, "max-connections", 0, "clients that are logged in at each port (default as many as come)")
 	fl.IntVar(&f.perUser, "max-connections-per-user", 0, "of these as one user (default all)")
+	fl.BoolVar(&f.serveSSL, "serve-ssl", false, "speak TLS at --rw and --ro, with --ssl-cert-file and --ssl-key-file; with --ssl-ca-file clients must show a certificate")
+	fl.BoolVar(&f.httpSSL, "http-ssl", false, "speak HTTPS at --http, with the same certificate")
 	fl.BoolVar(&f.numbers, "numbers", true, "give writes numbers, by which they are sent again when a leader is lost")
 	fl.IntVar(&f.backends, "max-backends", 1024, "connections to instances, all together")
 	fl.StringVar(&f.logLevel, "log-level", "info", "fatal, error, warn, info, verbose or debug")
@@ -113,6 +118,9 @@ func (f *routerFlags) config(p process) (cfg router.Config, err error) {
 	if f.reads != "eventual" && f.reads != "session" {
 		return cfg, usagef("--consistency %s: eventual or session expected", f.reads)
 	}
+	if err := f.ports(&cfg); err != nil {
+		return cfg, err
+	}
 	cfg.OwnWrites = f.reads == "session"
 	set := targets[0].replicaset
 	for _, t := range targets {
@@ -128,4 +136,27 @@ func (f *routerFlags) config(p process) (cfg router.Config, err error) {
 		cfg.Instances = append(cfg.Instances, router.Instance{Name: t.label(), Addr: t.uri.Address(), Login: t.login, Password: t.password, Secure: t.secure})
 	}
 	return cfg, nil
+}
+
+// ports says how the router's own ports speak.
+func (f *routerFlags) ports(cfg *router.Config) error {
+	if !f.serveSSL && !f.httpSSL {
+		return nil
+	}
+	if !f.connectFlags.ssl.files.Shows() {
+		return usagef("--serve-ssl and --http-ssl need --ssl-cert-file and --ssl-key-file")
+	}
+	k, err := tlsconf.Open(f.connectFlags.ssl.files, nil, nil)
+	if err != nil {
+		return fmt.Errorf("TLS: %w", err)
+	}
+	if f.serveSSL {
+		if cfg.TLS, err = k.Server(false); err != nil {
+			return err
+		}
+	}
+	if f.httpSSL {
+		cfg.HTTPTLS, err = k.Server(true)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package httpport
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -28,9 +29,9 @@ type Port struct {
 	wg     sync.WaitGroup
 }
 
-// Open listens at host:port addresses and answers what comes there. failed is told when an
+// Open listens at host:port addresses and answers what comes there, by HTTPS where conf is not nil. failed is told when an
 // address is lost; it may be called from any goroutine. The error names the address.
-func Open(addrs []string, answers http.Handler, failed func(error)) (*Port, error) {
+func Open(addrs []string, conf *tls.Config, answers http.Handler, failed func(error)) (*Port, error) {
 	p := &Port{srv: newServer(answers), failed: failed}
 	room := make(chan struct{}, Clients)
 	for _, addr := range addrs {
@@ -39,7 +40,11 @@ func Open(addrs []string, answers http.Handler, failed func(error)) (*Port, erro
 			p.Close()
 			return nil, err
 		}
-		p.serve(&bounded{ln, room})
+		ln = &bounded{ln, room}
+		if conf != nil {
+			ln = tls.NewListener(ln, conf) // the server bounds its handshakes by the time of a request
+		}
+		p.serve(ln)
 	}
 	return p, nil
 }
