@@ -295,6 +295,25 @@ func (t *Txn) IsSync() bool { return t.sync }
 // IsDDL tells whether a system space that is logged was written.
 func (t *Txn) IsDDL() bool { return t.ddl }
 
+// Changes tells of the tuples of system spaces that were written, before and behind each
+// statement; nil: there is none. They are valid until Prepare.
+func (t *Txn) Changes(tell func(space uint32, old, new []byte)) {
+	for i := range t.stmts {
+		s := &t.stmts[i]
+		if !t.box.IsDDLSpace(s.sp.id) {
+			continue
+		}
+		var old, new []byte
+		if s.old != 0 {
+			old = t.box.mem.tuple(s.old)
+		}
+		if s.new != 0 {
+			new = t.box.mem.tuple(s.new)
+		}
+		tell(s.sp.id, old, new)
+	}
+}
+
 // IsLocal tells whether all rows are of local or temporary spaces, or there are
 // none. Such a transaction is decided by Prepare: neither Confirm nor Rollback
 // touches it.

@@ -26,6 +26,7 @@ type Instance struct {
 	Memtx       Memtx
 	Log         Log
 	Metrics     Metrics
+	Audit       Audit
 	Tarragon    Tarragon
 
 	// Leader names the writable instance with failover manual; empty: none.
@@ -183,6 +184,14 @@ type Log struct {
 	File   string
 	Level  int    // 0 fatal, 1 syserror, 2 error, 3 crit, 4 warn, 5 info, 6 verbose, 7 debug
 	Format string // plain or json; empty: plain on a terminal, else json
+}
+
+// Audit is where the audit log goes.
+type Audit struct {
+	File    string // empty: there is none
+	Filter  []string
+	MaxSize int64 // bytes of a file
+	Keep    int   // earlier files
 }
 
 // Tarragon is the section of our own.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tarragon.dev/tarragon/audit"
 	"tarragon.dev/tarragon/raft"
 )
 
@@ -29,6 +30,7 @@ func (l *loader) instance(p place, run bool) *Instance {
 		},
 		Log:      o.log(),
 		Metrics:  o.metrics(),
+		Audit:    o.audit(),
 		Tarragon: o.tarragon(),
 	}
 	if run {
@@ -132,6 +134,17 @@ func (o *options) log() Log {
 		lg.To = "stderr"
 	}
 	return lg
+}
+
+func (o *options) audit() Audit {
+	if o.text("audit_log.to") != "file" {
+		return Audit{}
+	}
+	a := Audit{File: o.path("audit_log.file"), Filter: strs(o.get("audit_log.filter")), MaxSize: o.size("tarragon.audit_max_size"), Keep: int(o.integer("tarragon.audit_max_files"))}
+	if _, err := audit.ParseFilter(a.Filter); err != nil {
+		o.bad("audit_log.filter", "%v", err)
+	}
+	return a
 }
 
 func (o *options) router() Router {

@@ -30,22 +30,23 @@ type Effects struct {
 	// are void under Tarantool's rules. Peers of Tarantool's kind must never
 	// get them: relays send NOPs in their place.
 	VoidPromotes []uint64
-	Refused      []Refusal   // peers whose stream cannot go on
-	Ended        []Refusal   // peers that get no more of our log by the connection that they have: they say what cannot be
-	Expelled     bool        // our _cluster row is gone: stop replicating, stay read-only
-	GaveWay      bool        // answer to GiveWay: the set that we founded is given up
-	Status       bool        // something that box.status, box.election or tarragon.leader tells has changed
-	Tell         uint64      // publish who leads since this term, then answer with LeaderTold: writes wait for that; 0: nobody waits
-	Schema       bool        // the schema version has changed
-	Rights       bool        // confirmed users, roles or rights have changed
-	Members      bool        // the confirmed _cluster has changed
-	Share        *ShareState // a filtered replica has another share: its streams begin anew; nil: as before
-	Copy         *CopyOrder  // it needs a base copy: this order takes the place of an earlier one; nil: as before
-	CopyReady    uint64      // tuples of this order may come; 0: of none yet
-	Own          *xrow.Own   // these are Tarragon's own spaces from now on, of which no stream's share decides; nil: as before
-	Replicas     []Replica   // these are registered, or were dropped, from now on, by their UUIDs; nil: as before
-	Checkpoint   bool        // a checkpoint is worth its while: without one a base copy is lost with this process
-	Fatal        error       // it is proven that this disk has lost something, see ErrLostData; nothing more is written
+	Refused      []Refusal       // peers whose stream cannot go on
+	Ended        []Refusal       // peers that get no more of our log by the connection that they have: they say what cannot be
+	Expelled     bool            // our _cluster row is gone: stop replicating, stay read-only
+	GaveWay      bool            // answer to GiveWay: the set that we founded is given up
+	Status       bool            // something that box.status, box.election or tarragon.leader tells has changed
+	Tell         uint64          // publish who leads since this term, then answer with LeaderTold: writes wait for that; 0: nobody waits
+	Schema       bool            // the schema version has changed
+	Rights       bool            // confirmed users, roles or rights have changed
+	Members      bool            // the confirmed _cluster has changed
+	Share        *ShareState     // a filtered replica has another share: its streams begin anew; nil: as before
+	Copy         *CopyOrder      // it needs a base copy: this order takes the place of an earlier one; nil: as before
+	CopyReady    uint64          // tuples of this order may come; 0: of none yet
+	Own          *xrow.Own       // these are Tarragon's own spaces from now on, of which no stream's share decides; nil: as before
+	Replicas     []Replica       // these are registered, or were dropped, from now on, by their UUIDs; nil: as before
+	Checkpoint   bool            // a checkpoint is worth its while: without one a base copy is lost with this process
+	Changes      []*SchemaChange // of this instance on system spaces, decided now: for the audit log. They stay valid
+	Fatal        error           // it is proven that this disk has lost something, see ErrLostData; nothing more is written
 }
 
 // Reply answers a request. Data is a raw array, the DATA of the answer; nil:

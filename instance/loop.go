@@ -275,7 +275,7 @@ func (l *Loop) step(timer *time.Timer) {
 	if e.Group != nil {
 		l.cfg.Journal.Append(e.GroupNo, e.Group, e.Lost)
 	}
-	if e.Status || e.Schema || e.Rights || e.Members || e.Expelled || e.GaveWay || e.Fatal != nil || len(e.Lost) > 0 || len(e.Snaps) > 0 || e.Checkpoint {
+	if e.Status || e.Schema || e.Rights || e.Members || e.Expelled || e.GaveWay || e.Fatal != nil || len(e.Lost) > 0 || len(e.Snaps) > 0 || len(e.Changes) > 0 || e.Checkpoint {
 		l.cfg.Watcher.Changed(e)
 	}
 	timer.Reset(max(deadline-l.cfg.Clock().Mono, 0))

@@ -43,6 +43,7 @@ type script struct {
 
 	founding   int             // voters that the set waits for; the core is its only member
 	oldSchema  bool            // 2.10.1
+	audited    bool            // changes of the schema are shown
 	sequence   bool            // the space sync gets keys from one, up to 2
 	tarantools map[uint32]bool // members of Tarantool's kind
 }
@@ -301,6 +302,11 @@ func (s *script) effects(e *Effects) {
 	}
 	for _, l := range e.Lost {
 		s.say("  keep aside %d:%d/%d", l.Origin, l.LSN, l.Term)
+	}
+	for _, c := range e.Changes {
+		if s.audited {
+			s.say("  change %d/%d by user %d, void %t, of %d rows", c.LSN, c.Term, c.User.User(), c.Void, len(c.Rows))
+		}
 	}
 	for _, r := range e.Refused {
 		s.say("  refuse %d: %d %s", r.Peer, r.Err.Code, r.Err.Message)

@@ -115,6 +115,8 @@ func (s *script) line(line string) {
 		s.step(WriteFailed{Err: fmt.Errorf("%s", strings.Join(w.Plain, " "))})
 	case "insert", "update", "delete", "upsert", "both", "query", "ddl", "index", "function":
 		s.step(Write{Requests: s.requests(line)})
+	case "audited":
+		s.audited = true
 	case "from":
 		s.step(Rows{From: w.Peer(), Rows: s.rows(strings.TrimPrefix(line, "from "+w.Word(0)))})
 	case "read":

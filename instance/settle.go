@@ -120,6 +120,7 @@ func (c *Core) settle() {
 // counts no more.
 func (c *Core) answerDDL(done []entry, fewer bool) {
 	for i := range done {
+		c.tellChange(&done[i], false)
 		switch p := &done[i].P; {
 		case !p.ddl:
 		case fewer && c.limbo.Current().Owner != 0:
@@ -136,6 +137,7 @@ func (c *Core) voided(e *entry) {
 		kind = FactVoidedAsync
 	}
 	c.trace(kind, e.Origin, e.LSN, "")
+	c.tellChange(e, true)
 	c.waits.answer(&c.eff, &e.P, xrow.Errorf(xrow.ErrSyncRollback))
 	c.eff.failJoin(e.P.join, xrow.Errorf(xrow.ErrSyncRollback))
 	if e.Behind != 0 && !e.Sync && !c.replay {

@@ -25,6 +25,7 @@ type payload struct {
 	since      time.Duration // when it was queued
 	frames     []byte        // its rows as they are in the log
 	join       *JoinRequest
+	change     *SchemaChange // nil: it is none of ours on system spaces
 }
 
 // author is who writes here now. In a term we write once our PROMOTE of it is in the log.
@@ -103,7 +104,7 @@ func (c *Core) execute(r *Request, join *JoinRequest) {
 	if later {
 		c.gate.barrier = true
 		c.gate.build = &building{tx: tx, own: true, at: c.now.Mono + c.cfg.BuildPause, p: p,
-			req: Request{Conn: r.Conn, Sync: r.Sync, IsSync: r.IsSync, Forwarded: r.Forwarded, Number: r.Number}}
+			req: Request{Conn: r.Conn, Sync: r.Sync, User: r.User, IsSync: r.IsSync, Forwarded: r.Forwarded, Number: r.Number}}
 		return
 	}
 	c.submit(by, tx, r, p)
@@ -188,6 +189,9 @@ func (c *Core) submit(by author, tx *box.Txn, r *Request, p payload) {
 	e := entry{Origin: c.members.self, Term: by.term, Seq: c.seq, Group: c.out.nextNo, Sync: sync}
 	if by.term != 0 && c.limbo.Current().Rules == terms.Tarantool && flags&xrow.FlagWaitSync == 0 {
 		e.Term = 0 // decided by this write
+	}
+	if p.ddl {
+		p.change = schemaChange(tx, r)
 	}
 	p.frames = c.out.addTxn(by, rows, flags)
 	if r.Forwarded != 0 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tarragon.dev/tarragon/internal/perm"
+	"tarragon.dev/tarragon/xrow"
 )
 
 // Config is fixed before the first connection. A zero field means its default.
@@ -41,6 +42,11 @@ type Trace struct {
 	Turned   func(from net.Addr) // a connection was closed at once: there are too many
 	// Handshakes of TLS failed; once a second at most, of all that did since.
 	Handshakes func(Handshakes)
+	// LoggedIn is told how each login has ended; nil: well.
+	LoggedIn func(c *Conn, user string, err *xrow.Error)
+	// Denied is told of each request that was refused for want of a right, perhaps under
+	// locks of the connection: it waits for nothing.
+	Denied func(c *Conn, err *xrow.Error)
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -66,12 +66,15 @@ func newConn(s *Server, nc net.Conn) *Conn {
 	c.active.Store(s.second.Load())
 	c.output.init()
 	c.eager.init(nc)
-	c.gather = gather{srv: s, done: c.done}
+	c.gather = gather{srv: s, conn: c}
 	return c
 }
 
 // ID names the connection in Batch, Answers and calls. Numbers are not reused.
 func (c *Conn) ID() uint64 { return c.id }
+
+// Control tells whether it came by a control socket.
+func (c *Conn) Control() bool { return c.control }
 
 // RemoteAddr is the address of the client, as text.
 func (c *Conn) RemoteAddr() string { return c.peer }
@@ -373,7 +376,7 @@ func (c *Conn) makeAnswer(q *Select) (frame []byte, chunks []piece) {
 	if c.waitRoomy() != nil {
 		return nil, nil
 	}
-	g := gather{srv: c.srv, done: c.done}
+	g := gather{srv: c.srv, conn: c}
 	if err := c.srv.budget.wait(c.srv.budget.limit, c.done); err != nil {
 		return g.fail(nil, q.Sync, err), nil
 	}

@@ -15,8 +15,8 @@ var errLarge = errors.New("iproto: a large answer")
 // gather makes the answer to one SELECT of the slices that come.
 type gather struct {
 	srv   *Server
-	done  <-chan struct{} // of the connection
-	taken int             // bytes of tuples
+	conn  *Conn
+	taken int // bytes of tuples
 
 	out    []byte  // a small answer, behind what was there before
 	chunks []piece // a large one
@@ -43,7 +43,7 @@ func (g *gather) Take(b []byte) error {
 func (g *gather) write(b []byte) error {
 	for len(b) > 0 {
 		if n := len(g.chunks); n == 0 || g.chunks[n-1].room() == 0 {
-			if err := g.srv.budget.wait(g.srv.budget.forLarge(), g.done); err != nil {
+			if err := g.srv.budget.wait(g.srv.budget.forLarge(), g.conn.done); err != nil {
 				return err
 			}
 			g.chunks = append(g.chunks, newChunk(&g.srv.budget))
@@ -78,7 +78,7 @@ func (g *gather) small(out []byte, q *Select) ([]byte, bool) {
 // inChunks reads in the turn of large answers. The chunks are one frame; or
 // there is an error, told in out.
 func (g *gather) inChunks(q *Select) (chunks []piece, out []byte) {
-	if err := g.srv.budget.take(g.done); err != nil {
+	if err := g.srv.budget.take(g.conn.done); err != nil {
 		return nil, g.fail(nil, q.Sync, err)
 	}
 	defer g.srv.budget.give()
@@ -119,6 +119,7 @@ func appendPosition(dst, position []byte) []byte {
 }
 
 func (g *gather) fail(out []byte, sync uint64, err error) []byte {
-	g.srv.meter.add(countErrors, 1)
-	return xrow.AppendErrorReply(out, asError(err), sync, g.srv.logins.SchemaVersion())
+	e := asError(err)
+	g.conn.refused(e)
+	return xrow.AppendErrorReply(out, e, sync, g.srv.logins.SchemaVersion())
 }

@@ -328,7 +328,7 @@ func (c *Conn) replyLocked(sync, schemaVersion uint64, data []byte, err *xrow.Er
 		return
 	}
 	if err != nil {
-		c.srv.meter.add(countErrors, 1)
+		c.refused(err)
 		b := c.room()
 		b.B = xrow.AppendErrorReply(b.B, err, sync, schemaVersion)
 	} else {

@@ -95,7 +95,11 @@ func (c *Conn) handleSmall(t xrow.Type) *xrow.Error {
 	case xrow.ID:
 		return c.handleID()
 	case xrow.Auth:
-		return c.handleAuth()
+		e := c.handleAuth()
+		if tell := c.srv.cfg.Trace.LoggedIn; tell != nil {
+			tell(c, string(c.body.user), e)
+		}
+		return e
 	case xrow.Watch, xrow.Unwatch, xrow.WatchOnce:
 		return c.handleWatch(t)
 	case xrow.Vote:
@@ -141,8 +145,16 @@ func (c *Conn) ok() {
 // fail answers the request with an error, behind those that wait for their answers.
 func (c *Conn) fail(e *xrow.Error) {
 	c.answerLookups()
-	c.srv.meter.add(countErrors, 1)
+	c.refused(e)
 	c.out.B = xrow.AppendErrorReply(c.out.B, e, c.head.sync, c.srv.logins.SchemaVersion())
+}
+
+// refused counts an answer that is an error.
+func (c *Conn) refused(e *xrow.Error) {
+	c.srv.meter.add(countErrors, 1)
+	if tell := c.srv.cfg.Trace.Denied; tell != nil && e.Code == xrow.ErrAccessDenied {
+		tell(c, e)
+	}
 }
 
 // checkBody is what requests that need a body map have in common.

@@ -95,6 +95,9 @@ func (s *Server) Peer(conn uint64) string {
 	return ""
 }
 
+// Conn finds a connection; nil: it has ended.
+func (s *Server) Conn(id uint64) *Conn { return s.conns.find(id) }
+
 // From is the [Site] of a connection's other end. local: it came over a unix socket, or is in this process.
 func (s *Server) From(conn uint64) (site netip.Addr, local bool) {
 	c := s.conns.find(conn)

@@ -94,6 +94,9 @@ func administer(h handler) handler {
 		if err := c.mayAdminister(); err != nil {
 			return err
 		}
+		if tell := c.p.env.Administered; tell != nil {
+			tell(c.Conn, c.User, c.Name)
+		}
 		return h(c)
 	}
 }

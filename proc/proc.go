@@ -54,6 +54,9 @@ type Env struct {
 	Checkpoints func() []vclock.VClock
 	// SessionPeer is the address of a connection's other end.
 	SessionPeer func(conn uint64) string
+	// Administered is told of each call of an administrative procedure that may be made,
+	// before it is; nil: nobody asks.
+	Administered func(conn uint64, user box.Credentials, name string)
 	// FromMember tells whether a connection comes from where a member is; nil: each does.
 	FromMember func(conn uint64) bool
 	// Su changes the user of a connection.

@@ -114,6 +114,7 @@ func (s *Server) closing(drain time.Duration) []closeStep {
 			s.main().endWriter()
 			s.journal.Close()
 		}},
+		{"audit log", s.closeAudit},
 		{"store", func() {
 			if err := s.store.Close(); err != nil {
 				s.log.Error().Err(err).Msg("the store did not close cleanly")

@@ -52,12 +52,8 @@ func withOrders(t *testing.T, orders, size int) (s *set, lead, reader *node1, co
 		makeNamedSpace(t, conn, name)
 	}
 	insertRange(t, conn, "people", 0, 20)
-	var waits []*tarantool.Future
-	for i := range orders {
-		waits = append(waits, conn.Do(tarantool.NewInsertRequest("orders").Tuple([]any{i, strings.Repeat("x", size)})))
-	}
-	for _, f := range waits {
-		if _, err := f.Get(); err != nil {
+	for i := range orders { // one after the other: all at once they are more than the queue takes
+		if _, err := conn.Do(tarantool.NewInsertRequest("orders").Tuple([]any{i, strings.Repeat("x", size)})).Get(); err != nil {
 			t.Fatal(err)
 		}
 	}

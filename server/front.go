@@ -48,6 +48,7 @@ func (s *Server) newFront(n *node, e *engine) (*front, error) {
 
 // changed is called on the Loop's goroutine.
 func (f *front) changed(e *instance.Effects) {
+	f.audit(e)
 	if e.Schema {
 		f.schema.Store(f.e.core.Box().SchemaVersion()) // we are the core's owner here
 	}

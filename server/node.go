@@ -74,6 +74,7 @@ type host struct {
 	begins     func(ctx context.Context, group string) error // see Config
 	tick       func()                                        // called once a second while the node runs
 	meters     *meters                                       // of the process
+	audit      func(*instance.Fact)                          // told of what the replica set's core decides
 	serves     func()                                        // told once, when the node is ready
 	writer     func(slot *xlog.Slot, written func(group uint64), failed func(error)) writer
 }

@@ -53,6 +53,7 @@ func (s *Server) newProcs(n *node, e *engine) (*proc.Procs, error) {
 		Heap:         heap,
 		Checkpoints:  s.checkpointClocks,
 		SessionPeer:  s.port.clients.Peer,
+		Administered: s.auditCall,
 		FromMember:   s.fromMember,
 		Su:           func(conn uint64, user box.Credentials) error { return s.port.clients.Su(conn, iproto.User(user)) },
 		ActAs:        func(conn uint64, user box.Credentials) error { return s.port.clients.ActAs(conn, iproto.User(user)) },

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tarragon.dev/tarragon/audit"
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/config"
 	"tarragon.dev/tarragon/instance"
@@ -66,6 +67,10 @@ type Config struct {
 	Procedures []Procedure
 	// ProceduresAtOnce bounds how many calls of them run at the same time; 0: 1000.
 	ProceduresAtOnce int
+
+	// Reopen has messages when files of logs were moved away: the audit log is opened by its
+	// name again. nil: nobody moves them.
+	Reopen <-chan struct{}
 
 	giverPatience time.Duration // instead of [giverPatience]; 0: that
 	copyPause     time.Duration // instance.Config.CopyPause
@@ -122,6 +127,7 @@ type port struct {
 	debug    *http.Server   // nil: off
 	http     *httpport.Port // nil: off
 	router   *router.Router // nil: off
+	audit    *audit.Log     // nil: off
 	badBytes limiter        // of log lines about foreign bytes
 	turned   limiter        // of those about connections that were closed to protect the others
 }
@@ -196,6 +202,7 @@ func (s *Server) serve(ctx context.Context) error {
 	run, stop := context.WithCancelCause(ctx)
 	s.stop = stop
 	s.bg.Go(func() { s.publishBallots(run) })
+	s.bg.Go(func() { s.reopenLogs(run) })
 	s.startSeats(run)
 	s.hook = s.startHook()
 	err := s.keepMain(run)
@@ -253,7 +260,7 @@ func (s *Server) beginMain() error {
 
 // host is what nodes know of this process.
 func (s *Server) host() host {
-	return host{in: s.in, hooks: s.cfg.Hooks, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, copyPause: s.cfg.copyPause, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), procedures: announced(s.cfg.Procedures), replies: s.newReplies,
+	return host{in: s.in, audit: s.auditFact, hooks: s.cfg.Hooks, log: s.log, tuning: &s.tuning, patience: s.cfg.giverPatience, copyPause: s.cfg.copyPause, feature: cmp.Or(s.cfg.feature, instance.FeatureLevel), procedures: announced(s.cfg.Procedures), replies: s.newReplies,
 		addressOf: s.addressOf, secure: s.secure, rights: s.rights, registers: s.reloadMembers, serves: s.nowReady, tick: s.tick, meters: s.meters, writer: s.newWriter, begins: s.cfg.begins}
 }
 
@@ -369,8 +376,11 @@ func (s *Server) open() (err error) {
 	if err := s.openSeats(); err != nil {
 		return closeOver(s.store, err)
 	}
-	if err := s.openClients(); err != nil {
+	if s.port.audit, err = s.openAudit(); err != nil {
 		return closeOver(s.store, err)
+	}
+	if err := s.openClients(); err != nil {
+		return closeOver(s.store, errors.Join(err, s.port.audit.Close()))
 	}
 	err = s.openDebug()
 	if err == nil {
@@ -383,6 +393,7 @@ func (s *Server) open() (err error) {
 		s.closeRouter()
 		s.closeDebug()
 		s.port.clients.Close()
+		err = errors.Join(err, s.port.audit.Close())
 		return closeOver(s.store, err)
 	}
 	return nil

@@ -29,6 +29,9 @@ var levels = map[instance.FactKind]zerolog.Level{
 
 // traceCore logs what the core decides. It runs on the Loop's goroutine.
 func (n *node) traceCore(f instance.Fact) {
+	if n.group == "" {
+		n.audit(&f)
+	}
 	level, ok := levels[f.Kind]
 	if !ok {
 		level = zerolog.DebugLevel
@@ -58,7 +61,10 @@ func (s *Server) logStore(ev xlog.Event) {
 
 func (s *Server) clientTrace() iproto.Trace {
 	return iproto.Trace{
+		LoggedIn: s.auditLogin,
+		Denied:   s.auditDenied,
 		Closed: func(c *iproto.Conn, cause error) {
+			s.auditClosed(c)
 			if errors.Is(cause, iproto.ErrCrowded) || errors.Is(cause, iproto.ErrNoRequest) || errors.Is(cause, iproto.ErrHalfFrame) || errors.Is(cause, iproto.ErrSlowClient) {
 				s.turnedAway(c.RemoteAddr(), cause)
 				return

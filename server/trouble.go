@@ -21,6 +21,7 @@ const (
 	areaHook
 	areaProcedures
 	areaTLS
+	areaAudit
 	areas
 )
 

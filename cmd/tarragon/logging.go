@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -19,15 +20,16 @@ import (
 
 // newLogger is the log of the process: lines for people where the format is
 // plain or nobody asked and w is a terminal, JSON otherwise. The second result
-// closes its file.
-func newLogger(c config.Log, modes *config.Tarragon, w io.Writer) (zerolog.Logger, func() error, error) {
-	closer := func() error { return nil }
+// is its file; nil: it goes to w.
+func newLogger(c config.Log, modes *config.Tarragon, w io.Writer) (zerolog.Logger, *logFile, error) {
+	var file *logFile
 	if c.To == "file" {
 		f, err := openLog(c.File, modes)
 		if err != nil {
-			return zerolog.Nop(), closer, fmt.Errorf("open the log: %w", err)
+			return zerolog.Nop(), nil, fmt.Errorf("open the log: %w", err)
 		}
-		w, closer = f, f.Close
+		file = &logFile{path: c.File, modes: modes, f: f}
+		w = file
 	}
 	if c.Format == "plain" || c.Format == "" && isTerminal(w) {
 		w = zerolog.ConsoleWriter{Out: w, NoColor: !isTerminal(w), TimeFormat: "15:04:05.000"}
@@ -38,7 +40,49 @@ func newLogger(c config.Log, modes *config.Tarragon, w io.Writer) (zerolog.Logge
 	if c.To == "file" {
 		warnOpenLog(log, c.File, modes)
 	}
-	return log, closer, nil
+	return log, file, nil
+}
+
+// logFile is the file of the log. A nil one is none.
+type logFile struct {
+	path  string
+	modes *config.Tarragon
+
+	mu sync.Mutex
+	f  *os.File
+}
+
+func (l *logFile) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.f.Write(b)
+}
+
+// Reopen opens the file by its name again, as who has moved it away asks for. Where that
+// cannot be, the log goes on where it is.
+func (l *logFile) Reopen() error {
+	if l == nil {
+		return nil
+	}
+	f, err := openLog(l.path, l.modes)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.f
+	l.f = f
+	return was.Close()
+}
+
+// Close ends it.
+func (l *logFile) Close() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.f.Close()
 }
 
 // openLog opens the file of the log for more, or makes it.

@@ -20,11 +20,11 @@ const copyLook = 100 * time.Millisecond
 // connect meanwhile: it listens nowhere.
 func (r *replicaCreate) join(ctx context.Context, cfg *config.Instance) error {
 	cfg.IProto.Listen, cfg.Tarragon.ControlSocket, cfg.Log.To, cfg.Log.Format = nil, "", "stderr", "plain"
-	log, closeLog, err := newLogger(cfg.Log, &cfg.Tarragon, r.p.err)
+	log, file, err := newLogger(cfg.Log, &cfg.Tarragon, r.p.err)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = closeLog() }() // it is standard error
+	defer func() { _ = file.Close() }() // it is standard error
 	logWarnings(log, cfg.Warnings)
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

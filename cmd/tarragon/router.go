@@ -89,11 +89,11 @@ func route(ctx context.Context, p process, f *routerFlags) error {
 	if !ok {
 		return usagef("--log-level %s: one of %s expected", f.logLevel, config.LevelNames())
 	}
-	log, closeLog, err := newLogger(config.Log{To: "stderr", Level: level, Format: f.logFormat}, &config.Tarragon{}, p.err)
+	log, file, err := newLogger(config.Log{To: "stderr", Level: level, Format: f.logFormat}, &config.Tarragon{}, p.err)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = closeLog() }() // a complaint would go to that log
+	defer func() { _ = file.Close() }() // a complaint would go to that log
 	cfg.Log = log
 	return router.Run(ctx, cfg)
 }

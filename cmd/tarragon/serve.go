@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -80,11 +83,11 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 			return err
 		}
 	}
-	log, closeLog, err := newLogger(cfg.Log, &cfg.Tarragon, p.err)
+	log, file, err := newLogger(cfg.Log, &cfg.Tarragon, p.err)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = closeLog() }() // a complaint would go to that log
+	defer func() { _ = file.Close() }() // a complaint would go to that log
 	logWarnings(log, cfg.Warnings)
 	run := server.Config{Instance: cfg, Log: log, Program: program(), SetHeapLimit: heapLimit(log), NoHandover: f.resign}
 	if lone == nil {
@@ -93,6 +96,14 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 			return cfg, err
 		}
 	}
+	reopen := make(chan struct{})
+	run.Reopen = reopen
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go reopenLogs(ctx, hup, reopen, file, log)
 	return serveNode(ctx, run)
 }
 

@@ -215,12 +215,12 @@ func TestLoggerForms(t *testing.T) {
 		t.Errorf("%s", b.String())
 	}
 	file := filepath.Join(t.TempDir(), "a", "b.log")
-	log, closeLog, err := newLogger(config.Log{To: "file", File: file, Level: 5}, &config.Tarragon{}, &b)
+	log, out, err := newLogger(config.Log{To: "file", File: file, Level: 5}, &config.Tarragon{}, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	log.Info().Msg("kept")
-	if err := closeLog(); err != nil {
+	if err := out.Close(); err != nil {
 		t.Error(err)
 	}
 	if data, _ := os.ReadFile(file); !strings.Contains(string(data), `"kept"`) {
@@ -241,12 +241,12 @@ func TestAttackModes(t *testing.T) {
 	}
 	start := func() {
 		t.Helper()
-		log, closeLog, err := newLogger(cfg.Log, &cfg.Tarragon, io.Discard)
+		log, out, err := newLogger(cfg.Log, &cfg.Tarragon, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
 		log.Info().Msg("started")
-		if err := closeLog(); err != nil {
+		if err := out.Close(); err != nil {
 			t.Error(err)
 		}
 	}

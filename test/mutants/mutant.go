@@ -26,11 +26,11 @@ type Mutant struct {
 }
 
 // Areas are the parts of the system that a fault is planted in.
-var Areas = []string{"elections", "votes", "joins", "membership", "quorums", "claims", "rejoin", "limbo", "handover", "agents", "history", "forwarding", "transactions", "procedures", "embedding", "filters", "sessions", "relay", "store", "reads", "clients"}
+var Areas = []string{"elections", "votes", "joins", "membership", "quorums", "claims", "rejoin", "limbo", "handover", "agents", "history", "forwarding", "transactions", "procedures", "embedding", "filters", "sessions", "relay", "store", "reads", "clients", "audit"}
 
 // All are the mutants, area by area.
 func All() (all []Mutant) {
-	for _, m := range [][]Mutant{elections, votes, joins, membership, quorums, claims, rejoin, limboRules, handover, agents, history, forward, transactions, procedures, embedding, filters, sessions, relay, store, reads, clients} {
+	for _, m := range [][]Mutant{elections, votes, joins, membership, quorums, claims, rejoin, limboRules, handover, agents, history, forward, transactions, procedures, embedding, filters, sessions, relay, store, reads, clients, auditing} {
 		all = append(all, m...)
 	}
 	return all
