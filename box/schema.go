@@ -350,6 +350,27 @@ func (s *Schema) Space(id uint32) (SpaceInfo, bool) {
 	return info, true
 }
 
+// SpaceSize is how large a space is.
+type SpaceSize struct {
+	ID     uint32
+	Name   string
+	Engine string
+	Temp   bool
+	Rows   int // visible to default readers
+	Bytes  int // of those tuples
+}
+
+// SpaceSizes are the sizes of spaces, ascending by ID: of most spaces at most, from an ID on, behind
+// those that are there.
+func (s *Schema) SpaceSizes(from uint32, most int, sizes []SpaceSize) []SpaceSize {
+	at, _ := slices.BinarySearch(s.ids, from)
+	for _, id := range s.ids[at:min(at+most, len(s.ids))] {
+		sp := s.shown(id)
+		sizes = append(sizes, SpaceSize{sp.id, sp.name, sp.engine, sp.temp, sp.stats.rows, sp.stats.bytes})
+	}
+	return sizes
+}
+
 // Spaces lists all spaces, ascending by ID.
 func (s *Schema) Spaces() []SpaceInfo {
 	all := make([]SpaceInfo, 0, len(s.ids))

@@ -102,6 +102,14 @@ func (i *Info) HasAll() bool {
 	return i.State == raft.StateLeader && i.QueueOwner == i.ID && i.QueueTerm == i.Term && !i.Tarantool
 }
 
+// Self is the ID of this instance; 0: it has none yet.
+func (c *Core) Self() uint32 { return c.members.self }
+
+// Confirmed is the owner of the queue, and the LSN of its rows up to which all is committed.
+func (c *Core) Confirmed() (owner uint32, lsn uint64) {
+	return c.limbo.Current().Owner, c.limbo.Confirmed()
+}
+
 // Acked is what a member says it has on disk; false: nothing since our start.
 func (c *Core) Acked(id uint32) (v vclock.VClock, ok bool) {
 	v = c.peers.acked[id]

@@ -87,6 +87,9 @@ func (s *Server) maxInFlight() int { return int(s.limit.Load()) }
 // MaxAnswer is how many bytes of tuples one answer may have.
 func (s *Server) MaxAnswer() int { return s.budget.maxAnswer() }
 
+// Unread is how many bytes of answers clients have not taken yet.
+func (s *Server) Unread() int64 { return s.budget.used.Load() }
+
 // Peer is the address of a connection's other end; empty: it is gone.
 func (s *Server) Peer(conn uint64) string {
 	if c := s.conns.find(conn); c != nil {

@@ -75,7 +75,10 @@ type Config struct {
 	// MustJoin is told once that no peer has the rows that we need any more, and that we do not lead:
 	// this instance has to join anew. It must not block.
 	MustJoin func(cause error)
-	Logger   zerolog.Logger
+	// Forwarded is told how long a leader took to answer a request that was sent to it for a
+	// client; it must not block. nil: nobody asks.
+	Forwarded func(took time.Duration)
+	Logger    zerolog.Logger
 }
 
 // Peer is where a member is reached and as whom.

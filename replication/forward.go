@@ -35,9 +35,9 @@ type forwarding struct {
 	wake chan struct{} // capacity 1: queue is not empty
 
 	// Guarded by the forwarder's lock.
-	queue []instance.Forward  // not given to the socket
-	open  map[uint64]struct{} // numbers of those that were
-	since time.Time           // the last of them, or the last answer
+	queue []instance.Forward   // not given to the socket
+	open  map[uint64]time.Time // those that were, by their numbers, and since when
+	since time.Time            // the last of them, or the last answer
 }
 
 const (
@@ -56,7 +56,7 @@ func (f *forwarder) take(fs []instance.Forward) {
 	for _, w := range fs {
 		s := f.sessions[w.To]
 		if s == nil {
-			s = &forwarding{f: f, to: w.To, wake: make(chan struct{}, 1), open: map[uint64]struct{}{}}
+			s = &forwarding{f: f, to: w.To, wake: make(chan struct{}, 1), open: map[uint64]time.Time{}}
 			f.sessions[w.To] = s
 			f.hub.wg.Go(s.run)
 		}
@@ -106,11 +106,12 @@ func (s *forwarding) write(ctx context.Context, c *iproto.Client) {
 func (s *forwarding) next(out []byte) []byte {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
+	now := time.Now()
 	for i := range s.queue {
-		s.open[s.queue[i].No] = struct{}{}
+		s.open[s.queue[i].No] = now
 		out = appendForward(out, &s.queue[i])
 	}
-	s.queue, s.since = nil, time.Now()
+	s.queue, s.since = nil, now
 	return out
 }
 
@@ -161,9 +162,12 @@ func (s *forwarding) leave() bool {
 func (s *forwarding) took(no uint64) bool {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
-	_, ok := s.open[no]
+	sent, ok := s.open[no]
 	delete(s.open, no)
 	s.since = time.Now()
+	if told := s.f.hub.cfg.Forwarded; ok && told != nil {
+		told(s.since.Sub(sent))
+	}
 	return ok
 }
 

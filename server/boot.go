@@ -212,13 +212,18 @@ func (n *node) start(core *instance.Core, b *box.Box) error {
 	}
 	e.watch = newWatch(n, e)
 	n.hub.Store(hub)
-	j := &journal{}
+	meter := newGroupMeter(n.meters)
+	j := &meteredJournal{core: core, meter: meter}
 	e.loop = instance.NewLoop(core, instance.LoopConfig{Journal: j, Peers: hub, Clients: n.replies(), Watcher: e.watch, Stepped: func(took time.Duration, events []instance.Event, _ *instance.Effects) {
 		n.meters.stepped(took, events)
+		meter.stepped(core)
 		e.pulse.stepped()
 	}})
 	e.writer = n.writer(n.store,
-		func(no uint64) { _ = e.loop.Submit(instance.Written{Group: no}) },
+		func(no uint64) {
+			meter.written()
+			_ = e.loop.Submit(instance.Written{Group: no})
+		},
 		func(err error) { _ = e.loop.Submit(instance.WriteFailed{Err: err}) })
 	j.writer = e.writer
 	e.keeper = newKeeper(keeperEnv{store: n.store, core: e.loop, limits: &n.in.Tarragon, tuning: n.tuning, troubles: &n.troubles, log: n.log,
@@ -231,9 +236,6 @@ func (n *node) start(core *instance.Core, b *box.Box) error {
 	n.engine.Store(e)
 	return nil
 }
-
-// journal is set once both ends exist.
-type journal struct{ writer }
 
 func (n *node) newHub() (*replication.Hub, error) {
 	r := &n.in.Replication
@@ -249,7 +251,7 @@ func (n *node) newHub() (*replication.Hub, error) {
 	return replication.New(replication.Config{Memory: memory, CopyTimeout: silence, MaxCopies: places, Group: n.group, UUID: n.life.UUID, Name: n.in.Name, Incarnation: n.life.Incarnation, TakesMark: outside == registered, Process: process, Feature: n.feature, Procedures: n.procedures,
 		Anon: r.Anon, Filter: n.in.Tarragon.Filter, Version: versionNumber(), Peers: n.peers(), DeathTimeout: r.Timeout, ReconnectMax: r.ReconnectTimeout,
 		NameSelf: namesBootstrapLeader(r.BootstrapStrategy),
-		Log:      storeLog{n.store}, CanLog: n.store.Mode() != xlog.None, Rights: n.rights, Registers: n.registers, AddressOf: n.addressOf, Line: n.line, MustJoin: n.joinAnew, SpoolDir: filepath.Dir(storeDir(n.in)), CopyDir: n.copyDir(), FileMode: n.in.Tarragon.FileMode, DirMode: n.in.Tarragon.DirMode, Transfer: n.transfer(), Logger: n.log})
+		Log:      storeLog{n.store}, CanLog: n.store.Mode() != xlog.None, Rights: n.rights, Registers: n.registers, AddressOf: n.addressOf, Line: n.line, MustJoin: n.joinAnew, SpoolDir: filepath.Dir(storeDir(n.in)), CopyDir: n.copyDir(), Forwarded: n.meters.forwarded, FileMode: n.in.Tarragon.FileMode, DirMode: n.in.Tarragon.DirMode, Transfer: n.transfer(), Logger: n.log})
 }
 
 // bootstrap begins the replica set with this instance.

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"tarragon.dev/tarragon/box"
 	"tarragon.dev/tarragon/instance"
@@ -23,10 +22,12 @@ var Metrics metrics.Set
 // figures is what a scrape tells of, taken before anything is told.
 type figures struct {
 	s      *Server
+	n      *node
 	e      *engine // nil: there is no core, or its Loop hangs
-	info   instance.Info
-	memory box.Memory
+	of     condition
+	info   instance.Info // that of the condition
 	peers  []replication.PeerStatus
+	memory box.Memory
 	net    iproto.Stats
 }
 
@@ -42,13 +43,24 @@ func (s *Server) newExporter() (http.Handler, error) {
 }
 
 // collect puts the figures of this moment.
-func (s *Server) collect(to *metrics.Samples) {
-	s.figures(context.Background()).collect(to)
+func (s *Server) collect(to *metrics.Samples) { s.figures(context.Background()).collect(to) }
+
+// figures looks. It waits for a Loop that hangs until stepLimit at most.
+func (s *Server) figures(ctx context.Context) *figures {
+	f := &figures{s: s, n: s.main(), net: s.port.clients.Stats(), of: s.condition(ctx)}
+	if e := f.n.engine.Load(); e != nil && !f.n.leaving.Load() && !f.of.hangs {
+		f.e, f.info, f.peers = e, f.of.info, f.of.peers
+		e.loop.Read(func(c *instance.Core) { f.memory = c.Box().Memory() })
+	}
+	return f
 }
 
 func (f *figures) collect(to *metrics.Samples) {
 	f.process(to)
 	f.network(to)
+	f.limits(to)
+	f.config(to)
+	f.health(to)
 	if f.e != nil {
 		f.core(to)
 	}
@@ -58,41 +70,14 @@ func (f *figures) collect(to *metrics.Samples) {
 	}
 }
 
-// figures looks. It waits for a Loop that hangs until stepLimit at most.
-func (s *Server) figures(ctx context.Context) *figures {
-	f := &figures{s: s, net: s.port.clients.Stats()}
-	n := s.main()
-	e := n.engine.Load()
-	if e == nil || n.leaving.Load() || !e.steps(ctx, stepLimit) {
-		return f
-	}
-	f.e = e
-	now := e.loop.Now().Mono
-	e.loop.Read(func(c *instance.Core) {
-		f.info = c.Info(now)
-		f.memory = c.Box().Memory()
-	})
-	if hub := n.hub.Load(); hub != nil {
-		f.peers = hub.Status()
-	}
-	return f
-}
-
 // core puts what there is of a core.
 func (f *figures) core(to *metrics.Samples) {
 	f.instance(to)
 	f.election(to)
 	f.streams(to)
 	f.slab(to)
-}
-
-var (
-	infoUptime = Metrics.Gauge("info", "tnt_info_uptime", "Seconds since the process was started.")
-	cfgTime    = Metrics.Gauge("system", "tnt_cfg_current_time", "The clock of the machine, seconds since 1970.")
-)
-
-func (f *figures) process(to *metrics.Samples) {
-	metrics.Count(to, infoUptime, int64(time.Since(f.s.started)/time.Second))
-	metrics.Count(to, cfgTime, time.Now().Unix())
-	f.s.meters.collect(to)
+	f.spaces(to)
+	f.store(to)
+	f.underWay(to)
+	f.filters(to)
 }

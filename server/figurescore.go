@@ -91,6 +91,13 @@ var (
 	arenaSize  = Metrics.Gauge("slab", "tnt_slab_arena_size", "Bytes of memory that tuples and indexes are in.")
 	arenaUsed  = Metrics.Gauge("slab", "tnt_slab_arena_used", "Bytes of tuples and indexes.")
 	arenaRatio = Metrics.Gauge("slab", "tnt_slab_arena_used_ratio", "The second of these in percent of the first.")
+
+	memoryData   = Metrics.Gauge("memory", "tnt_info_memory_data", "Bytes of tuples, with their headers.")
+	memoryIndex  = Metrics.Gauge("memory", "tnt_info_memory_index", "Bytes of indexes.")
+	memoryTx     = Metrics.Gauge("memory", "tnt_info_memory_tx", "Bytes of what open transactions would change and have read.")
+	runtimeTuple = Metrics.Gauge("runtime", "tnt_runtime_tuple", "Bytes of tuples, with their headers.")
+	memtxData    = Metrics.Gauge("memtx", "tnt_memtx_tuples_data_total", "Bytes of tuples, with their headers.")
+	memtxIndex   = Metrics.Gauge("memtx", "tnt_memtx_index_total", "Bytes of indexes.")
 )
 
 func (f *figures) slab(to *metrics.Samples) {
@@ -108,4 +115,37 @@ func (f *figures) slab(to *metrics.Samples) {
 	share(itemsSize, itemsUsed, itemsRatio, m.Pages, m.Tuples)
 	share(quotaSize, quotaUsed, quotaRatio, m.Limit, m.Taken)
 	share(arenaSize, arenaUsed, arenaRatio, arena, used)
+	for _, tuples := range []*metrics.Metric{memoryData, runtimeTuple, memtxData} {
+		metrics.Count(to, tuples, m.Tuples)
+	}
+	metrics.Count(to, memoryIndex, m.Indexes)
+	metrics.Count(to, memtxIndex, m.Indexes)
+	metrics.Count(to, memoryTx, f.info.Txns.Bytes)
+}
+
+// The configuration (box.info.config).
+var (
+	configStatus = Metrics.Gauge("config", "tnt_config_status", "1 for the status that it has: ready, and until there is data startup_in_progress.", "status")
+	configAlerts = Metrics.Gauge("config", "tnt_config_alerts", "Warnings that were told at the start (warn), without those of options that are not served; errors end it.", "level")
+)
+
+// configStatuses are those of Tarantool.
+var configStatuses = [...]string{"uninitialized", "startup_in_progress", "reload_in_progress", "check_warnings", "check_errors", "ready"}
+
+func (f *figures) config(to *metrics.Samples) {
+	now := "startup_in_progress"
+	if f.of.ready {
+		now = "ready"
+	}
+	for _, status := range configStatuses {
+		to.Yes(configStatus, status == now, status)
+	}
+	warned := 0
+	for _, w := range f.s.in.Warnings {
+		if !w.Unserved {
+			warned++
+		}
+	}
+	metrics.Count(to, configAlerts, warned, "warn")
+	metrics.Count(to, configAlerts, 0, "error")
 }

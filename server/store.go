@@ -41,7 +41,7 @@ func closeOver(store *xlog.Store, err error) error {
 
 func (s *Server) openStore(dir string) (*xlog.Store, error) {
 	o := storeOptions(s.in, dir)
-	o.MaxOpenFiles, o.Log = s.files.store, s.logStore
+	o.MaxOpenFiles, o.Log, o.Synced = s.files.store, s.logStore, s.meters.synced
 	store, err := s.cfg.openStore(o)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)

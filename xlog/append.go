@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"tarragon.dev/tarragon/vclock"
 	"tarragon.dev/tarragon/xrow"
@@ -71,8 +72,12 @@ func (s *Store) appendLocked(items []item) error {
 		}
 		return err
 	}
+	began := time.Now()
 	if err := s.commit(b); err != nil {
 		return err
+	}
+	if s.opts.Synced != nil {
+		s.opts.Synced(time.Since(began))
 	}
 	for i := range items {
 		items[i].publish()

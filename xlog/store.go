@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -46,6 +47,9 @@ type Options struct {
 	// Log is told of what an operator may want to know: recovery, retention,
 	// trouble. It may be called from any goroutine; nil for none.
 	Log func(Event)
+	// Synced is told how long the disk took for each write of groups: with its sync, where
+	// the mode has one. It must not block; nil: nobody asks.
+	Synced func(took time.Duration)
 	// BootID names the current life of the machine; empty: read from Linux.
 	BootID       string
 	MaxOpenFiles int    // descriptors for tables, about; 1000, never less than MinOpenFiles

@@ -23,16 +23,19 @@ const (
 
 // Port answers at some addresses until it is closed.
 type Port struct {
-	srv    *http.Server
+	srv    http.Server
 	failed func(error)
 	at     []net.Listener
 	wg     sync.WaitGroup
+
+	open   sync.RWMutex // shared: an answer is being made
+	closed bool
 }
 
 // Open listens at host:port addresses and answers what comes there, by HTTPS where conf is not nil. failed is told when an
 // address is lost; it may be called from any goroutine. The error names the address.
 func Open(addrs []string, conf *tls.Config, answers http.Handler, failed func(error)) (*Port, error) {
-	p := &Port{srv: newServer(answers), failed: failed}
+	p := newPort(answers, failed)
 	room := make(chan struct{}, Clients)
 	for _, addr := range addrs {
 		ln, err := net.Listen("tcp", addr)
@@ -49,11 +52,13 @@ func Open(addrs []string, conf *tls.Config, answers http.Handler, failed func(er
 	return p, nil
 }
 
-func newServer(answers http.Handler) *http.Server {
-	return &http.Server{
-		Handler: checked(answers), ReadHeaderTimeout: Time, ReadTimeout: Time, WriteTimeout: Time, IdleTimeout: Idle,
+func newPort(answers http.Handler, failed func(error)) *Port {
+	p := &Port{failed: failed}
+	p.srv = http.Server{
+		Handler: p.checked(answers), ReadHeaderTimeout: Time, ReadTimeout: Time, WriteTimeout: Time, IdleTimeout: Idle,
 		MaxHeaderBytes: MaxHeader, ErrorLog: stdlog.New(io.Discard, "", 0),
 	}
+	return p
 }
 
 func (p *Port) serve(ln net.Listener) {
@@ -73,18 +78,27 @@ func (p *Port) Addrs() (out []string) {
 	return out
 }
 
-// Close ends all connections, and waits for the goroutines that accept them.
+// Close ends all connections, and waits for answers that are being made and for the goroutines that
+// accept.
 func (p *Port) Close() {
 	_ = p.srv.Close() // what it could not close is closed with the process
 	for _, ln := range p.at {
 		_ = ln.Close() // one whose Serve has not begun; else it is closed already
 	}
 	p.wg.Wait()
+	p.open.Lock() // they ask nobody who ends behind this
+	defer p.open.Unlock()
+	p.closed = true
 }
 
 // checked lets questions through: requests that change nothing and have no body.
-func checked(answers http.Handler) http.Handler {
+func (p *Port) checked(answers http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		p.open.RLock()
+		defer p.open.RUnlock()
+		if p.closed {
+			return
+		}
 		switch q.Method {
 		case http.MethodGet, http.MethodHead, http.MethodOptions:
 		default:

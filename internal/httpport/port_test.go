@@ -33,7 +33,7 @@ func (p pipes) dial() net.Conn {
 func TestWhoNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		large := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { Answer(w, http.StatusOK, strings.Repeat("x", 1<<20)) })
-		p := &Port{srv: newServer(large), failed: func(error) {}}
+		p := newPort(large, func(error) {})
 		ln := make(pipes)
 		p.serve(ln)
 		const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -65,4 +65,24 @@ func TestWhoNeverReads(t *testing.T) {
 		close(ln)
 		p.Close()
 	})
+}
+
+// Behind Close no answer is being made.
+func TestCloseWaitsForAnswers(t *testing.T) {
+	entered, leave, made := make(chan bool), make(chan bool), false
+	p, err := Open([]string{"127.0.0.1:0"}, nil, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(entered)
+		<-leave
+		made = true
+	}), func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = http.Get("http://" + p.Addrs()[0]) }() // it is cut off
+	<-entered
+	go func() { leave <- true }()
+	p.Close()
+	if !made {
+		t.Error("Close has not waited")
+	}
 }
