@@ -103,13 +103,30 @@ func (s *sessions) remove(o *session) {
 	}
 }
 
-func (s *sessions) ofUser(user uint32) (n int) {
+// ofUser is how many sessions a user has, and how many slots these have.
+func (s *sessions) ofUser(user uint32) (n, slots int) {
 	for _, o := range s.all {
 		if o.user == user {
 			n++
+			slots += o.slots
 		}
 	}
-	return n
+	return n, slots
+}
+
+// refuse is why a user gets no further session of so many slots; nil: he does. Behind it he has no more slots than are
+// left to all others: so however many of them take what they can get, there is some for the next one.
+func (s *sessions) refuse(user uint32, slots int) error {
+	n, has := s.ofUser(user)
+	switch left := maxSlotsOfAll - s.slots - slots; {
+	case n >= maxUserSessions:
+		return tooMany("user has %d exactly-once sessions", maxUserSessions)
+	case left < 0:
+		return tooMany("exactly-once sessions have %d of %d slots", s.slots, maxSlotsOfAll)
+	case has+slots > left:
+		return tooMany("user has %d slots of exactly-once sessions, and of %d more he would leave %d to others", has, slots, left)
+	}
+	return nil
 }
 
 // slotKey is the primary key of a slot's row; it is valid until the next one.
@@ -274,11 +291,8 @@ func (c *Core) openSession(ev OpenSession) {
 		c.learnSessions()
 		c.readSessions(math.MaxInt) // of a newer term than that in which it began to wait
 		s, user := &c.sessions, ev.User.User()
-		switch {
-		case s.ofUser(user) >= maxUserSessions:
-			return nil, tooMany("user has %d exactly-once sessions", maxUserSessions)
-		case s.slots+int(ev.Slots) > maxSlotsOfAll:
-			return nil, tooMany("exactly-once sessions have %d of %d slots", s.slots, maxSlotsOfAll)
+		if err := s.refuse(user, int(ev.Slots)); err != nil {
+			return nil, err
 		}
 		if _, err := tx.MakeOwn(&box.OwnSession); err != nil {
 			return nil, err

@@ -308,14 +308,16 @@ func (n *node1) shown() {
 func (n *node1) dial() *tarantool.Connection { return n.dialAt(n.addr) }
 
 // dialAt logs in at an address of the instance.
-func (n *node1) dialAt(addr string) *tarantool.Connection {
+func (n *node1) dialAt(addr string) *tarantool.Connection { return n.dialAs(addr, "admin1", "a") }
+
+func (n *node1) dialAs(addr, user, password string) *tarantool.Connection {
 	n.set.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var conn *tarantool.Connection
 	n.set.until("a login at "+n.name, func() (ok bool) {
 		var err error
-		conn, err = tarantool.Connect(ctx, tarantool.NetDialer{Address: addr, User: "admin1", Password: "a"}, tarantool.Opts{Timeout: patience})
+		conn, err = tarantool.Connect(ctx, tarantool.NetDialer{Address: addr, User: user, Password: password}, tarantool.Opts{Timeout: patience})
 		return err == nil
 	})
 	return conn
