@@ -62,6 +62,16 @@ var elections = []Mutant{
 		New: `if r.self == 0`,
 	},
 	{
+		Name: "a fence bars nobody", Area: "elections", File: "instance/fence.go", By: "test/sim TestFences",
+		Old: `				p.Barred |= 1 << m.ID`,
+		New: `				p.Barred |= 0 << m.ID`,
+	},
+	{
+		Name: "a fenced leader goes on", Area: "elections", File: "instance/fence.go", By: "test/sim TestFences",
+		Old: `	if !c.yields() || c.now.Mono`,
+		New: `	if true || !c.yields() || c.now.Mono`,
+	},
+	{
 		Name: "a pause counts once it is decided", Area: "elections", File: "instance/pause.go", By: "test/sim TestPauses",
 		Old: `	c.raft.Pause(newest.until(), now)`,
 		New: `	c.raft.Pause(c.pause.confirmed.until(), now)`,

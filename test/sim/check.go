@@ -26,6 +26,7 @@ type checks struct {
 	void    lostChecker
 	barrier barrierChecker
 	pause   pauseChecker
+	fence   fenceChecker
 	mandate mandateChecker
 
 	preferred preferredChecker
@@ -55,6 +56,7 @@ func newChecks(w *World) *checks {
 	c.void.init(w)
 	c.barrier.init(w)
 	c.pause.init(w)
+	c.fence.init(w)
 	c.mandate.init(w)
 	c.preferred.init(w)
 	c.handover.init(w)
@@ -210,6 +212,7 @@ func (c *checks) logged(n *node, g *xrow.Group) logged {
 	c.sick.logged(n)
 	c.prevote.logged(n, g)
 	c.pause.logged(n, g)
+	c.fence.logged(n, g)
 	c.numbered.logged(n, g)
 	rows, err := c.readRows(g)
 	if err != nil {

@@ -43,7 +43,7 @@ var faultKinds = []faultKind{
 }
 
 func allKinds() []faultKind {
-	return slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds, handoverKinds, filterKinds, agentKinds, preferredKinds)
+	return slices.Concat(faultKinds, directedKinds, changeKinds, pauseKinds, fenceKinds, handoverKinds, filterKinds, agentKinds, preferredKinds)
 }
 
 func faultsNamed(names []string) (kinds []faultKind) {

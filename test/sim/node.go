@@ -264,6 +264,7 @@ func (n *node) step() {
 	n.w.check.client.stepped(n, batch, eff, slept)
 	n.w.check.prevote.stepped(n, batch, slept)
 	n.w.check.pause.stepped(n, batch)
+	n.w.check.fence.stepped(n, batch)
 	n.w.check.mandate.stepped(n, batch)
 	n.w.check.promise.stepped(n, batch)
 	n.watchIdle(len(batch) > 0)

@@ -31,6 +31,7 @@ type Result struct {
 	Split   bool // somebody reported a split brain
 	Readers ReaderMet
 	Paused  Paused
+	Fenced  Fenced
 
 	Supervised Supervised
 	Returned   Returned
@@ -122,7 +123,7 @@ func nameOf(slot int) string { return fmt.Sprintf("i-%03d", slot+1) }
 
 func (w *World) result() Result {
 	return Result{Seed: w.seed, Err: w.failure, Hash: w.hash, Virtual: w.now, Leaders: w.check.leader.changes,
-		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Supervised: w.check.mandate.met, Returned: w.check.preferred.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met, Numbered: w.check.numbered.met}
+		Acked: w.load.acked, Asked: len(w.load.ops), Events: w.events, Faults: len(w.plan.faults), Table: w.table, Met: w.met, Split: w.split, Readers: w.check.reader.met, Paused: w.check.pause.met, Fenced: w.check.fence.met, Supervised: w.check.mandate.met, Returned: w.check.preferred.met, Moved: w.check.handover.met, Txns: w.check.txn.met, Filters: w.check.filtered.met, Numbered: w.check.numbered.met}
 }
 
 // boot makes a replica set: the first node writes the bootstrap rows and leads
@@ -407,6 +408,7 @@ func (w *World) healEverything() {
 		w.endMixed()
 		return
 	}
+	w.leadersYield()
 	if !w.comesToRest(w.now + convergeLimit) {
 		w.fail("convergence", "no rest in time: %s", w.describe())
 		return

@@ -157,6 +157,7 @@ var facts = map[instance.FactKind]Rare{
 func (w *World) fact(n *node, f instance.Fact) {
 	w.check.mandate.fact(f)
 	w.check.preferred.fact(n, f)
+	w.check.fence.fact(f)
 	if r, ok := facts[f.Kind]; ok {
 		w.count(r)
 	}
