@@ -49,6 +49,12 @@
 // was executed. Beyond 4096 writes at a time, and while the replica set has no slots left, they wait, or go without numbers.
 // [Client.Close] ends the sessions of a client.
 //
+// Numbers begin where the leader has announced them on the client's connection: when that was made, or about a second behind a raise of
+// the level to 3, for instances of Tarragon that have not announced them are asked each second. A level is never
+// lowered, so they end only where a Tarantool or an earlier version comes to lead: what may have been executed under a number is
+// an UnknownError then. For ten seconds nothing of a kind gets one that an instance has said to take none, such as
+// writes to a space that is not replicated, and no write gets one for five seconds behind a refused session.
+//
 // Requests may overtake each other, as on a connection of go-tarantool. Each that is held takes a
 // goroutine, so who begins many at once has to bound them.
 //
