@@ -65,6 +65,7 @@ type lineFlags struct {
 	hidden      int  // how often the part of that name loses the leader in each way; as switchovers
 	budget      bool // the part of that name alone
 	router      bool // the same
+	tls         bool // the same
 	faults      int
 	behind      uint64
 	scan        int
@@ -116,6 +117,9 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	if f.router {
 		f.only = routerPart
 	}
+	if f.tls {
+		f.only = tlsPart
+	}
 	fs.Visit(func(given *flag.Flag) {
 		if given.Name == "switchovers" && f.only == "" {
 			f.only = "switchovers"
@@ -159,7 +163,7 @@ func (f *lineFlags) define(fs *flag.FlagSet) {
 	fs.StringVar(&f.only, "only", "", "only lines whose name has this in it; default: the standard table, with a peer its lines and those of one and three nodes")
 	fs.BoolVar(&f.all, "all", false, "all lines")
 	fs.BoolVar(&f.list, "list", false, "print the names of all lines")
-	fs.IntVar(&f.pairs, "pairs", 3, "for -peer, -base and -router: how often each side has its turn")
+	fs.IntVar(&f.pairs, "pairs", 3, "for -peer, -base, -router and -tls: how often each side has its turn")
 	fs.DurationVar(&f.bound, "bound", 3*time.Minute, "no turn of a line takes longer, with the filling of its space")
 	fs.Uint64Var(&f.many, "many", 6_000_000, "keys of the lines with many keys")
 	fs.Uint64Var(&f.rows, "rows", 1_000_000, "rows of the lines about memory and about the start")
@@ -167,6 +171,7 @@ func (f *lineFlags) define(fs *flag.FlagSet) {
 	fs.IntVar(&f.switchovers, "switchovers", 100, "how often the line switchovers moves leadership; given without -only: that line alone")
 	fs.IntVar(&f.hidden, "hidden-failovers", 100, "how often the line hidden failovers kills, stops and moves the leader behind a router; given without -only: that line alone")
 	fs.BoolVar(&f.budget, "budget", false, "measure what one request costs each process, and nothing else")
+	fs.BoolVar(&f.tls, "tls", false, "measure what TLS takes, and nothing else")
 	fs.BoolVar(&f.router, "router", false, "measure what a router adds to requests and numbers to writes, and nothing else")
 	fs.IntVar(&f.faults, "faults", 5, "how often each fault of the leader is repeated; 0: none")
 	fs.Uint64Var(&f.behind, "behind", 1_000_000, "how many rows a follower is behind when it catches up; 0: do not")

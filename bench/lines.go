@@ -41,6 +41,8 @@ type shape struct {
 	mvcc  bool   // Tarantool with its transaction manager; ours always has one
 	// routers: each node of ours has one in it.
 	routers bool
+	// tls: each node of ours has a second address, with TLS and mutual certificates.
+	tls bool
 }
 
 // name of a line, by which it is chosen.

@@ -11,6 +11,7 @@ import (
 	"tarragon.dev/tarragon/bench/load"
 	"tarragon.dev/tarragon/bench/peer"
 	"tarragon.dev/tarragon/internal/cluster"
+	"tarragon.dev/tarragon/internal/testcert"
 
 	"github.com/tarantool/go-tarantool/v2"
 )
@@ -21,6 +22,7 @@ type replicaset struct {
 	mesh   *cluster.Mesh // between the nodes, nil: none
 	binary string
 	dir    string
+	ca     *testcert.CA
 	keep   bool // the directory, after something went wrong
 }
 
@@ -58,6 +60,11 @@ func startShape(ctx context.Context, f *flags, path string, s shape, mesh *clust
 		return nil, err
 	}
 	o := cluster.Options{Binary: binary, Dir: dir, Nodes: s.nodes, WAL: s.wal, Routers: s.routers, YAML: fmt.Sprintf("memtx:\n  memory: %d\n", peer.MemtxMemory), Env: env}
+	var ca *testcert.CA
+	if s.tls {
+		ca = certs(dir, o.Nodes)
+		o.SSL, o.SSLToo = dir, true
+	}
 	if mesh != nil {
 		o.Peer = mesh.Peer
 	}
@@ -65,7 +72,7 @@ func startShape(ctx context.Context, f *flags, path string, s shape, mesh *clust
 	if err != nil {
 		return nil, err
 	}
-	rs := &replicaset{Cluster: c, mesh: mesh, binary: binary, dir: dir, keep: f.keep}
+	rs := &replicaset{Cluster: c, mesh: mesh, binary: binary, dir: dir, ca: ca, keep: f.keep}
 	if mesh != nil && mesh.Err() != nil {
 		return nil, mesh.Err()
 	}

@@ -26,6 +26,7 @@ var parts = []part{
 	{name: "filters", named: true, off: func(*flags) bool { return false }, run: printFilters},
 	{name: "base copies", named: true, off: func(*flags) bool { return false }, run: printCopies},
 	{name: "switchovers", named: true, off: func(f *flags) bool { return f.switchovers == 0 }, run: printSwitchovers},
+	{name: tlsPart, named: true, off: func(*flags) bool { return false }, run: printTLS},
 	{name: routerPart, named: true, off: func(*flags) bool { return false }, run: printRouter},
 	{name: hiddenPart, named: true, off: func(f *flags) bool { return f.hidden == 0 }, run: printHidden},
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -25,13 +26,19 @@ const (
 	inside    = "router in the leader"
 )
 
+// wayLoad is what is asked by some ways, wayGoal one that is compared with another one.
+type (
+	wayLoad struct {
+		name            string
+		op              load.Op
+		conns, inflight int
+		ways            []string
+	}
+	wayGoal struct{ title, way, beside string }
+)
+
 // routerLoads are what is asked by each way.
-var routerLoads = []struct {
-	name            string
-	op              load.Op
-	conns, inflight int
-	ways            []string
-}{
+var routerLoads = []wayLoad{
 	{"select, one client", load.Select, 1, 1, []string{byItself, forwarded, plainly, inside}},
 	{"select", load.Select, 1, 512, []string{byItself, forwarded, plainly, inside}},
 	{"sync replace, one client", load.Replace, 1, 1, []string{byItself, plainly, numbered, inside}},
@@ -40,9 +47,7 @@ var routerLoads = []struct {
 }
 
 // routerGoals are what is compared: a way with the one that is the other side of the pair.
-var routerGoals = []struct {
-	title, way, beside string
-}{
+var routerGoals = []wayGoal{
 	{"by a process that hands on bytes, beside the leader itself", forwarded, byItself},
 	{"by a router, beside the leader itself", plainly, byItself},
 	{"by the router in the leader, with numbers, beside the leader itself", inside, byItself},
@@ -64,7 +69,7 @@ func printRouter(ctx context.Context, b *bench) error {
 	w, err := openWays(ctx, rs)
 	if err == nil {
 		defer w.close()
-		err = w.measure(ctx, b)
+		err = w.measure(ctx, b, routerPart, routerLoads, routerGoals)
 	}
 	return rs.blame(err)
 }
@@ -73,6 +78,7 @@ func printRouter(ctx context.Context, b *bench) error {
 type ways struct {
 	t       *iprotoTarget
 	addrs   map[string]string  // by way
+	tls     *tls.Config        // of ways with TLS; nil: there are none
 	between []*cluster.Process // routers, and who hands on bytes
 }
 
@@ -128,16 +134,19 @@ func (w *ways) close() {
 }
 
 // measure asks by each way in turn, and prints the lines and what is compared.
-func (w *ways) measure(ctx context.Context, b *bench) error {
+func (w *ways) measure(ctx context.Context, b *bench, part string, loads []wayLoad, goals []wayGoal) error {
 	if err := w.t.fill(ctx, table{sync: true, keys: b.f.keys, value: b.f.value}); err != nil {
 		return err
 	}
 	var lines []line
 	var records []result.Record
-	for _, l := range routerLoads {
+	for _, l := range loads {
 		for turn := range b.f.pairs {
 			for _, way := range l.ways {
 				plan := load.Plan{Addr: w.addrs[way], User: cluster.User, Password: cluster.Password, Conns: l.conns, InFlight: l.inflight, Warmup: b.f.warmup, Duration: b.f.duration}
+				if way == encrypted {
+					plan.TLS = w.tls
+				}
 				m := &meter{nodes: append(w.between[:len(w.between):len(w.between)], w.t.set.all...), dev: w.t.dev}
 				plan.Mark = m.mark
 				r, err := load.Run(ctx, load.Workload{Op: l.op, Space: w.t.space, Keys: b.f.keys, ValueSize: b.f.value}, plan)
@@ -146,13 +155,13 @@ func (w *ways) measure(ctx context.Context, b *bench) error {
 				}
 				one := line{name: l.name + ", " + way, r: r, meter: m}
 				lines = append(lines, one)
-				records = append(records, result.Record{Line: routerPart + ": " + l.name, System: way, Turn: turn, Figures: one.figures(), Faults: r.Faults()})
+				records = append(records, result.Record{Line: part + ": " + l.name, System: way, Turn: turn, Figures: one.figures(), Faults: r.Faults()})
 			}
 		}
 	}
 	b.report.Records = append(b.report.Records, records...)
 	err := printLines(b.out, lines)
-	for _, g := range routerGoals {
+	for _, g := range goals {
 		ratios := result.Compare(records, g.way, g.beside, opsFigure, "p50", "p99", "cpu/op")
 		b.report.Ratios = append(b.report.Ratios, ratios...)
 		fmt.Fprintf(b.out, "\n%s, pair by pair\n\n", g.title)

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,9 @@ func dial(ctx context.Context, p *Plan) (net.Conn, error) {
 	nc, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
+	}
+	if p.TLS != nil {
+		nc = tls.Client(nc, p.TLS)
 	}
 	limit, _ := ctx.Deadline()
 	if err := open(nc, p, limit); err != nil {

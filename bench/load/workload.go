@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"context"
 	"fmt"
 	"slices"
@@ -86,6 +87,8 @@ func KindByName(name string) (Kind, error) {
 type Plan struct {
 	Addr           string
 	User, Password string // no login without a user
+
+	TLS            *tls.Config // nil: without
 
 	Driver   Driver
 	Conns    int           // connections; 1

@@ -35,7 +35,9 @@ type Options struct {
 	Filters []string
 	// SSL is a directory with ca.crt, and for each node NAME.crt and NAME.key: they speak TLS, and
 	// show these to each other. Empty: without TLS.
-	SSL     string
+	SSL string
+	// SSLToo leaves all as without SSL, but for a second address of each node, Node.SSL.
+	SSLToo  bool
 	Files   int  // how many files each node may open; 0: as many as we
 	Routers bool // each node has a router in it, at Node.Router
 	// Peer gives the address under which node from reaches node to: for a proxy
@@ -56,6 +58,7 @@ type Cluster struct {
 type Node struct {
 	Name   string
 	Addr   string // host:port
+	SSL    string // host:port of its listener with TLS, with Options.SSLToo; empty: there is none
 	Router string // host:port of the port rw of the router in it; empty: there is none
 	Config string // path of the YAML file that it is started with
 	Binary string // what it is started with instead of Options.Binary; empty: that
@@ -111,7 +114,13 @@ func (c *Cluster) newNode(name string) (*Node, error) {
 			return nil, err
 		}
 	}
-	return &Node{Name: name, Addr: addr, Router: router, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log"), Outlives: c.opts.Keep}, Config: c.Config, c: c, work: c.opts.Dir}, nil
+	ssl := ""
+	if c.opts.SSLToo {
+		if ssl, err = FreeAddr(); err != nil {
+			return nil, err
+		}
+	}
+	return &Node{Name: name, Addr: addr, SSL: ssl, Router: router, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log"), Outlives: c.opts.Keep}, Config: c.Config, c: c, work: c.opts.Dir}, nil
 }
 
 // Add writes a further node into the configuration. Nodes that run learn of it
@@ -169,13 +178,15 @@ func (c *Cluster) yaml(from int) string {
 	params := ""
 	if dir := c.opts.SSL; dir != "" {
 		fmt.Fprintf(&b, "  ssl: {ca_file: '%s/ca.crt', ssl_cert: '%s/{{ instance_name }}.crt', ssl_key: '%s/{{ instance_name }}.key'}\n", dir, dir, dir)
-		params = ", params: {transport: ssl}"
+		if !c.opts.SSLToo {
+			params = ", params: {transport: ssl}"
+		}
 	}
 	fmt.Fprintf(&b, "replication:\n  failover: %s\nwal:\n  mode: %s\nlog:\n  format: json\n", c.opts.Failover, c.opts.WAL)
 	fmt.Fprintf(&b, "process:\n  work_dir: %s\n%s", c.opts.Dir, c.opts.YAML)
 	b.WriteString("groups:\n  g-001:\n    replicasets:\n      r-001:\n        instances:\n")
 	for i, n := range c.Nodes {
-		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'%s}]\n", n.Name, n.Addr, params)
+		fmt.Fprintf(&b, "          %s:\n            iproto:\n              listen: [{uri: '%s'%s}%s]\n", n.Name, n.Addr, params, n.second())
 		if c.opts.Peer != nil {
 			fmt.Fprintf(&b, "              advertise: {client: '%s', peer: {uri: '%s', login: replicator}}\n", n.Addr, c.opts.Peer(from, i, n.Addr))
 		}
@@ -271,4 +282,12 @@ func Until(ctx context.Context, check func() error) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// second is its further listener.
+func (n *Node) second() string {
+	if n.SSL == "" {
+		return ""
+	}
+	return fmt.Sprintf(", {uri: '%s', params: {transport: ssl}}", n.SSL)
 }

@@ -15,9 +15,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 )
+
+// T is a test, or what stands for one.
+type T interface {
+	Helper()
+	Fatal(args ...any)
+}
 
 // CA signs certificates. Its own is in the file ca.crt of its directory.
 type CA struct {
@@ -25,11 +30,11 @@ type CA struct {
 	File string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	t    testing.TB
+	t    T
 }
 
 // New makes a CA in a directory.
-func New(t testing.TB, dir string) *CA {
+func New(t T, dir string) *CA {
 	t.Helper()
 	ca := &CA{Dir: dir, File: filepath.Join(dir, "ca.crt"), t: t}
 	ca.key = ca.newKey()
