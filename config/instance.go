@@ -91,8 +91,9 @@ type IProto struct {
 	Listen          []URI
 	AdvertisePeer   URI // zero: no address that others could use
 	AdvertiseClient URI
-	NetMsgMax       int // requests in progress
-	Readahead       int // bytes
+	AuthType        string // the way to log in that is announced to clients with TLS
+	NetMsgMax       int    // requests in progress
+	Readahead       int    // bytes
 }
 
 // Database holds identities and the limits of transactions. UUIDs are in small

@@ -43,6 +43,7 @@ func (l *loader) instance(p place, run bool) *Instance {
 func (o *options) iproto() IProto {
 	ip := IProto{
 		Listen:    o.listen(),
+		AuthType:  o.text("security.auth_type"),
 		NetMsgMax: int(o.integer("iproto.net_msg_max")),
 		Readahead: int(o.size("iproto.readahead")),
 	}
@@ -303,8 +304,8 @@ func (o *options) unserved() {
 	if o.text("replication.bootstrap_strategy") == "legacy" {
 		o.warn(o.where("replication.bootstrap_strategy"), "replication.bootstrap_strategy", "legacy is not served: this instance does as with auto")
 	}
-	if t := o.text("security.auth_type"); t != "chap-sha1" {
-		o.bad("security.auth_type", "\"chap-sha1\" is the only authentication method (auth_type) available (%q requested)", t)
+	if t := o.text("security.auth_type"); t == "pap-sha256" && o.listenerOf(func(item *value) bool { return item.at("params", "transport").str() == "ssl" }) == nil {
+		o.bad("security.auth_type", "%s sends passwords as they are, and no listener has TLS (iproto.listen[].params.transport)", t)
 	}
 	if o.text("compat.replication_synchro_timeout") == "old" {
 		o.warn(o.where("compat.replication_synchro_timeout"), "compat.replication_synchro_timeout",

@@ -5,8 +5,12 @@ import (
 	"crypto/subtle"
 )
 
-// MethodChapSHA1 is the one way to log in that we know.
-const MethodChapSHA1 = "chap-sha1"
+// Ways to log in. By pap-sha256 the password itself is sent, so only a connection that nobody can
+// read takes it.
+const (
+	MethodChapSHA1  = "chap-sha1"
+	MethodPapSHA256 = "pap-sha256"
+)
 
 // HashSize is the length of what a server keeps of a password, and of the
 // scramble by which a client shows that it knows it.
@@ -48,4 +52,11 @@ func xor(a []byte, b [HashSize]byte) [HashSize]byte {
 		b[i] ^= a[i]
 	}
 	return b
+}
+
+// checkPlain tells whether hash is that of the password.
+func checkPlain(password, hash []byte) bool {
+	once := sha1.Sum(password)
+	twice := sha1.Sum(once[:])
+	return subtle.ConstantTimeCompare(twice[:], hash) == 1
 }

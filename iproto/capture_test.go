@@ -130,6 +130,9 @@ func compare(t *testing.T, l line, got []byte) {
 		t.Fatal(err)
 	}
 	we, ge := w.AsError(), g.AsError()
+	if we != nil && ge != nil && we.Message == "Unknown authentication method 'pap-sha256'" && ge.Code == xrow.ErrUnsupported {
+		return // here it is known, and refused without TLS
+	}
 	if we == nil || ge == nil || !bytes.Equal(got[:27], want[:27]) ||
 		we.Message != ge.Message || we.Class() != ge.Class() || !bytes.Equal(we.Fields, ge.Fields) {
 		t.Fatalf("line %d: %s\n got %x\nwant %x", l.no, l.Note, got, want)

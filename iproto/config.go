@@ -23,6 +23,7 @@ type Config struct {
 	MaxInFlight  int           // requests of one connection that wait for the node; 768, as net_msg_max
 	AnswerMemory int           // bytes of all answers that have not left; one may have half of it; 512 MiB
 	SlowTimeout  time.Duration // time for 256 KiB of output to leave, and for which reads wait for room; 30s
+	AuthMethod   string        // that ID announces where nobody can read along; MethodChapSHA1. All are taken
 	Limits       Limits
 	Trace        Trace
 	// Member says whether who has shown a certificate may come as a member of the replica set: as
@@ -68,6 +69,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.AnswerMemory <= 0 {
 		c.AnswerMemory = defaultAnswerMemory
+	}
+	if c.AuthMethod == "" {
+		c.AuthMethod = MethodChapSHA1
 	}
 	if c.SlowTimeout <= 0 {
 		c.SlowTimeout = 30 * time.Second

@@ -152,7 +152,7 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 		if q.tuple != nil {
-			_, _ = decodeChap(q.tuple)
+			_, _ = (&Conn{}).decodeAuth(q.tuple)
 		}
 		decodeFeatures(q.features)
 	})

@@ -74,13 +74,13 @@ func AppendEvent(dst []byte, sync uint64, key string, value []byte) []byte {
 }
 
 // appendID encodes the reply to ID.
-func appendID(dst []byte, sync, schemaVersion uint64, features Features) []byte {
+func appendID(dst []byte, sync, schemaVersion uint64, features Features, method string) []byte {
 	at := len(dst)
 	dst = xrow.AppendReplyHead(dst, xrow.OK, sync, schemaVersion)
 	dst = append(dst, 0x83)
 	dst = appendVersionFeatures(dst, features)
 	dst = append(dst, byte(xrow.KeyAuthType))
-	return endFrame(msgp.AppendString(dst, MethodChapSHA1), at)
+	return endFrame(msgp.AppendString(dst, method), at)
 }
 
 // appendVersionFeatures encodes the two pairs that ID requests and replies share.

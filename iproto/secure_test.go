@@ -9,11 +9,15 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"tarragon.dev/tarragon/internal/mp"
 	"tarragon.dev/tarragon/internal/testcert"
 	"tarragon.dev/tarragon/xrow"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
 // secureFixture listens with TLS, wants certificates, and tells of handshakes.
@@ -252,8 +256,124 @@ func TestMemberInside(t *testing.T) {
 
 func second(_ xrow.Row, err error) error { return err }
 
-// A goodbye never waits: the client has not read for long, and the socket is full.
+// papLogin is an AUTH by pap-sha256.
+func papLogin(c *Client, user, password string) error {
+	body := msgp.AppendString([]byte{0x82, byte(xrow.KeyUserName)}, user)
+	body = append(body, byte(xrow.KeyTuple), 0x92)
+	body = msgp.AppendString(msgp.AppendString(body, MethodPapSHA256), password)
+	_, err := c.Do(xrow.Auth, body)
+	return err
+}
+
+// A password as it is logs in over TLS and is announced there; without TLS it is refused, right or wrong.
+func TestPap(t *testing.T) {
+	f, ca, addr, _ := secureFixture(t, func(c *Config) { c.AuthMethod = MethodPapSHA256 })
+	if err := f.srv.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	hello := func(c *Client) string {
+		row, err := c.Do(xrow.ID, appendVersionFeatures([]byte{0x82}, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := findKey(row.Body, xrow.KeyAuthType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(mp.TextOf(raw))
+	}
+	over, err := DialSecure(t.Context(), addr, as(ca, "app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hello(over); got != MethodPapSHA256 {
+		t.Errorf("over TLS %s is announced", got)
+	}
+	if err := papLogin(over, "test", "wrong"); !errors.Is(err, xrow.ErrCredsMismatch) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if err := papLogin(over, "test", "test"); err != nil {
+		t.Errorf("a right password: %v", err)
+	}
+	if err := over.Login("test", "test"); err != nil {
+		t.Errorf("chap-sha1 over TLS: %v", err)
+	}
+	plain, err := Dial(t.Context(), f.srv.Addrs()[1].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hello(plain); got != MethodChapSHA1 {
+		t.Errorf("without TLS %s is announced", got)
+	}
+	for _, password := range []string{"test", "wrong"} {
+		err := papLogin(plain, "test", password)
+		if want := "Authentication method 'pap-sha256' does not support unencrypted connection"; !errors.Is(err, xrow.ErrUnsupported) || err.Error() != want {
+			t.Errorf("without TLS: %v", err)
+		}
+	}
+}
+
+// Who guesses over TLS a thousand times is slowed down and refused as anybody, and is not let in by any of it; another
+// one's right password is taken all the while.
+func TestThousandGuesses(t *testing.T) {
+	f, ca, addr, _ := secureFixture(t, func(c *Config) { c.Limits.LoginPause = time.Nanosecond })
+	c, err := DialSecure(t.Context(), addr, as(ca, "app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		if err := papLogin(c, "test", "guess"); err == nil {
+			t.Fatal("let in by guess", i)
+		}
+	}
+	st := f.srv.Stats()
+	if st.Failed.Total+st.Refused.Total != 1000 || st.Refused.Total < 500 || st.LoggedIn != 0 {
+		t.Errorf("failed %d, refused %d, logged in %d", st.Failed.Total, st.Refused.Total, st.LoggedIn)
+	}
+	inside, err := f.srv.DialInside(t.Context(), "10.0.0.1:3301")
+	if err == nil {
+		err = inside.Login("test", "test")
+	}
+	if err != nil {
+		t.Error("from elsewhere:", err)
+	}
+}
+
+// stuck is a connection whose writes wait, once it is full.
+type stuck struct {
+	net.Conn
+	full atomic.Bool
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	if s.full.Load() {
+		select {}
+	}
+	return s.Conn.Write(b)
+}
+
+// A goodbye never waits: the other side has not read for long, and there is no room for it.
 func TestSecureCloseDoesNotWait(t *testing.T) {
+	a, b := loopback(t)
+	ca := testcert.New(t, t.TempDir())
+	ca.Issue("node")
+	below := &stuck{Conn: b}
+	server := secureServer(below, ca.Client("node"))
+	done := make(chan error, 1)
+	go func() { done <- server.HandshakeContext(t.Context()) }()
+	client := secureClient(a, as(ca, "")("localhost"))
+	if err := errors.Join(client.HandshakeContext(t.Context()), <-done); err != nil {
+		t.Fatal(err)
+	}
+	below.full.Store(true)
+	_ = server.Close()
+	if n, err := client.Read(make([]byte, 1)); err == nil {
+		t.Errorf("%d bytes behind the end", n)
+	}
+}
+
+// A write that waits for room ends with its connection.
+func TestSecureCloseEndsWrites(t *testing.T) {
 	a, b := loopback(t)
 	ca := testcert.New(t, t.TempDir())
 	ca.Issue("node")
@@ -264,16 +384,51 @@ func TestSecureCloseDoesNotWait(t *testing.T) {
 	if err := errors.Join(client.HandshakeContext(t.Context()), <-done); err != nil {
 		t.Fatal(err)
 	}
-	wrote := make(chan error, 1)
 	go func() {
-		_, err := server.Write(make([]byte, 64<<20))
-		wrote <- err
+		_, err := client.Write(make([]byte, 64<<20)) // nobody reads it
+		done <- err
 	}()
-	if _, err := io.ReadFull(client, make([]byte, 1)); err != nil { // it is writing, and soon nobody reads
+	if _, err := io.ReadFull(server, make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
-	_ = server.Close()
-	if err := <-wrote; err == nil {
+	_ = client.Close()
+	if err := <-done; err == nil {
 		t.Error("it has written all, to nobody")
+	}
+	_ = server.Close()
+}
+
+// counted is a connection that counts what is read.
+type counted struct {
+	net.Conn
+	n atomic.Int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// Where there is room the goodbye is said: else some take the end of the connection for one that was cut.
+func TestSecureGoodbye(t *testing.T) {
+	a, b := loopback(t)
+	ca := testcert.New(t, t.TempDir())
+	ca.Issue("node")
+	server := secureServer(b, ca.Client("node"))
+	done := make(chan error, 1)
+	go func() { done <- server.HandshakeContext(t.Context()) }()
+	heard := &counted{Conn: a}
+	client := secureClient(heard, as(ca, "")("localhost"))
+	if err := errors.Join(client.HandshakeContext(t.Context()), <-done); err != nil {
+		t.Fatal(err)
+	}
+	before := heard.n.Load()
+	_ = server.Close()
+	if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the end: %v", err)
+	}
+	if heard.n.Load() == before {
+		t.Error("the end came without a goodbye")
 	}
 }

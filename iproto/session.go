@@ -16,7 +16,7 @@ func (c *Conn) handleID() *xrow.Error {
 		return errMsgpack("request body")
 	}
 	c.features = features
-	c.out.B = appendID(c.out.B, c.head.sync, c.srv.logins.SchemaVersion(), c.srv.features())
+	c.out.B = appendID(c.out.B, c.head.sync, c.srv.logins.SchemaVersion(), c.srv.features(), c.method())
 	return nil
 }
 
@@ -72,11 +72,11 @@ func (c *Conn) handleAuth() *xrow.Error {
 	}
 	guest := string(q.user) == guestName
 	if count, _, _ := mp.ReadArrayHeader(q.tuple); !guest || count != 0 {
-		scramble, e := decodeChap(q.tuple)
+		passes, e := c.decodeAuth(q.tuple)
 		if e != nil {
 			return e
 		}
-		user, e := c.checkPassword(q.user, func(hash []byte) bool { return checkScramble(scramble, &c.salt, hash) })
+		user, e := c.checkPassword(q.user, passes)
 		if e == nil {
 			e = c.login(user, q.user, xrow.MaxFrame)
 		}
@@ -119,9 +119,9 @@ func (c *Conn) login(user User, name []byte, maxFrame int) *xrow.Error {
 	return nil
 }
 
-// decodeChap reads the scramble out of a raw [method, scramble], which was
-// found well-formed.
-func decodeChap(b []byte) ([]byte, *xrow.Error) {
+// decodeAuth reads a raw [method, proof], which was found well-formed: passes tells whether the proof is one
+// for a hash.
+func (c *Conn) decodeAuth(b []byte) (passes func(hash []byte) bool, e *xrow.Error) {
 	count, n, _ := mp.ReadArrayHeader(b)
 	if count < 2 {
 		return nil, errMsgpack("authentication request body")
@@ -130,21 +130,41 @@ func decodeChap(b []byte) ([]byte, *xrow.Error) {
 	if !ok {
 		return nil, errMsgpack("authentication request body")
 	}
-	if string(method) != MethodChapSHA1 {
-		return nil, xrow.Errorf(xrow.ErrUnknownAuthMethod, string(method))
+	proof, text := readText(b[n+size:])
+	switch string(method) {
+	case MethodChapSHA1:
+		switch {
+		case !text:
+			return nil, errAuthRequest(MethodChapSHA1, "scramble must be string")
+		case len(proof) != HashSize:
+			return nil, errAuthRequest(MethodChapSHA1, "invalid scramble size")
+		}
+		return func(hash []byte) bool { return checkScramble(proof, &c.salt, hash) }, nil
+	case MethodPapSHA256:
+		switch {
+		case !c.private():
+			return nil, xrow.Errorf(xrow.ErrUnsupported, "Authentication method 'pap-sha256'", "unencrypted connection")
+		case !text:
+			return nil, errAuthRequest(MethodPapSHA256, "password must be string")
+		}
+		return func(hash []byte) bool { return checkPlain(proof, hash) }, nil
 	}
-	scramble, ok := readText(b[n+size:])
-	if !ok {
-		return nil, errAuthRequest("scramble must be string")
-	}
-	if len(scramble) != HashSize {
-		return nil, errAuthRequest("invalid scramble size")
-	}
-	return scramble, nil
+	return nil, xrow.Errorf(xrow.ErrUnknownAuthMethod, string(method))
 }
 
-func errAuthRequest(details string) *xrow.Error {
-	return xrow.Errorf(xrow.ErrInvalidAuthRequest, MethodChapSHA1, details)
+// method is the way to log in that is announced.
+func (c *Conn) method() string {
+	if c.private() {
+		return c.srv.cfg.AuthMethod
+	}
+	return MethodChapSHA1
+}
+
+// private tells whether nobody in between can read what is said.
+func (c *Conn) private() bool { return c.tls != nil || c.inside() }
+
+func errAuthRequest(method, details string) *xrow.Error {
+	return xrow.Errorf(xrow.ErrInvalidAuthRequest, method, details)
 }
 
 // readText reads a str or a bin of a value that was found well-formed.

@@ -32,11 +32,12 @@ type Config struct {
 	Instances []Instance // required: whoever is not there is not routed to
 
 	// Addresses to listen on; a port without one is off.
-	RW, RO  []string
-	HTTP    []string    // of health checks
-	TLS     *tls.Config // of the ports RW and RO; nil: without TLS
-	HTTPTLS *tls.Config // of HTTP
-	Self    string      // the name of the instance that the router is in, which health checks are about; empty: it is in none
+	RW, RO     []string
+	HTTP       []string    // of health checks
+	TLS        *tls.Config // of the ports RW and RO; nil: without TLS
+	AuthMethod string      // see iproto.Config
+	HTTPTLS    *tls.Config // of HTTP
+	Self       string      // the name of the instance that the router is in, which health checks are about; empty: it is in none
 
 	HoldTime     time.Duration // how long a request waits for an instance that takes it; 10s
 	HoldBytes    int64         // of all requests that wait; 64 MiB

@@ -417,7 +417,7 @@ func newPort(r *Router, kind Port) (*port, error) {
 	var err error
 	p.srv, err = iproto.NewRelayServer(iproto.Config{
 		Version: r.cfg.Version, InstanceUUID: r.cfg.UUID, Hub: p.hub, Pagination: true, Streams: true, SocketMode: r.cfg.SocketMode,
-		AnswerMemory: r.cfg.AnswerMemory, SlowTimeout: r.cfg.SlowTimeout, Limits: r.cfg.Limits, Trace: p.trace(),
+		AnswerMemory: r.cfg.AnswerMemory, SlowTimeout: r.cfg.SlowTimeout, AuthMethod: r.cfg.AuthMethod, Limits: r.cfg.Limits, Trace: p.trace(),
 	}, &r.users, p)
 	return p, err
 }

@@ -18,7 +18,7 @@ func (s *Server) openRouter() error {
 	}
 	cfg := router.Config{
 		Version: GreetingVersion, UUID: s.main().life.UUID, RW: given(conf.RW), RO: given(conf.RO), HTTP: given(conf.HTTP), Self: s.in.Name, HoldTime: conf.HoldTime, HoldBytes: conf.HoldBytes,
-		ReaderMaxLag: conf.ReaderMaxLag, NoNumbers: !conf.Numbers, ConsensusTimeout: conf.ConsensusTimeout, OwnWrites: conf.OwnWrites, MaxBackends: conf.MaxBackends, MetricLabels: s.in.Metrics.Labels, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.routerLimits(), Log: s.log.With().Str("part", "router").Logger(),
+		ReaderMaxLag: conf.ReaderMaxLag, NoNumbers: !conf.Numbers, ConsensusTimeout: conf.ConsensusTimeout, OwnWrites: conf.OwnWrites, MaxBackends: conf.MaxBackends, MetricLabels: s.in.Metrics.Labels, AnswerMemory: int(s.in.Tarragon.AnswerMemory), AuthMethod: s.in.IProto.AuthType, Limits: s.routerLimits(), Log: s.log.With().Str("part", "router").Logger(),
 	}
 	var err error
 	if cfg.TLS, err = s.listenTLS(conf.TLS); err == nil {

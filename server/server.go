@@ -401,7 +401,7 @@ func (s *Server) open() (err error) {
 
 func (s *Server) openClients() error {
 	cfg := iproto.Config{Version: GreetingVersion, InstanceUUID: s.main().life.UUID, Hub: s.port.events, Pagination: true, Streams: true,
-		SocketMode: s.in.Tarragon.SocketMode, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
+		SocketMode: s.in.Tarragon.SocketMode, AuthMethod: s.in.IProto.AuthType, MaxInFlight: s.in.IProto.NetMsgMax, AnswerMemory: int(s.in.Tarragon.AnswerMemory), Limits: s.clientLimits(),
 		Trace: s.clientTrace(), Member: s.memberProof()}
 	srv, err := iproto.NewServer(cfg, &backend{s})
 	if err != nil {
