@@ -64,6 +64,7 @@ type lineFlags struct {
 	switchovers int
 	hidden      int  // how often the part of that name loses the leader in each way; as switchovers
 	budget      bool // the part of that name alone
+	scrapes     bool // the same
 	router      bool // the same
 	tls         bool // the same
 	faults      int
@@ -120,6 +121,9 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	if f.tls {
 		f.only = tlsPart
 	}
+	if f.scrapes {
+		f.only = scrapesPart
+	}
 	fs.Visit(func(given *flag.Flag) {
 		if given.Name == "switchovers" && f.only == "" {
 			f.only = "switchovers"
@@ -172,6 +176,7 @@ func (f *lineFlags) define(fs *flag.FlagSet) {
 	fs.IntVar(&f.hidden, "hidden-failovers", 100, "how often the line hidden failovers kills, stops and moves the leader behind a router; given without -only: that line alone")
 	fs.BoolVar(&f.budget, "budget", false, "measure what one request costs each process, and nothing else")
 	fs.BoolVar(&f.tls, "tls", false, "measure what TLS takes, and nothing else")
+	fs.BoolVar(&f.scrapes, "scrapes", false, "measure what a scrape of each node each second costs, and nothing else")
 	fs.BoolVar(&f.router, "router", false, "measure what a router adds to requests and numbers to writes, and nothing else")
 	fs.IntVar(&f.faults, "faults", 5, "how often each fault of the leader is repeated; 0: none")
 	fs.Uint64Var(&f.behind, "behind", 1_000_000, "how many rows a follower is behind when it catches up; 0: do not")

@@ -43,6 +43,8 @@ type shape struct {
 	routers bool
 	// tls: each node of ours has a second address, with TLS and mutual certificates.
 	tls bool
+	// http: each node of ours answers scrapes.
+	http bool
 }
 
 // name of a line, by which it is chosen.

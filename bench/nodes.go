@@ -59,7 +59,7 @@ func startShape(ctx context.Context, f *flags, path string, s shape, mesh *clust
 	if err != nil {
 		return nil, err
 	}
-	o := cluster.Options{Binary: binary, Dir: dir, Nodes: s.nodes, WAL: s.wal, Routers: s.routers, YAML: fmt.Sprintf("memtx:\n  memory: %d\n", peer.MemtxMemory), Env: env}
+	o := cluster.Options{Binary: binary, Dir: dir, Nodes: s.nodes, WAL: s.wal, Routers: s.routers, HTTP: s.http, YAML: fmt.Sprintf("memtx:\n  memory: %d\n", peer.MemtxMemory), Env: env}
 	var ca *testcert.CA
 	if s.tls {
 		ca = certs(dir, o.Nodes)

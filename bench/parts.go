@@ -27,6 +27,7 @@ var parts = []part{
 	{name: "base copies", named: true, off: func(*flags) bool { return false }, run: printCopies},
 	{name: "switchovers", named: true, off: func(f *flags) bool { return f.switchovers == 0 }, run: printSwitchovers},
 	{name: tlsPart, named: true, off: func(*flags) bool { return false }, run: printTLS},
+	{name: scrapesPart, named: true, off: func(*flags) bool { return false }, run: printScrapes},
 	{name: routerPart, named: true, off: func(*flags) bool { return false }, run: printRouter},
 	{name: hiddenPart, named: true, off: func(f *flags) bool { return f.hidden == 0 }, run: printHidden},
 }

@@ -37,7 +37,7 @@ func (s *Server) newExporter() (http.Handler, error) {
 	e := metrics.New(metrics.Config{Sets: []*metrics.Set{&Metrics, &router.Metrics}, Labels: conf.Labels, Has: conf.Has, Collect: s.collect})
 	var others []prometheus.Collector
 	if conf.Has("go") {
-		others = append(others, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		others = append(others, collectors.NewGoCollector()) // the one of the process reads files of /proc for longer than all else takes
 	}
 	return e.Handler(others...)
 }

@@ -40,6 +40,7 @@ type Options struct {
 	SSLToo  bool
 	Files   int  // how many files each node may open; 0: as many as we
 	Routers bool // each node has a router in it, at Node.Router
+	HTTP    bool // each node answers scrapes and health checks at Node.HTTP
 	// Peer gives the address under which node from reaches node to: for a proxy
 	// in between, see Mesh. It is asked once for each pair, a node and itself
 	// included. nil: the node's own address.
@@ -60,6 +61,7 @@ type Node struct {
 	Addr   string // host:port
 	SSL    string // host:port of its listener with TLS, with Options.SSLToo; empty: there is none
 	Router string // host:port of the port rw of the router in it; empty: there is none
+	HTTP   string // host:port of metrics and health checks; empty: there is none
 	Config string // path of the YAML file that it is started with
 	Binary string // what it is started with instead of Options.Binary; empty: that
 	Process
@@ -120,7 +122,13 @@ func (c *Cluster) newNode(name string) (*Node, error) {
 			return nil, err
 		}
 	}
-	return &Node{Name: name, Addr: addr, SSL: ssl, Router: router, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log"), Outlives: c.opts.Keep}, Config: c.Config, c: c, work: c.opts.Dir}, nil
+	http := ""
+	if c.opts.HTTP {
+		if http, err = FreeAddr(); err != nil {
+			return nil, err
+		}
+	}
+	return &Node{Name: name, Addr: addr, SSL: ssl, Router: router, HTTP: http, Process: Process{Log: filepath.Join(c.opts.Dir, name+".log"), Outlives: c.opts.Keep}, Config: c.Config, c: c, work: c.opts.Dir}, nil
 }
 
 // Add writes a further node into the configuration. Nodes that run learn of it
@@ -190,8 +198,15 @@ func (c *Cluster) yaml(from int) string {
 		if c.opts.Peer != nil {
 			fmt.Fprintf(&b, "              advertise: {client: '%s', peer: {uri: '%s', login: replicator}}\n", n.Addr, c.opts.Peer(from, i, n.Addr))
 		}
+		var own []string
 		if n.Router != "" {
-			fmt.Fprintf(&b, "            tarragon: {router: {rw: '%s'}}\n", n.Router)
+			own = append(own, fmt.Sprintf("router: {rw: '%s'}", n.Router))
+		}
+		if n.HTTP != "" {
+			own = append(own, fmt.Sprintf("http_listen: '%s'", n.HTTP))
+		}
+		if len(own) > 0 {
+			fmt.Fprintf(&b, "            tarragon: {%s}\n", strings.Join(own, ", "))
 		}
 	}
 	for i, n := range c.Readers {

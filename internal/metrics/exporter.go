@@ -61,7 +61,7 @@ func (e *Exporter) Handler(others ...prometheus.Collector) (http.Handler, error)
 			return nil, err
 		}
 	}
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: Scrapes, ErrorHandling: promhttp.ContinueOnError}), nil
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: Scrapes, ErrorHandling: promhttp.ContinueOnError, DisableCompression: true}), nil
 }
 
 // Describe is that of prometheus.Collector.
