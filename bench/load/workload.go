@@ -1,8 +1,8 @@
 package load
 
 import (
-	"crypto/tls"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
@@ -88,7 +88,7 @@ type Plan struct {
 	Addr           string
 	User, Password string // no login without a user
 
-	TLS            *tls.Config // nil: without
+	TLS *tls.Config // nil: without
 
 	Driver   Driver
 	Conns    int           // connections; 1
