@@ -15,7 +15,7 @@ HANGS    ?= 30m
 export GOFLAGS += -tags=pebblegozstd
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim sim-short mutants mutants-sample lint bench switchovers hidden-failovers bench-diff clean cluster cluster-short interop conformance attack model model-deep
+.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim sim-short mutants mutants-sample lint bench switchovers hidden-failovers bench-diff clean release packages cluster cluster-short interop conformance attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -136,6 +136,12 @@ model-deep: tools ## each pair of changes in full, then ten minutes of long rand
 	@set -e; for bounds in $(PAIRS); do echo "$$bounds"; bin/model -q -live 20 -crashes 1 -bulk $$bounds; done
 	bin/model -q -n 5 -members 3 -learner 2 -promote 3 -replace 2 -expel 2 -quorum 2 -swap 1 -rejoins 2 -terms 30 -writes 20 -crashes 4 -walk 10m
 
+release: tools ## dist/: static binaries, Debian packages, lists of their parts, checksums
+	packaging/release.sh dist
+
+packages: tools ## the Debian package is installed, run and purged on this machine (as root); unit, container and manifests are checked
+	cd packaging && GOFLAGS= go test -count=1 -timeout $(HANGS) ./...
+
 lint: fmt vet check ## all of that, and govulncheck where its database can be reached
 	@said=$$($(TOOL) govulncheck ./... 2>&1) || { \
 		case "$$said" in \
@@ -159,4 +165,4 @@ bench-diff: build ## this tree beside BASE=REV, in turns; PACKAGES, BENCHES, COU
 	@bench/diff.sh "$(BASE)"
 
 clean: ## remove what was built
-	rm -rf bin fuzz.log
+	rm -rf bin dist fuzz.log

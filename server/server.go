@@ -39,6 +39,9 @@ const (
 type Config struct {
 	Instance *config.Instance // resolved; required
 	Log      zerolog.Logger
+	// Listening is called once, when the port is open: whoever asks is told at least what the
+	// instance waits for. nil: nobody asks.
+	Listening func()
 	// Ready is called once, when the instance is a member of a replica set and
 	// serves data; nil: nobody asks.
 	Ready func()
@@ -427,6 +430,9 @@ func (s *Server) openClients() error {
 		s.log.Info().Str("addr", a.String()).Msg("listening")
 	}
 	s.openControl()
+	if s.cfg.Listening != nil {
+		s.cfg.Listening()
+	}
 	return nil
 }
 

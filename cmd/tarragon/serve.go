@@ -103,6 +103,7 @@ func serve(ctx context.Context, p process, f serveFlags) error {
 	defer signal.Stop(hup)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	notifySystemd(ctx, &run, log)
 	go reopenLogs(ctx, hup, reopen, file, log)
 	return serveNode(ctx, run)
 }

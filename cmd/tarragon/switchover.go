@@ -25,7 +25,7 @@ type moved struct {
 
 func newSwitchover(p process) *cobra.Command {
 	var f connectFlags
-	var to, why string
+	var to, from, why string
 	var strict, fast bool
 	var lag int
 	var m mandate
@@ -48,8 +48,17 @@ It ends with 0 when the other instance leads. Any error says who leads, or that 
 			if strict && fast {
 				return usagef("--strict and --fast exclude each other")
 			}
+			if from == "self" {
+				if from = lookupEnv(p.environ, "TT_INSTANCE_NAME"); from == "" {
+					return usagef("--from self: TT_INSTANCE_NAME says who that is, and is not set")
+				}
+			}
 			t, was, err := f.leader(cmd.Context(), p, "switchover")
 			if err != nil {
+				return err
+			}
+			if from != "" && from != was.Name {
+				_, err := fmt.Fprintf(p.out, "%s leads and not %s: nothing has to move\n", was.label(), from)
 				return err
 			}
 			if was.Kind == "Tarantool" {
@@ -82,6 +91,7 @@ It ends with 0 when the other instance leads. Any error says who leads, or that 
 	m.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&to, "to", "", "the instance that is to lead, by its name or uuid; without it the one that holds most")
+	fl.StringVar(&from, "from", "", "the name of the instance that is to lead no longer: where another one leads nothing is done, and that is well. self: that of TT_INSTANCE_NAME")
 	fl.BoolVar(&strict, "strict", false, "write the row when the next leader has all that is there (the default)")
 	fl.BoolVar(&fast, "fast", false, "write the row at once")
 	fl.IntVar(&lag, "max-lag", 0, "bytes that the next leader may lack when it begins (16 MiB)")

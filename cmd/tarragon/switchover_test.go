@@ -20,8 +20,13 @@ func TestSwitchover(t *testing.T) {
 	if want := "i2 leads in term 9; it took over from i1 at LSN 4711, writes waited for 6.3ms\n"; out != want || err != nil {
 		t.Errorf("switchover: %v\n%s", err, out)
 	}
-	if _, _, err := runWith(t, nil, append([]string{"switchover"}, both...)...); err != nil {
+	if _, _, err := runWith(t, nil, append([]string{"switchover", "--from", "i1"}, both...)...); err != nil {
 		t.Error(err)
+	}
+	calls := len(leader.calls)
+	out, _, err = runWith(t, nil, append([]string{"switchover", "--from", "i2"}, both...)...)
+	if want := "i1 leads and not i2: nothing has to move\n"; out != want || err != nil || strings.Contains(strings.Join(leader.calls[calls:], " "), "box.ctl.switchover") {
+		t.Errorf("from who does not lead: %v\n%s", err, out)
 	}
 	got := strings.Join(leader.calls, " ")
 	for _, want := range []string{"box.ctl.switchover[map[max_lag:1000 mode:fast reason:x timeout:2 to:i2]]", "box.ctl.switchover[map[mode:strict timeout:5]]"} {
@@ -42,7 +47,7 @@ func TestSwitchover(t *testing.T) {
 	if _, _, err := runWith(t, nil, "switchover", "--addr", tarantool.address); exitCode(err) != exitFailed || !strings.Contains(err.Error(), "i3 leads and is a Tarantool") {
 		t.Errorf("of a Tarantool: %v", err)
 	}
-	for _, bad := range [][]string{{"--strict", "--fast"}, {"i2"}, {"--max-lag", "much"}} {
+	for _, bad := range [][]string{{"--strict", "--fast"}, {"--from", "self"}, {"i2"}, {"--max-lag", "much"}} {
 		if _, _, err := runWith(t, nil, append(append([]string{"switchover"}, bad...), both...)...); exitCode(err) != exitUsage {
 			t.Errorf("%q: %v", bad, err)
 		}
