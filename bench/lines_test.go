@@ -84,9 +84,11 @@ func TestChoose(t *testing.T) {
 		{[]string{"-only", "kills"}, []string{"kills"}},
 		{[]string{"-only", "sync replace"}, nil},
 		{[]string{"-peer", "etcd"}, nil},
-		{[]string{"-all", "-scan", "0"}, []string{"catch up and join", "faults", "kills", "budget", "filters", "base copies", "switchovers", "router", "hidden failovers"}},
+		{[]string{"-all", "-scan", "0"}, []string{"catch up and join", "faults", "kills", "budget", "filters", "base copies", "switchovers", "tls", "scrapes", "router", "hidden failovers"}},
 		{[]string{"-switchovers", "10"}, []string{"switchovers"}},
 		{[]string{"-router"}, []string{"router"}},
+		{[]string{"-tls"}, []string{"tls"}},
+		{[]string{"-scrapes"}, []string{"scrapes"}},
 		{[]string{"-hidden-failovers", "10"}, []string{"hidden failovers"}},
 		{[]string{"-switchovers", "10", "-only", "kills"}, []string{"kills"}},
 	} {
