@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/tarantool/go-tarantool/v2"
@@ -35,8 +36,16 @@ func (c *Client) send(p *passage, at place) *attempt {
 	return a
 }
 
-// Body is called at most once, within Do; a connection that does not call it sends nothing.
-func (a *attempt) Body(r tarantool.SchemaResolver, enc *msgpack.Encoder) error {
+// Body is called at most once, within Do; a connection that does not call it sends nothing. What
+// go-tarantool panics at is an error: the connection is locked meanwhile, and would stay so.
+func (a *attempt) Body(r tarantool.SchemaResolver, enc *msgpack.Encoder) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.failed = fmt.Errorf("client: the request cannot be encoded: %v", p)
+			err = a.failed
+		}
+	}()
+	r = resolver{r}
 	if a.num == nil {
 		a.failed = a.Request.Body(r, enc)
 	} else {
@@ -44,6 +53,16 @@ func (a *attempt) Body(r tarantool.SchemaResolver, enc *msgpack.Encoder) error {
 	}
 	a.written = a.failed == nil
 	return a.failed
+}
+
+// resolver takes no index for the first one, as connections do that have loaded the schema.
+type resolver struct{ tarantool.SchemaResolver }
+
+func (r resolver) ResolveIndex(index any, space uint32) (uint32, error) {
+	if index == nil {
+		return 0, nil
+	}
+	return r.SchemaResolver.ResolveIndex(index, space)
 }
 
 // numbered encodes a request that may have a number, with the pairs of that in front, where splice finds them.

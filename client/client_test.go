@@ -389,3 +389,24 @@ func TestClose(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+// A request without an index is of the first one. What go-tarantool panics at is an error that leaves the
+// connection as it was.
+func TestWhatCannotBeEncoded(t *testing.T) {
+	c, _ := three(t)
+	if _, err := c.Do(tarantool.NewSelectRequest("s").Key([]any{1})).Get(); err != nil {
+		t.Errorf("without an index: %v", err)
+	}
+	if _, err := c.Do(tarantool.NewUpdateRequest("s").Key([]any{1})).Get(); err != nil {
+		t.Errorf("a write without an index: %v", err)
+	}
+	for _, req := range []tarantool.Request{tarantool.NewSelectRequest("s").Index(struct{}{}), tarantool.NewDeleteRequest("s").Index(1.5)} {
+		var unknown *UnknownError
+		if _, err := c.Do(req).Get(); err == nil || errors.As(err, &unknown) || !strings.Contains(err.Error(), "cannot be encoded") {
+			t.Errorf("an index that is none: %v", err)
+		}
+	}
+	if _, err := c.Do(sel()).Get(); err != nil {
+		t.Error(err)
+	}
+}
