@@ -60,7 +60,7 @@ check: tools ## staticcheck, errcheck, zerologlint
 # but their own code can break, it takes what is quick.
 MEASURED := TestMemoryIsLimited|TestIdleClientIsSmall|TestIdleConnectionIsSmall|Allocate
 unit: tools ## unit tests, but for what other targets run
-	go test -timeout $(HANGS) $$(go list ./... | grep -v -E '^[^/]*/[^/]*/($(subst $(eval ) ,|,$(RACE)))(/|$$)' | grep -v -e '/tarragon$$' -e '/test/model' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/interop$$')
+	go test -timeout $(HANGS) $$(go list ./... | grep -v -E '^[^/]*/[^/]*/($(subst $(eval ) ,|,$(RACE)))(/|$$)' | grep -v -e '/tarragon$$' -e '/test/model' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/docs$$' -e '/test/interop$$')
 	go test -short -timeout $(HANGS) ./test/model/...
 	go test -timeout $(HANGS) -run '$(MEASURED)' ./iproto ./instance ./replication ./router ./server ./xlog
 	@if [ -f bench/go.mod ]; then cd bench && go test -timeout $(HANGS) ./...; fi
@@ -92,16 +92,16 @@ fuzz-run: tools
 		done; \
 	done; rm -f fuzz.log
 
-cluster: tools ## real processes that are killed, paused and cut off
+cluster: tools ## real processes that are killed, paused and cut off, and what the pages tell people to type
 	@test/cluster/need.sh
-	go test -count=1 -timeout $(HANGS) ./test/cluster
+	go test -count=1 -timeout $(HANGS) ./test/cluster ./test/docs
 
 # Without the stories that wait longest for what others tell sooner: each way in which an upgrade ends (one is left), and
 # what is measured of processes.
 LONG := TestUpgrade(Refused|Stops|GoesOn|LeaderMoves)|TestGoClient|TestIdleSockets|TestFilteredReaderIsSmall|TestPauseRunsOut
 cluster-short: tools
 	@test/cluster/need.sh
-	go test -count=1 -timeout $(HANGS) -skip '^($(LONG))$$' ./test/cluster
+	go test -count=1 -timeout $(HANGS) -skip '^($(LONG))$$' ./test/cluster ./test/docs
 
 interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x
 	@test/interop/need.sh

@@ -231,7 +231,7 @@ func (s source) chance() []string {
 // knows says who may import a library that is the business of one room.
 var knows = map[string][]string{
 	"github.com/cockroachdb/pebble/v2":     {"xlog", "cmd/tarragon"},
-	"github.com/tarantool/go-tarantool/v2": {"client", "cmd/tarragon", "internal/cluster", "internal/demo"},
+	"github.com/tarantool/go-tarantool/v2": {"client", "cmd/tarragon", "internal/cluster", "internal/demo", "examples/load"},
 	"github.com/spf13/cobra":               {"cmd/tarragon"},
 	"go.yaml.in/yaml/v3":                   {"config"},
 	"github.com/vmihailenco/msgpack/v5":    {".", "internal/mp", "proc", "cmd/tarragon", "client"}, // mp scans what it decodes
