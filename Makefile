@@ -1,7 +1,8 @@
 # Targets for people and for CI; "make help" lists them.
 
-# Packages with goroutines: these run under the race detector.
-RACE := $(wildcard instance proc iproto replication xlog server router client cmd)
+# Packages with goroutines: these run under the race detector. Those that take longest begin first, so that nobody waits
+# for one of them at the end.
+RACE := server xlog replication iproto instance proc router client cmd
 # The last word on a release: longer times.
 FUZZTIME ?= 20s
 SEEDS    ?= 500
@@ -15,7 +16,7 @@ HANGS    ?= 30m
 export GOFLAGS += -tags=pebblegozstd
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim sim-short mutants mutants-sample lint bench switchovers hidden-failovers bench-diff clean release packages cluster cluster-short interop conformance attack model model-deep
+.PHONY: help build demo test tools fmt vet check unit race fuzz fuzz-short sim sim-short mutants mutants-sample lint bench switchovers hidden-failovers bench-diff clean release packages cluster processes interop conformance attack model model-deep
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,7 +28,7 @@ demo: build ## three nodes survive the loss of their leader, within a minute; th
 	bin/tarragon demo
 	bin/tarragon demo --filter
 
-test: fmt vet check unit race cluster-short interop fuzz-short sim-short mutants-sample ## everything that CI runs
+test: fmt vet check unit race processes fuzz-short sim-short mutants-sample ## everything that CI runs
 
 # One line for everything that is missing.
 tools:
@@ -50,23 +51,21 @@ vet: tools
 # server's has none of theirs.
 TOOL := go tool -modfile=tools/go.mod
 
-check: tools ## staticcheck, errcheck, zerologlint
+check: tools ## staticcheck, errcheck
 	$(TOOL) staticcheck ./...
 	$(TOOL) errcheck -exclude tools/errcheck.txt ./...
-	go vet -vettool=$$($(TOOL) -n zerologlint) ./...
-	@if [ -f bench/go.mod ]; then cd bench && go tool -modfile=../tools/go.mod staticcheck ./...; fi
 
 # What race runs is left to it, but for what the detector makes no sense for: how much is allocated. Of the models, which nothing
 # but their own code can break, it takes what is quick.
-MEASURED := TestMemoryIsLimited|TestIdleClientIsSmall|TestIdleConnectionIsSmall|Allocate
+MEASURED := TestMemoryIsLimited|TestIdleClientIsSmall|TestIdleConnectionIsSmall|Allocate|TestOpenReadsLittle
 unit: tools ## unit tests, but for what other targets run
-	go test -timeout $(HANGS) $$(go list ./... | grep -v -E '^[^/]*/[^/]*/($(subst $(eval ) ,|,$(RACE)))(/|$$)' | grep -v -e '/tarragon$$' -e '/test/model' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/docs$$' -e '/test/interop$$')
+	go test -timeout $(HANGS) ./test/attack $$(go list ./... | grep -v -E '^[^/]*/[^/]*/($(subst $(eval ) ,|,$(RACE)))(/|$$)' | grep -v -e '/tarragon$$' -e '/test/model' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/docs$$' -e '/test/interop$$')
 	go test -short -timeout $(HANGS) ./test/model/...
 	go test -timeout $(HANGS) -run '$(MEASURED)' ./iproto ./instance ./replication ./router ./server ./xlog
 	@if [ -f bench/go.mod ]; then cd bench && go test -timeout $(HANGS) ./...; fi
 
 race: tools ## tests of the concurrent packages under the race detector
-	CGO_ENABLED=1 go test -race -short -timeout $(HANGS) . $(patsubst %,./%/...,$(RACE))
+	CGO_ENABLED=1 go test -race -short -timeout $(HANGS) $(patsubst %,./%/...,$(RACE)) .
 
 # The interop suite has no such test, and needs a Tarantool to begin with.
 attack: tools ## the tests that attack; TARANTOOL=/path/to/3.8 compares its verdicts too
@@ -75,15 +74,17 @@ attack: tools ## the tests that attack; TARANTOOL=/path/to/3.8 compares its verd
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=$(FUZZTIME)
 
+# To build a target takes most of the time: of what needs few other packages each one, and all others by their seeds in
+# unit and race.
 fuzz-short:
-	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=1s
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=1s FUZZ_IN='xrow internal/mp internal/lua config'
 
 # go test fuzzes one target of one package at a time. On a busy machine it may
 # report its own deadline as a failure (golang/go issue 48591): without a failing
 # input that is none. They are built without cgo, so that this way of building is tried too.
 .PHONY: fuzz-run
 fuzz-run: tools
-	@set -e; for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -r -n1 dirname | sort -u); do \
+	@set -e; for dir in $$(git grep -l '^func Fuzz' -- $(or $(FUZZ_IN),'*_test.go') | xargs -r -n1 dirname | sort -u); do \
 		for target in $$(grep -h -o '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6- | sort -u); do \
 			echo "fuzz ./$$dir $$target $(FUZZ_FOR)"; \
 			CGO_ENABLED=0 go test ./$$dir -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_FOR) -fuzzminimizetime 1x >fuzz.log 2>&1 \
@@ -99,9 +100,10 @@ cluster: tools ## real processes that are killed, paused and cut off, and what t
 # Without the stories that wait longest for what others tell sooner: each way in which an upgrade ends (one is left), and
 # what is measured of processes.
 LONG := TestUpgrade(Refused|Stops|GoesOn|LeaderMoves)|TestGoClient|TestIdleSockets|TestFilteredReaderIsSmall|TestPauseRunsOut
-cluster-short: tools
+processes: tools
 	@test/cluster/need.sh
-	go test -count=1 -timeout $(HANGS) -skip '^($(LONG))$$' ./test/cluster ./test/docs
+	@test/interop/need.sh
+	go test -count=1 -timeout $(HANGS) -skip '^($(LONG))$$' ./test/cluster ./test/interop ./test/docs
 
 interop: tools ## real Tarantools as peers: the one in PATH (2.6), and TARANTOOL=/path/to/3.x
 	@test/interop/need.sh
@@ -114,7 +116,7 @@ sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
 
 sim-short:
-	@$(MAKE) --no-print-directory sim SEEDS=200
+	@$(MAKE) --no-print-directory sim SEEDS=100
 
 mutants: tools ## plant each fault in turn: which checker sees it, in which seed (MUTANTS="-only NAME" for some)
 	@go run ./test/mutants/cmd/mutants -seeds $(SEEDS) $(MUTANTS)
@@ -142,7 +144,9 @@ release: tools ## dist/: static binaries, Debian packages, lists of their parts,
 packages: tools ## the Debian package is installed, run and purged on this machine (as root); unit, container and manifests are checked
 	cd packaging && GOFLAGS= go test -count=1 -timeout $(HANGS) ./...
 
-lint: fmt vet check ## all of that, and govulncheck where its database can be reached
+lint: fmt vet check ## all of that, zerologlint, staticcheck of bench, and govulncheck where its database can be reached
+	go vet -vettool=$$($(TOOL) -n zerologlint) ./...
+	@if [ -f bench/go.mod ]; then cd bench && go tool -modfile=../tools/go.mod staticcheck ./...; fi
 	@said=$$($(TOOL) govulncheck ./... 2>&1) || { \
 		case "$$said" in \
 		*"fetching vulnerabilities"*) echo "govulncheck: not run, its database cannot be reached" ;; \

@@ -483,6 +483,9 @@ func lostTail(t *testing.T) (c *cores, kept uint64) {
 // It grows with the tables, each of which Pebble opens, and with several Cores with
 // the owner lists.
 func TestOpenReadsLittle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("counts reads, which takes long under the race detector: make unit runs it without")
+	}
 	for n, c := range map[int]struct {
 		times, more int64 // what the longer log may take
 	}{1: {2, 12}, 3: {2, 50}} {

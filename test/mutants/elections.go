@@ -8,13 +8,13 @@ var elections = []Mutant{
 		Killers: []string{"one leader", "history", "votes", "pre-vote"},
 	},
 	{
-		Name: "a candidacy keeps its term", Area: "elections", File: "raft/raft.go", Quick: true,
+		Name: "a candidacy keeps its term", Area: "elections", File: "raft/raft.go",
 		Old:     `r.newTerm(r.term + 1)`,
 		New:     `r.newTerm(r.term)`,
 		Killers: []string{"vote", "votes", "one leader", "boot"},
 	},
 	{
-		Name: "shown before it is on disk", Area: "elections", File: "raft/raft.go", Quick: true,
+		Name: "shown before it is on disk", Area: "elections", File: "raft/raft.go",
 		Old:     `m := Message{Term: r.saved.Term, Vote: r.saved.Vote, State: StateFollower}`,
 		New:     `m := Message{Term: r.term, Vote: r.vote, State: StateFollower}`,
 		Killers: []string{"promise"},

@@ -17,7 +17,7 @@ var filters = []Mutant{
 		New: `if true {`,
 	},
 	{
-		Name: "what was committed during a copy is lost", Area: "filters", File: "instance/settle.go", By: "test/sim TestFilters", Quick: true,
+		Name: "what was committed during a copy is lost", Area: "filters", File: "instance/settle.go", By: "test/sim TestFilters",
 		Old: `if c.share.copy != nil {`,
 		New: `if false {`,
 	},

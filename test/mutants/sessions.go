@@ -2,7 +2,7 @@ package mutants
 
 var sessions = []Mutant{
 	{
-		Name: "a repeat that fails leaves no row", Area: "sessions", File: "instance/write.go", By: "test/sim TestSessions", Quick: true,
+		Name: "a repeat that fails leaves no row", Area: "sessions", File: "instance/write.go", By: "test/sim TestSessions",
 		Old: `		e := clientError(err)
 		if r.Number != nil && r.Number.Repeat {
 			tx.Abort()

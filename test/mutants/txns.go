@@ -2,7 +2,7 @@ package mutants
 
 var transactions = []Mutant{
 	{
-		Name: "nothing that was read is looked at again", Area: "transactions", File: "box/looks.go", By: "test/sim TestTxns", Quick: true,
+		Name: "nothing that was read is looked at again", Area: "transactions", File: "box/looks.go", By: "test/sim TestTxns",
 		Old: `if mem.madeBy(r) > bound {`,
 		New: `if mem.madeBy(r) > noEnd-bound {`,
 	},
