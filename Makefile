@@ -77,7 +77,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 # To build a target takes most of the time: of what needs few other packages each one, and all others by their seeds in
 # unit and race.
 fuzz-short:
-	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=1s FUZZ_IN='xrow internal/mp internal/lua config'
+	@$(MAKE) --no-print-directory fuzz-run FUZZ_FOR=1s FUZZ_IN='xrow internal/mp'
 
 # go test fuzzes one target of one package at a time. On a busy machine it may
 # report its own deadline as a failure (golang/go issue 48591): without a failing
@@ -115,8 +115,9 @@ conformance: build ## go-tarantool's own test suites, fetched and run: writes do
 sim: tools ## SEEDS (500) cluster lives in virtual time, from SEED (1) on
 	@if [ -d test/sim ]; then go test ./test/sim -v -timeout 15m -seed $(SEED) -seeds $(SEEDS); fi
 
+# Fewer lives of each kind.
 sim-short:
-	@$(MAKE) --no-print-directory sim SEEDS=100
+	go test ./test/sim -short -timeout 15m -seeds 150
 
 mutants: tools ## plant each fault in turn: which checker sees it, in which seed (MUTANTS="-only NAME" for some)
 	@go run ./test/mutants/cmd/mutants -seeds $(SEEDS) $(MUTANTS)

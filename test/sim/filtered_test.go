@@ -93,6 +93,9 @@ func TestFilterIndexes(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", met)
+	if testing.Short() {
+		return // so few worlds may see little
+	}
 	if met.LeftOut < 100*count || met.Formed < 2*count || met.Indexed < 100*count || met.Crashes < 10*count {
 		t.Errorf("that proves too little: %+v", met)
 	}

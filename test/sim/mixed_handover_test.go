@@ -5,10 +5,7 @@ import "testing"
 // Leadership moves in mixed worlds, too, by a word: while Tarantools are about, and ours
 // die, are cut off and sleep.
 func TestHandoversMixed(t *testing.T) {
-	count := 12
-	if testing.Short() {
-		count = 3
-	}
+	const count = 12 // of fewer most are led by Tarantools, which hand nothing over
 	var met Moved
 	for _, r := range runSeeds(*firstSeed, count, Options{Mixed: true, Faults: []string{"handover", "handdie", "heirdie", "handcut", "crash"}}) {
 		met.Add(r.Moved)
@@ -24,10 +21,7 @@ func TestHandoversMixed(t *testing.T) {
 
 // Where nothing else goes wrong the target leads, each time, and there is no split brain.
 func TestHandoversMixedCalm(t *testing.T) {
-	count := 8
-	if testing.Short() {
-		count = 2
-	}
+	const count = 8
 	var met Moved
 	for _, r := range runSeeds(*firstSeed, count, Options{Mixed: true, Faults: []string{"handover"}}) {
 		met.Add(r.Moved)
