@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"tarragon.dev/tarragon/internal/cluster"
 )
@@ -97,8 +98,11 @@ func run(t *testing.T, bin, program string) {
 	cmd.Stdout, cmd.Stderr = out, out // a file: what a block leaves behind may hold it open
 	err = cmd.Start()
 	if err == nil {
+		kill := func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+		hangs := time.AfterFunc(5*time.Minute, kill) // it takes seconds; what hangs would leave its processes to whoever comes next
 		err = cmd.Wait()
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what a block that failed has left
+		hangs.Stop()
+		kill() // what a block that failed has left
 	}
 	if err == nil {
 		return
