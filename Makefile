@@ -57,9 +57,11 @@ check: tools ## staticcheck, errcheck
 
 # What race runs is left to it, but for what the detector makes no sense for: how much is allocated. Of the models, which nothing
 # but their own code can break, it takes what is quick.
+space := $(subst ,, )
+RACED    := $(subst $(space),|,$(strip $(RACE)))
 MEASURED := TestMemoryIsLimited|TestIdleClientIsSmall|TestIdleConnectionIsSmall|Allocate|TestOpenReadsLittle
 unit: tools ## unit tests, but for what other targets run
-	go test -timeout $(HANGS) ./test/attack $$(go list ./... | grep -v -E '^[^/]*/[^/]*/($(subst $(eval ) ,|,$(RACE)))(/|$$)' | grep -v -e '/tarragon$$' -e '/test/model' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/docs$$' -e '/test/interop$$')
+	go test -timeout $(HANGS) ./test/attack $$(go list ./... | grep -v -E '^[^/]*/[^/]*/($(RACED))(/|$$)' | grep -v -e '/tarragon$$' -e '/test/model' -e '/test/sim$$' -e '/test/cluster$$' -e '/test/docs$$' -e '/test/interop$$')
 	go test -short -timeout $(HANGS) ./test/model/...
 	go test -timeout $(HANGS) -run '$(MEASURED)' ./iproto ./instance ./replication ./router ./server ./xlog
 	@if [ -f bench/go.mod ]; then cd bench && go test -timeout $(HANGS) ./...; fi
